@@ -1,0 +1,61 @@
+"""From identified tracks to appearances: who, from when to when."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from facerec_models.types import Appearance, Match, Track
+
+Interval = tuple[float, float]
+
+
+def track_interval(track: Track, shots: Sequence[Interval], period_s: float) -> Interval:
+    """Return when a track's face is in view: half a sampling period beyond its first and last sample, within its shot."""
+    shot_start_s, shot_end_s = shots[track.shot]
+    return (
+        max(float(track.times_s[0]) - period_s / 2, shot_start_s),
+        min(float(track.times_s[-1]) + period_s / 2, shot_end_s),
+    )
+
+
+def build_appearances(
+    tracks: Sequence[Track],
+    matches: Sequence[Match],
+    owners: Sequence[Hashable],
+    shots: Sequence[Interval],
+    period_s: float,
+) -> list[Appearance]:
+    """Join the tracks of one owner that follow each other without a gap, also over cuts.
+
+    Parameters
+    ----------
+    owners : sequence of hashable
+        Whom each track belongs to: a person, a stranger, or, for an undecidable track, itself alone.
+
+    Returns
+    -------
+    list of Appearance
+        By start. The match of each is its best track's.
+    """
+    parts: dict[Hashable, list[tuple[Interval, int]]] = {}
+    for i, track in enumerate(tracks):
+        parts.setdefault(owners[i], []).append((track_interval(track, shots, period_s), i))
+    found: list[Appearance] = []
+    for intervals in parts.values():
+        run: list[int] = []
+        start_s = end_s = 0.0
+        for (part_start_s, part_end_s), i in sorted(intervals):
+            if run and part_start_s > end_s:
+                found.append(_appearance(start_s, end_s, run, tracks, matches))
+                run = []
+            start_s, end_s = (start_s, max(end_s, part_end_s)) if run else (part_start_s, part_end_s)
+            run.append(i)
+        found.append(_appearance(start_s, end_s, run, tracks, matches))
+    return sorted(found, key=lambda appearance: (appearance.start_s, appearance.track_ids))
+
+
+def _appearance(
+    start_s: float, end_s: float, members: Sequence[int], tracks: Sequence[Track], matches: Sequence[Match]
+) -> Appearance:
+    best = min(members, key=lambda i: matches[i].false_name_rate)
+    return Appearance(start_s, end_s, tuple(sorted(tracks[i].track_id for i in members)), matches[best])

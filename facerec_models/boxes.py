@@ -1,0 +1,33 @@
+"""Boxes as ``xyxy`` float32 pixels, right and bottom exclusive: clip, area, overlap."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facerec_models.types import FloatArray
+
+
+def clip(boxes: FloatArray, width: int, height: int) -> FloatArray:
+    """Cut (N, 4) boxes off at the borders of a picture."""
+    return np.clip(boxes, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
+
+
+def area(boxes: FloatArray) -> FloatArray:
+    """Area of each of (N, 4) boxes in square pixels; 0 where right <= left or bottom <= top."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
+
+
+def iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Intersection over union of (N, 4) with (M, 4) boxes, as (N, M) in [0, 1]; 0 where both are empty."""
+    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
+    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = np.maximum(bottom_right - top_left, 0)
+    shared = sides[..., 0] * sides[..., 1]
+    union = area(a)[:, None] + area(b)[None, :] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def scale(boxes: FloatArray, factor: float) -> FloatArray:
+    """Convert (N, 4) boxes to a picture that is `factor` times as large."""
+    return (boxes * factor).astype(np.float32)

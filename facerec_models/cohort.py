@@ -1,0 +1,79 @@
+"""People who are enrolled nowhere: what a stranger's face scores, measured in advance for each embedder.
+
+The shipped cohort is ``cohorts/<embedder>.npz``. Its vectors carry no name and no picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+
+from facerec_models.calibration import GenuineScale, PairScale
+from facerec_models.errors import WeightsError
+from facerec_models.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cohort:
+    """Strangers' embeddings, and what similarities of this embedder mean.
+
+    Parameters
+    ----------
+    embedder : str
+    stills : (M, D) float32
+        One photograph of each stranger.
+    tracks : (T, D) float32
+        The mean of several looks at each stranger, as a track gives them.
+    pair : PairScale
+        For two single faces.
+    genuine_stills, genuine_tracks : GenuineScale
+        For a face, or a track, against the right person's prototype.
+    source : str
+        Which pictures this was computed from.
+    """
+
+    embedder: str
+    stills: FloatArray
+    tracks: FloatArray
+    pair: PairScale
+    genuine_stills: GenuineScale
+    genuine_tracks: GenuineScale
+    source: str
+
+
+def load_cohort(embedder: str) -> Cohort:
+    """Return the shipped cohort of an embedder.
+
+    Raises
+    ------
+    WeightsError
+        If none is shipped.
+    """
+    resource = files("facerec_models") / "cohorts" / f"{embedder}.npz"
+    if not resource.is_file():
+        raise WeightsError(f"no cohort of strangers is shipped for the embedder {embedder!r}: use the embedder 'dlib'")
+    with resource.open("rb") as file, np.load(file, allow_pickle=False) as data:
+        return Cohort(
+            embedder=embedder,
+            stills=data["stills"].astype(np.float32),
+            tracks=data["tracks"].astype(np.float32),
+            pair=PairScale(*data["pair"].tolist()),
+            genuine_stills=GenuineScale(*data["genuine_stills"].tolist()),
+            genuine_tracks=GenuineScale(*data["genuine_tracks"].tolist()),
+            source=str(data["source"]),
+        )
+
+
+def save_cohort(cohort: Cohort, path: str) -> None:
+    """Write a cohort as ``.npz``, vectors in half precision."""
+    np.savez_compressed(
+        path,
+        stills=cohort.stills.astype(np.float16),
+        tracks=cohort.tracks.astype(np.float16),
+        pair=np.array([cohort.pair.midpoint, cohort.pair.slope]),
+        genuine_stills=np.array([cohort.genuine_stills.mean, cohort.genuine_stills.deviation]),
+        genuine_tracks=np.array([cohort.genuine_tracks.mean, cohort.genuine_tracks.deviation]),
+        source=np.array(cohort.source),
+    )

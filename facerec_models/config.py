@@ -1,0 +1,129 @@
+"""Every setting of the library, one frozen model per stage.
+
+A stage receives its own slice; nothing reads the environment here. The values of `AnalysisConfig` decide what an analysis
+contains, so its `key` names the analysis: the same video, weights and key give the same tracks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Config(BaseModel):
+    """A frozen group of settings; unknown names and values out of bounds are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LimitsConfig(Config):
+    """Bounds on what is opened at all, read from headers before anything is decoded."""
+
+    max_image_pixels: int = Field(default=80_000_000, ge=1, description="Largest still, in pixels.")
+    max_frame_pixels: int = Field(default=7680 * 4320, ge=1, description="Largest video frame, in pixels.")
+    max_video_duration_s: float = Field(default=24 * 3600, gt=0, description="Longest video.")
+    max_upload_bytes: int = Field(default=20 * 2**30, ge=1, description="Largest uploaded file.")
+
+
+class SamplingConfig(Config):
+    """Which frames of a video are looked at.
+
+    With neither `period_frames` nor `fps` the period is 25 frames or one second, whichever is shorter.
+    """
+
+    period_frames: int | None = Field(default=None, ge=1, description="Look at one frame in this many.")
+    fps: float | None = Field(default=None, gt=0, le=240, description="Look at this many frames per second.")
+    densify: int = Field(
+        default=5, ge=1, le=25, description="Look this many times more often where a face is seen or a cut falls."
+    )
+    fragment: tuple[float, float] | None = Field(
+        default=None, description="Only from start to end, in seconds from the first frame."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.period_frames is not None and self.fps is not None:
+            raise ValueError("give period_frames or fps, not both")
+        if self.fragment is not None and not 0 <= self.fragment[0] < self.fragment[1]:
+            raise ValueError(f"fragment must be 0 <= start < end, not {self.fragment}")
+        return self
+
+
+class ShotConfig(Config):
+    """What counts as a cut; see `facerec_models.shots`."""
+
+    threshold: float = Field(default=0.15, gt=0, le=1, description="Least difference of a cut's two frames.")
+    ratio: float = Field(default=3.0, ge=1, description="Least ratio of a cut's difference to its neighbourhood's.")
+    window_frames: int = Field(default=8, ge=1, description="Frames before that make the neighbourhood.")
+    min_shot_frames: int = Field(default=5, ge=1, description="A shot has at least this many frames.")
+
+
+class DetectionConfig(Config):
+    """MTCNN's settings."""
+
+    min_face_px: int = Field(
+        default=24, ge=12, description="Smallest face searched for, in pixels of the detection image."
+    )
+    max_side_px: int = Field(default=1280, ge=160, description="Frames are reduced to this longer side for detection.")
+    thresholds: tuple[float, float, float] = Field(
+        default=(0.6, 0.7, 0.7), description="Least score of a face after P-Net, R-Net and O-Net."
+    )
+    factor: float = Field(default=0.709, gt=0.3, lt=0.95, description="Scale between two levels of the pyramid.")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class EmbeddingConfig(Config):
+    """Which network turns a crop into a vector."""
+
+    embedder: Literal["auto", "dlib", "facenet-vggface2", "facenet-casia"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    batch_size: int = Field(default=32, ge=1, le=1024, description="Most crops in one pass of the network.")
+    mirror: bool = Field(default=True, description="Average each embedding with its mirror image's.")
+
+
+class TrackingConfig(Config):
+    """How detections are linked; see `facerec_models.tracking`."""
+
+    min_log_odds: float = Field(default=0.0, description="Least evidence, in nats, that two faces are one person.")
+    max_gap_s: float = Field(default=2.0, gt=0, description="A track ends when its face is not seen for so long.")
+    position_noise: float = Field(default=0.08, gt=0, description="Jitter of a detection, in face sizes.")
+    acceleration: float = Field(default=2.0, gt=0, description="How faces speed up, in face sizes per square second.")
+    max_kept: int = Field(default=12, ge=1, description="Embeddings and crops kept of each track.")
+
+
+class AnalysisConfig(Config):
+    """Everything that decides what an analysis contains."""
+
+    sampling: SamplingConfig = SamplingConfig()
+    shots: ShotConfig = ShotConfig()
+    detection: DetectionConfig = DetectionConfig()
+    embedding: EmbeddingConfig = EmbeddingConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    limits: LimitsConfig = LimitsConfig()
+
+    def key(self, embedder: str) -> str:
+        """Return a short name of these settings with the resolved embedder: equal keys mean equal analyses.
+
+        Devices and batch sizes are left out: they change the speed, not what is found.
+        """
+        dump = self.model_dump_json(
+            exclude={"detection": {"device"}, "embedding": {"device", "batch_size", "embedder"}, "limits": True}
+        )
+        return hashlib.sha256(f"{embedder}\n{dump}".encode()).hexdigest()[:16]
+
+
+class IdentificationConfig(Config):
+    """How faces and tracks are named; the meaning of quality is in `facerec_models.quality`."""
+
+    max_false_names_stills: float = Field(default=0.01, gt=0, lt=1)
+    max_false_names_tracks: float = Field(default=0.005, gt=0, lt=1)
+    prior_known: float = Field(
+        default=0.5, gt=0, lt=1, description="Assumed fraction of faces that belong to enrolled people."
+    )
+    min_quality_named: float = Field(default=0.3, ge=0, le=1, description="Below it a face is not named.")
+    min_quality_unknown: float = Field(
+        default=0.5, ge=0, le=1, description="Below it a face that is not named is undecidable, not unknown."
+    )
+    min_quality_enrolled: float = Field(default=0.3, ge=0, le=1, description="Below it a face is not enrolled.")

@@ -1,0 +1,80 @@
+"""From pictures to faces with embeddings: detection, alignment, quality and embedding of several pictures at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from facerec_models import quality
+from facerec_models.alignment import align
+from facerec_models.config import DetectionConfig
+from facerec_models.detection import FaceDetector, reduce_image, scale_detections
+from facerec_models.embedding import FaceEmbedder
+from facerec_models.types import Detections, FaceSet, ImageArray
+
+# Border added around a still in which no face was found, as a fraction of its sides: tight crops of faces lack the
+# surroundings that the detector was trained with.
+_BORDER = 0.35
+
+
+def detect_faces(images: Sequence[ImageArray], detector: FaceDetector, config: DetectionConfig) -> list[Detections]:
+    """Find the faces of pictures of any size at the size that suits the detector.
+
+    Returns
+    -------
+    list of Detections
+        In the pixels of the given pictures.
+    """
+    reduced = [reduce_image(image, config.max_side_px) for image in images]
+    found = detector.detect([image for image, _ in reduced])
+    return [
+        scale_detections(detections, factor, image.shape[1], image.shape[0])
+        for image, (_, factor), detections in zip(images, reduced, found, strict=True)
+    ]
+
+
+def describe_faces(images: Sequence[ImageArray], found: Sequence[Detections], embedder: FaceEmbedder) -> list[FaceSet]:
+    """Align, judge and embed the faces of several pictures; all embeddings are computed in one call."""
+    aligned = [
+        align(image, detections.landmarks, embedder.template) for image, detections in zip(images, found, strict=True)
+    ]
+    counts = [len(detections) for detections in found]
+    embeddings = embedder.embed(np.concatenate([crops for crops, _ in aligned]) if aligned else _no_crops(embedder))
+    parts = np.split(embeddings, np.cumsum(counts)[:-1]) if counts else []
+    return [
+        FaceSet(
+            detections,
+            crops,
+            quality.score(quality.features(detections, crops, residual_px, image.shape[1], image.shape[0])),
+            part,
+        )
+        for image, detections, (crops, residual_px), part in zip(images, found, aligned, parts, strict=True)
+    ]
+
+
+def find_faces(
+    images: Sequence[ImageArray], detector: FaceDetector, embedder: FaceEmbedder, config: DetectionConfig
+) -> list[FaceSet]:
+    """Find and describe the faces of stills, tight crops of faces included."""
+    found = detect_faces(images, detector, config)
+    for i, (image, detections) in enumerate(zip(images, found, strict=True)):
+        if len(detections) == 0:
+            found[i] = _detect_with_border(image, detector, config)
+    return describe_faces(images, found, embedder)
+
+
+def _detect_with_border(image: ImageArray, detector: FaceDetector, config: DetectionConfig) -> Detections:
+    height, width = image.shape[:2]
+    border = round(_BORDER * max(height, width))
+    padded = np.pad(image, ((border, border), (border, border), (0, 0)), mode="edge")
+    found = detect_faces([padded], detector, config)[0]
+    moved = Detections(found.boxes - np.float32(border), found.scores, found.landmarks - np.float32(border))
+    inside = scale_detections(moved, 1.0, width, height)
+    area_left = (inside.boxes[:, 2:] - inside.boxes[:, :2]).prod(axis=1)
+    area_found = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(axis=1)
+    return inside.select(area_left > 0.6 * area_found)
+
+
+def _no_crops(embedder: FaceEmbedder) -> ImageArray:
+    return np.zeros((0, embedder.template.size, embedder.template.size, 3), np.uint8)

@@ -1,0 +1,420 @@
+"""The result of one video as a document, ``facerec.result/1``: what is published, exported and drawn."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from facerec_models.analysis import Analysis
+from facerec_models.appearances import build_appearances, track_interval
+from facerec_models.calibration import PairScale
+from facerec_models.clustering import cluster_tracks
+from facerec_models.gallery import NamingModel
+from facerec_models.identification import apart_tracks, track_embedding
+from facerec_models.types import Appearance, Candidate, Decision, FaceSet, Match, Track
+
+Interval = tuple[float, float]
+
+# Log odds for one person that make two unknown tracks one stranger: single faces of one person have 7 in the mean.
+_SAME_STRANGER_LOG_ODDS = 7.0
+_SHOWN_CROPS = 3
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CandidateView(_Document):
+    """A person that a face may be."""
+
+    person_id: str
+    similarity: float
+    probability: float
+
+
+class CropView(_Document):
+    """An aligned face of an appearance and where its picture is."""
+
+    time_s: float
+    url: str
+
+
+class NearestView(_Document):
+    """An enrolled face and how near it is."""
+
+    face_id: str
+    similarity: float
+
+
+class Evidence(_Document):
+    """What a decision rests on. `margin` is the similarity to the nearest person less that to the runner-up."""
+
+    crops: list[CropView]
+    nearest: list[NearestView]
+    runner_up: CandidateView | None
+    margin: float | None
+
+
+class AppearanceView(_Document):
+    """Somebody, from `start_s` to before `end_s`. Neither identity nor stranger: undecidable."""
+
+    person_id: str | None
+    identity: str | None
+    stranger: str | None
+    label: str
+    start_s: float
+    end_s: float
+    probability: float
+    false_name_rate: float
+    track_ids: list[int]
+    evidence: Evidence
+
+
+class SampleView(_Document):
+    """One look at a track's face. Boxes and landmarks in pixels of the original frame."""
+
+    time_s: float
+    frame_index: int
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    landmarks: list[tuple[float, float]]
+    quality: float
+
+
+class TrackView(_Document):
+    """One face followed through one shot."""
+
+    track_id: int
+    shot: int
+    start_s: float
+    end_s: float
+    person_id: str | None
+    identity: str | None
+    decision: Literal["named", "unknown", "undecidable"]
+    probability: float
+    false_name_rate: float
+    candidates: list[CandidateView]
+    samples: list[SampleView]
+
+
+class VideoView(_Document):
+    """The video itself."""
+
+    id: str
+    uri: str
+    sha256: str
+    duration_s: float
+    start_pts_s: float
+    fps: float
+    width: int
+    height: int
+    complete: bool
+    warnings: list[str]
+
+
+class ModelView(_Document):
+    """What named the tracks. `extrapolated`: no data checked the accepted error at this limit."""
+
+    version: str
+    embedder: str
+    classifier: str
+    max_false_names: float
+    prior_known: float
+    extrapolated: bool
+
+
+class SamplingView(_Document):
+    """Which frames were looked at."""
+
+    period_s: float
+    mode: Literal["frames", "fps"]
+    frames_sampled: int
+    densified: bool
+
+
+class Coverage(_Document):
+    """Seconds of the video with at least one face, and with at least one of each decision."""
+
+    face_s: float
+    named_s: float
+    unknown_s: float
+    undecidable_s: float
+
+
+class TimingView(_Document):
+    """Where the time went, and what was done."""
+
+    wall_s: float
+    decode_s: float
+    detect_s: float
+    embed_s: float
+    identify_s: float
+    frames_decoded: int
+    frames_detected: int
+    faces_embedded: int
+
+
+class Result(_Document):
+    """Who is in a video, when, and on what evidence."""
+
+    schema_: Literal["facerec.result/1"] = Field(default="facerec.result/1", alias="schema")
+    video: VideoView
+    project: str
+    revision: str
+    model: ModelView
+    sampling: SamplingView
+    appearances: list[AppearanceView]
+    tracks: list[TrackView]
+    shots: list[Interval]
+    coverage: Coverage
+    timing: TimingView
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return the document as JSON, with the names of the contract."""
+        return self.model_dump_json(by_alias=True, indent=indent)
+
+
+def identity_of(person_id: str | None) -> str | None:
+    """Return a person's name as people write it: ``Barack_Obama`` is Barack Obama."""
+    return None if person_id is None else person_id.replace("_", " ")
+
+
+def stranger_id(project: str, video_sha256: str, track: Track) -> str:
+    """Return the id of a stranger who is first seen in this track: the same for the same content."""
+    box = ",".join(f"{value:.0f}" for value in track.boxes[0].tolist())
+    key = f"{project}\n{video_sha256}\n{track.frame_indexes[0]}\n{box}"
+    return "stranger-" + base64.b32encode(hashlib.sha256(key.encode()).digest())[:10].decode().lower()
+
+
+def build_result(
+    analysis: Analysis,
+    matches: Sequence[Match],
+    *,
+    video: VideoView,
+    project: str,
+    revision: str,
+    model: NamingModel,
+    model_view: ModelView,
+    pair: PairScale,
+    crop_url: Callable[[int, int], str],
+    identify_s: float,
+) -> Result:
+    """Make the document from what was found and who it is.
+
+    Parameters
+    ----------
+    matches : sequence of Match
+        One for each track of `analysis`, in order.
+    pair : PairScale
+        Of the embedder; says which unknown tracks are one stranger.
+    crop_url : callable
+        Takes a track's id and the number of one of its kept crops, returns that picture's address.
+    """
+    tracks = analysis.tracks
+    strangers = _strangers(tracks, matches, project, video.sha256, pair)
+    owners = [
+        match.person_id or strangers.get(i) or ("track", track.track_id)
+        for i, (track, match) in enumerate(zip(tracks, matches, strict=True))
+    ]
+    appearances = build_appearances(tracks, matches, owners, analysis.shots, analysis.period_s)
+    by_id = {track.track_id: i for i, track in enumerate(tracks)}
+    numbers: dict[str, int] = {}
+    views = []
+    for appearance in appearances:
+        stranger = strangers.get(by_id[appearance.track_ids[0]])
+        if stranger is not None:
+            numbers.setdefault(stranger, len(numbers) + 1)
+        person_id = appearance.match.person_id
+        label = identity_of(person_id) or (f"Unknown {numbers[stranger]}" if stranger else "Undecidable")
+        views.append(
+            AppearanceView(
+                person_id=person_id,
+                identity=identity_of(person_id),
+                stranger=stranger,
+                label=label,
+                start_s=appearance.start_s,
+                end_s=appearance.end_s,
+                probability=appearance.match.probability,
+                false_name_rate=appearance.match.false_name_rate,
+                track_ids=list(appearance.track_ids),
+                evidence=_evidence(appearance, [tracks[by_id[i]] for i in appearance.track_ids], model, crop_url),
+            )
+        )
+    intervals = [track_interval(track, analysis.shots, analysis.period_s) for track in tracks]
+    return Result(
+        video=video,
+        project=project,
+        revision=revision,
+        model=model_view,
+        sampling=SamplingView(
+            period_s=analysis.period_s,
+            mode=analysis.mode,
+            frames_sampled=analysis.frames_sampled,
+            densified=analysis.densified,
+        ),
+        appearances=views,
+        tracks=[_track_view(t, m, interval) for t, m, interval in zip(tracks, matches, intervals, strict=True)],
+        shots=list(analysis.shots),
+        coverage=_coverage(intervals, matches),
+        timing=TimingView(
+            wall_s=analysis.timing.wall_s,
+            decode_s=analysis.timing.decode_s,
+            detect_s=analysis.timing.detect_s,
+            embed_s=analysis.timing.embed_s,
+            identify_s=identify_s,
+            frames_decoded=analysis.timing.frames_decoded,
+            frames_detected=analysis.timing.frames_detected,
+            faces_embedded=analysis.timing.faces_embedded,
+        ),
+    )
+
+
+def _strangers(
+    tracks: Sequence[Track], matches: Sequence[Match], project: str, video_sha256: str, pair: PairScale
+) -> dict[int, str]:
+    """Stranger ids of the unknown tracks, by position."""
+    unknown = [i for i, match in enumerate(matches) if match.decision is Decision.UNKNOWN]
+    if not unknown:
+        return {}
+    members = [tracks[i] for i in unknown]
+    groups = cluster_tracks(
+        np.stack([track_embedding(track) for track in members]),
+        apart_tracks(members),
+        pair.midpoint + _SAME_STRANGER_LOG_ODDS / pair.slope,
+    )
+    ids: dict[int, str] = {}
+    for group, track in zip(groups.tolist(), members, strict=True):
+        ids.setdefault(group, stranger_id(project, video_sha256, track))
+    return {i: ids[group] for i, group in zip(unknown, groups.tolist(), strict=True)}
+
+
+def _evidence(
+    appearance: Appearance, tracks: Sequence[Track], model: NamingModel, crop_url: Callable[[int, int], str]
+) -> Evidence:
+    crops = sorted(
+        (
+            (float(track.quality[sample]), track, k, int(sample))
+            for track in tracks
+            for k, sample in enumerate(track.embedded)
+        ),
+        key=lambda crop: (-crop[0], crop[1].track_id, crop[2]),
+    )[:_SHOWN_CROPS]
+    candidates = appearance.match.candidates
+    best_track = crops[0][1]
+    nearest = (
+        model.nearest_faces(track_embedding(best_track), candidates[0].person_id)
+        if appearance.match.decision is Decision.NAMED
+        else []
+    )
+    runner_up = candidates[1] if len(candidates) > 1 else None
+    return Evidence(
+        crops=[
+            CropView(time_s=float(track.times_s[sample]), url=crop_url(track.track_id, k))
+            for _, track, k, sample in crops
+        ],
+        nearest=[NearestView(face_id=face_id, similarity=similarity) for face_id, similarity in nearest],
+        runner_up=_candidate_view(runner_up) if runner_up else None,
+        margin=candidates[0].similarity - runner_up.similarity if runner_up else None,
+    )
+
+
+def _candidate_view(candidate: Candidate) -> CandidateView:
+    return CandidateView(
+        person_id=candidate.person_id, similarity=candidate.similarity, probability=candidate.probability
+    )
+
+
+def _track_view(track: Track, match: Match, interval: Interval) -> TrackView:
+    return TrackView(
+        track_id=track.track_id,
+        shot=track.shot,
+        start_s=interval[0],
+        end_s=interval[1],
+        person_id=match.person_id,
+        identity=identity_of(match.person_id),
+        decision=match.decision.value,
+        probability=match.probability,
+        false_name_rate=match.false_name_rate,
+        candidates=[_candidate_view(candidate) for candidate in match.candidates],
+        samples=[
+            SampleView(
+                time_s=float(track.times_s[i]),
+                frame_index=int(track.frame_indexes[i]),
+                box_xyxy=tuple(track.boxes[i].tolist()),
+                score=float(track.scores[i]),
+                landmarks=[(x, y) for x, y in track.landmarks[i].tolist()],
+                quality=float(track.quality[i]),
+            )
+            for i in range(len(track))
+        ],
+    )
+
+
+def _coverage(intervals: Sequence[Interval], matches: Sequence[Match]) -> Coverage:
+    def seconds(decision: Decision | None) -> float:
+        wanted = sorted(
+            interval
+            for interval, match in zip(intervals, matches, strict=True)
+            if decision is None or match.decision is decision
+        )
+        total = reached = 0.0
+        for start_s, end_s in wanted:
+            total += max(0.0, end_s - max(start_s, reached))
+            reached = max(reached, end_s)
+        return total
+
+    return Coverage(
+        face_s=seconds(None),
+        named_s=seconds(Decision.NAMED),
+        unknown_s=seconds(Decision.UNKNOWN),
+        undecidable_s=seconds(Decision.UNDECIDABLE),
+    )
+
+
+class FaceView(_Document):
+    """A face of a still and who it is."""
+
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    quality: float
+    decision: Literal["named", "unknown", "undecidable"]
+    person_id: str | None
+    identity: str | None
+    probability: float
+    false_name_rate: float
+    candidates: list[CandidateView]
+
+
+class StillResult(_Document):
+    """Who is in a picture; `error` says why it could not be looked at."""
+
+    path: str
+    faces: list[FaceView]
+    error: str | None
+
+
+def build_still_result(path: str, faces: FaceSet, matches: Sequence[Match]) -> StillResult:
+    """Make the document of one picture from its faces and who they are."""
+    return StillResult(
+        path=path,
+        faces=[
+            FaceView(
+                box_xyxy=tuple(faces.detections.boxes[i].tolist()),
+                score=float(faces.detections.scores[i]),
+                quality=float(faces.quality[i]),
+                decision=match.decision.value,
+                person_id=match.person_id,
+                identity=identity_of(match.person_id),
+                probability=match.probability,
+                false_name_rate=match.false_name_rate,
+                candidates=[_candidate_view(candidate) for candidate in match.candidates],
+            )
+            for i, match in enumerate(matches)
+        ],
+        error=None,
+    )

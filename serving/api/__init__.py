@@ -1,0 +1,1 @@
+"""The HTTP interface: routes by resource, over the words of `facerec_models`."""

@@ -1,0 +1,80 @@
+"""The HTTP application and the ingress deployment around it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from serving.api import jobs, people, projects, videos
+from serving.api.problems import add_problem_handlers, problem
+from serving.api.schemas import Health
+from serving.api.service import Service, ServiceDep
+from serving.home import Home
+from serving.settings import Settings
+from serving.store import open_store
+from serving.store.rows import JobState
+
+
+def build_api(service: Service) -> FastAPI:
+    """Make the application over a service."""
+    app = FastAPI(
+        title="FaceRec",
+        version=version("facerec"),
+        description="Finds who appears in a video, when, and on what evidence.",
+    )
+    app.state.service = service
+    add_problem_handlers(app)
+    for router in (projects.router, people.router, videos.router, jobs.router):
+        app.include_router(router, prefix="/v1")
+
+    @app.middleware("http")
+    async def refuse_foreign_pages(request: Request, call_next: Any) -> Any:
+        """Let no web page elsewhere use the service through its visitor's browser: it has no keys."""
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+        origin = urlsplit(request.headers.get("origin", "")).hostname
+        allowed = service.settings.allowed_hosts
+        if host not in allowed or (origin is not None and origin not in allowed):
+            return problem(
+                403, "Forbidden", f"host {host!r}, origin {origin!r}: FACEREC_ALLOWED_HOSTS names who may ask"
+            )
+        return await call_next(request)
+
+    @app.get("/healthz", tags=["service"])
+    def healthz(service: ServiceDep) -> Health:
+        """Say that the service answers, and what it runs on."""
+        active = service.store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])
+        return Health(
+            status="ok",
+            version=app.version,
+            embedder=service.networks.embedder.name,
+            queued_jobs=sum(job.state is JobState.QUEUED for job in active),
+            running_jobs=sum(job.state is JobState.RUNNING for job in active),
+        )
+
+    return app
+
+
+@serve.ingress()
+class ApiReplica:
+    """The routes, with the handles of the graph behind them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        detector: DeploymentHandle,
+        embedder: DeploymentHandle,
+        classifier: DeploymentHandle,
+        analyzer: DeploymentHandle,
+    ) -> None:
+        self._service = Service(
+            settings, Home(settings.home), open_store(settings.home), detector, embedder, classifier, analyzer
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:  # noqa: PLW3201 - the name that Serve looks for
+        """Build the application in the replica."""
+        return build_api(self._service)

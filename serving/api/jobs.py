@@ -1,0 +1,58 @@
+"""Long work: how far it is, and how to stop it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from serving.api.schemas import JobView
+from serving.api.service import ServiceDep
+from serving.store.rows import JobState
+
+router = APIRouter(tags=["jobs"])
+
+_EVENT_PERIOD_S = 0.5
+# Below Serve's own limit on a request, which cuts a stream off without a word.
+_MAX_EVENTS = 7200
+
+
+@router.get("/jobs")
+def list_jobs(service: ServiceDep, project: str | None = None, state: JobState | None = None) -> list[JobView]:
+    """List jobs, oldest first."""
+    return [JobView.of(job) for job in service.store.list_jobs(project, states=[state] if state else [])]
+
+
+@router.get("/jobs/{job_id}")
+def get_job(job_id: str, service: ServiceDep) -> JobView:
+    """Say how far a job is."""
+    return JobView.of(service.store.get_job(job_id))
+
+
+@router.post("/jobs/{job_id}/cancel")
+def cancel_job(job_id: str, service: ServiceDep) -> JobView:
+    """End a queued job, ask a running one to stop, leave a finished one."""
+    return JobView.of(service.store.cancel_job(job_id))
+
+
+@router.get("/jobs/{job_id}/events")
+async def job_events(job_id: str, service: ServiceDep) -> StreamingResponse:
+    """Send a job's changes as server-sent events; the last is ``event: end``, and a stream without it was cut off."""
+    first = await asyncio.to_thread(service.store.get_job, job_id)
+
+    async def events() -> AsyncIterator[str]:
+        job, shown = first, ""
+        for _ in range(_MAX_EVENTS):
+            view = JobView.of(job).model_dump_json()
+            if view != shown:
+                yield f"event: job\ndata: {view}\n\n"
+                shown = view
+            if job.state.is_final:
+                break
+            await asyncio.sleep(_EVENT_PERIOD_S)
+            job = await asyncio.to_thread(service.store.get_job, job_id)
+        yield f"event: end\ndata: {shown}\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,116 @@
+"""Who is enrolled, and who is in pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, File, Query, UploadFile
+from fastapi.responses import FileResponse
+
+from facerec_models.errors import LimitExceededError, NotFoundError, PersonNotFoundError
+from facerec_models.result import StillResult, identity_of
+from facerec_models.types import FaceSet
+from serving.api.schemas import PersonView, PictureView, StatusChange
+from serving.api.service import ProjectName, Service, ServiceDep
+from serving.names import person_id_of
+from serving.stills import find_stills
+from serving.store.rows import FaceStatus
+from training.enrol import Picture, enrol
+
+router = APIRouter(tags=["people"])
+
+_MAX_PICTURE_BYTES = 64 * 2**20
+
+
+@router.get("/projects/{project}/people")
+def list_people(project: ProjectName, service: ServiceDep) -> list[PersonView]:
+    """List everyone who is enrolled."""
+    return [
+        PersonView(
+            person_id=person.person_id,
+            identity=identity_of(person.person_id),
+            taken=person.taken,
+            disabled=person.disabled,
+            refused=person.refused,
+        )
+        for person in service.store.list_people(project)
+    ]
+
+
+@router.get("/projects/{project}/people/{person_id}")
+def list_pictures(project: ProjectName, person_id: str, service: ServiceDep) -> list[PictureView]:
+    """List the pictures of a person."""
+    faces = service.store.list_faces(project, person_id=person_id)
+    if not faces:
+        raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}")
+    return [PictureView.of(face) for face in faces]
+
+
+@router.post("/projects/{project}/people/{person_id}/pictures")
+def add_pictures(
+    project: ProjectName, person_id: str, files: Annotated[list[UploadFile], File()], service: ServiceDep
+) -> list[PictureView]:
+    """Enrol pictures of a person; takes effect with the next training."""
+    person_id = person_id_of(person_id)
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = []
+        for i, upload in enumerate(files):
+            name = Path(upload.filename or "picture").name
+            file = Path(folder) / str(i)
+            file.write_bytes(_content(upload))
+            pictures.append(Picture(file, f"{person_id}/{name}", person_id, disabled=False))
+        settings = service.settings
+        faces = enrol(
+            service.store, service.home, project, pictures, service.networks, settings.analysis, settings.identification
+        )
+        return [PictureView.of(face) for face in faces]
+
+
+@router.patch("/projects/{project}/faces")
+def change_status(project: ProjectName, change: StatusChange, service: ServiceDep) -> dict[str, int]:
+    """Enable or disable enrolled faces; takes effect with the next training."""
+    status = FaceStatus.TAKEN if change.enabled else FaceStatus.DISABLED
+    reason = None if change.enabled else "by hand"
+    return {"changed": service.store.set_face_status(project, change.face_ids, status, reason)}
+
+
+@router.get("/projects/{project}/faces/{face_id}.jpg", response_class=FileResponse)
+def face_crop(project: ProjectName, face_id: str, service: ServiceDep) -> FileResponse:
+    """Return the aligned face of an enrolled picture."""
+    path = service.home.face_crop(project, face_id)
+    if not path.resolve().is_relative_to(service.home.project(project).resolve()) or not path.is_file():
+        raise NotFoundError(f"project {project!r} has no face {face_id!r}")
+    return FileResponse(path, media_type="image/jpeg")
+
+
+@router.post("/projects/{project}/faces")
+async def name_faces(
+    project: ProjectName,
+    files: Annotated[list[UploadFile], File()],
+    service: ServiceDep,
+    max_false_names: Annotated[float | None, Query(gt=0, lt=1)] = None,
+) -> list[StillResult]:
+    """Say who is in pictures."""
+    model = await asyncio.to_thread(service.store.get_model, project)
+    names = [Path(upload.filename or f"picture {i + 1}").name for i, upload in enumerate(files)]
+    found = await asyncio.to_thread(_find, service, names, files)
+    classifier = service.classifier.options(multiplexed_model_id=f"{project}/{model.version}")
+    replies = [classifier.name_still.remote(name, one, max_false_names) for name, one in zip(names, found, strict=True)]
+    return [await reply for reply in replies]
+
+
+def _find(service: Service, names: list[str], files: list[UploadFile]) -> list[FaceSet | StillResult]:
+    pictures = [(name, _content(upload)) for name, upload in zip(names, files, strict=True)]
+    return find_stills(pictures, service.networks, service.settings.analysis)
+
+
+def _content(upload: UploadFile) -> bytes:
+    data = upload.file.read(_MAX_PICTURE_BYTES + 1)
+    if len(data) > _MAX_PICTURE_BYTES:
+        raise LimitExceededError(
+            f"{upload.filename!r} is larger than {_MAX_PICTURE_BYTES >> 20} MiB: reduce the picture"
+        )
+    return data

@@ -1,0 +1,80 @@
+"""Projects, their models, and naming the archive again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from facerec_models.errors import ModelNotFoundError
+from serving import jobs
+from serving.api.schemas import Accepted
+from serving.api.service import ProjectName, ServiceDep
+from serving.home import remove_tree
+from serving.naming import identify_archive
+
+router = APIRouter(tags=["projects"])
+
+
+@router.get("/projects")
+def list_projects(service: ServiceDep) -> list[dict[str, Any]]:
+    """List all projects."""
+    return [asdict(project) for project in service.store.list_projects()]
+
+
+@router.put("/projects/{project}", status_code=201)
+def create_project(project: ProjectName, service: ServiceDep) -> dict[str, Any]:
+    """Create a project, or find it there."""
+    return asdict(service.store.create_project(project))
+
+
+@router.delete("/projects/{project}", status_code=204)
+def delete_project(project: ProjectName, service: ServiceDep) -> None:
+    """Delete a project with everything in it."""
+    service.store.delete_project(project)
+    remove_tree(service.home.project(project))
+
+
+@router.post("/projects/{project}/training", status_code=202)
+def start_training(project: ProjectName, service: ServiceDep) -> Accepted:
+    """Train and promote a model of the enrolled people, as a job."""
+    service.store.get_project(project)
+    job = jobs.submit(service.store, project, "training", {}, max_queued=service.settings.max_queued_jobs)
+    service.analyzer.wake.remote()
+    return Accepted(job_id=job.job_id, video_id=None)
+
+
+@router.get("/projects/{project}/models")
+def list_models(project: ProjectName, service: ServiceDep) -> list[dict[str, Any]]:
+    """List the trained versions; one may be promoted."""
+    try:
+        promoted = service.store.get_model(project).version
+    except ModelNotFoundError:
+        promoted = None
+    return [{**asdict(row), "promoted": row.version == promoted} for row in service.store.list_models(project)]
+
+
+@router.post("/projects/{project}/models/{version}/promote", status_code=204)
+def promote_model(project: ProjectName, version: str, service: ServiceDep) -> None:
+    """Let a version name from now on."""
+    service.store.promote_model(project, version)
+
+
+@router.post("/projects/{project}/identify")
+def identify(
+    project: ProjectName,
+    service: ServiceDep,
+    preview: bool = False,
+    max_false_names: Annotated[float | None, Query(gt=0, lt=1)] = None,
+) -> dict[str, Any]:
+    """Name all stored tracks again with the promoted model, or show what that would change."""
+    change = identify_archive(
+        service.store,
+        service.home,
+        project,
+        service.settings.identification,
+        max_false_names=max_false_names,
+        apply=not preview,
+    )
+    return {**asdict(change), "applied": not preview}

@@ -1,0 +1,117 @@
+"""What the service takes and answers, beside the documents of `facerec_models.result`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from facerec_models.config import SamplingConfig
+from serving.store.rows import Face, Job
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class VideoRequest(_Model):
+    """How to analyse and name a video."""
+
+    sampling: SamplingConfig = SamplingConfig()
+    fragment: tuple[float, float] | None = Field(default=None, description="Only from start to end, in seconds.")
+    max_false_names: float | None = Field(default=None, gt=0, lt=1)
+    no_cache: bool = False
+
+    def full_sampling(self) -> SamplingConfig:
+        """Return the sampling with the fragment in it."""
+        if self.fragment is None:
+            return self.sampling
+        return SamplingConfig(**{**self.sampling.model_dump(), "fragment": self.fragment})
+
+
+class Accepted(_Model):
+    """A job that was queued."""
+
+    job_id: str
+    video_id: str | None
+
+
+class JobView(_Model):
+    """Where a job is."""
+
+    job_id: str
+    kind: str
+    project: str
+    video_id: str | None
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    progress: float
+    segments: list[dict[str, Any]]
+    attempt: int
+    error: str | None
+
+    @classmethod
+    def of(cls, job: Job) -> JobView:
+        """Show a row."""
+        return cls(
+            job_id=job.job_id,
+            kind=job.kind,
+            project=job.project,
+            video_id=job.video_id,
+            state=job.state.value,
+            progress=job.progress,
+            segments=list(job.segments),
+            attempt=job.attempt,
+            error=job.error,
+        )
+
+
+class PersonView(_Model):
+    """Somebody who is enrolled."""
+
+    person_id: str
+    identity: str
+    taken: int
+    disabled: int
+    refused: int
+
+
+class PictureView(_Model):
+    """A picture of a person and what became of it."""
+
+    path: str
+    person_id: str
+    face_id: str
+    status: Literal["taken", "disabled", "refused"]
+    reason: str | None
+    quality: float
+    crop: str | None
+
+    @classmethod
+    def of(cls, face: Face) -> PictureView:
+        """Show a row."""
+        return cls(
+            path=face.path,
+            person_id=face.person_id,
+            face_id=face.face_id,
+            status=face.status.value,
+            reason=face.reason,
+            quality=face.quality,
+            crop=f"/v1/projects/{face.project}/faces/{face.face_id}.jpg" if face.crop else None,
+        )
+
+
+class StatusChange(_Model):
+    """Enable or disable faces."""
+
+    face_ids: list[str]
+    enabled: bool
+
+
+class Health(_Model):
+    """What the service runs on."""
+
+    status: Literal["ok"]
+    version: str
+    embedder: str
+    queued_jobs: int
+    running_jobs: int

@@ -1,0 +1,44 @@
+"""What the routes work with, and how they ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+from ray.serve.handle import DeploymentHandle
+
+from serving.detector import DetectorProxy
+from serving.embedder import EmbedderProxy
+from serving.home import Home
+from serving.networks import Networks
+from serving.settings import Settings
+from serving.store.base import Store
+
+
+@dataclass(frozen=True)
+class Service:
+    """Store, files and the handles of the graph."""
+
+    settings: Settings
+    home: Home
+    store: Store
+    detector: DeploymentHandle
+    embedder: DeploymentHandle
+    classifier: DeploymentHandle
+    analyzer: DeploymentHandle
+
+    @cached_property
+    def networks(self) -> Networks:
+        """The batched deployments as networks; ask in a thread, not in the event loop."""
+        return Networks(DetectorProxy(self.detector), EmbedderProxy(self.embedder))
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(_service)]
+ProjectName = Annotated[str, Path(description="Name of a project.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

@@ -1,0 +1,206 @@
+"""Videos: submit one, see who is in it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from facerec_models.errors import InputError, LimitExceededError, NotFoundError
+from facerec_models.result import Result
+from serving import jobs
+from serving.api.schemas import Accepted, VideoRequest
+from serving.api.service import ProjectName, Service, ServiceDep
+from serving.exports.annotated import write_annotated
+from serving.exports.table import to_csv
+from serving.store.rows import VideoRow
+from serving.videos import register_video
+
+router = APIRouter(tags=["videos"])
+
+_COPY_BYTES = 1 << 20
+
+
+@router.post(
+    "/projects/{project}/videos",
+    status_code=202,
+    openapi_extra={
+        "requestBody": {
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["file"],
+                        "properties": {
+                            "file": {"type": "string", "format": "binary"},
+                            "settings": {"type": "string", "description": "VideoRequest as JSON"},
+                        },
+                    }
+                },
+                "application/json": {
+                    "schema": {"type": "object", "required": ["uri"], "properties": {"uri": {"type": "string"}}}
+                },
+            }
+        }
+    },
+)
+async def submit_video(project: ProjectName, request: Request, service: ServiceDep) -> Accepted:
+    """Submit a video as multipart ``file`` (with ``settings`` as JSON), or as JSON with a ``uri`` and the settings."""
+    if request.headers.get("content-type", "").startswith("application/json"):
+        body = await request.json()
+        if not isinstance(body, dict) or not isinstance(uri := body.pop("uri", None), str):
+            raise InputError("the JSON body must be an object with a 'uri'")
+        settings = _settings(body)
+        file = await asyncio.to_thread(_allowed_file, service, uri)
+        video = await asyncio.to_thread(
+            register_video, service.store, project, file, service.settings.analysis, uri=uri
+        )
+    else:
+        async with request.form() as form:
+            upload = form.get("file")
+            if not isinstance(upload, UploadFile):
+                raise InputError("the form must have a 'file'")
+            raw = form.get("settings")
+            settings = _settings(raw if isinstance(raw, str) and raw else {})
+            video = await asyncio.to_thread(_take_upload, service, project, upload)
+    job = await asyncio.to_thread(
+        jobs.submit,
+        service.store,
+        project,
+        "video",
+        {
+            "video_id": video.video_id,
+            "sampling": settings.full_sampling().model_dump(mode="json"),
+            "max_false_names": settings.max_false_names,
+            "no_cache": settings.no_cache,
+        },
+        max_queued=service.settings.max_queued_jobs,
+        video_id=video.video_id,
+    )
+    service.analyzer.wake.remote()
+    return Accepted(job_id=job.job_id, video_id=video.video_id)
+
+
+@router.get("/projects/{project}/videos")
+def list_videos(project: ProjectName, service: ServiceDep) -> list[dict[str, Any]]:
+    """List all videos of a project, oldest first."""
+    return [_view(video) for video in service.store.list_videos(project)]
+
+
+@router.get("/projects/{project}/videos/{video_id}")
+def get_video(project: ProjectName, video_id: str, service: ServiceDep) -> dict[str, Any]:
+    """Describe a video."""
+    return _view(service.store.get_video(project, video_id))
+
+
+@router.get("/projects/{project}/videos/{video_id}/result", response_model=Result)
+async def get_result(project: ProjectName, video_id: str, service: ServiceDep) -> Response:
+    """Say who is in a video, when, and on what evidence."""
+    text = await service.classifier.result.remote(project, video_id)
+    return Response(text, media_type="application/json")
+
+
+@router.get("/projects/{project}/videos/{video_id}/result.csv")
+async def get_table(project: ProjectName, video_id: str, service: ServiceDep) -> Response:
+    """Return the appearances as a table."""
+    found = Result.model_validate_json(await service.classifier.result.remote(project, video_id))
+    return Response(to_csv(found), media_type="text/csv; charset=utf-8")
+
+
+@router.get("/projects/{project}/videos/{video_id}/file", response_class=FileResponse)
+def get_file(project: ProjectName, video_id: str, service: ServiceDep) -> FileResponse:
+    """Return the video itself; byte ranges are answered."""
+    video = service.store.get_video(project, video_id)
+    if not Path(video.file).is_file():
+        raise NotFoundError(f"the file of video {video_id} is no longer there")
+    return FileResponse(video.file, filename=video.name)
+
+
+@router.get("/projects/{project}/videos/{video_id}/annotated.mp4", response_class=FileResponse)
+async def get_annotated(project: ProjectName, video_id: str, service: ServiceDep) -> FileResponse:
+    """Return the video with boxes and names; it is drawn when it is first asked for."""
+    found = Result.model_validate_json(await service.classifier.result.remote(project, video_id))
+    path = await asyncio.to_thread(_draw, service, project, found)
+    return FileResponse(path, media_type="video/mp4")
+
+
+@router.get("/projects/{project}/videos/{video_id}/crops/{analysis_id}/{track_id}/{k}.jpg", response_class=FileResponse)
+def get_crop(
+    project: ProjectName, video_id: str, analysis_id: str, track_id: int, k: int, service: ServiceDep
+) -> FileResponse:
+    """Return an aligned face of a track, the best being number 0."""
+    analysis = service.store.get_analysis(project, analysis_id)
+    path = service.home.track_crop(project, analysis.analysis_id, track_id, k)
+    if analysis.video_id != video_id or not path.is_file():
+        raise NotFoundError(f"video {video_id} has no crop {k} of track {track_id}")
+    return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": "max-age=86400, immutable"})
+
+
+def _settings(raw: str | dict[str, Any]) -> VideoRequest:
+    try:
+        return VideoRequest.model_validate_json(raw) if isinstance(raw, str) else VideoRequest.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"settings: {where}: {first['msg']}") from error
+
+
+def _allowed_file(service: Service, uri: str) -> Path:
+    """Return the local file of a ``file:`` address below one of the folders that the operator opened."""
+    if not uri.startswith("file://"):
+        raise InputError(f"{uri!r} is no file:// address; upload the video as multipart 'file'")
+    path = Path(uri.removeprefix("file://")).resolve()
+    if not any(path.is_relative_to(root.resolve()) for root in service.settings.media_roots):
+        raise InputError(f"{uri!r} is in none of the folders that FACEREC_MEDIA_ROOTS names")
+    return path
+
+
+def _take_upload(service: Service, project: str, upload: UploadFile) -> VideoRow:
+    """Keep an upload under the name of its content; nothing is left of one that is no video."""
+    name = Path(upload.filename or "video").name
+    limit = service.settings.analysis.limits.max_upload_bytes
+    service.home.uploads.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=service.home.uploads) as folder:
+        file = Path(folder) / name
+        size = 0
+        with file.open("wb") as target:
+            while chunk := upload.file.read(_COPY_BYTES):
+                size += len(chunk)
+                if size > limit:
+                    raise LimitExceededError(f"{name!r} is larger than limits.max_upload_bytes = {limit}")
+                target.write(chunk)
+        video = register_video(service.store, project, file, service.settings.analysis)
+        kept = service.home.uploads / f"{video.sha256}{file.suffix.lower()}"
+        file.replace(kept)
+    moved = VideoRow(
+        video_id=video.video_id,
+        project=project,
+        uri=kept.as_uri(),
+        sha256=video.sha256,
+        name=name,
+        file=str(kept),
+        created_at=video.created_at,
+    )
+    service.store.put_video(moved)
+    return moved
+
+
+def _draw(service: Service, project: str, found: Result) -> Path:
+    """Return the annotated video of a result, drawn once for each analysis and revision."""
+    video = service.store.get_video(project, found.video.id)
+    analysis = service.store.latest_analysis(project, video.video_id)
+    path = service.home.analysis(project, analysis.analysis_id) / f"annotated-{found.revision}.mp4"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_annotated(found, Path(video.file), path, service.settings.analysis.limits)
+    return path
+
+
+def _view(video: VideoRow) -> dict[str, Any]:
+    return {"video_id": video.video_id, "name": video.name, "sha256": video.sha256, "created_at": video.created_at}

@@ -1,0 +1,68 @@
+"""Wire the graph: ``serve run serve_config.yaml``, ``facerec serve`` and the tests all build it here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from pydantic import BaseModel, ConfigDict, Field
+from ray import serve
+from ray.serve import Application
+
+from serving.analyzer import AnalyzerReplica
+from serving.api.app import ApiReplica
+from serving.classifier import ClassifierReplica
+from serving.detector import DetectorReplica
+from serving.embedder import EmbedderReplica
+from serving.settings import Settings
+
+
+class AppArgs(BaseModel):
+    """What ``args:`` of serve_config.yaml may say; it overrides the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path | None = None
+    threads: int = Field(default=0, ge=0, description="Of each network's replica; 0: one for each core.")
+    slots: int = Field(default=2, ge=1, description="Videos at a time for each analyzer.")
+    gpu_share: float = Field(
+        default=0.25, gt=0, le=1, description="Of a GPU, for each network's replica, where there is one."
+    )
+
+
+def build_app(args: AppArgs | dict[str, Any], options: Mapping[str, dict[str, Any]] | None = None) -> Application:
+    """Build the graph for the cluster that Ray is connected to.
+
+    Where the cluster has GPUs, both networks ask for a share of one and for the device ``cuda``: a replica that gets none says so
+    instead of falling back to the CPU.
+
+    Parameters
+    ----------
+    options : mapping of str to dict, optional
+        Options of deployments by name, as in the file's ``deployments:``; Serve applies them itself where it reads the file.
+    """
+    args = args if isinstance(args, AppArgs) else AppArgs(**args)
+    settings = Settings() if args.home is None else Settings(home=args.home)
+    settings = settings.model_copy(update={"home": settings.home.resolve()})
+    gpu = args.gpu_share if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
+    device = "cuda" if gpu else "cpu"
+    detection = settings.analysis.detection.model_copy(update={"device": device})
+    embedding = settings.analysis.embedding.model_copy(update={"device": device})
+    threads = args.threads or os.cpu_count() or 1
+    # Threads of replicas that wait must not spin: they share the cores.
+    quiet = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads)}}
+    network = {"num_cpus": 0.2, "num_gpus": gpu, "runtime_env": quiet}
+
+    def deployment(replica: type, name: str, resources: dict[str, Any]) -> serve.Deployment:
+        own = (options or {}).get(name, {})
+        return serve.deployment(replica, name=name, **{"ray_actor_options": resources, **own})
+
+    detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)
+    embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, settings.home / "weights", threads)
+    light = {"num_cpus": 0.1, "runtime_env": quiet}
+    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings.home, settings.identification)
+    analyzer = deployment(AnalyzerReplica, "VideoAnalyzer", light).bind(settings, detector, embedder, args.slots)
+    return deployment(ApiReplica, "Api", light).bind(settings, detector, embedder, classifier, analyzer)

@@ -1,0 +1,72 @@
+"""The deployment that finds faces, batched across requests and videos."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+import numpy as np
+import torch
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from facerec_models.config import DetectionConfig
+from facerec_models.detection import FaceDetector, MtcnnDetector
+from facerec_models.types import Detections, ImageArray
+from serving.outcomes import Outcome, run_batch
+
+_REPLY_TIMEOUT_S = 600.0
+
+
+class DetectorReplica:
+    """A detector behind a batching queue.
+
+    Parameters
+    ----------
+    threads : int
+        Of torch: replicas on one machine share its cores.
+    engine : FaceDetector, optional
+        What detects; MTCNN of `config` by default.
+    """
+
+    def __init__(self, config: DetectionConfig, threads: int = 0, engine: FaceDetector | None = None) -> None:
+        if threads:
+            torch.set_num_threads(threads)
+        self._engine = engine or MtcnnDetector(config)
+
+    def detect_all(self, requests: Sequence[Sequence[ImageArray]]) -> list[Outcome[list[Detections]]]:
+        """Find the faces of the pictures of several requests in one go."""
+        return run_batch(requests, self._detect)
+
+    def _detect(self, requests: Sequence[Sequence[ImageArray]]) -> list[list[Detections]]:
+        found = self._engine.detect([image for images in requests for image in images])
+        bounds = accumulate((len(images) for images in requests), initial=0)
+        return [found[start:end] for start, end in pairwise(bounds)]
+
+    @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.005)
+    async def _batched(self, requests: list[Sequence[ImageArray]]) -> list[Outcome[list[Detections]]]:
+        return await asyncio.to_thread(self.detect_all, requests)
+
+    async def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
+        """Find the faces of the pictures of one request."""
+        outcome: Outcome[list[Detections]] = await self._batched(images)
+        return outcome.unwrap()
+
+    def check_health(self) -> None:
+        """Raise if the detector does not work."""
+        self._engine.detect([np.zeros((64, 64, 3), np.uint8)])
+
+
+class DetectorProxy:
+    """The deployment as a `FaceDetector`, for code that runs in a thread of another replica."""
+
+    def __init__(self, handle: DeploymentHandle) -> None:
+        self._handle = handle
+
+    def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
+        """See `FaceDetector.detect`."""
+        if not images:
+            return []
+        found: list[Detections] = self._handle.detect.remote(list(images)).result(timeout_s=_REPLY_TIMEOUT_S)
+        return found

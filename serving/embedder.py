@@ -1,0 +1,99 @@
+"""The deployment that embeds faces, batched across requests and videos."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from facerec_models.alignment import Template
+from facerec_models.config import EmbeddingConfig
+from facerec_models.embedding import FaceEmbedder, build_embedder
+from facerec_models.types import FloatArray, ImageArray
+from facerec_models.weights import WeightsRegistry
+from serving.outcomes import Outcome, run_batch
+
+_REPLY_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderFacts:
+    """What users of an embedder must know of it."""
+
+    name: str
+    dimension: int
+    template: Template
+    terms: str
+
+
+class EmbedderReplica:
+    """An embedder behind a batching queue.
+
+    Parameters
+    ----------
+    weights : Path
+        Folder of downloaded weights.
+    threads : int
+        Of torch: replicas on one machine share its cores.
+    engine : FaceEmbedder, optional
+        What embeds; the network of `config` by default.
+    """
+
+    def __init__(
+        self, config: EmbeddingConfig, weights: Path, threads: int = 0, engine: FaceEmbedder | None = None
+    ) -> None:
+        if threads:
+            torch.set_num_threads(threads)
+        self._engine = engine or build_embedder(config, WeightsRegistry(weights))
+
+    def embed_all(self, requests: Sequence[ImageArray]) -> list[Outcome[FloatArray]]:
+        """Embed the crops of several requests in one go."""
+        return run_batch(requests, self._embed)
+
+    def _embed(self, requests: Sequence[ImageArray]) -> list[FloatArray]:
+        embeddings = self._engine.embed(np.concatenate(requests))
+        return np.split(embeddings, np.cumsum([len(crops) for crops in requests])[:-1])
+
+    @serve.batch(max_batch_size=16, batch_wait_timeout_s=0.005)
+    async def _batched(self, requests: list[ImageArray]) -> list[Outcome[FloatArray]]:
+        return await asyncio.to_thread(self.embed_all, requests)
+
+    async def embed(self, crops: ImageArray) -> FloatArray:
+        """Embed the crops of one request."""
+        outcome: Outcome[FloatArray] = await self._batched(crops)
+        return outcome.unwrap()
+
+    async def facts(self) -> EmbedderFacts:
+        """Say which embedder this is."""
+        engine = self._engine
+        return EmbedderFacts(engine.name, engine.dimension, engine.template, engine.terms)
+
+    def check_health(self) -> None:
+        """Raise if the embedder does not work."""
+        size = self._engine.template.size
+        self._engine.embed(np.zeros((1, size, size, 3), np.uint8))
+
+
+class EmbedderProxy:
+    """The deployment as a `FaceEmbedder`, for code that runs in a thread of another replica."""
+
+    def __init__(self, handle: DeploymentHandle) -> None:
+        self._handle = handle
+        facts: EmbedderFacts = handle.facts.remote().result(timeout_s=_REPLY_TIMEOUT_S)
+        self.name = facts.name
+        self.dimension = facts.dimension
+        self.template = facts.template
+        self.terms = facts.terms
+
+    def embed(self, crops: ImageArray) -> FloatArray:
+        """See `FaceEmbedder.embed`."""
+        if len(crops) == 0:
+            return np.zeros((0, self.dimension), np.float32)
+        embeddings: FloatArray = self._handle.embed.remote(crops).result(timeout_s=_REPLY_TIMEOUT_S)
+        return embeddings

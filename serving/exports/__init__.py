@@ -1,0 +1,1 @@
+"""What becomes of a result: tables, pictures and an annotated video."""

@@ -1,0 +1,65 @@
+"""Where files are: pictures, crops, models and uploads below one folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths below the home. Names of projects and ids are checked where they are made; see `check_name`."""
+
+    root: Path
+
+    @property
+    def weights(self) -> Path:
+        """Downloaded network weights."""
+        return self.root / "weights"
+
+    @property
+    def uploads(self) -> Path:
+        """Videos that were sent to the service."""
+        return self.root / "uploads"
+
+    def project(self, project: str) -> Path:
+        """Everything of one project."""
+        return self.root / "projects" / project
+
+    def face_crop(self, project: str, face_id: str) -> Path:
+        """The aligned face of an enrolled picture."""
+        return self.project(project) / "faces" / f"{face_id}.jpg"
+
+    def model(self, project: str, version: str) -> Path:
+        """The folder of a trained model."""
+        return self.project(project) / "models" / version
+
+    def analysis(self, project: str, analysis_id: str) -> Path:
+        """The folder of an analysis' crops."""
+        return self.project(project) / "analyses" / analysis_id
+
+    def track_crop(self, project: str, analysis_id: str, track_id: int, k: int) -> Path:
+        """The k-th best aligned face of a track."""
+        return self.analysis(project, analysis_id) / f"{track_id}-{k}.jpg"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with everything in it, if it is there."""
+    if path.exists():
+        shutil.rmtree(path)

@@ -1,0 +1,35 @@
+"""Names and ids: what may be one, and how they are made."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import unicodedata
+
+from facerec_models.errors import InputError
+
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_project_name(name: str) -> str:
+    """Return a project's name if it may be one: it becomes a folder's name and part of addresses."""
+    if not _PROJECT.fullmatch(name):
+        raise InputError(
+            f"project name {name!r} must be 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
+        )
+    return name
+
+
+def person_id_of(folder: str) -> str:
+    """Return the person id of a folder's name: NFC-normalised, blanks as underscores."""
+    person_id = unicodedata.normalize("NFC", folder.strip()).replace(" ", "_")
+    if not person_id or person_id in {".", ".."} or any(c in person_id for c in '/\\\0:*?"<>|'):
+        raise InputError(f'person name {folder!r} must not be empty or contain / \\ : * ? " < > |')
+    return person_id
+
+
+def short_id(prefix: str, *parts: str) -> str:
+    """Return an id that is the same for the same parts, such as ``a-4kq2…`` (16 base32 characters)."""
+    digest = hashlib.sha256("\n".join(parts).encode()).digest()
+    return f"{prefix}-{base64.b32encode(digest)[:16].decode().lower()}"

@@ -1,0 +1,34 @@
+"""The two networks of a process, built from the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from facerec_models.config import AnalysisConfig
+from facerec_models.detection import FaceDetector, MtcnnDetector
+from facerec_models.embedding import FaceEmbedder, build_embedder, choice_of
+from facerec_models.weights import WeightsRegistry
+
+from serving.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What analysis needs: networks in this process, or proxies of deployments."""
+
+    detector: FaceDetector
+    embedder: FaceEmbedder
+
+
+def load_networks(config: AnalysisConfig, home: Home, embedder: str | None) -> Networks:
+    """Load both networks into this process.
+
+    Parameters
+    ----------
+    embedder : str or None
+        The project's embedder, if it has one already; it wins over the configured one.
+    """
+    embedding = config.embedding
+    if embedder is not None:
+        embedding = embedding.model_copy(update={"embedder": choice_of(embedder)})
+    return Networks(MtcnnDetector(config.detection), build_embedder(embedding, WeightsRegistry(home.weights)))

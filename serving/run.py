@@ -1,0 +1,98 @@
+"""Run the whole service on this machine: Ray, Serve and the graph of serve_config.yaml, on the loopback interface."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from facerec_models.errors import InputError
+
+CONFIG_NAME = "serve_config.yaml"
+_OBJECT_STORE_BYTES = 512 * 2**20
+
+
+def find_config() -> Path:
+    """Return the serve_config.yaml of the checkout, or of the installation.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for folder in (Path(__file__).parent.parent, Path(sys.prefix) / "share" / "facerec"):
+        if (folder / CONFIG_NAME).is_file():
+            return folder / CONFIG_NAME
+    raise InputError(f"{CONFIG_NAME} is neither in the checkout nor in {sys.prefix}: name it with --config")
+
+
+@contextmanager
+def run_service(home: Path, *, host: str, port: int, config: Path | None = None) -> Iterator[str]:
+    """Run the service until the block ends; yields its address when it answers.
+
+    Raises
+    ------
+    InputError
+        If the configuration cannot be read.
+    """
+    path = config or find_config()
+    try:
+        document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        application = document["applications"][0]
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        raise InputError(f"{str(path)!r} is no Serve configuration with an application: {error}") from error
+    _prepare_environment(home)
+
+    import ray
+    from ray import serve
+
+    from serving.app import AppArgs, build_app
+
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        configure_logging=False,
+        log_to_driver=False,
+    )
+    try:
+        serve.start(
+            http_options={**document.get("http_options", {}), "host": host, "port": port},
+            logging_config=document.get("logging_config"),
+        )
+        options = {own.pop("name"): own for own in application.get("deployments", [])}
+        app = build_app(AppArgs(**{**application.get("args", {}), "home": home}), options)
+        serve.run(app, name=application["name"], route_prefix=application["route_prefix"])
+        yield f"http://{host}:{port}"
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+
+
+def _prepare_environment(home: Path) -> None:
+    """Set what Ray reads when it starts: loopback only, tokens on, no telemetry."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    token = home / "ray_token"
+    if not token.exists():
+        token.touch(mode=0o600)
+        token.write_text(secrets.token_hex(32))
+    os.environ.update(
+        {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        }
+    )
+    # Replicas import this project's packages from where this process has them.
+    root = str(Path(__file__).parent.parent)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if root not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, paths)])

@@ -1,0 +1,25 @@
+"""All settings of a process, from the environment: built once by an entry point, handed out in slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facerec_models.config import AnalysisConfig, IdentificationConfig
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from variables such as ``FACEREC_HOME`` and ``FACEREC_ANALYSIS__DETECTION__MIN_FACE_PX``."""
+
+    model_config = SettingsConfigDict(env_prefix="FACEREC_", env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    home: Path = Field(default_factory=lambda: user_data_path("facerec"), description="Where everything is kept.")
+    allowed_hosts: frozenset[str] = Field(
+        default=frozenset({"127.0.0.1", "localhost", "::1"}), description="Names under which the service may be asked."
+    )
+    media_roots: tuple[Path, ...] = Field(default=(), description="Folders whose files may be submitted by address.")
+    max_queued_jobs: int = Field(default=1000, ge=1, description="Jobs that may wait.")
+    analysis: AnalysisConfig = AnalysisConfig()
+    identification: IdentificationConfig = IdentificationConfig()

@@ -1,0 +1,46 @@
+"""Who is in these pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.errors import InputError
+from facerec_models.faces import find_faces
+from facerec_models.gallery import NamingModel
+from facerec_models.identification import identify_faces
+from facerec_models.images import read_image
+from facerec_models.result import StillResult, build_still_result
+from facerec_models.types import FaceSet
+from serving.networks import Networks
+
+
+def find_stills(
+    pictures: Sequence[tuple[str, Path | bytes]], networks: Networks, analysis: AnalysisConfig
+) -> list[FaceSet | StillResult]:
+    """Find the faces of pictures, given as names with files or contents; a picture that cannot be read gives its error."""
+    found: dict[int, FaceSet | StillResult] = {}
+    images = {}
+    for i, (name, source) in enumerate(pictures):
+        try:
+            images[i] = read_image(source, analysis.limits, name=name)
+        except InputError as error:
+            found[i] = StillResult(path=name, faces=[], error=str(error))
+    faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
+    found.update(zip(images, faces, strict=True))
+    return [found[i] for i in range(len(pictures))]
+
+
+def name_still(
+    name: str,
+    found: FaceSet | StillResult,
+    model: NamingModel,
+    rules: IdentificationConfig,
+    max_false_names: float | None,
+) -> StillResult:
+    """Name the faces of one picture."""
+    if isinstance(found, StillResult):
+        return found
+    matches = identify_faces(found.embeddings, found.quality, model, rules, max_false_names=max_false_names)
+    return build_still_result(name, found, matches)

@@ -1,0 +1,159 @@
+"""The contract that every store keeps: SQLite on one machine, MongoDB on many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from facerec_models.types import Track
+
+from serving.store.rows import (
+    AnalysisRow,
+    Face,
+    FaceStatus,
+    Job,
+    JobState,
+    ModelVersion,
+    PersonSummary,
+    Project,
+    Revision,
+    VideoRow,
+)
+
+
+class Store(Protocol):
+    """Everything that must survive a crash. Methods may be called from any thread and any process at once.
+
+    Methods that name a project raise `ProjectNotFoundError` when it does not exist; a store that does not answer raises
+    `StoreError`. What a method writes is durable when it returns, and whole or not there at all.
+    """
+
+    def close(self) -> None:
+        """Release connections; the store is not used afterwards."""
+
+    # Projects
+
+    def create_project(self, name: str) -> Project:
+        """Create a project, or return the one that has this name."""
+
+    def get_project(self, name: str) -> Project:
+        """Return a project."""
+
+    def list_projects(self) -> list[Project]:
+        """Return all projects by name."""
+
+    def fix_embedder(self, project: str, embedder: str) -> Project:
+        """Set a project's embedder if it has none yet; raise `GalleryMismatchError` if it has another one."""
+
+    def delete_project(self, name: str) -> None:
+        """Delete a project with everything in it."""
+
+    # People
+
+    def put_faces(self, project: str, faces: Iterable[Face]) -> None:
+        """Add faces, replacing those with the same id."""
+
+    def list_faces(self, project: str, *, person_id: str | None = None, status: FaceStatus | None = None) -> list[Face]:
+        """Return faces by person and path."""
+
+    def set_face_status(self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None) -> int:
+        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+
+    def list_people(self, project: str) -> list[PersonSummary]:
+        """Return everyone with at least one face, by id."""
+
+    # Models
+
+    def add_model(self, model: ModelVersion) -> None:
+        """Add a trained version; it serves nobody until it is promoted."""
+
+    def get_model(self, project: str, version: str | None = None) -> ModelVersion:
+        """Return a version, or the promoted one; raise `ModelNotFoundError` if there is none."""
+
+    def list_models(self, project: str) -> list[ModelVersion]:
+        """Return all versions, oldest first."""
+
+    def promote_model(self, project: str, version: str) -> None:
+        """Let this version name from now on."""
+
+    def rollback_model(self, project: str) -> ModelVersion:
+        """Promote again the version that was promoted before the present one, and return it."""
+
+    # Videos and what was found in them
+
+    def put_video(self, video: VideoRow) -> None:
+        """Add a video, replacing the row with the same project and id."""
+
+    def get_video(self, project: str, video_id: str) -> VideoRow:
+        """Return a video; raise `VideoNotFoundError` if there is none."""
+
+    def list_videos(self, project: str) -> list[VideoRow]:
+        """Return all videos, oldest first."""
+
+    def delete_video(self, project: str, video_id: str) -> None:
+        """Delete a video with its analyses and tracks."""
+
+    def put_analysis(self, analysis: AnalysisRow, tracks: Sequence[Track]) -> None:
+        """Add a complete analysis with its tracks, replacing the one with the same id. Crops in tracks are not kept."""
+
+    def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
+        """Return an analysis; raise `VideoNotFoundError` if there is none."""
+
+    def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
+        """Return a video's newest analysis; raise `VideoNotFoundError` if there is none."""
+
+    def list_analyses(self, project: str) -> list[AnalysisRow]:
+        """Return all analyses, oldest first."""
+
+    def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
+        """Return the tracks of each analysis, by track id."""
+
+    # How tracks are named
+
+    def put_revision(self, revision: Revision) -> None:
+        """Add a revision; the same id again changes nothing."""
+
+    def get_revision(self, project: str, revision: str) -> Revision:
+        """Return a revision; raise `ModelNotFoundError` if there is none."""
+
+    def list_revisions(self, project: str) -> list[Revision]:
+        """Return all revisions, oldest first."""
+
+    def assign_revision(self, project: str, revision: str, analysis_ids: Sequence[str]) -> None:
+        """Let a revision name these analyses, remembering which one did before."""
+
+    def undo_revision(self, project: str, revision: str) -> list[str]:
+        """Give analyses that `revision` names back to the one before; return their ids. Newly identified ones stay."""
+
+    # Jobs
+
+    def submit_job(self, job: Job) -> None:
+        """Add a job in state ``queued``."""
+
+    def get_job(self, job_id: str) -> Job:
+        """Return a job; raise `JobNotFoundError` if there is none."""
+
+    def list_jobs(self, project: str | None = None, states: Sequence[JobState] = ()) -> list[Job]:
+        """Return jobs, oldest first."""
+
+    def claim_job(self, kind: str, owner: str, lease_s: float) -> Job | None:
+        """Take the oldest job that is queued, or running with an expired lease; None if there is none.
+
+        Atomic: of several callers at once exactly one gets a job. `attempt` grows by one.
+        """
+
+    def renew_job(
+        self, job_id: str, owner: str, lease_s: float, *, progress: float, segments: Sequence[dict[str, Any]]
+    ) -> bool:
+        """Extend the lease and record progress; False if the job is no longer the owner's or was cancelled."""
+
+    def finish_job(
+        self, job_id: str, owner: str, state: JobState, *, error: str | None = None, video_id: str | None = None
+    ) -> bool:
+        """End a job; False, and nothing written, if it is no longer the owner's."""
+
+    def release_job(self, job_id: str, owner: str) -> None:
+        """Give a job back to the queue, if it is the owner's: for a replica that shuts down."""
+
+    def cancel_job(self, job_id: str) -> Job:
+        """End a queued job at once, ask the owner of a running one to stop, leave a final one; return the row."""

@@ -1,0 +1,201 @@
+"""An SQLite file with our tables: connections, transactions, and rows as the types of `serving.store.rows`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from facerec_models.errors import ProjectNotFoundError, StoreError
+
+from serving.store.blobs import pack_embedding, unpack_embedding
+from serving.store.rows import AnalysisRow, Face, FaceStatus, Job, JobState, ModelVersion, Project, Revision, VideoRow
+from serving.store.schema import MIGRATIONS
+
+Row = TypeVar("Row")
+Parameters = Sequence[Any] | Mapping[str, Any]
+Table = Project | Face | ModelVersion | VideoRow | AnalysisRow | Revision | Job
+
+_TABLES: dict[type[Table], str] = {
+    Project: "projects",
+    Face: "faces",
+    ModelVersion: "models",
+    VideoRow: "videos",
+    AnalysisRow: "analyses",
+    Revision: "revisions",
+    Job: "jobs",
+}
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "status": FaceStatus,
+    "embedding": lambda blob: None if blob is None else unpack_embedding(blob),
+    "metrics": json.loads,
+    "summary": json.loads,
+    "state": JobState,
+    "spec": json.loads,
+    "segments": lambda text: tuple(json.loads(text)),
+    "cancel_requested": bool,
+}
+
+
+class Database:
+    """One SQLite file, brought to the present schema, for many threads and processes at once.
+
+    Parameters
+    ----------
+    path : Path
+        On a local disk: write-ahead logging needs shared memory. Created where there is none.
+    busy_timeout_s : float
+        How long to wait for another writer before raising `StoreError`.
+    """
+
+    def __init__(self, path: Path, busy_timeout_s: float) -> None:
+        self._path = path
+        self._busy_timeout_s = busy_timeout_s
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._closed = False
+        try:
+            self._migrate()
+        except StoreError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections that are idle now, and the others when their transactions end."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Begin a transaction that sees one state of the file and writes nothing."""
+        return self._transaction("BEGIN")
+
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Begin a transaction that is the only writer; it is durable after the block, or undone by an exception."""
+        return self._transaction("BEGIN IMMEDIATE")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        if self._closed:
+            raise StoreError(f"the store {self._path} is closed")
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = self._take()
+            connection.execute(begin)
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+                raise  # a mistake of the program, which trying again does not mend
+            raise StoreError(f"the store {self._path} does not answer: {error}") from error
+        except BaseException:
+            if connection is not None:
+                connection.rollback()
+                self._put_back(connection)
+            raise
+        self._put_back(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    def _put_back(self, connection: sqlite3.Connection) -> None:
+        self._idle.append(connection)
+        if self._closed:
+            self.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        # A connection serves one transaction at a time, but not always the same thread.
+        connection = sqlite3.connect(
+            self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._use_write_ahead_log(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _use_write_ahead_log(self, connection: sqlite3.Connection) -> None:
+        # SQLite does not wait for others here: of four processes that create one file, 3 % failed without the loop.
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def _migrate(self) -> None:
+        with self.writing() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(MIGRATIONS):
+                raise StoreError(
+                    f"the store {self._path} has schema {version}, but this program knows only {len(MIGRATIONS)}; "
+                    "install a newer FaceRec"
+                )
+            for number, script in enumerate(MIGRATIONS[version:], version + 1):
+                for statement in script.split(";"):  # executescript would commit before it starts
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {number}")
+
+
+def select(db: sqlite3.Connection, kind: type[Row], query: str, parameters: Parameters = ()) -> list[Row]:
+    """Return what a query finds; its columns are fields of `kind`."""
+    cursor = db.execute(query, parameters)
+    columns = [(name, _DECODERS.get(name)) for name, *_ in cursor.description]
+    return [
+        kind(
+            **{name: decode(value) if decode else value for (name, decode), value in zip(columns, record, strict=True)}
+        )
+        for record in cursor
+    ]
+
+
+def select_one(db: sqlite3.Connection, kind: type[Row], query: str, parameters: Parameters, error: Exception) -> Row:
+    """Return the only row that a query finds; raise `error` if it finds none."""
+    rows = select(db, kind, query, parameters)
+    if not rows:
+        raise error
+    return rows[0]
+
+
+def require_project(db: sqlite3.Connection, name: str) -> Project:
+    """Return a project; raise `ProjectNotFoundError` if there is none."""
+    missing = ProjectNotFoundError(f"no project {name!r}; create it first")
+    return select_one(db, Project, "SELECT * FROM projects WHERE name = ?", (name,), missing)
+
+
+def insert(db: sqlite3.Connection, rows: Iterable[Table], kind: type[Table], *, replace: bool) -> None:
+    """Add rows; those whose key is there already replace it, without touching what refers to it, or change nothing."""
+    names = [field.name for field in fields(kind)]
+    action = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in names) if replace else "NOTHING"
+    values = ", ".join("?" * len(names))
+    db.executemany(
+        f"INSERT INTO {_TABLES[kind]} ({', '.join(names)}) VALUES ({values}) ON CONFLICT DO {action}",  # noqa: S608
+        ([_encode(getattr(row, name)) for name in names] for row in rows),
+    )
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return pack_embedding(value)
+    if isinstance(value, dict | tuple):
+        return json.dumps(value)
+    return str(value) if isinstance(value, StrEnum) else value

@@ -1,0 +1,194 @@
+"""What the store keeps, one frozen type per kind of row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from facerec_models.types import FloatArray
+
+DEFAULT_PROJECT = "default"
+
+
+class FaceStatus(StrEnum):
+    """Whether a picture of a person is learned from."""
+
+    TAKEN = "taken"
+    DISABLED = "disabled"
+    REFUSED = "refused"
+
+
+class JobState(StrEnum):
+    """Where a job is; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will happen to the job any more."""
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A set of people, models and videos that belong together.
+
+    `embedder` is None until the first face or video fixes it; it never changes afterwards.
+    """
+
+    name: str
+    created_at: float
+    embedder: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One picture of a person, and what became of it at enrolment.
+
+    Parameters
+    ----------
+    face_id : str
+        Made from project, person and the picture's content, so that importing twice adds nothing.
+    path : str
+        Relative to the imported folder, as ``Person_Name/picture.jpg``.
+    embedding : (D,) float32 or None
+        None where no usable face was found.
+    crop : str or None
+        Name of the aligned face among the stored files.
+    """
+
+    face_id: str
+    project: str
+    person_id: str
+    path: str
+    sha256: str
+    status: FaceStatus
+    reason: str | None
+    quality: float
+    embedder: str
+    embedding: FloatArray | None
+    crop: str | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSummary:
+    """A person of a project and how many of their faces have each status."""
+
+    person_id: str
+    taken: int
+    disabled: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A trained model; its arrays are a folder `directory` among the stored files."""
+
+    version: str
+    project: str
+    created_at: float
+    embedder: str
+    classifier: str
+    people: int
+    faces: int
+    directory: str
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRow:
+    """A video of a project. `video_id` is made from the content, so the same file has the same id."""
+
+    video_id: str
+    project: str
+    uri: str
+    sha256: str
+    name: str
+    file: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisRow:
+    """What was found in a video with certain settings; its tracks are stored beside it.
+
+    Parameters
+    ----------
+    key : str
+        `AnalysisConfig.key` of the settings and the embedder.
+    summary : dict
+        Video facts, sampling, shots and timing, as JSON values; empty until the analysis is complete.
+    revision : str or None
+        Which revision names its tracks; None until it was identified.
+    """
+
+    analysis_id: str
+    project: str
+    video_id: str
+    key: str
+    embedder: str
+    summary: dict[str, Any]
+    revision: str | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A way to name tracks: a model version and the accepted error. Names follow from it and the tracks alone."""
+
+    revision: str
+    project: str
+    model_version: str
+    max_false_names: float
+    created_at: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Long work as a row: who does it, until when their claim holds, and how far it is.
+
+    Parameters
+    ----------
+    kind : str
+        ``video`` or ``training``.
+    spec : dict
+        What to do, as JSON values.
+    segments : tuple of dict
+        ``{"index", "start_s", "end_s", "state", "progress"}`` of each part.
+    owner : str or None
+        Who holds the lease, until `lease_until` (seconds since the epoch).
+    attempt : int
+        How often the job was claimed.
+    """
+
+    job_id: str
+    project: str
+    kind: str
+    state: JobState
+    spec: dict[str, Any]
+    created_at: float
+    updated_at: float
+    progress: float = 0.0
+    segments: tuple[dict[str, Any], ...] = ()
+    error: str | None = None
+    video_id: str | None = None
+    owner: str | None = None
+    lease_until: float = 0.0
+    attempt: int = 0
+    cancel_requested: bool = False
+
+
+def same_face(a: Face, b: Face) -> bool:
+    """Whether two rows say the same, embeddings included."""
+    fields = [name for name in Face.__slots__ if name != "embedding"]  # type: ignore[attr-defined]
+    if any(getattr(a, name) != getattr(b, name) for name in fields) or (a.embedding is None) != (b.embedding is None):
+        return False
+    return a.embedding is None or b.embedding is None or bool(np.array_equal(a.embedding, b.embedding))

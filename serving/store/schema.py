@@ -1,0 +1,136 @@
+"""The SQLite tables, as the scripts that lead from each version of them to the next.
+
+A script that was ever released is never edited: the next change is a script of its own at the end. `PRAGMA
+user_version` counts the scripts that a database has seen. Columns bear the names of the fields in `serving.store.rows`.
+No script contains a semicolon but between its statements.
+"""
+
+from __future__ import annotations
+
+_INITIAL = """
+CREATE TABLE projects (
+    name TEXT PRIMARY KEY,
+    created_at REAL NOT NULL,
+    embedder TEXT
+) STRICT;
+
+CREATE TABLE faces (
+    face_id TEXT NOT NULL,
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    person_id TEXT NOT NULL,
+    path TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT,
+    quality REAL NOT NULL,
+    embedder TEXT NOT NULL,
+    embedding BLOB,
+    crop TEXT,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (project, face_id)
+) STRICT;
+CREATE INDEX faces_by_person ON faces (project, person_id, path, status);
+
+CREATE TABLE models (
+    version TEXT NOT NULL,
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    created_at REAL NOT NULL,
+    embedder TEXT NOT NULL,
+    classifier TEXT NOT NULL,
+    people INTEGER NOT NULL,
+    faces INTEGER NOT NULL,
+    directory TEXT NOT NULL,
+    metrics TEXT NOT NULL,
+    PRIMARY KEY (project, version)
+) STRICT;
+
+CREATE TABLE promotions (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL,
+    version TEXT NOT NULL,
+    FOREIGN KEY (project, version) REFERENCES models ON DELETE CASCADE
+) STRICT;
+CREATE INDEX promotions_by_model ON promotions (project, version);
+
+CREATE TABLE videos (
+    video_id TEXT NOT NULL,
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    uri TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    name TEXT NOT NULL,
+    file TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (project, video_id)
+) STRICT;
+
+CREATE TABLE analyses (
+    analysis_id TEXT NOT NULL,
+    project TEXT NOT NULL,
+    video_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    embedder TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    revision TEXT,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (project, analysis_id),
+    FOREIGN KEY (project, video_id) REFERENCES videos ON DELETE CASCADE
+) STRICT;
+CREATE INDEX analyses_by_video ON analyses (project, video_id, created_at);
+CREATE INDEX analyses_by_revision ON analyses (project, revision);
+
+CREATE TABLE tracks (
+    project TEXT NOT NULL,
+    analysis_id TEXT NOT NULL,
+    track_id INTEGER NOT NULL,
+    shot INTEGER NOT NULL,
+    samples INTEGER NOT NULL,
+    embedded INTEGER NOT NULL,
+    dimension INTEGER NOT NULL,
+    arrays BLOB NOT NULL,
+    PRIMARY KEY (project, analysis_id, track_id),
+    FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
+) STRICT;
+
+CREATE TABLE revisions (
+    revision TEXT NOT NULL,
+    project TEXT NOT NULL,
+    model_version TEXT NOT NULL,
+    max_false_names REAL NOT NULL,
+    created_at REAL NOT NULL,
+    note TEXT NOT NULL,
+    PRIMARY KEY (project, revision),
+    FOREIGN KEY (project, model_version) REFERENCES models ON DELETE CASCADE
+) STRICT;
+CREATE INDEX revisions_by_model ON revisions (project, model_version);
+
+CREATE TABLE former_revisions (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL,
+    analysis_id TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
+) STRICT;
+CREATE INDEX former_revisions_by_analysis ON former_revisions (project, analysis_id, position);
+
+CREATE TABLE jobs (
+    job_id TEXT PRIMARY KEY,
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    progress REAL NOT NULL,
+    segments TEXT NOT NULL,
+    error TEXT,
+    video_id TEXT,
+    owner TEXT,
+    lease_until REAL NOT NULL,
+    attempt INTEGER NOT NULL,
+    cancel_requested INTEGER NOT NULL
+) STRICT;
+CREATE INDEX jobs_by_project ON jobs (project, created_at);
+CREATE INDEX jobs_by_state ON jobs (state, kind, created_at)
+"""
+
+MIGRATIONS: tuple[str, ...] = (_INITIAL,)

@@ -1,0 +1,334 @@
+"""The embedded store: one SQLite file on a local disk, for many threads and processes of one machine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from sqlite3 import Connection
+
+from facerec_models.errors import GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
+from facerec_models.types import Track
+
+from serving.store.blobs import pack_track, unpack_track
+from serving.store.database import Database, insert, require_project, select, select_one
+from serving.store.rows import (
+    AnalysisRow,
+    Face,
+    FaceStatus,
+    ModelVersion,
+    PersonSummary,
+    Project,
+    Revision,
+    VideoRow,
+)
+from serving.store.sqlite_jobs import SqliteJobs
+
+_PROMOTED = """SELECT models.* FROM promotions JOIN models USING (project, version)
+    WHERE project = ? ORDER BY position DESC LIMIT 1"""
+
+
+class SqliteStore(SqliteJobs):
+    """A `Store` in one SQLite file.
+
+    Parameters
+    ----------
+    path : Path
+        On a local disk: write-ahead logging needs shared memory. Created where there is none.
+    busy_timeout_s : float
+        How long to wait for another writer before raising `StoreError`.
+    """
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = 30.0) -> None:
+        super().__init__(Database(path, busy_timeout_s))
+
+    def close(self) -> None:
+        """Release connections; the store is not used afterwards."""
+        self._database.close()
+
+    # Projects
+
+    def create_project(self, name: str) -> Project:
+        """Create a project, or return the one that has this name."""
+        with self._database.writing() as db:
+            insert(db, [Project(name, time.time())], Project, replace=False)
+            return require_project(db, name)
+
+    def get_project(self, name: str) -> Project:
+        """Return a project."""
+        with self._database.reading() as db:
+            return require_project(db, name)
+
+    def list_projects(self) -> list[Project]:
+        """Return all projects by name."""
+        with self._database.reading() as db:
+            return select(db, Project, "SELECT * FROM projects ORDER BY name")
+
+    def fix_embedder(self, project: str, embedder: str) -> Project:
+        """Set a project's embedder if it has none yet; raise `GalleryMismatchError` if it has another one."""
+        with self._database.writing() as db:
+            db.execute("UPDATE projects SET embedder = ? WHERE name = ? AND embedder IS NULL", (embedder, project))
+            row = require_project(db, project)
+            if row.embedder != embedder:
+                raise GalleryMismatchError(
+                    f"project {project!r} has embeddings of {row.embedder}, not of {embedder}; use another project"
+                )
+            return row
+
+    def delete_project(self, name: str) -> None:
+        """Delete a project with everything in it."""
+        with self._database.writing() as db:
+            require_project(db, name)
+            db.execute("DELETE FROM projects WHERE name = ?", (name,))
+
+    # People
+
+    def put_faces(self, project: str, faces: Iterable[Face]) -> None:
+        """Add faces, replacing those with the same id."""
+        rows = list(faces)  # before the transaction: others do not wait while an iterator computes embeddings
+        for face in rows:
+            if face.project != project:
+                raise ValueError(f"face {face.face_id} is of project {face.project!r}, not {project!r}")
+        with self._database.writing() as db:
+            require_project(db, project)
+            insert(db, rows, Face, replace=True)
+
+    def list_faces(self, project: str, *, person_id: str | None = None, status: FaceStatus | None = None) -> list[Face]:
+        """Return faces by person and path."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            return select(
+                db,
+                Face,
+                """SELECT * FROM faces WHERE project = :project AND (:person IS NULL OR person_id = :person)
+                AND (:status IS NULL OR status = :status) ORDER BY person_id, path, face_id""",
+                {"project": project, "person": person_id, "status": status},
+            )
+
+    def set_face_status(self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None) -> int:
+        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+        with self._database.writing() as db:
+            require_project(db, project)
+            return db.execute(
+                """UPDATE faces SET status = ?, reason = ? WHERE project = ? AND embedding IS NOT NULL
+                AND face_id IN (SELECT value FROM json_each(?))""",
+                (status, reason, project, json.dumps(face_ids)),
+            ).rowcount
+
+    def list_people(self, project: str) -> list[PersonSummary]:
+        """Return everyone with at least one face, by id."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            return select(
+                db,
+                PersonSummary,
+                """SELECT person_id, sum(status = 'taken') AS taken, sum(status = 'disabled') AS disabled,
+                sum(status = 'refused') AS refused
+                FROM faces WHERE project = ? GROUP BY person_id ORDER BY person_id""",
+                (project,),
+            )
+
+    # Models
+
+    def add_model(self, model: ModelVersion) -> None:
+        """Add a trained version; it serves nobody until it is promoted. The same version again changes nothing."""
+        with self._database.writing() as db:
+            require_project(db, model.project)
+            insert(db, [model], ModelVersion, replace=False)
+
+    def get_model(self, project: str, version: str | None = None) -> ModelVersion:
+        """Return a version, or the promoted one; raise `ModelNotFoundError` if there is none."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            if version is not None:
+                return _model(db, project, version)
+            missing = ModelNotFoundError(f"project {project!r} has no promoted model; train one, then promote it")
+            return select_one(db, ModelVersion, _PROMOTED, (project,), missing)
+
+    def list_models(self, project: str) -> list[ModelVersion]:
+        """Return all versions, oldest first."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            query = "SELECT * FROM models WHERE project = ? ORDER BY created_at, version"
+            return select(db, ModelVersion, query, (project,))
+
+    def promote_model(self, project: str, version: str) -> None:
+        """Let this version name from now on."""
+        with self._database.writing() as db:
+            require_project(db, project)
+            _model(db, project, version)
+            promoted = select(db, ModelVersion, _PROMOTED, (project,))
+            if not promoted or promoted[0].version != version:
+                db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, version))
+
+    def rollback_model(self, project: str) -> ModelVersion:
+        """Promote again the version that was promoted before the present one, and return it."""
+        with self._database.writing() as db:
+            require_project(db, project)
+            db.execute(
+                "DELETE FROM promotions WHERE position = (SELECT max(position) FROM promotions WHERE project = ?)",
+                (project,),
+            )
+            missing = ModelNotFoundError(f"project {project!r} has no model that was promoted before the present one")
+            return select_one(db, ModelVersion, _PROMOTED, (project,), missing)
+
+    # Videos and what was found in them
+
+    def put_video(self, video: VideoRow) -> None:
+        """Add a video, replacing the row with the same project and id."""
+        with self._database.writing() as db:
+            require_project(db, video.project)
+            insert(db, [video], VideoRow, replace=True)
+
+    def get_video(self, project: str, video_id: str) -> VideoRow:
+        """Return a video; raise `VideoNotFoundError` if there is none."""
+        with self._database.reading() as db:
+            return _video(db, project, video_id)
+
+    def list_videos(self, project: str) -> list[VideoRow]:
+        """Return all videos, oldest first."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            query = "SELECT * FROM videos WHERE project = ? ORDER BY created_at, video_id"
+            return select(db, VideoRow, query, (project,))
+
+    def delete_video(self, project: str, video_id: str) -> None:
+        """Delete a video with its analyses and tracks."""
+        with self._database.writing() as db:
+            _video(db, project, video_id)
+            db.execute("DELETE FROM videos WHERE project = ? AND video_id = ?", (project, video_id))
+
+    def put_analysis(self, analysis: AnalysisRow, tracks: Sequence[Track]) -> None:
+        """Add a complete analysis with its tracks, replacing the one with the same id. Crops in tracks are not kept."""
+        key = (analysis.project, analysis.analysis_id)
+        packed = [
+            (*key, track.track_id, track.shot, len(track), *track.embeddings.shape, pack_track(track))
+            for track in tracks
+        ]
+        with self._database.writing() as db:
+            _video(db, analysis.project, analysis.video_id)
+            db.execute("DELETE FROM analyses WHERE project = ? AND analysis_id = ?", key)
+            insert(db, [analysis], AnalysisRow, replace=False)
+            db.executemany("INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", packed)
+
+    def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
+        """Return an analysis; raise `VideoNotFoundError` if there is none."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            query = "SELECT * FROM analyses WHERE project = ? AND analysis_id = ?"
+            missing = VideoNotFoundError(f"project {project!r} has no analysis {analysis_id!r}")
+            return select_one(db, AnalysisRow, query, (project, analysis_id), missing)
+
+    def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
+        """Return a video's newest analysis; raise `VideoNotFoundError` if there is none."""
+        with self._database.reading() as db:
+            _video(db, project, video_id)
+            query = """SELECT * FROM analyses WHERE project = ? AND video_id = ?
+                ORDER BY created_at DESC, analysis_id DESC LIMIT 1"""
+            missing = VideoNotFoundError(f"video {video_id!r} of project {project!r} has not been analysed")
+            return select_one(db, AnalysisRow, query, (project, video_id), missing)
+
+    def list_analyses(self, project: str) -> list[AnalysisRow]:
+        """Return all analyses, oldest first."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            query = "SELECT * FROM analyses WHERE project = ? ORDER BY created_at, analysis_id"
+            return select(db, AnalysisRow, query, (project,))
+
+    def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
+        """Return the tracks of each analysis, by track id."""
+        tracks: dict[str, list[Track]] = {analysis_id: [] for analysis_id in analysis_ids}
+        with self._database.reading() as db:
+            require_project(db, project)
+            _require_analyses(db, project, analysis_ids)
+            query = """SELECT analysis_id, track_id, shot, samples, embedded, dimension, arrays FROM tracks
+                WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?)) ORDER BY analysis_id, track_id"""
+            for analysis_id, *columns in db.execute(query, (project, json.dumps(analysis_ids))):
+                tracks[analysis_id].append(unpack_track(*columns))
+        return tracks
+
+    # How tracks are named
+
+    def put_revision(self, revision: Revision) -> None:
+        """Add a revision; the same id again changes nothing."""
+        with self._database.writing() as db:
+            require_project(db, revision.project)
+            _model(db, revision.project, revision.model_version)
+            insert(db, [revision], Revision, replace=False)
+
+    def get_revision(self, project: str, revision: str) -> Revision:
+        """Return a revision; raise `ModelNotFoundError` if there is none."""
+        with self._database.reading() as db:
+            return _revision(db, project, revision)
+
+    def list_revisions(self, project: str) -> list[Revision]:
+        """Return all revisions, oldest first."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            query = "SELECT * FROM revisions WHERE project = ? ORDER BY created_at, revision"
+            return select(db, Revision, query, (project,))
+
+    def assign_revision(self, project: str, revision: str, analysis_ids: Sequence[str]) -> None:
+        """Let a revision name these analyses, remembering which one did before."""
+        chosen = {"project": project, "revision": revision, "ids": json.dumps(analysis_ids)}
+        with self._database.writing() as db:
+            _revision(db, project, revision)
+            _require_analyses(db, project, analysis_ids)
+            db.execute(
+                """INSERT INTO former_revisions (project, analysis_id, revision)
+                SELECT project, analysis_id, revision FROM analyses WHERE project = :project
+                AND revision != :revision AND analysis_id IN (SELECT value FROM json_each(:ids))""",
+                chosen,
+            )
+            db.execute(
+                """UPDATE analyses SET revision = :revision WHERE project = :project
+                AND analysis_id IN (SELECT value FROM json_each(:ids))""",
+                chosen,
+            )
+
+    def undo_revision(self, project: str, revision: str) -> list[str]:
+        """Give analyses that `revision` names back to the one before; return their ids. Newly identified ones stay."""
+        with self._database.writing() as db:
+            _revision(db, project, revision)
+            former = db.execute(
+                """SELECT analysis_id, max(position), former_revisions.revision
+                FROM analyses JOIN former_revisions USING (project, analysis_id)
+                WHERE project = ? AND analyses.revision = ? GROUP BY analysis_id ORDER BY created_at, analysis_id""",
+                (project, revision),
+            ).fetchall()
+            for analysis_id, position, previous in former:
+                query = "UPDATE analyses SET revision = ? WHERE project = ? AND analysis_id = ?"
+                db.execute(query, (previous, project, analysis_id))
+                db.execute("DELETE FROM former_revisions WHERE position = ?", (position,))
+        return [analysis_id for analysis_id, _, _ in former]
+
+
+def _model(db: Connection, project: str, version: str) -> ModelVersion:
+    missing = ModelNotFoundError(f"project {project!r} has no model {version!r}")
+    query = "SELECT * FROM models WHERE project = ? AND version = ?"
+    return select_one(db, ModelVersion, query, (project, version), missing)
+
+
+def _video(db: Connection, project: str, video_id: str) -> VideoRow:
+    require_project(db, project)
+    missing = VideoNotFoundError(f"project {project!r} has no video {video_id!r}")
+    query = "SELECT * FROM videos WHERE project = ? AND video_id = ?"
+    return select_one(db, VideoRow, query, (project, video_id), missing)
+
+
+def _require_analyses(db: Connection, project: str, analysis_ids: Sequence[str]) -> None:
+    missing = db.execute(
+        """SELECT value FROM json_each(?)
+        WHERE value NOT IN (SELECT analysis_id FROM analyses WHERE project = ?) LIMIT 1""",
+        (json.dumps(analysis_ids), project),
+    ).fetchone()
+    if missing:
+        raise VideoNotFoundError(f"project {project!r} has no analysis {missing[0]!r}")
+
+
+def _revision(db: Connection, project: str, revision: str) -> Revision:
+    require_project(db, project)
+    missing = ModelNotFoundError(f"project {project!r} has no revision {revision!r}")
+    query = "SELECT * FROM revisions WHERE project = ? AND revision = ?"
+    return select_one(db, Revision, query, (project, revision), missing)

@@ -1,0 +1,149 @@
+"""Register videos, analyse them once, keep what was found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from facerec_models.analysis import Analysis, Timing, analyze
+from facerec_models.cohort import load_cohort
+from facerec_models.config import AnalysisConfig
+from facerec_models.errors import VideoNotFoundError, VideoOpenError
+from facerec_models.types import Track
+from facerec_models.video import Video, VideoInfo
+from facerec_models.weights import file_sha256
+
+from serving.home import Home, remove_tree, write_atomically
+from serving.names import short_id
+from serving.networks import Networks
+from serving.store.base import Store
+from serving.store.rows import AnalysisRow, VideoRow
+
+
+def register_video(
+    store: Store, project: str, file: Path, config: AnalysisConfig, *, uri: str | None = None
+) -> VideoRow:
+    """Add a video file to a project, which is created if need be; the same content keeps its id.
+
+    Raises
+    ------
+    VideoOpenError, VideoDecodeError, LimitExceededError
+        If it is no video that can be read: nothing is stored.
+    """
+    with Video(file, config.limits):
+        pass
+    store.create_project(project)
+    sha256 = file_sha256(file)
+    video = VideoRow(
+        video_id=short_id("v", project, sha256),
+        project=project,
+        uri=uri or file.resolve().as_uri(),
+        sha256=sha256,
+        name=file.name,
+        file=str(file.resolve()),
+        created_at=time.time(),
+    )
+    store.put_video(video)
+    return video
+
+
+def analysis_id_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> str:
+    """Return the id of the analysis of a video with these settings: equal ids mean equal content."""
+    return short_id("a", video.project, video.sha256, config.key(embedder))
+
+
+def find_analysis(store: Store, video: VideoRow, config: AnalysisConfig, embedder: str) -> AnalysisRow | None:
+    """Return the stored analysis with these settings, if there is one."""
+    try:
+        return store.get_analysis(video.project, analysis_id_of(video, config, embedder))
+    except VideoNotFoundError:
+        return None
+
+
+def analyze_video(
+    store: Store,
+    home: Home,
+    video: VideoRow,
+    config: AnalysisConfig,
+    networks: Networks,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> AnalysisRow:
+    """Analyse a video and store tracks, embeddings and crops.
+
+    Nothing is stored when it fails or is stopped. Doing it again gives the same analysis.
+
+    Raises
+    ------
+    GalleryMismatchError
+        If the project was begun with another embedder.
+    AnalysisStoppedError
+        If `should_stop` said so.
+    """
+    embedder = networks.embedder.name
+    store.fix_embedder(video.project, embedder)
+    analysis_id = analysis_id_of(video, config, embedder)
+    if not Path(video.file).is_file():
+        raise VideoOpenError(f"the file {video.file!r} of video {video.video_id} is no longer there: submit it again")
+
+    def keep_crops(track: Track) -> None:
+        for k, crop in enumerate(track.crops):
+            write_atomically(home.track_crop(video.project, analysis_id, track.track_id, k), crop)
+
+    try:
+        analysis = analyze(
+            Path(video.file),
+            config,
+            networks.detector,
+            networks.embedder,
+            load_cohort(embedder).pair,
+            take_crops=keep_crops,
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+    except BaseException:
+        remove_tree(home.analysis(video.project, analysis_id))
+        raise
+    row = AnalysisRow(
+        analysis_id=analysis_id,
+        project=video.project,
+        video_id=video.video_id,
+        key=config.key(embedder),
+        embedder=embedder,
+        summary=summarize(analysis),
+        revision=None,
+        created_at=time.time(),
+    )
+    store.put_analysis(row, analysis.tracks)
+    return row
+
+
+def summarize(analysis: Analysis) -> dict[str, Any]:
+    """Return everything of an analysis but its tracks as JSON values."""
+    info = asdict(analysis.info)
+    info["path"] = str(analysis.info.path)
+    info["time_base"] = str(analysis.info.time_base)
+    rest = {f.name: getattr(analysis, f.name) for f in fields(analysis) if f.name not in {"info", "tracks", "timing"}}
+    return {**rest, "info": info, "timing": asdict(analysis.timing)}
+
+
+def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
+    """Return a stored analysis as the value that it was made from."""
+    summary = dict(row.summary)
+    info = summary.pop("info")
+    timing = summary.pop("timing")
+    return Analysis(
+        **{
+            **summary,
+            "shots": tuple((start_s, end_s) for start_s, end_s in summary["shots"]),
+            "warnings": tuple(summary["warnings"]),
+        },
+        info=VideoInfo(**{**info, "path": Path(info["path"]), "time_base": Fraction(info["time_base"])}),
+        timing=Timing(**timing),
+        tracks=tuple(tracks),
+    )

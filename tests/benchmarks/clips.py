@@ -1,0 +1,52 @@
+"""Names on clips with a ground truth: ``python -m tests.benchmarks.clips --data DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks.command import Facerec, circumstances, say
+from training.evaluate import as_text, evaluate, write_report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.clips", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with gallery/ and videos/")
+    parser.add_argument("--out", type=Path, help="keep results/ and report/ in this new folder")
+    parser.add_argument("--extra", default="", help="more options for `facerec recognize`, as one word")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        out = arguments.out or Path(temporary) / "out"
+        results = out / "results"
+        # Results of an earlier run would be counted as this one's.
+        results.mkdir(parents=True, exist_ok=False)
+        measure(Facerec(Path(temporary) / "home"), arguments.data, results, shlex.split(arguments.extra))
+        evaluation = evaluate(arguments.data / "videos", results)
+        write_report(evaluation, out / "report")
+        say()
+        say(as_text(evaluation))
+
+
+def measure(facerec: Facerec, data: Path, results: Path, extra: list[str]) -> None:
+    """Recognise each video with a truth, one command a video, and say how long that takes."""
+    say(circumstances(data))
+    say(f"recognize options: {shlex.join(extra) or 'none'}")
+    say(f"enrolled in {facerec.enrol(data / 'gallery'):.1f} s")
+    videos = [path for path in sorted((data / "videos").iterdir()) if path.suffix != ".json"]
+    wall_s = footage_s = 0.0
+    for video in videos:
+        truth = json.loads(video.with_suffix(".json").read_bytes())
+        run = facerec.expect("recognize", video, "--result", results / f"{video.stem}.json", *extra)
+        wall_s += run.wall_s
+        footage_s += truth["duration_s"]
+        say(f"{video.name}: {truth['duration_s']:.1f} s of video in {run.wall_s:.1f} s, {run.peak_mb:.0f} MB")
+    say(
+        f"all: {footage_s:.1f} s of video in {wall_s:.1f} s, {footage_s / wall_s:.2f} x real time, starting up included"
+    )
+
+
+if __name__ == "__main__":
+    main()

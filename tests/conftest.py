@@ -1,0 +1,50 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+# Before torch is imported: several processes compute on the same cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import pytest
+
+from facerec_models.config import DetectionConfig, EmbeddingConfig
+from facerec_models.detection import MtcnnDetector
+from facerec_models.embedding import TorchEmbedder, build_embedder
+from facerec_models.weights import WeightsRegistry
+
+
+@pytest.fixture(scope="session")
+def eval_data() -> Path:
+    """Real people and footage to measure with."""
+    folder = os.environ.get("FACEREC_EVAL_DATA")
+    if not folder:
+        pytest.skip("FACEREC_EVAL_DATA names no folder of evaluation data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def detector() -> MtcnnDetector:
+    """The real detector on the CPU."""
+    return MtcnnDetector(DetectionConfig(device="cpu"))
+
+
+@pytest.fixture(scope="session")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> TorchEmbedder:
+    """The packaged network on the CPU."""
+    registry = WeightsRegistry(tmp_path_factory.mktemp("weights"))
+    return build_embedder(EmbeddingConfig(embedder="dlib", device="cpu"), registry)
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_errors(caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that logged an error, unless it is marked `expects_errors`."""
+    yield
+    if request.node.get_closest_marker("expects_errors"):
+        return
+    errors = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert not errors, f"unexpected errors were logged: {errors}"

@@ -1,0 +1,119 @@
+"""The stores that keep one contract, and rows to put into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facerec_models.types import Track
+from serving.store import Store, open_store
+from serving.store.rows import (
+    AnalysisRow,
+    Face,
+    FaceStatus,
+    Job,
+    JobState,
+    ModelVersion,
+    Revision,
+    VideoRow,
+)
+
+Opener = Callable[[], Store]
+
+# A store of a folder of its own. Other processes open it too: the functions are importable.
+STORES: dict[str, Callable[[Path], Store]] = {
+    "sqlite": open_store,
+}
+
+
+def make_face(face_id: str, person_id: str = "Ada_Lovelace", **changes: Any) -> Face:
+    face = Face(
+        face_id=face_id,
+        project="p",
+        person_id=person_id,
+        path=f"{person_id}/{face_id}.jpg",
+        sha256="ab" * 32,
+        status=FaceStatus.TAKEN,
+        reason=None,
+        quality=0.7,
+        embedder="dlib",
+        embedding=np.random.default_rng(len(face_id)).standard_normal(128).astype(np.float32),
+        crop=f"{face_id}.jpg",
+        created_at=1.5,
+    )
+    return replace(face, **changes)
+
+
+def make_model(version: str, created_at: float = 1.0, project: str = "p") -> ModelVersion:
+    metrics = {"fnir": 0.1, "by_person": {"Zoë": [1, 2, None]}}
+    return ModelVersion(version, project, created_at, "dlib", "prototype", 3, 40, f"models/{version}", metrics)
+
+
+def make_video(video_id: str, created_at: float = 1.0, project: str = "p") -> VideoRow:
+    return VideoRow(video_id, project, f"file:///{video_id}.mp4", "cd" * 32, f"{video_id}.mp4", "videos/x", created_at)
+
+
+def make_analysis(analysis_id: str, video_id: str = "v", created_at: float = 1.0, project: str = "p") -> AnalysisRow:
+    summary = {"fps": 29.97, "shots": [[0.0, 1.5], [1.5, 4.0]], "warnings": ["é"], "complete": True}
+    return AnalysisRow(analysis_id, project, video_id, "key", "dlib", summary, None, created_at)
+
+
+def make_track(track_id: int, samples: int = 10, embedded: int = 8, dimension: int = 128, seed: int = 0) -> Track:
+    rng = np.random.default_rng((seed, track_id))
+
+    def values(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    return Track(
+        track_id=track_id,
+        shot=track_id % 3,
+        times_s=np.sort(rng.random(samples)),
+        frame_indexes=np.arange(samples) + 2**40,
+        boxes=values(samples, 4),
+        scores=values(samples),
+        landmarks=values(samples, 5, 2),
+        quality=values(samples),
+        embedded=rng.permutation(samples)[:embedded],
+        embeddings=values(embedded, dimension),
+    )
+
+
+def make_job(job_id: str, created_at: float = 1.0, kind: str = "video", project: str = "p") -> Job:
+    spec = {"uri": "file:///ü.mp4", "fragment": [0.5, 2.0], "sampling": None}
+    return Job(job_id, project, kind, JobState.QUEUED, spec, created_at, created_at)
+
+
+def assert_same_track(got: Track, put: Track) -> None:
+    assert (got.track_id, got.shot, got.crops) == (put.track_id, put.shot, ())
+    for name in ("times_s", "frame_indexes", "boxes", "scores", "landmarks", "quality", "embedded", "embeddings"):
+        ours, theirs = getattr(got, name), getattr(put, name)
+        assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape), name
+        assert ours.tobytes() == theirs.tobytes(), name
+
+
+def put_analyses(store: Store, *analysis_ids: str) -> None:
+    """Add analyses of a video each, oldest first, and a model ``m``."""
+    store.add_model(make_model("m"))
+    for created_at, analysis_id in enumerate(analysis_ids):
+        store.put_video(make_video(f"v-{analysis_id}", created_at))
+        store.put_analysis(make_analysis(analysis_id, f"v-{analysis_id}", created_at), [make_track(1)])
+
+
+def put_revisions(store: Store, *revisions: str) -> None:
+    for created_at, revision in enumerate(revisions):
+        store.put_revision(Revision(revision, "p", "m", 0.005, created_at))
+
+
+def named_by(store: Store) -> dict[str, str | None]:
+    return {row.analysis_id: row.revision for row in store.list_analyses("p")}
+
+
+def claim_all(store: Store, owner: str) -> list[str]:
+    claimed = []
+    while (job := store.claim_job("video", owner, 60)) is not None:
+        claimed.append(job.job_id)
+    return claimed

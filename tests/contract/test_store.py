@@ -1,0 +1,320 @@
+"""What every store promises of projects, people and models; see `serving.store.base`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facerec_models.errors import (
+    GalleryMismatchError,
+    JobNotFoundError,
+    ModelNotFoundError,
+    ProjectNotFoundError,
+    VideoNotFoundError,
+)
+from serving.store import Store
+from serving.store.rows import (
+    Face,
+    FaceStatus,
+    JobState,
+    PersonSummary,
+    Revision,
+    same_face,
+)
+from tests.contract.store_cases import (
+    Opener,
+    make_analysis,
+    make_face,
+    make_job,
+    make_model,
+    make_track,
+    make_video,
+    named_by,
+    put_analyses,
+    put_revisions,
+)
+
+# Projects
+
+
+def test_a_project_is_created_once(opener: Opener, store: Store) -> None:
+    before = time.time()
+    first = store.create_project("Straße 7")
+    assert first.name == "Straße 7"
+    assert first.embedder is None
+    assert before <= first.created_at <= time.time()
+    assert store.create_project("Straße 7") == store.get_project("Straße 7") == first
+    with closing(opener()) as another:
+        assert another.get_project("Straße 7") == first
+
+
+def test_projects_are_listed_by_name(store: Store) -> None:
+    for name in ("z", "a", "ö", "B"):
+        store.create_project(name)
+    assert [project.name for project in store.list_projects()] == ["B", "a", "p", "z", "ö"]
+
+
+def test_an_embedder_is_fixed_once(store: Store) -> None:
+    assert store.fix_embedder("p", "dlib").embedder == "dlib"
+    assert store.fix_embedder("p", "dlib").embedder == "dlib"
+    with pytest.raises(GalleryMismatchError, match=r"'p' .*dlib.*facenet"):
+        store.fix_embedder("p", "facenet")
+    assert store.get_project("p").embedder == "dlib"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: s.get_project("absent"),
+        lambda s: s.fix_embedder("absent", "dlib"),
+        lambda s: s.delete_project("absent"),
+        lambda s: s.put_faces("absent", []),
+        lambda s: s.list_faces("absent"),
+        lambda s: s.set_face_status("absent", ["f"], FaceStatus.TAKEN, None),
+        lambda s: s.list_people("absent"),
+        lambda s: s.add_model(make_model("m", project="absent")),
+        lambda s: s.get_model("absent"),
+        lambda s: s.get_model("absent", "m"),
+        lambda s: s.list_models("absent"),
+        lambda s: s.promote_model("absent", "m"),
+        lambda s: s.rollback_model("absent"),
+        lambda s: s.put_video(make_video("v", project="absent")),
+        lambda s: s.get_video("absent", "v"),
+        lambda s: s.list_videos("absent"),
+        lambda s: s.delete_video("absent", "v"),
+        lambda s: s.put_analysis(make_analysis("a", project="absent"), []),
+        lambda s: s.get_analysis("absent", "a"),
+        lambda s: s.latest_analysis("absent", "v"),
+        lambda s: s.list_analyses("absent"),
+        lambda s: s.get_tracks("absent", ["a"]),
+        lambda s: s.put_revision(Revision("r", "absent", "m", 0.01, 1.0)),
+        lambda s: s.get_revision("absent", "r"),
+        lambda s: s.list_revisions("absent"),
+        lambda s: s.assign_revision("absent", "r", ["a"]),
+        lambda s: s.undo_revision("absent", "r"),
+        lambda s: s.submit_job(make_job("j", project="absent")),
+        lambda s: s.list_jobs("absent"),
+    ],
+)
+def test_an_absent_project_is_an_error(store: Store, call: Callable[[Store], object]) -> None:
+    with pytest.raises(ProjectNotFoundError, match="'absent'"):
+        call(store)
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda s: s.get_model("p", "absent"), ModelNotFoundError),
+        (lambda s: s.promote_model("p", "absent"), ModelNotFoundError),
+        (lambda s: s.get_video("p", "absent"), VideoNotFoundError),
+        (lambda s: s.delete_video("p", "absent"), VideoNotFoundError),
+        (lambda s: s.put_analysis(make_analysis("b", "absent"), []), VideoNotFoundError),
+        (lambda s: s.get_analysis("p", "absent"), VideoNotFoundError),
+        (lambda s: s.latest_analysis("p", "absent"), VideoNotFoundError),
+        (lambda s: s.get_tracks("p", ["a", "absent"]), VideoNotFoundError),
+        (lambda s: s.put_revision(Revision("r2", "p", "absent", 0.01, 1.0)), ModelNotFoundError),
+        (lambda s: s.get_revision("p", "absent"), ModelNotFoundError),
+        (lambda s: s.assign_revision("p", "absent", ["a"]), ModelNotFoundError),
+        (lambda s: s.assign_revision("p", "r", ["a", "absent"]), VideoNotFoundError),
+        (lambda s: s.undo_revision("p", "absent"), ModelNotFoundError),
+        (lambda s: s.get_job("absent"), JobNotFoundError),
+        (lambda s: s.cancel_job("absent"), JobNotFoundError),
+    ],
+)
+def test_absent_rows_are_errors_and_change_nothing(
+    store: Store, call: Callable[[Store], object], error: type[Exception]
+) -> None:
+    put_analyses(store, "a")
+    put_revisions(store, "r")
+    with pytest.raises(error, match="'absent'"):
+        call(store)
+    assert named_by(store) == {"a": None}
+    assert [row.revision for row in store.list_revisions("p")] == ["r"]
+
+
+def test_deleting_a_project_deletes_what_is_in_it_and_nothing_else(store: Store) -> None:
+    store.create_project("q")
+    for project in ("p", "q"):
+        store.put_faces(project, [make_face("f", project=project)])
+        store.add_model(make_model("m", project=project))
+        store.promote_model(project, "m")
+        store.put_video(make_video("v", project=project))
+        store.put_analysis(make_analysis("a", project=project), [make_track(1)])
+        for revision in ("r", "r2"):
+            store.put_revision(Revision(revision, project, "m", 0.01, 1.0))
+            store.assign_revision(project, revision, ["a"])
+        store.submit_job(make_job(f"j-{project}", project=project))
+
+    store.delete_project("p")
+
+    with pytest.raises(ProjectNotFoundError):
+        store.get_project("p")
+    with pytest.raises(JobNotFoundError):
+        store.get_job("j-p")
+    store.create_project("p")
+    assert store.list_faces("p") == store.list_models("p") == store.list_videos("p") == store.list_analyses("p") == []
+    assert store.list_revisions("p") == store.list_jobs("p") == store.list_people("p") == []
+    with pytest.raises(ModelNotFoundError):
+        store.get_model("p")
+    store.add_model(make_model("m"))
+    store.put_video(make_video("v"))
+    store.put_analysis(make_analysis("a"), [])
+    store.put_revision(Revision("r2", "p", "m", 0.01, 1.0))
+    store.assign_revision("p", "r2", ["a"])
+    assert store.get_tracks("p", ["a"]) == {"a": []}
+    assert store.undo_revision("p", "r2") == []
+
+    assert [face.face_id for face in store.list_faces("q")] == ["f"]
+    assert store.get_model("q").version == "m"
+    assert len(store.get_tracks("q", ["a"])["a"]) == 1
+    assert store.undo_revision("q", "r2") == ["a"]
+    assert store.get_job("j-q").state is JobState.QUEUED
+
+
+# People
+
+
+def test_faces_come_back_as_they_were(store: Store) -> None:
+    odd = np.array([np.nan, -0.0, np.inf, np.finfo(np.float32).smallest_subnormal], np.float32)
+    faces = [
+        make_face("f1", embedding=odd, created_at=1700000000.123456),
+        make_face(
+            "f2",
+            "Zoë_O'Neill",
+            status=FaceStatus.REFUSED,
+            reason="no face found",
+            embedding=None,
+            crop=None,
+            quality=0.0,
+        ),
+    ]
+    store.put_faces("p", iter(faces))
+    got = store.list_faces("p")
+    assert isinstance(got[0].status, FaceStatus)
+    assert got[0].embedding is not None
+    assert got[0].embedding.dtype == np.float32
+    assert got[0].embedding.tobytes() == odd.tobytes()
+    assert same_face(replace(got[0], embedding=None), replace(faces[0], embedding=None))
+    assert same_face(got[1], faces[1])
+
+
+def test_faces_are_listed_by_person_and_path(store: Store) -> None:
+    faces = [
+        make_face("f1", "B", path="1.jpg"),
+        make_face("f2", "A", path="A/2.jpg"),
+        make_face("f3", "A", path="A/10.jpg"),
+    ]
+    store.put_faces("p", [*faces, make_face("f4", "A", path="A/3.jpg", status=FaceStatus.DISABLED)])
+    assert [face.face_id for face in store.list_faces("p")] == ["f3", "f2", "f4", "f1"]
+    assert [face.face_id for face in store.list_faces("p", person_id="A")] == ["f3", "f2", "f4"]
+    assert [face.face_id for face in store.list_faces("p", status=FaceStatus.TAKEN)] == ["f3", "f2", "f1"]
+    assert [face.face_id for face in store.list_faces("p", person_id="A", status=FaceStatus.DISABLED)] == ["f4"]
+    assert store.list_faces("p", person_id="C") == []
+
+
+def test_the_same_face_replaces_the_row(store: Store) -> None:
+    store.put_faces("p", [make_face("f"), make_face("g")])
+    changed = make_face("f", status=FaceStatus.DISABLED, reason="blurred", embedding=np.ones(4, np.float32))
+    store.put_faces("p", [changed])
+    faces = store.list_faces("p")
+    assert [face.face_id for face in faces] == ["f", "g"]
+    assert same_face(faces[0], changed)
+
+
+def test_faces_of_another_project_are_refused(store: Store) -> None:
+    store.create_project("q")
+    with pytest.raises(ValueError, match="'q'"):
+        store.put_faces("p", [make_face("f1"), make_face("f2", project="q")])
+    assert store.list_faces("p") == store.list_faces("q") == []
+
+
+def test_a_failing_iterator_adds_no_face(store: Store) -> None:
+    def faces() -> Iterator[Face]:
+        yield make_face("f1")
+        raise RuntimeError("the disk of the pictures is gone")
+
+    with pytest.raises(RuntimeError, match="gone"):
+        store.put_faces("p", faces())
+    assert store.list_faces("p") == []
+    store.put_faces("p", [make_face("f2")])
+    assert len(store.list_faces("p")) == 1
+
+
+def test_faces_are_enabled_and_disabled(store: Store) -> None:
+    refused = make_face("f3", status=FaceStatus.REFUSED, reason="no face found", embedding=None)
+    store.put_faces("p", [make_face("f1"), make_face("f2"), refused])
+    assert store.set_face_status("p", ["f1", "f3", "absent"], FaceStatus.DISABLED, "by hand") == 1
+    assert [(face.face_id, face.status, face.reason) for face in store.list_faces("p")] == [
+        ("f1", FaceStatus.DISABLED, "by hand"),
+        ("f2", FaceStatus.TAKEN, None),
+        ("f3", FaceStatus.REFUSED, "no face found"),
+    ]
+    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.TAKEN, None) == 2
+    assert [face.reason for face in store.list_faces("p", status=FaceStatus.TAKEN)] == [None, None]
+    assert store.set_face_status("p", [], FaceStatus.DISABLED, None) == 0
+
+
+def test_thousands_of_faces_change_at_once(store: Store) -> None:
+    store.put_faces("p", [make_face(f"f{i}", embedding=np.ones(2, np.float32)) for i in range(5000)])
+    ids = [f"f{i}" for i in range(4000)]
+    assert store.set_face_status("p", ids, FaceStatus.DISABLED, None) == 4000
+    assert store.list_people("p") == [PersonSummary("Ada_Lovelace", taken=1000, disabled=4000, refused=0)]
+
+
+def test_people_are_counted_by_status(store: Store) -> None:
+    store.create_project("q")
+    store.put_faces("q", [make_face("f", "Other", project="q")])
+    assert store.list_people("p") == []
+    rows = [("f1", "B", FaceStatus.TAKEN), ("f2", "A", FaceStatus.REFUSED), ("f3", "B", FaceStatus.TAKEN)]
+    store.put_faces("p", [make_face(i, person, status=status) for i, person, status in rows])
+    store.put_faces("p", [make_face("f4", "B", status=FaceStatus.DISABLED)])
+    assert store.list_people("p") == [PersonSummary("A", 0, 0, 1), PersonSummary("B", 2, 1, 0)]
+
+
+# Models
+
+
+def test_models_come_back_as_they_were_oldest_first(store: Store) -> None:
+    models = [make_model("b", 1.0), make_model("a", 2.0)]
+    for model in reversed(models):
+        store.add_model(model)
+    store.add_model(replace(models[0], people=99))
+    assert store.list_models("p") == models
+    assert store.get_model("p", "b") == models[0]
+
+
+def test_a_model_serves_when_it_is_promoted(store: Store) -> None:
+    store.add_model(make_model("m1"))
+    with pytest.raises(ModelNotFoundError, match="promote"):
+        store.get_model("p")
+    store.promote_model("p", "m1")
+    assert store.get_model("p") == make_model("m1")
+
+
+def test_rollback_goes_back_as_often_as_was_promoted(store: Store) -> None:
+    for version in ("m1", "m2", "m3"):
+        store.add_model(make_model(version))
+        store.promote_model("p", version)
+    store.promote_model("p", "m3")
+    assert store.rollback_model("p").version == "m2"
+    store.promote_model("p", "m3")
+    assert store.rollback_model("p").version == "m2"
+    assert store.rollback_model("p") == store.get_model("p") == make_model("m1")
+    with pytest.raises(ModelNotFoundError, match="before"):
+        store.rollback_model("p")
+    assert store.get_model("p").version == "m1"
+
+
+def test_promotions_of_projects_are_apart(store: Store) -> None:
+    store.create_project("q")
+    for project in ("p", "q"):
+        for version in ("m1", "m2"):
+            store.add_model(make_model(version, project=project))
+            store.promote_model(project, version)
+    assert store.rollback_model("p").version == "m1"
+    assert store.get_model("q").version == "m2"

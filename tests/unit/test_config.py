@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from facerec_models import config
+from facerec_models.config import (
+    AnalysisConfig,
+    Config,
+    DetectionConfig,
+    EmbeddingConfig,
+    IdentificationConfig,
+    LimitsConfig,
+    SamplingConfig,
+)
+
+GROUPS = [kind for kind in vars(config).values() if isinstance(kind, type) and issubclass(kind, Config)]
+
+# Another value of every setting that decides what an analysis contains, and of every one that does not.
+MATTERS: dict[tuple[str, str], Any] = {
+    ("sampling", "period_frames"): 10,
+    ("sampling", "fps"): 2.0,
+    ("sampling", "densify"): 3,
+    ("sampling", "fragment"): (1.0, 2.0),
+    ("shots", "threshold"): 0.2,
+    ("shots", "ratio"): 2.0,
+    ("shots", "window_frames"): 9,
+    ("shots", "min_shot_frames"): 6,
+    ("detection", "min_face_px"): 30,
+    ("detection", "max_side_px"): 640,
+    ("detection", "thresholds"): (0.6, 0.7, 0.8),
+    ("detection", "factor"): 0.8,
+    ("embedding", "mirror"): False,
+    ("tracking", "min_log_odds"): 1.0,
+    ("tracking", "max_gap_s"): 3.0,
+    ("tracking", "position_noise"): 0.1,
+    ("tracking", "acceleration"): 1.0,
+    ("tracking", "max_kept"): 5,
+}
+CHANGES_NOTHING: dict[tuple[str, str], Any] = {
+    ("detection", "device"): "cpu",
+    ("embedding", "device"): "cpu",
+    ("embedding", "batch_size"): 7,
+    # The embedder that was resolved is given by name.
+    ("embedding", "embedder"): "dlib",
+    ("limits", "max_image_pixels"): 1_000_000,
+    ("limits", "max_frame_pixels"): 1_000_000,
+    ("limits", "max_video_duration_s"): 60.0,
+    ("limits", "max_upload_bytes"): 1_000_000,
+}
+
+
+def settings() -> Iterator[tuple[str, str]]:
+    for stage, field in AnalysisConfig.model_fields.items():
+        assert isinstance(field.annotation, type)
+        assert issubclass(field.annotation, Config)
+        yield from ((stage, name) for name in field.annotation.model_fields)
+
+
+def changed(setting: tuple[str, str], value: Any) -> AnalysisConfig:
+    return AnalysisConfig.model_validate({setting[0]: {setting[1]: value}})
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
+def test_unknown_settings_are_refused(group: type[Config]) -> None:
+    with pytest.raises(ValidationError, match="min_face_pixels"):
+        group.model_validate({"min_face_pixels": 1})
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        DetectionConfig().min_face_px = 30  # type: ignore[misc]
+
+
+def test_it_is_known_of_every_setting_whether_it_changes_an_analysis() -> None:
+    assert set(settings()) == {*MATTERS, *CHANGES_NOTHING}
+
+
+@pytest.mark.parametrize("setting", MATTERS, ids=".".join)
+def test_what_changes_an_analysis_changes_its_key(setting: tuple[str, str]) -> None:
+    other = changed(setting, MATTERS[setting])
+    assert other != AnalysisConfig()
+    assert other.key("net") != AnalysisConfig().key("net")
+
+
+@pytest.mark.parametrize("setting", CHANGES_NOTHING, ids=".".join)
+def test_what_changes_only_the_speed_keeps_the_key(setting: tuple[str, str]) -> None:
+    other = changed(setting, CHANGES_NOTHING[setting])
+    assert other != AnalysisConfig()
+    assert other.key("net") == AnalysisConfig().key("net")
+
+
+def test_the_key_names_the_network() -> None:
+    assert AnalysisConfig().key("one") != AnalysisConfig().key("other")
+
+
+@pytest.mark.parametrize(
+    ("group", "values"),
+    [
+        (SamplingConfig, {"period_frames": 25, "fps": 1.0}),
+        (SamplingConfig, {"period_frames": 0}),
+        (SamplingConfig, {"fps": 0}),
+        (SamplingConfig, {"densify": 0}),
+        (SamplingConfig, {"fragment": (5.0, 5.0)}),
+        (SamplingConfig, {"fragment": (-1.0, 5.0)}),
+        (DetectionConfig, {"min_face_px": 5}),
+        (DetectionConfig, {"device": "tpu"}),
+        (EmbeddingConfig, {"batch_size": 0}),
+        (EmbeddingConfig, {"embedder": "other"}),
+        (LimitsConfig, {"max_video_duration_s": 0}),
+        (IdentificationConfig, {"max_false_names_tracks": 0}),
+        (IdentificationConfig, {"max_false_names_stills": 1}),
+        (IdentificationConfig, {"prior_known": 1}),
+        (IdentificationConfig, {"min_quality_named": 1.5}),
+    ],
+)
+def test_values_out_of_bounds_are_refused(group: type[Config], values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(values)).split("_")[0]):
+        group.model_validate(values)

@@ -1,0 +1,1 @@
+"""From pictures to models, and how good they are."""

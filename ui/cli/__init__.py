@@ -1,0 +1,45 @@
+"""The ``facerec`` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# Before torch is imported anywhere: several processes that compute on the same cores must not spin while they wait.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import typer
+from rich.console import Console
+
+from facerec_models.errors import FacerecError
+from ui.cli import models, people, service, videos
+
+app = typer.Typer(
+    help="Find who appears in a video, when, and on what evidence.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(service.demo)
+app.add_typer(people.app, name="people")
+app.command()(models.train)
+app.command()(videos.recognize)
+app.command()(videos.batch)
+app.command()(videos.faces)
+app.command()(videos.identify)
+app.command()(videos.export)
+app.add_typer(models.projects, name="projects")
+app.add_typer(models.models, name="models")
+app.add_typer(models.weights, name="weights")
+app.command()(service.serve)
+app.command()(service.ui)
+app.command()(service.doctor)
+
+
+def main() -> None:
+    """Run the command; end with the exit codes of the contract."""
+    try:
+        app()
+    except FacerecError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"facerec: {' '.join(str(error).split())}")
+        sys.exit(1)

@@ -1,0 +1,101 @@
+"""What the commands share: options, the opened home, output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from serving.store.rows import DEFAULT_PROJECT
+
+if TYPE_CHECKING:
+    from serving.home import Home
+    from serving.settings import Settings
+    from serving.store.base import Store
+
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Where everything is kept.", envvar="FACEREC_HOME", show_default=False)
+]
+ProjectOption = Annotated[str, typer.Option("--project", "-p", help="The set of people, models and videos.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone to standard output.")]
+ErrorOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-false-names",
+        min=1e-6,
+        max=0.5,
+        help="Accepted fraction of people who are not enrolled that get any name.",
+        show_default=False,
+    ),
+]
+
+output = Console(highlight=False, soft_wrap=True)
+messages = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A home with its store and settings."""
+
+    settings: Settings
+    home: Home
+    store: Store
+
+
+@contextmanager
+def open_home(path: Path | None) -> Iterator[Opened]:
+    """Open the home that ``--home``, the environment or the system's conventions name."""
+    from pydantic import ValidationError
+
+    from serving.home import Home
+    from serving.settings import Settings
+    from serving.store import open_store
+
+    try:
+        settings = Settings() if path is None else Settings(home=path)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "FACEREC_" + "__".join(str(part).upper() for part in first["loc"])
+        raise typer.BadParameter(f"{name}={first['input']!r}: {first['msg']}") from error
+    store = open_store(settings.home)
+    try:
+        yield Opened(settings, Home(settings.home.resolve()), store)
+    finally:
+        store.close()
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on one line."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+@contextmanager
+def progress_bar(unit: str = "percent") -> Iterator[Progress]:
+    """Show progress with the remaining time on standard error."""
+    count = MofNCompleteColumn() if unit == "items" else TaskProgressColumn()
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn(), console=messages, transient=True
+    ) as progress:
+        yield progress
+
+
+__all__ = [
+    "DEFAULT_PROJECT",
+    "ErrorOption",
+    "HomeOption",
+    "JsonOption",
+    "Opened",
+    "ProjectOption",
+    "messages",
+    "open_home",
+    "output",
+    "print_json",
+    "progress_bar",
+]

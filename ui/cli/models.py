@@ -1,0 +1,202 @@
+"""``facerec train``, ``projects``, ``models`` and ``weights``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from ui.cli.common import (
+    DEFAULT_PROJECT,
+    ErrorOption,
+    HomeOption,
+    JsonOption,
+    ProjectOption,
+    open_home,
+    output,
+    print_json,
+    progress_bar,
+)
+
+projects = typer.Typer(help="Sets of people, models and videos that belong together.", no_args_is_help=True)
+models = typer.Typer(help="Trained versions, and which of them names.", no_args_is_help=True)
+weights = typer.Typer(help="The networks' weights: what is there, under what terms.", no_args_is_help=True)
+
+def train(
+    classifier: Annotated[Literal["prototype"], typer.Option(help="How people are told apart.")] = "prototype",
+    promote: Annotated[bool, typer.Option(help="Let the new version name from now on.")] = True,
+    max_false_names: ErrorOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn the enrolled people; tells what similarity a name will need for the accepted error."""
+    from training.train import train as train_project
+
+    with open_home(home) as opened:
+        rules = opened.settings.identification
+        if max_false_names is not None:
+            rules = rules.model_copy(
+                update={"max_false_names_stills": max_false_names, "max_false_names_tracks": max_false_names}
+            )
+        model = train_project(opened.store, opened.home, project, rules, promote=promote)
+    if as_json:
+        print_json(asdict(model))
+        return
+    metrics = model.metrics
+    output.print(
+        f"Model {model.version}: {model.people} people, {model.faces} faces, {classifier} on {model.embedder}"
+        f"{', promoted' if promote else ', not promoted'}.\n"
+        f"At most {rules.max_false_names_stills:.2%} of strangers' pictures get a name: similarity {metrics['limit_stills']:.3f}.\n"
+        f"At most {rules.max_false_names_tracks:.2%} of strangers' tracks get a name: similarity {metrics['limit_tracks']:.3f}"
+        f"{' (extrapolated: no data checked this)' if metrics['extrapolated_tracks'] else ''}.\n"
+        f"Checked with {metrics['strangers']} strangers ({metrics['cohort']})."
+    )
+
+
+@projects.command("list")
+def list_projects(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List all projects."""
+    with open_home(home) as opened:
+        rows = opened.store.list_projects()
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    table = Table("project", "embedder", "created")
+    for row in rows:
+        table.add_row(row.name, row.embedder or "not fixed yet", _date(row.created_at))
+    output.print(table)
+
+
+@projects.command()
+def create(name: str, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Create a project."""
+    from serving.names import check_project_name
+
+    with open_home(home) as opened:
+        row = opened.store.create_project(check_project_name(name))
+    print_json(asdict(row)) if as_json else output.print(f"Project {row.name} is there.")
+
+
+@projects.command()
+def delete(
+    name: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a project with its people, models, analyses and crops."""
+    from serving.home import remove_tree
+    from serving.names import check_project_name
+
+    with open_home(home) as opened:
+        opened.store.get_project(check_project_name(name))
+        if not yes:
+            typer.confirm(f"Delete project {name} with everything in it?", abort=True, err=True)
+        opened.store.delete_project(name)
+        remove_tree(opened.home.project(name))
+    print_json({"deleted": name}) if as_json else output.print(f"Project {name} is deleted.")
+
+
+@models.command("list")
+def list_models(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the trained versions; the promoted one is marked."""
+    from facerec_models.errors import ModelNotFoundError
+
+    with open_home(home) as opened:
+        rows = opened.store.list_models(project)
+        try:
+            promoted = opened.store.get_model(project).version
+        except ModelNotFoundError:
+            promoted = None
+    if as_json:
+        print_json([{**asdict(row), "promoted": row.version == promoted} for row in rows])
+        return
+    table = Table("version", "promoted", "people", "faces", "classifier", "embedder", "trained")
+    for row in rows:
+        mark = "yes" if row.version == promoted else ""
+        table.add_row(
+            row.version, mark, str(row.people), str(row.faces), row.classifier, row.embedder, _date(row.created_at)
+        )
+    output.print(table)
+
+
+@models.command()
+def promote(
+    version: str, project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """Let a version name from now on; 'facerec identify' applies it to what was analysed before."""
+    with open_home(home) as opened:
+        opened.store.promote_model(project, version)
+    print_json({"promoted": version}) if as_json else output.print(f"{version} names from now on.")
+
+
+@models.command()
+def rollback(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Let the version that was promoted before name again."""
+    with open_home(home) as opened:
+        row = opened.store.rollback_model(project)
+    print_json({"promoted": row.version}) if as_json else output.print(f"{row.version} names again.")
+
+
+@weights.command("list")
+def list_weights(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the known weights, whether they are there, and their terms."""
+    from facerec_models.weights import WeightsRegistry
+
+    with open_home(home) as opened:
+        entries = WeightsRegistry(opened.home.weights).entries()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": entry.weights.name,
+                    "status": entry.status,
+                    "path": str(entry.path) if entry.path else None,
+                    "terms": entry.weights.terms,
+                }
+                for entry in entries
+            ]
+        )
+        return
+    for entry in entries:
+        output.print(f"[bold]{entry.weights.name}[/bold] {entry.status} {entry.path or ''}\n  {entry.weights.terms}")
+
+
+@weights.command()
+def fetch(
+    name: str,
+    source: Annotated[str | None, typer.Option(help="Address or file to take instead of the published one.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Checksum to accept, for weights without a pinned one.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Download weights, or take them from a file or a mirror; an interrupted download goes on where it stopped."""
+    from facerec_models.weights import WeightsRegistry
+
+    with open_home(home) as opened, progress_bar() as progress:
+        task = progress.add_task(f"fetching {name}", total=None)
+
+        def show(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total)
+
+        path = WeightsRegistry(opened.home.weights).fetch(name, source=source, sha256=sha256, progress=show)
+    print_json({"name": name, "path": str(path)}) if as_json else output.print(f"{name} is at {path}")
+
+
+@weights.command()
+def verify(name: str, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Compute the checksum of weights and compare it."""
+    from facerec_models.weights import WeightsRegistry
+
+    with open_home(home) as opened:
+        path: Path = WeightsRegistry(opened.home.weights).locate(name)
+    print_json({"name": name, "path": str(path), "intact": True}) if as_json else output.print(f"{path} is intact.")
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,471 @@
+"""``facerec recognize``, ``batch``, ``faces``, ``identify`` and ``export``."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from facerec_models.errors import FacerecError, InputError
+from ui.cli.common import (
+    DEFAULT_PROJECT,
+    ErrorOption,
+    HomeOption,
+    JsonOption,
+    Opened,
+    ProjectOption,
+    messages,
+    open_home,
+    output,
+    print_json,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from facerec_models.config import AnalysisConfig
+    from facerec_models.result import Result
+    from serving.networks import Networks
+    from serving.store.rows import AnalysisRow, VideoRow
+
+SpeedupOption = Annotated[
+    int | None,
+    typer.Option(
+        "--video-speedup",
+        min=1,
+        help="Look at one frame in N; default: 25, or one second if shorter.",
+        show_default=False,
+    ),
+]
+FpsOption = Annotated[
+    float | None, typer.Option("--sample-fps", min=0.01, help="Look at this many frames a second.", show_default=False)
+]
+LengthOption = Annotated[
+    float, typer.Option("--min-length", min=0, help="Drop appearances shorter than this, in seconds.")
+]
+
+
+def recognize(
+    videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Video files.")],
+    video_speedup: SpeedupOption = None,
+    sample_fps: FpsOption = None,
+    fragment: Annotated[
+        str | None, typer.Option(metavar="START,END", help="Only this part, in seconds or h:m:s.", show_default=False)
+    ] = None,
+    min_length: LengthOption = 0.0,
+    max_false_names: ErrorOption = None,
+    result: Annotated[Path | None, typer.Option(help="Write the result of one video here, as JSON.")] = None,
+    out_dir: Annotated[Path | None, typer.Option(help="Write each result to DIR/<video>.json.")] = None,
+    annotated: Annotated[Path | None, typer.Option(help="Write the video with boxes and names here (MP4).")] = None,
+    export_frames: Annotated[Path | None, typer.Option(help="Write the faces of each person to this folder.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Analyse again what was analysed before.")] = False,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find who appears in videos, when, and on what evidence."""
+    if video_speedup is not None and sample_fps is not None:
+        raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
+    if len(videos) > 1 and (result or annotated or export_frames):
+        raise typer.BadParameter("--result, --annotated and --export-frames take one video; use --out-dir for several")
+    span = parse_fragment(fragment)
+    with open_home(home) as opened:
+        recognizer = _Recognizer(opened, project, max_false_names, no_cache)
+        config = _sampling(opened.settings.analysis, video_speedup, sample_fps, span)
+        failed = 0
+        for video in videos:
+            try:
+                found = drop_short(recognizer.recognize(video, config), min_length)
+            except FacerecError as error:
+                failed += 1
+                messages.print(f"[red]facerec:[/red] {error}", soft_wrap=True)
+                continue
+            if result is not None:
+                _write(result, found)
+            if out_dir is not None:
+                _write(out_dir / f"{Path(video).stem}.json", found)
+            if annotated is not None:
+                recognizer.annotate(found, annotated)
+            if export_frames is not None:
+                recognizer.export_faces(found, export_frames)
+            typer.echo(found.to_json()) if as_json else _print_result(video, found)
+        if failed:
+            raise typer.Exit(1)
+
+
+def batch(
+    table: Annotated[Path, typer.Argument(metavar="CSV", help="Lines of media,start,end,person; one fragment each.")],
+    out_dir: Annotated[Path, typer.Option(help="Write each result to DIR/<media>_<start>_<end>.json.")],
+    video_speedup: SpeedupOption = None,
+    sample_fps: FpsOption = None,
+    min_length: LengthOption = 0.0,
+    max_false_names: ErrorOption = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Analyse again what was analysed before.")] = False,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recognise many fragments, one result each; fragments that are done already are not done again."""
+    if video_speedup is not None and sample_fps is not None:
+        raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
+    rows = read_batch(table)
+    failed = 0
+    with open_home(home) as opened, progress_bar("items") as progress:
+        recognizer = _Recognizer(opened, project, max_false_names, no_cache)
+        task = progress.add_task("fragments", total=len(rows))
+        for row in rows:
+            config = _sampling(opened.settings.analysis, video_speedup, sample_fps, row.fragment)
+            target = out_dir / f"{row.name}.json"
+            summary: dict[str, Any] = {"media": row.media, "start_s": None, "end_s": None, "person": row.person}
+            if row.fragment is not None:
+                summary["start_s"], summary["end_s"] = row.fragment
+            try:
+                found = drop_short(recognizer.recognize(row.media, config), min_length)
+            except FacerecError as error:
+                failed += 1
+                summary |= {"result": None, "found": None, "error": str(error)}
+                messages.print(f"[red]facerec:[/red] {error}", soft_wrap=True)
+            else:
+                _write(target, found)
+                names = {a.person_id for a in found.appearances} | {a.identity for a in found.appearances}
+                summary |= {"result": str(target), "found": row.person in names if row.person else None, "error": None}
+            progress.advance(task)
+            if as_json:
+                print_json(summary)
+    if not as_json:
+        output.print(f"{len(rows) - failed} of {len(rows)} fragments are in {out_dir}.")
+    if failed:
+        raise typer.Exit(1)
+
+
+def faces(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Picture files.")],
+    max_false_names: ErrorOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,  # noqa: ARG001 - every command has it; this one always prints JSON
+) -> None:
+    """Say who is in pictures, as one line of JSON for each."""
+    from serving.naming import load_model
+    from serving.networks import load_networks
+    from serving.stills import find_stills, name_still
+
+    failed = 0
+    with open_home(home) as opened, progress_bar("items") as progress:
+        row = opened.store.get_model(project)
+        model = load_model(opened.home, project, row.version)
+        networks = load_networks(opened.settings.analysis, opened.home, row.embedder)
+        model.check_embedder(networks.embedder.name)
+        task = progress.add_task("looking", total=len(images), visible=len(images) > 1)
+        for image in images:
+            (seen,) = find_stills([(str(image), image)], networks, opened.settings.analysis)
+            found = name_still(str(image), seen, model, opened.settings.identification, max_false_names)
+            failed += found.error is not None
+            typer.echo(found.model_dump_json())
+            progress.advance(task)
+    if failed:
+        raise typer.Exit(1)
+
+
+def identify(
+    preview: Annotated[bool, typer.Option("--preview", help="Show what would change and change nothing.")] = False,
+    undo: Annotated[str | None, typer.Option(metavar="REVISION", help="Take an applied revision back.")] = None,
+    max_false_names: ErrorOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the whole archive again with the promoted model, from stored embeddings: no video is opened."""
+    from serving.naming import identify_archive
+
+    with open_home(home) as opened:
+        if undo is not None:
+            undone = opened.store.undo_revision(project, undo)
+            print_json({"undone": undo, "videos": len(undone)}) if as_json else output.print(
+                f"{len(undone)} videos are named as before {undo}."
+            )
+            return
+        change = identify_archive(
+            opened.store,
+            opened.home,
+            project,
+            opened.settings.identification,
+            max_false_names=max_false_names,
+            apply=not preview,
+        )
+    people = sorted(set(change.added) | set(change.removed))
+    if as_json:
+        print_json(
+            {
+                "revision": change.revision,
+                "applied": not preview,
+                "videos": change.videos,
+                "tracks": change.tracks,
+                "people": {
+                    person: {"added": change.added[person], "removed": change.removed[person]} for person in people
+                },
+            }
+        )
+        return
+    table = Table("person", "tracks gained", "tracks lost")
+    for person in people:
+        table.add_row(person, f"+{change.added[person]}", f"-{change.removed[person]}")
+    if people:
+        output.print(table)
+    state = "would be" if preview else "are now"
+    output.print(f"{change.tracks} tracks of {change.videos} videos {state} named by revision {change.revision}.")
+
+
+class ExportFormat(StrEnum):
+    """What a result can be written as."""
+
+    JSON = "json"
+    CSV = "csv"
+    ANNOTATED = "annotated"
+
+
+def export(
+    video: Annotated[str, typer.Argument(help="A video file that was recognised, or a video's id.")],
+    export_format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.JSON,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; text goes to standard output.")
+    ] = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a stored result in another form."""
+    from serving.exports.table import to_csv
+    from serving.naming import stored_result
+
+    with open_home(home) as opened:
+        row = _find_video(opened, project, video)
+        found = stored_result(
+            opened.store, opened.home, project, row.video_id, opened.settings.identification, _crop_uri(opened)
+        )
+        if export_format is ExportFormat.ANNOTATED:
+            if out is None:
+                raise typer.BadParameter("--format annotated needs --out FILE.mp4")
+            _annotate(opened, row, found, out)
+        else:
+            text = to_csv(found) if export_format is ExportFormat.CSV else found.to_json(indent=1)
+            if out is None:
+                typer.echo(text, nl=not text.endswith("\n"))
+                return
+            _write_text(out, text)
+    print_json({"written": str(out)}) if as_json else output.print(f"Written: {out}")
+
+
+@dataclass(slots=True)
+class _Recognizer:
+    """Recognises videos in this process; the networks are loaded when the first one needs them."""
+
+    opened: Opened
+    project: str
+    max_false_names: float | None
+    no_cache: bool
+    _networks: Networks | None = None
+
+    def recognize(self, source: str, config: AnalysisConfig) -> Result:
+        from serving.naming import current_revision, name_analysis
+        from serving.videos import analyze_video, find_analysis, register_video
+
+        store, home, rules = self.opened.store, self.opened.home, self.opened.settings.identification
+        revision = current_revision(store, self.project, rules, self.max_false_names)
+        video = register_video(store, self.project, _local_file(source), config)
+        embedder = store.get_model(self.project).embedder
+        analysis = None if self.no_cache else find_analysis(store, video, config, embedder)
+        if analysis is None:
+            with progress_bar() as progress:
+                task = progress.add_task(video.name, total=1.0)
+                analysis = analyze_video(
+                    store,
+                    home,
+                    video,
+                    config,
+                    self._load(config),
+                    on_progress=lambda fraction: progress.update(task, completed=fraction),
+                )
+        store.assign_revision(self.project, revision.revision, [analysis.analysis_id])
+        return name_analysis(store, home, analysis, revision, rules, _crop_uri(self.opened))
+
+    def annotate(self, found: Result, target: Path) -> None:
+        _annotate(self.opened, self.opened.store.get_video(self.project, found.video.id), found, target)
+
+    def export_faces(self, found: Result, folder: Path) -> None:
+        """Copy the kept crops to a folder for each label."""
+        analysis = self.opened.store.latest_analysis(self.project, found.video.id)
+        crops = self.opened.home.analysis(self.project, analysis.analysis_id)
+        for appearance in found.appearances:
+            target = folder / appearance.label.replace(" ", "_")
+            target.mkdir(parents=True, exist_ok=True)
+            for track_id in appearance.track_ids:
+                for crop in crops.glob(f"{track_id}-*.jpg"):
+                    shutil.copyfile(crop, target / f"{appearance.start_s:08.2f}_{crop.name}")
+
+    def _load(self, config: AnalysisConfig) -> Networks:
+        from serving.networks import load_networks
+
+        if self._networks is None:
+            self._networks = load_networks(
+                config, self.opened.home, self.opened.store.get_project(self.project).embedder
+            )
+        return self._networks
+
+
+def _local_file(source: str) -> Path:
+    if "://" in source and not source.startswith("file://"):
+        raise InputError(f"{source!r} is an address; download the video and give the file")
+    return Path(source.removeprefix("file://"))
+
+
+def _find_video(opened: Opened, project: str, name: str) -> VideoRow:
+    from facerec_models.errors import VideoNotFoundError
+    from facerec_models.weights import file_sha256
+
+    path = Path(name)
+    if path.is_file():
+        sha256 = file_sha256(path)
+        for row in opened.store.list_videos(project):
+            if row.sha256 == sha256:
+                return row
+        raise VideoNotFoundError(f"{name!r} was not recognised in project {project!r} yet: facerec recognize {name}")
+    return opened.store.get_video(project, name)
+
+
+def _crop_uri(opened: Opened):  # type: ignore[no-untyped-def]
+    def uri(analysis: AnalysisRow, track_id: int, k: int) -> str:
+        return opened.home.track_crop(analysis.project, analysis.analysis_id, track_id, k).as_uri()
+
+    return uri
+
+
+def _annotate(opened: Opened, video: VideoRow, found: Result, target: Path) -> None:
+    from serving.exports.annotated import write_annotated
+
+    with progress_bar() as progress:
+        task = progress.add_task(f"drawing {target.name}", total=1.0)
+        write_annotated(
+            found,
+            Path(video.file),
+            target,
+            opened.settings.analysis.limits,
+            on_progress=lambda fraction: progress.update(task, completed=fraction),
+        )
+
+
+def _sampling(
+    config: AnalysisConfig, speedup: int | None, fps: float | None, fragment: tuple[float, float] | None
+) -> AnalysisConfig:
+    from facerec_models.config import SamplingConfig
+
+    update: dict[str, Any] = {"period_frames": speedup, "fps": fps} if speedup or fps else {}
+    sampling = SamplingConfig(**{**config.sampling.model_dump(), **update, "fragment": fragment})
+    return config.model_copy(update={"sampling": sampling})
+
+
+def parse_fragment(text: str | None) -> tuple[float, float] | None:
+    """Read ``START,END`` in seconds or ``h:m:s``."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise typer.BadParameter(f"--fragment {text!r} must be START,END, as 10,25.5 or 0:01:00,0:02:30")
+    start_s, end_s = (parse_time(part) for part in parts)
+    if not 0 <= start_s < end_s:
+        raise typer.BadParameter(f"--fragment {text!r} must start before it ends, and not before 0")
+    return start_s, end_s
+
+
+def parse_time(text: str) -> float:
+    """Read seconds, ``m:s`` or ``h:m:s``."""
+    try:
+        seconds = 0.0
+        for part in text.strip().split(":"):
+            seconds = seconds * 60 + float(part)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time; give seconds, m:s or h:m:s") from None
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """One line of a batch."""
+
+    media: str
+    fragment: tuple[float, float] | None
+    person: str | None
+
+    @property
+    def name(self) -> str:
+        """What its result is called."""
+        stem = Path(self.media).stem
+        return stem if self.fragment is None else f"{stem}_{self.fragment[0]:g}_{self.fragment[1]:g}"
+
+
+def read_batch(path: Path) -> list[BatchRow]:
+    """Read a CSV of media,start,end,person; a relative media file is sought beside the table.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or a line has no media or half a fragment.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{str(path)!r} cannot be read as CSV: {error}") from error
+    if not lines or "media" not in lines[0]:
+        raise InputError(f"{str(path)!r} must begin with the line media,start,end,person and have at least one more")
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        media, start, end = (str(line.get(key) or "").strip() for key in ("media", "start", "end"))
+        if not media or bool(start) != bool(end):
+            raise InputError(f"{path}, line {number}: needs media, and start and end or neither")
+        beside = path.parent / media
+        found = str(beside) if "://" not in media and beside.exists() else media
+        rows.append(
+            BatchRow(
+                found, parse_fragment(f"{start},{end}") if start else None, (line.get("person") or "").strip() or None
+            )
+        )
+    return rows
+
+
+def drop_short(found: Result, min_length_s: float) -> Result:
+    """Leave out the appearances that are shorter than this."""
+    kept = [a for a in found.appearances if a.end_s - a.start_s >= min_length_s]
+    return found.model_copy(update={"appearances": kept})
+
+
+def _write(path: Path, found: Result) -> None:
+    _write_text(path, found.to_json(indent=1))
+
+
+def _write_text(path: Path, text: str) -> None:
+    from serving.home import write_atomically
+
+    write_atomically(path, text.encode())
+
+
+def _print_result(video: str, found: Result) -> None:
+    from ui.views import appearance_rows
+
+    table = Table("who", "from", "to", "probability", "so do strangers", title=Path(video).name, title_justify="left")
+    for row, appearance in zip(appearance_rows(found), found.appearances, strict=True):
+        if appearance.person_id or appearance.stranger:
+            table.add_row(*row)
+    output.print(table)
+    seconds = found.coverage
+    output.print(
+        f"Faces during {seconds.face_s:.1f} of {found.video.duration_s:.1f} s: named {seconds.named_s:.1f} s, "
+        f"unknown {seconds.unknown_s:.1f} s, undecidable {seconds.undecidable_s:.1f} s."
+    )
+    for warning in found.video.warnings:
+        messages.print(f"[yellow]warning:[/yellow] {warning}")
