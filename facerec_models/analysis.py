@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 from facerec_models.calibration import PairScale
 from facerec_models.config import AnalysisConfig
@@ -75,7 +76,7 @@ class Analysis:
     tracks: tuple[Track, ...]
     shots: tuple[tuple[float, float], ...]
     period_s: float
-    mode: str
+    mode: Literal["frames", "fps"]
     frames_sampled: int
     densified: bool
     complete: bool

@@ -25,7 +25,7 @@ def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     sides = np.maximum(bottom_right - top_left, 0)
     shared = sides[..., 0] * sides[..., 1]
     union = area(a)[:, None] + area(b)[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0), np.float32)
 
 
 def scale(boxes: FloatArray, factor: float) -> FloatArray:

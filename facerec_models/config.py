@@ -68,7 +68,7 @@ class DetectionConfig(Config):
     )
     max_side_px: int = Field(default=1280, ge=160, description="Frames are reduced to this longer side for detection.")
     thresholds: tuple[float, float, float] = Field(
-        default=(0.6, 0.7, 0.7), description="Least score of a face after P-Net, R-Net and O-Net."
+        default=(0.6, 0.7, 0.8), description="Least score of a face after P-Net, R-Net and O-Net."
     )
     factor: float = Field(default=0.709, gt=0.3, lt=0.95, description="Scale between two levels of the pyramid.")
     device: Literal["auto", "cpu", "cuda"] = "auto"

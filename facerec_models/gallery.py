@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from facerec_models.calibration import GenuineScale, ScoreCalibration, without_enrolled
 from facerec_models.classifiers import PrototypeClassifier
@@ -110,10 +112,13 @@ class NamingModel:
         """
         try:
             facts: dict[str, Any] = json.loads((directory / _FACTS).read_text())
-            with np.load(directory / _ARRAYS, allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
-        except (OSError, ValueError) as error:
+            with (directory / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as data:
+                return cls._assemble(facts, {name: data[name] for name in data.files})
+        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise ModelNotFoundError(f"{directory} holds no readable model: train the project again") from error
+
+    @classmethod
+    def _assemble(cls, facts: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> NamingModel:
         classifier = PrototypeClassifier()
         classifier.classes_, classifier.prototypes_ = arrays["classes"], arrays["prototypes"]
         prior = float(facts["prior_known"])

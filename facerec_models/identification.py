@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse.csgraph import connected_components
 
 from facerec_models.calibration import ScoreCalibration
 from facerec_models.classifiers import normalize
@@ -14,6 +16,7 @@ from facerec_models.gallery import NamingModel
 from facerec_models.types import Candidate, Decision, FloatArray, Match, Track
 
 _CANDIDATES = 5
+_LEAST_GAIN = 1e-6
 
 
 def identify_faces(
@@ -108,24 +111,20 @@ def _decide(
     max_false_names: float,
     config: IdentificationConfig,
 ) -> list[Match]:
-    """Give each face its nearest person if few enough strangers are as near, best faces first."""
+    """Give each face a person if few enough strangers are as near to anybody, and nobody twice among faces that are `apart`."""
     if len(embeddings) == 0:
         return []
     people = model.classifier.classes_
     similarity = model.classifier.decision_function(embeddings)
-    nearest = np.argsort(-similarity, axis=1)[:, :_CANDIDATES]
+    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :_CANDIDATES]
     scores = np.take_along_axis(similarity, nearest, axis=1)
+    rates = calibration.false_name_rate(scores)
     probability = calibration.probability(scores)
-    rates = calibration.false_name_rate(scores[:, 0])
-    named: dict[int, int] = {}
-    for i in np.argsort(-scores[:, 0], kind="stable").tolist():
-        person = int(nearest[i, 0])
-        taken = any(apart[i, j] and named[j] == person for j in named)
-        if rates[i] <= max_false_names and quality[i] >= config.min_quality_named and not taken:
-            named[i] = person
+    allowed = (rates <= max_false_names) & (quality >= config.min_quality_named)[:, None]
+    chosen = _assign(nearest, np.where(allowed, scores - calibration.limit(max_false_names), -1.0), apart)
     matches = []
-    for i in range(len(embeddings)):
-        if i in named:
+    for i, k in enumerate(chosen):
+        if k is not None:
             decision = Decision.NAMED
         elif quality[i] >= config.min_quality_unknown:
             decision = Decision.UNKNOWN
@@ -134,9 +133,9 @@ def _decide(
         matches.append(
             Match(
                 decision=decision,
-                person_id=str(people[named[i]]) if i in named else None,
-                probability=float(probability[i, 0] if i in named else 1 - probability[i, 0]),
-                false_name_rate=float(rates[i]),
+                person_id=None if k is None else str(people[nearest[i, k]]),
+                probability=float(1 - probability[i, 0] if k is None else probability[i, k]),
+                false_name_rate=float(rates[i, k or 0]),
                 candidates=tuple(
                     Candidate(str(people[person]), float(score), float(chance))
                     for person, score, chance in zip(nearest[i], scores[i], probability[i], strict=True)
@@ -144,3 +143,56 @@ def _decide(
             )
         )
     return matches
+
+
+def _assign(
+    nearest: npt.NDArray[np.intp], margin: npt.NDArray[np.floating], apart: npt.NDArray[np.bool_]
+) -> list[int | None]:
+    """Choose which of its nearest people each face is, or none.
+
+    Where two faces that are `apart` want one person, the best assignment of all faces that are bound up with them is taken: the
+    runner-up of one may be what makes both right.
+
+    Parameters
+    ----------
+    nearest : (N, K) int
+        People, nearest first.
+    margin : (N, K)
+        By how much each passes the limit; negative: not allowed.
+    apart : (N, N) bool
+    """
+    chosen: list[int | None] = [0 if margin[i, 0] >= 0 else None for i in range(len(nearest))]
+    named = np.array([k is not None for k in chosen])
+    rivals = apart & named[:, None] & named[None, :] & (nearest[:, None, 0] == nearest[None, :, 0])
+    if not rivals.any():
+        return chosen
+    _, group = connected_components(apart & named[:, None] & named[None, :], directed=False)
+    for label in np.unique(group[rivals.any(axis=1)]):
+        members = np.flatnonzero((group == label) & named)
+        for i, k in zip(members.tolist(), _best_assignment(members, nearest, margin, apart), strict=True):
+            chosen[i] = k
+    return chosen
+
+
+def _best_assignment(
+    members: npt.NDArray[np.intp],
+    nearest: npt.NDArray[np.intp],
+    margin: npt.NDArray[np.floating],
+    apart: npt.NDArray[np.bool_],
+) -> list[int | None]:
+    """Solve the assignment of a few faces as an integer programme: the greatest sum of margins."""
+    pairs = [(i, k) for i in members.tolist() for k in range(nearest.shape[1]) if margin[i, k] >= 0]
+    rules = [[float(pair[0] == i) for pair in pairs] for i in members.tolist()]
+    rules += [
+        [float(n in (a, b)) for n in range(len(pairs))]
+        for a, (i, k) in enumerate(pairs)
+        for b, (j, m) in enumerate(pairs[:a])
+        if apart[i, j] and nearest[i, k] == nearest[j, m]
+    ]
+    # A face at its very limit counts for a little, so that it is not left out for nothing.
+    gain = np.array([margin[pair] + _LEAST_GAIN for pair in pairs])
+    solved = milp(
+        -gain, integrality=np.ones(len(pairs)), bounds=Bounds(0, 1), constraints=LinearConstraint(rules, ub=1)
+    )
+    taken = {i: k for (i, k), value in zip(pairs, np.round(solved.x), strict=True) if value}
+    return [taken.get(i) for i in members.tolist()]

@@ -7,6 +7,7 @@ face, or when a cut lies between them: there a whole shot may have fallen throug
 from __future__ import annotations
 
 from enum import Enum
+from typing import Literal
 
 from facerec_models.config import SamplingConfig
 
@@ -33,7 +34,7 @@ class Sampler:
     """
 
     def __init__(self, config: SamplingConfig, fps: float, start_s: float = 0.0) -> None:
-        self.mode = "frames" if config.fps is None else "fps"
+        self.mode: Literal["frames", "fps"] = "frames" if config.fps is None else "fps"
         if config.fps is not None:
             self.period_s = 1 / config.fps
             self.period_frames = 0

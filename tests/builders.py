@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import skimage.data
 
 from facerec_models.classifiers import normalize
 from facerec_models.cohort import Cohort, load_cohort
-from facerec_models.types import Candidate, Decision, Detections, FaceSet, FloatArray, Match, Track
+from facerec_models.config import LimitsConfig
+from facerec_models.images import read_image
+from facerec_models.types import Candidate, Decision, Detections, FaceSet, FloatArray, ImageArray, Match, Track
 
 EMBEDDER = "dlib-resnet-v1"
 DIMENSION = 128
@@ -27,14 +31,20 @@ def cohort() -> Cohort:
     return load_cohort(EMBEDDER)
 
 
+def sample_picture(name: str) -> ImageArray:
+    """Read one of the pictures that scikit-image carries."""
+    return read_image(Path(skimage.data.__file__).parent / name, LimitsConfig())
+
+
 def _direction(*seed: int) -> FloatArray:
     return normalize(np.random.default_rng(seed).normal(size=DIMENSION))
 
 
 def person(number: int) -> FloatArray:
-    """Return somebody's mean face; all faces share most of their direction."""
+    """Return somebody's mean face; all faces, the cohort's too, share most of their direction."""
     shared = DIFFERENT / SAME
-    return normalize(np.sqrt(shared) * _direction(0) + np.sqrt(1 - shared) * _direction(1, number))
+    everybody = normalize(cohort().stills.mean(axis=0))
+    return normalize(np.sqrt(shared) * everybody + np.sqrt(1 - shared) * _direction(1, number))
 
 
 def look(number: int, at: int = 0, similarity: float = SAME) -> FloatArray:
@@ -63,7 +73,9 @@ class Seen:
 
 def face_set(seen: Sequence[Seen], at: int = 0) -> FaceSet:
     """Make the faces of a frame. Their scores tell who they are: see `people_of`."""
-    boxes = np.array([[s.x - s.side / 2, s.y - s.side / 2, s.x + s.side / 2, s.y + s.side / 2] for s in seen], np.float32)
+    boxes = np.array(
+        [[s.x - s.side / 2, s.y - s.side / 2, s.x + s.side / 2, s.y + s.side / 2] for s in seen], np.float32
+    )
     boxes = boxes.reshape(-1, 4)
     embeddings = [look(s.who, at) if s.embedding is None else s.embedding for s in seen]
     return FaceSet(

@@ -10,7 +10,7 @@ import numpy as np
 
 from facerec_models.result import AppearanceView, Result
 from facerec_models.types import ImageArray
-from serving.exports.colours import Colour, label_colour
+from serving.exports.colours import Colour, label_colours
 from serving.exports.drawing import blend, fill_round, put_text, round_opacity, shorten, text_width
 from serving.exports.wording import clock, one_in, percent
 
@@ -103,6 +103,7 @@ class _Timeline:
     def __init__(self, result: Result, width_px: int, thumbnails: Mapping[str, ImageArray]) -> None:
         self._result = result
         self._lanes = _lanes(result)
+        self._colours = label_colours(result)
         self._thumbnails = thumbnails
         self._unit = width_px / 1600
         self._width = width_px
@@ -153,7 +154,8 @@ class _Timeline:
         for i in range(int(self._duration_s / step_s + 1e-6) + 1):
             x = self._x(i * step_s)
             bottom = self._bottom + 8 * self._unit
-            image[round(self._top) : round(bottom), round(x) : round(x) + line] = _GRID
+            top = self._top if self._lanes else self._bottom
+            image[round(top) : round(bottom), round(x) : round(x) + line] = _GRID
             text = clock(i * step_s, int(step_s < 1))
             start = x - text_width(text, self._small_px) / 2
             put_text(image, text, start, bottom + 16 * self._unit, self._small_px, _FAINT_INK)
@@ -166,7 +168,7 @@ class _Timeline:
             image[round(self._top - 16 * self._unit) : round(self._top - 4 * self._unit), x : x + line] = _CUT
 
     def _draw_lane(self, image: ImageArray, lane: _Lane, middle: float) -> None:
-        colour = label_colour(lane.label)
+        colour = self._colours[lane.label]
         half = 13 * self._unit
         for start_s, end_s in lane.intervals:
             left = self._x(start_s)

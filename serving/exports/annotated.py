@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from facerec_models.result import Result, TrackView
 from facerec_models.types import ImageArray
 from facerec_models.video import Video
 from facerec_models.video_writer import VideoWriter
-from serving.exports.colours import Colour, ink_on, label_colour
+from serving.exports.colours import INK, Colour, label_colours
 from serving.exports.drawing import Box, blend, put_text, round_opacity, shorten, stroke_round, text_width
 from serving.exports.wording import percent
 
@@ -65,7 +65,7 @@ def write_annotated(
                 frame = decoded.to_frame()
                 annotator.draw(frame.image, frame.time_s)
                 writer.write(frame.image, frame.time_s)
-                done = min(1.0, frame.time_s / result.video.duration_s) if result.video.duration_s else 0.0
+                done = frame.time_s / max(result.video.duration_s, frame.time_s, 1e-9)
                 if on_progress is not None and done >= reported + _PROGRESS_STEP:
                     on_progress(done)
                     reported = done
@@ -80,74 +80,77 @@ class Annotator:
         labels = {track_id: view.label for view in result.appearances for track_id in view.track_ids}
         shown = [(track, labels[track.track_id]) for track in result.tracks if track.track_id in labels]
         self._waiting = deque(sorted(shown, key=lambda pair: pair[0].start_s))
-        self._shown: list[_Face] = []
+        self._in_view: list[_Face] = []
+        self._colours = label_colours(result)
         self._period_s = result.sampling.period_s
         # Samples lie on frames, so two of them may be a frame further apart than the period.
         self._max_gap_s = result.sampling.period_s + 1 / result.video.fps
         side = min(result.video.width, result.video.height)
-        self._line_px = max(1, round(side / 360))
+        self._line_px = max(2, round(side / 260))
         self._text_px = max(_LEAST_TEXT_PX, round(side / 36))
 
     def draw(self, image: ImageArray, time_s: float) -> None:
         """Draw on a frame, in place, the faces in view at its time."""
         while self._waiting and self._waiting[0][0].start_s <= time_s:
-            self._shown.append(_Face(*self._waiting.popleft(), self._text_px, image.shape[1]))
-        self._shown = [face for face in self._shown if time_s < face.track.end_s]
-        placed = [(face, box) for face in self._shown if (box := self._box_at(face.track, face.times_s, time_s))]
+            track, label = self._waiting.popleft()
+            chance = f"  {percent(track.probability)}" if track.decision == "named" else ""
+            tag = _Tag(label, chance, self._text_px, self._colours[label], image.shape[1])
+            is_decided = track.decision != "undecidable"
+            self._in_view.append(_Face(track, self._colours[label], tag if is_decided else None))
+        self._in_view = [face for face in self._in_view if time_s < face.track.end_s]
+        boxes = [(face, face.box_at(time_s, self._period_s / 2, self._max_gap_s)) for face in self._in_view]
+        placed = [(face, box) for face, box in boxes if box is not None]
         for face, box in sorted(placed, key=lambda pair: pair[0].tag is not None):
             self._frame(image, face, box)
         self._put_tags(image, placed)
 
-    def _box_at(self, track: TrackView, times_s: Sequence[float], time_s: float) -> Box | None:
-        after = bisect_right(times_s, time_s)
-        before = max(0, after - 1)
-        after = min(after, len(times_s) - 1)
-        gap_s = times_s[after] - times_s[before]
-        first, second = track.samples[before].box_xyxy, track.samples[after].box_xyxy
-        if 0 < gap_s <= self._max_gap_s:
-            share = (time_s - times_s[before]) / gap_s
-            left, top, right, bottom = (a + share * (b - a) for a, b in zip(first, second, strict=True))
-            return left, top, right, bottom
-        if abs(time_s - times_s[before]) <= self._period_s / 2:
-            return first
-        return second if abs(times_s[after] - time_s) <= self._period_s / 2 else None
-
     def _frame(self, image: ImageArray, face: _Face, box: Box) -> None:
         radius = 0.1 * min(box[2] - box[0], box[3] - box[1])
         if face.tag is None:
-            stroke_round(image, box, radius, face.colour, max(1, self._line_px // 2))
+            stroke_round(image, box, radius, face.colour, self._line_px // 2)
             return
-        # A casing of the opposite brightness sets the line off from whatever is behind it.
-        stroke_round(image, box, radius, ink_on(face.colour), self._line_px + 2)
+        # The casing sets the line off from bright skin and walls.
+        stroke_round(image, box, radius, INK, self._line_px + 2)
         stroke_round(image, box, radius, face.colour, self._line_px)
 
     def _put_tags(self, image: ImageArray, placed: Sequence[tuple[_Face, Box]]) -> None:
+        """Put each label above or below its box, where it hides less of boxes and other labels."""
         height, width = image.shape[:2]
-        taken: list[Box] = [box for _, box in placed]
+        taken = [box for _, box in placed]
         for face, box in placed:
             if face.tag is None:
                 continue
-            best = min(
-                _places(box, face.tag, 2 * self._line_px, width, height, below_first=face.is_tag_below),
-                key=lambda place: sum(_shared_area(place[0], other) for other in taken),
-            )
-            face.is_tag_below = best[1]
-            taken.append(best[0])
-            blend(image, round(best[0][0]), round(best[0][1]), face.tag.picture, face.tag.opacity)
+            places = _places(box, face.tag, 2 * self._line_px, width, height)
+            hidden = [sum(_shared_area(place, other) for other in taken) for place in places]
+            # A label stays on its side until the other one is better, or it would flicker.
+            if hidden[not face.is_tag_below] < hidden[face.is_tag_below]:
+                face.is_tag_below = not face.is_tag_below
+            place = places[face.is_tag_below]
+            taken.append(place)
+            blend(image, round(place[0]), round(place[1]), face.tag.picture, face.tag.opacity)
 
 
 class _Face:
-    """A track in view, with what is drawn for it."""
+    """A track in view, with what is drawn for it; undecidable ones have no tag."""
 
-    def __init__(self, track: TrackView, label: str, text_px: int, max_width: int) -> None:
+    def __init__(self, track: TrackView, colour: Colour, tag: _Tag | None) -> None:
         self.track = track
-        self.times_s = [sample.time_s for sample in track.samples]
-        self.colour = label_colour(label)
+        self.colour = colour
+        self.tag = tag
         self.is_tag_below = False
-        self.tag: _Tag | None = None
-        if track.decision != "undecidable":
-            chance = f"  {percent(track.probability)}" if track.decision == "named" else ""
-            self.tag = _Tag(label, chance, text_px, self.colour, max_width)
+        self._times_s = [sample.time_s for sample in track.samples]
+
+    def box_at(self, time_s: float, hold_s: float, max_gap_s: float) -> Box | None:
+        """Return where the face is: on its way between two near samples, else where one not `hold_s` away is."""
+        after = bisect_right(self._times_s, time_s)
+        neighbours = self.track.samples[max(0, after - 1) : after + 1]
+        first, last = neighbours[0], neighbours[-1]
+        if 0 < last.time_s - first.time_s <= max_gap_s:
+            share = (time_s - first.time_s) / (last.time_s - first.time_s)
+            left, top, right, bottom = (a + share * (b - a) for a, b in zip(first.box_xyxy, last.box_xyxy, strict=True))
+            return left, top, right, bottom
+        nearest = min(neighbours, key=lambda sample: abs(sample.time_s - time_s))
+        return nearest.box_xyxy if abs(nearest.time_s - time_s) <= hold_s else None
 
 
 class _Tag:
@@ -157,20 +160,23 @@ class _Tag:
         padding = round(0.45 * text_px)
         room = max_width - 2 * padding - text_width(chance, text_px, _WEIGHT)
         text = shorten(label, text_px, room, _WEIGHT) + chance
-        self.width = min(max_width, text_width(text, text_px, _WEIGHT) + 2 * padding)
-        self.height = round(1.5 * text_px)
-        self.picture: ImageArray = np.full((self.height, self.width, 3), colour, np.uint8)
-        put_text(self.picture, text, padding, self.height / 2, text_px, ink_on(colour), _WEIGHT)
-        self.opacity = round_opacity(self.width, self.height, (0, 0, self.width, self.height), 0.3 * text_px)
+        width = min(max_width, text_width(text, text_px, _WEIGHT) + 2 * padding)
+        height = round(1.5 * text_px)
+        self.picture: ImageArray = np.full((height, width, 3), colour, np.uint8)
+        put_text(self.picture, text, padding, height / 2, text_px, INK, _WEIGHT)
+        self.opacity = round_opacity(width, height, (0, 0, width, height), 0.3 * text_px)
 
 
-def _places(box: Box, tag: _Tag, gap: int, width: int, height: int, *, below_first: bool) -> Iterator[tuple[Box, bool]]:
-    """Where a tag may go, wholly inside the picture, and whether that is below its box; the last place comes first."""
-    x = min(max(0.0, box[0]), max(0, width - tag.width))
-    for is_below in (below_first, not below_first):
-        y = box[3] + gap if is_below else box[1] - gap - tag.height
-        y = min(max(0.0, y), max(0, height - tag.height))
-        yield (x, y, x + tag.width, y + tag.height), is_below
+def _places(box: Box, tag: _Tag, gap: int, width: int, height: int) -> tuple[Box, Box]:
+    """Where a tag goes above and below its box, wholly inside the picture."""
+    tag_height, tag_width = tag.picture.shape[:2]
+    left = max(0.0, min(box[0], width - tag_width))
+
+    def at(top: float) -> Box:
+        top = max(0.0, min(top, height - tag_height))
+        return left, top, left + tag_width, top + tag_height
+
+    return at(box[1] - gap - tag_height), at(box[3] + gap)
 
 
 def _shared_area(a: Box, b: Box) -> float:

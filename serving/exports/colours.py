@@ -1,71 +1,47 @@
-"""One colour for each label, the same in every picture, page and video.
-
-Colours only help the eye; the label always stands beside them. Both palettes are made to be told apart under the common
-forms of colour blindness: vivid colours for people (M. Krzywinski, 12-colour palette) and pale ones for strangers
-(P. Tol, *light* scheme).
-"""
+"""One colour for each label, the same in every picture, page and video of a result."""
 
 from __future__ import annotations
 
-import re
 import zlib
+
+from facerec_models.result import Result
 
 Colour = tuple[int, int, int]
 
-UNDECIDABLE: Colour = (150, 150, 150)
-_PEOPLE: tuple[Colour, ...] = (
-    (0, 141, 249),
-    (255, 110, 58),
-    (0, 159, 129),
-    (132, 0, 205),
-    (255, 195, 59),
-    (226, 1, 52),
-    (0, 194, 249),
-    (255, 90, 175),
-    (0, 252, 207),
-    (159, 1, 98),
-    (255, 178, 253),
-    (164, 1, 34),
+INK: Colour = (24, 24, 27)  # text on every label, and what sets a coloured line off from the picture
+_UNDECIDABLE: Colour = (150, 150, 150)
+# Any two of them, and the gray, differ by 8 CIEDE2000 or more to the normal eye and under simulated protanopia,
+# deuteranopia and tritanopia (Machado et al. 2009); dark text has a contrast of 4.5 or more on each (WCAG AA).
+_PALETTE: tuple[Colour, ...] = (
+    (98, 195, 237),
+    (250, 133, 21),
+    (15, 179, 128),
+    (245, 220, 62),
+    (211, 99, 215),
+    (255, 139, 192),
+    (19, 152, 255),
+    (173, 146, 84),
+    (178, 187, 101),
 )
-_STRANGERS: tuple[Colour, ...] = (
-    (119, 170, 221),
-    (238, 136, 102),
-    (238, 221, 136),
-    (255, 170, 187),
-    (187, 204, 51),
-    (153, 221, 255),
-    (68, 187, 153),
-    (170, 170, 0),
-)
-_DARK: Colour = (24, 24, 27)
-_WHITE: Colour = (255, 255, 255)
 
 
 def label_colour(label: str) -> Colour:
-    """Return a label's colour as RGB; it depends on nothing but the label.
+    """Return a label's own colour as RGB; it depends on nothing but the label, so labels may share it."""
+    return _UNDECIDABLE if label == "Undecidable" else _PALETTE[zlib.crc32(label.encode()) % len(_PALETTE)]
 
-    Strangers take their palette in turn, so that eight of one video differ. People may share a colour.
+
+def label_colours(result: Result) -> dict[str, Colour]:
+    """Return a colour for each label of a result, all different as long as the palette lasts.
+
+    A label has its own colour, or the next free one where another has that already; people choose before strangers.
     """
-    if label == "Undecidable":
-        return UNDECIDABLE
-    if stranger := re.fullmatch(r"Unknown ([0-9]+)", label):
-        return _STRANGERS[(int(stranger[1]) - 1) % len(_STRANGERS)]
-    return _PEOPLE[zlib.crc32(label.encode()) % len(_PEOPLE)]
-
-
-def ink_on(colour: Colour) -> Colour:
-    """Return the colour of text on `colour`, dark or white, whichever has more contrast (WCAG 2.2)."""
-    return max((_DARK, _WHITE), key=lambda ink: contrast(ink, colour))
-
-
-def contrast(a: Colour, b: Colour) -> float:
-    """Return WCAG's contrast ratio of two colours, from 1 to 21."""
-    darker, lighter = sorted((_luminance(a), _luminance(b)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: Colour) -> float:
-    red, green, blue = (
-        value / 255 / 12.92 if value <= 10 else ((value / 255 + 0.055) / 1.055) ** 2.4 for value in colour
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    labels = sorted({(view.identity is None, view.label) for view in result.appearances})
+    chosen: dict[str, Colour] = {}
+    for _, label in labels:
+        own = label_colour(label)
+        if own in _PALETTE:
+            place = _PALETTE.index(own)
+            turn = _PALETTE[place:] + _PALETTE[:place]
+            own = next((colour for colour in turn if colour not in chosen.values()), own)
+        chosen[label] = own
+    return chosen

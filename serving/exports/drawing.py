@@ -44,8 +44,8 @@ def put_text(
 def round_opacity(width: int, height: int, box: Box, radius: float) -> ImageArray:
     """Return how much a rounded rectangle covers of each pixel, as (height, width, 1) in 0 to 255."""
     radius = min(radius, (box[2] - box[0]) / 2, (box[3] - box[1]) / 2)
-    outside_x = _beyond(np.arange(width) + 0.5, box[0] + radius, box[2] - radius)
-    outside_y = _beyond(np.arange(height) + 0.5, box[1] + radius, box[3] - radius)
+    outside_x = _beyond(np.arange(0.5, width), box[0] + radius, box[2] - radius)
+    outside_y = _beyond(np.arange(0.5, height), box[1] + radius, box[3] - radius)
     distance = np.hypot(outside_x[None, :], outside_y[:, None])
     return np.asarray(255 * np.clip(radius + 0.5 - distance, 0, 1), np.uint8)[..., None]
 

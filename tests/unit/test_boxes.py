@@ -49,7 +49,9 @@ def test_clipping_keeps_what_is_inside() -> None:
 
 
 def test_a_box_that_is_turned_inside_out_has_no_area() -> None:
-    np.testing.assert_array_equal(boxes.area(np.array([[5, 0, 3, 9], [0, 9, 5, 3], [5, 5, 3, 3], [1, 1, 3, 4]], np.float32)), [0, 0, 0, 6])
+    np.testing.assert_array_equal(
+        boxes.area(np.array([[5, 0, 3, 9], [0, 9, 5, 3], [5, 5, 3, 3], [1, 1, 3, 4]], np.float32)), [0, 0, 0, 6]
+    )
 
 
 @given(any_boxes, st.floats(0.1, 10))

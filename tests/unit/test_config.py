@@ -25,20 +25,20 @@ MATTERS: dict[tuple[str, str], Any] = {
     ("sampling", "fps"): 2.0,
     ("sampling", "densify"): 3,
     ("sampling", "fragment"): (1.0, 2.0),
-    ("shots", "threshold"): 0.2,
-    ("shots", "ratio"): 2.0,
-    ("shots", "window_frames"): 9,
-    ("shots", "min_shot_frames"): 6,
-    ("detection", "min_face_px"): 30,
-    ("detection", "max_side_px"): 640,
-    ("detection", "thresholds"): (0.6, 0.7, 0.8),
-    ("detection", "factor"): 0.8,
+    ("shots", "threshold"): 0.21,
+    ("shots", "ratio"): 2.3,
+    ("shots", "window_frames"): 11,
+    ("shots", "min_shot_frames"): 7,
+    ("detection", "min_face_px"): 31,
+    ("detection", "max_side_px"): 641,
+    ("detection", "thresholds"): (0.61, 0.72, 0.83),
+    ("detection", "factor"): 0.81,
     ("embedding", "mirror"): False,
-    ("tracking", "min_log_odds"): 1.0,
-    ("tracking", "max_gap_s"): 3.0,
-    ("tracking", "position_noise"): 0.1,
-    ("tracking", "acceleration"): 1.0,
-    ("tracking", "max_kept"): 5,
+    ("tracking", "min_log_odds"): 1.3,
+    ("tracking", "max_gap_s"): 3.3,
+    ("tracking", "position_noise"): 0.11,
+    ("tracking", "acceleration"): 1.3,
+    ("tracking", "max_kept"): 7,
 }
 CHANGES_NOTHING: dict[tuple[str, str], Any] = {
     ("detection", "device"): "cpu",
@@ -72,7 +72,7 @@ def test_unknown_settings_are_refused(group: type[Config]) -> None:
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        DetectionConfig().min_face_px = 30  # type: ignore[misc]
+        DetectionConfig().min_face_px = 30
 
 
 def test_it_is_known_of_every_setting_whether_it_changes_an_analysis() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 
 from facerec_models import boxes
 from facerec_models.config import DetectionConfig, LimitsConfig
@@ -15,14 +14,14 @@ from facerec_models.errors import InputError
 from facerec_models.faces import detect_faces
 from facerec_models.images import read_image
 from facerec_models.types import Detections, ImageArray
-from tests.builders import Seen, face_set
+from tests.builders import Seen, face_set, sample_picture
 
 CONFIG = DetectionConfig(device="cpu")
 
 
 @pytest.fixture(scope="module")
 def astronaut() -> ImageArray:
-    return np.asarray(skimage.data.astronaut(), np.uint8)
+    return sample_picture("astronaut.png")
 
 
 def resized(image: ImageArray, factor: float) -> ImageArray:

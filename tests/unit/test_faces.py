@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 
 from facerec_models.config import DetectionConfig, LimitsConfig
 from facerec_models.detection import MtcnnDetector
@@ -13,7 +12,7 @@ from facerec_models.embedding import TorchEmbedder
 from facerec_models.faces import describe_faces, detect_faces, find_faces
 from facerec_models.images import read_image
 from facerec_models.types import Detections, ImageArray
-from tests.builders import cohort
+from tests.builders import cohort, sample_picture
 
 CONFIG = DetectionConfig(device="cpu")
 BLANK = np.full((200, 300, 3), 128, np.uint8)
@@ -21,7 +20,7 @@ BLANK = np.full((200, 300, 3), 128, np.uint8)
 
 @pytest.fixture(scope="module")
 def astronaut() -> ImageArray:
-    return np.asarray(skimage.data.astronaut(), np.uint8)
+    return sample_picture("astronaut.png")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def test_a_tight_crop_is_found_through_a_border(
     assert 0 <= left < right <= tight.shape[1]
     assert 0 <= top < bottom <= tight.shape[0]
     # Its coordinates are those of the crop, and it is the same person.
-    np.testing.assert_allclose(cropped.detections.landmarks + [190, 66], whole.detections.landmarks, atol=8)
+    np.testing.assert_allclose(cropped.detections.landmarks + np.array([190, 66]), whole.detections.landmarks, atol=8)
     assert cohort().pair.log_odds(whole.embeddings @ cropped.embeddings.T)[0, 0] > 0
 
 
@@ -82,9 +81,7 @@ def test_pictures_without_room_for_a_face_have_none(
     assert len(find_faces([np.full((*size, 3), 90, np.uint8)], detector, embedder, CONFIG)[0]) == 0
 
 
-def test_a_face_is_as_good_as_it_looks(
-    detector: MtcnnDetector, embedder: TorchEmbedder, astronaut: ImageArray
-) -> None:
+def test_a_face_is_as_good_as_it_looks(detector: MtcnnDetector, embedder: TorchEmbedder, astronaut: ImageArray) -> None:
     small = np.asarray(cv2.resize(astronaut, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA), np.uint8)
     blurred = np.asarray(cv2.GaussianBlur(astronaut, (0, 0), 4), np.uint8)
     cut = np.ascontiguousarray(astronaut[:, 212:])

@@ -5,14 +5,13 @@ import warnings
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facerec_models.alignment import DLIB_TEMPLATE, align
 from facerec_models.quality import FEATURES, features, score
 from facerec_models.types import Detections, FloatArray, ImageArray
-from tests.builders import LANDMARKS
+from tests.builders import LANDMARKS, sample_picture
 
 GOOD = {"log_width": np.log(120), "sharpness": 6.0, "residual": 0.02, "outside": 0.0, "score": 1.0}
 BOX = np.array([[180, 62, 268, 176]], np.float32)
@@ -38,7 +37,7 @@ def judge(image: ImageArray, box: FloatArray = BOX, points: FloatArray = POINTS)
 
 @pytest.fixture(scope="module")
 def astronaut() -> ImageArray:
-    return np.asarray(skimage.data.astronaut(), np.uint8)
+    return sample_picture("astronaut.png")
 
 
 @given(measured_faces)

@@ -6,17 +6,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 
 from facerec_models.config import LimitsConfig, ShotConfig
 from facerec_models.shots import ShotDetector
 from facerec_models.types import ImageArray
 from facerec_models.video import Video
+from tests.builders import sample_picture
 
-ASTRONAUT, COFFEE, CAT, ROCKET = (
-    np.asarray(picture, np.uint8)
-    for picture in (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket())
-)
+ASTRONAUT, COFFEE, CAT, ROCKET = map(sample_picture, ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg"))
 
 
 def signature(image: ImageArray) -> ImageArray:

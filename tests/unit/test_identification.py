@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from facerec_models.classifiers import normalize
+from facerec_models.config import IdentificationConfig
+from facerec_models.gallery import Gallery, NamingModel, fit_model
+from facerec_models.identification import apart_tracks, identify_faces, identify_tracks, track_embedding, track_quality
+from facerec_models.types import Decision, FloatArray, Match
+from tests.builders import EMBEDDER, cohort, look, make_track, near
+
+CONFIG = IdentificationConfig()
+ENROLLED, STRANGER = range(1, 21), 70
+
+
+def name_of(who: int) -> str:
+    return f"Person_{who:02}"
+
+
+@pytest.fixture(scope="module")
+def model() -> NamingModel:
+    faces = [(who, at) for who in ENROLLED for at in range(3)]
+    return fit_model(
+        Gallery(
+            EMBEDDER,
+            np.stack([look(who, at) for who, at in faces]),
+            tuple(name_of(who) for who, _ in faces),
+            tuple(f"{who}/{at}" for who, at in faces),
+        ),
+        cohort(),
+        CONFIG.prior_known,
+    )
+
+
+def prototype(model: NamingModel, who: int) -> FloatArray:
+    return np.asarray(model.classifier.prototypes_[model.classifier.classes_.tolist().index(name_of(who))], np.float32)
+
+
+def identify(
+    model: NamingModel, embeddings: Sequence[FloatArray], quality: float | Sequence[float] = 0.9
+) -> list[Match]:
+    judged = np.full(len(embeddings), quality, np.float32)
+    return identify_faces(np.stack(embeddings), judged, model, CONFIG)
+
+
+# Decisions
+
+
+def test_a_good_look_at_somebody_enrolled_is_named(model: NamingModel) -> None:
+    for who in ENROLLED:
+        (match,) = identify(model, [look(who, 9)])
+        assert (match.decision, match.person_id) == (Decision.NAMED, name_of(who))
+        assert match.probability > 0.9
+        assert 0 < match.false_name_rate <= CONFIG.max_false_names_stills
+
+
+def test_a_good_look_at_a_stranger_is_unknown(model: NamingModel) -> None:
+    (match,) = identify(model, [look(STRANGER)])
+    assert (match.decision, match.person_id) == (Decision.UNKNOWN, None)
+    assert match.probability > 0.9
+    assert match.false_name_rate > CONFIG.max_false_names_stills
+
+
+@pytest.mark.parametrize("who", [1, STRANGER])
+def test_a_poor_look_is_undecidable(model: NamingModel, who: int) -> None:
+    (match,) = identify(model, [look(who, 9)], quality=0.02)
+    assert (match.decision, match.person_id) == (Decision.UNDECIDABLE, None)
+
+
+def test_a_mediocre_look_may_be_named_but_is_not_called_unknown(model: NamingModel) -> None:
+    between = (CONFIG.min_quality_named + CONFIG.min_quality_unknown) / 2
+    assert CONFIG.min_quality_named < between < CONFIG.min_quality_unknown
+    known, stranger = identify(model, [look(1, 9), look(STRANGER)], quality=between)
+    assert known.decision is Decision.NAMED
+    assert stranger.decision is Decision.UNDECIDABLE
+
+
+def test_no_face_has_no_answer(model: NamingModel) -> None:
+    nobody = np.zeros((0, 128), np.float32)
+    assert identify_faces(nobody, np.zeros(0, np.float32), model, CONFIG) == []
+    assert identify_tracks([], model, CONFIG) == []
+
+
+def test_candidates_are_the_nearest_people_nearest_first(model: NamingModel) -> None:
+    for probe in (look(3, 9), look(STRANGER)):
+        (match,) = identify(model, [probe])
+        similarity = model.classifier.decision_function(probe[None])[0]
+        best = np.argsort(-similarity)[:5]
+        assert [c.person_id for c in match.candidates] == model.classifier.classes_[best].tolist()
+        np.testing.assert_allclose([c.similarity for c in match.candidates], similarity[best], rtol=1e-6)
+        probabilities = [c.probability for c in match.candidates]
+        assert probabilities == sorted(probabilities, reverse=True)
+
+
+# Two faces are two people
+
+
+def test_two_faces_of_a_picture_never_get_one_name(model: NamingModel) -> None:
+    better, worse = near(prototype(model, 1), 0.99), near(prototype(model, 1), 0.97, 1)
+    for order in ([better, worse], [worse, better]):
+        matches = identify(model, order)
+        assert [match.person_id for match in matches].count(name_of(1)) == 1
+        assert matches[[face is better for face in order].index(True)].person_id == name_of(1)
+
+
+def test_a_crowd_of_doubles_is_named_once(model: NamingModel) -> None:
+    matches = identify(model, [near(prototype(model, 1), 0.98, i) for i in range(10)])
+    assert [match.decision for match in matches].count(Decision.NAMED) == 1
+
+
+def test_tracks_that_share_a_frame_never_get_one_name(model: NamingModel) -> None:
+    one = make_track(1, [0.0, 1.0, 2.0], embeddings=np.stack([look(4, 9)]))
+    meanwhile = make_track(2, [2.0, 3.0], embeddings=np.stack([near(prototype(model, 4), 0.999)]))
+    later = make_track(3, [4.0, 5.0], embeddings=np.stack([look(4, 8)]))
+    first, second, third = identify_tracks([one, meanwhile, later], model, CONFIG)
+    assert first.person_id is None
+    assert second.person_id == third.person_id == name_of(4)
+
+
+def test_only_tracks_that_share_a_frame_are_apart() -> None:
+    tracks = [
+        make_track(1, [0, 1], frames=[0, 25]),
+        make_track(2, [1, 2], frames=[25, 50]),
+        make_track(3, [3], frames=[75]),
+    ]
+    assert apart_tracks(tracks).tolist() == [[False, True, False], [True, False, False], [False, False, False]]
+
+
+# The one knob
+
+
+def test_a_stricter_limit_never_names_more(model: NamingModel) -> None:
+    strangers = model.stills.strangers
+    similarities = np.linspace(np.median(strangers), strangers.max() + 0.02, 40)
+    probes = np.stack([near(prototype(model, 1 + i % 20), float(s), i) for i, s in enumerate(similarities)])
+    tracks = [make_track(i + 1, [float(i)], embeddings=probe[None]) for i, probe in enumerate(probes)]
+    quality = np.ones(len(probes), np.float32)
+    before: tuple[set[int], set[int]] | None = None
+    for limit in (0.5, 0.2, 0.05, 0.01, 0.003, 0.001, 1e-4):
+        matches = identify_faces(probes, quality, model, CONFIG, max_false_names=limit)
+        of_tracks = identify_tracks(tracks, model, CONFIG, max_false_names=limit)
+        assert all(match.false_name_rate <= limit for match in [*matches, *of_tracks] if match.person_id)
+        named = ({i for i, m in enumerate(matches) if m.person_id}, {i for i, m in enumerate(of_tracks) if m.person_id})
+        if before is not None:
+            assert named[0] <= before[0]
+            assert named[1] <= before[1]
+        else:
+            assert named[0]
+            assert named[1]
+        before = named
+    assert before is not None
+    assert len(before[0]) < 30
+
+
+def test_strangers_are_named_as_rarely_as_promised() -> None:
+    stills = cohort().stills
+    false_names = asked = 0
+    for seed in range(8):
+        order = np.random.default_rng(seed).permutation(len(stills))
+        enrolled, probes = stills[order[:40]], stills[order[40:160]]
+        rest = np.sort(order[160:])
+        others = cohort().__class__(
+            EMBEDDER, stills[rest], cohort().tracks[rest], cohort().pair,
+            cohort().genuine_stills, cohort().genuine_tracks, "a part",
+        )  # fmt: skip
+        ids = tuple(f"p{i}" for i in range(40))
+        fitted = fit_model(Gallery(EMBEDDER, enrolled, ids, ids), others, 0.5)
+        for probe in probes:
+            (match,) = identify_faces(probe[None], np.ones(1, np.float32), fitted, CONFIG, max_false_names=0.02)
+            false_names += match.person_id is not None
+            asked += 1
+    assert asked == 960
+    assert false_names / asked < 0.035
+
+
+# What a track says
+
+
+def test_a_track_is_weighted_by_quality() -> None:
+    good, poor = look(1, 0), look(STRANGER, 0)
+    track = make_track(1, [0.0, 1.0], embeddings=np.stack([good, poor]), quality=[0.9, 0.1])
+    np.testing.assert_allclose(track_embedding(track), normalize(0.9 * good + 0.1 * poor), atol=1e-6)
+
+
+def test_the_quality_that_weighs_is_that_of_the_kept_samples(model: NamingModel) -> None:
+    track = make_track(1, [0.0, 1.0, 2.0], embeddings=np.stack([look(1, 0), look(2, 0)]), quality=[0.9, 0.05, 0.9])
+    np.testing.assert_allclose(track_embedding(track), normalize(0.9 * look(1, 0) + 0.05 * look(2, 0)), atol=1e-6)
+
+
+def test_a_track_without_any_quality_still_has_a_direction() -> None:
+    track = make_track(1, [0.0, 1.0], embeddings=np.stack([look(1, 0), look(1, 1)]), quality=[0.0, 0.0])
+    assert np.linalg.norm(track_embedding(track)) == pytest.approx(1, abs=1e-5)
+    assert track_quality(track) == 0
+
+
+def test_many_looks_name_somebody_whom_one_does_not(model: NamingModel) -> None:
+    def track(looks: int) -> Match:
+        embeddings = np.stack([look(5, 20 + i, similarity=0.86) for i in range(looks)])
+        return identify_tracks([make_track(1, [float(i) for i in range(looks)], embeddings=embeddings)], model, CONFIG)[
+            0
+        ]
+
+    one, many = track(1), track(10)
+    assert one.decision is Decision.UNKNOWN
+    assert many.person_id == name_of(5)
+    assert many.false_name_rate < one.false_name_rate
+
+
+def test_one_lucky_look_does_not_make_a_track_good() -> None:
+    times = [float(i) for i in range(9)]
+    assert track_quality(make_track(1, times, quality=[0.95] + [0.1] * 8)) < 0.5
+    assert track_quality(make_track(1, times, quality=[0.9] * 5 + [0.1] * 4)) == pytest.approx(0.9)
+    assert track_quality(make_track(1, [0.0], quality=[0.7])) == pytest.approx(0.7)

@@ -1,0 +1,169 @@
+"""``facerec demo``: sample people and a sample video through the real service, with the truth beside the result."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from rich.table import Table
+
+from facerec_models.errors import SourceError
+from facerec_models.result import Result, identity_of
+from serving.home import write_atomically
+from training.evaluate import Result as ShownResult
+from training.evaluate import Truth, VideoScore, score_video
+from ui.cli.common import messages, output, print_json, progress_bar
+from ui.client import FacerecClient
+from ui.demo_material import DemoMaterial, prepare
+from ui.views import appearance_rows, draw_timeline
+
+_PROJECT = "demo"
+_START_TIMEOUT_S = 180.0
+_STOP_TIMEOUT_S = 60.0
+
+
+def run_demo(directory: Path, home: Path | None, *, as_json: bool) -> None:
+    """Prepare the material, start the service and the page, recognise the reel, show and write what was found.
+
+    Raises
+    ------
+    SourceError
+        If a package with sample material is missing, or the service does not start.
+    """
+    messages.print("1/5  preparing sample pictures and a sample video")
+    material = prepare(directory / "material")
+    home = (home or directory / "home").resolve()
+    messages.print("2/5  starting Ray Serve with the recognition graph")
+    with _service(home) as (client, page_url):
+        _enrol(client, material)
+        video_id = _recognize(client, material)
+        result = client.result(_PROJECT, video_id)
+        messages.print("5/5  drawing")
+        client.download(f"/v1/projects/{_PROJECT}/videos/{video_id}/annotated.mp4", directory / "annotated.mp4")
+        thumbnails = _thumbnails(client, result, directory / "faces")
+        write_atomically(directory / "result.json", result.to_json(indent=1).encode())
+        timeline = Image.fromarray(draw_timeline(result, thumbnails=thumbnails))
+        timeline.save(directory / "timeline.png")
+        score = score_video(
+            "reel",
+            Truth.model_validate_json(material.truth.read_bytes()),
+            ShownResult.model_validate_json(result.to_json()),
+        )
+        if as_json:
+            print_json({"result": json.loads(result.to_json()), "page": page_url, "score": score.total.to_dict()})
+        else:
+            _show(result, score, directory)
+        if sys.stdin.isatty() and not as_json:
+            output.print(f"\nThe page is open at {page_url} - press Ctrl-C to end.")
+            _wait_for_interrupt()
+    if not as_json:
+        output.print(f"\nOpen the page again:  facerec serve --home {home}   then {page_url}")
+
+
+@contextmanager
+def _service(home: Path) -> Iterator[tuple[FacerecClient, str]]:
+    """Run ``facerec serve`` as a process of its own."""
+    port, ui_port = _free_port(8000), _free_port(7860)
+    command = [sys.executable, "-m", "ui.cli", "serve", "--home", str(home)]
+    log = home / "service.log"
+    home.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), "--ui-port", str(ui_port)],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C is this process's to handle: it stops the service itself.
+            start_new_session=True,
+        )
+    try:
+        client = FacerecClient(f"http://127.0.0.1:{port}")
+        try:
+            client.wait_until_ready(_START_TIMEOUT_S)
+        except SourceError as error:
+            raise SourceError(f"the service did not start within {_START_TIMEOUT_S:.0f} s: {log} says why") from error
+        yield client, f"http://127.0.0.1:{ui_port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _free_port(wanted: int) -> int:
+    """Return `wanted` if nothing listens there, and any free port otherwise."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise SourceError("no free port on 127.0.0.1")
+
+
+def _enrol(client: FacerecClient, material: DemoMaterial) -> None:
+    folders = sorted(path for path in material.people.iterdir() if path.is_dir())
+    messages.print(f"3/5  enrolling {', '.join(str(identity_of(folder.name)) for folder in folders)}, and training")
+    client.create_project(_PROJECT)
+    for folder in folders:
+        client.add_pictures(_PROJECT, folder.name, sorted(folder.iterdir()))
+    client.wait(client.start_training(_PROJECT))
+
+
+def _recognize(client: FacerecClient, material: DemoMaterial) -> str:
+    messages.print(f"4/5  who is in {material.reel}?")
+    job_id, video_id = client.submit_video(_PROJECT, material.reel)
+    with progress_bar() as progress:
+        task = progress.add_task("recognising", total=1.0)
+        client.wait(job_id, on_progress=lambda fraction: progress.update(task, completed=fraction))
+    return video_id
+
+
+def _thumbnails(client: FacerecClient, result: Result, folder: Path) -> dict[str, object]:
+    """Fetch the best crop of each label."""
+    import numpy as np
+
+    best = {}
+    for appearance in result.appearances:
+        if appearance.label not in best and appearance.evidence.crops:
+            target = folder / f"{appearance.label.replace(' ', '_')}.jpg"
+            client.download(appearance.evidence.crops[0].url, target)
+            best[appearance.label] = np.asarray(Image.open(target).convert("RGB"))
+    return best
+
+
+def _show(result: Result, score: VideoScore, directory: Path) -> None:
+    table = Table("who", "from", "to", "probability", "strangers as near", title="Who appears when", title_justify="left")
+    for row, appearance in zip(appearance_rows(result), result.appearances, strict=True):
+        if appearance.person_id or appearance.stranger:
+            table.add_row(*row)
+    output.print()
+    output.print(table)
+    truth = Table("person", "truly clear", "found", "rightly named", "wrongly named", title="Against the truth", title_justify="left")
+    for person_id, time in score.people.items():
+        seconds = (time.clear_s, time.found_s, time.right_s, time.wrong_s)
+        truth.add_row(identity_of(person_id), *(f"{value:.1f} s" for value in seconds))
+    output.print(truth)
+    total = score.total
+    if total.recall is not None and total.precision is not None:
+        output.print(f"recall {total.recall:.0%}, precision {total.precision:.0%} of the seconds in which a known face is clear")
+    output.print(
+        f"\nwritten to {directory}/:  annotated.mp4 (open it in a browser)  timeline.png  result.json  faces/"
+    )
+
+
+def _wait_for_interrupt() -> None:
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,65 @@
+"""``facerec doctor``: what FaceRec stands on in this place."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from facerec_models.errors import FacerecError
+from ui.cli.common import open_home
+
+Finding = tuple[str, Literal["ok", "note", "bad"], str]
+
+_LEAST_FREE_GB = 2
+_PACKAGES = ("ray", "torch", "facenet-pytorch", "av", "opencv-python-headless", "gradio")
+
+
+def examine(path: Path | None) -> list[Finding]:
+    """Look at the system, the packages, the store, the disk, the networks and the codecs."""
+    import av
+    import torch
+
+    findings: list[Finding] = [
+        ("system", "ok", f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.platform()}"),
+        ("packages", "ok", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)),
+    ]
+    if torch.cuda.is_available():
+        findings.append(("device", "ok", f"CUDA: {torch.cuda.get_device_name()}"))
+    else:
+        findings.append(("device", "note", "no CUDA device: everything runs on the CPU"))
+    h264 = "libx264" in av.codecs_available
+    findings.append(("codecs", "ok" if h264 else "bad", "H.264 can be written" if h264 else "PyAV lacks libx264: no annotated video"))
+    try:
+        with open_home(path) as opened:
+            findings += _examine_home(opened.home.root, len(opened.store.list_projects()))
+            findings += _examine_weights(opened.home.weights)
+    except FacerecError as error:
+        findings.append(("home", "bad", str(error)))
+    return findings
+
+
+def _examine_home(root: Path, projects: int) -> list[Finding]:
+    free_gb = shutil.disk_usage(root).free / 2**30
+    return [
+        ("home", "ok", str(root)),
+        (
+            "store",
+            "ok",
+            f"SQLite, {projects} projects: durable against crashes on one machine and a local disk, not for several machines",
+        ),
+        ("disk", "ok" if free_gb >= _LEAST_FREE_GB else "bad", f"{free_gb:.0f} GB free"),
+    ]
+
+
+def _examine_weights(directory: Path) -> list[Finding]:
+    from facerec_models.weights import WeightsRegistry
+
+    findings: list[Finding] = []
+    for entry in WeightsRegistry(directory).entries():
+        state: Literal["ok", "note", "bad"] = {"packaged": "ok", "present": "ok", "absent": "note"}.get(entry.status, "bad")  # type: ignore[assignment]
+        findings.append((f"weights {entry.weights.name}", state, str(entry.status)))
+    return findings
