@@ -120,12 +120,8 @@ class _Timeline:
         self._right = width_px - self._margin - max(totals, default=0) - 20 * self._unit
         self._top = 40 * self._unit
         self._bottom = self._top + max(2, len(self._lanes)) * self._lane_height
-        ends = [
-            result.video.duration_s,
-            *(view.end_s for view in result.appearances),
-            *(end for _, end in result.shots),
-        ]
-        self._duration_s = max(*ends, 0.1)
+        # A header may promise less than there is.
+        self._duration_s = max(result.video.duration_s, *(end_s for _, end_s in result.shots), 0.1)
 
     def draw(self) -> ImageArray:
         """Draw everything."""
@@ -179,14 +175,8 @@ class _Timeline:
         label = shorten(lane.label, self._text_px, round(self._label_width))
         put_text(image, label, self._label_x, middle, self._text_px, _INK)
         total = _seconds(lane.total_s)
-        put_text(
-            image,
-            total,
-            self._width - self._margin - text_width(total, self._text_px),
-            middle,
-            self._text_px,
-            _FAINT_INK,
-        )
+        start = self._width - self._margin - text_width(total, self._text_px)
+        put_text(image, total, start, middle, self._text_px, _FAINT_INK)
 
     def _put_face(self, image: ImageArray, face: ImageArray, middle: float) -> None:
         side = self._face_px

@@ -93,16 +93,19 @@ class Annotator:
         """Draw on a frame, in place, the faces in view at its time."""
         while self._waiting and self._waiting[0][0].start_s <= time_s:
             track, label = self._waiting.popleft()
-            chance = f"  {percent(track.probability)}" if track.decision == "named" else ""
-            tag = _Tag(label, chance, self._text_px, self._colours[label], image.shape[1])
-            is_decided = track.decision != "undecidable"
-            self._in_view.append(_Face(track, self._colours[label], tag if is_decided else None))
+            self._in_view.append(_Face(track, self._colours[label], self._tag(track, label, image.shape[1])))
         self._in_view = [face for face in self._in_view if time_s < face.track.end_s]
         boxes = [(face, face.box_at(time_s, self._period_s / 2, self._max_gap_s)) for face in self._in_view]
         placed = [(face, box) for face, box in boxes if box is not None]
         for face, box in sorted(placed, key=lambda pair: pair[0].tag is not None):
             self._frame(image, face, box)
         self._put_tags(image, placed)
+
+    def _tag(self, track: TrackView, label: str, max_width: int) -> _Tag | None:
+        if track.decision == "undecidable":
+            return None
+        chance = f"  {percent(track.probability)}" if track.decision == "named" else ""
+        return _Tag(label, chance, self._text_px, self._colours[label], max_width)
 
     def _frame(self, image: ImageArray, face: _Face, box: Box) -> None:
         radius = 0.1 * min(box[2] - box[0], box[3] - box[1])

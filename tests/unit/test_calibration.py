@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from facerec_models.calibration import GenuineScale, ScoreCalibration, without_enrolled
 from facerec_models.types import FloatArray
@@ -63,6 +64,19 @@ def test_in_the_body_the_rate_is_what_was_counted() -> None:
     for quantile in (0.2, 0.5, 0.8):
         score = float(np.quantile(scale.strangers, quantile))
         assert scale.false_name_rate(np.array([score]))[0] == pytest.approx(1 - quantile, abs=0.01)
+
+
+def test_a_stranger_who_scores_just_as_well_counts() -> None:
+    scale = calibration()
+    scores = np.sort(scale.strangers)[: int(0.8 * len(scale.strangers))]
+    as_well = (scale.strangers[None] >= scores[:, None]).sum(axis=1)
+    assert (scale.false_name_rate(scores) * (len(scale.strangers) + 1) >= as_well).all()
+
+
+def test_the_tail_follows_the_distribution_beyond_what_was_seen() -> None:
+    beyond = np.array([0.9 + 0.02 * 3.1])
+    rates = [few_strangers(seed, 600).false_name_rate(beyond)[0] for seed in range(40)]
+    assert 0.4 < np.median(rates) / norm.sf(3.1) < 2.5
 
 
 @pytest.mark.parametrize("people", [10, 59, 150])

@@ -13,8 +13,9 @@ from facerec_models.config import IdentificationConfig
 from facerec_models.errors import EmptyGalleryError, GalleryMismatchError, ModelNotFoundError
 from facerec_models.gallery import Gallery, NamingModel, fit_model
 from facerec_models.identification import identify_faces
-from tests.builders import DIMENSION, EMBEDDER, cohort, look
+from tests.builders import DIMENSION, EMBEDDER, cohort, look, near
 
+PEOPLE_10 = tuple(f"p{i}" for i in range(10))
 PEOPLE = ("Ann_Lee", "Bob", "Zoë_Ångström")
 
 
@@ -42,6 +43,14 @@ def test_a_model_is_calibrated_against_its_own_gallery(model: NamingModel) -> No
         assert len(scale.strangers) > 0.97 * len(scores)
     assert model.stills.genuine == cohort().genuine_stills
     assert model.tracks.genuine == cohort().genuine_tracks
+
+
+def test_people_of_the_cohort_who_are_enrolled_are_no_strangers() -> None:
+    public = [near(face, 0.975, i) for i, face in enumerate(cohort().stills[:10])]
+    model = fit_model(Gallery(EMBEDDER, np.stack(public), PEOPLE_10, PEOPLE_10), cohort(), 0.5)
+    own = (np.stack(public) * cohort().stills[:10]).sum(axis=1)
+    assert not set(model.stills.strangers.tolist()) & set(own.tolist())
+    assert model.stills.strangers.max() < 0.97
 
 
 def test_a_saved_model_answers_alike(model: NamingModel, tmp_path: Path) -> None:

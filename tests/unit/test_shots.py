@@ -66,6 +66,10 @@ def test_a_pan_is_no_cut(image: ImageArray, step: int) -> None:
     assert cuts(pan(image, min(30, image.shape[1] // 2 // step), step)) == []
 
 
+def test_a_jolt_of_the_camera_is_no_cut() -> None:
+    assert cuts([*still(ROCKET, 10), *still(np.roll(ROCKET, 80, axis=1), 10)]) == []
+
+
 def test_a_zoom_is_no_cut() -> None:
     assert cuts([CAT[i * 3 : 300 - i * 3, i * 4 : 450 - i * 4] for i in range(30)]) == []
 

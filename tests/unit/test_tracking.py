@@ -157,6 +157,12 @@ def test_a_stranger_in_the_same_place_a_second_later_is_another_track_without_a_
     assert summary(follow([[Seen(1, 300)]] * 5 + [[Seen(2, 300)]] * 5)) == [(1, {1}, 5), (2, {2}, 5)]
 
 
+def test_a_perfect_place_does_not_outvote_a_different_face() -> None:
+    other = near(person(1), 0.75)
+    scene = [[Seen(1, 300, quality=1.0)]] * 5 + [[Seen(2, 300, quality=1.0, embedding=other)]] * 5
+    assert summary(follow(scene, 0.2)) == [(1, {1}, 5), (2, {2}, 5)]
+
+
 def test_a_shot_without_faces_lies_between_two_tracks_of_one_person() -> None:
     scene = [[Seen(1, 300)], [], [Seen(1, 300)]]
     assert [track.shot for track in follow(scene, 0.2, shots=[3, 4, 5])] == [3, 5]

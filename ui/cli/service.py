@@ -31,10 +31,11 @@ def serve(
     with open_home(home) as opened:
         root = opened.home.root
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     messages.print("starting Ray Serve ...")
     with run_service(root, host=host, port=port, config=config) as url:
+        # Ray installs handlers of its own when it starts: these must come after.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
         child = _start_page(url, host, ui_port) if page else None
         page_url = f"http://{host}:{ui_port}" if page else None
         if as_json:
