@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -179,6 +179,10 @@ class Result(_Document):
         return self.model_dump_json(by_alias=True, indent=indent)
 
 
+@overload
+def identity_of(person_id: str) -> str: ...
+@overload
+def identity_of(person_id: None) -> None: ...
 def identity_of(person_id: str | None) -> str | None:
     """Return a person's name as people write it: ``Barack_Obama`` is Barack Obama."""
     return None if person_id is None else person_id.replace("_", " ")

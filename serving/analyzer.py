@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ray
 from ray.serve.handle import DeploymentHandle
 
@@ -29,7 +31,7 @@ class AnalyzerReplica:
     """
 
     def __init__(
-        self, settings: Settings, detector: DeploymentHandle, embedder: DeploymentHandle, slots: int = 2
+        self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 2
     ) -> None:
         self._settings = settings
         self._home = Home(settings.home)

@@ -47,7 +47,8 @@ def build_app(args: AppArgs | dict[str, Any], options: Mapping[str, dict[str, An
     args = args if isinstance(args, AppArgs) else AppArgs(**args)
     settings = Settings() if args.home is None else Settings(home=args.home)
     settings = settings.model_copy(update={"home": settings.home.resolve()})
-    gpu = args.gpu_share if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
+    cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    gpu = args.gpu_share if cluster.get("GPU", 0) > 0 else 0.0
     device = "cuda" if gpu else "cpu"
     detection = settings.analysis.detection.model_copy(update={"device": device})
     embedding = settings.analysis.embedding.model_copy(update={"device": device})
@@ -58,7 +59,7 @@ def build_app(args: AppArgs | dict[str, Any], options: Mapping[str, dict[str, An
 
     def deployment(replica: type, name: str, resources: dict[str, Any]) -> serve.Deployment:
         own = (options or {}).get(name, {})
-        return serve.deployment(replica, name=name, **{"ray_actor_options": resources, **own})
+        return serve.deployment(name=name, **{"ray_actor_options": resources, **own})(replica)
 
     detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)
     embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, settings.home / "weights", threads)

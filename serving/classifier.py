@@ -35,7 +35,7 @@ class ClassifierReplica:
         self._store = open_store(root)
         self._rules = rules
 
-    @serve.multiplexed(max_num_models_per_replica=8)
+    @serve.multiplexed(max_num_models_per_replica=8)  # type: ignore[untyped-decorator]
     async def get_model(self, model_id: str) -> NamingModel:
         """Load a project's model."""
         project, version = model_id.split("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ class DetectorReplica:
 class DetectorProxy:
     """The deployment as a `FaceDetector`, for code that runs in a thread of another replica."""
 
-    def __init__(self, handle: DeploymentHandle) -> None:
+    def __init__(self, handle: DeploymentHandle[Any]) -> None:
         self._handle = handle
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ class EmbedderReplica:
 class EmbedderProxy:
     """The deployment as a `FaceEmbedder`, for code that runs in a thread of another replica."""
 
-    def __init__(self, handle: DeploymentHandle) -> None:
+    def __init__(self, handle: DeploymentHandle[Any]) -> None:
         self._handle = handle
         facts: EmbedderFacts = handle.facts.remote().result(timeout_s=_REPLY_TIMEOUT_S)
         self.name = facts.name

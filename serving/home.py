@@ -30,19 +30,19 @@ class Home:
         return self.root / "projects" / project
 
     def face_crop(self, project: str, face_id: str) -> Path:
-        """The aligned face of an enrolled picture."""
+        """Return the file of the aligned face of an enrolled picture."""
         return self.project(project) / "faces" / f"{face_id}.jpg"
 
     def model(self, project: str, version: str) -> Path:
-        """The folder of a trained model."""
+        """Return the folder of a trained model."""
         return self.project(project) / "models" / version
 
     def analysis(self, project: str, analysis_id: str) -> Path:
-        """The folder of an analysis' crops."""
+        """Return the folder of an analysis' crops."""
         return self.project(project) / "analyses" / analysis_id
 
     def track_crop(self, project: str, analysis_id: str, track_id: int, k: int) -> Path:
-        """The k-th best aligned face of a track."""
+        """Return the file of the k-th best aligned face of a track."""
         return self.analysis(project, analysis_id) / f"{track_id}-{k}.jpg"
 
 

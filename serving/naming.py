@@ -16,7 +16,6 @@ from facerec_models.gallery import NamingModel
 from facerec_models.identification import identify_tracks
 from facerec_models.result import ModelView, Result, VideoView, build_result
 from facerec_models.types import Track
-
 from serving.home import Home
 from serving.names import short_id
 from serving.store.base import Store

@@ -8,7 +8,6 @@ from facerec_models.config import AnalysisConfig
 from facerec_models.detection import FaceDetector, MtcnnDetector
 from facerec_models.embedding import FaceEmbedder, build_embedder, choice_of
 from facerec_models.weights import WeightsRegistry
-
 from serving.home import Home
 
 

@@ -71,7 +71,7 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
         serve.run(app, name=application["name"], route_prefix=application["route_prefix"])
         yield f"http://{host}:{port}"
     finally:
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
 

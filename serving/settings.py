@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facerec_models.config import AnalysisConfig, IdentificationConfig
 from platformdirs import user_data_path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from facerec_models.config import AnalysisConfig, IdentificationConfig
 
 
 class Settings(BaseSettings):

@@ -16,7 +16,6 @@ from facerec_models.errors import VideoNotFoundError, VideoOpenError
 from facerec_models.types import Track
 from facerec_models.video import Video, VideoInfo
 from facerec_models.weights import file_sha256
-
 from serving.home import Home, remove_tree, write_atomically
 from serving.names import short_id
 from serving.networks import Networks

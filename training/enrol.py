@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from facerec_models.config import AnalysisConfig, IdentificationConfig
 from facerec_models.errors import InputError
 from facerec_models.faces import find_faces
@@ -126,7 +127,7 @@ def _enrol_person(
             quality = float(faces.quality[chosen])
             embedding = faces.embeddings[chosen]
             if quality < rules.min_quality_enrolled:
-                reason = f"the face is too small, blurred, turned or cut off (quality {quality:.2f}, least {rules.min_quality_enrolled:.2f})"
+                reason = f"too small, blurred, turned or cut off: quality {quality:.2f}, least {rules.min_quality_enrolled:.2f}"
             else:
                 status = FaceStatus.TAKEN
             if picture.disabled and status is FaceStatus.TAKEN:

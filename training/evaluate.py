@@ -16,10 +16,11 @@ from operator import add
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from facerec_models.errors import InputError
 from facerec_models.metrics import Interval, NamedTime, StrangerTime, TrueInterval, named_times, pool
 from facerec_models.types import Decision
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 
 class _Part(BaseModel):

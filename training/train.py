@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+
 from facerec_models.cohort import load_cohort
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import EmptyGalleryError

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from rich.table import Table
 
 from facerec_models.errors import SourceError
 from facerec_models.result import Result, identity_of
+from facerec_models.types import ImageArray
 from serving.home import write_atomically
 from training.evaluate import Result as ShownResult
 from training.evaluate import Truth, VideoScore, score_video
@@ -113,7 +115,7 @@ def _free_port(wanted: int) -> int:
 
 def _enrol(client: FacerecClient, material: DemoMaterial) -> None:
     folders = sorted(path for path in material.people.iterdir() if path.is_dir())
-    messages.print(f"3/5  enrolling {', '.join(str(identity_of(folder.name)) for folder in folders)}, and training")
+    messages.print(f"3/5  enrolling {', '.join(identity_of(folder.name) for folder in folders)}, and training")
     client.create_project(_PROJECT)
     for folder in folders:
         client.add_pictures(_PROJECT, folder.name, sorted(folder.iterdir()))
@@ -129,37 +131,45 @@ def _recognize(client: FacerecClient, material: DemoMaterial) -> str:
     return video_id
 
 
-def _thumbnails(client: FacerecClient, result: Result, folder: Path) -> dict[str, object]:
+def _thumbnails(client: FacerecClient, result: Result, folder: Path) -> dict[str, ImageArray]:
     """Fetch the best crop of each label."""
-    import numpy as np
-
-    best = {}
+    best: dict[str, ImageArray] = {}
     for appearance in result.appearances:
         if appearance.label not in best and appearance.evidence.crops:
             target = folder / f"{appearance.label.replace(' ', '_')}.jpg"
             client.download(appearance.evidence.crops[0].url, target)
-            best[appearance.label] = np.asarray(Image.open(target).convert("RGB"))
+            best[appearance.label] = np.asarray(Image.open(target).convert("RGB"), np.uint8)
     return best
 
 
 def _show(result: Result, score: VideoScore, directory: Path) -> None:
-    table = Table("who", "from", "to", "probability", "strangers as near", title="Who appears when", title_justify="left")
+    table = Table(
+        "who", "from", "to", "probability", "strangers as near", title="Who appears when", title_justify="left"
+    )
     for row, appearance in zip(appearance_rows(result), result.appearances, strict=True):
         if appearance.person_id or appearance.stranger:
             table.add_row(*row)
     output.print()
     output.print(table)
-    truth = Table("person", "truly clear", "found", "rightly named", "wrongly named", title="Against the truth", title_justify="left")
+    truth = Table(
+        "person",
+        "truly clear",
+        "found",
+        "rightly named",
+        "wrongly named",
+        title="Against the truth",
+        title_justify="left",
+    )
     for person_id, time in score.people.items():
         seconds = (time.clear_s, time.found_s, time.right_s, time.wrong_s)
         truth.add_row(identity_of(person_id), *(f"{value:.1f} s" for value in seconds))
     output.print(truth)
     total = score.total
     if total.recall is not None and total.precision is not None:
-        output.print(f"recall {total.recall:.0%}, precision {total.precision:.0%} of the seconds in which a known face is clear")
-    output.print(
-        f"\nwritten to {directory}/:  annotated.mp4 (open it in a browser)  timeline.png  result.json  faces/"
-    )
+        output.print(
+            f"recall {total.recall:.0%}, precision {total.precision:.0%} of the seconds in which a known face is clear"
+        )
+    output.print(f"\nwritten to {directory}/:  annotated.mp4 (open it in a browser)  timeline.png  result.json  faces/")
 
 
 def _wait_for_interrupt() -> None:

@@ -32,7 +32,13 @@ def examine(path: Path | None) -> list[Finding]:
     else:
         findings.append(("device", "note", "no CUDA device: everything runs on the CPU"))
     h264 = "libx264" in av.codecs_available
-    findings.append(("codecs", "ok" if h264 else "bad", "H.264 can be written" if h264 else "PyAV lacks libx264: no annotated video"))
+    findings.append(
+        (
+            "codecs",
+            "ok" if h264 else "bad",
+            "H.264 can be written" if h264 else "PyAV lacks libx264: no annotated video",
+        )
+    )
     try:
         with open_home(path) as opened:
             findings += _examine_home(opened.home.root, len(opened.store.list_projects()))
@@ -60,6 +66,8 @@ def _examine_weights(directory: Path) -> list[Finding]:
 
     findings: list[Finding] = []
     for entry in WeightsRegistry(directory).entries():
-        state: Literal["ok", "note", "bad"] = {"packaged": "ok", "present": "ok", "absent": "note"}.get(entry.status, "bad")  # type: ignore[assignment]
+        state: Literal["ok", "note", "bad"] = {"packaged": "ok", "present": "ok", "absent": "note"}.get(
+            entry.status, "bad"
+        )  # type: ignore[assignment]
         findings.append((f"weights {entry.weights.name}", state, str(entry.status)))
     return findings

@@ -66,15 +66,15 @@ class ApiReplica:
     def __init__(
         self,
         settings: Settings,
-        detector: DeploymentHandle,
-        embedder: DeploymentHandle,
-        classifier: DeploymentHandle,
-        analyzer: DeploymentHandle,
+        detector: DeploymentHandle[Any],
+        embedder: DeploymentHandle[Any],
+        classifier: DeploymentHandle[Any],
+        analyzer: DeploymentHandle[Any],
     ) -> None:
         self._service = Service(
             settings, Home(settings.home), open_store(settings.home), detector, embedder, classifier, analyzer
         )
 
-    def __serve_build_asgi_app__(self) -> FastAPI:  # noqa: PLW3201 - the name that Serve looks for
+    def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application in the replica."""
         return build_api(self._service)

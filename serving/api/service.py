@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request
 from ray.serve.handle import DeploymentHandle
@@ -24,10 +24,10 @@ class Service:
     settings: Settings
     home: Home
     store: Store
-    detector: DeploymentHandle
-    embedder: DeploymentHandle
-    classifier: DeploymentHandle
-    analyzer: DeploymentHandle
+    detector: DeploymentHandle[Any]
+    embedder: DeploymentHandle[Any]
+    classifier: DeploymentHandle[Any]
+    analyzer: DeploymentHandle[Any]
 
     @cached_property
     def networks(self) -> Networks:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from facerec_models.errors import StoreError
-
 from serving.store.base import Store
 from serving.store.sqlite import SqliteStore
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from facerec_models.types import Track
-
 from serving.store.rows import (
     AnalysisRow,
     Face,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from facerec_models.errors import ProjectNotFoundError, StoreError
 
+from facerec_models.errors import ProjectNotFoundError, StoreError
 from serving.store.blobs import pack_embedding, unpack_embedding
 from serving.store.rows import AnalysisRow, Face, FaceStatus, Job, JobState, ModelVersion, Project, Revision, VideoRow
 from serving.store.schema import MIGRATIONS

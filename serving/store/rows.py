@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+
 from facerec_models.types import FloatArray
 
 DEFAULT_PROJECT = "default"
@@ -188,7 +189,7 @@ class Job:
 
 def same_face(a: Face, b: Face) -> bool:
     """Whether two rows say the same, embeddings included."""
-    fields = [name for name in Face.__slots__ if name != "embedding"]  # type: ignore[attr-defined]
+    fields = [name for name in Face.__slots__ if name != "embedding"]
     if any(getattr(a, name) != getattr(b, name) for name in fields) or (a.embedding is None) != (b.embedding is None):
         return False
     return a.embedding is None or b.embedding is None or bool(np.array_equal(a.embedding, b.embedding))

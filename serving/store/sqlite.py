@@ -10,7 +10,6 @@ from sqlite3 import Connection
 
 from facerec_models.errors import GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.types import Track
-
 from serving.store.blobs import pack_track, unpack_track
 from serving.store.database import Database, insert, require_project, select, select_one
 from serving.store.rows import (

@@ -9,7 +9,6 @@ from sqlite3 import Connection
 from typing import Any
 
 from facerec_models.errors import JobNotFoundError
-
 from serving.store.database import Database, insert, require_project, select, select_one
 from serving.store.rows import Job, JobState
 

@@ -39,7 +39,10 @@ def main() -> None:
     sequential: list[float] = []
     together: list[float] = []
     health: list[float] = []
-    with run_service(arguments.home, host="127.0.0.1", port=_PORT) as url, httpx.Client(base_url=url, timeout=120) as client:
+    with (
+        run_service(arguments.home, host="127.0.0.1", port=_PORT) as url,
+        httpx.Client(base_url=url, timeout=120) as client,
+    ):
         _through_service(client, arguments.videos, at_once=False)
         local = _Chain(arguments.home)
         local.run(arguments.videos)
@@ -80,7 +83,9 @@ def _through_service(client: httpx.Client, videos: list[Path], *, at_once: bool)
     for video in videos:
         with video.open("rb") as file:
             answer = client.post(
-                "/v1/projects/default/videos", files={"file": (video.name, file)}, data={"settings": '{"no_cache": true}'}
+                "/v1/projects/default/videos",
+                files={"file": (video.name, file)},
+                data={"settings": '{"no_cache": true}'},
             )
         answer.raise_for_status()
         waiting.append(answer.json()["job_id"])

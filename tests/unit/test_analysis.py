@@ -150,6 +150,26 @@ def test_a_shot_that_falls_between_two_coarse_frames_is_found(
     assert coarse.tracks == ()
 
 
+def test_a_face_that_comes_into_view_is_sought_between_the_coarse_frames(
+    tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+) -> None:
+    # From the shuttle beside her to her face, without a cut.
+    path = write(tmp_path / "pan.mp4", face(76, 480, 240))
+    result = analyze(path, AnalysisConfig(), detector, embedder, PAIR)
+    assert len(result.shots) == 1
+    (track,) = (track for track in result.tracks if len(track) > 2)
+    coarse = analyze(path, AnalysisConfig(sampling=SamplingConfig(densify=1)), detector, embedder, PAIR)
+    assert 0 < track.frame_indexes[0] < coarse.tracks[0].frame_indexes[0]
+
+
+def test_the_rate_of_a_fragment_counts_from_its_start(
+    clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+) -> None:
+    config = AnalysisConfig(sampling=SamplingConfig(fps=1.0, densify=1, fragment=(2.4, 4.4)))
+    (track,) = analyze(clip, config, detector, embedder, PAIR).tracks
+    assert track.times_s.tolist() == pytest.approx([2.4, 3.4])
+
+
 def test_a_rate_in_frames_per_second_is_kept(clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
     config = AnalysisConfig(sampling=SamplingConfig(fps=2.0, densify=1))
     result = analyze(clip, config, detector, embedder, PAIR)

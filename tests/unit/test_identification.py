@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from facerec_models.classifiers import normalize
 from facerec_models.config import IdentificationConfig
@@ -106,6 +109,33 @@ def test_two_faces_of_a_picture_never_get_one_name(model: NamingModel) -> None:
         assert matches[[face is better for face in order].index(True)].person_id == name_of(1)
 
 
+def test_a_face_between_two_people_is_the_one_who_is_not_taken(model: NamingModel) -> None:
+    first, second = prototype(model, 1), prototype(model, 2)
+    between = normalize(1.02 * first + second)
+    assert identify(model, [between])[0].person_id == name_of(1)
+    assert [match.person_id for match in identify(model, [between, first])] == [name_of(2), name_of(1)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    faces=st.lists(st.tuples(st.sampled_from(ENROLLED), st.sampled_from(ENROLLED), st.floats(0, 1)), max_size=8),
+    frames=st.lists(st.sets(st.integers(0, 5), min_size=1), min_size=8, max_size=8),
+)
+def test_no_two_who_share_a_frame_get_one_name_whatever_they_look_like(
+    model: NamingModel, faces: list[tuple[int, int, float]], frames: list[set[int]]
+) -> None:
+    embeddings = [normalize(w * prototype(model, a) + (1 - w) * prototype(model, b)) for a, b, w in faces]
+    tracks = [
+        make_track(i + 1, [float(f) for f in sorted(seen)], embeddings=face[None], frames=sorted(seen))
+        for i, (face, seen) in enumerate(zip(embeddings, frames, strict=False))
+    ]
+    matches = identify_tracks(tracks, model, CONFIG)
+    assert len(matches) == len(faces)
+    for i, match in enumerate(matches):
+        others = {m.person_id for j, m in enumerate(matches) if j != i and frames[i] & frames[j]}
+        assert match.person_id is None or match.person_id not in others
+
+
 def test_a_crowd_of_doubles_is_named_once(model: NamingModel) -> None:
     matches = identify(model, [near(prototype(model, 1), 0.98, i) for i in range(10)])
     assert [match.decision for match in matches].count(Decision.NAMED) == 1
@@ -185,8 +215,9 @@ def test_a_track_is_weighted_by_quality() -> None:
     np.testing.assert_allclose(track_embedding(track), normalize(0.9 * good + 0.1 * poor), atol=1e-6)
 
 
-def test_the_quality_that_weighs_is_that_of_the_kept_samples(model: NamingModel) -> None:
-    track = make_track(1, [0.0, 1.0, 2.0], embeddings=np.stack([look(1, 0), look(2, 0)]), quality=[0.9, 0.05, 0.9])
+def test_the_quality_that_weighs_is_that_of_the_kept_samples() -> None:
+    track = make_track(1, [0.0, 1.0, 2.0], embeddings=np.stack([look(1, 0), look(2, 0)]), quality=[0.05, 0.4, 0.9])
+    track = replace(track, embedded=np.array([2, 0], np.int64))
     np.testing.assert_allclose(track_embedding(track), normalize(0.9 * look(1, 0) + 0.05 * look(2, 0)), atol=1e-6)
 
 

@@ -41,5 +41,7 @@ def main() -> None:
     try:
         app()
     except FacerecError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"facerec: {' '.join(str(error).split())}")
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
+            f"facerec: {' '.join(str(error).split())}"
+        )
         sys.exit(1)

@@ -26,6 +26,7 @@ projects = typer.Typer(help="Sets of people, models and videos that belong toget
 models = typer.Typer(help="Trained versions, and which of them names.", no_args_is_help=True)
 weights = typer.Typer(help="The networks' weights: what is there, under what terms.", no_args_is_help=True)
 
+
 def train(
     classifier: Annotated[Literal["prototype"], typer.Option(help="How people are told apart.")] = "prototype",
     promote: Annotated[bool, typer.Option(help="Let the new version name from now on.")] = True,

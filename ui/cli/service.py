@@ -57,7 +57,7 @@ def ui(
     service: Annotated[str, typer.Option(help="Address of a running service.")] = "http://127.0.0.1:8000",
     host: HostOption = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the page.")] = 7860,
-    home: HomeOption = None,  # noqa: ARG001 - every command has it
+    home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the page for a service that runs already."""

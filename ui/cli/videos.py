@@ -148,7 +148,7 @@ def faces(
     max_false_names: ErrorOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
-    as_json: JsonOption = False,  # noqa: ARG001 - every command has it; this one always prints JSON
+    as_json: JsonOption = False,
 ) -> None:
     """Say who is in pictures, as one line of JSON for each."""
     from serving.naming import load_model

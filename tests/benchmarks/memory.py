@@ -1,0 +1,106 @@
+"""Memory over the length of a video: ``python -m tests.benchmarks.memory VIDEO --home HOME``.
+
+Joins copies of VIDEO to one of 3 and one of 30 minutes, sends both through the service, and compares the peaks of the summed
+proportional set size (PSS) of the service's whole process tree. HOME has a trained project ``default``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import av
+import httpx
+import psutil
+
+from serving.run import run_service
+from tests.benchmarks.command import say
+
+_PORT = 8760
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.memory", description=__doc__)
+    parser.add_argument("video", type=Path)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, nargs=2, default=(3.0, 30.0))
+    arguments = parser.parse_args()
+    peaks = []
+    with tempfile.TemporaryDirectory() as folder, run_service(arguments.home, host="127.0.0.1", port=_PORT) as url:
+        analyse(url, arguments.video)
+        for minutes in arguments.minutes:
+            long = Path(folder) / f"{minutes:g}.mp4"
+            join(arguments.video, long, minutes * 60)
+            watch = PeakPss()
+            with watch:
+                seconds = analyse(url, long)
+            peaks.append(watch.peak)
+            say(f"{minutes:g} minutes: analysed in {seconds:.0f} s, peak {watch.peak / 2**20:.0f} MiB")
+    say(f"ratio {peaks[1] / peaks[0]:.3f}")
+
+
+def join(video: Path, target: Path, length_s: float) -> None:
+    """Copy the packets of a video again and again until it is long enough."""
+    with av.open(target, "w") as output:
+        copied, end = None, 0
+        while copied is None or float(end * copied.time_base) < length_s:
+            with av.open(video) as source:
+                stream = source.streams.video[0]
+                copied = copied or output.add_stream_from_template(stream)
+                start, last = end, end
+                for packet in source.demux(stream):
+                    if packet.dts is None or packet.pts is None:
+                        continue
+                    packet.pts, packet.dts, packet.stream = packet.pts + start, packet.dts + start, copied
+                    last = max(last, packet.pts + (packet.duration or 1))
+                    output.mux(packet)
+                end = last
+
+
+def analyse(url: str, video: Path) -> float:
+    """Send a video through the service; return the seconds that took."""
+    start = time.perf_counter()
+    with video.open("rb") as file, httpx.Client(base_url=url, timeout=300) as client:
+        answer = client.post(
+            "/v1/projects/default/videos", files={"file": (video.name, file)}, data={"settings": '{"no_cache": true}'}
+        )
+        job_id = answer.raise_for_status().json()["job_id"]
+        while (job := client.get(f"/v1/jobs/{job_id}").json())["state"] in {"queued", "running"}:
+            time.sleep(0.5)
+    if job["state"] != "succeeded":
+        raise RuntimeError(f"{video}: {job['error']}")
+    return time.perf_counter() - start
+
+
+class PeakPss(threading.Thread):
+    """Watches the summed PSS of this process and everything below it."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._over = threading.Event()
+        self.peak = 0
+
+    def run(self) -> None:
+        while not self._over.wait(1.0):
+            total = 0
+            for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+                try:
+                    total += process.memory_full_info().pss
+                except psutil.NoSuchProcess:
+                    continue
+            self.peak = max(self.peak, total)
+
+    def __enter__(self) -> PeakPss:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+
+if __name__ == "__main__":
+    main()
