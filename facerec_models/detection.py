@@ -1,27 +1,15 @@
-"""Find faces: the `FaceDetector` protocol and MTCNN behind it.
-
-MTCNN: Zhang et al., *Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks*, IEEE SPL 2016,
-as implemented and trained by facenet-pytorch.
-"""
+"""What finds faces, and the size at which it looks; the network is in `facerec_models.mtcnn`, so that this needs no torch."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
 import cv2
 import numpy as np
-import torch
-from facenet_pytorch import MTCNN
 
 from facerec_models import boxes
-from facerec_models.config import DetectionConfig
-from facerec_models.devices import resolve_device
 from facerec_models.types import Detections, ImageArray
-
-# Pixels that go through the networks at once: enough to fill an accelerator, some hundred megabytes of activations.
-_BATCH_PIXELS = 4_000_000
 
 
 class FaceDetector(Protocol):
@@ -66,61 +54,3 @@ def scale_detections(found: Detections, factor: float, width: int, height: int) 
         found.scores,
         (found.landmarks * factor).astype(np.float32),
     )
-
-
-class MtcnnDetector:
-    """facenet-pytorch's MTCNN with the weights of its wheel.
-
-    Pictures of one size are detected as one batch. Convolutions run in ``channels_last``: 1.5 times faster on a CPU.
-
-    Raises
-    ------
-    DeviceError
-        If ``cuda`` is asked for and is not there.
-    """
-
-    def __init__(self, config: DetectionConfig) -> None:
-        self._config = config
-        self.device = resolve_device(config.device)
-        self._mtcnn = MTCNN(
-            min_face_size=config.min_face_px,
-            thresholds=list(config.thresholds),
-            factor=config.factor,
-            keep_all=True,
-            device=self.device,
-        ).eval()
-        for net in (self._mtcnn.pnet, self._mtcnn.rnet, self._mtcnn.onet):
-            net.to(memory_format=torch.channels_last)
-
-    def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
-        """Find the faces of each picture; see `FaceDetector.detect`."""
-        found = [Detections.empty()] * len(images)
-        by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for i, image in enumerate(images):
-            # Below this the pyramid has no level at all, and the library fails on an empty list. Rounded as it rounds:
-            # 47 * (12 / 47) is less than 12.
-            if min(image.shape[:2]) * (12.0 / self._config.min_face_px) >= 12:
-                by_size[(image.shape[0], image.shape[1])].append(i)
-        for (height, width), members in by_size.items():
-            count = max(1, _BATCH_PIXELS // (height * width))
-            for start in range(0, len(members), count):
-                part = members[start : start + count]
-                batch = np.stack([images[i] for i in part])
-                for i, detections in zip(part, self._detect_batch(batch, width, height), strict=True):
-                    found[i] = detections
-        return found
-
-    def _detect_batch(self, batch: ImageArray, width: int, height: int) -> list[Detections]:
-        found_boxes, found_scores, found_points = self._mtcnn.detect(batch, landmarks=True)
-        found = []
-        for face_boxes, scores, points in zip(found_boxes, found_scores, found_points, strict=True):
-            if face_boxes is None:
-                found.append(Detections.empty())
-                continue
-            clipped = boxes.clip(np.asarray(face_boxes, np.float32), width, height)
-            landmarks = np.asarray(points, np.float32)
-            # A regression far off the picture leaves nothing after clipping, or not-a-number.
-            sound = (boxes.area(clipped) > 0) & np.isfinite(landmarks).all(axis=(1, 2))
-            all_scores = np.clip(np.asarray(scores, np.float32), 0, 1)
-            found.append(Detections(clipped, all_scores, landmarks).select(sound))
-        return found

@@ -14,9 +14,10 @@ import numpy.typing as npt
 from facerec_models.calibration import GenuineScale, ScoreCalibration, without_enrolled
 from facerec_models.classifiers import PrototypeClassifier
 from facerec_models.cohort import Cohort
-from facerec_models.errors import EmptyGalleryError, GalleryMismatchError, ModelNotFoundError
+from facerec_models.errors import EmptyGalleryError, GalleryError, GalleryMismatchError, ModelNotFoundError
 from facerec_models.types import FloatArray
 
+_LEAST_PEOPLE = 20
 _ARRAYS, _FACTS = "model.npz", "model.json"
 
 
@@ -155,6 +156,8 @@ def fit_model(gallery: Gallery, cohort: Cohort, prior_known: float) -> NamingMod
     classifier = PrototypeClassifier().fit(gallery.embeddings, gallery.person_ids)
 
     def calibrate(strangers: FloatArray, genuine: GenuineScale) -> ScoreCalibration:
+        if len(strangers) == 0:
+            return ScoreCalibration(_scores_of_others(gallery, classifier), genuine, prior_known)
         scores = classifier.decision_function(strangers).max(axis=1)
         return ScoreCalibration(without_enrolled(scores, genuine), genuine, prior_known)
 
@@ -165,3 +168,15 @@ def fit_model(gallery: Gallery, cohort: Cohort, prior_known: float) -> NamingMod
         tracks=calibrate(cohort.tracks, cohort.genuine_tracks),
         prior_known=prior_known,
     )
+
+
+def _scores_of_others(gallery: Gallery, classifier: PrototypeClassifier) -> FloatArray:
+    """Score every enrolled face against everybody but its own person: strangers, where there is no cohort."""
+    if len(classifier.classes_) < _LEAST_PEOPLE:
+        raise GalleryError(
+            f"no cohort of strangers is shipped for {gallery.embedder!r}, and {len(classifier.classes_)} people are too few to "
+            f"stand in for one: enrol at least {_LEAST_PEOPLE}, or begin a project with the embedder 'dlib'"
+        )
+    similarity = classifier.decision_function(gallery.embeddings)
+    similarity[classifier.classes_[None, :] == np.array(gallery.person_ids)[:, None]] = -1
+    return np.asarray(similarity.max(axis=1), np.float32)

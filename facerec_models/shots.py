@@ -1,9 +1,10 @@
 """Find cuts on the way: every decoded frame is compared with the one before, on a thumbnail of about 32 samples.
 
-A cut changes both what colours there are (histogram) and where they are (pixels), and much more than the frames before it did;
-motion changes the pixels alone, a flash or an exposure change the histogram alone. The difference is the geometric mean of
-both, and it must exceed a floor and a multiple of the recent maximum, as in adaptive threshold detectors (Yusoff et al.,
-*Video Shot Cut Detection using Adaptive Thresholding*, BMVC 2000).
+A cut changes both what colours there are (histogram) and where they are (pixels), and much more than the frames before it
+did; motion changes the pixels alone, and a slow exposure change neither by much from frame to frame. (A flash still counts as a
+cut, which costs a track its continuity and nothing else.) The difference is the geometric mean of both, and it must exceed a
+floor and a multiple of the recent maximum, as in adaptive threshold detectors (Yusoff et al., *Video Shot Cut Detection using
+Adaptive Thresholding*, BMVC 2000).
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ of the tracks. Here the link is a test of two hypotheses, "same face" against "a
 
 The first part is the Kalman filter's own innovation likelihood against a uniform density over the picture (Bar-Shalom's
 track-to-measurement score), with a heavy tail for sudden camera moves; its width grows with the gap by itself. The second part
-is what the embeddings say. Both are bounded by the same amount, so that a perfect place cannot outvote a different face, nor a
-look-alike at the other side of the picture a face that is still in its place.
+is what the embeddings say. Both are bounded, place more than looks, so that a perfect place cannot outvote a
+clearly different face, nor a look-alike at the other side of the picture a face that is still in its place.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from facerec_models.calibration import PairScale
 from facerec_models.config import TrackingConfig
 from facerec_models.types import FaceSet, FloatArray, ImageArray, Track
 
-# Most that place, or looks, may say for or against a link.
-_BOUND = 6.0
+# Most that place may say for a link, and looks for or against it.
+_PLACE_BOUND, _LOOKS_BOUND = 4.0, 6.0
 # Share and width of the heavy tail of the motion model.
 _TAIL_SHARE, _TAIL_WIDTH = 0.1, 4.0
 _CROP_JPEG_QUALITY = 95
@@ -59,7 +59,8 @@ class Tracker:
 
     def update(self, time_s: float, frame_index: int, shot: int, faces: FaceSet) -> list[Track]:
         """Take the faces of the next sampled frame; return the tracks that have ended with it."""
-        ended = self._end(lambda track: shot != self._shot or time_s - track.last_s > self._config.max_gap_s)
+        oldest_s = np.inf if shot != self._shot else time_s - self._config.max_gap_s
+        ended = self._end_before(oldest_s)
         self._shot = shot
         for track in self._open:
             track.predict(time_s)
@@ -81,20 +82,21 @@ class Tracker:
 
     def finish(self) -> list[Track]:
         """End all tracks and return them."""
-        return self._end(lambda _: True)
+        return self._end_before(np.inf)
 
-    def _end(self, is_over) -> list[Track]:  # type: ignore[no-untyped-def]
-        over = [track for track in self._open if is_over(track)]
-        self._open = [track for track in self._open if not is_over(track)]
+    def _end_before(self, oldest_s: float) -> list[Track]:
+        """End the tracks whose face was last seen before this time."""
+        over = [track for track in self._open if track.last_s < oldest_s]
+        self._open = [track for track in self._open if track.last_s >= oldest_s]
         return [track.freeze() for track in over]
 
     def _log_odds(self, faces: FaceSet) -> npt.NDArray[np.float64]:
         places = [_measure(box) for box in faces.detections.boxes]
         motion = np.array([[track.log_likelihood(place) for place in places] for track in self._open])
-        motion = np.clip(motion - self._log_elsewhere, -np.inf, _BOUND)
+        motion = np.minimum(motion - self._log_elsewhere, _PLACE_BOUND)
         latest = np.stack([track.last_embedding for track in self._open]) @ faces.embeddings.T
         average = np.stack([track.mean_embedding for track in self._open]) @ faces.embeddings.T
-        looks = np.clip(self._pair.log_odds(np.maximum(latest, average)), -_BOUND, _BOUND)
+        looks = np.clip(self._pair.log_odds(np.maximum(latest, average)), -_LOOKS_BOUND, _LOOKS_BOUND)
         # A blurred or turned face says little about who it is.
         trust = np.sqrt(np.outer([track.best_quality for track in self._open], faces.quality))
         return np.asarray(motion + trust * looks, np.float64)

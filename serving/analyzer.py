@@ -20,6 +20,9 @@ from serving.store.rows import Job
 from serving.videos import analyze_video, find_analysis
 from training.jobs import train_project
 
+# An analysis that is under way waits for room in a full queue rather than begin again.
+_PATIENCE_S = 300.0
+
 
 class AnalyzerReplica:
     """Works on the store's jobs; frames and crops go to the batched deployments.
@@ -55,7 +58,10 @@ class AnalyzerReplica:
 
     def _analyze(self, job: Job, control: JobControl) -> str:
         if self._networks is None:
-            self._networks = Networks(DetectorProxy(self._detector), EmbedderProxy(self._embedder))
+            self._networks = Networks(
+                DetectorProxy(self._detector, patience_s=_PATIENCE_S),
+                EmbedderProxy(self._embedder, patience_s=_PATIENCE_S),
+            )
         networks = self._networks
         spec = job.spec
         config = self._settings.analysis.model_copy(update={"sampling": SamplingConfig(**spec["sampling"])})

@@ -8,16 +8,14 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
-import torch
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from facerec_models.config import DetectionConfig
-from facerec_models.detection import FaceDetector, MtcnnDetector
+from facerec_models.detection import FaceDetector
 from facerec_models.types import Detections, ImageArray
+from serving.calls import call
 from serving.outcomes import Outcome, run_batch
-
-_REPLY_TIMEOUT_S = 600.0
 
 
 class DetectorReplica:
@@ -31,10 +29,16 @@ class DetectorReplica:
         What detects; MTCNN of `config` by default.
     """
 
-    def __init__(self, config: DetectionConfig, threads: int = 0, engine: FaceDetector | None = None) -> None:
-        if threads:
+    def __init__(self, config: DetectionConfig, threads: int = 1, engine: FaceDetector | None = None) -> None:
+        if engine is None:
+            # Here and not above: the process that wires the graph needs no network.
+            import torch
+
+            from facerec_models.mtcnn import MtcnnDetector
+
             torch.set_num_threads(threads)
-        self._engine = engine or MtcnnDetector(config)
+            engine = MtcnnDetector(config)
+        self._engine = engine
 
     def detect_all(self, requests: Sequence[Sequence[ImageArray]]) -> list[Outcome[list[Detections]]]:
         """Find the faces of the pictures of several requests in one go."""
@@ -60,14 +64,15 @@ class DetectorReplica:
 
 
 class DetectorProxy:
-    """The deployment as a `FaceDetector`, for code that runs in a thread of another replica."""
+    """The deployment as a `FaceDetector`; see `serving.calls.call` for `patience_s`."""
 
-    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+    def __init__(self, handle: DeploymentHandle[Any], *, patience_s: float = 0.0) -> None:
         self._handle = handle
+        self._patience_s = patience_s
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         """See `FaceDetector.detect`."""
         if not images:
             return []
-        found: list[Detections] = self._handle.detect.remote(list(images)).result(timeout_s=_REPLY_TIMEOUT_S)
+        found: list[Detections] = call(self._handle.detect, list(images), patience_s=self._patience_s)
         return found

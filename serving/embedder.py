@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from facerec_models.alignment import Template
 from facerec_models.config import EmbeddingConfig
-from facerec_models.embedding import FaceEmbedder, build_embedder
+from facerec_models.embedding import FaceEmbedder
 from facerec_models.types import FloatArray, ImageArray
 from facerec_models.weights import WeightsRegistry
+from serving.calls import call
 from serving.outcomes import Outcome, run_batch
-
-_REPLY_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +45,17 @@ class EmbedderReplica:
     """
 
     def __init__(
-        self, config: EmbeddingConfig, weights: Path, threads: int = 0, engine: FaceEmbedder | None = None
+        self, config: EmbeddingConfig, weights: Path, threads: int = 1, engine: FaceEmbedder | None = None
     ) -> None:
-        if threads:
+        if engine is None:
+            # Here and not above: the process that wires the graph needs no network.
+            import torch
+
+            from facerec_models.embedders.torch_embedder import build_embedder
+
             torch.set_num_threads(threads)
-        self._engine = engine or build_embedder(config, WeightsRegistry(weights))
+            engine = build_embedder(config, WeightsRegistry(weights))
+        self._engine = engine
 
     def embed_all(self, requests: Sequence[ImageArray]) -> list[Outcome[FloatArray]]:
         """Embed the crops of several requests in one go."""
@@ -82,11 +86,12 @@ class EmbedderReplica:
 
 
 class EmbedderProxy:
-    """The deployment as a `FaceEmbedder`, for code that runs in a thread of another replica."""
+    """The deployment as a `FaceEmbedder`; see `serving.calls.call` for `patience_s`."""
 
-    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+    def __init__(self, handle: DeploymentHandle[Any], *, patience_s: float = 0.0) -> None:
         self._handle = handle
-        facts: EmbedderFacts = handle.facts.remote().result(timeout_s=_REPLY_TIMEOUT_S)
+        self._patience_s = patience_s
+        facts: EmbedderFacts = call(handle.facts, patience_s=patience_s)
         self.name = facts.name
         self.dimension = facts.dimension
         self.template = facts.template
@@ -96,5 +101,5 @@ class EmbedderProxy:
         """See `FaceEmbedder.embed`."""
         if len(crops) == 0:
             return np.zeros((0, self.dimension), np.float32)
-        embeddings: FloatArray = self._handle.embed.remote(crops).result(timeout_s=_REPLY_TIMEOUT_S)
+        embeddings: FloatArray = call(self._handle.embed, crops, patience_s=self._patience_s)
         return embeddings

@@ -1,19 +1,19 @@
-"""The two networks of a process, built from the settings."""
+"""The two networks that analysis needs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from facerec_models.config import AnalysisConfig
-from facerec_models.detection import FaceDetector, MtcnnDetector
-from facerec_models.embedding import FaceEmbedder, build_embedder, choice_of
+from facerec_models.detection import FaceDetector
+from facerec_models.embedding import FaceEmbedder
 from facerec_models.weights import WeightsRegistry
 from serving.home import Home
 
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What analysis needs: networks in this process, or proxies of deployments."""
+    """Networks in this process, or proxies of deployments."""
 
     detector: FaceDetector
     embedder: FaceEmbedder
@@ -27,6 +27,10 @@ def load_networks(config: AnalysisConfig, home: Home, embedder: str | None) -> N
     embedder : str or None
         The project's embedder, if it has one already; it wins over the configured one.
     """
+    # Here and not above: processes that only send pictures to the deployments need no torch, which takes seconds to import.
+    from facerec_models.embedders.torch_embedder import build_embedder, choice_of
+    from facerec_models.mtcnn import MtcnnDetector
+
     embedding = config.embedding
     if embedder is not None:
         embedding = embedding.model_copy(update={"embedder": choice_of(embedder)})

@@ -15,7 +15,8 @@ import yaml
 from facerec_models.errors import InputError
 
 CONFIG_NAME = "serve_config.yaml"
-_OBJECT_STORE_BYTES = 512 * 2**20
+# Some chunks of frames for each of a few videos; what is touched once counts as used memory for ever.
+_OBJECT_STORE_BYTES = 256 * 2**20
 
 
 def find_config() -> Path:
@@ -89,6 +90,9 @@ def _prepare_environment(home: Path) -> None:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            # Many threads that take and give back frames fragment the C library's heaps: memory would creep up over hours.
+            "MALLOC_ARENA_MAX": "2",
+            "MALLOC_TRIM_THRESHOLD_": "134217728",
         }
     )
     # Replicas import this project's packages from where this process has them.

@@ -13,8 +13,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 
 from facerec_models.config import DetectionConfig, EmbeddingConfig
-from facerec_models.detection import MtcnnDetector
-from facerec_models.embedding import TorchEmbedder, build_embedder
+from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedder
+from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.weights import WeightsRegistry
 
 

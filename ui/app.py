@@ -24,9 +24,10 @@ _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 def build_page(client: FacerecClient) -> gr.Blocks:
     """Make the page for a service."""
-    with gr.Blocks(
+    blocks = gr.Blocks(
         title="FaceRec", analytics_enabled=False, fill_width=True, delete_cache=(_CACHE_CHECK_S, _CACHE_KEEP_S)
-    ) as blocks:
+    )
+    with blocks:
         AnalysePage(client, blocks)
     return blocks
 
@@ -39,6 +40,14 @@ def build_theme() -> gr.themes.Base:
         radius_size="md",
         font=[*_FONT],
         font_mono=[*_MONO],
+    ).set(
+        # Gradio's gray has a contrast of 2.6 on white: too little to read.
+        body_text_color_subdued="*neutral_500",
+        block_info_text_color="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_600",
     )
 
 

@@ -38,7 +38,9 @@ def main() -> None:
             with watch:
                 seconds = analyse(url, long)
             peaks.append(watch.peak)
-            say(f"{minutes:g} minutes: analysed in {seconds:.0f} s, peak {watch.peak / 2**20:.0f} MiB")
+            say(f"{minutes:g} minutes: analysed in {seconds:.0f} s, peak {watch.peak / 2**20:.0f} MiB, of which")
+            for name, pss in sorted(watch.parts.items(), key=lambda part: -part[1])[:8]:
+                say(f"  {pss / 2**20:6.0f} MiB  {name}")
     say(f"ratio {peaks[1] / peaks[0]:.3f}")
 
 
@@ -82,16 +84,18 @@ class PeakPss(threading.Thread):
         super().__init__(daemon=True)
         self._over = threading.Event()
         self.peak = 0
+        self.parts: dict[str, int] = {}
 
     def run(self) -> None:
         while not self._over.wait(1.0):
-            total = 0
+            parts: dict[str, int] = {}
             for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
                 try:
-                    total += process.memory_full_info().pss
-                except psutil.NoSuchProcess:
+                    parts[f"{process.pid} {' '.join(process.cmdline())[:60]}"] = process.memory_full_info().pss
+                except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
-            self.peak = max(self.peak, total)
+            if sum(parts.values()) > self.peak:
+                self.peak, self.parts = sum(parts.values()), parts
 
     def __enter__(self) -> PeakPss:
         self.start()

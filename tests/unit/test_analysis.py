@@ -13,11 +13,11 @@ import pytest
 from facerec_models import analysis as module
 from facerec_models.analysis import Analysis, AnalysisStoppedError, analyze
 from facerec_models.config import AnalysisConfig, DetectionConfig, LimitsConfig, SamplingConfig
-from facerec_models.detection import MtcnnDetector
-from facerec_models.embedding import TorchEmbedder
+from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import LimitExceededError, VideoOpenError
 from facerec_models.faces import find_faces
 from facerec_models.identification import track_embedding
+from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import ImageArray, Track
 from facerec_models.video_writer import VideoWriter
 from tests.builders import cohort, sample_picture

@@ -7,7 +7,7 @@ import pytest
 
 from facerec_models import cohort as module
 from facerec_models.cohort import load_cohort, save_cohort
-from facerec_models.embedding import TorchEmbedder
+from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import WeightsError
 from tests.builders import EMBEDDER, cohort
 
@@ -38,7 +38,7 @@ def test_the_odds_are_even_at_the_midpoint() -> None:
 
 
 def test_a_network_without_a_cohort_is_refused() -> None:
-    with pytest.raises(WeightsError, match="no cohort of strangers is shipped for the embedder 'other'"):
+    with pytest.raises(WeightsError, match="nothing is known of similarities of the embedder 'other'"):
         load_cohort("other")
 
 

@@ -18,11 +18,11 @@ from torch import nn
 
 from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, align
 from facerec_models.config import DetectionConfig, EmbeddingConfig
-from facerec_models.detection import MtcnnDetector
 from facerec_models.embedders.dlib_resnet import DlibResNet, read_dat
 from facerec_models.embedders.facenet import load_facenet
-from facerec_models.embedding import TorchEmbedder, build_embedder
+from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedder
 from facerec_models.errors import DeviceError, WeightsError
+from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import FloatArray, ImageArray
 from facerec_models.weights import DLIB, FACENET_VGGFACE2, WeightsRegistry, file_sha256
 

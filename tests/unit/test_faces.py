@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from facerec_models.config import DetectionConfig, LimitsConfig
-from facerec_models.detection import MtcnnDetector
-from facerec_models.embedding import TorchEmbedder
+from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.faces import describe_faces, detect_faces, find_faces
 from facerec_models.images import read_image
+from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import Detections, ImageArray
 from tests.builders import cohort, sample_picture
 

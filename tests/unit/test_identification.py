@@ -150,6 +150,16 @@ def test_tracks_that_share_a_frame_never_get_one_name(model: NamingModel) -> Non
     assert second.person_id == third.person_id == name_of(4)
 
 
+def test_one_person_before_and_after_a_double_keeps_both_tracks(model: NamingModel) -> None:
+    own = prototype(model, 4)[None]
+    tracks = [
+        make_track(1, [0.0, 1.0], embeddings=own),
+        make_track(2, [1.0, 2.0], embeddings=near(prototype(model, 4), 0.97)[None]),
+        make_track(3, [2.0, 3.0], embeddings=own),
+    ]
+    assert [match.person_id for match in identify_tracks(tracks, model, CONFIG)] == [name_of(4), None, name_of(4)]
+
+
 def test_only_tracks_that_share_a_frame_are_apart() -> None:
     tracks = [
         make_track(1, [0, 1], frames=[0, 25]),

@@ -80,8 +80,9 @@ def import_people(
             messages.print(f"[yellow]refused[/yellow] {line}", soft_wrap=True)
         output.print(
             f"{people} people, {len(pictures)} pictures: {counts['taken']} taken, {counts['disabled']} disabled, "
-            f"{counts['refused']} refused. Faces embedded with {networks.embedder.name}. Next: facerec train"
+            f"{counts['refused']} refused. Next: facerec train"
         )
+        output.print(f"Embedded with {networks.embedder.name}. {networks.embedder.terms}", style="dim")
     if not counts["taken"]:
         raise InputError(f"no picture of {str(directory)!r} could be taken; the reasons are above")
 

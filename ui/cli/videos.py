@@ -30,6 +30,7 @@ from ui.cli.common import (
 if TYPE_CHECKING:
     from facerec_models.config import AnalysisConfig
     from facerec_models.result import Result
+    from serving.naming import CropUrl
     from serving.networks import Networks
     from serving.store.rows import AnalysisRow, VideoRow
 
@@ -338,7 +339,7 @@ def _find_video(opened: Opened, project: str, name: str) -> VideoRow:
     return opened.store.get_video(project, name)
 
 
-def _crop_uri(opened: Opened):  # type: ignore[no-untyped-def]
+def _crop_uri(opened: Opened) -> CropUrl:
     def uri(analysis: AnalysisRow, track_id: int, k: int) -> str:
         return opened.home.track_crop(analysis.project, analysis.analysis_id, track_id, k).as_uri()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,30 +29,25 @@ _DEFAULT_PROJECT = "default"
 _VIDEO_TYPES = [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv", ".gif"]
 _MOST_FACES = 60
 _FIRST_LIMIT = 5
+_MESSAGE_S = 20
 _STATES = {"queued": "Waiting for its turn", "running": "Looking for faces"}
-# Rows are plain HTML: their clicks and keys become the table's own event.
-_SELECT_ROWS = """
+# Rows and faces are plain HTML: their clicks and keys become the component's own event.
+_SELECT = """
 const select = (event) => {
-  const row = event.target.closest('tr[data-appearance]');
-  if (!row) return;
-  element.querySelectorAll('tr.fr-selected').forEach((other) => other.classList.remove('fr-selected'));
-  row.classList.add('fr-selected');
-  trigger('select', {index: Number(row.dataset.appearance)});
+  const chosen = event.target.closest('[data-appearance]');
+  if (!chosen) return;
+  const {appearance} = chosen.dataset;
+  document.querySelectorAll('[data-appearance]').forEach((other) => {
+    other.setAttribute('aria-current', other.dataset.appearance === appearance);
+  });
+  trigger('select', {index: Number(appearance)});
 };
 element.addEventListener('click', select);
 element.addEventListener('keydown', (event) => {
   if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); select(event); }
 });
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a visitor looks at."""
-
-    result: Result
-    faces: tuple[int, ...]
-    """Which appearances the pictures of the gallery are of."""
+_html = partial(gr.HTML, padding=False, apply_default_css=False)
 
 
 class AnalysePage:
@@ -60,20 +55,20 @@ class AnalysePage:
 
     def __init__(self, client: FacerecClient, blocks: gr.Blocks) -> None:
         self._client = client
-        self._shown = gr.State(None)
+        self._result = gr.State(None)
         self._job_id = gr.State(None)
-        gr.HTML(panels.HEADER, padding=False)
+        _html(panels.HEADER)
         with gr.Row(elem_classes="fr-columns"):
             with gr.Column(scale=0, min_width=320, elem_classes="fr-controls"):
                 self._build_controls()
             with gr.Column(scale=1, min_width=320):
-                self._empty = gr.HTML(panels.EMPTY, padding=False)
+                self._empty = _html(panels.EMPTY)
                 with gr.Column(visible=False) as self._found:
                     self._build_result()
         self._wire(blocks)
 
     def _build_controls(self) -> None:
-        self._notice = gr.HTML(visible=False, padding=False)
+        self._notice = _html(visible=False)
         self._project = gr.Dropdown([], label="Project", elem_id="project")
         with gr.Tabs():
             with gr.Tab("New video"):
@@ -83,50 +78,50 @@ class AnalysePage:
                     50,
                     _FIRST_LIMIT,
                     step=1,
-                    label="False names in 1,000 strangers",
-                    info="At most so many people who are not enrolled may get a name.",
+                    label="False names allowed",
+                    info="At most so many of 1,000 strangers may get a name.",
                 )
                 self._start = gr.Button("Analyse", variant="primary", elem_id="analyse")
             with gr.Tab("Analysed before"):
                 self._stored = gr.Dropdown([], label="Video", info="Newest first", elem_id="stored")
-        self._progress = gr.HTML(visible=False, padding=False, elem_id="progress")
+        self._progress = _html(visible=False, elem_id="progress")
         self._cancel = gr.Button("Cancel", visible=False, elem_id="cancel")
 
     def _build_result(self) -> None:
-        self._summary = gr.HTML(padding=False)
+        self._summary = _html()
         with gr.Row():
             with gr.Column(scale=4, min_width=340):
-                self._video = gr.Video(
-                    label="Annotated video", interactive=False, buttons=["download"], elem_id="video"
-                )
+                self._video = gr.Video(show_label=False, interactive=False, buttons=["download"], elem_id="video")
             with gr.Column(scale=3, min_width=340):
-                self._table = gr.HTML(padding=False, js_on_load=_SELECT_ROWS, elem_id="appearances")
+                self._table = _html(js_on_load=_SELECT, elem_id="appearances")
         self._timeline = gr.Image(
-            label="Timeline", format="png", buttons=["download", "fullscreen"], interactive=False, elem_id="timeline"
+            show_label=False,
+            alt_text="Who is in view when",
+            format="png",
+            buttons=["download", "fullscreen"],
+            interactive=False,
+            elem_id="timeline",
         )
         with gr.Row():
             with gr.Column(scale=4, min_width=340):
-                self._evidence = gr.HTML(padding=False, elem_id="evidence")
+                self._evidence = _html(elem_id="evidence")
             with gr.Column(scale=3, min_width=340):
-                self._gallery = gr.Gallery(
-                    label="Faces", columns=4, height="auto", allow_preview=False, buttons=[], elem_id="faces"
-                )
+                self._faces = _html(js_on_load=_SELECT, elem_id="faces")
 
     def _wire(self, blocks: gr.Blocks) -> None:
         controls = [self._notice, self._start, self._progress, self._cancel, self._job_id]
         results = [
             *[self._empty, self._found, self._summary, self._video, self._table, self._timeline],
-            *[self._evidence, self._gallery, self._shown, self._stored],
+            *[self._evidence, self._faces, self._result, self._stored],
         ]
-        selected = [self._evidence, self._video]
         blocks.load(self._choose_first_project, outputs=[self._project, *controls, self._stored])
         self._project.input(self._choose_project, self._project, [self._notice, self._start, self._stored])
-        analyse = [self._project, self._file, self._limit]
-        self._start.click(self._analyse, analyse, [*controls, *results], show_progress="hidden")
-        self._stored.input(self._open, [self._project, self._stored], [*controls, *results], show_progress="hidden")
+        new, old = [self._project, self._file, self._limit], [self._project, self._stored]
+        self._start.click(self._analyse, new, [*controls, *results], show_progress="hidden")
+        self._stored.input(self._open, old, [*controls, *results], show_progress="hidden")
         self._cancel.click(self._stop, self._job_id, self._progress, show_progress="hidden")
-        self._table.select(self._select_row, self._shown, selected, show_progress="hidden")
-        self._gallery.select(self._select_face, self._shown, selected, show_progress="hidden")
+        for part in (self._table, self._faces):
+            part.select(self._select, self._result, [self._evidence, self._video], show_progress="hidden")
 
     def _choose_first_project(self) -> Updates:
         try:
@@ -164,7 +159,7 @@ class AnalysePage:
 
     def _analyse(self, project: str, file: str | None, per_thousand: int) -> Iterator[Updates]:
         if not file:
-            raise gr.Error("Upload a video first.", title="No video", duration=6, print_exception=False)
+            raise gr.Error("Upload a video first.", title="No video", duration=_MESSAGE_S, print_exception=False)
         yield from self._finished(self._submit(project, Path(file), per_thousand / 1000))
 
     def _open(self, project: str, video_id: str) -> Iterator[Updates]:
@@ -193,18 +188,18 @@ class AnalysePage:
 
     def _reopen(self, project: str, video_id: str) -> Iterator[Updates]:
         yield self._working("Opening")
-        active = [job.job_id for job in self._client.jobs(project) if job.video_id == video_id and job.state in _STATES]
+        active = [job for job in self._client.jobs(project) if job.video_id == video_id and job.state in _STATES]
         # Somebody who loaded the page again comes back to the work that goes on.
-        for job_id in active[-1:]:
-            yield from self._follow(job_id)
+        for job in active[-1:]:
+            yield from self._follow(job.job_id)
         yield from self._show(project, video_id)
 
     def _working(self, text: str, job: JobView | None = None) -> Updates:
         return {
             self._start: gr.Button(interactive=False),
-            self._progress: gr.HTML(panels.progress(text, job and job.progress), visible=True),
+            self._progress: gr.HTML(panels.progress(text, job.progress if job else None), visible=True),
             self._cancel: gr.Button(visible=job is not None),
-            self._job_id: job and job.job_id,
+            self._job_id: job.job_id if job else None,
         }
 
     def _follow(self, job_id: str) -> Iterator[Updates]:
@@ -213,44 +208,33 @@ class AnalysePage:
                 yield self._working(_STATES[job.state], job)
         check_success(job)
 
-    def _stop(self, job_id: str | None) -> Updates:
-        if job_id is None:
-            return {}
-        try:
-            self._client.cancel(job_id)
-        except FacerecError as error:
-            raise _told(error) from error
-        return {self._progress: panels.progress("Stopping", None)}
+    def _stop(self, job_id: str | None) -> str:
+        if job_id is not None:
+            try:
+                self._client.cancel(job_id)
+            except FacerecError as error:
+                raise _told(error) from error
+        return panels.progress("Stopping", None)
 
     def _show(self, project: str, video_id: str) -> Iterator[Updates]:
         result = self._client.result(project, video_id)
         stored = self._client.videos(project)
-        name = next(video.name for video in stored if video.video_id == video_id)
-        decided = [i for i, view in enumerate(result.appearances) if panels.is_decided(view)]
-        shown = Shown(result, tuple(decided[:_MOST_FACES]))
-        named = [i for i in decided if result.appearances[i].person_id]
-        first = next(iter(named or decided), None)
-        faces = {i: self._picture(result.appearances[i].evidence.crops[0].url) for i in shown.faces}
-        best: dict[str, ImageArray] = {}
-        for i, face in faces.items():
-            best.setdefault(result.appearances[i].label, face)
+        name = {video.video_id: video.name for video in stored}.get(video_id, video_id)
+        cast = _cast(result)
+        first = cast[0] if cast else None
+        faces = {i: self._client.picture(result.appearances[i].evidence.crops[0].url) for i in cast}
+        thumbnails = {result.appearances[i].label: _decode(face) for i, face in faces.items()}
         yield {
             **self._working("Drawing names into the video"),
             self._empty: gr.HTML(visible=False),
             self._found: gr.Column(visible=True),
             self._summary: panels.summary(name, result),
             self._video: None,
-            self._table: panels.appearance_table(result),
-            self._timeline: draw_timeline(result, thumbnails=best),
-            self._gallery: gr.Gallery(
-                [
-                    (face, f"{result.appearances[i].label}  {clock(result.appearances[i].evidence.crops[0].time_s, 1)}")
-                    for i, face in faces.items()
-                ],
-                visible=bool(faces),
-            ),
+            self._table: panels.appearance_table(result, first),
+            self._timeline: draw_timeline(result, thumbnails=thumbnails),
+            self._faces: gr.HTML(panels.face_gallery(result, faces, first), visible=bool(faces)),
             self._evidence: "" if first is None else self._explain(result, first),
-            self._shown: shown,
+            self._result: result,
             self._stored: gr.Dropdown(_choices(stored), value=video_id),
         }
         with TemporaryDirectory() as folder:
@@ -258,19 +242,13 @@ class AnalysePage:
             self._client.download(f"/v1/projects/{project}/videos/{video_id}/annotated.mp4", drawn)
             yield {self._video: gr.Video(str(drawn), playback_position=0)}
 
-    def _select_row(self, shown: Shown, event: gr.EventData) -> Updates:
-        return self._select(shown, event.index)
-
-    def _select_face(self, shown: Shown, event: gr.SelectData) -> Updates:
-        return self._select(shown, shown.faces[event.index])
-
-    def _select(self, shown: Shown, appearance: int) -> Updates:
+    def _select(self, result: Result, event: gr.EventData) -> Updates:
         """Explain an appearance and take the video there."""
         try:
-            explained = self._explain(shown.result, appearance)
+            explained = self._explain(result, event.index)
         except FacerecError as error:
             raise _told(error) from error
-        start_s = shown.result.appearances[appearance].start_s
+        start_s = result.appearances[event.index].start_s
         return {self._evidence: explained, self._video: gr.Video(playback_position=start_s)}
 
     def _explain(self, result: Result, appearance: int) -> str:
@@ -285,22 +263,32 @@ class AnalysePage:
         ]
         return panels.evidence(result, view, seen, enrolled)
 
-    def _picture(self, url: str) -> ImageArray:
-        with Image.open(io.BytesIO(self._client.picture(url))) as image:
-            return np.asarray(image.convert("RGB"))
+
+def _cast(result: Result) -> list[int]:
+    """Return the surest appearance of everybody who can be told apart, enrolled people first."""
+    best: dict[str, int] = {}
+    for i, view in enumerate(result.appearances):
+        if panels.is_decided(view):
+            kept = best.setdefault(view.label, i)
+            if view.probability > result.appearances[kept].probability:
+                best[view.label] = i
+    return sorted(best.values(), key=lambda i: (result.appearances[i].person_id is None, i))[:_MOST_FACES]
+
+
+def _decode(data: bytes) -> ImageArray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def _choices(stored: list[StoredVideo]) -> list[tuple[str, str]]:
     """Return the videos for a list; the time tells those of one name apart."""
     return [
-        (f"{video.name}  ·  {datetime.fromtimestamp(video.created_at):%Y-%m-%d %H:%M}", video.video_id)
-        for video in stored
+        (f"{video.name}  ·  {datetime.fromtimestamp(video.created_at):%d %b %H:%M}", video.video_id) for video in stored
     ]
 
 
 def _told(error: FacerecError) -> gr.Error:
     """Return an error as a message for the visitor."""
-    if isinstance(error, SourceError):
-        return gr.Error(str(error), title="The service does not answer", duration=20, print_exception=False)
+    title = "The service does not answer" if isinstance(error, SourceError) else "That did not work"
     detail = error.detail if isinstance(error, ServiceError) else str(error)
-    return gr.Error(detail, title="That did not work", duration=20, print_exception=False)
+    return gr.Error(detail, title=title, duration=_MESSAGE_S, print_exception=False)

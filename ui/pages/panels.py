@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -68,14 +68,14 @@ def summary(name: str, result: Result) -> str:
     return f'<div class="fr-summary"><h2>{escape(name)}</h2><p>{escape("  ·  ".join(facts))}</p>{lines}</div>'
 
 
-def appearance_table(result: Result) -> str:
+def appearance_table(result: Result, selected: int | None) -> str:
     """Return the appearances as rows that can be selected; what cannot be decided is folded away."""
     if not result.appearances:
         return '<p class="fr-quiet">Nobody appears in this video.</p>'
     colours = label_colours(result)
     head = "".join(f"<th>{escape(column)}</th>" for column in APPEARANCE_COLUMNS)
     rows = "".join(
-        f'<tr tabindex="0" data-appearance="{i}" class="{"" if is_decided(view) else "fr-undecidable"}">'
+        f'<tr {_selectable(i, selected)} class="{"" if is_decided(view) else "fr-undecidable"}">'
         f"<td>{_dot(colours[view.label])}{escape(row[0])}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
         for i, (view, row) in enumerate(zip(result.appearances, appearance_rows(result), strict=True))
     )
@@ -89,6 +89,16 @@ def appearance_table(result: Result) -> str:
     )
 
 
+def face_gallery(result: Result, faces: Mapping[int, bytes], selected: int | None) -> str:
+    """Return who is in the video as faces that can be selected; `faces` has a JPEG for some appearances."""
+    figures = "".join(
+        f'<figure {_selectable(i, selected)} role="button">{_image(face, view.label)}'
+        f"<figcaption>{escape(view.label)}<small>{clock(view.evidence.crops[0].time_s, 1)}</small></figcaption></figure>"
+        for view, i, face in ((result.appearances[i], i, face) for i, face in faces.items())
+    )
+    return f'<section class="fr-card"><h3>Faces</h3><div class="fr-gallery">{figures}</div></section>'
+
+
 def evidence(result: Result, view: AppearanceView, seen: Sequence[Picture], enrolled: Sequence[Picture]) -> str:
     """Return what the decision about an appearance rests on: pictures side by side, and the figures in plain words."""
     faces = _figure("In the video", seen)
@@ -97,7 +107,7 @@ def evidence(result: Result, view: AppearanceView, seen: Sequence[Picture], enro
     points = "".join(f"<li>{point}</li>" for point in _reasons(result, view))
     times = f"{clock(view.start_s, 1)} to {clock(view.end_s, 1)}"
     return (
-        f'<section class="fr-evidence"><h3>{_dot(label_colours(result)[view.label])}{escape(view.label)}'
+        f'<section class="fr-card fr-evidence"><h3>{_dot(label_colours(result)[view.label])}{escape(view.label)}'
         f'<small>{times}</small></h3><div class="fr-faces">{faces}</div><ul>{points}</ul></section>'
     )
 
@@ -113,16 +123,16 @@ def _reasons(result: Result, view: AppearanceView) -> list[str]:
     if not is_decided(view):
         return ["Too small, blurred, turned or covered to say who this is, or that it is nobody enrolled."]
     rate = view.false_name_rate
-    share = percent(rate) if rate >= _RARE else one_in(rate)
+    share = f"<b>{percent(rate)}</b> of the people" if rate >= _RARE else f"<b>{one_in(rate)}</b> people"
     nearest = _nearest_candidate(result, view)
     if view.identity is None:
         near = f" The nearest is {_person(nearest)}." if nearest else ""
         return [
             f"Not near enough to anybody enrolled.{near}",
-            f"<b>{share}</b> of people who are not enrolled look as near as this; a name needs {limit} or fewer.",
+            f"{share} who are not enrolled look as near as this; a name needs {limit} or fewer.",
         ]
     points = [
-        f"<b>{share}</b> of people who are not enrolled would look as near as this; the limit is {limit}.",
+        f"{share} who are not enrolled would look as near as this; the limit is {limit}.",
         f"Probability <b>{percent(view.probability)}</b>, if {percent(result.model.prior_known)} of all faces are enrolled people's.",
     ]
     other, margin = view.evidence.runner_up, view.evidence.margin
@@ -144,11 +154,18 @@ def _person(candidate: CandidateView) -> str:
 
 def _figure(title: str, pictures: Sequence[Picture]) -> str:
     images = "".join(
-        f'<figure><img alt="{escape(picture.caption)}" src="data:image/jpeg;base64,{base64.b64encode(picture.data).decode()}">'
-        f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
+        f"<figure>{_image(picture.data, picture.caption)}<figcaption>{escape(picture.caption)}</figcaption></figure>"
         for picture in pictures
     )
     return f"<div><h4>{escape(title)}</h4><div>{images}</div></div>"
+
+
+def _image(data: bytes, alt: str) -> str:
+    return f'<img alt="{escape(alt)}" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">'
+
+
+def _selectable(appearance: int, selected: int | None) -> str:
+    return f'tabindex="0" data-appearance="{appearance}" aria-current="{str(appearance == selected).lower()}"'
 
 
 def _dot(colour: Colour) -> str:

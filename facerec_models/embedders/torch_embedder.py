@@ -1,0 +1,145 @@
+"""The one class behind every network in torch, and which network a setting means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, Template
+from facerec_models.config import EmbeddingConfig
+from facerec_models.devices import resolve_device
+from facerec_models.embedders import dlib_resnet, facenet
+from facerec_models.errors import WeightsError
+from facerec_models.types import FloatArray, ImageArray
+from facerec_models.weights import DLIB, FACENET_CASIA, FACENET_VGGFACE2, Weights, WeightsRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    weights: Weights
+    dimension: int
+    template: Template
+    load: Callable[[Path], nn.Module]
+
+
+_ARCHITECTURES = {
+    "dlib": _Architecture(DLIB, dlib_resnet.DIMENSION, DLIB_TEMPLATE, dlib_resnet.load_dlib_resnet),
+    "facenet-vggface2": _Architecture(FACENET_VGGFACE2, facenet.DIMENSION, FACENET_TEMPLATE, facenet.load_facenet),
+    "facenet-casia": _Architecture(FACENET_CASIA, facenet.DIMENSION, FACENET_TEMPLATE, facenet.load_facenet),
+}
+
+
+class TorchEmbedder:
+    """A network that takes RGB of 0 to 255 as (N, 3, S, S) float32 and returns (N, D) descriptors.
+
+    Only `infer` touches the accelerator.
+
+    Parameters
+    ----------
+    name, dimension, template, terms
+        As in `FaceEmbedder`.
+    network : torch.nn.Module
+        In evaluation mode.
+    device : torch.device
+    batch_size : int
+        Most crops in one pass.
+    mirror : bool
+        Average each descriptor with that of the mirrored crop, for twice the time: it names three in a hundred more of
+        59 people's photographs at the same rate of false names.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        dimension: int,
+        template: Template,
+        terms: str,
+        device: torch.device,
+        batch_size: int = 32,
+        mirror: bool = True,
+    ) -> None:
+        self.name = name
+        self.dimension = dimension
+        self.template = template
+        self.terms = terms
+        self.device = device
+        self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._batch_size = batch_size
+        self._mirror = mirror
+
+    def embed(self, crops: ImageArray) -> FloatArray:
+        """Embed aligned faces; see `FaceEmbedder.embed`."""
+        return self.finish(self.infer(self.prepare(crops)))
+
+    def prepare(self, crops: ImageArray) -> Tensor:
+        """Check the crops and view them as (N, 3, S, S) uint8; in memory they stay as they are, channels last."""
+        size = self.template.size
+        if crops.ndim != 4 or crops.shape[1:] != (size, size, 3) or crops.dtype != np.uint8:
+            raise ValueError(
+                f"crops must be Nx{size}x{size}x3 uint8, not {'x'.join(map(str, crops.shape))} {crops.dtype}"
+            )
+        # Torch warns of read-only memory, such as Ray's arrays are.
+        return torch.from_numpy(np.require(crops, requirements=["C", "W"])).permute(0, 3, 1, 2)
+
+    @torch.inference_mode()
+    def infer(self, crops: Tensor) -> Tensor:
+        """Run the network over (N, 3, S, S) uint8 in batches; return (N, D) descriptors on the CPU."""
+        descriptors = torch.zeros(len(crops), self.dimension)
+        for start in range(0, len(crops), self._batch_size):
+            batch = crops[start : start + self._batch_size].to(self.device).float()
+            described = self._network(batch)
+            if self._mirror:
+                described = (described + self._network(batch.flip(3))) / 2
+            descriptors[start : start + self._batch_size] = described
+        return descriptors
+
+    def finish(self, descriptors: Tensor) -> FloatArray:
+        """Scale descriptors to unit length."""
+        return np.asarray(nn.functional.normalize(descriptors).numpy(), np.float32)
+
+
+def choice_of(name: str) -> str:
+    """Return the setting `EmbeddingConfig.embedder` that gives the embedder called `name`."""
+    for choice, architecture in _ARCHITECTURES.items():
+        if architecture.weights.name == name:
+            return choice
+    raise WeightsError(
+        f"there is no embedder {name!r}; known: {', '.join(a.weights.name for a in _ARCHITECTURES.values())}"
+    )
+
+
+def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry) -> TorchEmbedder:
+    """Load the embedder that `config` names.
+
+    ``auto`` is FaceNet trained on VGGFace2 where its weights have been fetched, and dlib's network, whose weights are
+    installed with FaceRec, otherwise.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are absent, or have another checksum: damaged weights never lead to another network.
+    DeviceError
+        If ``cuda`` is asked for and is not there.
+    """
+    device = resolve_device(config.device)
+    choice = config.embedder
+    if choice == "auto":
+        choice = "dlib" if weights.find(FACENET_VGGFACE2.name) is None else "facenet-vggface2"
+    architecture = _ARCHITECTURES[choice]
+    return TorchEmbedder(
+        architecture.load(weights.locate(architecture.weights.name)),
+        name=architecture.weights.name,
+        dimension=architecture.dimension,
+        template=architecture.template,
+        terms=architecture.weights.terms,
+        device=device,
+        batch_size=config.batch_size,
+        mirror=config.mirror,
+    )
