@@ -56,11 +56,12 @@ def analysis_id_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> st
 
 
 def find_analysis(store: Store, video: VideoRow, config: AnalysisConfig, embedder: str) -> AnalysisRow | None:
-    """Return the stored analysis with these settings, if there is one."""
+    """Return the stored analysis with these settings, if there is one; it is then the video's latest again."""
     try:
-        return store.get_analysis(video.project, analysis_id_of(video, config, embedder))
+        store.touch_analysis(video.project, analysis_id_of(video, config, embedder), time.time())
     except VideoNotFoundError:
         return None
+    return store.latest_analysis(video.project, video.video_id)
 
 
 def analyze_video(

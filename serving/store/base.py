@@ -98,6 +98,9 @@ class Store(Protocol):
     def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
         """Return an analysis; raise `VideoNotFoundError` if there is none."""
 
+    def touch_analysis(self, project: str, analysis_id: str, at: float) -> None:
+        """Let an analysis count as made at this time: it was asked for again, and is what its video's result means."""
+
     def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
         """Return a video's newest analysis; raise `VideoNotFoundError` if there is none."""
 

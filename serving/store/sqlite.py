@@ -219,6 +219,14 @@ class SqliteStore(SqliteJobs):
             missing = VideoNotFoundError(f"project {project!r} has no analysis {analysis_id!r}")
             return select_one(db, AnalysisRow, query, (project, analysis_id), missing)
 
+    def touch_analysis(self, project: str, analysis_id: str, at: float) -> None:
+        """Let an analysis count as made at this time."""
+        self.get_analysis(project, analysis_id)
+        with self._database.writing() as db:
+            db.execute(
+                "UPDATE analyses SET created_at = ? WHERE project = ? AND analysis_id = ?", (at, project, analysis_id)
+            )
+
     def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
         """Return a video's newest analysis; raise `VideoNotFoundError` if there is none."""
         with self._database.reading() as db:

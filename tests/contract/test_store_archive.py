@@ -82,6 +82,10 @@ def test_analyses_come_back_oldest_first_and_the_newest_is_known(store: Store) -
         store.put_analysis(row, [])
     assert store.list_analyses("p") == [rows[0], rows[2], rows[1]]
     assert store.latest_analysis("p", "v") == rows[2]
+    store.touch_analysis("p", rows[0].analysis_id, rows[2].created_at + 1)
+    assert store.latest_analysis("p", "v").analysis_id == rows[0].analysis_id
+    with pytest.raises(VideoNotFoundError):
+        store.touch_analysis("p", "absent", 0.0)
     assert store.get_analysis("p", "b") == rows[1]
 
 

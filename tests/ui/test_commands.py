@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ui.cli import app
+from ui.cli.videos import parse_fragment, parse_time
+from ui.demo_material import DemoMaterial, prepare
+
+PART = ["--fragment", "4,14"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A home with the demo's people trained, and the demo's reel."""
+
+    home: Path
+    material: DemoMaterial
+
+    def run(self, *arguments: object, code: int = 0) -> Result:
+        words = [str(argument) for argument in arguments]
+        result = CliRunner().invoke(app, [*words, "--home", str(self.home)], catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return result
+
+    def json(self, *arguments: object, code: int = 0) -> object:
+        return json.loads(self.run(*arguments, "--json", code=code).stdout)
+
+    def process(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        words = [str(argument) for argument in arguments]
+        return subprocess.run(
+            [sys.executable, "-m", "ui.cli", *words, "--home", str(self.home)], capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("commands")
+    place = Place(folder / "home", prepare(folder / "material"))
+    lines = [json.loads(line) for line in place.run("people", "import", place.material.people, "--json").stdout.splitlines()]
+    assert {line["status"] for line in lines} == {"taken"}
+    assert set(lines[0]) == {"path", "person_id", "face_id", "status", "reason"}
+    place.run("train")
+    return place
+
+
+def test_people_are_listed_shown_disabled_and_enabled(place: Place) -> None:
+    people = place.json("people", "list")
+    assert [person["person_id"] for person in people] == ["Carphone_Man", "Eileen_Collins"]
+    assert people[1]["identity"] == "Eileen Collins"
+    pictures = place.json("people", "show", "Carphone_Man")
+    face = pictures[0]["face_id"]
+    assert Path(pictures[0]["crop"]).is_file()
+    place.run("people", "disable", face)
+    assert place.json("people", "show", "Carphone_Man")[0]["status"] == "disabled"
+    place.run("people", "enable", face)
+    assert place.json("people", "show", "Carphone_Man")[0]["status"] == "taken"
+    assert "no person 'Nobody'" in place.process("people", "show", "Nobody").stderr
+
+
+def test_importing_again_adds_nothing_and_keeps_what_was_disabled(place: Place, tmp_path: Path) -> None:
+    shutil.copytree(place.material.people, tmp_path / "people")
+    first = sorted((tmp_path / "people" / "Carphone_Man").iterdir())[0]
+    (tmp_path / "people" / "disabled.txt").write_text(f"Carphone_Man/{first.name}\n")
+    (tmp_path / "people" / "Eileen_Collins" / "broken.jpg").write_bytes(b"no picture")
+    run = place.run("people", "import", tmp_path / "people", "--project", "again", "--json")
+    lines = {line["path"]: line for line in map(json.loads, run.stdout.splitlines())}
+    assert lines[f"Carphone_Man/{first.name}"]["status"] == "disabled"
+    assert lines["Eileen_Collins/broken.jpg"]["status"] == "refused"
+    assert "no picture" in lines["Eileen_Collins/broken.jpg"]["reason"]
+    (tmp_path / "people" / "disabled.txt").unlink()
+    place.run("people", "import", tmp_path / "people", "--project", "again")
+    people = place.json("people", "list", "--project", "again")
+    assert (people[0]["taken"], people[0]["disabled"]) == (4, 1)
+
+
+def test_a_video_is_recognised_written_and_drawn(place: Place, tmp_path: Path) -> None:
+    run = place.run(
+        "recognize", place.material.reel, *PART, "--result", tmp_path / "r.json", "--annotated", tmp_path / "a.mp4",
+        "--export-frames", tmp_path / "faces",
+    )  # fmt: skip
+    assert "Eileen Collins" in run.stdout
+    assert "Carphone Man" in run.stdout
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert result["schema"] == "facerec.result/1"
+    named = {(a["person_id"], round(a["start_s"]), round(a["end_s"])) for a in result["appearances"] if a["identity"]}
+    assert named == {("Eileen_Collins", 4, 8), ("Carphone_Man", 10, 13)}
+    assert (tmp_path / "a.mp4").stat().st_size > 10_000
+    assert list((tmp_path / "faces" / "Eileen_Collins").glob("*.jpg"))
+
+
+def test_what_was_analysed_is_not_analysed_again(place: Place) -> None:
+    first = place.json("recognize", place.material.reel, *PART)
+    again = place.json("recognize", place.material.reel, *PART)
+    assert again["timing"]["wall_s"] == first["timing"]["wall_s"]
+    anew = place.json("recognize", place.material.reel, *PART, "--no-cache")
+    assert anew["timing"]["wall_s"] != first["timing"]["wall_s"]
+    assert [a["label"] for a in anew["appearances"]] == [a["label"] for a in first["appearances"]]
+
+
+def test_sampling_and_length_are_heard(place: Place) -> None:
+    fast = place.json("recognize", place.material.reel, "--fragment", "10,13", "--sample-fps", "5")
+    assert (fast["sampling"]["mode"], fast["sampling"]["period_s"]) == ("fps", 0.2)
+    slow = place.json("recognize", place.material.reel, "--fragment", "10,13", "--video-speedup", "50")
+    assert (slow["sampling"]["mode"], slow["sampling"]["period_s"]) == ("frames", 2.0)
+    short = place.json("recognize", place.material.reel, "--fragment", "10,13", "--video-speedup", "50", "--min-length", "9")
+    assert slow["appearances"]
+    assert not short["appearances"]
+    assert short["tracks"]
+
+
+def test_one_broken_video_does_not_spoil_the_others(place: Place, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("no video")
+    run = place.process("recognize", broken, place.material.reel, *PART, "--out-dir", tmp_path / "out", "--json")
+    assert run.returncode == 1
+    assert "broken.mp4" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert json.loads(run.stdout)["video"]["complete"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{place.material.reel.stem}.json"]
+
+
+def test_pictures_are_named_line_by_line(place: Place, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jpg"
+    empty.touch()
+    picture = next((place.material.people / "Eileen_Collins").iterdir())
+    run = place.process("faces", picture, empty)
+    assert run.returncode == 1
+    first, second = map(json.loads, run.stdout.splitlines())
+    assert (first["path"], first["error"]) == (str(picture), None)
+    face = first["faces"][0]
+    assert (face["decision"], face["identity"]) == ("named", "Eileen Collins")
+    assert len(face["candidates"]) == 2
+    assert second["faces"] == []
+    assert "empty.jpg" in second["error"]
+
+
+def test_the_archive_is_named_again_previewed_and_undone(place: Place) -> None:
+    place.json("recognize", place.material.reel, *PART)
+    before = place.json("export", place.material.reel)
+    preview = place.json("identify", "--preview", "--max-false-names", "0.4")
+    assert not preview["applied"]
+    assert place.json("export", place.material.reel)["revision"] == before["revision"]
+    applied = place.json("identify", "--max-false-names", "0.4")
+    assert applied["people"] == preview["people"]
+    assert place.json("export", place.material.reel)["revision"] == applied["revision"] != before["revision"]
+    undone = place.json("identify", "--undo", applied["revision"])
+    assert undone["videos"] >= 1
+    assert place.json("export", place.material.reel)["appearances"] == before["appearances"]
+
+
+def test_exports(place: Place, tmp_path: Path) -> None:
+    place.json("recognize", place.material.reel, *PART)
+    rows = list(csv.DictReader(io.StringIO(place.run("export", place.material.reel, "--format", "csv").stdout)))
+    assert {"Eileen Collins", "Carphone Man"} <= {row["label"] for row in rows}
+    place.run("export", place.material.reel, "--format", "json", "--out", tmp_path / "r.json")
+    assert json.loads((tmp_path / "r.json").read_text())["tracks"]
+    place.run("export", place.material.reel, "--format", "annotated", "--out", tmp_path / "a.mp4")
+    assert (tmp_path / "a.mp4").is_file()
+    assert "needs --out" in place.run("export", place.material.reel, "--format", "annotated", code=2).stderr
+
+
+def test_a_batch_gives_one_result_a_fragment(place: Place, tmp_path: Path) -> None:
+    shutil.copyfile(place.material.reel, tmp_path / "reel.mp4")
+    table = tmp_path / "batch.csv"
+    table.write_text("media,start,end,person\nreel.mp4,4,7,Eileen Collins\nreel.mp4,0:10,0:13,Carphone_Man\nnone.mp4,,,\n")
+    run = place.run("batch", table, "--out-dir", tmp_path / "out", "--json", code=1)
+    first, second, third = map(json.loads, run.stdout.splitlines())
+    assert (first["found"], second["found"], third["result"]) == (True, True, None)
+    assert "none.mp4" in third["error"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["reel_10_13.json", "reel_4_7.json"]
+    table.write_text("media,start,end\nreel.mp4,4,\n")
+    assert "line 2" in place.process("batch", table, "--out-dir", tmp_path / "out").stderr
+
+
+def test_projects_and_models(place: Place) -> None:
+    assert place.json("projects", "create", "other")["name"] == "other"
+    assert {"default", "other"} <= {project["name"] for project in place.json("projects", "list")}
+    place.run("projects", "delete", "other", "--yes")
+    assert "other" not in {project["name"] for project in place.json("projects", "list")}
+    first = place.json("models", "list")[-1]
+    assert first["promoted"]
+    face = place.json("people", "show", "Carphone_Man")[0]["face_id"]
+    place.run("people", "disable", face)
+    second = place.json("train")
+    assert second["version"] != first["version"]
+    assert second["faces"] == first["faces"] - 1
+    assert place.json("models", "rollback")["promoted"] == first["version"]
+    place.run("models", "promote", second["version"])
+    place.run("models", "rollback")
+    place.run("people", "enable", face)
+    assert place.json("train")["version"] == first["version"]
+    place.run("models", "list")
+    place.run("projects", "list")
+
+
+def test_weights_and_doctor(place: Place) -> None:
+    entries = {entry["name"]: entry for entry in place.json("weights", "list")}
+    assert entries["dlib-resnet-v1"]["status"] == "packaged"
+    assert entries["facenet-vggface2"]["status"] == "absent"
+    assert place.json("weights", "verify", "dlib-resnet-v1")["intact"]
+    missing = place.process("weights", "verify", "facenet-casia")
+    assert missing.returncode == 1
+    assert "facerec weights fetch facenet-casia" in missing.stderr
+    findings = {finding["what"]: finding["state"] for finding in place.json("doctor")}
+    assert findings["store"] == findings["home"] == "ok"
+    place.run("weights", "list")
+    place.run("doctor")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["recognize", "no.mp4"], 1, "no.mp4"),
+        (["people", "import", "nowhere"], 1, "nowhere"),
+        (["train", "--project", "nobody"], 1, "nobody"),
+        (["train", "--max-false-names", "2"], 2, "max-false-names"),
+        (["recognize", "a.mp4", "--fragment", "9,3"], 2, "fragment"),
+        (["recognize", "a.mp4", "--sample-fps", "5", "--video-speedup", "5"], 2, "not both"),
+        (["recognize", "a.mp4", "b.mp4", "--result", "r.json"], 2, "--out-dir"),
+        (["recognize", "https://example.org/a.mp4"], 1, "https://example.org/a.mp4"),
+        (["people", "import", ".", "--project", "../x"], 1, "../x"),
+        (["identify", "--undo", "r-nothing"], 1, "r-nothing"),
+        (["models", "promote", "m-nothing"], 1, "m-nothing"),
+    ],
+)
+def test_errors_name_the_value_and_have_no_traceback(place: Place, arguments: list[str], code: int, words: str) -> None:
+    run = place.process(*arguments)
+    assert run.returncode == code
+    assert words in run.stderr
+    assert "Traceback" not in run.stderr
+    assert run.stdout == ""
+    if code == 1:
+        assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_an_interruption_leaves_nothing_half_written(place: Place, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ui.cli", "recognize", str(place.material.reel), "--sample-fps", "25", "--no-cache"]
+    with subprocess.Popen(
+        [*command, "--home", str(place.home), "--result", str(tmp_path / "r.json")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "FACEREC_ANALYSIS__SAMPLING__DENSIFY": "1"},
+    ) as process:
+        analyses = place.home / "projects" / "default" / "analyses"
+        before = set(analyses.iterdir())
+        while process.poll() is None and set(analyses.iterdir()) == before:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert set(analyses.iterdir()) == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_times_are_read() -> None:
+    assert parse_time("1:02:03.5") == 3723.5
+    assert parse_fragment("10,0:20") == (10, 20)
+    assert parse_fragment(None) is None
