@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
 from ray.serve.handle import DeploymentHandle
 
 from facerec_models.config import SamplingConfig
@@ -83,5 +84,8 @@ class AnalyzerReplica:
         return video.video_id
 
     def _train(self, job: Job, control: JobControl) -> None:
-        ray.get(train_project.remote(str(self._settings.home), job.project, self._settings.identification))
+        try:
+            ray.get(train_project.remote(str(self._settings.home), job.project, self._settings.identification))
+        except RayTaskError as error:  # its text is a traceback
+            raise error.cause from error
         control.report(1.0)

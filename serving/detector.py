@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
@@ -16,6 +15,7 @@ from facerec_models.detection import FaceDetector
 from facerec_models.types import Detections, ImageArray
 from serving.calls import call
 from serving.outcomes import Outcome, run_batch
+from serving.worker import Worker
 
 
 class DetectorReplica:
@@ -39,6 +39,7 @@ class DetectorReplica:
             torch.set_num_threads(threads)
             engine = MtcnnDetector(config)
         self._engine = engine
+        self._worker = Worker()
 
     def detect_all(self, requests: Sequence[Sequence[ImageArray]]) -> list[Outcome[list[Detections]]]:
         """Find the faces of the pictures of several requests in one go."""
@@ -51,7 +52,7 @@ class DetectorReplica:
 
     @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.005)
     async def _batched(self, requests: list[Sequence[ImageArray]]) -> list[Outcome[list[Detections]]]:
-        return await asyncio.to_thread(self.detect_all, requests)
+        return await self._worker.run(self.detect_all, requests)
 
     async def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         """Find the faces of the pictures of one request."""

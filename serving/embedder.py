@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from facerec_models.types import FloatArray, ImageArray
 from facerec_models.weights import WeightsRegistry
 from serving.calls import call
 from serving.outcomes import Outcome, run_batch
+from serving.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class EmbedderReplica:
             torch.set_num_threads(threads)
             engine = build_embedder(config, WeightsRegistry(weights))
         self._engine = engine
+        self._worker = Worker()
 
     def embed_all(self, requests: Sequence[ImageArray]) -> list[Outcome[FloatArray]]:
         """Embed the crops of several requests in one go."""
@@ -67,7 +68,7 @@ class EmbedderReplica:
 
     @serve.batch(max_batch_size=16, batch_wait_timeout_s=0.005)
     async def _batched(self, requests: list[ImageArray]) -> list[Outcome[FloatArray]]:
-        return await asyncio.to_thread(self.embed_all, requests)
+        return await self._worker.run(self.embed_all, requests)
 
     async def embed(self, crops: ImageArray) -> FloatArray:
         """Embed the crops of one request."""

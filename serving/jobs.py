@@ -189,9 +189,7 @@ class JobRunner:
     def _finish(
         self, job: Job, control: JobControl, state: JobState | None, error: str | None, video_id: str | None
     ) -> None:
-        if state is None and self._store.get_job(job.job_id).cancel_requested:
-            state = JobState.CANCELLED
-        if state is None:
+        if state is None:  # the store ends it if it was cancelled; a job whose project was deleted is gone
             self._store.release_job(job.job_id, self.owner)
             return
         self._store.renew_job(

@@ -6,8 +6,13 @@ import base64
 import hashlib
 import re
 import unicodedata
+from pathlib import Path
+from urllib.parse import unquote
 
 from facerec_models.errors import InputError
+
+# What a file system takes, less the checksum that an upload is kept under.
+_MAX_NAME_BYTES = 100
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -33,3 +38,24 @@ def short_id(prefix: str, *parts: str) -> str:
     """Return an id that is the same for the same parts, such as ``a-4kq2…`` (16 base32 characters)."""
     digest = hashlib.sha256("\n".join(parts).encode()).digest()
     return f"{prefix}-{base64.b32encode(digest)[:16].decode().lower()}"
+
+
+def file_name_of(given: str | None, default: str) -> str:
+    """Return the last part of the name that an upload came with: what a file may be called, shortened to its end."""
+    name = Path((given or "").replace("\0", "")).name
+    name = name.encode(errors="ignore")[-_MAX_NAME_BYTES:].decode(errors="ignore")
+    return default if name in {"", ".."} else name
+
+
+def local_path(uri: str) -> Path:
+    """Return the path of a ``file://`` address.
+
+    Raises
+    ------
+    InputError
+        If it is another kind of address, or names no possible file.
+    """
+    path = unquote(uri.removeprefix("file://"))
+    if not uri.startswith("file://") or "\0" in path:
+        raise InputError(f"{uri!r} is no file:// address of a file: give one, or send the file itself")
+    return Path(path)

@@ -92,8 +92,6 @@ def _prepare_environment(home: Path) -> None:
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             # Many threads that take and give back frames fragment the C library's heaps: memory would creep up over hours.
             "MALLOC_ARENA_MAX": "2",
-            "MALLOC_MMAP_THRESHOLD_": str(16 * 2**20),
-            "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
         }
     )
     # Replicas import this project's packages from where this process has them.

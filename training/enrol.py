@@ -45,12 +45,15 @@ def find_pictures(directory: Path) -> list[Picture]:
     Raises
     ------
     InputError
-        If there is no such folder, or no picture in it.
+        If there is no such folder, no picture in it, or its list of disabled ones is no text.
     """
     if not directory.is_dir():
         raise InputError(f"{str(directory)!r} is no folder; give one with a folder of pictures for each person")
     listed = directory / DISABLED_LIST
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+    try:
+        lines = listed.read_text(encoding="utf-8-sig").splitlines() if listed.is_file() else []
+    except UnicodeDecodeError as error:
+        raise InputError(f"{str(listed)!r} is no text in UTF-8 ({error}); save it as such") from error
     disabled = {line.strip() for line in lines if line.strip()}
     pictures = []
     for folder in sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")):

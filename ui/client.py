@@ -53,7 +53,7 @@ class ServiceError(FacerecError):
 def check_success(job: JobView) -> None:
     """Raise ServiceError if a finished job failed or was cancelled."""
     if job.state != "succeeded":
-        raise ServiceError(f"{job.kind} {job.state}", job.error or f"job {job.job_id} has no result", status=200)
+        raise ServiceError(f"{job.kind} {job.state}", job.error or f"job {job.job_id} was {job.state}", status=200)
 
 
 class StoredVideo(BaseModel):

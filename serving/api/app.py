@@ -35,10 +35,10 @@ def build_api(service: Service) -> FastAPI:
     @app.middleware("http")
     async def refuse_foreign_pages(request: Request, call_next: Any) -> Any:
         """Let no web page elsewhere use the service through its visitor's browser: it has no keys."""
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-        origin = urlsplit(request.headers.get("origin", "")).hostname
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
         allowed = service.settings.allowed_hosts
-        if host not in allowed or (origin is not None and origin not in allowed):
+        # The origin "null" is a page of unknown home: a sandboxed frame anywhere.
+        if _hostname(f"//{host}") not in allowed or (origin is not None and _hostname(origin) not in allowed):
             return problem(
                 403, "Forbidden", f"host {host!r}, origin {origin!r}: FACEREC_ALLOWED_HOSTS names who may ask"
             )
@@ -57,6 +57,13 @@ def build_api(service: Service) -> FastAPI:
         )
 
     return app
+
+
+def _hostname(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
 
 
 @serve.ingress()

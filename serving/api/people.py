@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, File, Query, UploadFile
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 
 from facerec_models.errors import LimitExceededError, NotFoundError, PersonNotFoundError
@@ -78,10 +79,12 @@ def change_status(project: ProjectName, change: StatusChange, service: ServiceDe
 
 
 @router.get("/projects/{project}/faces/{face_id}.jpg", response_class=FileResponse)
-def face_crop(project: ProjectName, face_id: str, service: ServiceDep) -> FileResponse:
+def face_crop(
+    project: ProjectName, face_id: Annotated[str, PathParameter(pattern=r"^[a-z0-9-]{1,64}$")], service: ServiceDep
+) -> FileResponse:
     """Return the aligned face of an enrolled picture."""
     path = service.home.face_crop(project, face_id)
-    if not path.resolve().is_relative_to(service.home.project(project).resolve()) or not path.is_file():
+    if not path.is_file():
         raise NotFoundError(f"project {project!r} has no face {face_id!r}")
     return FileResponse(path, media_type="image/jpeg")
 

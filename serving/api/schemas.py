@@ -29,6 +29,12 @@ class VideoRequest(_Model):
         return SamplingConfig(**{**self.sampling.model_dump(), "fragment": self.fragment})
 
 
+class VideoAddress(VideoRequest):
+    """A video by its address, and how to analyse and name it."""
+
+    uri: str
+
+
 class Accepted(_Model):
     """A job that was queued."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
@@ -15,16 +15,19 @@ from starlette.datastructures import UploadFile
 from facerec_models.errors import InputError, LimitExceededError, NotFoundError
 from facerec_models.result import Result
 from serving import jobs
-from serving.api.schemas import Accepted, VideoRequest
+from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.exports.annotated import write_annotated
 from serving.exports.table import to_csv
+from serving.names import file_name_of, local_path
 from serving.store.rows import VideoRow
 from serving.videos import register_video
 
 router = APIRouter(tags=["videos"])
 
 _COPY_BYTES = 1 << 20
+
+_Request = TypeVar("_Request", bound=VideoRequest)
 
 
 @router.post(
@@ -52,14 +55,12 @@ _COPY_BYTES = 1 << 20
 )
 async def submit_video(project: ProjectName, request: Request, service: ServiceDep) -> Accepted:
     """Submit a video as multipart ``file`` (with ``settings`` as JSON), or as JSON with a ``uri`` and the settings."""
+    settings: VideoRequest
     if request.headers.get("content-type", "").startswith("application/json"):
-        body = await request.json()
-        if not isinstance(body, dict) or not isinstance(uri := body.pop("uri", None), str):
-            raise InputError("the JSON body must be an object with a 'uri'")
-        settings = _settings(body)
-        file = await asyncio.to_thread(_allowed_file, service, uri)
+        settings = address = _parse(VideoAddress, await request.body())
+        file = await asyncio.to_thread(_allowed_file, service, address.uri)
         video = await asyncio.to_thread(
-            register_video, service.store, project, file, service.settings.analysis, uri=uri
+            register_video, service.store, project, file, service.settings.analysis, uri=address.uri
         )
     else:
         async with request.form() as form:
@@ -67,7 +68,7 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
             if not isinstance(upload, UploadFile):
                 raise InputError("the form must have a 'file'")
             raw = form.get("settings")
-            settings = _settings(raw if isinstance(raw, str) and raw else {})
+            settings = _parse(VideoRequest, raw if isinstance(raw, str) and raw else "{}")
             video = await asyncio.to_thread(_take_upload, service, project, upload)
     job = await asyncio.to_thread(
         jobs.submit,
@@ -142,20 +143,20 @@ def get_crop(
     return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": "max-age=86400, immutable"})
 
 
-def _settings(raw: str | dict[str, Any]) -> VideoRequest:
+def _parse(kind: type[_Request], raw: str | bytes) -> _Request:
     try:
-        return VideoRequest.model_validate_json(raw) if isinstance(raw, str) else VideoRequest.model_validate(raw)
+        settings = kind.model_validate_json(raw)
+        settings.full_sampling()
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"settings: {where}: {first['msg']}") from error
+        where = ".".join(["settings", *map(str, first["loc"])])
+        raise InputError(f"{where}: {first['msg']}") from error
+    return settings
 
 
 def _allowed_file(service: Service, uri: str) -> Path:
     """Return the local file of a ``file:`` address below one of the folders that the operator opened."""
-    if not uri.startswith("file://"):
-        raise InputError(f"{uri!r} is no file:// address; upload the video as multipart 'file'")
-    path = Path(uri.removeprefix("file://")).resolve()
+    path = local_path(uri).resolve()
     if not any(path.is_relative_to(root.resolve()) for root in service.settings.media_roots):
         raise InputError(f"{uri!r} is in none of the folders that FACEREC_MEDIA_ROOTS names")
     return path
@@ -163,7 +164,7 @@ def _allowed_file(service: Service, uri: str) -> Path:
 
 def _take_upload(service: Service, project: str, upload: UploadFile) -> VideoRow:
     """Keep an upload under the name of its content; nothing is left of one that is no video."""
-    name = Path(upload.filename or "video").name
+    name = file_name_of(upload.filename, "video")
     limit = service.settings.analysis.limits.max_upload_bytes
     service.home.uploads.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=service.home.uploads) as folder:

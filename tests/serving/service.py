@@ -28,10 +28,16 @@ class RunningService:
 
 
 @pytest.fixture(scope="session")
-def service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of one service with a home of its own, shared by all tests: give each a project of its own."""
-    with running_service(tmp_path_factory.mktemp("service-home")) as service:
-        yield service.url
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """One service with a home of its own, shared by all tests: give each a project of its own."""
+    with running_service(tmp_path_factory.mktemp("service-home")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def service_url(service: RunningService) -> str:
+    """The address of the service that all tests share."""
+    return service.url
 
 
 @contextmanager

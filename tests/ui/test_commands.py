@@ -41,7 +41,10 @@ class Place:
     def process(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         words = [str(argument) for argument in arguments]
         return subprocess.run(
-            [sys.executable, "-m", "ui.cli", *words, "--home", str(self.home)], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "ui.cli", *words, "--home", str(self.home)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
 
@@ -49,7 +52,9 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("commands")
     place = Place(folder / "home", prepare(folder / "material"))
-    lines = [json.loads(line) for line in place.run("people", "import", place.material.people, "--json").stdout.splitlines()]
+    lines = [
+        json.loads(line) for line in place.run("people", "import", place.material.people, "--json").stdout.splitlines()
+    ]
     assert {line["status"] for line in lines} == {"taken"}
     assert set(lines[0]) == {"path", "person_id", "face_id", "status", "reason"}
     place.run("train")
@@ -115,7 +120,9 @@ def test_sampling_and_length_are_heard(place: Place) -> None:
     assert (fast["sampling"]["mode"], fast["sampling"]["period_s"]) == ("fps", 0.2)
     slow = place.json("recognize", place.material.reel, "--fragment", "10,13", "--video-speedup", "50")
     assert (slow["sampling"]["mode"], slow["sampling"]["period_s"]) == ("frames", 2.0)
-    short = place.json("recognize", place.material.reel, "--fragment", "10,13", "--video-speedup", "50", "--min-length", "9")
+    short = place.json(
+        "recognize", place.material.reel, "--fragment", "10,13", "--video-speedup", "50", "--min-length", "9"
+    )
     assert slow["appearances"]
     assert not short["appearances"]
     assert short["tracks"]
@@ -175,7 +182,9 @@ def test_exports(place: Place, tmp_path: Path) -> None:
 def test_a_batch_gives_one_result_a_fragment(place: Place, tmp_path: Path) -> None:
     shutil.copyfile(place.material.reel, tmp_path / "reel.mp4")
     table = tmp_path / "batch.csv"
-    table.write_text("media,start,end,person\nreel.mp4,4,7,Eileen Collins\nreel.mp4,0:10,0:13,Carphone_Man\nnone.mp4,,,\n")
+    table.write_text(
+        "media,start,end,person\nreel.mp4,4,7,Eileen Collins\nreel.mp4,0:10,0:13,Carphone_Man\nnone.mp4,,,\n"
+    )
     run = place.run("batch", table, "--out-dir", tmp_path / "out", "--json", code=1)
     first, second, third = map(json.loads, run.stdout.splitlines())
     assert (first["found"], second["found"], third["result"]) == (True, True, None)
@@ -247,7 +256,16 @@ def test_errors_name_the_value_and_have_no_traceback(place: Place, arguments: li
 
 
 def test_an_interruption_leaves_nothing_half_written(place: Place, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ui.cli", "recognize", str(place.material.reel), "--sample-fps", "25", "--no-cache"]
+    command = [
+        sys.executable,
+        "-m",
+        "ui.cli",
+        "recognize",
+        str(place.material.reel),
+        "--sample-fps",
+        "25",
+        "--no-cache",
+    ]
     with subprocess.Popen(
         [*command, "--home", str(place.home), "--result", str(tmp_path / "r.json")],
         stdout=subprocess.PIPE,

@@ -10,10 +10,10 @@ import pytest
 from facerec_models import boxes
 from facerec_models.config import DetectionConfig, LimitsConfig
 from facerec_models.detection import reduce_image, scale_detections
-from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.errors import InputError
 from facerec_models.faces import detect_faces
 from facerec_models.images import read_image
+from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import Detections, ImageArray
 from tests.builders import Seen, face_set, sample_picture
 

@@ -320,9 +320,11 @@ class _Recognizer:
 
 
 def _local_file(source: str) -> Path:
+    from serving.names import local_path
+
     if "://" in source and not source.startswith("file://"):
         raise InputError(f"{source!r} is an address; download the video and give the file")
-    return Path(source.removeprefix("file://"))
+    return local_path(source) if "://" in source else Path(source)
 
 
 def _find_video(opened: Opened, project: str, name: str) -> VideoRow:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from functools import partial
+from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -90,9 +91,9 @@ class AnalysePage:
     def _build_result(self) -> None:
         self._summary = _html()
         with gr.Row():
-            with gr.Column(scale=4, min_width=340):
+            with gr.Column(scale=5, min_width=340):
                 self._video = gr.Video(show_label=False, interactive=False, buttons=["download"], elem_id="video")
-            with gr.Column(scale=3, min_width=340):
+            with gr.Column(scale=4, min_width=340):
                 self._table = _html(js_on_load=_SELECT, elem_id="appearances")
         self._timeline = gr.Image(
             show_label=False,
@@ -103,9 +104,9 @@ class AnalysePage:
             elem_id="timeline",
         )
         with gr.Row():
-            with gr.Column(scale=4, min_width=340):
+            with gr.Column(scale=5, min_width=340):
                 self._evidence = _html(elem_id="evidence")
-            with gr.Column(scale=3, min_width=340):
+            with gr.Column(scale=4, min_width=340):
                 self._faces = _html(js_on_load=_SELECT, elem_id="faces")
 
     def _wire(self, blocks: gr.Blocks) -> None:
@@ -159,7 +160,7 @@ class AnalysePage:
 
     def _analyse(self, project: str, file: str | None, per_thousand: int) -> Iterator[Updates]:
         if not file:
-            raise gr.Error("Upload a video first.", title="No video", duration=_MESSAGE_S, print_exception=False)
+            raise gr.Error("Upload a video first.", duration=_MESSAGE_S, print_exception=False)
         yield from self._finished(self._submit(project, Path(file), per_thousand / 1000))
 
     def _open(self, project: str, video_id: str) -> Iterator[Updates]:
@@ -183,15 +184,16 @@ class AnalysePage:
     def _submit(self, project: str, file: Path, limit: float) -> Iterator[Updates]:
         yield self._working(f"Sending {file.name}")
         job_id, video_id = self._client.submit_video(project, file, max_false_names=limit)
-        yield from self._follow(job_id)
-        yield from self._show(project, video_id)
+        if (yield from self._follow(job_id)):
+            yield from self._show(project, video_id)
 
     def _reopen(self, project: str, video_id: str) -> Iterator[Updates]:
         yield self._working("Opening")
         active = [job for job in self._client.jobs(project) if job.video_id == video_id and job.state in _STATES]
         # Somebody who loaded the page again comes back to the work that goes on.
         for job in active[-1:]:
-            yield from self._follow(job.job_id)
+            if not (yield from self._follow(job.job_id)):
+                return
         yield from self._show(project, video_id)
 
     def _working(self, text: str, job: JobView | None = None) -> Updates:
@@ -202,11 +204,16 @@ class AnalysePage:
             self._job_id: job.job_id if job else None,
         }
 
-    def _follow(self, job_id: str) -> Iterator[Updates]:
+    def _follow(self, job_id: str) -> Generator[Updates, None, bool]:
+        """Show a job until its end; return whether it came there uncancelled."""
         for job in self._client.follow(job_id):
             if job.state in _STATES:
                 yield self._working(_STATES[job.state], job)
+        if job.state == "cancelled":
+            gr.Info("Cancelled.")
+            return False
         check_success(job)
+        return True
 
     def _stop(self, job_id: str | None) -> str:
         if job_id is not None:
@@ -289,6 +296,5 @@ def _choices(stored: list[StoredVideo]) -> list[tuple[str, str]]:
 
 def _told(error: FacerecError) -> gr.Error:
     """Return an error as a message for the visitor."""
-    title = "The service does not answer" if isinstance(error, SourceError) else "That did not work"
     detail = error.detail if isinstance(error, ServiceError) else str(error)
-    return gr.Error(detail, title=title, duration=_MESSAGE_S, print_exception=False)
+    return gr.Error(escape(detail), duration=_MESSAGE_S, print_exception=False)

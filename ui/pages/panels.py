@@ -93,8 +93,9 @@ def face_gallery(result: Result, faces: Mapping[int, bytes], selected: int | Non
     """Return who is in the video as faces that can be selected; `faces` has a JPEG for some appearances."""
     figures = "".join(
         f'<figure {_selectable(i, selected)} role="button">{_image(face, view.label)}'
-        f"<figcaption>{escape(view.label)}<small>{clock(view.evidence.crops[0].time_s, 1)}</small></figcaption></figure>"
-        for view, i, face in ((result.appearances[i], i, face) for i, face in faces.items())
+        f"<figcaption>{escape(view.label)}<small>{clock(view.start_s, 1)}</small></figcaption></figure>"
+        for i, face in faces.items()
+        for view in [result.appearances[i]]
     )
     return f'<section class="fr-card"><h3>Faces</h3><div class="fr-gallery">{figures}</div></section>'
 

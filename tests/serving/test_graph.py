@@ -1,0 +1,115 @@
+"""What is wired and configured."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from ray.serve.schema import ServeDeploySchema
+
+from facerec_models.config import DetectionConfig
+from facerec_models.errors import DeviceError, InputError
+from facerec_models.types import Detections
+from serving.calls import call
+from serving.detector import DetectorReplica
+from serving.outcomes import run_batch
+from serving.run import find_config, run_service
+
+PROBE = """
+import ray
+ray.init(address="local", num_cpus=2, num_gpus=GPUS, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False)
+from serving.app import AppArgs, build_app
+api = build_app(AppArgs(home=HOME))
+bound = api._bound_deployment
+detector = bound.init_args[1]._bound_deployment if hasattr(bound.init_args[1], "_bound_deployment") else bound.init_args[1]
+embedder = bound.init_args[2]._bound_deployment if hasattr(bound.init_args[2], "_bound_deployment") else bound.init_args[2]
+for one in (detector, embedder):
+    print(one.name, one.ray_actor_options.get("num_gpus"), one.init_args[0].device)
+try:
+    from serving.detector import DetectorReplica
+    DetectorReplica(detector.init_args[0])
+    print("runs")
+except Exception as error:
+    print(type(error).__name__, error)
+ray.shutdown()
+"""
+
+
+@pytest.mark.parametrize(
+    ("gpus", "share", "device", "then"), [(1, "0.25", "cuda", "DeviceError"), (0, "0.0", "cpu", "runs")]
+)
+def test_networks_ask_for_a_gpu_where_the_cluster_has_one(
+    gpus: int, share: str, device: str, then: str, tmp_path: Path
+) -> None:
+    code = PROBE.replace("GPUS", str(gpus)).replace("HOME", repr(str(tmp_path)))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    lines = run.stdout.splitlines()
+    assert lines[:2] == [f"FaceDetector {share} {device}", f"FaceEmbedder {share} {device}"], run.stderr[-3000:]
+    assert lines[2].startswith(then)
+    assert gpus == 0 or "torch sees no CUDA device" in lines[2]
+
+
+def test_the_configuration_is_one_of_serve() -> None:
+    document = yaml.safe_load(find_config().read_text())
+    schema = ServeDeploySchema(**document)
+    deployments = {deployment.name: deployment for deployment in schema.applications[0].deployments}
+    assert set(deployments) == {"FaceDetector", "FaceEmbedder", "IdentityClassifier", "VideoAnalyzer", "Api"}
+    assert schema.http_options.host == "127.0.0.1"
+    assert deployments["FaceDetector"].max_ongoing_requests >= 2 * 8
+    assert deployments["FaceEmbedder"].max_ongoing_requests >= 2 * 16
+
+
+def test_a_configuration_that_is_none_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("applications: []")
+    with (
+        pytest.raises(InputError, match=r"broken\.yaml"),
+        run_service(tmp_path, host="127.0.0.1", port=1, config=broken),
+    ):
+        pass
+
+
+def test_one_bad_request_does_not_sink_its_batch() -> None:
+    class Picky:
+        def detect(self, images):  # type: ignore[no-untyped-def]
+            if any(image.max() == 255 for image in images):
+                raise ValueError("too bright")
+            return [Detections.empty()] * len(images)
+
+    replica = DetectorReplica(DetectionConfig(), engine=Picky())
+    dark, bright = np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 255, np.uint8)
+    good, bad, empty = replica.detect_all([[dark, dark], [bright], []])
+    assert len(good.unwrap()) == 2
+    assert empty.unwrap() == []
+    with pytest.raises(ValueError, match="too bright"):
+        bad.unwrap()
+    assert [outcome.unwrap() for outcome in run_batch([1, 2], lambda items: [item * 2 for item in items])] == [2, 4]
+
+
+def test_a_device_that_is_missing_is_never_replaced() -> None:
+    with pytest.raises(DeviceError, match="cuda"):
+        DetectorReplica(DetectionConfig(device="cuda"))
+
+
+def test_a_call_waits_for_room_as_long_as_it_may() -> None:
+    from ray.serve.exceptions import BackPressureError
+
+    class Full:
+        def __init__(self, times: int) -> None:
+            self.times = times
+
+        def remote(self, value: int):  # type: ignore[no-untyped-def]
+            self.times -= 1
+            if self.times >= 0:
+                raise BackPressureError(num_queued_requests=1, max_queued_requests=1)
+            from types import SimpleNamespace
+
+            return SimpleNamespace(result=lambda timeout_s: value)
+
+    assert call(Full(2), 7, patience_s=5.0) == 7
+    with pytest.raises(BackPressureError):
+        call(Full(1), 7)

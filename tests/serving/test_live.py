@@ -1,0 +1,208 @@
+"""The real graph on real Ray, against the chain in this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from facerec_models.config import AnalysisConfig
+from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.errors import FacerecError
+from facerec_models.mtcnn import MtcnnDetector
+from facerec_models.result import Result
+from serving.home import Home
+from serving.naming import current_revision, name_analysis
+from serving.networks import Networks
+from serving.settings import Settings
+from serving.store import open_store
+from serving.videos import analyze_video, register_video
+from tests.serving.service import RunningService
+from training.enrol import enrol, find_pictures
+from training.train import train
+from ui.client import FacerecClient
+from ui.demo_material import DemoMaterial
+
+
+@pytest.fixture(scope="module")
+def in_process(
+    material: DemoMaterial,
+    clip: Path,
+    detector: MtcnnDetector,
+    embedder: TorchEmbedder,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Result:
+    root = tmp_path_factory.mktemp("in-process")
+    settings, home, store = Settings(home=root), Home(root), open_store(root)
+    networks, config = Networks(detector, embedder), AnalysisConfig()
+    list(enrol(store, home, "shown", find_pictures(material.people), networks, config, settings.identification))
+    train(store, home, "shown", settings.identification)
+    video = register_video(store, "shown", clip, config)
+    analysis = analyze_video(store, home, video, config, networks)
+    revision = current_revision(store, "shown", settings.identification)
+    return name_analysis(store, home, analysis, revision, settings.identification, lambda *_: "")
+
+
+def test_the_service_and_the_process_find_the_same(client: FacerecClient, clip: Path, in_process: Result) -> None:
+    job_id, video_id = client.submit_video("shown", clip)
+    states = [view.state for view in client.follow(job_id)]
+    assert states[-1] == "succeeded"
+    served = client.result("shown", video_id)
+    assert [track.track_id for track in served.tracks] == [track.track_id for track in in_process.tracks]
+    for ours, theirs in zip(served.tracks, in_process.tracks, strict=True):
+        assert (ours.decision, ours.person_id, ours.shot) == (theirs.decision, theirs.person_id, theirs.shot)
+        assert ours.probability == pytest.approx(theirs.probability, abs=0.005)
+        assert [s.frame_index for s in ours.samples] == [s.frame_index for s in theirs.samples]
+        boxes = np.array([s.box_xyxy for s in ours.samples]) - np.array([s.box_xyxy for s in theirs.samples])
+        assert np.abs(boxes).max() < 1
+    assert {a.identity for a in served.appearances if a.identity} == {"Eileen Collins", "Carphone Man"}
+    crop = served.appearances[0].evidence.crops[0].url
+    assert client.picture(crop)[:2] == b"\xff\xd8"
+
+
+def test_a_known_video_is_not_analysed_again(client: FacerecClient, clip: Path) -> None:
+    first = client.submit_video("shown", clip)
+    client.wait(first[0])
+    before = client.result("shown", first[1]).timing
+    again = client.submit_video("shown", clip)
+    client.wait(again[0])
+    assert again[1] == first[1]
+    assert client.result("shown", again[1]).timing.wall_s == before.wall_s
+
+
+def test_two_videos_at_once(client: FacerecClient, clip: Path, in_process: Result) -> None:
+    jobs = [client.submit_video("shown", clip, fragment=(start, 9.0), no_cache=True) for start in (0.0, 2.0)]
+    for job_id, _ in jobs:
+        client.wait(job_id)
+    found = client.result("shown", jobs[0][1])
+    assert {a.identity for a in found.appearances if a.identity} == {
+        a.identity for a in in_process.appearances if a.identity
+    }
+
+
+def test_pictures_are_named_and_a_bad_one_spoils_nothing(
+    client: FacerecClient, material: DemoMaterial, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    good = next((material.people / "Eileen_Collins").iterdir())
+    first, second = client.faces("shown", [good, broken])
+    assert [face.identity for face in first.faces] == ["Eileen Collins"]
+    assert first.error is None
+    assert second.error is not None
+
+
+def test_the_documents_of_a_video(client: FacerecClient, clip: Path, service_url: str, tmp_path: Path) -> None:
+    job_id, video_id = client.submit_video("shown", clip)
+    client.wait(job_id)
+    base = f"/v1/projects/shown/videos/{video_id}"
+    client.download(f"{base}/annotated.mp4", tmp_path / "a.mp4")
+    assert (tmp_path / "a.mp4").stat().st_size > 10_000
+    with httpx.Client(base_url=service_url) as http:
+        assert "Eileen Collins" in http.get(f"{base}/result.csv").text
+        part = http.get(f"{base}/file", headers={"Range": "bytes=0-9"})
+        assert (part.status_code, len(part.content)) == (206, 10)
+        assert http.get(base).json()["name"] == clip.name
+        assert [video["video_id"] for video in http.get("/v1/projects/shown/videos").json()]
+        assert http.get(f"{base}/crops/a-nothing/1/0.jpg").status_code == 404
+        assert http.get("/docs").status_code == 200
+        assert "facerec.result/1" in http.get("/openapi.json").text
+
+
+def test_errors_are_problem_documents(client: FacerecClient, service_url: str, tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    with pytest.raises(FacerecError, match=r"text\.mp4"):
+        client.submit_video("shown", text)
+    with httpx.Client(base_url=service_url) as http:
+
+        def status(method: str, path: str, **content: object) -> int:
+            answer = http.request(method, path, **content)  # type: ignore[arg-type]
+            if answer.status_code >= 400:
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert answer.json()["status"] == answer.status_code
+            return answer.status_code
+
+        assert status("GET", "/v1/projects/nobody/people") == 404
+        assert status("GET", "/v1/jobs/j-nothing") == 404
+        assert status("GET", "/v1/projects/shown/videos/v-nothing/result") == 404
+        assert status("GET", "/v1/projects/shown/people/Nobody") == 404
+        assert status("POST", "/v1/projects/shown/videos", json={"uri": "file:///etc/passwd"}) == 422
+        assert status("POST", "/v1/projects/shown/videos", json={"uri": "https://example.org/a.mp4"}) == 422
+        assert status("POST", "/v1/projects/shown/videos", data={"settings": "{}"}) == 422
+        assert status("POST", "/v1/projects/nobody/faces", files={"files": b""}) == 404
+        assert status("POST", "/v1/projects/shown/identify?max_false_names=2") == 422
+        assert status("GET", "/v1/projects/a%20b/people") == 422
+        assert status("GET", "/healthz", headers={"Host": "evil.example"}) == 403
+        assert status("GET", "/healthz", headers={"Origin": "https://evil.example"}) == 403
+        assert status("GET", "/nothing") == 404
+
+
+def test_people_and_models_are_managed(client: FacerecClient, service_url: str, material: DemoMaterial) -> None:
+    client.create_project("managed")
+    picture = next((material.people / "Eileen_Collins").iterdir())
+    (view,) = client.add_pictures("managed", "Eileen Collins", [picture])
+    assert (view.person_id, view.status) == ("Eileen_Collins", "taken")
+    with httpx.Client(base_url=service_url, timeout=60) as http:
+        assert http.get(view.crop or "").content[:2] == b"\xff\xd8"
+        change = {"face_ids": [view.face_id], "enabled": False}
+        assert http.patch("/v1/projects/managed/faces", json=change).json() == {"changed": 1}
+        assert http.get("/v1/projects/managed/people").json()[0]["disabled"] == 1
+        job = http.post("/v1/projects/managed/training").json()["job_id"]
+        with pytest.raises(FacerecError, match=r"^training failed: project 'managed' has no enabled face"):
+            client.wait(job)
+        http.patch("/v1/projects/managed/faces", json={**change, "enabled": True})
+        client.wait(http.post("/v1/projects/managed/training").json()["job_id"])
+        (model,) = http.get("/v1/projects/managed/models").json()
+        assert model["promoted"]
+        assert http.post(f"/v1/projects/managed/models/{model['version']}/promote").status_code == 204
+        assert http.post("/v1/projects/managed/identify?preview=true").json()["applied"] is False
+        assert http.get("/v1/jobs", params={"project": "managed"}).json()[0]["state"] == "failed"
+        assert http.delete("/v1/projects/managed").status_code == 204
+        assert "managed" not in client.projects()
+
+
+def test_a_running_job_is_cancelled(client: FacerecClient, material: DemoMaterial) -> None:
+    job_id, _ = client.submit_video("shown", material.reel, no_cache=True)
+    while client.job(job_id).state == "queued":
+        time.sleep(0.05)
+    client.cancel(job_id)
+    deadline = time.monotonic() + 60
+    while client.job(job_id).state == "running" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert client.job(job_id).state == "cancelled"
+
+
+def test_it_listens_on_this_machine_alone(client: FacerecClient, service: RunningService) -> None:
+    port = int(service.url.rsplit(":", 1)[1])
+    listening = {
+        connection.laddr.ip
+        for process in psutil.Process(service.process.pid).children(recursive=True)
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+    }
+    assert listening == {"127.0.0.1"}
+
+
+def test_a_killed_analyzer_loses_nothing(
+    client: FacerecClient, service: RunningService, material: DemoMaterial
+) -> None:
+    job_id, video_id = client.submit_video("shown", material.reel, no_cache=True)
+    while client.job(job_id).progress == 0:
+        time.sleep(0.05)
+    (analyzer,) = [
+        process.pid
+        for process in psutil.Process(service.process.pid).children(recursive=True)
+        if "VideoAnalyzer" in " ".join(process.cmdline())
+    ]
+    os.kill(analyzer, signal.SIGKILL)
+    client.wait(job_id)
+    assert client.job(job_id).attempt == 2
+    found = client.result("shown", video_id)
+    assert {a.identity for a in found.appearances if a.identity} == {"Eileen Collins", "Carphone Man"}

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from tests.results import Seen, make_result
+from ui.pages import panels
+
+
+def text_of(html: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", " ", html))
+
+
+def test_rows_can_be_selected_and_what_is_undecidable_is_folded_away() -> None:
+    html = panels.appearance_table(
+        make_result(Seen("Ann Li", 0, 3), Seen("Undecidable", 1, 2), Seen("Unknown 1", 3, 4)), 2
+    )
+    rows = re.findall(r"<tr (.*?)>", html)
+    assert [row.split('data-appearance="')[1][0] for row in rows] == ["0", "1", "2"]
+    assert ['aria-current="true"' in row for row in rows] == [False, False, True]
+    assert ["fr-undecidable" in row for row in rows] == [False, True, False]
+    assert "show 1 that cannot be decided" in html
+
+
+def test_a_table_without_undecidable_rows_has_nothing_to_unfold() -> None:
+    assert "cannot be decided" not in panels.appearance_table(make_result(Seen("Ann Li", 0, 3)), None)
+    assert "Nobody appears" in panels.appearance_table(make_result(), None)
+
+
+def test_names_are_text_not_markup() -> None:
+    result = make_result(Seen('<script>"x"</script>', 0, 3))
+    view = result.appearances[0]
+    picture = panels.Picture(b"", "<b>")
+    pages = [
+        panels.appearance_table(result, 0),
+        panels.face_gallery(result, {0: b""}, 0),
+        panels.evidence(result, view, [picture], [picture]),
+        panels.summary("<script>", result),
+        panels.progress("<script>", 0.5),
+        panels.notice("<script>", "<script>"),
+    ]
+    for html in pages:
+        assert "<script>" not in html
+        assert "<b><" not in html
+        assert "script" in html
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        (Seen("Ann Li", 0, 3, false_name_rate=1 / 2000), "1 in 2,000  people who are not enrolled would look as near"),
+        (Seen("Unknown 1", 0, 3, false_name_rate=0.28), "28 %  of the people who are not enrolled look as near"),
+        (Seen("Undecidable", 0, 3), "Too small, blurred, turned or covered"),
+    ],
+)
+def test_evidence_is_in_plain_words(seen: Seen, says: str) -> None:
+    result = make_result(seen)
+    assert says in text_of(panels.evidence(result, result.appearances[0], [], []))
+
+
+def test_enrolled_faces_stand_beside_those_in_the_video() -> None:
+    result = make_result(Seen("Ann Li", 0, 3))
+    seen, enrolled = panels.Picture(b"one", "0:01.0"), panels.Picture(b"two", "similarity 0.900")
+    both = panels.evidence(result, result.appearances[0], [seen], [enrolled])
+    assert both.index("b25l") < both.index("Nearest enrolled") < both.index("dHdv")
+    assert "0:01.0" in text_of(both)
+    assert "similarity 0.900" in text_of(both)
+    assert "Nearest enrolled" not in panels.evidence(result, result.appearances[0], [seen], [])
+
+
+def test_the_summary_counts_people_once_and_warns() -> None:
+    result = make_result(Seen("Ann Li", 0, 3), Seen("Ann Li", 5, 6), Seen("Unknown 1", 5, 6))
+    text = text_of(panels.summary("clip.mp4", result))
+    assert "clip.mp4" in text
+    assert "1 person named" in text
+    assert "1 unknown" in text
+    assert "fr-warning" not in panels.summary("clip.mp4", result)
+    cut = result.model_copy(
+        update={
+            "video": result.video.model_copy(update={"complete": False, "warnings": ["frame 7 is broken"]}),
+            "model": result.model.model_copy(update={"extrapolated": True}),
+        }
+    )
+    text = text_of(panels.summary("clip.mp4", cut))
+    for warning in ("not be read to its end", "frame 7 is broken", "extrapolated"):
+        assert warning in text
+
+
+def test_progress_without_a_figure_claims_none() -> None:
+    assert "aria-valuenow" not in panels.progress("Opening", None)
+    assert 'aria-valuenow="43"' in panels.progress("Looking", 0.43)
