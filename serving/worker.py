@@ -13,15 +13,15 @@ from typing import TypeVar
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-_TRIM_PERIOD_S = 5.0
+_TRIM_PERIOD_S = 1.0
 
 
 class Worker:
     """Runs functions one after the other in a thread of its own.
 
     Torch keeps buffers for each thread that ever ran a network, and the C library keeps what tensors of ever-changing sizes leave
-    between them: over half an hour of video a detector grew from 0.95 to 1.6 GiB. One thread, and giving free pages back every few
-    seconds, keeps it within some per cent.
+    between them: over half an hour of video a detector grew from 0.95 to 1.6 GiB. One thread, and giving free pages back every
+    second, slow that down.
     """
 
     def __init__(self) -> None:

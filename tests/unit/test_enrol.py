@@ -132,16 +132,16 @@ def test_a_refusal_says_why(tmp_path: Path, store: Store, home: Home, networks: 
     folder = tmp_path / "in" / "A"
     write(folder / "good.png", collins)
     write(folder / "blank.png", np.full((200, 200, 3), 90, np.uint8))
-    write(folder / "blurred.png", cv2.GaussianBlur(collins, (0, 0), 7).astype(np.uint8))
+    write(folder / "small.png", cv2.resize(collins, (75, 75), interpolation=cv2.INTER_AREA).astype(np.uint8))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     (folder / "notes.txt").write_text("not a picture, and not called one")
     faces = take(store, home, tmp_path / "in", networks)
-    assert sorted(faces) == ["blank.png", "blurred.png", "broken.jpg", "good.png"]
+    assert sorted(faces) == ["blank.png", "broken.jpg", "good.png", "small.png"]
     assert (faces["good.png"].status, faces["good.png"].reason) == (FaceStatus.TAKEN, None)
     assert faces["blank.png"].reason == "no face was found"
-    assert "quality" in str(faces["blurred.png"].reason)
+    assert "quality" in str(faces["small.png"].reason)
     assert "broken.jpg" in str(faces["broken.jpg"].reason)
-    for name in ("blank.png", "blurred.png", "broken.jpg"):
+    for name in ("blank.png", "small.png", "broken.jpg"):
         assert faces[name].status is FaceStatus.REFUSED
     assert faces["blank.png"].embedding is None
 

@@ -1,0 +1,263 @@
+"""What clients may send by mistake or malice: the answer is a problem document, never a traceback, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from serving.api.app import build_api
+from serving.api.service import Service
+from serving.home import Home
+from serving.settings import Settings
+from serving.store import Store, open_store
+from serving.store.rows import JobState
+
+VIDEOS = "/v1/projects/p/videos"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(open_store(tmp_path / "home")) as store:
+        store.create_project("p")
+        yield store
+
+
+@pytest.fixture
+def client(store: Store, clip: Path, tmp_path: Path) -> Iterator[TestClient]:
+    """The routes over a store whose jobs nobody works on; there is no network behind them."""
+    home = Home(tmp_path / "home")
+    settings = Settings(home=home.root, media_roots=(clip.parent, tmp_path / "media"))
+    absent: Any = SimpleNamespace()
+    waker: Any = SimpleNamespace(wake=SimpleNamespace(remote=lambda: None))
+    service = Service(settings, home, store, absent, absent, absent, waker)
+    with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client
+
+
+def problem(answer: Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert document["status"] == status
+    assert document["title"]
+    assert document["detail"]
+    return document
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff\xfe", b"[1]", b"{}", b'{"uri": 7}', b'{"uri": "file:///a", "more": 1}', b"[" * 100_000]
+)
+def test_a_body_that_is_no_request_is_refused(client: TestClient, body: bytes) -> None:
+    problem(client.post(VIDEOS, content=body, headers={"Content-Type": "application/json"}), 422)
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ('{"fragment": [5, 1]}', "fragment"),
+        ('{"sampling": {"fragment": [5, 1]}}', "sampling"),
+        ('{"sampling": {"fps": 0}}', "sampling.fps"),
+        ('{"sampling": {"fps": 2, "period_frames": 3}}', "not both"),
+        ('{"max_false_names": 1}', "max_false_names"),
+        ('{"unheard": 1}', "unheard"),
+        ("{", "JSON"),
+    ],
+)
+def test_settings_are_checked_before_anything_is_kept(
+    client: TestClient, store: Store, clip: Path, settings: str, where: str
+) -> None:
+    answer = client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}, data={"settings": settings})
+    assert where in problem(answer, 422)["detail"]
+    assert store.list_videos("p") == []
+    assert store.list_jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("..", "video"),
+        (".", "video"),
+        ("../../evil.mp4", "evil.mp4"),
+        ("/etc/evil.mp4", "evil.mp4"),
+        ("Zoë é 1.MP4", "Zoë é 1.MP4"),
+        ("x" * 400 + ".mp4", "x" * 96 + ".mp4"),
+        ("a." + "b" * 240, "b" * 100),
+    ],
+)
+def test_an_uploads_name_cannot_leave_its_folder(
+    client: TestClient, store: Store, clip: Path, tmp_path: Path, given: str, kept: str
+) -> None:
+    answer = client.post(VIDEOS, files={"file": (given, clip.read_bytes())})
+    assert answer.status_code == 202, answer.text
+    (video,) = store.list_videos("p")
+    assert video.name == kept
+    assert Path(video.file).parent == tmp_path / "home" / "uploads"
+    assert [path.name for path in Path(video.file).parent.iterdir()] == [Path(video.file).name]
+    assert video.sha256 in video.file
+
+
+def test_an_upload_twice_is_one_video_with_two_jobs(client: TestClient, store: Store, clip: Path) -> None:
+    first, second = (client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).json() for _ in range(2))
+    assert first["video_id"] == second["video_id"]
+    assert {job.job_id for job in store.list_jobs("p")} == {first["job_id"], second["job_id"]}
+
+
+def test_an_upload_beyond_the_limit_leaves_nothing(client: TestClient, store: Store, clip: Path) -> None:
+    service = client.app.state.service  # type: ignore[attr-defined]
+    limits = service.settings.analysis.limits.model_copy(update={"max_upload_bytes": 1000})
+    analysis = service.settings.analysis.model_copy(update={"limits": limits})
+    object.__setattr__(service, "settings", service.settings.model_copy(update={"analysis": analysis}))
+    answer = client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())})
+    assert "max_upload_bytes = 1000" in problem(answer, 413)["detail"]
+    assert list(service.home.uploads.iterdir()) == []
+    assert store.list_videos("p") == []
+
+
+def test_addresses_are_percent_encoded_and_stay_in_their_folder(
+    client: TestClient, store: Store, clip: Path, tmp_path: Path
+) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    spaced = media / "My film é 100%.mp4"
+    spaced.write_bytes(clip.read_bytes())
+    assert "%20" in spaced.as_uri()
+    assert client.post(VIDEOS, json={"uri": spaced.as_uri()}).status_code == 202
+    assert store.list_videos("p")[0].file == str(spaced)
+    outside = tmp_path / "outside.mp4"
+    outside.write_bytes(clip.read_bytes())
+    (media / "link.mp4").symlink_to(outside)
+    for uri in (
+        outside.as_uri(),
+        f"{media.as_uri()}/../outside.mp4",
+        f"{media.as_uri()}/%2e%2e/outside.mp4",
+        (media / "link.mp4").as_uri(),
+        f"{media.as_uri()}x/a.mp4",
+        f"{media.as_uri()}/a%00.mp4",
+        "ftp://example.org/a.mp4",
+        str(spaced),
+    ):
+        problem(client.post(VIDEOS, json={"uri": uri}), 422)
+    assert len(store.list_videos("p")) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/projects/p/faces/..%2F..%2Ffacerec.sqlite3.jpg", 404),
+        ("/v1/projects/p/faces/a%00b.jpg", 422),
+        ("/v1/projects/p/faces/..jpg", 422),
+        ("/v1/projects/p/faces/" + "a" * 5000 + ".jpg", 422),
+        ("/v1/projects/..%2Fx/people", 404),
+        ("/v1/projects/.../people", 422),
+        ("/v1/projects/p%0A/people", 422),
+        ("/v1/projects/" + "a" * 65 + "/people", 422),
+        ("/v1/projects/p/people/%00", 404),
+        ("/v1/projects/p/videos/%2e%2e/file", 404),
+        ("/v1/projects/p/videos/v/crops/..%2F..%2Fx/1/0.jpg", 404),
+        ("/v1/projects/p/videos/v/crops/a/x/0.jpg", 422),
+        ("/v1/jobs/..%2F..", 404),
+        ("/v1/jobs/none/events", 404),
+        ("/v1/jobs?state=odd", 422),
+        ("/v1/jobs?project=nobody", 404),
+        ("/nothing", 404),
+    ],
+)
+def test_paths_lead_nowhere_else(client: TestClient, path: str, status: int) -> None:
+    problem(client.get(path), status)
+
+
+def test_a_person_is_no_path(client: TestClient) -> None:
+    for person in ("%2e%2e", "a:b", "%00", "%20"):
+        problem(client.post(f"/v1/projects/p/people/{person}/pictures", files={"files": ("a.jpg", b"x")}), 422)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": "[::1"},
+        {"Host": ""},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "http://[::1"},
+        {"Origin": "file://"},
+    ],
+)
+def test_other_hosts_and_pages_are_refused(client: TestClient, store: Store, headers: dict[str, str]) -> None:
+    problem(client.put("/v1/projects/theirs", headers=headers), 403)
+    assert [project.name for project in store.list_projects()] == ["p"]
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Host": "localhost:8000"}, {"Host": "[::1]:8000"}, {"Origin": "http://localhost:7860"}]
+)
+def test_this_machine_is_heard(client: TestClient, headers: dict[str, str]) -> None:
+    assert client.get("/v1/projects", headers=headers).status_code == 200
+
+
+def test_without_a_model_nothing_is_named(client: TestClient) -> None:
+    assert "train" in problem(client.post("/v1/projects/p/faces", files={"files": ("a.jpg", b"x")}), 404)["detail"]
+    problem(client.post("/v1/projects/p/identify"), 404)
+    problem(client.post("/v1/projects/p/models/m-none/promote"), 404)
+    assert client.get("/v1/projects/p/models").json() == []
+
+
+def test_forms_that_are_none_are_refused(client: TestClient) -> None:
+    problem(client.post(VIDEOS, data={"settings": "{}"}), 422)
+    problem(client.post(VIDEOS, content=b"x"), 422)
+    problem(client.post(VIDEOS, content=b"x", headers={"Content-Type": "multipart/form-data"}), 400)
+    problem(client.delete(VIDEOS), 405)
+    problem(client.patch("/v1/projects/p/faces", json={"face_ids": "all", "enabled": True}), 422)
+    assert client.patch("/v1/projects/p/faces", json={"face_ids": ["../x"], "enabled": True}).json() == {"changed": 0}
+
+
+def test_events_tell_every_change_and_end(client: TestClient, store: Store, clip: Path) -> None:
+    job_id = client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).json()["job_id"]
+    assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "queued"
+    assert [job["job_id"] for job in client.get("/v1/jobs?state=queued").json()] == [job_id]
+    store.claim_job("video", "somebody", 60)
+    store.renew_job(job_id, "somebody", 60, progress=0.4, segments=())
+    store.finish_job(job_id, "somebody", JobState.FAILED, error="the disk is full")
+    blocks = [block.split("\n") for block in client.get(f"/v1/jobs/{job_id}/events").text.strip().split("\n\n")]
+    assert [lines[0] for lines in blocks] == ["event: job", "event: end"]
+    views = [json.loads(lines[1].removeprefix("data: ")) for lines in blocks]
+    assert views[0] == views[1] == client.get(f"/v1/jobs/{job_id}").json()
+    assert (views[0]["state"], views[0]["progress"], views[0]["error"]) == ("failed", 0.4, "the disk is full")
+    assert client.post(f"/v1/jobs/{job_id}/cancel").json()["state"] == "failed"
+
+
+def test_a_file_is_sent_in_ranges(client: TestClient, clip: Path) -> None:
+    content = clip.read_bytes()
+    sent = client.post(VIDEOS, files={"file": ('a "quoted" é name.mp4', content)}).json()
+    address = f"{VIDEOS}/{sent['video_id']}/file"
+    whole = client.get(address)
+    assert (whole.status_code, whole.content, whole.headers["accept-ranges"]) == (200, content, "bytes")
+    part = client.get(address, headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, content[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(content)}"
+    assert client.get(address, headers={"Range": "bytes=-5"}).content == content[-5:]
+    assert client.get(address, headers={"Range": f"bytes={len(content)}-"}).status_code == 416
+
+
+def test_a_file_that_went_away_is_missed(client: TestClient, store: Store, clip: Path) -> None:
+    sent = client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).json()
+    Path(store.get_video("p", sent["video_id"]).file).unlink()
+    assert "no longer there" in problem(client.get(f"{VIDEOS}/{sent['video_id']}/file"), 404)["detail"]
+
+
+def test_the_interface_describes_itself(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    bodies = document["paths"]["/v1/projects/{project}/videos"]["post"]["requestBody"]["content"]
+    assert set(bodies) == {"multipart/form-data", "application/json"}
+    assert document["paths"]["/v1/projects/{project}/videos/{video_id}/result"]["get"]["responses"]["200"]["content"]
+    operations = [o for path in document["paths"].values() for o in path.values()]
+    assert all(operation.get("summary") for operation in operations)
