@@ -21,7 +21,7 @@ from serving.classifier import ClassifierReplica, crop_address
 from serving.detector import DetectorReplica
 from serving.embedder import EmbedderReplica
 from serving.store.rows import AnalysisRow
-from tests.builders import EMBEDDER, Seen, cohort, face_set, look, sample_picture
+from tests.builders import EMBEDDER, Seen, cohort, face_set, look, near, sample_picture
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,8 @@ def test_pictures_are_named_together_as_alone_each_by_its_model(
         ("a", faces, models[0], None),
         ("b", faces, models[1], None),
         ("c", unread, models[0], None),
-        ("d", faces, models[0], 1e-6),
+        ("d", face_set([Seen(0, 100, embedding=near(look(0, 1), 0.9))]), models[0], None),
+        ("e", face_set([Seen(0, 100, embedding=near(look(0, 1), 0.9))]), models[0], 0.4),
     ]
     together = [outcome.unwrap() for outcome in namer.name_all(requests)]
     assert [[face.person_id for face in still.faces] for still in together[:3]] == [
@@ -138,7 +139,9 @@ def test_pictures_are_named_together_as_alone_each_by_its_model(
         [None, "Person_6"],
         [],
     ]
-    assert [still.path for still in together] == ["a", "b", "c", "d"]
+    assert [still.path for still in together] == ["a", "b", "c", "d", "e"]
+    # Only the more generous limit names a face that is hardly like the person's.
+    assert [still.faces[0].person_id for still in together[3:]] == [None, "Person_0"]
     assert together[2].error == "no picture"
     assert together == [namer.name_all([request])[0].unwrap() for request in requests]
 

@@ -21,7 +21,10 @@ def test_the_demonstration_finds_everybody_and_writes_what_it_says(tmp_path: Pat
     shown = json.loads(run.stdout)
     assert shown["score"]["recall"] >= 0.9
     assert shown["score"]["precision"] >= 0.97
-    assert {a["identity"] for a in shown["result"]["appearances"] if a["identity"]} == {"Eileen Collins", "Carphone Man"}
+    assert {a["identity"] for a in shown["result"]["appearances"] if a["identity"]} == {
+        "Eileen Collins",
+        "Carphone Man",
+    }
     assert json.loads((tmp_path / "result.json").read_text()) == shown["result"]
     assert (tmp_path / "timeline.png").read_bytes()[:4] == b"\x89PNG"
     with Video(tmp_path / "annotated.mp4", LimitsConfig()) as video:

@@ -49,6 +49,9 @@ def test_the_same_faces_give_the_same_version(store: Store, home: Home) -> None:
     assert fewer.version != first.version
     assert (fewer.people, fewer.faces) == (3, 5)
     store.set_face_status("p", ["f-00"], FaceStatus.TAKEN, None)
+    store.set_face_status("p", ["f-21"], FaceStatus.DISABLED, "by hand")
+    assert train(store, home, "p", RULES).version not in {first.version, fewer.version}
+    store.set_face_status("p", ["f-21"], FaceStatus.TAKEN, None)
     assert train(store, home, "p", RULES).version == first.version
 
 
