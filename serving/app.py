@@ -33,7 +33,12 @@ class AppArgs(BaseModel):
     )
 
 
-def build_app(args: AppArgs | dict[str, Any], options: Mapping[str, dict[str, Any]] | None = None) -> Application:
+def build_app(args: dict[str, Any]) -> Application:
+    """Build the graph for ``serve run`` and ``serve deploy``, which apply the file's ``deployments:`` themselves."""
+    return build_graph(AppArgs(**args), {})
+
+
+def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Application:
     """Build the graph for the cluster that Ray is connected to.
 
     Where the cluster has GPUs, both networks ask for a share of one and for the device ``cuda``: a replica that gets none says so
@@ -41,10 +46,9 @@ def build_app(args: AppArgs | dict[str, Any], options: Mapping[str, dict[str, An
 
     Parameters
     ----------
-    options : mapping of str to dict, optional
-        Options of deployments by name, as in the file's ``deployments:``; Serve applies them itself where it reads the file.
+    options : mapping of str to dict
+        Options of deployments by name, as in the file's ``deployments:``.
     """
-    args = args if isinstance(args, AppArgs) else AppArgs(**args)
     settings = Settings() if args.home is None else Settings(home=args.home)
     settings = settings.model_copy(update={"home": settings.home.resolve()})
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -58,7 +62,7 @@ def build_app(args: AppArgs | dict[str, Any], options: Mapping[str, dict[str, An
     network = {"num_cpus": 0.2, "num_gpus": gpu, "runtime_env": quiet}
 
     def deployment(replica: type, name: str, resources: dict[str, Any]) -> serve.Deployment:
-        own = (options or {}).get(name, {})
+        own = options.get(name, {})
         return serve.deployment(name=name, **{"ray_actor_options": resources, **own})(replica)
 
     detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)

@@ -53,7 +53,7 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
     import ray
     from ray import serve
 
-    from serving.app import AppArgs, build_app
+    from serving.app import AppArgs, build_graph
 
     ray.init(
         address="local",
@@ -68,7 +68,7 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
             logging_config=document.get("logging_config"),
         )
         options = {own.pop("name"): own for own in application.get("deployments", [])}
-        app = build_app(AppArgs(**{**application.get("args", {}), "home": home}), options)
+        app = build_graph(AppArgs(**{**application.get("args", {}), "home": home}), options)
         serve.run(app, name=application["name"], route_prefix=application["route_prefix"])
         yield f"http://{host}:{port}"
     finally:

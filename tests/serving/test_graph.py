@@ -22,8 +22,8 @@ from serving.run import find_config, run_service
 PROBE = """
 import ray
 ray.init(address="local", num_cpus=2, num_gpus=GPUS, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False)
-from serving.app import AppArgs, build_app
-api = build_app(AppArgs(home=HOME))
+from serving.app import build_app
+api = build_app({"home": HOME})
 bound = api._bound_deployment
 detector = bound.init_args[1]._bound_deployment if hasattr(bound.init_args[1], "_bound_deployment") else bound.init_args[1]
 embedder = bound.init_args[2]._bound_deployment if hasattr(bound.init_args[2], "_bound_deployment") else bound.init_args[2]
