@@ -142,9 +142,18 @@ class Store(Protocol):
         """Return which stranger each unknown track shows, by analysis and track."""
 
     def put_strangers(
-        self, project: str, strangers: Sequence[Stranger], tracks: Sequence[StrangerTrack], analysis_ids: Sequence[str]
+        self,
+        project: str,
+        strangers: Sequence[Stranger],
+        tracks: Sequence[StrangerTrack],
+        analysis_ids: Sequence[str],
+        *,
+        known: int,
     ) -> None:
-        """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once."""
+        """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once.
+
+        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster.
+        """
 
     # How tracks are named
 

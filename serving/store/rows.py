@@ -216,14 +216,21 @@ class Stranger:
     person_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StrangerTrack:
-    """Which stranger a track shows."""
+    """Which stranger a track shows.
+
+    Parameters
+    ----------
+    embedding : (D,) float32
+        The track's mean embedding: a new track is compared with all strangers without reading any video's tracks.
+    """
 
     project: str
     analysis_id: str
     track_id: int
     stranger_id: str
+    embedding: FloatArray
 
 
 @dataclass(frozen=True, slots=True)

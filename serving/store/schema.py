@@ -168,6 +168,7 @@ CREATE TABLE stranger_tracks (
     analysis_id TEXT NOT NULL,
     track_id INTEGER NOT NULL,
     stranger_id TEXT NOT NULL,
+    embedding BLOB NOT NULL,
     PRIMARY KEY (project, analysis_id, track_id),
     FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE,
     FOREIGN KEY (project, stranger_id) REFERENCES strangers ON DELETE CASCADE

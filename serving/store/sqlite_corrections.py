@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from facerec_models.errors import ConflictError
 from serving.store.database import Database, insert, require_project, select
 from serving.store.rows import Correction, CorrectionKind, Stranger, StrangerTrack
 
@@ -68,11 +69,25 @@ class SqliteCorrections:
             return select(db, StrangerTrack, query, (project,))
 
     def put_strangers(
-        self, project: str, strangers: Sequence[Stranger], tracks: Sequence[StrangerTrack], analysis_ids: Sequence[str]
+        self,
+        project: str,
+        strangers: Sequence[Stranger],
+        tracks: Sequence[StrangerTrack],
+        analysis_ids: Sequence[str],
+        *,
+        known: int,
     ) -> None:
-        """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once."""
+        """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once.
+
+        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster.
+        """
         with self._database.writing() as db:
             require_project(db, project)
+            (count,) = db.execute("SELECT count(*) FROM strangers WHERE project = ?", (project,)).fetchone()
+            if count != known:
+                raise ConflictError(
+                    f"project {project!r} has {count} strangers by now, not {known}: look at them again"
+                )
             insert(db, strangers, Stranger, replace=True)
             db.execute(
                 "DELETE FROM stranger_tracks WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?))",
