@@ -1,6 +1,6 @@
 """Models of many people, one after the other: ``python -m tests.benchmarks.scale``.
 
-The vectors are those of the shipped cohort, moved at random by as much as two looks at one person differ.
+People are drawn with the mean and covariance of the shipped cohort, their looks as far from them as real ones.
 """
 
 from __future__ import annotations
@@ -83,13 +83,9 @@ def measure(people: int, faces: int, folder: Path) -> None:
 
 def people_like_the_cohort(people: int, rng: np.random.Generator) -> FloatArray:
     """Return mean faces, as different from each other as strangers are."""
-    stills = load_cohort(EMBEDDER).stills
-    centre = stills.mean(axis=0)
-    first, second = rng.integers(len(stills), size=(2, people))
-    share = rng.uniform(0.2, 0.8, size=(people, 1)).astype(np.float32)
-    # Between two strangers lies a third, once spread out again.
-    mixed = share * (stills[first] - centre) + np.sqrt(1 - share**2) * (stills[second] - centre)
-    return normalize(centre + mixed)
+    stills = load_cohort(EMBEDDER).stills.astype(np.float64)
+    drawn = rng.multivariate_normal(stills.mean(axis=0), np.cov(stills, rowvar=False), size=people)
+    return normalize(drawn)
 
 
 def looks(means: FloatArray, rng: np.random.Generator) -> FloatArray:
