@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
+from threadpoolctl import threadpool_limits
 
 from facerec_models.calibration import GenuineScale
 from facerec_models.classifiers import Arrays, FaceClassifier, OneAgainstRest, TrainingFaces, normalize
@@ -16,7 +17,7 @@ from facerec_models.types import FloatArray
 
 Learn = Callable[[OneAgainstRest, TrainingFaces, Sequence[int]], Sequence[Arrays]]
 
-_FOLDS = 3
+FOLDS = 3
 # With fewer held-out faces than this their mean and deviation say little.
 _LEAST_HELD_OUT = 20
 _LOOKS = 60
@@ -45,8 +46,12 @@ class GenuineScores:
 
 
 def learn_in_turn(classifier: OneAgainstRest, faces: TrainingFaces, people: Sequence[int]) -> Sequence[Arrays]:
-    """Learn some people, by number, one after the other."""
-    return [classifier.fit_one(faces, person) for person in people]
+    """Learn some people, by number, one after the other.
+
+    In one thread: how many share a sum changes its last digits, and so would the model.
+    """
+    with threadpool_limits(limits=1):
+        return [classifier.fit_one(faces, person) for person in people]
 
 
 def fit_classifier(
@@ -102,7 +107,7 @@ def genuine_scores(
     stills: list[npt.NDArray[np.floating]] = []
     tracks: list[npt.NDArray[np.floating]] = []
     fold = _folds(y)
-    for number in range(_FOLDS):
+    for number in range(FOLDS):
         out = fold == number
         if not out.any():
             continue
@@ -128,7 +133,7 @@ def _folds(y: npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
     sizes = np.diff(np.append(starts, len(y)))
     position = np.arange(len(y)) - np.repeat(starts, sizes)
     folds = np.empty(len(y), np.intp)
-    folds[order] = np.where(np.repeat(sizes, sizes) > 1, position % _FOLDS, -1)
+    folds[order] = np.where(np.repeat(sizes, sizes) > 1, position % FOLDS, -1)
     return folds
 
 
