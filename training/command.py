@@ -26,7 +26,7 @@ from serving.settings import Settings
 from serving.store import open_store
 from serving.store.base import Store
 from serving.store.rows import Job, JobState, ModelVersion
-from training.jobs import job_log, logged_to
+from training.logs import job_log, logged_to
 from training.train import train
 from training.workers import TrainingStoppedError, Workers
 

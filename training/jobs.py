@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +15,14 @@ from serving.jobs import JobControl
 from serving.settings import Settings
 from serving.store import open_store
 from serving.store.rows import Job
+from training.logs import job_log, logged_to, note
 from training.train import train
 from training.workers import TrainingStoppedError
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 _POLL_S = 0.5
 _ANSWER_S = 5.0
-
-
-@contextmanager
-def logged_to(handler: logging.Handler) -> Iterator[None]:
-    """Let a handler have what training says, in this process, until the block ends."""
-    parent = logging.getLogger("training")
-    level = parent.level
-    handler.setFormatter(logging.Formatter(_FORMAT))
-    parent.addHandler(handler)
-    parent.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        parent.setLevel(level)
-        parent.removeHandler(handler)
-        handler.close()
-
-
-def job_log(home: Home, project: str, job_id: str) -> logging.Handler:
-    """Return what appends to a job's log."""
-    path = home.job_log(project, job_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return logging.FileHandler(path, encoding="utf-8")
 
 
 class _Progress:
@@ -116,7 +90,7 @@ def run_training(settings: Settings, job: Job, control: JobControl) -> None:
         )
         while not ray.wait([version], timeout=_POLL_S)[0]:
             if control.should_stop():
-                _append(root, job, "stopped")
+                note(Home(root), job.project, job.job_id, "stopped")
                 raise TrainingStoppedError(f"the training {job.job_id} was stopped")
             try:
                 control.report(ray.get(trainer.progress.remote(), timeout=_ANSWER_S))
@@ -128,10 +102,3 @@ def run_training(settings: Settings, job: Job, control: JobControl) -> None:
     finally:
         ray.kill(trainer)
     control.report(1.0)
-
-
-def _append(root: Path, job: Job, message: str) -> None:
-    path = Home(root).job_log(job.project, job.job_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as log:
-        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S,000')} INFO {message}\n")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
-
-import ray
-from ray.exceptions import RayTaskError
 
 from serving.run import prepare_environment
 
@@ -52,13 +50,15 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._owns_connection:
+            import ray
+
             ray.shutdown()
             self._owns_connection = False
 
     @property
     def is_at_hand(self) -> bool:
         """Whether a task needs no new Ray: this process is connected, or was told to what."""
-        return self._address is not None or ray.is_initialized()
+        return self._address is not None or _is_connected()
 
     def map(
         self,
@@ -94,6 +94,9 @@ class Workers:
         if following is None:
             return []
         self._connect()
+        import ray
+        from ray.exceptions import RayTaskError
+
         task = ray.remote(num_cpus=0, max_retries=2, scheduling_strategy="SPREAD", runtime_env=_QUIET)(function)
         arguments = [ray.put(value) for value in shared]
         results: dict[int, Out] = {}
@@ -109,7 +112,10 @@ class Workers:
                 done, _ = ray.wait(list(pending), timeout=_POLL_S)
                 for reference in done:
                     number = pending.pop(reference)
-                    results[number] = _result(reference)
+                    try:
+                        results[number] = ray.get(reference)
+                    except RayTaskError as error:  # its text is a traceback
+                        raise error.cause from error
                     on_done(number, results[number])
         finally:
             for reference in pending:
@@ -117,10 +123,14 @@ class Workers:
         return [results[number] for number in sorted(results)]
 
     def _connect(self) -> None:
-        if ray.is_initialized():
+        if _is_connected():
             return
+        # Here and not above: most trainings need no Ray, and it reads the environment when it is imported.
         if self._address is None:
-            prepare_environment(self._home)
+            if "ray" not in sys.modules:
+                prepare_environment(self._home)
+            import ray
+
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -129,17 +139,22 @@ class Workers:
                 log_to_driver=False,
             )
         else:
+            import ray
+
             ray.init(address=self._address, configure_logging=False, log_to_driver=False)
         self._owns_connection = True
 
 
+def _is_connected() -> bool:
+    if "ray" not in sys.modules:
+        return False
+    import ray
+
+    return ray.is_initialized()
+
+
 def _free_cpus() -> int:
+    import ray
+
     free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
     return max(1, math.floor(free.get("CPU", 0.0)))
-
-
-def _result(reference: Any) -> Any:
-    try:
-        return ray.get(reference)
-    except RayTaskError as error:  # its text is a traceback
-        raise error.cause from error
