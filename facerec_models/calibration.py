@@ -13,6 +13,7 @@ Scheirer et al., *Meta-Recognition*, PAMI 2011), and a limit that lies there is 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,7 +46,7 @@ class PairScale:
 
 @dataclass(frozen=True, slots=True)
 class GenuineScale:
-    """Similarities of enrolled people's faces to their own prototype: normal with this mean and deviation."""
+    """Scores of enrolled people's faces for the right person: normal with this mean and deviation."""
 
     mean: float
     deviation: float
@@ -62,15 +63,28 @@ class ScoreCalibration:
     genuine : GenuineScale
     prior_known : float
         Assumed fraction of faces that belong to enrolled people.
+    highest : float
+        No score is higher: 1 for similarities, infinity for margins and log odds.
     """
 
     strangers: FloatArray
     genuine: GenuineScale
     prior_known: float
+    highest: float = 1.0
 
     @cached_property
     def _sorted(self) -> Array:
         return np.sort(self.strangers.astype(np.float64))
+
+    @cached_property
+    def _range(self) -> tuple[float, float]:
+        """Where scores may lie: everywhere for similarities, well around all that is known of unbounded ones."""
+        if math.isfinite(self.highest):
+            return -self.highest, self.highest
+        reach = 6 * self.genuine.deviation
+        low = min(float(self._sorted[0]), self.genuine.mean - reach)
+        high = max(float(self._sorted[-1]), self.genuine.mean + reach)
+        return 2 * low - high, 2 * high - low
 
     @cached_property
     def _tail(self) -> tuple[float, float, float]:
@@ -80,7 +94,9 @@ class ScoreCalibration:
         showed, while its fit to a hundred values often claims one.
         """
         count = max(int(len(self._sorted) * _TAIL_SHARE), 10)
-        threshold = float(self._sorted[-min(count, len(self._sorted)) - 1]) if len(self._sorted) > count else -1.0
+        threshold = (
+            float(self._sorted[-min(count, len(self._sorted)) - 1]) if len(self._sorted) > count else self._range[0]
+        )
         excess = self._sorted[self._sorted > threshold] - threshold
         shape, _, scale = genpareto.fit(excess, floc=0)
         if not -0.5 <= shape <= 0:
@@ -103,7 +119,7 @@ class ScoreCalibration:
 
     def limit(self, max_false_names: float) -> float:
         """Least score whose `false_name_rate` is at most `max_false_names`."""
-        grid = np.linspace(self._sorted[0] - 1e-3, 1.0, 20001)
+        grid = np.linspace(self._sorted[0] - 1e-3, self._range[1], 20001)
         passing = self.false_name_rate(grid) <= max_false_names
         return float(grid[np.argmax(passing)]) if passing.any() else float("inf")
 
@@ -117,7 +133,7 @@ class ScoreCalibration:
         Bayes' rule with the densities of both kinds of scores, made monotone: a higher score never means less.
         """
         scores = np.asarray(scores, np.float64)
-        grid = np.linspace(-1, 1, 2001)
+        grid = np.linspace(*self._range, 2001)
         spread = max(float(np.std(self._sorted)), 1e-3)
         genuine = norm.logpdf(np.minimum(grid, self.genuine.mean), self.genuine.mean, self.genuine.deviation)
         strange = norm.logpdf(np.maximum(grid, float(np.mean(self._sorted))), float(np.mean(self._sorted)), spread)
@@ -127,7 +143,12 @@ class ScoreCalibration:
 
 
 def without_enrolled(scores: FloatArray, genuine: GenuineScale) -> FloatArray:
-    """Return the scores of a cohort without those of people who are in the gallery, under whatever name.
+    """Return the scores of a cohort without those of people who are in the gallery; see `are_strangers`."""
+    return scores[are_strangers(scores, genuine)]
+
+
+def are_strangers(scores: FloatArray, genuine: GenuineScale) -> npt.NDArray[np.bool_]:
+    """Return who of a cohort is not in the gallery, under whatever name, by the similarity to the nearest prototype.
 
     A cohort of public people and an archive's gallery overlap: a few "strangers" then score as the right person does, and would
     push the limit for everybody up. Expectation maximisation of two normal distributions, the enrolled one's given, tells which.
@@ -146,4 +167,4 @@ def without_enrolled(scores: FloatArray, genuine: GenuineScale) -> FloatArray:
         share = float(np.clip(1 - stranger.mean(), 1e-6, 0.5))
         mean = float(np.average(x, weights=stranger))
         spread = max(float(np.sqrt(np.average((x - mean) ** 2, weights=stranger))), 1e-3)
-    return scores[stranger > 0.5]
+    return np.asarray(stranger > 0.5)

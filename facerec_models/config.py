@@ -133,3 +133,19 @@ class IdentificationConfig(Config):
         description="Below it, an unknown face may be no face at all: undecidable. Of a track, the best score counts.",
     )
     min_quality_enrolled: float = Field(default=0.3, ge=0, le=1, description="Below it a face is not enrolled.")
+
+
+class TrainingConfig(Config):
+    """How a project's model is made, and when it begins to name."""
+
+    classifier: Literal["prototype", "svm", "knn", "rf", "softmax"] = "prototype"
+    seed: int = Field(
+        default=0, ge=0, description="Of what the classifier draws; the same faces and seed give one model."
+    )
+    max_false_names: float | None = Field(
+        default=None, gt=0, lt=1, description="Accepted error to state the limits for, and to compare versions at."
+    )
+    promote: Literal["auto", "yes", "no"] = Field(
+        default="auto",
+        description="Let the version name: if it is not worse on the project's evaluation set, or by hand.",
+    )

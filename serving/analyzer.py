@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ray
-from ray.exceptions import RayTaskError
 from ray.serve.handle import DeploymentHandle
 
 from facerec_models.config import SamplingConfig
@@ -19,7 +17,7 @@ from serving.settings import Settings
 from serving.store import open_store
 from serving.store.rows import Job
 from serving.videos import analyze_video, find_analysis
-from training.jobs import train_project
+from training.jobs import run_training
 
 # An analysis that is under way waits for room in a full queue rather than begin again.
 _PATIENCE_S = 300.0
@@ -84,8 +82,4 @@ class AnalyzerReplica:
         return video.video_id
 
     def _train(self, job: Job, control: JobControl) -> None:
-        try:
-            ray.get(train_project.remote(str(self._settings.home), job.project, self._settings.identification))
-        except RayTaskError as error:  # its text is a traceback
-            raise error.cause from error
-        control.report(1.0)
+        run_training(self._settings, job, control)

@@ -37,6 +37,10 @@ class Home:
         """Return the folder of a trained model."""
         return self.project(project) / "models" / version
 
+    def job_log(self, project: str, job_id: str) -> Path:
+        """Return the file of what a job said while it ran."""
+        return self.project(project) / "jobs" / f"{job_id}.log"
+
     def analysis(self, project: str, analysis_id: str) -> Path:
         """Return the folder of an analysis' crops."""
         return self.project(project) / "analyses" / analysis_id

@@ -48,7 +48,7 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
         application = document["applications"][0]
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
         raise InputError(f"{str(path)!r} is no Serve configuration with an application: {error}") from error
-    _prepare_environment(home)
+    prepare_environment(home)
 
     import ray
     from ray import serve
@@ -76,7 +76,7 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
         ray.shutdown()
 
 
-def _prepare_environment(home: Path) -> None:
+def prepare_environment(home: Path) -> None:
     """Set what Ray reads when it starts: loopback only, tokens on, no telemetry."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = home / "ray_token"

@@ -1,22 +1,104 @@
-"""Training as a Ray task."""
+"""Training as a job: in a process of its own on Ray, with progress, a log, and an end at any time."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
 import ray
+from ray.exceptions import GetTimeoutError, RayTaskError
 
-from facerec_models.config import IdentificationConfig
+from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from serving.home import Home
+from serving.jobs import JobControl
+from serving.settings import Settings
 from serving.store import open_store
+from serving.store.rows import Job
+from training.logs import job_log, logged_to, note
 from training.train import train
+from training.workers import TrainingStoppedError
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.5
+_ANSWER_S = 5.0
 
 
-@ray.remote(num_cpus=0.1, max_retries=0)
-def train_project(home: str, project: str, rules: IdentificationConfig) -> str:
-    """Train a project's model in its own process and promote it; return the version."""
-    store = open_store(Path(home))
+class _Progress:
+    def __init__(self) -> None:
+        self.done = 0.0
+
+    def report(self, progress: float) -> None:
+        self.done = progress
+
+    def should_stop(self) -> bool:
+        return False  # whoever stops it kills the process
+
+
+class Trainer:
+    """Trains a project's model in its own process, and tells how far it is meanwhile."""
+
+    def __init__(self) -> None:
+        self._progress = _Progress()
+
+    def train(
+        self,
+        root: Path,
+        project: str,
+        job_id: str,
+        rules: IdentificationConfig,
+        config: TrainingConfig,
+        embedding: EmbeddingConfig,
+    ) -> str:
+        """Train, and promote if the gate allows it; return the version."""
+        home, store = Home(root), open_store(root)
+        try:
+            with logged_to(job_log(home, project, job_id)):
+                try:
+                    row = train(store, home, project, rules, config, progress=self._progress, embedding=embedding)
+                except Exception as error:
+                    logger.warning("failed: %s", error)
+                    raise
+                return row.version
+        finally:
+            store.close()
+
+    def progress(self) -> float:
+        """Return the fraction that is done."""
+        return self._progress.done
+
+
+def run_training(settings: Settings, job: Job, control: JobControl) -> None:
+    """Do a job of kind ``training``, whose spec is a `TrainingConfig`.
+
+    Raises
+    ------
+    FacerecError
+        What training raises.
+    TrainingStoppedError
+        If the job was cancelled or lost. Its process is killed; a version is there whole or not at all.
+    """
+    config = TrainingConfig(**job.spec)
+    root = settings.home.resolve()
+    # It asks for no CPU: beside a service that has reserved them all it would wait for ever.
+    actor: Any = ray.remote(num_cpus=0, max_restarts=0)(Trainer)
+    trainer = actor.options(max_concurrency=2).remote()
     try:
-        return train(store, Home(Path(home)), project, rules).version
+        version = trainer.train.remote(
+            root, job.project, job.job_id, settings.identification, config, settings.analysis.embedding
+        )
+        while not ray.wait([version], timeout=_POLL_S)[0]:
+            if control.should_stop():
+                note(Home(root), job.project, job.job_id, "stopped")
+                raise TrainingStoppedError(f"the training {job.job_id} was stopped")
+            try:
+                control.report(ray.get(trainer.progress.remote(), timeout=_ANSWER_S))
+            except GetTimeoutError:
+                continue  # it is busy in one long step
+        ray.get(version)
+    except RayTaskError as error:  # its text is a traceback
+        raise error.cause from error
     finally:
-        store.close()
+        ray.kill(trainer)
+    control.report(1.0)

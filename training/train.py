@@ -1,21 +1,68 @@
-"""Make a model version from the enabled faces of a project."""
+"""Make a model version from the enabled faces of a project.
+
+``facerec train`` and the service's training jobs call `train`. It also runs by itself, and so as a job of a Ray cluster::
+
+    python -m training.train --project P
+    ray job submit --address http://127.0.0.1:8265 -- python -m training.train --project P --home H --job-id nightly
+
+With ``--job-id`` the store has a job of this id that tells how far it is and can be cancelled, and the home its log. Exit codes: 0; 1
+it failed; 2 usage; 3 the gate kept the promoted version; 130 it was stopped.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Sequence
+from importlib.metadata import version as installed_version
+from typing import Any, Protocol
 
 import numpy as np
 
+from facerec_models.classifiers import Arrays, OneAgainstRest, TrainingFaces, build_classifier
 from facerec_models.cohort import load_cohort
-from facerec_models.config import IdentificationConfig
-from facerec_models.errors import EmptyGalleryError
+from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
+from facerec_models.errors import EmptyGalleryError, ModelNotFoundError
 from facerec_models.gallery import Gallery, fit_model
+from facerec_models.held_out import FOLDS, learn_in_turn
+from facerec_models.model_folder import remove_abandoned
 from serving.home import Home
 from serving.names import short_id
 from serving.store.base import Store
 from serving.store.rows import FaceStatus, ModelVersion
+from training.promotion import Evaluate, judge, no_evaluation
+from training.reembed import embed_missing
+from training.workers import TrainingStoppedError, Workers
 
-CLASSIFIER = "prototype"
+logger = logging.getLogger(__name__)
+
+# Starting Ray and loading scikit-learn in its workers takes as long: what is learned sooner is learned here.
+_WORTH_A_RAY_S = 8.0
+_BATCH_S = 2.0
+_MOST_OF_A_BATCH = 64
+# Where the parts of the work begin, as fractions of all.
+_FIT_FROM, _SAVE_FROM = 0.3, 0.9
+
+
+class Progress(Protocol):
+    """Who is told how far the work is, and may stop it."""
+
+    def report(self, progress: float) -> None:
+        """Take the fraction that is done, in [0, 1]."""
+
+    def should_stop(self) -> bool:
+        """Whether the work must end now."""
+
+
+class NoProgress:
+    """Nobody looks, nobody stops."""
+
+    def report(self, progress: float) -> None:
+        """Take the fraction that is done."""
+
+    def should_stop(self) -> bool:
+        """Never stop."""
+        return False
 
 
 def read_gallery(store: Store, project: str) -> Gallery:
@@ -27,7 +74,11 @@ def read_gallery(store: Store, project: str) -> Gallery:
         If there is none.
     """
     embedder = store.get_project(project).embedder
-    faces = [face for face in store.list_faces(project, status=FaceStatus.TAKEN) if face.embedding is not None]
+    faces = [
+        face
+        for face in store.list_faces(project, status=FaceStatus.TAKEN)
+        if face.embedding is not None and face.embedder == embedder
+    ]
     if embedder is None or not faces:
         raise EmptyGalleryError(
             f"project {project!r} has no enabled face to learn from: import people first, as in 'facerec people import DIR'"
@@ -35,45 +86,228 @@ def read_gallery(store: Store, project: str) -> Gallery:
     return Gallery(
         embedder,
         np.stack([face.embedding for face in faces if face.embedding is not None]),
-        tuple(face.person_id for face in faces),
-        tuple(face.face_id for face in faces),
+        np.array([face.person_id for face in faces]),
+        np.array([face.face_id for face in faces]),
     )
 
 
-def train(store: Store, home: Home, project: str, rules: IdentificationConfig, *, promote: bool = True) -> ModelVersion:
-    """Train a project's model; the same faces give the same version.
+def train(
+    store: Store,
+    home: Home,
+    project: str,
+    rules: IdentificationConfig,
+    config: TrainingConfig | None = None,
+    *,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+    embedding: EmbeddingConfig | None = None,
+    evaluate: Evaluate = no_evaluation,
+) -> ModelVersion:
+    """Train a project's model; the same faces and configuration give the same version.
 
-    Its metrics say which similarity a face and a track must reach, and whether the cohort could check that.
+    Pictures without a vector are embedded first; all others are as they were. With the classifier ``prototype`` everything is made anew
+    in half a second for a thousand people of ten pictures, reading them included, so nothing of an earlier version is reused.
+
+    The version's files are there, whole, before the store knows of it, and the store knows of it before it is promoted: whenever this
+    process ends, the version that was promoted before goes on naming.
+
+    Parameters
+    ----------
+    workers : Workers, optional
+        Where what is worth it runs in parallel; by default in a Ray of its own on this machine.
+    embedding : EmbeddingConfig, optional
+        How pictures are embedded, but for the network, which is the project's.
+    evaluate : callable
+        Measures a version on the project's evaluation set, for the gate; see `training.promotion.judge`.
+
+    Returns
+    -------
+    ModelVersion
+        Its metrics say which score a face and a track must reach, whether the cohort could check that, and what the gate said.
+
+    Raises
+    ------
+    EmptyGalleryError
+        If no face is enabled.
+    TrainingStoppedError
+        If `progress` said so.
     """
+    config = config or TrainingConfig()
+    progress = progress or NoProgress()
+    if config.max_false_names is not None:
+        rules = rules.model_copy(
+            update=dict.fromkeys(("max_false_names_stills", "max_false_names_tracks"), config.max_false_names)
+        )
+    with workers or Workers(home.root) as used:
+        row = _make(store, home, project, rules, config, used, progress, embedding or EmbeddingConfig())
+    _stop_if_asked(progress)
+    store.add_model(row)
+    row = _promote(store, home, row, rules, config, evaluate)
+    progress.report(1.0)
+    logger.info("version %s: %d people, %d faces, %s", row.version, row.people, row.faces, row.classifier)
+    return row
+
+
+def _make(
+    store: Store,
+    home: Home,
+    project: str,
+    rules: IdentificationConfig,
+    config: TrainingConfig,
+    workers: Workers,
+    progress: Progress,
+    embedding: EmbeddingConfig,
+) -> ModelVersion:
+    """Fit and write a version; the store does not know of it yet."""
+    started = time.perf_counter()
+    found = embed_missing(
+        store,
+        home,
+        project,
+        embedding,
+        workers,
+        on_progress=lambda done: progress.report(done * _FIT_FROM),
+        should_stop=progress.should_stop,
+    )
     gallery = read_gallery(store, project)
     cohort = load_cohort(gallery.embedder)
-    started = time.perf_counter()
-    model = fit_model(gallery, cohort, rules.prior_known)
+    logger.info("learning %d faces with %s", len(gallery.face_ids), config.classifier)
+    progress.report(_FIT_FROM)
+    learner = _Learner(workers, progress, len(np.unique(gallery.person_ids)))
+    model = fit_model(
+        gallery, cohort, rules.prior_known, classifier=config.classifier, seed=config.seed, learn=learner.learn
+    )
+    _stop_if_asked(progress)
+    progress.report(_SAVE_FROM)
+    params = build_classifier(config.classifier, config.seed).get_params()
     version = short_id(
-        "m", project, gallery.embedder, CLASSIFIER, cohort.source, str(rules.prior_known), *sorted(gallery.face_ids)
+        "m",
+        project,
+        gallery.embedder,
+        config.classifier,
+        repr(sorted(params.items())),
+        cohort.source,
+        str(rules.prior_known),
+        *sorted(gallery.face_ids.tolist()),
     )
     directory = home.model(project, version)
-    model.save(directory)
-    people = len(model.classifier.classes_)
     row = ModelVersion(
         version=version,
         project=project,
         created_at=time.time(),
         embedder=gallery.embedder,
-        classifier=CLASSIFIER,
-        people=people,
+        classifier=config.classifier,
+        people=len(model.classifier.classes_),
         faces=len(gallery.face_ids),
         directory=directory.relative_to(home.root).as_posix(),
         metrics={
             "seconds": time.perf_counter() - started,
             "cohort": cohort.source,
             "strangers": len(model.stills.strangers),
+            **model.facts,
+            "embedded_faces": found.embedded,
+            "unusable_faces": found.impossible,
             "limit_stills": model.stills.limit(rules.max_false_names_stills),
             "limit_tracks": model.tracks.limit(rules.max_false_names_tracks),
             "extrapolated_tracks": model.tracks.is_extrapolated(rules.max_false_names_tracks),
         },
     )
-    store.add_model(row)
-    if promote:
-        store.promote_model(project, version)
+    remove_abandoned(directory.parent)
+    model.save(
+        directory,
+        {
+            "version": version,
+            "project": project,
+            "created_at": row.created_at,
+            "seed": config.seed,
+            "cohort": cohort.source,
+            "libraries": {name: installed_version(name) for name in ("facerec", "numpy", "scikit-learn", "scipy")},
+            "metrics": row.metrics,
+        },
+    )
     return row
+
+
+def _promote(
+    store: Store, home: Home, row: ModelVersion, rules: IdentificationConfig, config: TrainingConfig, evaluate: Evaluate
+) -> ModelVersion:
+    """Promote a version if it may be, and note why in its metrics."""
+    gate: dict[str, Any] = {"promote": config.promote}
+    if config.promote == "auto":
+        gate.update(judge(store, home, row.project, row.version, rules, evaluate))
+    promoted = gate.get("passed", config.promote == "yes")
+    row.metrics["gate"] = {**gate, "promoted": promoted}
+    store.add_model(row)
+    if promoted:
+        store.promote_model(row.project, row.version)
+    logger.info("%s: %s", "promoted" if promoted else "not promoted", gate.get("reason", "by hand"))
+    return row
+
+
+class _Learner:
+    """Learns people in this process as long as starting Ray would take, and the rest in tasks."""
+
+    def __init__(self, workers: Workers, progress: Progress, people: int) -> None:
+        self._workers = workers
+        self._progress = progress
+        # Once with all pictures, and once for each part that is held out.
+        self._total = people * (1 + FOLDS)
+        self._done = 0
+        self._spent_s = 0.0
+
+    def learn(self, classifier: OneAgainstRest, faces: TrainingFaces, people: Sequence[int]) -> Sequence[Arrays]:
+        """See `facerec_models.held_out.learn_in_turn`."""
+        learned: list[Arrays] = []
+        while len(learned) < len(people) and (not learned or self._spent_s < _WORTH_A_RAY_S):
+            _stop_if_asked(self._progress)
+            started = time.perf_counter()
+            learned += learn_in_turn(classifier, faces, [people[len(learned)]])
+            self._spent_s += time.perf_counter() - started
+            self._count(1)
+            if self._workers.is_at_hand:
+                break
+        rest = people[len(learned) :]
+        if not rest:
+            return learned
+        each_s = self._spent_s / max(self._done, 1)
+        size = max(1, min(_MOST_OF_A_BATCH, int(_BATCH_S / max(each_s, 1e-3))))
+        batches = [rest[start : start + size] for start in range(0, len(rest), size)]
+        logger.info("learning %d people in %d tasks", len(rest), len(batches))
+        parts = self._workers.map(
+            learn_batch,
+            batches,
+            classifier,
+            faces,
+            on_done=lambda number, _: self._count(len(batches[number])),
+            should_stop=self._progress.should_stop,
+        )
+        return learned + [one for part in parts for one in part]
+
+    def _count(self, people: int) -> None:
+        self._done += people
+        self._progress.report(_FIT_FROM + (_SAVE_FROM - _FIT_FROM) * min(1.0, self._done / self._total))
+
+
+def learn_batch(people: Sequence[int], classifier: OneAgainstRest, faces: TrainingFaces) -> Sequence[Arrays]:
+    """Learn some people in a process of their own."""
+    return learn_in_turn(classifier, faces, people)
+
+
+def _stop_if_asked(progress: Progress) -> None:
+    if progress.should_stop():
+        raise TrainingStoppedError("the training was stopped")
+
+
+def promoted_version(store: Store, project: str) -> str | None:
+    """Return the version that names now, if there is one."""
+    try:
+        return store.get_model(project).version
+    except ModelNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    # Not this module again under its own name: what tasks are given must be importable by them.
+    from training.command import main
+
+    main()

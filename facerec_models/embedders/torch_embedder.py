@@ -106,13 +106,24 @@ class TorchEmbedder:
 
 
 def choice_of(name: str) -> str:
-    """Return the setting `EmbeddingConfig.embedder` that gives the embedder called `name`."""
+    """Return the setting `EmbeddingConfig.embedder` that gives the embedder called `name`.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such embedder.
+    """
     for choice, architecture in _ARCHITECTURES.items():
         if architecture.weights.name == name:
             return choice
     raise WeightsError(
         f"there is no embedder {name!r}; known: {', '.join(a.weights.name for a in _ARCHITECTURES.values())}"
     )
+
+
+def template_of(name: str) -> Template:
+    """Return how faces must be aligned for the embedder called `name`; raise `WeightsError` if there is none."""
+    return _ARCHITECTURES[choice_of(name)].template
 
 
 def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry) -> TorchEmbedder:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from serving.api.schemas import JobView
 from serving.api.service import ServiceDep
@@ -35,6 +35,14 @@ def get_job(job_id: str, service: ServiceDep) -> JobView:
 def cancel_job(job_id: str, service: ServiceDep) -> JobView:
     """End a queued job, ask a running one to stop, leave a finished one."""
     return JobView.of(service.store.cancel_job(job_id))
+
+
+@router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)
+def job_log(job_id: str, service: ServiceDep) -> str:
+    """Return what a training said so far, a line each; nothing before it began, nor of other kinds of jobs."""
+    job = service.store.get_job(job_id)
+    path = service.home.job_log(job.project, job.job_id)
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 @router.get("/jobs/{job_id}/events")

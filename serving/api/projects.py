@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from facerec_models.config import TrainingConfig
 from facerec_models.errors import ModelNotFoundError
 from serving import jobs
 from serving.api.schemas import Accepted
@@ -37,10 +38,11 @@ def delete_project(project: ProjectName, service: ServiceDep) -> None:
 
 
 @router.post("/projects/{project}/training", status_code=202)
-def start_training(project: ProjectName, service: ServiceDep) -> Accepted:
-    """Train and promote a model of the enrolled people, as a job."""
+def start_training(project: ProjectName, service: ServiceDep, config: TrainingConfig | None = None) -> Accepted:
+    """Train a model of the enrolled people, as a job, and promote it if it is not worse than the present one."""
     service.store.get_project(project)
-    job = jobs.submit(service.store, project, "training", {}, max_queued=service.settings.max_queued_jobs)
+    spec = (config or TrainingConfig()).model_dump()
+    job = jobs.submit(service.store, project, "training", spec, max_queued=service.settings.max_queued_jobs)
     service.analyzer.wake.remote()
     return Accepted(job_id=job.job_id, video_id=None)
 

@@ -72,7 +72,7 @@ class Store(Protocol):
     # Models
 
     def add_model(self, model: ModelVersion) -> None:
-        """Add a trained version; it serves nobody until it is promoted."""
+        """Add a trained version, which serves nobody until it is promoted, or replace what is known of it."""
 
     def get_model(self, project: str, version: str | None = None) -> ModelVersion:
         """Return a version, or the promoted one; raise `ModelNotFoundError` if there is none."""

@@ -143,10 +143,10 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
     # Models
 
     def add_model(self, model: ModelVersion) -> None:
-        """Add a trained version; it serves nobody until it is promoted. The same version again changes nothing."""
+        """Add a trained version, which serves nobody until it is promoted, or replace what is known of it."""
         with self._database.writing() as db:
             require_project(db, model.project)
-            insert(db, [model], ModelVersion, replace=False)
+            insert(db, [model], ModelVersion, replace=True)
 
     def get_model(self, project: str, version: str | None = None) -> ModelVersion:
         """Return a version, or the promoted one; raise `ModelNotFoundError` if there is none."""

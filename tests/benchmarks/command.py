@@ -89,7 +89,7 @@ def say(text: str = "") -> None:
     sys.stdout.flush()
 
 
-def circumstances(data: Path) -> str:
+def circumstances(data: Path | None = None) -> str:
     """Return machine, versions, data and commit: a figure without them cannot be repeated."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=12"],
@@ -98,8 +98,10 @@ def circumstances(data: Path) -> str:
         text=True,
         check=False,
     ).stdout.strip()
-    manifest = hashlib.sha256((data / "MANIFEST.csv").read_bytes()).hexdigest()[:12]
+    manifest = ""
+    if data is not None:
+        manifest = f"; data manifest {hashlib.sha256((data / 'MANIFEST.csv').read_bytes()).hexdigest()[:12]}"
     return (
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
-        f"torch {version('torch')}; commit {commit or 'none'}; data manifest {manifest}"
+        f"torch {version('torch')}; commit {commit or 'none'}{manifest}"
     )

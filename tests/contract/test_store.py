@@ -283,9 +283,11 @@ def test_models_come_back_as_they_were_oldest_first(store: Store) -> None:
     models = [make_model("b", 1.0), make_model("a", 2.0)]
     for model in reversed(models):
         store.add_model(model)
-    store.add_model(replace(models[0], people=99))
     assert store.list_models("p") == models
-    assert store.get_model("p", "b") == models[0]
+    known = replace(models[0], metrics={"gate": "passed"})
+    store.add_model(known)
+    assert store.list_models("p") == [known, models[1]]
+    assert store.get_model("p", "b") == known
 
 
 def test_a_model_serves_when_it_is_promoted(store: Store) -> None:

@@ -57,8 +57,8 @@ def test_a_saved_model_answers_alike(model: NamingModel, tmp_path: Path) -> None
     model.save(tmp_path / "models" / "1")
     again = NamingModel.load(tmp_path / "models" / "1")
     assert again.gallery.embedder == EMBEDDER
-    assert again.gallery.person_ids == model.gallery.person_ids
-    assert again.gallery.face_ids == model.gallery.face_ids
+    assert again.gallery.person_ids.tolist() == model.gallery.person_ids.tolist()
+    assert again.gallery.face_ids.tolist() == model.gallery.face_ids.tolist()
     assert again.prior_known == model.prior_known
     np.testing.assert_array_equal(again.gallery.embeddings, model.gallery.embeddings)
     probes = np.concatenate([cohort().stills[:20], np.stack([look(who, 9) for who in range(1, 4)])])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facerec_models.config import IdentificationConfig
+from facerec_models.config import IdentificationConfig, TrainingConfig
 from facerec_models.errors import EmptyGalleryError, ModelNotFoundError, ProjectNotFoundError
 from serving.home import Home
 from serving.naming import load_model
@@ -72,7 +72,7 @@ def test_a_model_holds_the_enabled_faces_and_can_be_loaded(store: Store, home: H
 
 
 def test_a_version_names_only_when_it_is_promoted(store: Store, home: Home) -> None:
-    row = train(store, home, "p", RULES, promote=False)
+    row = train(store, home, "p", RULES, TrainingConfig(promote="no"))
     with pytest.raises(ModelNotFoundError):
         store.get_model("p")
     store.promote_model("p", row.version)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.progress import Progress
 from rich.table import Table
 
 from ui.cli.common import (
@@ -16,11 +17,16 @@ from ui.cli.common import (
     HomeOption,
     JsonOption,
     ProjectOption,
+    messages,
     open_home,
     output,
     print_json,
     progress_bar,
 )
+
+if TYPE_CHECKING:
+    from facerec_models.config import IdentificationConfig
+    from serving.store.rows import ModelVersion
 
 projects = typer.Typer(help="Sets of people, models and videos that belong together.", no_args_is_help=True)
 models = typer.Typer(help="Trained versions, and which of them names.", no_args_is_help=True)
@@ -28,35 +34,85 @@ weights = typer.Typer(help="The networks' weights: what is there, under what ter
 
 
 def train(
-    classifier: Annotated[Literal["prototype"], typer.Option(help="How people are told apart.")] = "prototype",
-    promote: Annotated[bool, typer.Option(help="Let the new version name from now on.")] = True,
+    classifier: Annotated[
+        Literal["prototype", "svm", "knn", "rf", "softmax"], typer.Option(help="How people are told apart.")
+    ] = "prototype",
+    promote: Annotated[
+        Literal["auto", "yes", "no"],
+        typer.Option(help="Let the new version name from now on; auto: if it is not worse on the evaluation set."),
+    ] = "auto",
     max_false_names: ErrorOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what the classifier draws at random.")] = 0,
+    address: Annotated[
+        str | None, typer.Option(help="A Ray cluster to train on.", envvar="RAY_ADDRESS", show_default=False)
+    ] = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Learn the enrolled people; tells what similarity a name will need for the accepted error."""
+    from facerec_models.config import TrainingConfig
     from training.train import train as train_project
+    from training.workers import Workers
 
-    with open_home(home) as opened:
+    config = TrainingConfig(classifier=classifier, seed=seed, max_false_names=max_false_names, promote=promote)
+    with open_home(home) as opened, progress_bar() as bar:
+        model = train_project(
+            opened.store,
+            opened.home,
+            project,
+            opened.settings.identification,
+            config,
+            workers=Workers(opened.home.root, address),
+            progress=_Shown(bar, classifier),
+            embedding=opened.settings.analysis.embedding,
+        )
         rules = opened.settings.identification
-        if max_false_names is not None:
-            rules = rules.model_copy(
-                update={"max_false_names_stills": max_false_names, "max_false_names_tracks": max_false_names}
-            )
-        model = train_project(opened.store, opened.home, project, rules, promote=promote)
+    gate = model.metrics["gate"]
     if as_json:
         print_json(asdict(model))
-        return
+    else:
+        output.print(_describe(model, rules, max_false_names))
+    if not gate.get("passed", True):
+        messages.print(
+            f"Not promoted: {gate['reason']}. {gate['compared_with']} goes on naming; "
+            f"'facerec models promote {model.version}' promotes it all the same."
+        )
+        raise typer.Exit(3)
+
+
+class _Shown:
+    """Shows a training's progress; Ctrl-C is what stops it."""
+
+    def __init__(self, bar: Progress, classifier: str) -> None:
+        self._bar = bar
+        self._task = bar.add_task(f"training {classifier}", total=1.0)
+
+    def report(self, progress: float) -> None:
+        self._bar.update(self._task, completed=progress)
+
+    def should_stop(self) -> bool:
+        return False
+
+
+def _describe(model: ModelVersion, rules: IdentificationConfig, max_false_names: float | None) -> str:
     metrics = model.metrics
-    output.print(
-        f"Model {model.version}: {model.people} people, {model.faces} faces, {classifier} on {model.embedder}"
-        f"{', promoted' if promote else ', not promoted'}.\n"
-        f"At most {rules.max_false_names_stills:.2%} of strangers' pictures get a name: similarity {metrics['limit_stills']:.3f}.\n"
-        f"At most {rules.max_false_names_tracks:.2%} of strangers' tracks get a name: similarity {metrics['limit_tracks']:.3f}"
-        f"{' (extrapolated: no data checked this)' if metrics['extrapolated_tracks'] else ''}.\n"
-        f"Checked with {metrics['strangers']} strangers ({metrics['cohort']})."
-    )
+    stills = max_false_names or rules.max_false_names_stills
+    tracks = max_false_names or rules.max_false_names_tracks
+    score = "similarity" if model.classifier == "prototype" else "score"
+    lines = [
+        f"Model {model.version}: {model.people} people, {model.faces} faces, {model.classifier} on {model.embedder}"
+        f"{', promoted' if metrics['gate']['promoted'] else ', not promoted'}.",
+        f"At most {stills:.2%} of strangers' pictures get a name: {score} {metrics['limit_stills']:.3f}.",
+        f"At most {tracks:.2%} of strangers' tracks get a name: {score} {metrics['limit_tracks']:.3f}"
+        f"{' (extrapolated: no data checked this)' if metrics['extrapolated_tracks'] else ''}.",
+        f"Checked with {metrics['strangers']} strangers ({metrics['cohort']}).",
+    ]
+    if metrics["unusable_faces"]:
+        lines.append(
+            f"{metrics['unusable_faces']} faces have no vector of {model.embedder}: import their pictures again."
+        )
+    return "\n".join(lines)
 
 
 @projects.command("list")

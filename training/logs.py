@@ -1,0 +1,42 @@
+"""What a training says, as lines of its job's log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serving.home import Home
+
+_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+@contextmanager
+def logged_to(handler: logging.Handler) -> Iterator[None]:
+    """Let a handler have what training says, in this process, until the block ends."""
+    parent = logging.getLogger("training")
+    level = parent.level
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    parent.addHandler(handler)
+    parent.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        parent.setLevel(level)
+        parent.removeHandler(handler)
+        handler.close()
+
+
+def job_log(home: Home, project: str, job_id: str) -> logging.Handler:
+    """Return what appends to a job's log."""
+    path = home.job_log(project, job_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return logging.FileHandler(path, encoding="utf-8")
+
+
+def note(home: Home, project: str, job_id: str, message: str) -> None:
+    """Append one line to a job's log: for what the training's own process can no longer say."""
+    handler = job_log(home, project, job_id)
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.emit(logging.LogRecord(__name__, logging.INFO, __file__, 0, message, None, None))
+    handler.close()

@@ -1,0 +1,142 @@
+"""Embed enrolled pictures whose vector is missing, or another network's, from their stored crops."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from facerec_models.alignment import Template
+from facerec_models.config import EmbeddingConfig, LimitsConfig
+from facerec_models.embedding import FaceEmbedder
+from facerec_models.errors import ImageError, WeightsError
+from facerec_models.images import read_image
+from facerec_models.types import FloatArray, ImageArray
+from facerec_models.weights import WeightsRegistry
+from serving.home import Home
+from serving.store.base import Store
+from serving.store.rows import Face, FaceStatus
+from training.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reembedded:
+    """What became of faces without a vector of the project's network.
+
+    Parameters
+    ----------
+    embedded : int
+    impossible : int
+        Faces whose crop is missing, unreadable, or was aligned for another network: their pictures must be imported again.
+    """
+
+    embedded: int = 0
+    impossible: int = 0
+
+
+def embed_missing(
+    store: Store,
+    home: Home,
+    project: str,
+    config: EmbeddingConfig,
+    workers: Workers,
+    *,
+    on_progress: Callable[[float], None],
+    should_stop: Callable[[], bool],
+) -> Reembedded:
+    """Embed the enabled faces that have no vector of the project's own network, and store them batch by batch.
+
+    All others are left as they are. A crop was aligned for one network, and is of no use to one that wants faces elsewhere in it.
+
+    Parameters
+    ----------
+    config : EmbeddingConfig
+        Mirroring and batches; the network is the project's.
+    on_progress : callable
+        Gets the embedded fraction, in [0, 1].
+
+    Raises
+    ------
+    TrainingStoppedError
+        If `should_stop` said so; what was embedded stays.
+    """
+    embedder = store.get_project(project).embedder
+    if embedder is None:
+        return Reembedded()
+    wanting = [
+        face
+        for face in store.list_faces(project, status=FaceStatus.TAKEN)
+        if face.embedding is None or face.embedder != embedder
+    ]
+    if not wanting:
+        return Reembedded()
+    # Here and not above: a training that embeds nothing needs no torch.
+    from facerec_models.embedders.torch_embedder import choice_of, template_of
+
+    config = config.model_copy(update={"embedder": choice_of(embedder)})
+    template = template_of(embedder)
+    logger.info("%d faces have no vector of %s", len(wanting), embedder)
+    batches: list[list[Face]] = []
+
+    def read() -> Iterator[ImageArray]:
+        """Read crops a batch at a time: those of a large gallery would fill the memory."""
+        for start in range(0, len(wanting), _BATCH):
+            part = [(face, _read_crop(home, face, template)) for face in wanting[start : start + _BATCH]]
+            usable = [(face, crop) for face, crop in part if crop is not None]
+            if usable:
+                batches.append([face for face, _ in usable])
+                yield np.stack([crop for _, crop in usable])
+
+    done = 0
+
+    def keep(number: int, embeddings: FloatArray) -> None:
+        nonlocal done
+        rows = zip(batches[number], embeddings, strict=True)
+        store.put_faces(project, [replace(face, embedder=embedder, embedding=vector) for face, vector in rows])
+        done += len(embeddings)
+        on_progress(done / len(wanting))
+
+    workers.map(embed_crops, read(), config, home.weights, on_done=keep, should_stop=should_stop)
+    impossible = len(wanting) - done
+    if impossible:
+        logger.warning(
+            "%d faces cannot be embedded for %s from their crops: import their pictures again", impossible, embedder
+        )
+    return Reembedded(done, impossible)
+
+
+def embed_crops(crops: ImageArray, config: EmbeddingConfig, weights: Path) -> FloatArray:
+    """Embed aligned faces in a process that keeps the network for the next batch."""
+    return _embedder(config, weights).embed(crops)
+
+
+@lru_cache(maxsize=1)
+def _embedder(config: EmbeddingConfig, weights: Path) -> FaceEmbedder:
+    import torch
+
+    from facerec_models.embedders.torch_embedder import build_embedder
+
+    torch.set_num_threads(1)
+    return build_embedder(config, WeightsRegistry(weights))
+
+
+def _read_crop(home: Home, face: Face, template: Template) -> ImageArray | None:
+    """Return a face's stored crop if it is there and was aligned to `template`."""
+    from facerec_models.embedders.torch_embedder import template_of
+
+    path = home.face_crop(face.project, face.face_id)
+    try:
+        if face.crop is None or not path.is_file() or template_of(face.embedder) != template:
+            return None
+        crop = read_image(path, LimitsConfig())
+    except (ImageError, WeightsError):
+        return None
+    return crop if crop.shape == (template.size, template.size, 3) else None
