@@ -201,3 +201,30 @@ def test_planted_people_hardly_move_the_limit() -> None:
 def test_a_cohort_of_strangers_alone_stays_whole() -> None:
     kept = [len(without_enrolled(planted(59, 0, seed)[0], GENUINE)) for seed in range(10)]
     assert np.mean(kept) > 0.98 * (595 - 59)
+
+
+# Scores without bounds
+
+
+def margins(factor: float = 40.0) -> ScoreCalibration:
+    """The same scale stretched and moved, as margins are."""
+    scores = np.asarray((calibration().strangers - 0.95) * factor, np.float32)
+    genuine = GenuineScale((GENUINE.mean - 0.95) * factor, GENUINE.deviation * factor)
+    return ScoreCalibration(scores, genuine, 0.5, highest=float("inf"))
+
+
+@pytest.mark.parametrize("accepted", [0.1, 0.01, 0.002])
+def test_a_stretched_scale_has_a_stretched_limit(accepted: float) -> None:
+    assert margins().limit(accepted) == pytest.approx((calibration().limit(accepted) - 0.95) * 40, abs=0.02)
+
+
+def test_a_stretched_scale_gives_the_same_probabilities() -> None:
+    scores = np.linspace(0.85, 0.99, 50)
+    np.testing.assert_allclose(
+        margins().probability((scores - 0.95) * 40), calibration().probability(scores), atol=0.01
+    )
+
+
+def test_a_few_strangers_with_any_scores_are_a_scale() -> None:
+    few = ScoreCalibration(np.array([-3.0, -2.5, -2.0], np.float32), GenuineScale(1.0, 0.5), 0.5, float("inf"))
+    assert -2.0 < few.limit(0.3) < few.limit(0.05) < float("inf")
