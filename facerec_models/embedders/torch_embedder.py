@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, Template
+from facerec_models.batching import split
 from facerec_models.config import EmbeddingConfig
 from facerec_models.devices import resolve_device
 from facerec_models.embedders import dlib_resnet, facenet
@@ -92,12 +93,12 @@ class TorchEmbedder:
     def infer(self, crops: Tensor) -> Tensor:
         """Run the network over (N, 3, S, S) uint8 in batches; return (N, D) descriptors on the CPU."""
         descriptors = torch.zeros(len(crops), self.dimension)
-        for start in range(0, len(crops), self._batch_size):
-            batch = crops[start : start + self._batch_size].to(self.device).float()
+        for part in split(len(crops), self._batch_size, self.device):
+            batch = crops[part].to(self.device).float()
             described = self._network(batch)
             if self._mirror:
                 described = (described + self._network(batch.flip(3))) / 2
-            descriptors[start : start + self._batch_size] = described
+            descriptors[part] = described
         return descriptors
 
     def finish(self, descriptors: Tensor) -> FloatArray:
