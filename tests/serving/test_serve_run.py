@@ -48,7 +48,7 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServ
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     with (
-        log.open("wb") as messages,
+        log.open("w") as messages,
         subprocess.Popen(
             [Path(sys.executable).with_name("serve"), "run", config],
             cwd=Path(__file__).parents[2],
@@ -56,6 +56,7 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServ
             stdin=subprocess.DEVNULL,
             stdout=messages,
             stderr=subprocess.STDOUT,
+            text=True,
             start_new_session=True,
         ) as process,
     ):
@@ -67,7 +68,7 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServ
             _end(process)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(url: str, process: subprocess.Popen[str], log: Path) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while True:
         assert process.poll() is None, f"the service did not start:\n{log.read_text()[-4000:]}"
@@ -80,7 +81,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         time.sleep(0.5)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[str]) -> None:
     """Interrupt the command; end by force what is left of it and of what it started."""
     if process.poll() is not None:
         return
@@ -123,8 +124,13 @@ def test_a_full_queue_says_when_to_come_back(configured: RunningService, materia
         def job_ids() -> set[str]:
             return {job["job_id"] for job in client.get("/v1/jobs", params={"project": "busy"}).json()}
 
+        first = submit().raise_for_status().json()["job_id"]
+        deadline = time.monotonic() + 60
+        while client.get(f"/v1/jobs/{first}").json()["state"] == "queued":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         # One is worked on, one waits. A job that ends meanwhile makes room for one more.
-        accepted = set()
+        accepted = {first}
         while (answer := submit()).status_code == 202:
             accepted.add(answer.json()["job_id"])
             assert len(accepted) < 10
