@@ -20,7 +20,10 @@ from serving.run import find_config
 from tests.serving.service import RunningService, free_port
 from ui.demo_material import DemoMaterial
 
-_START_TIMEOUT_S, _STOP_TIMEOUT_S = 180.0, 60.0
+_START_TIMEOUT_S, _STOP_TIMEOUT_S = 240.0, 60.0
+
+# Eleven processes start, on cores that may be shared.
+pytestmark = pytest.mark.timeout(480)
 
 
 @pytest.fixture(scope="module")
