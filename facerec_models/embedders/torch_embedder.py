@@ -19,6 +19,9 @@ from facerec_models.errors import WeightsError
 from facerec_models.types import FloatArray, ImageArray
 from facerec_models.weights import DLIB, FACENET_CASIA, FACENET_VGGFACE2, Weights, WeightsRegistry
 
+# Most crops in one pass on a CPU: compared with 32, dlib's network takes 8 % less time for each, and 80 MiB less between its layers.
+_CPU_CROPS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class _Architecture:
@@ -48,7 +51,7 @@ class TorchEmbedder:
         In evaluation mode.
     device : torch.device
     batch_size : int
-        Most crops in one pass.
+        Most crops in one pass; a CPU takes a few at a time whatever this says.
     mirror : bool
         Average each descriptor with that of the mirrored crop, for twice the time: it names three in a hundred more of
         59 people's photographs at the same rate of false names.
@@ -72,7 +75,7 @@ class TorchEmbedder:
         self.terms = terms
         self.device = device
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._batch_size = batch_size
+        self._batch_size = min(batch_size, _CPU_CROPS) if device.type == "cpu" else batch_size
         self._mirror = mirror
 
     def embed(self, crops: ImageArray) -> FloatArray:

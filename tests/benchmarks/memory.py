@@ -1,7 +1,8 @@
 """Memory over the length of a video: ``python -m tests.benchmarks.memory VIDEO --home HOME``.
 
 Joins copies of VIDEO to one of 3 and one of 30 minutes, sends both through the service, and compares the peaks of the summed
-proportional set size (PSS) of the service's whole process tree. HOME has a trained project ``default``.
+proportional set size (PSS) of the service's whole process tree. HOME has a trained project ``default``. Nothing else that maps the same
+libraries should begin or end meanwhile: their pages count by how many processes share them.
 """
 
 from __future__ import annotations
