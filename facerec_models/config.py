@@ -79,7 +79,9 @@ class EmbeddingConfig(Config):
 
     embedder: Literal["auto", "dlib", "facenet-vggface2", "facenet-casia"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    batch_size: int = Field(default=32, ge=1, le=1024, description="Most crops in one pass of the network.")
+    batch_size: int = Field(
+        default=32, ge=1, le=1024, description="Most crops in one pass of the network; fewer on a CPU."
+    )
     mirror: bool = Field(default=True, description="Average each embedding with its mirror image's.")
 
 

@@ -25,6 +25,10 @@ class Home:
         """Videos that were sent to the service."""
         return self.root / "uploads"
 
+    def upload(self, sha256: str, suffix: str) -> Path:
+        """Return the file of an upload: the same for the same content and kind of file, whoever sent it."""
+        return self.uploads / f"{sha256}{suffix.lower()}"
+
     def project(self, project: str) -> Path:
         """Everything of one project."""
         return self.root / "projects" / project

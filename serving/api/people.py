@@ -44,6 +44,7 @@ def list_people(project: ProjectName, service: ServiceDep) -> list[PersonView]:
 @router.get("/projects/{project}/people/{person_id}")
 def list_pictures(project: ProjectName, person_id: str, service: ServiceDep) -> list[PictureView]:
     """List the pictures of a person."""
+    person_id = person_id_of(person_id)
     faces = service.store.list_faces(project, person_id=person_id)
     if not faces:
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}")

@@ -172,7 +172,7 @@ class Store(Protocol):
     def undo_revision(self, project: str, revision: str) -> list[str]:
         """Give analyses that `revision` names back to the one before; return their ids. Newly identified ones stay."""
 
-    # Jobs
+    # Jobs: where a job ends, or goes back to the queue, so do its segments that had not ended
 
     def submit_job(self, job: Job) -> None:
         """Add a job in state ``queued``."""
