@@ -31,12 +31,17 @@ _RIVAL = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a person before it is looked at. `path` is relative to the imported folder."""
+    """A picture of a person before it is looked at. `path` is relative to the imported folder.
+
+    `source` is the address it was fetched from, at `fetched_at` (seconds since the epoch), if it was.
+    """
 
     file: Path
     path: str
     person_id: str
     disabled: bool
+    source: str | None = None
+    fetched_at: float | None = None
 
 
 def find_pictures(directory: Path) -> list[Picture]:
@@ -76,11 +81,13 @@ def enrol(
     networks: Networks,
     analysis: AnalysisConfig,
     rules: IdentificationConfig,
+    *,
+    one_face_only: bool = False,
 ) -> Iterator[Face]:
     """Enrol pictures, person by person; yield what became of each.
 
     Everything of a person is stored at once, so that an interruption leaves whole people. A picture that is there already, with
-    the same content, keeps the status that somebody gave it.
+    the same content, keeps the status that somebody gave it. With `one_face_only` new pictures of several faces are refused.
 
     Raises
     ------
@@ -92,7 +99,14 @@ def enrol(
     known = {face.face_id: face for face in store.list_faces(project)}
     for person_id in sorted({picture.person_id for picture in pictures}):
         faces = _enrol_person(
-            home, project, [p for p in pictures if p.person_id == person_id], networks, analysis, rules, known
+            home,
+            project,
+            [p for p in pictures if p.person_id == person_id],
+            networks,
+            analysis,
+            rules,
+            known,
+            one_face_only,
         )
         store.put_faces(project, faces)
         yield from faces
@@ -106,6 +120,7 @@ def _enrol_person(
     analysis: AnalysisConfig,
     rules: IdentificationConfig,
     known: dict[str, Face],
+    one_face_only: bool,
 ) -> list[Face]:
     ids = [short_id("f", project, picture.person_id, file_sha256(picture.file)) for picture in pictures]
     found: dict[int, FaceSet | str] = {}
@@ -125,6 +140,8 @@ def _enrol_person(
             reason = faces
         elif len(faces) == 0:
             reason = "no face was found"
+        elif one_face_only and len(faces) > 1:
+            reason = f"{len(faces)} faces were found, and only pictures of one were to be taken"
         else:
             chosen = _choose(faces, usual)
             quality = float(faces.quality[chosen])
