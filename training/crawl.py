@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from facerec_models.config import LimitsConfig
 from facerec_models.errors import InputError, SourceError
 from facerec_models.result import identity_of
 from serving.names import person_id_of
-from training.crawling.album import Album, AlbumPicture
+from serving.store.rows import Face
+from training.crawling.album import Album, AlbumPicture, stem_of
 from training.crawling.config import CrawlConfig
 from training.crawling.engine import PictureCrawler, Run
 from training.crawling.session import PoliteSession
@@ -19,6 +20,10 @@ from training.crawling.sources import Source, SourceKind, list_folder
 from training.enrol import Picture
 
 _SHOWN_REASONS = 3
+
+
+class CrawlStoppedError(Exception):
+    """The caller asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +144,20 @@ def crawl(
         session.close()
     error = note = None
     if len(album) < max_num and not run.stopped:
-        text = _explain(run, config)
-        name = identity_of(person_id)
-        if run.there + len(album) - before == 0:
+        name, found = identity_of(person_id), run.there + len(album) - before
+        text = _explain(run, config, found)
+        if not found:
             error = f"{source} gave no usable picture of {name!r}: {text}"
         else:
             note = f"{source} gave {len(album)} of {max_num} pictures of {name!r}: {text}"
     return CrawlReport(
         person_id, directory, album.pictures, len(album) - before, tuple(run.dropped), error, note, run.stopped
     )
+
+
+def content_elsewhere(faces: Sequence[Face]) -> frozenset[str]:
+    """Return the SHA-256 of enrolled pictures that do not come from a person's crawled folder."""
+    return frozenset(face.sha256 for face in faces if Path(face.path).stem != stem_of(face.sha256))
 
 
 def _take_folder(run: Run, album: Album, files: list[Path], config: CrawlConfig) -> None:
@@ -165,17 +175,21 @@ def _take_folder(run: Run, album: Album, files: list[Path], config: CrawlConfig)
             run.take(file.read_bytes(), source)
 
 
-def _explain(run: Run, config: CrawlConfig) -> str:
+def _explain(run: Run, config: CrawlConfig, found: int) -> str:
     """Say in a line why there are not more pictures."""
     parts = []
     if run.late:
         parts.append(f"the time of {config.max_time_s:g} s was up")
     if run.page_errors:
-        parts.append(f"{len(run.page_errors)} pages failed, the first being {run.page_errors[0]}")
+        parts.append(f"{_count(len(run.page_errors), 'page')} failed, the first being {run.page_errors[0]}")
     if run.dropped:
         reasons = Counter(reason for _, reason in run.dropped)
         shown = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(_SHOWN_REASONS))
-        parts.append(f"{len(run.dropped)} pictures were dropped: {shown}")
+        parts.append(f"{_count(len(run.dropped), 'picture')} dropped: {shown}")
     if not parts:
-        parts.append("it has no more" if run.there else f"it shows none on {run.pages} pages")
+        parts.append("it has no more" if found else f"it shows none on {_count(run.pages, 'page')}")
     return "; ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -57,7 +57,10 @@ class AlbumPicture(_Row):
 
 
 class Dropped(_Row):
-    """A picture that is not kept, and why; `twin` is the file that it is a duplicate of."""
+    """A picture that is not kept, and why.
+
+    `twin` is what it is a duplicate of, a file here or the SHA-256 of a picture elsewhere: without that, it may be kept.
+    """
 
     source: str
     reason: str
@@ -142,7 +145,7 @@ class Album:
                 return None
             self._check_new(sha256, dhash)
             picture = AlbumPicture(
-                file=f"{sha256[:16]}.{suffix}",
+                file=f"{stem_of(sha256)}.{suffix}",
                 source=source,
                 fetched_at=datetime.now(UTC).replace(microsecond=0),
                 sha256=sha256,
@@ -178,8 +181,8 @@ class Album:
         listed = {picture.file for picture in self._pictures}
         for name in sorted(there.keys() - listed):
             self._take_in(there[name])
-        files = {picture.file for picture in self._pictures}
-        self._dropped = {row.source: row for row in manifest.dropped if row.twin is None or row.twin in files}
+        twins = {None, *self._known, *(picture.file for picture in self._pictures)}
+        self._dropped = {row.source: row for row in manifest.dropped if row.twin in twins}
         self._hashes = [int(picture.dhash, 16) for picture in self._pictures]
 
     def _take_in(self, path: Path) -> None:
@@ -215,7 +218,7 @@ class Album:
 
     def _check_new(self, sha256: str, dhash: int) -> None:
         if sha256 in self._known:
-            raise PictureDroppedError("the same as an enrolled picture")
+            raise PictureDroppedError("the same as an enrolled picture", sha256)
         for picture, other in zip(self._pictures, self._hashes, strict=True):
             if sha256 == picture.sha256:
                 raise PictureDroppedError("the same as another", picture.file)
@@ -225,6 +228,11 @@ class Album:
     def _save(self) -> None:
         manifest = _Manifest(pictures=tuple(self._pictures), dropped=tuple(self._dropped.values()))
         write_atomically(self.directory / MANIFEST, manifest.model_dump_json(indent=1, by_alias=True).encode())
+
+
+def stem_of(sha256: str) -> str:
+    """Return what a picture's file is called, less its suffix."""
+    return sha256[:16]
 
 
 def difference_hash(image: ImageArray) -> int:

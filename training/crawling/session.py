@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from urllib.robotparser import RobotFileParser
 
 import requests
-from icrawler.utils import ProxyPool, Session
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -44,8 +43,8 @@ class FetchError(Exception):
         self.final = final
 
 
-class PoliteSession(Session):  # type: ignore[misc]
-    """A session for icrawler's threads.
+class PoliteSession(requests.Session):
+    """A session for icrawler's threads, in place of its own, whose pool of proxies knows no scheme but HTTP's.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ class PoliteSession(Session):  # type: ignore[misc]
     """
 
     def __init__(self, config: CrawlConfig, *, public_only: bool, obey_robots: bool) -> None:
-        super().__init__(ProxyPool())
+        super().__init__()
         self._config = config
         self._stopped = threading.Event()
         self._obey_robots = obey_robots
@@ -71,7 +70,7 @@ class PoliteSession(Session):  # type: ignore[misc]
         for scheme in ("http://", "https://"):
             self.mount(scheme, adapter(config, self.turns))
 
-    def get(self, url: str, **kwargs: Any) -> requests.Response:
+    def get(self, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         """Fetch an address; redirects are followed.
 
         Raises
@@ -90,7 +89,7 @@ class PoliteSession(Session):  # type: ignore[misc]
     def _fetch(self, url: str, **kwargs: Any) -> requests.Response:
         kwargs["timeout"] = (self._config.connect_timeout_s, self._config.read_timeout_s)
         try:
-            response: requests.Response = super().get(url, **kwargs)
+            response = super().get(url, **kwargs)
         except requests.TooManyRedirects as error:
             raise FetchError(f"more than {self._config.max_redirects} redirects", final=True) from error
         except (requests.Timeout, HTTPTimeoutError) as error:
