@@ -13,7 +13,7 @@ from serving.crawls import crawl_person
 from serving.detector import DetectorProxy
 from serving.embedder import EmbedderProxy
 from serving.home import Home
-from serving.jobs import JobControl, JobRunner
+from serving.jobs import JobControl, JobRunner, Work
 from serving.naming import current_revision
 from serving.networks import Networks
 from serving.settings import Settings
@@ -44,7 +44,7 @@ class AnalyzerReplica:
         self._detector = detector
         self._embedder = embedder
         self._networks: Networks | None = None
-        work = {"training": self._train, "crawl": self._crawl, "video": self._analyze}
+        work: dict[str, Work] = {"training": self._train, "crawl": self._crawl, "video": self._analyze}
         self._runner = JobRunner(self._store, work, slots=slots)
         self._runner.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from serving.store.rows import Job
 from training.crawl import CrawlStoppedError, content_elsewhere, crawl
 from training.crawling.sources import Source, SourceKind, parse_source
 from training.enrol import enrol
+
+logger = logging.getLogger(__name__)
 
 # Of the progress, how much is fetching; the rest is enrolment.
 _FETCHING = 0.7
@@ -77,19 +80,16 @@ def crawl_person(
     if report.stopped:
         raise CrawlStoppedError(f"the crawl of {person_id} was stopped")
     control.report(_FETCHING)
-    pictures = report.to_enrol()
-    for done, _ in enumerate(
-        enrol(
-            store,
-            home,
-            job.project,
-            pictures,
-            networks,
-            settings.analysis,
-            settings.identification,
-            one_face_only=spec["discard_multi_face"],
-        ),
-        1,
-    ):
-        control.report(_FETCHING + (1 - _FETCHING) * done / len(pictures))
+    faces = enrol(
+        store,
+        home,
+        job.project,
+        report.to_enrol(),
+        networks,
+        settings.analysis,
+        settings.identification,
+        one_face_only=spec["discard_multi_face"],
+    )
+    logger.info("%d pictures of %s are enrolled or refused", len(list(faces)), person_id, extra={"job_id": job.job_id})
+    control.report(1.0)
     report.check()

@@ -60,7 +60,7 @@ class PoliteSession(requests.Session):
         self._config = config
         self._stopped = threading.Event()
         self._obey_robots = obey_robots
-        self._robots: dict[str, RobotFileParser] = {}
+        self._robots: dict[str, RobotFileParser | FetchError] = {}
         self._robots_lock = threading.Lock()
         self.turns = Turns(config.delay_s, self._stopped)
         self.headers["User-Agent"] = f"Mozilla/5.0 (compatible; {ROBOT}/{version('facerec')})"
@@ -78,8 +78,8 @@ class PoliteSession(requests.Session):
         FetchError
             If there is no answer, it is too large or too slow, its status is not 200, or ``robots.txt`` excludes the address.
         """
-        if self._obey_robots and not self._rules(url).can_fetch(ROBOT, url):
-            raise FetchError("the site's robots.txt excludes it")
+        if self._obey_robots:
+            self._check_robots(url)
         return self._fetch(url, **kwargs)
 
     def stop(self) -> None:
@@ -105,20 +105,34 @@ class PoliteSession(requests.Session):
             raise FetchError(f"answered {response.status_code} {response.reason}".rstrip(), final=final)
         return response
 
-    def _rules(self, url: str) -> RobotFileParser:
-        """Return the rules of a site: without a file everything is allowed, without an answer nothing (RFC 9309, 2.3.1)."""
-        site = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+    def _check_robots(self, url: str) -> None:
+        """Raise FetchError if the site excludes an address, or does not say: RFC 9309, 2.3.1.
+
+        Without a file everything is allowed; without an answer nothing is.
+        """
+        parts = urlsplit(url)
+        site = f"{parts.scheme}://{parts.netloc}"
         with self._robots_lock:
             if site not in self._robots:
-                rules = self._robots[site] = RobotFileParser()
-                try:
-                    rules.parse(self._fetch(f"{site}/robots.txt").text.splitlines())
-                except FetchError as error:
-                    rules.parse([] if error.final else ["User-agent: *", "Disallow: /"])
-                delay = rules.crawl_delay(ROBOT)
-                if delay is not None:
-                    self.turns.slow_down(urlsplit(url).netloc, float(delay))
-            return self._robots[site]
+                self._robots[site] = self._read_robots(site)
+            rules = self._robots[site]
+        if isinstance(rules, FetchError):
+            raise FetchError(f"the site's robots.txt cannot be read: {rules}")
+        if not rules.can_fetch(ROBOT, url):
+            raise FetchError("the site's robots.txt excludes it")
+
+    def _read_robots(self, site: str) -> RobotFileParser | FetchError:
+        rules = RobotFileParser()
+        try:
+            rules.parse(self._fetch(f"{site}/robots.txt").text.splitlines())
+        except FetchError as error:
+            if not error.final:
+                return error
+            rules.parse([])
+        delay = rules.crawl_delay(ROBOT)
+        if delay is not None:
+            self.turns.slow_down(urlsplit(site).netloc, float(delay))
+        return rules
 
 
 class Turns:
