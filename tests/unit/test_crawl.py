@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import io
 import itertools
 import json
@@ -17,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from icrawler.utils import Signal
 from PIL import Image
 
 from facerec_models.config import LimitsConfig
@@ -26,8 +28,9 @@ from tests.picture_site import PictureSite, baidu_page, picture_site
 from training.crawl import CrawlReport, crawl, split_names
 from training.crawling.album import Album, difference_hash
 from training.crawling.config import CrawlConfig
-from training.crawling.session import is_public
-from training.crawling.sources import parse_source
+from training.crawling.engine import components
+from training.crawling.session import FetchError, PoliteSession, is_public
+from training.crawling.sources import Source, SourceKind, parse_source
 
 QUICK = CrawlConfig(delay_s=0.01)
 LIMITS = LimitsConfig()
@@ -295,6 +298,41 @@ def test_a_search_is_done_through_icrawlers_own_feeder_and_parser(
     assert "not understood" in blocked.error
     with pytest.raises(SourceError, match="baidu gave no usable picture"):
         blocked.check()
+
+
+def read_results(kind: SourceKind, site: PictureSite, page: str) -> list[object]:
+    """Return what icrawler's parser of an engine, with our care around it, finds on a page."""
+    session = PoliteSession(QUICK, public_only=False, obey_robots=False)
+    _, parser, _, _ = components(Source(kind), "Ada Lovelace", 20, None)
+    with session:
+        return list(parser(1, Signal(), session, run=None).tasks(session.get(site.put("/results", page))))
+
+
+def test_pages_of_bing_and_google_are_read(site: PictureSite) -> None:
+    rows = [{"murl": "https://a.test/1.jpg"}, {"murl": "https://a.test/2.png?w=9", "turl": "https://b.test/t.jpg"}]
+    page = "".join(
+        f'<div class="imgpt"><a class="iusc" m="{html.escape(json.dumps(row, separators=(",", ":")))}"></a></div>'
+        for row in rows
+    )
+    assert read_results(SourceKind.BING, site, page) == [
+        {"file_url": "https://a.test/1.jpg"},
+        {"file_url": "https://a.test/2.png?w=9"},
+    ]
+    script = '<script>x</script><script>["https://a.test/1.jpg",300,200],["https://a.test/b\\u003d2.png",9]</script>'
+    assert read_results(SourceKind.GOOGLE, site, script) == [
+        {"file_url": "https://a.test/1.jpg"},
+        {"file_url": "https://a.test/b=2.png"},
+    ]
+    assert read_results(SourceKind.GOOGLE, site, "<p>Turn on JavaScript</p>") == []
+    with pytest.raises(FetchError, match="not understood"):
+        read_results(SourceKind.BING, site, '<div class="imgpt"></div>')
+
+
+def test_a_site_with_more_pages_than_icrawlers_queues_hold(site: PictureSite, tmp_path: Path) -> None:
+    site.put("/", "".join(f'<a href="/page{i}.html">{i}</a>' for i in range(12)))
+    for i, _ in enumerate(put_pictures(site, 12)):
+        site.put(f"/page{i}.html", f'<img src="/{i}.jpg"><a href="/">home</a>')
+    assert collect(f"site:{site.url}/", tmp_path / "Ada").fetched == 12
 
 
 @pytest.mark.parametrize("engine", ["google", "bing", "baidu"])

@@ -163,7 +163,7 @@ class _PageParser(Parser):  # type: ignore[misc]
             found = list(self.parse(response) or ())
         except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise FetchError(f"not understood ({type(error).__name__}: {error})") from error
-        # Bing's pattern runs over the end of addresses that do not end in ".jpg".
+        # Bing's pattern runs on to the next ".jpg" from addresses that end otherwise.
         return [{"file_url": task["file_url"].partition('"')[0]} for task in found]
 
     def _read_pages(self) -> None:
@@ -226,7 +226,7 @@ class PictureCrawler(Crawler):  # type: ignore[misc]
 
     def __init__(self, run: Run, session: PoliteSession, config: CrawlConfig, source: Source, keyword: str) -> None:
         self._run, self._session = run, session
-        feeder, parser, self._feed, parser_arguments = _components(source, keyword, run)
+        feeder, parser, self._feed, parser_arguments = components(source, keyword, run.most, run)
         super().__init__(
             feeder,
             parser,
@@ -257,9 +257,17 @@ class PictureCrawler(Crawler):  # type: ignore[misc]
             raise self._run.broken
 
 
-def _components(source: Source, keyword: str, run: Run) -> tuple[type, type, dict[str, Any], dict[str, Any]]:
-    """Return icrawler's feeder and parser for a source, and what to start the one and make the other with."""
-    search = {"offset": 0, "max_num": min(_MOST_RESULTS, max(100, _RESULTS_PER_PICTURE * run.most))}
+def components(
+    source: Source, keyword: str, most: int, run: Run | None
+) -> tuple[type, type, dict[str, Any], dict[str, Any]]:
+    """Return icrawler's feeder and parser for a source, and what to start the one and make the other with.
+
+    Raises
+    ------
+    InputError
+        If a list of addresses cannot be read.
+    """
+    search = {"offset": 0, "max_num": min(_MOST_RESULTS, max(100, _RESULTS_PER_PICTURE * most))}
     match source.kind:
         case SourceKind.GOOGLE:
             return GoogleFeeder, _GooglePages, {"keyword": keyword, "filters": {"type": "face"}, **search}, {"run": run}
