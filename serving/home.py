@@ -33,6 +33,10 @@ class Home:
         """Everything of one project."""
         return self.root / "projects" / project
 
+    def pictures(self, project: str, person_id: str) -> Path:
+        """Return the folder of the pictures that were collected of a person."""
+        return self.project(project) / "pictures" / person_id
+
     def face_crop(self, project: str, face_id: str) -> Path:
         """Return the file of the aligned face of an enrolled picture."""
         return self.project(project) / "faces" / f"{face_id}.jpg"

@@ -240,7 +240,7 @@ class Job:
     Parameters
     ----------
     kind : str
-        ``video`` or ``training``.
+        ``video``, ``training`` or ``crawl``.
     spec : dict
         What to do, as JSON values.
     segments : tuple of dict
