@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -13,6 +13,7 @@ from facerec_models.metrics import (
     Interval,
     NamedTime,
     RecordCount,
+    RecordRates,
     ShownName,
     StrangerTime,
     count_records,
@@ -23,6 +24,9 @@ from facerec_models.metrics.intervals import length, subtract
 from training.evidence import TrackEvidence, track_evidence
 from training.results import Result, by_person
 from training.truth import Truth
+
+# Of the predecessor's tracks, those of less confidence are not shown.
+BASELINE_THRESHOLD = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +104,14 @@ class Evaluation:
         Stems of results that were not counted, because no truth has their name.
     claimed : tuple of float
         The accepted errors under which the results were made, each once.
+    shown_at : float
+        Least confidence of a name that is shown; what lies below is only part of the curve of records.
     """
 
     videos: tuple[VideoScore, ...]
     without_truth: tuple[str, ...] = ()
-    claimed: tuple[float, ...] = field(default=())
+    claimed: tuple[float, ...] = ()
+    shown_at: float = 0.0
 
     @property
     def pooled(self) -> NamedTime:
@@ -150,11 +157,20 @@ class Evaluation:
             for video in self.videos
             if video.baseline is not None
         ]
-        return replace(self, videos=tuple(videos)) if videos else None
+        return replace(self, videos=tuple(videos), shown_at=BASELINE_THRESHOLD) if videos else None
+
+    @property
+    def shown_records(self) -> RecordRates:
+        """Records at the confidence from which on names are shown."""
+        return self.records.at(self.shown_at)
 
 
 def score_names(
-    truth: Truth, shown: Sequence[ShownName], named_tracks: Sequence[Interval], duration_s: float
+    truth: Truth,
+    shown: Sequence[ShownName],
+    named_tracks: Sequence[Interval],
+    duration_s: float,
+    candidates: Sequence[ShownName] | None = None,
 ) -> NameScore:
     """Count the names of one video.
 
@@ -164,6 +180,8 @@ def score_names(
         When each track with a name is seen.
     duration_s : float
         Of the video, for a truth that does not say.
+    candidates : sequence of ShownName, optional
+        Names of any confidence, for the curve of records; by default those that are shown.
     """
     intervals, ignored = truth.intervals(), truth.ignored()
     people = named_times(intervals, by_person(list(shown)), ignored)
@@ -174,7 +192,9 @@ def score_names(
         judged = sum(not any(a <= start and end <= b for a, b in ignored) for start, end in named_tracks)
         total = pool(people.values())
         strangers = StrangerTime(length(exposed), judged, total.named_s - total.ignored_s)
-    records = count_records(intervals, truth.parts(truth.duration_s or duration_s), shown, ignored)
+    records = count_records(
+        intervals, truth.parts(truth.duration_s or duration_s), shown if candidates is None else candidates, ignored
+    )
     return NameScore(people, strangers, records)
 
 

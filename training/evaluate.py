@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facerec_models.config import AnalysisConfig, IdentificationConfig
 from facerec_models.errors import InputError, VideoNotFoundError
-from facerec_models.metrics import NamedTime
+from facerec_models.metrics import NamedTime, ShownName
 from serving.home import Home
 from serving.naming import name_analysis
 from serving.networks import Networks
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, Revision, VideoRow
-from serving.videos import analyze_video, find_analysis, register_video
-from training.counting import Evaluation, evaluate
+from serving.videos import analyze_video, find_analysis, read_analysis, register_video
+from training.baseline import IndependentClassifiers, merge_votes, vote_tracks
+from training.counting import BASELINE_THRESHOLD, Evaluation, evaluate, score_names
 from training.results import Result
+from training.train import read_gallery
 from training.truth import TRUTH_ENDINGS, Truth, read_document, write_truth
 
 _log = logging.getLogger(__name__)
@@ -117,6 +119,58 @@ def best_analysis(store: Store, video: VideoRow) -> AnalysisRow:
 def _covered_s(analysis: AnalysisRow) -> float:
     shots = analysis.summary["shots"]
     return float(shots[-1][1] - shots[0][0]) if shots else 0.0
+
+
+def analysis_of(store: Store, project: str, stem: str, result: Result) -> AnalysisRow:
+    """Return the stored analysis that a result was made from.
+
+    Raises
+    ------
+    VideoNotFoundError
+        If the project has no such video, or no analysis of it with these tracks.
+    """
+    rows = [video for video in store.list_videos(project) if video.sha256 == result.video.sha256]
+    wanted = [(track.track_id, tuple(s.frame_index for s in track.samples)) for track in result.tracks]
+    for analysis in reversed(store.list_analyses(project)):
+        if any(analysis.video_id == video.video_id for video in rows):
+            tracks = store.get_tracks(project, [analysis.analysis_id])[analysis.analysis_id]
+            if [(track.track_id, tuple(track.frame_indexes.tolist())) for track in tracks] == wanted:
+                return analysis
+    raise VideoNotFoundError(
+        f"project {project!r} has no analysis with the tracks of the result {stem!r}, which the baseline needs: "
+        f"name the home and project that made it, or leave --results out"
+    )
+
+
+def add_baseline(
+    store: Store,
+    project: str,
+    evaluation: Evaluation,
+    truths: Mapping[str, Truth],
+    analyses: Mapping[str, AnalysisRow],
+) -> Evaluation:
+    """Name the same tracks the predecessor's way, with the project's enabled faces, and count them beside ours.
+
+    Parameters
+    ----------
+    truths, analyses : mapping of str
+        By the name of each video of `evaluation`.
+    """
+    classifiers = IndependentClassifiers(read_gallery(store, project))
+    videos = []
+    for video in evaluation.videos:
+        row = analyses[video.name]
+        found = read_analysis(row, store.get_tracks(project, [row.analysis_id])[row.analysis_id])
+        votes = vote_tracks(found.tracks, found.shots, found.period_s, classifiers)
+        baseline = score_names(
+            truths[video.name],
+            merge_votes(votes, found.period_s),
+            [one.interval for one in votes if one.confidence >= BASELINE_THRESHOLD],
+            found.info.duration_s or found.shots[-1][1],
+            [ShownName(one.person_id, *one.interval, one.confidence) for one in votes],
+        )
+        videos.append(replace(video, baseline=baseline))
+    return replace(evaluation, videos=tuple(videos))
 
 
 def keep_truth(home: Home, project: str, sha256: str, truth: Truth) -> None:

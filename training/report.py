@@ -86,10 +86,10 @@ def _names(evaluation: Evaluation) -> dict[str, Any]:
             for video in evaluation.videos
         },
         "records": {
-            "shown": records.at(0.0).to_dict(),
+            "shown": evaluation.shown_records.to_dict(),
             "best": None if best is None else best.to_dict(),
             "curve": [point.to_dict() for point in curve],
-            "people": {person: records.of(person).at(0.0).to_dict() for person in records.people},
+            "people": {person: records.of(person).at(evaluation.shown_at).to_dict() for person in records.people},
         },
     }
 
@@ -160,7 +160,7 @@ def _strangers(evaluation: Evaluation, name: str) -> list[str]:
 
 
 def _records(evaluation: Evaluation, name: str) -> list[str]:
-    shown = evaluation.records.at(0.0)
+    shown = evaluation.shown_records
     if not shown.records:
         return []
     best = best_f1(sweep(evaluation.records))
