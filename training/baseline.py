@@ -123,13 +123,16 @@ def vote_tracks(
     period_s : float
         Sampling period; a track is in view for half of it beyond its first and last sample, as in our own results.
     """
+    looked_at = [track for track in tracks if len(track.embeddings)]
+    if not looked_at:
+        return []
+    # All faces at once: each machine has a fixed cost.
+    chances = classifiers.probabilities(np.concatenate([track.embeddings for track in looked_at]))
+    ends = np.cumsum([len(track.embeddings) for track in looked_at])[:-1]
     votes = []
-    for track in tracks:
-        chances = classifiers.probabilities(track.embeddings)
-        if len(chances) == 0:
-            continue
-        names = [classifiers.people[i] for i in chances.argmax(axis=1).tolist()]
-        decided = vote(names, chances.max(axis=1).tolist())
+    for track, rows in zip(looked_at, np.split(chances, ends), strict=True):
+        names = [classifiers.people[i] for i in rows.argmax(axis=1).tolist()]
+        decided = vote(names, rows.max(axis=1).tolist())
         if decided is not None:
             votes.append(Vote(track_interval(track, shots, period_s), *decided))
     return votes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from facerec_models.metrics import (
 from serving.home import write_atomically
 from training.counting import Evaluation
 from training.evidence import TrackEvidence, by_pose, by_quality, by_size
+from training.gate import Check
 
 LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -190,15 +192,17 @@ def _chances(evaluation: Evaluation) -> list[str]:
     return lines
 
 
-def write_report(evaluation: Evaluation, directory: Path, *, page: bool = True) -> None:
+def write_report(evaluation: Evaluation, directory: Path, checks: Sequence[Check] = (), *, page: bool = True) -> None:
     """Write ``report.json``, ``report.txt`` and ``report.html`` into `directory`, which is made where it is missing.
 
     Parameters
     ----------
+    checks : sequence of Check
+        The limits of a gate and whether they were kept.
     page : bool
         Whether to draw the page; it takes some seconds.
     """
-    document = to_dict(evaluation)
+    document = {**to_dict(evaluation), "gate": [check.to_dict() for check in checks]}
     files = {
         "report.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n",
         "report.txt": as_text(evaluation),
@@ -206,6 +210,6 @@ def write_report(evaluation: Evaluation, directory: Path, *, page: bool = True) 
     if page:
         from training.report_page import render
 
-        files["report.html"] = render(evaluation)
+        files["report.html"] = render(evaluation, checks)
     for name, text in files.items():
         write_atomically(directory / name, text.encode())
