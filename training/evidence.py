@@ -66,15 +66,16 @@ class TrackEvidence:
     faces : tuple of FaceOutcome
     grouped : tuple of (video, stranger, person_id)
         One entry a track that was given to a stranger and whose person is known.
-    ungrouped : int
-        Tracks whose person is known that are undecidable: they were given to no stranger.
+    undecidable, misnamed : int
+        Tracks whose person is known that were given to no stranger: too poor to decide, or named as somebody else.
     """
 
     statements: tuple[tuple[float, bool], ...] = ()
     stranger_rates: tuple[float, ...] = ()
     faces: tuple[FaceOutcome, ...] = ()
     grouped: tuple[tuple[str, str, str], ...] = ()
-    ungrouped: int = 0
+    undecidable: int = 0
+    misnamed: int = 0
 
     def __add__(self, other: TrackEvidence) -> TrackEvidence:
         return TrackEvidence(
@@ -82,7 +83,8 @@ class TrackEvidence:
             self.stranger_rates + other.stranger_rates,
             self.faces + other.faces,
             self.grouped + other.grouped,
-            self.ungrouped + other.ungrouped,
+            self.undecidable + other.undecidable,
+            self.misnamed + other.misnamed,
         )
 
 
@@ -122,7 +124,7 @@ def track_evidence(video: str, truth: Truth, result: Result, reference: Result |
     statements: list[tuple[float, bool]] = []
     rates: list[float] = []
     grouped: list[tuple[str, str, str]] = []
-    ungrouped = 0
+    unsure = misnamed = 0
     for track in result.tracks:
         if truth.is_ignored(*track.seen):
             continue
@@ -138,10 +140,11 @@ def track_evidence(video: str, truth: Truth, result: Result, reference: Result |
         person = names.get(track.track_id, only)
         if person is not None and track.decision is Decision.UNKNOWN and track.track_id in strangers:
             grouped.append((video, strangers[track.track_id], person))
-        elif person is not None and undecidable:
-            ungrouped += 1
+        elif person is not None:
+            unsure += undecidable
+            misnamed += track.person_id not in (None, person)
     return TrackEvidence(
-        tuple(statements), tuple(rates), tuple(_face_outcomes(truth, result)), tuple(grouped), ungrouped
+        tuple(statements), tuple(rates), tuple(_face_outcomes(truth, result)), tuple(grouped), unsure, misnamed
     )
 
 

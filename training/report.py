@@ -55,12 +55,17 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
         },
         "clusters": {
             **clusters_of(evidence).to_dict(),
-            "undecidable": evidence.ungrouped,
+            "undecidable": evidence.undecidable,
+            "misnamed": evidence.misnamed,
             "project": project_clusters_of(evidence).to_dict(),
             "videos": {
-                video.name: {**clusters_of(video.evidence).to_dict(), "undecidable": video.evidence.ungrouped}
+                video.name: {
+                    **clusters_of(video.evidence).to_dict(),
+                    "undecidable": video.evidence.undecidable,
+                    "misnamed": video.evidence.misnamed,
+                }
                 for video in evaluation.videos
-                if video.evidence.grouped or video.evidence.ungrouped
+                if video.evidence.grouped or video.evidence.undecidable or video.evidence.misnamed
             },
         },
         "baseline": None if baseline is None else {"method": "predecessor", **_names(baseline)},
@@ -187,7 +192,7 @@ def _chances(evaluation: Evaluation) -> list[str]:
     if clusters.items:
         lines.append(
             f"strangers, {clusters.items} tracks of known people: B-cubed precision {ratio(clusters.precision)}, "
-            f"recall {ratio(clusters.recall)}, purity {ratio(clusters.purity)}; {evidence.ungrouped} more undecidable"
+            f"recall {ratio(clusters.recall)}, purity {ratio(clusters.purity)}; {evidence.undecidable} more undecidable"
         )
     return lines
 

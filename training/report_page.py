@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from facerec_models.metrics import best_f1, cluster_score, reliability, sweep
+from facerec_models.metrics import best_f1, reliability, sweep
 from training.counting import Evaluation
 from training.evidence import by_pose, by_quality, by_size
 from training.gate import Check
@@ -64,9 +64,9 @@ def _context(evaluation: Evaluation) -> dict[str, Any]:
         "clusters": clusters_of(evidence),
         "project_clusters": project_clusters_of(evidence),
         "video_clusters": [
-            (v.name, cluster_score([(s, p) for _, s, p in v.evidence.grouped]), v.evidence.ungrouped)
+            (v.name, clusters_of(v.evidence), v.evidence)
             for v in evaluation.videos
-            if v.evidence.grouped or v.evidence.ungrouped
+            if v.evidence.grouped or v.evidence.undecidable or v.evidence.misnamed
         ],
         "faces": len(evidence.faces),
         "legend": outcome_legend(),

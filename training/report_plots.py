@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -21,7 +22,7 @@ _OUTCOMES = {
     Outcome.UNKNOWN: ("#E69F00", "called unknown"),
     Outcome.UNDECIDABLE: (FAINT, "undecidable"),
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.edgecolor": "#8A929C",

@@ -120,7 +120,7 @@ class Truth(Part):
     def parts(self, duration_s: float) -> list[Interval]:
         """Return the stretches in which false answers are counted, one by one.
 
-        They are those annotated; else what the intervals cover, overlapping ones being one; else the whole video.
+        They are those annotated; else what the intervals cover, overlapping ones being one, and what lies between.
         """
         if self.annotated is not None:
             return sorted(set(self.annotated))
@@ -130,7 +130,7 @@ class Truth(Part):
                 joined[-1] = (joined[-1][0], max(joined[-1][1], end))
             else:
                 joined.append((start, end))
-        return joined or [(0.0, duration_s)]
+        return sorted([*joined, *subtract([(0.0, duration_s)], union(joined))])
 
     def present(self, start_s: float, end_s: float, *, hidden: bool = True) -> set[str]:
         """Return who is there at any moment of an interval, strangers by their label with a ``?`` before it.
@@ -237,8 +237,7 @@ def from_webvtt(path: Path) -> Truth:
     for block in blocks:
         lines = block.strip("\n").split("\n")
         timing = next((n for n, line in enumerate(lines[:2]) if "-->" in line), None)
-        # The head, and blocks of notes, styles and regions, have no timing.
-        if timing is None:
+        if timing is None or re.match(r"(WEBVTT|NOTE|STYLE|REGION)(\s|$)", lines[0]):
             continue
         match = _TIMING.fullmatch(lines[timing])
         if match is None:
@@ -285,11 +284,10 @@ def from_csv(path: Path) -> dict[str, Truth]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            lines = list(reader)
+            header, lines = set(reader.fieldnames or ()), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}") from error
-    missing = {"media", "start", "end", "person"} - set(reader.fieldnames or ())
-    if missing or not lines:
+    if not {"media", "start", "end", "person"} <= header or not lines:
         raise InputError(f"{path} must begin with the line media,start,end,person and have at least one more")
     people: dict[str, dict[str, list[Span]]] = defaultdict(lambda: defaultdict(list))
     parts: dict[str, set[Interval]] = defaultdict(set)
