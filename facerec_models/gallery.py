@@ -21,6 +21,7 @@ from facerec_models.classifiers import (
     load_classifier,
 )
 from facerec_models.cohort import Cohort
+from facerec_models.corrections import Corrections
 from facerec_models.errors import EmptyGalleryError, GalleryError, GalleryMismatchError
 from facerec_models.held_out import Learn, fit_classifier, genuine_scores, learn_in_turn
 from facerec_models.model_folder import read_folder, unreadable, write_folder
@@ -92,6 +93,8 @@ class NamingModel:
         What a score means for one picture, and for a track.
     prior_known : float
         Assumed fraction of faces that belong to enrolled people.
+    corrections : Corrections
+        What people said of tracks.
     facts : mapping
         Where the model comes from, as JSON values: kept beside it, and not used.
     """
@@ -102,6 +105,7 @@ class NamingModel:
     stills: ScoreCalibration
     tracks: ScoreCalibration
     prior_known: float
+    corrections: Corrections = field(default_factory=Corrections)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def check_embedder(self, embedder: str) -> None:
@@ -134,6 +138,8 @@ class NamingModel:
             "prototypes": self.prototypes,
             "strangers_stills": self.stills.strangers,
             "strangers_tracks": self.tracks.strangers,
+            "denied": self.corrections.denied,
+            "denied_people": self.corrections.denied_people,
             **{f"{_OF_CLASSIFIER}{name}": array for name, array in self.classifier.to_arrays().items()},
         }
         write_folder(
@@ -146,6 +152,7 @@ class NamingModel:
                 "prior_known": self.prior_known,
                 "genuine_stills": asdict(self.stills.genuine),
                 "genuine_tracks": asdict(self.tracks.genuine),
+                "confirmed": [[*key, person] for key, person in sorted(self.corrections.confirmed.items())],
                 **self.facts,
                 **(facts or {}),
                 "snapshot": self.gallery.snapshot(),
@@ -193,6 +200,11 @@ class NamingModel:
             stills=calibration("stills"),
             tracks=calibration("tracks"),
             prior_known=prior,
+            corrections=Corrections(
+                {(analysis_id, track_id): person for analysis_id, track_id, person in facts["confirmed"]},
+                arrays["denied_people"],
+                arrays["denied"],
+            ),
             facts=facts,
         )
 

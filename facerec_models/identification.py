@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,7 @@ def identify_faces(
     """
     limit = config.max_false_names_stills if max_false_names is None else max_false_names
     apart = ~np.eye(len(embeddings), dtype=bool)
-    return _decide(embeddings, quality, scores, apart, model, model.stills, limit, config)
+    return _decide(embeddings, quality, scores, apart, model, model.stills, limit, config, {})
 
 
 def identify_tracks(
@@ -55,14 +55,17 @@ def identify_tracks(
     model: NamingModel,
     config: IdentificationConfig,
     *,
+    analysis_id: str | None = None,
     max_false_names: float | None = None,
 ) -> list[Match]:
     """Name the tracks of one video, each from all its good faces.
 
-    Tracks that share a frame are different people: a name goes to the better one.
+    Tracks that share a frame are different people: a name goes to the better one. A track that somebody confirmed is that person.
 
     Parameters
     ----------
+    analysis_id : str, optional
+        Under which the tracks are stored, and were confirmed.
     max_false_names : float, optional
         Accepted fraction of strangers' tracks that get any name; the configured one by default.
 
@@ -77,7 +80,18 @@ def identify_tracks(
     embeddings = np.stack([track_embedding(track) for track in tracks])
     quality = np.array([track_quality(track) for track in tracks], np.float32)
     scores = np.array([track.scores.max() for track in tracks], np.float32)
-    return _decide(embeddings, quality, scores, apart_tracks(tracks), model, model.tracks, limit, config)
+    confirmed = {} if analysis_id is None else model.corrections.confirmed_in(analysis_id)
+    return _decide(
+        embeddings,
+        quality,
+        scores,
+        apart_tracks(tracks),
+        model,
+        model.tracks,
+        limit,
+        config,
+        {i: confirmed[track.track_id] for i, track in enumerate(tracks) if track.track_id in confirmed},
+    )
 
 
 def track_embedding(track: Track) -> FloatArray:
@@ -120,6 +134,7 @@ def _decide(
     calibration: ScoreCalibration,
     max_false_names: float,
     config: IdentificationConfig,
+    confirmed: Mapping[int, str],
 ) -> list[Match]:
     """Give each face a person if few enough strangers are as near to anybody, and nobody twice among faces that are `apart`."""
     if len(embeddings) == 0:
@@ -130,9 +145,16 @@ def _decide(
     rates = calibration.false_name_rate(scores)
     probability = calibration.probability(scores)
     allowed = (rates <= max_false_names) & (quality >= config.min_quality_named)[:, None]
+    allowed &= ~model.corrections.denies(embeddings, people[nearest], similarity)
+    for i, person in confirmed.items():
+        allowed[i] = False
+        allowed[apart[i]] &= people[nearest[apart[i]]] != person
     chosen = _assign(nearest, np.where(allowed, scores - calibration.limit(max_false_names), -1.0), apart)
     matches = []
     for i, k in enumerate(chosen):
+        if i in confirmed:
+            matches.append(_confirmed(confirmed[i], embeddings[i], model, calibration))
+            continue
         if k is not None:
             decision = Decision.NAMED
         elif quality[i] >= config.min_quality_unknown and detected[i] >= config.min_score_unknown:
@@ -152,6 +174,21 @@ def _decide(
             )
         )
     return matches
+
+
+def _confirmed(person_id: str, embedding: FloatArray, model: NamingModel, calibration: ScoreCalibration) -> Match:
+    """Answer what somebody said; the false-name rate is still that of the person's own score."""
+    people = model.classifier.classes_
+    scores = model.classifier.decision_function(embedding[None])
+    nearest, _ = _best(scores)
+    others = [i for i in nearest[0].tolist() if people[i] != person_id]
+    at = int(np.searchsorted(people, person_id))
+    is_enrolled = at < len(people) and people[at] == person_id
+    rate = float(calibration.false_name_rate(scores[0, at : at + 1])[0]) if is_enrolled else 1.0
+    similarity = model.prototypes @ embedding
+    first = Candidate(person_id, float(similarity[at]) if is_enrolled else 0.0, 1.0)
+    rest = tuple(Candidate(str(people[i]), float(similarity[i]), 0.0) for i in others[: _CANDIDATES - 1])
+    return Match(Decision.NAMED, person_id, 1.0, rate, (first, *rest))
 
 
 def _best(scores: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:

@@ -18,6 +18,7 @@ from facerec_models.types import Appearance, Candidate, Decision, FaceSet, Match
 
 Interval = tuple[float, float]
 
+STRANGER_PREFIX = "stranger-"
 _SHOWN_CROPS = 3
 
 
@@ -196,7 +197,7 @@ def stranger_id(project: str, video_sha256: str, track: Track) -> str:
     """Return the id of a stranger who is first seen in this track: the same for the same content."""
     box = ",".join(f"{value:.0f}" for value in track.boxes[0].tolist())
     key = f"{project}\n{video_sha256}\n{track.frame_indexes[0]}\n{box}"
-    return "stranger-" + base64.b32encode(hashlib.sha256(key.encode()).digest())[:10].decode().lower()
+    return STRANGER_PREFIX + base64.b32encode(hashlib.sha256(key.encode()).digest())[:10].decode().lower()
 
 
 def build_result(

@@ -36,6 +36,11 @@ def _load(directory: Path) -> NamingModel:
     return NamingModel.load(directory)
 
 
+def drop_loaded_models() -> None:
+    """Keep no trained model in memory: one of them knows somebody who was forgotten."""
+    _load.cache_clear()
+
+
 def current_revision(
     store: Store, project: str, rules: IdentificationConfig, max_false_names: float | None = None
 ) -> Revision:
@@ -73,7 +78,9 @@ def name_analysis(
     model_row = store.get_model(analysis.project, revision.model_version)
     model = load_model(home, analysis.project, revision.model_version)
     model.check_embedder(analysis.embedder)
-    matches = identify_tracks(found.tracks, model, rules, max_false_names=revision.max_false_names)
+    matches = identify_tracks(
+        found.tracks, model, rules, analysis_id=analysis.analysis_id, max_false_names=revision.max_false_names
+    )
     video = store.get_video(analysis.project, analysis.video_id)
     info = found.info
     return build_result(
@@ -149,9 +156,19 @@ def identify_archive(
     max_false_names: float | None = None,
     apply: bool,
 ) -> IdentificationChange:
-    """Name all stored tracks again with the promoted model, from stored embeddings; `apply` makes it so."""
-    revision = current_revision(store, project, rules, max_false_names)
+    """Name all stored tracks again with the promoted model, from stored embeddings; `apply` makes it so.
+
+    Parameters
+    ----------
+    max_false_names : float, optional
+        Accepted error; by default that of most of the archive, or the configured one where nothing is named yet.
+    """
     analyses = store.list_analyses(project)
+    if max_false_names is None:
+        limits = {revision.revision: revision.max_false_names for revision in store.list_revisions(project)}
+        usual = Counter(limits[analysis.revision] for analysis in analyses if analysis.revision in limits)
+        max_false_names = usual.most_common(1)[0][0] if usual else None
+    revision = current_revision(store, project, rules, max_false_names)
     tracks = store.get_tracks(project, [analysis.analysis_id for analysis in analyses])
     sha256 = {video.video_id: video.sha256 for video in store.list_videos(project)}
     change = IdentificationChange(revision.revision)
@@ -163,10 +180,10 @@ def identify_archive(
             if analysis.revision is None
             else [
                 match.person_id
-                for match in _match(home, project, found, store.get_revision(project, analysis.revision), rules)
+                for match in _match(home, analysis, found, store.get_revision(project, analysis.revision), rules)
             ]
         )
-        after = _match(home, project, found, revision, rules)
+        after = _match(home, analysis, found, revision, rules)
         unknown.append(UnknownTracks.of(analysis, sha256[analysis.video_id], found, after))
         change.videos += 1
         change.tracks += len(found)
@@ -182,7 +199,9 @@ def identify_archive(
 
 
 def _match(
-    home: Home, project: str, tracks: Sequence[Track], revision: Revision, rules: IdentificationConfig
+    home: Home, analysis: AnalysisRow, tracks: Sequence[Track], revision: Revision, rules: IdentificationConfig
 ) -> list[Match]:
-    model = load_model(home, project, revision.model_version)
-    return identify_tracks(tracks, model, rules, max_false_names=revision.max_false_names)
+    model = load_model(home, analysis.project, revision.model_version)
+    return identify_tracks(
+        tracks, model, rules, analysis_id=analysis.analysis_id, max_false_names=revision.max_false_names
+    )

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version as installed_version
 from typing import Any, Protocol
 
@@ -22,15 +23,18 @@ import numpy as np
 from facerec_models.classifiers import Arrays, OneAgainstRest, TrainingFaces, build_classifier
 from facerec_models.cohort import load_cohort
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
+from facerec_models.corrections import Corrections
 from facerec_models.errors import EmptyGalleryError, ModelNotFoundError
 from facerec_models.gallery import Gallery, fit_model
 from facerec_models.held_out import FOLDS, learn_in_turn
 from facerec_models.model_folder import remove_abandoned
+from facerec_models.result import STRANGER_PREFIX
 from serving.home import Home
 from serving.names import short_id
 from serving.store.base import Store
-from serving.store.rows import FaceStatus, ModelVersion
-from training.promotion import Evaluate, judge, no_evaluation
+from serving.store.rows import Correction, CorrectionKind, FaceStatus, ModelVersion
+from training.evaluate import evaluate_version
+from training.promotion import Evaluate, judge
 from training.reembed import embed_missing
 from training.workers import TrainingStoppedError, Workers
 
@@ -101,7 +105,7 @@ def train(
     workers: Workers | None = None,
     progress: Progress | None = None,
     embedding: EmbeddingConfig | None = None,
-    evaluate: Evaluate = no_evaluation,
+    evaluate: Evaluate = evaluate_version,
 ) -> ModelVersion:
     """Train a project's model; the same faces and configuration give the same version.
 
@@ -177,6 +181,8 @@ def _make(
     model = fit_model(
         gallery, cohort, rules.prior_known, classifier=config.classifier, seed=config.seed, learn=learner.learn
     )
+    said = store.list_corrections(project)
+    model = replace(model, corrections=_corrections(said))
     _stop_if_asked(progress)
     progress.report(_SAVE_FROM)
     params = build_classifier(config.classifier, config.seed).get_params()
@@ -189,6 +195,7 @@ def _make(
         cohort.source,
         str(rules.prior_known),
         *sorted(gallery.face_ids.tolist()),
+        *sorted(correction.correction_id for correction in said),
     )
     directory = home.model(project, version)
     row = ModelVersion(
@@ -226,6 +233,15 @@ def _make(
         },
     )
     return row
+
+
+def _corrections(said: Sequence[Correction]) -> Corrections:
+    """Return what people said as a model knows it; of strangers a model knows nothing."""
+    denied = [c for c in said if c.kind is CorrectionKind.IS_NOT and not c.person_id.startswith(STRANGER_PREFIX)]
+    confirmed = {(c.analysis_id, c.track_id): c.person_id for c in said if c.kind is CorrectionKind.IS}
+    if not denied:
+        return Corrections(confirmed)
+    return Corrections(confirmed, np.array([c.person_id for c in denied]), np.stack([c.embedding for c in denied]))
 
 
 def _promote(

@@ -1,0 +1,61 @@
+"""What people said of tracks, as a model knows it: confirmed names, and faces that are not somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from facerec_models.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corrections:
+    """Confirmed tracks and negative examples.
+
+    Parameters
+    ----------
+    confirmed : mapping of (analysis_id, track_id) to person_id
+        Tracks of which somebody said who they are.
+    denied_people : (R,) str
+        For each negative example, who it is not.
+    denied : (R, D) float32
+        Mean embeddings of the tracks that are not those people.
+    """
+
+    confirmed: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    denied_people: npt.NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, np.str_))
+    denied: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    def __post_init__(self) -> None:
+        if len(self.denied_people) != len(self.denied):
+            raise ValueError(f"{len(self.denied)} negative examples are of {len(self.denied_people)} people")
+
+    def confirmed_in(self, analysis_id: str) -> dict[int, str]:
+        """Return the confirmed tracks of one analysis, by track id."""
+        return {track_id: person for (analysis, track_id), person in self.confirmed.items() if analysis == analysis_id}
+
+    def denies(
+        self, embeddings: FloatArray, people: npt.NDArray[np.str_], similarity: FloatArray
+    ) -> npt.NDArray[np.bool_]:
+        """Return which candidates are ruled out: the face is at least as like a negative example as like the person.
+
+        Parameters
+        ----------
+        embeddings : (N, D) float32
+        people : (N, K) str
+            Candidates of each face.
+        similarity : (N, K) float32
+            Cosine of each face and the candidate's mean.
+
+        Returns
+        -------
+        (N, K) bool
+        """
+        ruled_out = np.zeros(people.shape, bool)
+        for person in np.unique(self.denied_people):
+            nearest = (embeddings @ self.denied[self.denied_people == person].T).max(axis=1)
+            ruled_out |= (people == person) & (nearest[:, None] >= similarity)
+        return ruled_out
