@@ -91,6 +91,7 @@ def analyze(
     embedder: FaceEmbedder,
     pair: PairScale,
     *,
+    name: str | None = None,
     take_crops: Callable[[Track], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -101,6 +102,8 @@ def analyze(
     ----------
     pair : PairScale
         What similarities of the embedder mean.
+    name : str, optional
+        What errors call the video; its path by default.
     take_crops : callable, optional
         Gets each track when it has ended, with its crops; the track in the result then has none, which keeps memory flat.
     on_progress : callable, optional
@@ -115,12 +118,12 @@ def analyze(
     AnalysisStoppedError
         If `should_stop` said so.
     """
-    with Video(path, config.limits) as video:
+    with Video(path, config.limits, name=name) as video:
         run = _Run(video, config, detector, embedder, pair, take_crops)
         with run.timing.measure("wall_s"):
             for fraction in run.process():
                 if should_stop is not None and should_stop():
-                    raise AnalysisStoppedError(f"the analysis of {path} was stopped")
+                    raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
                 if on_progress is not None:
                     on_progress(fraction)
         return run.result()

@@ -79,7 +79,9 @@ class EmbeddingConfig(Config):
 
     embedder: Literal["auto", "dlib", "facenet-vggface2", "facenet-casia"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    batch_size: int = Field(default=32, ge=1, le=1024, description="Most crops in one pass of the network.")
+    batch_size: int = Field(
+        default=32, ge=1, le=1024, description="Most crops in one pass of the network; fewer on a CPU."
+    )
     mirror: bool = Field(default=True, description="Average each embedding with its mirror image's.")
 
 
@@ -124,7 +126,13 @@ class IdentificationConfig(Config):
     )
     min_quality_named: float = Field(default=0.3, ge=0, le=1, description="Below it a face is not named.")
     min_quality_unknown: float = Field(
-        default=0.5, ge=0, le=1, description="Below it a face that is not named is undecidable, not unknown."
+        default=0.3, ge=0, le=1, description="Below it a face that is not named is undecidable, not unknown."
+    )
+    min_score_unknown: float = Field(
+        default=0.99,
+        ge=0,
+        le=1,
+        description="Below it, an unknown face may be no face at all: undecidable. Of a track, the best score counts.",
     )
     min_quality_enrolled: float = Field(default=0.3, ge=0, le=1, description="Below it a face is not enrolled.")
 

@@ -26,8 +26,13 @@ _CLOCK_RESET_S = 1
 _MOST_PIXELS = 2**31 - 1  # that FFmpeg can count
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, name: str) -> InputContainer:
     """Open a local file with FFmpeg if it is a container of an allowed kind.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the file.
 
     Raises
     ------
@@ -35,11 +40,11 @@ def open_container(path: Path) -> InputContainer:
         If there is no such file, or it is empty, a script or playlist, or nothing that FFmpeg knows.
     """
     if not path.exists():
-        raise VideoOpenError(f"there is no file {str(path)!r}; check the path")
+        raise VideoOpenError(f"there is no file {name!r}; check the path")
     if not path.is_file():
-        raise VideoOpenError(f"{str(path)!r} is not a file; name a video file")
+        raise VideoOpenError(f"{name!r} is not a file; name a video file")
     if path.stat().st_size == 0:
-        raise VideoOpenError(f"{str(path)!r} is empty; copy it again")
+        raise VideoOpenError(f"{name!r} is empty; copy it again")
     try:
         return av.open(
             # The prefix keeps a name such as "a:b.mp4" from being read as a protocol.
@@ -48,15 +53,15 @@ def open_container(path: Path) -> InputContainer:
             metadata_errors="replace",
         )
     except PermissionError as error:
-        raise VideoOpenError(f"{str(path)!r} may not be read; check its permissions") from error
+        raise VideoOpenError(f"{name!r} may not be read; check its permissions") from error
     except av.FFmpegError as error:
         with path.open("rb") as file:
             is_text = b"\0" not in file.read(4096)
         what = "is a text, playlist or script, not a video" if is_text else f"is no complete {_KINDS} file"
-        raise VideoOpenError(f"{str(path)!r} {what}; copy it again or convert it to MP4") from error
+        raise VideoOpenError(f"{name!r} {what}; copy it again or convert it to MP4") from error
 
 
-def picture_stream(container: InputContainer, path: Path) -> av.VideoStream:
+def picture_stream(container: InputContainer, name: str) -> av.VideoStream:
     """Return the main video stream, which is not a cover picture.
 
     Raises
@@ -66,12 +71,12 @@ def picture_stream(container: InputContainer, path: Path) -> av.VideoStream:
     """
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
-        raise VideoOpenError(f"{str(path)!r} has no pictures, only sound or data; name a video with a picture track")
+        raise VideoOpenError(f"{name!r} has no pictures, only sound or data; name a video with a picture track")
     best = container.streams.best("video")
     stream = next((stream for stream in streams if stream is best), streams[0])
     # Against its annotation, PyAV has no context where FFmpeg has no decoder.
     if getattr(stream, "codec_context", None) is None:
-        raise VideoOpenError(f"{str(path)!r} has pictures that FFmpeg cannot decode; convert it to H.264 in MP4")
+        raise VideoOpenError(f"{name!r} has pictures that FFmpeg cannot decode; convert it to H.264 in MP4")
     return stream
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facerec_models.calibration import GenuineScale, ScoreCalibration, are_strangers, without_enrolled
+from facerec_models.calibration import GenuineScale, ScoreCalibration, are_strangers
 from facerec_models.classifiers import (
     DEFAULT_CLASSIFIER,
     Arrays,
@@ -235,7 +235,7 @@ def fit_model(
         raise GalleryMismatchError(
             f"the gallery was embedded with {gallery.embedder!r}, the cohort of strangers with {cohort.embedder!r}"
         )
-    prototypes = PrototypeClassifier().fit(gallery.embeddings, gallery.person_ids)
+    prototypes = PrototypeClassifier().fit(gallery.embeddings, gallery.person_ids, cohort.stills)
     chosen = build_classifier(classifier, seed)
     if not chosen.learns_from_strangers:
         return _without_learning_strangers(gallery, prototypes, cohort, prior_known)
@@ -245,7 +245,7 @@ def fit_model(
             f"train 'prototype', or begin a project with the embedder 'dlib'"
         )
     # People of the cohort who are enrolled would be learned as somebody else.
-    rest = are_strangers(prototypes.decision_function(cohort.stills).max(axis=1), cohort.genuine_stills)
+    rest = are_strangers(prototypes.similarity(cohort.stills).max(axis=1), cohort.genuine_stills)
     learned, kept = np.flatnonzero(rest)[::2], np.flatnonzero(rest)[1::2]
     strangers = cohort.stills[learned]
     fitted = fit_classifier(chosen, gallery.embeddings, gallery.person_ids, strangers, learn)
@@ -283,9 +283,12 @@ def _without_learning_strangers(
 ) -> NamingModel:
     def calibrate(strangers: FloatArray, genuine: GenuineScale) -> ScoreCalibration:
         if len(strangers) == 0:
-            return ScoreCalibration(_scores_of_others(gallery, prototypes), genuine, prior_known)
-        scores = prototypes.decision_function(strangers).max(axis=1)
-        return ScoreCalibration(without_enrolled(scores, genuine), genuine, prior_known)
+            scores = _scores_of_others(gallery, prototypes)
+        else:
+            rest = are_strangers(prototypes.similarity(strangers).max(axis=1), genuine)
+            scores = prototypes.decision_function(strangers[rest]).max(axis=1)
+        moved = GenuineScale(genuine.mean - float(prototypes.attraction_.mean()), genuine.deviation)
+        return ScoreCalibration(scores, moved, prior_known, prototypes.highest_score)
 
     return NamingModel(
         gallery,

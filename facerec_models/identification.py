@@ -22,6 +22,7 @@ _LEAST_GAIN = 1e-6
 def identify_faces(
     embeddings: FloatArray,
     quality: FloatArray,
+    scores: FloatArray,
     model: NamingModel,
     config: IdentificationConfig,
     *,
@@ -34,6 +35,8 @@ def identify_faces(
     embeddings : (N, D) float32
         From the model's own network.
     quality : (N,) float32
+    scores : (N,) float32
+        The detector's.
     max_false_names : float, optional
         Accepted fraction of strangers' faces that get any name; the configured one by default.
 
@@ -44,7 +47,7 @@ def identify_faces(
     """
     limit = config.max_false_names_stills if max_false_names is None else max_false_names
     apart = ~np.eye(len(embeddings), dtype=bool)
-    return _decide(embeddings, quality, apart, model, model.stills, limit, config)
+    return _decide(embeddings, quality, scores, apart, model, model.stills, limit, config)
 
 
 def identify_tracks(
@@ -73,17 +76,23 @@ def identify_tracks(
     limit = config.max_false_names_tracks if max_false_names is None else max_false_names
     embeddings = np.stack([track_embedding(track) for track in tracks])
     quality = np.array([track_quality(track) for track in tracks], np.float32)
-    return _decide(embeddings, quality, apart_tracks(tracks), model, model.tracks, limit, config)
+    scores = np.array([track.scores.max() for track in tracks], np.float32)
+    return _decide(embeddings, quality, scores, apart_tracks(tracks), model, model.tracks, limit, config)
 
 
 def track_embedding(track: Track) -> FloatArray:
-    """Average a track's kept embeddings, weighted by quality, to unit length."""
+    """Average a track's kept embeddings, weighted by quality, to unit length; zeros where none was kept."""
     weights = np.maximum(track.quality[track.embedded], 1e-3)
     return normalize((weights[:, None] * track.embeddings).sum(axis=0))
 
 
 def track_quality(track: Track) -> float:
-    """Return the mean quality of the better half of a track's samples: one lucky look does not make a face recognisable."""
+    """Return the mean quality of the better half of a track's samples: one lucky look does not make a face recognisable.
+
+    A track without embeddings, as forgetting somebody leaves it, cannot be recognised: 0.
+    """
+    if len(track.embedded) == 0:
+        return 0.0
     best = np.sort(track.quality)[-((len(track) + 1) // 2) :]
     return float(best.mean())
 
@@ -105,6 +114,7 @@ def apart_tracks(tracks: Sequence[Track]) -> npt.NDArray[np.bool_]:
 def _decide(
     embeddings: FloatArray,
     quality: FloatArray,
+    detected: FloatArray,
     apart: npt.NDArray[np.bool_],
     model: NamingModel,
     calibration: ScoreCalibration,
@@ -125,7 +135,7 @@ def _decide(
     for i, k in enumerate(chosen):
         if k is not None:
             decision = Decision.NAMED
-        elif quality[i] >= config.min_quality_unknown:
+        elif quality[i] >= config.min_quality_unknown and detected[i] >= config.min_score_unknown:
             decision = Decision.UNKNOWN
         else:
             decision = Decision.UNDECIDABLE

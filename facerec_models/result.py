@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, overload
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from facerec_models.analysis import Analysis
 from facerec_models.appearances import build_appearances, track_interval
-from facerec_models.calibration import PairScale
-from facerec_models.clustering import cluster_tracks
 from facerec_models.gallery import NamingModel
-from facerec_models.identification import apart_tracks, track_embedding
+from facerec_models.identification import track_embedding
 from facerec_models.types import Appearance, Candidate, Decision, FaceSet, Match, Track
 
 Interval = tuple[float, float]
 
-# Log odds for one person that make two unknown tracks one stranger: single faces of one person have 7 in the mean.
-_SAME_STRANGER_LOG_ODDS = 7.0
 _SHOWN_CROPS = 3
 
 
@@ -188,6 +184,14 @@ def identity_of(person_id: str | None) -> str | None:
     return None if person_id is None else person_id.replace("_", " ")
 
 
+@dataclass(frozen=True, slots=True)
+class StrangerName:
+    """What a stranger is called: an id that lasts, and the n of "Unknown n"."""
+
+    stranger_id: str
+    number: int
+
+
 def stranger_id(project: str, video_sha256: str, track: Track) -> str:
     """Return the id of a stranger who is first seen in this track: the same for the same content."""
     box = ",".join(f"{value:.0f}" for value in track.boxes[0].tolist())
@@ -204,7 +208,7 @@ def build_result(
     revision: str,
     model: NamingModel,
     model_view: ModelView,
-    pair: PairScale,
+    strangers: Mapping[int, StrangerName],
     crop_url: Callable[[int, int], str],
     identify_s: float,
 ) -> Result:
@@ -214,32 +218,28 @@ def build_result(
     ----------
     matches : sequence of Match
         One for each track of `analysis`, in order.
-    pair : PairScale
-        Of the embedder; says which unknown tracks are one stranger.
+    strangers : mapping of int to StrangerName
+        Who the unknown tracks show, by track id.
     crop_url : callable
         Takes a track's id and the number of one of its kept crops, returns that picture's address.
     """
     tracks = analysis.tracks
-    strangers = _strangers(tracks, matches, project, video.sha256, pair)
-    owners = [
-        match.person_id or strangers.get(i) or ("track", track.track_id)
-        for i, (track, match) in enumerate(zip(tracks, matches, strict=True))
+    owners: list[Hashable] = [
+        match.person_id or strangers.get(track.track_id) or ("track", track.track_id)
+        for track, match in zip(tracks, matches, strict=True)
     ]
     appearances = build_appearances(tracks, matches, owners, analysis.shots, analysis.period_s)
     by_id = {track.track_id: i for i, track in enumerate(tracks)}
-    numbers: dict[str, int] = {}
     views = []
     for appearance in appearances:
-        stranger = strangers.get(by_id[appearance.track_ids[0]])
-        if stranger is not None:
-            numbers.setdefault(stranger, len(numbers) + 1)
+        stranger = strangers.get(appearance.track_ids[0])
         person_id = appearance.match.person_id
-        label = identity_of(person_id) or (f"Unknown {numbers[stranger]}" if stranger else "Undecidable")
+        label = identity_of(person_id) or (f"Unknown {stranger.number}" if stranger else "Undecidable")
         views.append(
             AppearanceView(
                 person_id=person_id,
                 identity=identity_of(person_id),
-                stranger=stranger,
+                stranger=stranger.stranger_id if stranger else None,
                 label=label,
                 start_s=appearance.start_s,
                 end_s=appearance.end_s,
@@ -278,25 +278,6 @@ def build_result(
     )
 
 
-def _strangers(
-    tracks: Sequence[Track], matches: Sequence[Match], project: str, video_sha256: str, pair: PairScale
-) -> dict[int, str]:
-    """Stranger ids of the unknown tracks, by position."""
-    unknown = [i for i, match in enumerate(matches) if match.decision is Decision.UNKNOWN]
-    if not unknown:
-        return {}
-    members = [tracks[i] for i in unknown]
-    groups = cluster_tracks(
-        np.stack([track_embedding(track) for track in members]),
-        apart_tracks(members),
-        pair.midpoint + _SAME_STRANGER_LOG_ODDS / pair.slope,
-    )
-    ids: dict[int, str] = {}
-    for group, track in zip(groups.tolist(), members, strict=True):
-        ids.setdefault(group, stranger_id(project, video_sha256, track))
-    return {i: ids[group] for i, group in zip(unknown, groups.tolist(), strict=True)}
-
-
 def _evidence(
     appearance: Appearance, tracks: Sequence[Track], model: NamingModel, crop_url: Callable[[int, int], str]
 ) -> Evidence:
@@ -309,12 +290,8 @@ def _evidence(
         key=lambda crop: (-crop[0], crop[1].track_id, crop[2]),
     )[:_SHOWN_CROPS]
     candidates = appearance.match.candidates
-    best_track = crops[0][1]
-    nearest = (
-        model.nearest_faces(track_embedding(best_track), candidates[0].person_id)
-        if appearance.match.decision is Decision.NAMED
-        else []
-    )
+    person_id = appearance.match.person_id
+    nearest = model.nearest_faces(track_embedding(crops[0][1]), person_id) if person_id and crops else []
     runner_up = candidates[1] if len(candidates) > 1 else None
     return Evidence(
         crops=[

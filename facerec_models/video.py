@@ -152,6 +152,8 @@ class Video:
         A local file.
     limits : LimitsConfig
         Bounds on picture size and duration, checked in the header first.
+    name : str, optional
+        What errors call the file, where its path would tell nobody anything; the path by default.
 
     Attributes
     ----------
@@ -171,21 +173,22 @@ class Video:
         If the video is larger or longer than `limits` allow.
     """
 
-    def __init__(self, path: Path, limits: LimitsConfig) -> None:
+    def __init__(self, path: Path, limits: LimitsConfig, *, name: str | None = None) -> None:
         self.path = path
+        self.name = str(path) if name is None else name
         self.complete = False
         self.warnings: tuple[str, ...] = ()
         self._limits = limits
         self._running: Generator[DecodedFrame, None, None] | None = None
-        with open_container(path) as container:
-            stream = picture_stream(container, path)
+        with open_container(path, self.name) as container:
+            stream = picture_stream(container, self.name)
             self._check_size(stream.width, stream.height)
             duration_s = _duration_s(container, stream)
             self._check_duration(duration_s or 0.0)
             first = next(Decoder(container, stream, limits.max_frame_pixels).pictures(), None)
             if first is None or first.time_base is None:
                 raise VideoDecodeError(
-                    f"{str(path)!r} has no readable picture (codec {stream.codec_context.name}): it is damaged or "
+                    f"{self.name!r} has no readable picture (codec {stream.codec_context.name}): it is damaged or "
                     "cut off; copy it again or re-encode it"
                 )
             self._stored_size = first.width, first.height
@@ -233,8 +236,8 @@ class Video:
         return self._running
 
     def _frames(self, start_s: float, end_s: float | None) -> Generator[DecodedFrame, None, None]:
-        with open_container(self.path) as container:
-            stream = picture_stream(container, self.path)
+        with open_container(self.path, self.name) as container:
+            stream = picture_stream(container, self.name)
             decoder = Decoder(container, stream, self._limits.max_frame_pixels)
             clock = Clock(self.info.fps, self.info.time_base)
             resized_s: float | None = None
@@ -279,14 +282,14 @@ class Video:
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._limits.max_frame_pixels:
             raise LimitExceededError(
-                f"{str(self.path)!r} has frames of {width}x{height} = {width * height} pixels, more than "
+                f"{self.name!r} has frames of {width}x{height} = {width * height} pixels, more than "
                 f"limits.max_frame_pixels = {self._limits.max_frame_pixels}; reduce the video or raise the limit"
             )
 
     def _check_duration(self, duration_s: float) -> None:
         if duration_s > self._limits.max_video_duration_s:
             raise LimitExceededError(
-                f"{str(self.path)!r} lasts {duration_s:.0f} s or more, longer than limits.max_video_duration_s = "
+                f"{self.name!r} lasts {duration_s:.0f} s or more, longer than limits.max_video_duration_s = "
                 f"{self._limits.max_video_duration_s:.0f}; split the video or raise the limit"
             )
 

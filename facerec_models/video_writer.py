@@ -81,7 +81,7 @@ class VideoWriter:
             context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
             context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
             if self._audio_from is not None:
-                source = undo.enter_context(open_container(self._audio_from))
+                source = undo.enter_context(open_container(self._audio_from, str(self._audio_from)))
                 if source.streams.audio:
                     self._sound = _Sound(source, self._audio_from, self._container)
             self._undo = undo.pop_all()

@@ -7,10 +7,11 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 
 from facerec_models.config import SamplingConfig
+from serving.crawls import crawl_person
 from serving.detector import DetectorProxy
 from serving.embedder import EmbedderProxy
 from serving.home import Home
-from serving.jobs import JobControl, JobRunner
+from serving.jobs import JobControl, JobRunner, Work
 from serving.naming import current_revision
 from serving.networks import Networks
 from serving.settings import Settings
@@ -41,7 +42,8 @@ class AnalyzerReplica:
         self._detector = detector
         self._embedder = embedder
         self._networks: Networks | None = None
-        self._runner = JobRunner(self._store, {"training": self._train, "video": self._analyze}, slots=slots)
+        work: dict[str, Work] = {"training": self._train, "crawl": self._crawl, "video": self._analyze}
+        self._runner = JobRunner(self._store, work, slots=slots)
         self._runner.start()
 
     def wake(self) -> None:
@@ -56,12 +58,7 @@ class AnalyzerReplica:
         self._runner.stop()
 
     def _analyze(self, job: Job, control: JobControl) -> str:
-        if self._networks is None:
-            self._networks = Networks(
-                DetectorProxy(self._detector, patience_s=_PATIENCE_S),
-                EmbedderProxy(self._embedder, patience_s=_PATIENCE_S),
-            )
-        networks = self._networks
+        networks = self._connect()
         spec = job.spec
         config = self._settings.analysis.model_copy(update={"sampling": SamplingConfig(**spec["sampling"])})
         video = self._store.get_video(job.project, spec["video_id"])
@@ -80,6 +77,17 @@ class AnalyzerReplica:
         self._store.assign_revision(job.project, revision.revision, [analysis.analysis_id])
         control.report(1.0)
         return video.video_id
+
+    def _crawl(self, job: Job, control: JobControl) -> None:
+        crawl_person(self._store, self._home, self._settings, self._connect(), job, control)
+
+    def _connect(self) -> Networks:
+        if self._networks is None:
+            self._networks = Networks(
+                DetectorProxy(self._detector, patience_s=_PATIENCE_S),
+                EmbedderProxy(self._embedder, patience_s=_PATIENCE_S),
+            )
+        return self._networks
 
     def _train(self, job: Job, control: JobControl) -> None:
         run_training(self._settings, job, control)

@@ -57,8 +57,9 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     detection = settings.analysis.detection.model_copy(update={"device": device})
     embedding = settings.analysis.embedding.model_copy(update={"device": device})
     threads = args.threads or os.cpu_count() or 1
-    # Threads of replicas that wait must not spin: they share the cores.
-    quiet = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads)}}
+    # Threads of replicas that wait must not spin: they share the cores. Frames that many threads take and give back fragment as
+    # many heaps of the C library, and memory would creep up over hours.
+    quiet = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads), "MALLOC_ARENA_MAX": "2"}}
     network = {"num_cpus": 0.2, "num_gpus": gpu, "runtime_env": quiet}
 
     def deployment(replica: type, name: str, resources: dict[str, Any]) -> serve.Deployment:

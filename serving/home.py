@@ -25,9 +25,17 @@ class Home:
         """Videos that were sent to the service."""
         return self.root / "uploads"
 
+    def upload(self, sha256: str, suffix: str) -> Path:
+        """Return the file of an upload: the same for the same content and kind of file, whoever sent it."""
+        return self.uploads / f"{sha256}{suffix.lower()}"
+
     def project(self, project: str) -> Path:
         """Everything of one project."""
         return self.root / "projects" / project
+
+    def pictures(self, project: str, person_id: str) -> Path:
+        """Return the folder of the pictures that were collected of a person."""
+        return self.project(project) / "pictures" / person_id
 
     def face_crop(self, project: str, face_id: str) -> Path:
         """Return the file of the aligned face of an enrolled picture."""

@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from facerec_models.cohort import load_cohort
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import ModelNotFoundError
 from facerec_models.gallery import NamingModel
 from facerec_models.identification import identify_tracks
 from facerec_models.result import ModelView, Result, VideoView, build_result
-from facerec_models.types import Track
+from facerec_models.types import Match, Track
+from serving import strangers
 from serving.home import Home
 from serving.names import short_id
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, Revision
+from serving.strangers import UnknownTracks
 from serving.videos import read_analysis
 
 CropUrl = Callable[[AnalysisRow, int, int], str]
@@ -101,7 +102,7 @@ def name_analysis(
             prior_known=model.prior_known,
             extrapolated=model.tracks.is_extrapolated(revision.max_false_names),
         ),
-        pair=load_cohort(analysis.embedder).pair,
+        strangers=strangers.settle(store, UnknownTracks.of(analysis, video.sha256, found.tracks, matches)),
         crop_url=lambda track_id, k: crop_url(analysis, track_id, k),
         identify_s=time.perf_counter() - started,
     )
@@ -152,31 +153,36 @@ def identify_archive(
     revision = current_revision(store, project, rules, max_false_names)
     analyses = store.list_analyses(project)
     tracks = store.get_tracks(project, [analysis.analysis_id for analysis in analyses])
+    sha256 = {video.video_id: video.sha256 for video in store.list_videos(project)}
     change = IdentificationChange(revision.revision)
+    unknown = []
     for analysis in analyses:
         found = tracks[analysis.analysis_id]
         before = (
             [None] * len(found)
             if analysis.revision is None
-            else _people(home, project, found, store.get_revision(project, analysis.revision), rules)
+            else [
+                match.person_id
+                for match in _match(home, project, found, store.get_revision(project, analysis.revision), rules)
+            ]
         )
-        after = _people(home, project, found, revision, rules)
+        after = _match(home, project, found, revision, rules)
+        unknown.append(UnknownTracks.of(analysis, sha256[analysis.video_id], found, after))
         change.videos += 1
         change.tracks += len(found)
-        for old, new in zip(before, after, strict=True):
-            if old != new:
+        for old, match in zip(before, after, strict=True):
+            if old != match.person_id:
                 change.removed.update([old] if old else [])
-                change.added.update([new] if new else [])
+                change.added.update([match.person_id] if match.person_id else [])
     if apply:
         changed = [a.analysis_id for a in analyses if a.revision != revision.revision]
         store.assign_revision(project, revision.revision, changed)
+        strangers.regroup(store, project, unknown)
     return change
 
 
-def _people(
+def _match(
     home: Home, project: str, tracks: Sequence[Track], revision: Revision, rules: IdentificationConfig
-) -> list[str | None]:
+) -> list[Match]:
     model = load_model(home, project, revision.model_version)
-    return [
-        match.person_id for match in identify_tracks(tracks, model, rules, max_false_names=revision.max_false_names)
-    ]
+    return identify_tracks(tracks, model, rules, max_false_names=revision.max_false_names)

@@ -90,7 +90,7 @@ def prepare_environment(home: Path) -> None:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-            # Many threads that take and give back frames fragment the C library's heaps: memory would creep up over hours.
+            # As for the replicas: the proxy, too, takes uploads in many threads.
             "MALLOC_ARENA_MAX": "2",
         }
     )

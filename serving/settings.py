@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from facerec_models.config import AnalysisConfig, IdentificationConfig
+from training.crawling.config import CrawlConfig
 
 
 class Settings(BaseSettings):
@@ -24,3 +25,4 @@ class Settings(BaseSettings):
     max_queued_jobs: int = Field(default=1000, ge=1, description="Jobs that may wait.")
     analysis: AnalysisConfig = AnalysisConfig()
     identification: IdentificationConfig = IdentificationConfig()
+    crawl: CrawlConfig = CrawlConfig()

@@ -42,5 +42,7 @@ def name_still(
     """Name the faces of one picture."""
     if isinstance(found, StillResult):
         return found
-    matches = identify_faces(found.embeddings, found.quality, model, rules, max_false_names=max_false_names)
+    matches = identify_faces(
+        found.embeddings, found.quality, found.detections.scores, model, rules, max_false_names=max_false_names
+    )
     return build_still_result(name, found, matches)

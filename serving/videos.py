@@ -24,16 +24,23 @@ from serving.store.rows import AnalysisRow, VideoRow
 
 
 def register_video(
-    store: Store, project: str, file: Path, config: AnalysisConfig, *, uri: str | None = None
+    store: Store, project: str, file: Path, config: AnalysisConfig, *, uri: str | None = None, name: str | None = None
 ) -> VideoRow:
     """Add a video file to a project, which is created if need be; the same content keeps its id.
+
+    Parameters
+    ----------
+    uri : str, optional
+        Where the video comes from; the file's own address by default.
+    name : str, optional
+        What it is called, in errors too; by default the file's name, and in errors its path.
 
     Raises
     ------
     VideoOpenError, VideoDecodeError, LimitExceededError
         If it is no video that can be read: nothing is stored.
     """
-    with Video(file, config.limits):
+    with Video(file, config.limits, name=name):
         pass
     store.create_project(project)
     sha256 = file_sha256(file)
@@ -42,7 +49,7 @@ def register_video(
         project=project,
         uri=uri or file.resolve().as_uri(),
         sha256=sha256,
-        name=file.name,
+        name=name or file.name,
         file=str(file.resolve()),
         created_at=time.time(),
     )
@@ -89,7 +96,7 @@ def analyze_video(
     store.fix_embedder(video.project, embedder)
     analysis_id = analysis_id_of(video, config, embedder)
     if not Path(video.file).is_file():
-        raise VideoOpenError(f"the file {video.file!r} of video {video.video_id} is no longer there: submit it again")
+        raise VideoOpenError(f"the file of video {video.video_id} ({video.name!r}) is no longer there: submit it again")
 
     def keep_crops(track: Track) -> None:
         for k, crop in enumerate(track.crops):
@@ -102,6 +109,7 @@ def analyze_video(
             networks.detector,
             networks.embedder,
             load_cohort(embedder).pair,
+            name=video.name,
             take_crops=keep_crops,
             on_progress=on_progress,
             should_stop=should_stop,

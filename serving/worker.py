@@ -19,9 +19,9 @@ _TRIM_PERIOD_S = 1.0
 class Worker:
     """Runs functions one after the other in a thread of its own.
 
-    Torch keeps buffers for each thread that ever ran a network, and the C library keeps what tensors of ever-changing sizes leave
-    between them: over half an hour of video a detector grew from 0.95 to 1.6 GiB. One thread, and giving free pages back every
-    second, slow that down.
+    Torch keeps buffers for each thread that ever ran a network, so there is one. The C library keeps what freed tensors leave behind
+    them, as much as the busiest moment ever needed, so free pages are given back every second. What torch keeps for each size of
+    a batch is the networks' own matter: see `facerec_models.batching`.
     """
 
     def __init__(self) -> None:

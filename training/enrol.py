@@ -1,14 +1,18 @@
-"""Enrol people from folders of pictures: find the person's face in each picture, judge it, embed it, store it."""
+"""Enrol people from folders of pictures: find the person's face in each picture, judge it, embed it, store it.
+
+What a picture's face is, and whether the picture shows the person at all, decides `training.curate`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from facerec_models.cohort import Cohort, load_cohort
 from facerec_models.config import AnalysisConfig, IdentificationConfig
 from facerec_models.errors import InputError
 from facerec_models.faces import find_faces
@@ -21,22 +25,33 @@ from serving.names import person_id_of, short_id
 from serving.networks import Networks
 from serving.store.base import Store
 from serving.store.rows import Face, FaceStatus
+from training.curate import OutlierStrategy, choose_faces, find_outliers
 
 DISABLED_LIST = "disabled.txt"
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
 _BATCH = 8
-# A second face at least this large, relative to the largest, leaves open who of them is meant.
-_RIVAL = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a person before it is looked at. `path` is relative to the imported folder."""
+    """A picture of a person before it is looked at.
+
+    Parameters
+    ----------
+    path : str
+        Relative to the imported folder.
+    source : str or None
+        The address it was fetched from.
+    fetched_at : float or None
+        When, in seconds since the epoch.
+    """
 
     file: Path
     path: str
     person_id: str
-    disabled: bool
+    disabled: bool = False
+    source: str | None = None
+    fetched_at: float | None = None
 
 
 def find_pictures(directory: Path) -> list[Picture]:
@@ -76,11 +91,21 @@ def enrol(
     networks: Networks,
     analysis: AnalysisConfig,
     rules: IdentificationConfig,
+    *,
+    outliers: OutlierStrategy | None = OutlierStrategy.ROBUST,
+    one_face_only: bool = False,
 ) -> Iterator[Face]:
     """Enrol pictures, person by person; yield what became of each.
 
     Everything of a person is stored at once, so that an interruption leaves whole people. A picture that is there already, with
     the same content, keeps the status that somebody gave it.
+
+    Parameters
+    ----------
+    outliers : OutlierStrategy or None
+        How pictures of somebody else are found and disabled; None leaves them enabled.
+    one_face_only : bool
+        Refuse pictures with more than one face.
 
     Raises
     ------
@@ -89,101 +114,123 @@ def enrol(
     """
     store.create_project(project)
     store.fix_embedder(project, networks.embedder.name)
-    known = {face.face_id: face for face in store.list_faces(project)}
+    cohort = load_cohort(networks.embedder.name)
     for person_id in sorted({picture.person_id for picture in pictures}):
-        faces = _enrol_person(
-            home, project, [p for p in pictures if p.person_id == person_id], networks, analysis, rules, known
-        )
-        store.put_faces(project, faces)
-        yield from faces
+        of_person = [picture for picture in pictures if picture.person_id == person_id]
+        known = {face.face_id: face for face in store.list_faces(project, person_id=person_id)}
+        ids = [short_id("f", project, person_id, file_sha256(picture.file)) for picture in of_person]
+        new = {i: picture for i, picture in dict(zip(ids, of_person, strict=True)).items() if i not in known}
+        found = _look(list(new.values()), networks, analysis)
+        faces = dict(known)
+        anchors = [face.embedding for face in known.values() if face.status is FaceStatus.TAKEN]
+        chosen = _choose(found, np.array(anchors, np.float32), cohort)
+        for (face_id, picture), seen, index in zip(new.items(), found, chosen, strict=True):
+            faces[face_id] = _enrol_picture(
+                home, project, face_id, picture, seen, index, networks.embedder.name, rules, one_face_only
+            )
+        if outliers is not None:
+            faces.update(disable_outliers(faces.values(), cohort, outliers))
+        store.put_faces(project, [face for face in faces.values() if face is not known.get(face.face_id)])
+        yield from (faces[face_id] for face_id in ids)
 
 
-def _enrol_person(
+def disable_outliers(faces: Iterable[Face], cohort: Cohort, strategy: OutlierStrategy) -> dict[str, Face]:
+    """Return a person's faces whose status changes, by id: outliers are disabled, former outliers enabled again.
+
+    What somebody decided by hand is left alone, and speaks for itself: a face enabled by hand is never an outlier.
+    """
+    judged = [
+        face
+        for face in faces
+        if face.embedding is not None and (face.status is FaceStatus.TAKEN or _is_machine_outlier(face))
+    ]
+    if not judged:
+        return {}
+    reasons = find_outliers(
+        np.stack([face.embedding for face in judged if face.embedding is not None]), cohort, strategy
+    )
+    changed = {}
+    for face, reason in zip(judged, reasons, strict=True):
+        status = FaceStatus.TAKEN if reason is None else FaceStatus.DISABLED
+        if not face.by_hand and (status, reason) != (face.status, face.reason):
+            changed[face.face_id] = replace(face, status=status, reason=reason)
+    return changed
+
+
+def _is_machine_outlier(face: Face) -> bool:
+    return face.status is FaceStatus.DISABLED and not face.by_hand
+
+
+def _enrol_picture(
     home: Home,
     project: str,
-    pictures: Sequence[Picture],
-    networks: Networks,
-    analysis: AnalysisConfig,
+    face_id: str,
+    picture: Picture,
+    found: FaceSet | str,
+    chosen: int | None,
+    embedder: str,
     rules: IdentificationConfig,
-    known: dict[str, Face],
-) -> list[Face]:
-    ids = [short_id("f", project, picture.person_id, file_sha256(picture.file)) for picture in pictures]
-    found: dict[int, FaceSet | str] = {}
-    new = [i for i, face_id in enumerate(ids) if face_id not in known]
-    for start in range(0, len(new), _BATCH):
-        found.update(_look(pictures, new[start : start + _BATCH], networks, analysis))
-    usual = _usual_face([faces for faces in found.values() if isinstance(faces, FaceSet)])
-    rows = []
-    for i, picture in enumerate(pictures):
-        if i not in found:
-            rows.append(known[ids[i]])
-            continue
-        faces = found[i]
-        status, reason, quality, crop = FaceStatus.REFUSED, None, 0.0, None
-        embedding: FloatArray | None = None
-        if isinstance(faces, str):
-            reason = faces
-        elif len(faces) == 0:
-            reason = "no face was found"
-        else:
-            chosen = _choose(faces, usual)
-            quality = float(faces.quality[chosen])
-            embedding = faces.embeddings[chosen]
-            if quality < rules.min_quality_enrolled:
-                reason = f"too small, blurred, turned or cut off: quality {quality:.2f}, least {rules.min_quality_enrolled:.2f}"
-            else:
-                status = FaceStatus.TAKEN
-            if picture.disabled and status is FaceStatus.TAKEN:
-                status, reason = FaceStatus.DISABLED, f"listed in {DISABLED_LIST}"
-            path = home.face_crop(project, ids[i])
-            write_atomically(path, encode_crop(faces.crops[chosen]))
-            crop = path.name
-        rows.append(
-            Face(
-                face_id=ids[i],
-                project=project,
-                person_id=picture.person_id,
-                path=picture.path,
-                sha256=file_sha256(picture.file),
-                status=status,
-                reason=reason,
-                quality=quality,
-                embedder=networks.embedder.name,
-                embedding=embedding,
-                crop=crop,
-                created_at=time.time(),
+    one_face_only: bool,
+) -> Face:
+    """Make the row of one picture, and keep its aligned face."""
+    status, reason, quality, crop = FaceStatus.REFUSED, None, 0.0, None
+    embedding: FloatArray | None = None
+    by_hand = False
+    if isinstance(found, str):
+        reason = found
+    elif chosen is None:
+        reason = "no face was found"
+    elif one_face_only and len(found) > 1:
+        reason = f"{len(found)} faces in one picture"
+    else:
+        quality = float(found.quality[chosen])
+        embedding = found.embeddings[chosen]
+        if quality < rules.min_quality_enrolled:
+            reason = (
+                f"too small, blurred, turned or cut off: quality {quality:.2f}, least {rules.min_quality_enrolled:.2f}"
             )
-        )
-    return rows
+        elif picture.disabled:
+            status, reason, by_hand = FaceStatus.DISABLED, f"listed in {DISABLED_LIST}", True
+        else:
+            status = FaceStatus.TAKEN
+        path = home.face_crop(project, face_id)
+        write_atomically(path, encode_crop(found.crops[chosen]))
+        crop = path.name
+    return Face(
+        face_id=face_id,
+        project=project,
+        person_id=picture.person_id,
+        path=picture.path,
+        sha256=file_sha256(picture.file),
+        status=status,
+        reason=reason,
+        quality=quality,
+        embedder=embedder,
+        embedding=embedding,
+        crop=crop,
+        created_at=time.time(),
+        source=picture.source,
+        fetched_at=picture.fetched_at,
+        by_hand=by_hand,
+    )
 
 
-def _look(
-    pictures: Sequence[Picture], wanted: Sequence[int], networks: Networks, analysis: AnalysisConfig
-) -> dict[int, FaceSet | str]:
-    """Find the faces of some pictures; a text says why a picture could not be read."""
+def _look(pictures: Sequence[Picture], networks: Networks, analysis: AnalysisConfig) -> list[FaceSet | str]:
+    """Find the faces of pictures; a text says why one could not be read."""
     found: dict[int, FaceSet | str] = {}
-    images = {}
-    for i in wanted:
-        try:
-            images[i] = read_image(pictures[i].file, analysis.limits)
-        except InputError as error:
-            found[i] = str(error)
-    faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
-    found.update(zip(images, faces, strict=True))
-    return found
+    for start in range(0, len(pictures), _BATCH):
+        images = {}
+        for i, picture in enumerate(pictures[start : start + _BATCH], start):
+            try:
+                images[i] = read_image(picture.file, analysis.limits)
+            except InputError as error:
+                found[i] = str(error)
+        faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
+        found.update(zip(images, faces, strict=True))
+    return [found[i] for i in range(len(pictures))]
 
 
-def _usual_face(faces: Sequence[FaceSet]) -> FloatArray | None:
-    """Mean embedding of the pictures that show one face only."""
-    alone = [one.embeddings[0] for one in faces if len(one) == 1]
-    return np.mean(alone, axis=0) if alone else None
-
-
-def _choose(faces: FaceSet, usual: FloatArray | None) -> int:
-    """Pick the person's face: the largest, or, where another is about as large, the one most like their other pictures."""
-    boxes = faces.detections.boxes
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    rivals = np.flatnonzero(area >= _RIVAL * area.max())
-    if usual is None or len(rivals) == 1:
-        return int(area.argmax())
-    return int(rivals[(faces.embeddings[rivals] @ usual).argmax()])
+def _choose(found: Sequence[FaceSet | str], anchors: FloatArray, cohort: Cohort) -> list[int | None]:
+    readable = {i: faces for i, faces in enumerate(found) if isinstance(faces, FaceSet)}
+    chosen = dict(zip(readable, choose_faces(list(readable.values()), anchors, cohort.pair), strict=True))
+    return [chosen.get(i) for i in range(len(found))]

@@ -1,270 +1,252 @@
-"""Results against a ground truth: `facerec evaluate`.
+"""Evaluate a project on videos with a truth: `facerec evaluate`, and the gate of a training.
 
-The truth of ``clip.mp4`` is ``clip.json`` in one folder, its result is ``clip.json`` in another. What is counted,
-and how, says `facerec_models.metrics`.
+Videos are analysed once; naming them with any model version takes no picture. A project keeps truths of its own below its
+folder, named by the video's SHA-256: they are its evaluation set.
 """
 
 from __future__ import annotations
 
-import json
-import unicodedata
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import reduce
-from operator import add
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.errors import InputError, VideoNotFoundError
+from facerec_models.metrics import NamedTime, ShownName
+from serving.home import Home
+from serving.naming import name_analysis
+from serving.networks import Networks
+from serving.store.base import Store
+from serving.store.rows import AnalysisRow, Revision, VideoRow
+from serving.videos import analyze_video, find_analysis, read_analysis, register_video
+from training.baseline import IndependentClassifiers, merge_votes, vote_tracks
+from training.counting import BASELINE_THRESHOLD, Evaluation, evaluate, score_names
+from training.results import Result
+from training.train import read_gallery
+from training.truth import TRUTH_ENDINGS, Truth, read_document, write_truth
 
-from facerec_models.errors import InputError
-from facerec_models.metrics import Interval, NamedTime, StrangerTime, TrueInterval, named_times, pool
-from facerec_models.types import Decision
+_log = logging.getLogger(__name__)
 
-
-class _Part(BaseModel):
-    """What the counting needs of a larger document; the rest is not looked at."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-def _in_order(interval: Interval) -> Interval:
-    if interval[0] > interval[1]:
-        raise ValueError(f"end {interval[1]} lies before start {interval[0]}")
-    return interval
-
-
-class _Span(_Part):
-    start: float
-    end: float
-    visibility: Literal["clear", "small", "partial", "hidden"]
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _in_order((self.start, self.end))
-        return self
-
-
-class _Person(_Part):
-    name: str
-    intervals: tuple[_Span, ...]
-
-
-class Truth(_Part):
-    """The ground truth of one video: who is there, when, and how well visible."""
-
-    duration_s: float = Field(gt=0)
-    people: tuple[_Person, ...]
-    no_gallery_person_expected: bool = False
-    ignore_intervals: tuple[Annotated[Interval, AfterValidator(_in_order)], ...] = ()
-
-    def intervals(self) -> dict[str, list[TrueInterval]]:
-        """Return each person's intervals by ``person_id``, the NFC-normalised name."""
-        by_person: dict[str, list[TrueInterval]] = defaultdict(list)
-        for person in self.people:
-            spans = (TrueInterval(span.start, span.end, span.visibility) for span in person.intervals)
-            by_person[unicodedata.normalize("NFC", person.name)].extend(spans)
-        return by_person
-
-
-class _Video(_Part):
-    complete: bool
-
-
-class _Appearance(_Part):
-    person_id: str | None
-    start_s: float
-    end_s: float
-
-
-class _Track(_Part):
-    decision: Decision
-
-
-class Result(_Part):
-    """The names in a ``facerec.result/1`` document."""
-
-    schema_name: Literal["facerec.result/1"] = Field(alias="schema")
-    video: _Video
-    appearances: tuple[_Appearance, ...]
-    tracks: tuple[_Track, ...]
-
-    def shown(self) -> dict[str, list[Interval]]:
-        """Return when each name is shown, by ``person_id``; unknown and undecidable faces are no names."""
-        by_person: dict[str, list[Interval]] = defaultdict(list)
-        for appearance in self.appearances:
-            if appearance.person_id is not None:
-                by_person[appearance.person_id].append((appearance.start_s, appearance.end_s))
-        return by_person
+_NO_VIDEO = {*TRUTH_ENDINGS, ".csv", ".txt", ".md"}
 
 
 @dataclass(frozen=True, slots=True)
-class VideoScore:
-    """One video's figures.
+class Comparison:
+    """Two versions on the same videos."""
+
+    before: NamedTime
+    after: NamedTime
+
+    @property
+    def f1_gain(self) -> float | None:
+        """By how much F1 grew; None where no truth has a clear second."""
+        return None if self.before.f1 is None or self.after.f1 is None else self.after.f1 - self.before.f1
+
+
+def find_video(truth_path: Path, stem: str, truth: Truth) -> Path:
+    """Return the video that a truth is about: the file that it names, or the one of its stem, beside it.
 
     Parameters
     ----------
-    name : str
-        Stem of the truth's and of the result's file.
-    people : mapping of str to NamedTime
-        Everybody who is there or named, by ``person_id``.
-    strangers : StrangerTime or None
-        Where the truth expects nobody enrolled.
-    is_complete : bool
-        Whether the whole video was analysed. The rest of an incomplete one counts as missed.
-    """
-
-    name: str
-    people: Mapping[str, NamedTime]
-    strangers: StrangerTime | None
-    is_complete: bool
-
-    @property
-    def total(self) -> NamedTime:
-        """The sum over people."""
-        return pool(self.people.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """All videos' figures.
-
-    Parameters
-    ----------
-    videos : tuple of VideoScore
-        In alphabetical order.
-    without_truth : tuple of str
-        Stems of results that were not counted, because no truth has their name.
-    """
-
-    videos: tuple[VideoScore, ...]
-    without_truth: tuple[str, ...] = ()
-
-    @property
-    def pooled(self) -> NamedTime:
-        """Person-seconds of all videos, those of strangers included: a name there is wrong."""
-        return pool(video.total for video in self.videos)
-
-    @property
-    def people(self) -> dict[str, NamedTime]:
-        """Person-seconds of each person over all videos, in alphabetical order."""
-        names = sorted({person for video in self.videos for person in video.people})
-        return {name: pool(v.people[name] for v in self.videos if name in v.people) for name in names}
-
-    @property
-    def strangers(self) -> StrangerTime:
-        """False names on the videos that expect nobody enrolled."""
-        return reduce(add, (v.strangers for v in self.videos if v.strangers is not None), StrangerTime())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        return {
-            "schema": "facerec.evaluation/1",
-            "pooled": self.pooled.to_dict(),
-            "strangers": self.strangers.to_dict(),
-            "people": {name: time.to_dict() for name, time in self.people.items()},
-            "videos": {
-                video.name: {
-                    "total": video.total.to_dict(),
-                    "people": {name: time.to_dict() for name, time in video.people.items()},
-                    "strangers": None if video.strangers is None else video.strangers.to_dict(),
-                    "complete": video.is_complete,
-                }
-                for video in self.videos
-            },
-            "without_truth": list(self.without_truth),
-        }
-
-
-def score_video(name: str, truth: Truth, result: Result) -> VideoScore:
-    """Count one video."""
-    people = named_times(truth.intervals(), result.shown(), truth.ignore_intervals)
-    strangers = None
-    if truth.no_gallery_person_expected:
-        named_tracks = sum(track.decision is Decision.NAMED for track in result.tracks)
-        strangers = StrangerTime(truth.duration_s, named_tracks, pool(people.values()).named_s)
-    return VideoScore(name, people, strangers, result.video.complete)
-
-
-def evaluate(truth_dir: Path, results_dir: Path) -> Evaluation:
-    """Count every video that has a truth.
-
-    Parameters
-    ----------
-    truth_dir, results_dir : Path
-        Folders of ``*.json``; a video's truth and its result have the same stem.
+    truth_path : Path
+        The folder of truths, or the CSV.
 
     Raises
     ------
     InputError
-        If there is no truth, a truth has no result, or a file is not what it should be. A missing result is never
-        passed over: the figures would be those of the easier videos.
+        If there is none, or more than one.
     """
-    truths = {path.stem: path for path in sorted(truth_dir.glob("*.json"))}
-    results = {path.stem: path for path in sorted(results_dir.glob("*.json"))}
-    if not truths:
-        raise InputError(f"{truth_dir} holds no truth: give a folder with one .json file a video")
-    missing = [stem for stem in truths if stem not in results]
-    if missing:
-        raise InputError(f"{results_dir} has no result for {', '.join(missing)}: run `facerec recognize` on them first")
-    return Evaluation(
-        tuple(score_video(stem, _read(Truth, path), _read(Result, results[stem])) for stem, path in truths.items()),
-        tuple(stem for stem in results if stem not in truths),
+    folder = truth_path if truth_path.is_dir() else truth_path.parent
+    if truth.video is not None and (folder / truth.video).is_file():
+        return folder / truth.video
+    found = sorted(p for p in folder.glob("*") if p.stem == stem and p.suffix.lower() not in _NO_VIDEO and p.is_file())
+    if len(found) != 1:
+        said = f"{len(found)} files could be it: {', '.join(p.name for p in found)}" if found else "there is none"
+        raise InputError(f"the video of the truth {stem!r} must lie in {folder}, but {said}; or give --results")
+    return found[0]
+
+
+def recognise(
+    store: Store,
+    home: Home,
+    project: str,
+    file: Path,
+    revision: Revision,
+    config: AnalysisConfig,
+    rules: IdentificationConfig,
+    networks: Callable[[], Networks],
+    *,
+    on_progress: Callable[[float], None] | None = None,
+) -> tuple[AnalysisRow, Result]:
+    """Analyse a video unless that was done, and name it. Which revision names it in the archive stays as it is.
+
+    Parameters
+    ----------
+    networks : callable
+        Returns the networks; called only where something must be analysed.
+    """
+    video = register_video(store, project, file, config)
+    model = store.get_model(project, revision.model_version)
+    analysis = find_analysis(store, video, config, model.embedder)
+    if analysis is None:
+        analysis = analyze_video(store, home, video, config, networks(), on_progress=on_progress)
+    return analysis, named(store, home, analysis, revision, rules)
+
+
+def named(store: Store, home: Home, analysis: AnalysisRow, revision: Revision, rules: IdentificationConfig) -> Result:
+    """Return the answers of a revision about an analysis, from stored embeddings."""
+    document = name_analysis(store, home, analysis, revision, rules, lambda *_: "")
+    return Result.model_validate(document.model_dump(by_alias=True))
+
+
+def best_analysis(store: Store, video: VideoRow) -> AnalysisRow:
+    """Return the analysis that covers most of a video, the newest of equals: not the latest look at a part of it.
+
+    Raises
+    ------
+    VideoNotFoundError
+        If the video was not analysed.
+    """
+    analyses = [one for one in store.list_analyses(video.project) if one.video_id == video.video_id]
+    if not analyses:
+        raise VideoNotFoundError(
+            f"video {video.name} of project {video.project!r} was not analysed: recognise it first"
+        )
+    return max(analyses, key=lambda one: (round(_covered_s(one), 1), one.created_at))
+
+
+def _covered_s(analysis: AnalysisRow) -> float:
+    shots = analysis.summary["shots"]
+    return float(shots[-1][1] - shots[0][0]) if shots else 0.0
+
+
+def analysis_of(store: Store, project: str, stem: str, result: Result) -> AnalysisRow:
+    """Return the stored analysis that a result was made from.
+
+    Raises
+    ------
+    VideoNotFoundError
+        If the project has no such video, or no analysis of it with these tracks.
+    """
+    rows = [video for video in store.list_videos(project) if video.sha256 == result.video.sha256]
+    wanted = [(track.track_id, tuple(s.frame_index for s in track.samples)) for track in result.tracks]
+    for analysis in reversed(store.list_analyses(project)):
+        if any(analysis.video_id == video.video_id for video in rows):
+            tracks = store.get_tracks(project, [analysis.analysis_id])[analysis.analysis_id]
+            if [(track.track_id, tuple(track.frame_indexes.tolist())) for track in tracks] == wanted:
+                return analysis
+    raise VideoNotFoundError(
+        f"project {project!r} has no analysis with the tracks of the result {stem!r}, which the baseline needs: "
+        f"name the home and project that made it, or leave --results out"
     )
 
 
-_Document = TypeVar("_Document", bound=_Part)
+def add_baseline(
+    store: Store,
+    project: str,
+    evaluation: Evaluation,
+    truths: Mapping[str, Truth],
+    analyses: Mapping[str, AnalysisRow],
+) -> Evaluation:
+    """Name the same tracks the predecessor's way, with the project's enabled faces, and count them beside ours.
 
-
-def _read(kind: type[_Document], path: Path) -> _Document:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{path} is no {kind.__name__.lower()} of a video: {where}: {first['msg']}") from error
-
-
-def as_text(evaluation: Evaluation) -> str:
-    """Return the figures as tables for people to read: pooled, by video, by person, strangers."""
-    parts = [
-        [_row("all videos", evaluation.pooled)],
-        [_row(v.name if v.is_complete else f"{v.name} (incomplete)", v.total) for v in evaluation.videos],
-        [_row(name, time) for name, time in evaluation.people.items()],
-    ]
-    width = max(len(row[0]) for part in parts for row in part)
-    lines = [_line(width, _HEAD)]
-    for part in parts:
-        lines += [*(_line(width, row) for row in part), ""]
-    strangers = evaluation.strangers
-    if strangers.names_per_hour is not None:
-        lines.append(
-            f"nobody enrolled, {strangers.duration_s:.0f} s: {strangers.named_tracks} named tracks, "
-            f"{strangers.named_s:.1f} named s, {strangers.names_per_hour:.1f} false names an hour"
+    Parameters
+    ----------
+    truths, analyses : mapping of str
+        By the name of each video of `evaluation`.
+    """
+    classifiers = IndependentClassifiers(read_gallery(store, project))
+    videos = []
+    for video in evaluation.videos:
+        row = analyses[video.name]
+        found = read_analysis(row, store.get_tracks(project, [row.analysis_id])[row.analysis_id])
+        votes = vote_tracks(found.tracks, found.shots, found.period_s, classifiers)
+        baseline = score_names(
+            truths[video.name],
+            merge_votes(votes, found.period_s),
+            [one.interval for one in votes if one.confidence >= BASELINE_THRESHOLD],
+            found.info.duration_s or found.shots[-1][1],
+            [ShownName(one.person_id, *one.interval, one.confidence) for one in votes],
         )
-    if evaluation.without_truth:
-        lines.append(f"not counted, no truth: {', '.join(evaluation.without_truth)}")
-    return "\n".join(lines).rstrip() + "\n"
+        videos.append(replace(video, baseline=baseline))
+    return replace(evaluation, videos=tuple(videos))
 
 
-_HEAD = ("", "recall", "precision", "F1", "clear s", "found s", "right s", "ignored s", "wrong s")
+def keep_truth(home: Home, project: str, sha256: str, truth: Truth) -> None:
+    """Make a video with its truth part of a project's evaluation set, replacing an earlier truth of the same content."""
+    write_truth(truth, _kept(home, project) / f"{sha256}.json")
 
 
-def _row(name: str, time: NamedTime) -> tuple[str, ...]:
-    ratios = ("-" if ratio is None else f"{ratio:.3f}" for ratio in (time.recall, time.precision, time.f1))
-    seconds = (f"{s:.1f}" for s in (time.clear_s, time.found_s, time.right_s, time.ignored_s, time.wrong_s))
-    return (name, *ratios, *seconds)
+def kept_truths(home: Home, project: str) -> dict[str, Truth]:
+    """Return a project's evaluation set, by the SHA-256 of each video; empty if none was kept."""
+    return {path.stem: read_document(Truth, path) for path in sorted(_kept(home, project).glob("*.json"))}
 
 
-def _line(width: int, row: tuple[str, ...]) -> str:
-    cells = (f"{cell:>{max(len(head), 6) + 2}}" for head, cell in zip(_HEAD[1:], row[1:], strict=True))
-    return f"{row[0]:<{width}}" + "".join(cells)
+def _kept(home: Home, project: str) -> Path:
+    return home.project(project) / "truth"
 
 
-def write_report(evaluation: Evaluation, directory: Path) -> None:
-    """Write ``evaluation.json`` and ``evaluation.txt`` into `directory`, which is made where it is missing."""
-    directory.mkdir(parents=True, exist_ok=True)
-    document = json.dumps(evaluation.to_dict(), indent=1, ensure_ascii=False)
-    (directory / "evaluation.json").write_text(document + "\n", encoding="utf-8")
-    (directory / "evaluation.txt").write_text(as_text(evaluation), encoding="utf-8")
+def evaluate_version(
+    store: Store, home: Home, project: str, version: str, rules: IdentificationConfig
+) -> NamedTime | None:
+    """Measure a model version on the project's evaluation set, from stored analyses: no video is opened.
+
+    Parameters
+    ----------
+    version : str
+        Any version in the store, promoted or not.
+
+    Returns
+    -------
+    NamedTime or None
+        Pooled over all videos of the set; None if the project has no evaluation set.
+    """
+    evaluation = evaluate_kept(store, home, project, version, rules, kept_truths(home, project))
+    return None if evaluation is None else evaluation.pooled
+
+
+def compare(
+    store: Store,
+    home: Home,
+    project: str,
+    version_a: str,
+    version_b: str,
+    truths: Mapping[str, Truth],
+    rules: IdentificationConfig,
+) -> Comparison | None:
+    """Measure two model versions on the same videos, from stored analyses.
+
+    Parameters
+    ----------
+    truths : mapping of str to Truth
+        By the SHA-256 of each video, as `kept_truths` returns them.
+
+    Returns
+    -------
+    Comparison or None
+        None if there is nothing to compare them on.
+    """
+    a, b = (evaluate_kept(store, home, project, version, rules, truths) for version in (version_a, version_b))
+    return None if a is None or b is None else Comparison(a.pooled, b.pooled)
+
+
+def evaluate_kept(
+    store: Store, home: Home, project: str, version: str, rules: IdentificationConfig, truths: Mapping[str, Truth]
+) -> Evaluation | None:
+    """Count a model version on stored analyses of videos with these truths; None without any of them.
+
+    A video that was deleted since its truth was kept is passed over, with a warning: it would count as missed for every version.
+    """
+    model = store.get_model(project, version)
+    revision = Revision("", project, model.version, rules.max_false_names_tracks, 0.0)
+    videos = {video.sha256: video for video in store.list_videos(project)}
+    results: dict[str, Result] = {}
+    for sha256 in truths:
+        if sha256 not in videos:
+            _log.warning("the evaluation set of project %s has a truth of %s, but not that video", project, sha256)
+            continue
+        results[sha256] = named(store, home, best_analysis(store, videos[sha256]), revision, rules)
+    if not results:
+        return None
+    return evaluate({sha256: truths[sha256] for sha256 in results}, results)

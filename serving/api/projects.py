@@ -9,10 +9,9 @@ from fastapi import APIRouter, Query
 
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import ModelNotFoundError
-from serving import jobs
+from serving import jobs, projects
 from serving.api.schemas import Accepted
 from serving.api.service import ProjectName, ServiceDep
-from serving.home import remove_tree
 from serving.naming import identify_archive
 
 router = APIRouter(tags=["projects"])
@@ -33,8 +32,7 @@ def create_project(project: ProjectName, service: ServiceDep) -> dict[str, Any]:
 @router.delete("/projects/{project}", status_code=204)
 def delete_project(project: ProjectName, service: ServiceDep) -> None:
     """Delete a project with everything in it."""
-    service.store.delete_project(project)
-    remove_tree(service.home.project(project))
+    projects.delete_project(service.store, service.home, project)
 
 
 @router.post("/projects/{project}/training", status_code=202)

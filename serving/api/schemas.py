@@ -106,6 +106,17 @@ class PictureView(_Model):
         )
 
 
+class CrawlRequest(_Model):
+    """Where to look for pictures of a person, and how many to have in the end."""
+
+    source: str = Field(
+        default="bing",
+        description="bing, google, baidu, site:URL, or urls:FILE or folder:DIR of a folder that is open.",
+    )
+    max_num: int = Field(default=20, ge=1, le=1000, description="Pictures of the person, with those that are there.")
+    discard_multi_face: bool = Field(default=False, description="Refuse pictures that show several faces.")
+
+
 class StatusChange(_Model):
     """Enable or disable faces."""
 

@@ -176,8 +176,8 @@ def _take_upload(service: Service, project: str, upload: UploadFile) -> VideoRow
                 if size > limit:
                     raise LimitExceededError(f"{name!r} is larger than limits.max_upload_bytes = {limit}")
                 target.write(chunk)
-        video = register_video(service.store, project, file, service.settings.analysis)
-        kept = service.home.uploads / f"{video.sha256}{file.suffix.lower()}"
+        video = register_video(service.store, project, file, service.settings.analysis, name=name)
+        kept = service.home.upload(video.sha256, file.suffix)
         file.replace(kept)
     moved = VideoRow(
         video_id=video.video_id,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from facerec_models.types import Track
 from serving.store.rows import (
     AnalysisRow,
+    Correction,
     Face,
     FaceStatus,
     Job,
@@ -16,6 +17,8 @@ from serving.store.rows import (
     PersonSummary,
     Project,
     Revision,
+    Stranger,
+    StrangerTrack,
     VideoRow,
 )
 
@@ -55,8 +58,13 @@ class Store(Protocol):
     def list_faces(self, project: str, *, person_id: str | None = None, status: FaceStatus | None = None) -> list[Face]:
         """Return faces by person and path."""
 
-    def set_face_status(self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None) -> int:
+    def set_face_status(
+        self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
+    ) -> int:
         """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+
+    def delete_faces(self, project: str, face_ids: Sequence[str]) -> int:
+        """Delete faces; return how many there were. Their crops are files, and the caller's to remove."""
 
     def list_people(self, project: str) -> list[PersonSummary]:
         """Return everyone with at least one face, by id."""
@@ -77,6 +85,9 @@ class Store(Protocol):
 
     def rollback_model(self, project: str) -> ModelVersion:
         """Promote again the version that was promoted before the present one, and return it."""
+
+    def delete_model(self, project: str, version: str) -> None:
+        """Delete a version with the revisions that name by it; analyses that they named are named by none, until named again."""
 
     # Videos and what was found in them
 
@@ -110,6 +121,40 @@ class Store(Protocol):
     def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
         """Return the tracks of each analysis, by track id."""
 
+    def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
+        """Delete the embeddings of tracks, given as (analysis_id, track_id); return how many tracks had any."""
+
+    # What was said of tracks, and who the unknown ones are
+
+    def put_corrections(self, project: str, corrections: Iterable[Correction]) -> None:
+        """Add what somebody said; "is" takes back what else the same track was said to be, and its own contrary."""
+
+    def list_corrections(self, project: str, *, person_id: str | None = None) -> list[Correction]:
+        """Return corrections, oldest first."""
+
+    def delete_corrections(self, project: str, correction_ids: Sequence[str]) -> int:
+        """Take corrections back; return how many there were."""
+
+    def list_strangers(self, project: str) -> list[Stranger]:
+        """Return all strangers, merged and named ones included, by number."""
+
+    def list_stranger_tracks(self, project: str) -> list[StrangerTrack]:
+        """Return which stranger each unknown track shows, by analysis and track."""
+
+    def put_strangers(
+        self,
+        project: str,
+        strangers: Sequence[Stranger],
+        tracks: Sequence[StrangerTrack],
+        analysis_ids: Sequence[str],
+        *,
+        known: int,
+    ) -> None:
+        """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once.
+
+        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster.
+        """
+
     # How tracks are named
 
     def put_revision(self, revision: Revision) -> None:
@@ -127,7 +172,7 @@ class Store(Protocol):
     def undo_revision(self, project: str, revision: str) -> list[str]:
         """Give analyses that `revision` names back to the one before; return their ids. Newly identified ones stay."""
 
-    # Jobs
+    # Jobs: where a job ends, or goes back to the queue, so do its segments that had not ended
 
     def submit_job(self, job: Job) -> None:
         """Add a job in state ``queued``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from facerec_models.types import FloatArray, Track
@@ -63,3 +65,8 @@ def unpack_track(track_id: int, shot: int, samples: int, embedded: int, dimensio
         quality=floats[15 * samples : 16 * samples],
         embeddings=floats[16 * samples :].reshape(embedded, dimension),
     )
+
+
+def without_embeddings(track: Track) -> Track:
+    """Return a track that says when and where a face was, and nothing of whose it is."""
+    return replace(track, embedded=track.embedded[:0], embeddings=track.embeddings[:0], crops=())

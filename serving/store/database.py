@@ -17,12 +17,25 @@ import numpy as np
 
 from facerec_models.errors import ProjectNotFoundError, StoreError
 from serving.store.blobs import pack_embedding, unpack_embedding
-from serving.store.rows import AnalysisRow, Face, FaceStatus, Job, JobState, ModelVersion, Project, Revision, VideoRow
+from serving.store.rows import (
+    AnalysisRow,
+    Correction,
+    Face,
+    FaceStatus,
+    Job,
+    JobState,
+    ModelVersion,
+    Project,
+    Revision,
+    Stranger,
+    StrangerTrack,
+    VideoRow,
+)
 from serving.store.schema import MIGRATIONS
 
 Row = TypeVar("Row")
 Parameters = Sequence[Any] | Mapping[str, Any]
-Table = Project | Face | ModelVersion | VideoRow | AnalysisRow | Revision | Job
+Table = Project | Face | ModelVersion | VideoRow | AnalysisRow | Revision | Job | Correction | Stranger | StrangerTrack
 
 _TABLES: dict[type[Table], str] = {
     Project: "projects",
@@ -32,6 +45,9 @@ _TABLES: dict[type[Table], str] = {
     AnalysisRow: "analyses",
     Revision: "revisions",
     Job: "jobs",
+    Correction: "corrections",
+    Stranger: "strangers",
+    StrangerTrack: "stranger_tracks",
 }
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "status": FaceStatus,
@@ -42,6 +58,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "spec": json.loads,
     "segments": lambda text: tuple(json.loads(text)),
     "cancel_requested": bool,
+    "by_hand": bool,
 }
 
 

@@ -62,6 +62,13 @@ class Face:
         None where no usable face was found.
     crop : str or None
         Name of the aligned face among the stored files.
+    source : str or None
+        Where the picture came from: the address it was fetched from, or ``track:<analysis>/<track>/<k>`` for a face of a
+        confirmed track.
+    fetched_at : float or None
+        When it was fetched, in seconds since the epoch.
+    by_hand : bool
+        Whether somebody decided its status; what looks for outliers then leaves it alone.
     """
 
     face_id: str
@@ -76,6 +83,9 @@ class Face:
     embedding: FloatArray | None
     crop: str | None
     created_at: float
+    source: str | None = None
+    fetched_at: float | None = None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +162,77 @@ class Revision:
     note: str = ""
 
 
+class CorrectionKind(StrEnum):
+    """What somebody said of a track."""
+
+    IS = "is"
+    IS_NOT = "is_not"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """What somebody said of a track: that it is a person, or is not a person or a stranger.
+
+    Parameters
+    ----------
+    correction_id : str
+        Made from project, kind, whom it is about, and the track: saying it twice adds nothing.
+    person_id : str
+        A person's, or for "is not" also a stranger's id.
+    embedding : (D,) float32
+        The track's mean embedding: the correction outlives the analysis that it was made on.
+    """
+
+    correction_id: str
+    project: str
+    kind: CorrectionKind
+    person_id: str
+    analysis_id: str
+    track_id: int
+    embedder: str
+    embedding: FloatArray
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Somebody unknown who was seen in a project's videos.
+
+    Parameters
+    ----------
+    number : int
+        Shown as "Unknown n"; never given twice.
+    merged_into : str or None
+        The stranger who this one turned out to be; the id stays an alias of theirs.
+    person_id : str or None
+        Whom somebody named them.
+    """
+
+    stranger_id: str
+    project: str
+    number: int
+    created_at: float
+    merged_into: str | None = None
+    person_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StrangerTrack:
+    """Which stranger a track shows.
+
+    Parameters
+    ----------
+    embedding : (D,) float32
+        The track's mean embedding: a new track is compared with all strangers without reading any video's tracks.
+    """
+
+    project: str
+    analysis_id: str
+    track_id: int
+    stranger_id: str
+    embedding: FloatArray
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """Long work as a row: who does it, until when their claim holds, and how far it is.
@@ -159,7 +240,7 @@ class Job:
     Parameters
     ----------
     kind : str
-        ``video`` or ``training``.
+        ``video``, ``training`` or ``crawl``.
     spec : dict
         What to do, as JSON values.
     segments : tuple of dict

@@ -133,4 +133,47 @@ CREATE INDEX jobs_by_project ON jobs (project, created_at);
 CREATE INDEX jobs_by_state ON jobs (state, kind, created_at)
 """
 
-MIGRATIONS: tuple[str, ...] = (_INITIAL,)
+_CURATION = """
+ALTER TABLE faces ADD COLUMN source TEXT;
+ALTER TABLE faces ADD COLUMN fetched_at REAL;
+ALTER TABLE faces ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE corrections (
+    correction_id TEXT NOT NULL,
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    person_id TEXT NOT NULL,
+    analysis_id TEXT NOT NULL,
+    track_id INTEGER NOT NULL,
+    embedder TEXT NOT NULL,
+    embedding BLOB NOT NULL,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (project, correction_id)
+) STRICT;
+CREATE INDEX corrections_by_person ON corrections (project, person_id);
+
+CREATE TABLE strangers (
+    stranger_id TEXT NOT NULL,
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    merged_into TEXT,
+    person_id TEXT,
+    PRIMARY KEY (project, stranger_id),
+    UNIQUE (project, number)
+) STRICT;
+
+CREATE TABLE stranger_tracks (
+    project TEXT NOT NULL,
+    analysis_id TEXT NOT NULL,
+    track_id INTEGER NOT NULL,
+    stranger_id TEXT NOT NULL,
+    embedding BLOB NOT NULL,
+    PRIMARY KEY (project, analysis_id, track_id),
+    FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE,
+    FOREIGN KEY (project, stranger_id) REFERENCES strangers ON DELETE CASCADE
+) STRICT;
+CREATE INDEX stranger_tracks_by_stranger ON stranger_tracks (project, stranger_id)
+"""
+
+MIGRATIONS: tuple[str, ...] = (_INITIAL, _CURATION)

@@ -10,7 +10,7 @@ from sqlite3 import Connection
 
 from facerec_models.errors import GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.types import Track
-from serving.store.blobs import pack_track, unpack_track
+from serving.store.blobs import pack_track, unpack_track, without_embeddings
 from serving.store.database import Database, insert, require_project, select, select_one
 from serving.store.rows import (
     AnalysisRow,
@@ -22,13 +22,14 @@ from serving.store.rows import (
     Revision,
     VideoRow,
 )
+from serving.store.sqlite_corrections import SqliteCorrections
 from serving.store.sqlite_jobs import SqliteJobs
 
 _PROMOTED = """SELECT models.* FROM promotions JOIN models USING (project, version)
     WHERE project = ? ORDER BY position DESC LIMIT 1"""
 
 
-class SqliteStore(SqliteJobs):
+class SqliteStore(SqliteCorrections, SqliteJobs):
     """A `Store` in one SQLite file.
 
     Parameters
@@ -105,14 +106,25 @@ class SqliteStore(SqliteJobs):
                 {"project": project, "person": person_id, "status": status},
             )
 
-    def set_face_status(self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None) -> int:
+    def set_face_status(
+        self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
+    ) -> int:
         """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
         with self._database.writing() as db:
             require_project(db, project)
             return db.execute(
-                """UPDATE faces SET status = ?, reason = ? WHERE project = ? AND embedding IS NOT NULL
+                """UPDATE faces SET status = ?, reason = ?, by_hand = ? WHERE project = ? AND embedding IS NOT NULL
                 AND face_id IN (SELECT value FROM json_each(?))""",
-                (status, reason, project, json.dumps(face_ids)),
+                (status, reason, by_hand, project, json.dumps(face_ids)),
+            ).rowcount
+
+    def delete_faces(self, project: str, face_ids: Sequence[str]) -> int:
+        """Delete faces; return how many there were. Their crops are files, and the caller's to remove."""
+        with self._database.writing() as db:
+            require_project(db, project)
+            return db.execute(
+                "DELETE FROM faces WHERE project = ? AND face_id IN (SELECT value FROM json_each(?))",
+                (project, json.dumps(face_ids)),
             ).rowcount
 
     def list_people(self, project: str) -> list[PersonSummary]:
@@ -171,6 +183,17 @@ class SqliteStore(SqliteJobs):
             )
             missing = ModelNotFoundError(f"project {project!r} has no model that was promoted before the present one")
             return select_one(db, ModelVersion, _PROMOTED, (project,), missing)
+
+    def delete_model(self, project: str, version: str) -> None:
+        """Delete a version with the revisions that name by it; analyses that they named are named by none, until named again."""
+        with self._database.writing() as db:
+            require_project(db, project)
+            _model(db, project, version)
+            key = {"project": project, "version": version}
+            revisions = "(SELECT revision FROM revisions WHERE project = :project AND model_version = :version)"
+            db.execute(f"UPDATE analyses SET revision = NULL WHERE project = :project AND revision IN {revisions}", key)  # noqa: S608
+            db.execute(f"DELETE FROM former_revisions WHERE project = :project AND revision IN {revisions}", key)  # noqa: S608
+            db.execute("DELETE FROM models WHERE project = :project AND version = :version", key)
 
     # Videos and what was found in them
 
@@ -254,6 +277,26 @@ class SqliteStore(SqliteJobs):
             for analysis_id, *columns in db.execute(query, (project, json.dumps(analysis_ids))):
                 tracks[analysis_id].append(unpack_track(*columns))
         return tracks
+
+    def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
+        """Delete the embeddings of tracks, given as (analysis_id, track_id); return how many tracks had any."""
+        emptied = 0
+        with self._database.writing() as db:
+            require_project(db, project)
+            for key in tracks:
+                row = db.execute(
+                    """SELECT track_id, shot, samples, embedded, dimension, arrays FROM tracks
+                    WHERE project = ? AND analysis_id = ? AND track_id = ? AND embedded > 0""",
+                    (project, *key),
+                ).fetchone()
+                if row is not None:
+                    track = without_embeddings(unpack_track(*row))
+                    db.execute(
+                        "UPDATE tracks SET embedded = 0, arrays = ? WHERE project = ? AND analysis_id = ? AND track_id = ?",
+                        (pack_track(track), project, *key),
+                    )
+                    emptied += 1
+        return emptied
 
     # How tracks are named
 

@@ -13,6 +13,12 @@ from serving.store.database import Database, insert, require_project, select, se
 from serving.store.rows import Job, JobState
 
 
+def _segments(state: str) -> str:
+    """Return the SQL of a job's segments where those that have not ended take a state, itself given as SQL."""
+    return f"""(SELECT json_group_array(iif(json_extract(value, '$.state') IN ('queued', 'running'),
+        json_set(value, '$.state', {state}), json(value))) FROM json_each(segments))"""  # noqa: S608
+
+
 class SqliteJobs:
     """The part of a `Store` that is about jobs."""
 
@@ -54,8 +60,9 @@ class SqliteJobs:
         with self._database.writing() as db:
             now = time.time()  # not before: waiting for other writers would eat into the lease
             db.execute(
-                """UPDATE jobs SET state = 'cancelled', owner = NULL, lease_until = 0, updated_at = :now
-                WHERE kind = :kind AND state = 'running' AND lease_until <= :now AND cancel_requested""",
+                f"""UPDATE jobs SET state = 'cancelled', segments = {_segments("'cancelled'")},
+                owner = NULL, lease_until = 0, updated_at = :now
+                WHERE kind = :kind AND state = 'running' AND lease_until <= :now AND cancel_requested""",  # noqa: S608
                 {"now": now, "kind": kind},
             )
             claimed = select(
@@ -93,19 +100,21 @@ class SqliteJobs:
         ending = {"job": job_id, "owner": owner, "state": state, "error": error, "video": video_id, "now": time.time()}
         with self._database.writing() as db:
             finished = db.execute(
-                """UPDATE jobs SET state = :state, error = :error, video_id = coalesce(:video, video_id),
+                f"""UPDATE jobs SET state = :state, error = :error, video_id = coalesce(:video, video_id),
+                segments = {_segments(":state")},
                 progress = iif(:state = 'succeeded', 1, progress), owner = NULL, lease_until = 0, updated_at = :now
-                WHERE job_id = :job AND owner = :owner AND state = 'running'""",
+                WHERE job_id = :job AND owner = :owner AND state = 'running'""",  # noqa: S608
                 ending,
             )
             return finished.rowcount == 1
 
     def release_job(self, job_id: str, owner: str) -> None:
         """Give a job back to the queue, if it is the owner's: for a replica that shuts down."""
+        state = "iif(cancel_requested, 'cancelled', 'queued')"
         with self._database.writing() as db:
             db.execute(
-                """UPDATE jobs SET state = iif(cancel_requested, 'cancelled', 'queued'), owner = NULL,
-                lease_until = 0, updated_at = ? WHERE job_id = ? AND owner = ? AND state = 'running'""",
+                f"""UPDATE jobs SET state = {state}, segments = {_segments(state)}, owner = NULL,
+                lease_until = 0, updated_at = ? WHERE job_id = ? AND owner = ? AND state = 'running'""",  # noqa: S608
                 (time.time(), job_id, owner),
             )
 
@@ -113,8 +122,9 @@ class SqliteJobs:
         """End a queued job at once, ask the owner of a running one to stop, leave a final one; return the row."""
         with self._database.writing() as db:
             db.execute(
-                """UPDATE jobs SET state = iif(state = 'queued', 'cancelled', state), cancel_requested = 1,
-                updated_at = ? WHERE job_id = ? AND state IN ('queued', 'running')""",
+                f"""UPDATE jobs SET state = iif(state = 'queued', 'cancelled', state), cancel_requested = 1,
+                segments = iif(state = 'queued', {_segments("'cancelled'")}, segments), updated_at = ?
+                WHERE job_id = ? AND state IN ('queued', 'running')""",  # noqa: S608
                 (time.time(), job_id),
             )
             return _job(db, job_id)

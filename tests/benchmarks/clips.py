@@ -9,7 +9,10 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.command import Facerec, circumstances, say
-from training.evaluate import as_text, evaluate, write_report
+from training.counting import evaluate
+from training.report import as_text, write_report
+from training.results import read_results
+from training.truth import read_truths
 
 
 def main() -> None:
@@ -24,7 +27,7 @@ def main() -> None:
         # Results of an earlier run would be counted as this one's.
         results.mkdir(parents=True, exist_ok=False)
         measure(Facerec(Path(temporary) / "home"), arguments.data, results, shlex.split(arguments.extra))
-        evaluation = evaluate(arguments.data / "videos", results)
+        evaluation = evaluate(read_truths(arguments.data / "videos"), read_results(results))
         write_report(evaluation, out / "report")
         say()
         say(as_text(evaluation))

@@ -1,7 +1,8 @@
 """Memory over the length of a video: ``python -m tests.benchmarks.memory VIDEO --home HOME``.
 
 Joins copies of VIDEO to one of 3 and one of 30 minutes, sends both through the service, and compares the peaks of the summed
-proportional set size (PSS) of the service's whole process tree. HOME has a trained project ``default``.
+proportional set size (PSS) of the service's whole process tree. HOME has a trained project ``default``. Nothing else that maps the same
+libraries should begin or end meanwhile: their pages count by how many processes share them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--minutes", type=float, nargs=2, default=(3.0, 30.0))
     arguments = parser.parse_args()
-    peaks = []
+    watches = []
     with tempfile.TemporaryDirectory() as folder, run_service(arguments.home, host="127.0.0.1", port=_PORT) as url:
         analyse(url, arguments.video)
         for minutes in arguments.minutes:
@@ -37,11 +38,13 @@ def main() -> None:
             watch = PeakPss()
             with watch:
                 seconds = analyse(url, long)
-            peaks.append(watch.peak)
-            say(f"{minutes:g} minutes: analysed in {seconds:.0f} s, peak {watch.peak / 2**20:.0f} MiB, of which")
-            for name, pss in sorted(watch.parts.items(), key=lambda part: -part[1])[:8]:
-                say(f"  {pss / 2**20:6.0f} MiB  {name}")
-    say(f"ratio {peaks[1] / peaks[0]:.3f}")
+            watches.append(watch)
+            say(f"{minutes:g} minutes: analysed in {seconds:.0f} s, peak {watch.peak / 2**20:.0f} MiB")
+    short, long_ = watches
+    say("largest of each process, in MiB, which need not be at the same moment:")
+    for name, pss in sorted(long_.parts.items(), key=lambda part: -part[1]):
+        say(f"  {short.parts.get(name, 0) / 2**20:6.0f} {pss / 2**20:6.0f}  {name}")
+    say(f"ratio {long_.peak / short.peak:.3f}")
 
 
 def join(video: Path, target: Path, length_s: float) -> None:
@@ -78,7 +81,15 @@ def analyse(url: str, video: Path) -> float:
 
 
 class PeakPss(threading.Thread):
-    """Watches the summed PSS of this process and everything below it."""
+    """Watches the summed PSS of this process and everything below it.
+
+    Attributes
+    ----------
+    peak : int
+        Largest sum so far, in bytes.
+    parts : dict of str to int
+        Largest PSS so far of each process, or kind of processes, in bytes.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -91,11 +102,14 @@ class PeakPss(threading.Thread):
             parts: dict[str, int] = {}
             for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
                 try:
-                    parts[f"{process.pid} {' '.join(process.cmdline())[:60]}"] = process.memory_full_info().pss
+                    # A replica's title begins "ray::ServeReplica:facerec:FaceDetector", and goes on with what it does just now.
+                    name = " ".join(process.cmdline()).split(".", 1)[0][:60]
+                    parts[name] = parts.get(name, 0) + process.memory_full_info().pss
                 except (psutil.NoSuchProcess, psutil.AccessDenied):
                     continue
-            if sum(parts.values()) > self.peak:
-                self.peak, self.parts = sum(parts.values()), parts
+            self.peak = max(self.peak, sum(parts.values()))
+            for name, pss in parts.items():
+                self.parts[name] = max(self.parts.get(name, 0), pss)
 
     def __enter__(self) -> PeakPss:
         self.start()

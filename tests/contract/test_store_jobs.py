@@ -165,6 +165,48 @@ def test_a_cancelled_job_that_lost_its_owner_is_not_done_again(store: Store, end
     assert store.get_job("j").attempt == 1
 
 
+HALF_DONE = [
+    {"index": 0, "state": "succeeded", "progress": 1.0},
+    {"index": 1, "state": "running", "start_s": 2.5, "end_s": None},
+    {"index": 2, "state": "queued"},
+]
+
+
+def states_of_segments(store: Store, job_id: str) -> list[str]:
+    segments = store.get_job(job_id).segments
+    assert [{**segment, "state": ""} for segment in segments] == [{**segment, "state": ""} for segment in HALF_DONE]
+    return [segment["state"] for segment in segments]
+
+
+def test_segments_that_have_not_ended_end_with_their_job(store: Store) -> None:
+    def begin(job_id: str, lease_s: float = 60) -> None:
+        store.submit_job(make_job(job_id))
+        store.claim_job("video", "o", lease_s)
+        assert store.renew_job(job_id, "o", lease_s, progress=0.5, segments=HALF_DONE)
+
+    store.submit_job(replace(make_job("waits"), segments=tuple(HALF_DONE)))
+    assert [segment["state"] for segment in store.cancel_job("waits").segments] == ["succeeded", *["cancelled"] * 2]
+
+    begin("failed")
+    store.finish_job("failed", "o", JobState.FAILED, error="no picture can be read")
+    assert states_of_segments(store, "failed") == ["succeeded", "failed", "failed"]
+
+    begin("stopped")
+    store.cancel_job("stopped")
+    assert states_of_segments(store, "stopped") == ["succeeded", "running", "queued"]
+    store.release_job("stopped", "o")
+    assert states_of_segments(store, "stopped") == ["succeeded", "cancelled", "cancelled"]
+
+    begin("abandoned", 0)
+    store.cancel_job("abandoned")
+    assert store.claim_job("video", "o2", 60) is None
+    assert states_of_segments(store, "abandoned") == ["succeeded", "cancelled", "cancelled"]
+
+    begin("released")
+    store.release_job("released", "o")
+    assert states_of_segments(store, "released") == ["succeeded", "queued", "queued"]
+
+
 def test_jobs_that_are_gone_are_nobodys(store: Store) -> None:
     assert not store.renew_job("absent", "o", 60, progress=0.0, segments=[])
     assert not store.finish_job("absent", "o", JobState.SUCCEEDED)

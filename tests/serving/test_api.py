@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -18,7 +20,7 @@ from serving.api.service import Service
 from serving.home import Home
 from serving.settings import Settings
 from serving.store import Store, open_store
-from serving.store.rows import JobState
+from serving.store.rows import Face, FaceStatus, JobState
 
 VIDEOS = "/v1/projects/p/videos"
 
@@ -159,7 +161,7 @@ def test_addresses_are_percent_encoded_and_stay_in_their_folder(
         ("/v1/projects/.../people", 422),
         ("/v1/projects/p%0A/people", 422),
         ("/v1/projects/" + "a" * 65 + "/people", 422),
-        ("/v1/projects/p/people/%00", 404),
+        ("/v1/projects/p/people/%00", 422),
         ("/v1/projects/p/videos/%2e%2e/file", 404),
         ("/v1/projects/p/videos/v/crops/..%2F..%2Fx/1/0.jpg", 404),
         ("/v1/projects/p/videos/v/crops/a/x/0.jpg", 422),
@@ -172,6 +174,57 @@ def test_addresses_are_percent_encoded_and_stay_in_their_folder(
 )
 def test_paths_lead_nowhere_else(client: TestClient, path: str, status: int) -> None:
     problem(client.get(path), status)
+
+
+def test_a_person_is_found_however_the_name_is_written(client: TestClient, store: Store) -> None:
+    face = Face(
+        face_id="f-1",
+        project="p",
+        person_id="Zoë_Kravitz",
+        path="Zoë_Kravitz/1.jpg",
+        sha256="0" * 64,
+        status=FaceStatus.REFUSED,
+        reason="no face",
+        quality=0.0,
+        embedder="e",
+        embedding=None,
+        crop=None,
+        created_at=1.0,
+    )
+    store.put_faces("p", [face])
+    for name in ("Zoë_Kravitz", "Zoë Kravitz", unicodedata.normalize("NFD", "Zoë_Kravitz")):
+        (picture,) = client.get(f"/v1/projects/p/people/{quote(name)}").json()
+        assert picture["person_id"] == "Zoë_Kravitz"
+    assert "'Zoe_Kravitz'" in problem(client.get("/v1/projects/p/people/Zoe Kravitz"), 404)["detail"]
+
+
+def test_an_upload_that_is_no_video_is_refused_by_its_own_name(
+    client: TestClient, store: Store, tmp_path: Path
+) -> None:
+    for content in (b"", b"no video", b"\0" * 4096):
+        detail = problem(client.post(VIDEOS, files={"file": ("holiday.mp4", content)}), 422)["detail"]
+        assert detail.startswith("'holiday.mp4' ")
+        assert str(tmp_path) not in detail
+    assert store.list_videos("p") == []
+
+
+def test_uploads_go_with_the_last_project_that_has_them(client: TestClient, store: Store, clip: Path) -> None:
+    content = clip.read_bytes()
+    uploads = client.app.state.service.home.uploads  # type: ignore[attr-defined]
+    for project, name in (("p", "a.mp4"), ("q", "b.MP4"), ("p", "c.mov")):
+        assert client.post(f"/v1/projects/{project}/videos", files={"file": (name, content)}).status_code == 202
+    beside = uploads / "beside"
+    beside.write_text("nobody's")
+    assert client.post("/v1/projects/r/videos", json={"uri": clip.as_uri()}).status_code == 202
+    (shared,) = {Path(video.file) for video in store.list_videos("q")}
+    assert client.delete("/v1/projects/p").status_code == 204
+    assert set(uploads.iterdir()) == {beside, shared}
+    assert client.delete("/v1/projects/r").status_code == 204
+    assert shared.read_bytes() == content
+    assert client.delete("/v1/projects/q").status_code == 204
+    assert list(uploads.iterdir()) == [beside]
+    assert clip.exists()
+    problem(client.delete("/v1/projects/q"), 404)
 
 
 def test_a_person_is_no_path(client: TestClient) -> None:

@@ -109,6 +109,8 @@ def test_a_job_is_cancelled_while_it_waits_and_while_it_runs(store: Store) -> No
         store.cancel_job(job_id)
         assert final(store, job_id).state is JobState.CANCELLED
     assert store.get_job(waiting).attempt == 0
+    for ended in (waiting, job_id):
+        assert [segment["state"] for segment in store.get_job(ended).segments] == ["cancelled"]
 
 
 def test_a_runner_that_stops_gives_its_job_back(store: Store) -> None:

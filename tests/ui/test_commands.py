@@ -9,12 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from serving.home import Home
+from serving.store import open_store
+from serving.store.rows import VideoRow
 from ui.cli import app
 from ui.cli.videos import parse_fragment, parse_time
 from ui.demo_material import DemoMaterial, prepare
@@ -192,6 +196,22 @@ def test_a_batch_gives_one_result_a_fragment(place: Place, tmp_path: Path) -> No
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["reel_10_13.json", "reel_4_7.json"]
     table.write_text("media,start,end\nreel.mp4,4,\n")
     assert "line 2" in place.process("batch", table, "--out-dir", tmp_path / "out").stderr
+
+
+def test_uploads_go_with_the_last_project_that_has_them(tmp_path: Path) -> None:
+    place = Place(tmp_path.resolve() / "home", DemoMaterial(tmp_path, tmp_path, tmp_path))
+    home = Home(place.home)
+    file = home.upload("a" * 64, ".MP4")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"a video")
+    with closing(open_store(place.home)) as store:
+        for project in ("one", "two"):
+            store.create_project(project)
+            store.put_video(VideoRow("v-1", project, file.as_uri(), "a" * 64, "a.MP4", str(file), 1.0))
+    place.run("projects", "delete", "one", "--yes")
+    assert file.read_bytes() == b"a video"
+    place.run("projects", "delete", "two", "--yes")
+    assert list(home.uploads.iterdir()) == []
 
 
 def test_projects_and_models(place: Place) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from facenet_pytorch import MTCNN
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from facerec_models import boxes
 from facerec_models.config import DetectionConfig, LimitsConfig
@@ -100,6 +103,40 @@ def test_a_batch_of_different_sizes_equals_one_by_one(detector: MtcnnDetector, a
         assert_same(found, detector.detect([picture])[0])
     np.testing.assert_allclose(together[6].boxes, together[0].boxes + np.array([512, 0, 512, 0]), atol=3)
     np.testing.assert_allclose(together[7].boxes, together[0].boxes + np.array([0, 512, 0, 512]), atol=3)
+
+
+def test_networks_see_batches_of_few_sizes_and_find_what_the_library_finds(
+    detector: MtcnnDetector, astronaut: ImageArray
+) -> None:
+    # Noise looks enough like faces for some hundred candidates.
+    noise = np.random.default_rng(0).integers(0, 256, astronaut.shape, np.uint8)
+    pictures = [astronaut, noise, astronaut // 2 + noise // 2, np.ascontiguousarray(astronaut[:, ::-1]), astronaut]
+    sizes: dict[str, set[int]] = {"PNet": set(), "RNet": set(), "ONet": set()}
+
+    def note(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        if type(module).__name__ in sizes:
+            sizes[type(module).__name__].add(len(inputs[0]))
+
+    hook = register_module_forward_pre_hook(note)
+    try:
+        together = detector.detect(pictures)
+    finally:
+        hook.remove()
+    assert sizes["PNet"] == {2, 1}
+    for name in ("RNet", "ONet"):
+        assert len(sizes[name]) > 1
+        assert sizes[name] <= {1, 2, 4, 8, 16, 32, 64}
+
+    library = MTCNN(min_face_size=CONFIG.min_face_px, thresholds=list(CONFIG.thresholds), keep_all=True, device="cpu")
+    for found, face_boxes, scores, points in zip(
+        together, *library.detect(np.stack(pictures), landmarks=True), strict=True
+    ):
+        if face_boxes is None:
+            assert len(found) == 0
+            continue
+        size = astronaut.shape[1], astronaut.shape[0]
+        clipped = boxes.clip(np.asarray(face_boxes, np.float32), *size)
+        assert_same(found, Detections(clipped, np.asarray(scores, np.float32), np.asarray(points, np.float32)))
 
 
 def test_no_picture_gives_no_answer(detector: MtcnnDetector) -> None:

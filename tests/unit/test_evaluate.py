@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from facerec_models.errors import InputError
-from training.evaluate import as_text, evaluate, write_report
+from training.counting import Evaluation
+from training.counting import evaluate as count
+from training.report import as_text, write_report
+from training.results import read_results
+from training.truth import read_truths
+
+
+def evaluate(truth: Path, results: Path) -> Evaluation:
+    return count(read_truths(truth), read_results(results))
 
 
 def _truth(**people: Sequence[tuple[float, float, str]]) -> dict[str, Any]:
@@ -172,14 +180,14 @@ def test_text_that_is_no_json_is_named(folders: Folders) -> None:
 
 def test_report(three_clips: Folders, tmp_path: Path) -> None:
     evaluation = evaluate(three_clips.truth, three_clips.results)
-    write_report(evaluation, tmp_path / "new" / "report")
-    document = json.loads((tmp_path / "new" / "report" / "evaluation.json").read_text(encoding="utf-8"))
+    write_report(evaluation, tmp_path / "new" / "report", page=False)
+    document = json.loads((tmp_path / "new" / "report" / "report.json").read_text(encoding="utf-8"))
     assert document["schema"] == "facerec.evaluation/1"
     assert document["pooled"]["recall"] == pytest.approx(0.65)
     assert document["videos"]["example"]["people"]["Ada"]["precision"] == pytest.approx(5.5 / 7)
     assert document["videos"]["crowd"]["total"]["recall"] is None
     assert document["strangers"] == {"duration_s": 60, "named_tracks": 2, "named_s": 4, "names_per_hour": 120}
-    assert (tmp_path / "new" / "report" / "evaluation.txt").read_text(encoding="utf-8") == as_text(evaluation)
+    assert (tmp_path / "new" / "report" / "report.txt").read_text(encoding="utf-8") == as_text(evaluation)
 
 
 def test_table(three_clips: Folders) -> None:
@@ -211,6 +219,6 @@ def test_real_truth_against_itself(eval_data: Path, folders: Folders) -> None:
 
 
 def test_needs_no_heavy_library() -> None:
-    script = "import sys, training.evaluate; print(sorted({'ray', 'torch', 'gradio', 'cv2'} & sys.modules.keys()))"
+    script = "import sys, training.report; print(sorted({'ray', 'torch', 'gradio', 'cv2', 'matplotlib'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

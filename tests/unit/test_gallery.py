@@ -64,7 +64,8 @@ def test_a_saved_model_answers_alike(model: NamingModel, tmp_path: Path) -> None
     probes = np.concatenate([cohort().stills[:20], np.stack([look(who, 9) for who in range(1, 4)])])
     quality = np.ones(len(probes), np.float32)
     config = IdentificationConfig()
-    assert identify_faces(probes, quality, again, config) == identify_faces(probes, quality, model, config)
+    sure = np.ones(len(probes), np.float32)
+    assert identify_faces(probes, quality, sure, again, config) == identify_faces(probes, quality, sure, model, config)
     scores = np.linspace(0.8, 1, 50)
     for one, other in ((again.stills, model.stills), (again.tracks, model.tracks)):
         np.testing.assert_array_equal(one.false_name_rate(scores), other.false_name_rate(scores))
@@ -124,7 +125,9 @@ def test_an_empty_gallery_is_refused() -> None:
 
 def test_a_gallery_of_one_picture_is_a_model() -> None:
     model = fit_model(Gallery(EMBEDDER, look(1)[None], ("Bob",), ("f1",)), cohort(), 0.5)
-    (match,) = identify_faces(look(1, 5)[None], np.ones(1, np.float32), model, IdentificationConfig())
+    (match,) = identify_faces(
+        look(1, 5)[None], np.ones(1, np.float32), np.ones(1, np.float32), model, IdentificationConfig()
+    )
     assert match.person_id == "Bob"
     assert len(match.candidates) == 1
 

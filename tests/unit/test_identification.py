@@ -46,7 +46,7 @@ def identify(
     model: NamingModel, embeddings: Sequence[FloatArray], quality: float | Sequence[float] = 0.9
 ) -> list[Match]:
     judged = np.full(len(embeddings), quality, np.float32)
-    return identify_faces(np.stack(embeddings), judged, model, CONFIG)
+    return identify_faces(np.stack(embeddings), judged, np.ones(len(embeddings), np.float32), model, CONFIG)
 
 
 # Decisions
@@ -73,17 +73,43 @@ def test_a_poor_look_is_undecidable(model: NamingModel, who: int) -> None:
     assert (match.decision, match.person_id) == (Decision.UNDECIDABLE, None)
 
 
-def test_a_mediocre_look_may_be_named_but_is_not_called_unknown(model: NamingModel) -> None:
-    between = (CONFIG.min_quality_named + CONFIG.min_quality_unknown) / 2
-    assert CONFIG.min_quality_named < between < CONFIG.min_quality_unknown
-    known, stranger = identify(model, [look(1, 9), look(STRANGER)], quality=between)
-    assert known.decision is Decision.NAMED
-    assert stranger.decision is Decision.UNDECIDABLE
+def test_what_may_be_no_face_at_all_is_not_called_unknown(model: NamingModel) -> None:
+    """A dog's face, which the detector takes for one and is never sure of."""
+    sure = CONFIG.min_score_unknown
+    tracks = [make_track(i, [float(i)], embeddings=look(STRANGER, i)[None]) for i in (1, 2)]
+    doubtful = replace(tracks[1], scores=np.full(1, sure - 0.01, np.float32))
+    known, face, no_face = identify_tracks(
+        [
+            make_track(3, [3.0], embeddings=look(1, 9)[None]),
+            replace(tracks[0], scores=np.full(1, sure, np.float32)),
+            doubtful,
+        ],
+        model,
+        CONFIG,
+    )
+    assert [match.decision for match in (known, face, no_face)] == [
+        Decision.NAMED,
+        Decision.UNKNOWN,
+        Decision.UNDECIDABLE,
+    ]
+
+
+def test_a_look_too_poor_to_be_named_may_still_be_called_unknown_if_so_configured(model: NamingModel) -> None:
+    strict = CONFIG.model_copy(update={"min_quality_named": 0.5, "min_quality_unknown": 0.2})
+    probes = np.stack([look(1, 9), look(STRANGER)])
+    judged, sure = np.full(2, 0.3, np.float32), np.ones(2, np.float32)
+    assert [m.decision for m in identify_faces(probes, judged, sure, model, strict)] == [Decision.UNKNOWN] * 2
+
+
+def test_a_track_without_embeddings_is_undecidable(model: NamingModel) -> None:
+    empty = make_track(1, [0.0, 1.0], embeddings=np.zeros((0, 128), np.float32))
+    (match,) = identify_tracks([empty], model, CONFIG)
+    assert match.decision is Decision.UNDECIDABLE
 
 
 def test_no_face_has_no_answer(model: NamingModel) -> None:
     nobody = np.zeros((0, 128), np.float32)
-    assert identify_faces(nobody, np.zeros(0, np.float32), model, CONFIG) == []
+    assert identify_faces(nobody, np.zeros(0, np.float32), np.zeros(0, np.float32), model, CONFIG) == []
     assert identify_tracks([], model, CONFIG) == []
 
 
@@ -180,7 +206,7 @@ def test_a_stricter_limit_never_names_more(model: NamingModel) -> None:
     quality = np.ones(len(probes), np.float32)
     before: tuple[set[int], set[int]] | None = None
     for limit in (0.5, 0.2, 0.05, 0.01, 0.003, 0.001, 1e-4):
-        matches = identify_faces(probes, quality, model, CONFIG, max_false_names=limit)
+        matches = identify_faces(probes, quality, quality, model, CONFIG, max_false_names=limit)
         of_tracks = identify_tracks(tracks, model, CONFIG, max_false_names=limit)
         assert all(match.false_name_rate <= limit for match in [*matches, *of_tracks] if match.person_id)
         named = ({i for i, m in enumerate(matches) if m.person_id}, {i for i, m in enumerate(of_tracks) if m.person_id})
@@ -209,7 +235,9 @@ def test_strangers_are_named_as_rarely_as_promised() -> None:
         ids = tuple(f"p{i}" for i in range(40))
         fitted = fit_model(Gallery(EMBEDDER, enrolled, ids, ids), others, 0.5)
         for probe in probes:
-            (match,) = identify_faces(probe[None], np.ones(1, np.float32), fitted, CONFIG, max_false_names=0.02)
+            (match,) = identify_faces(
+                probe[None], np.ones(1, np.float32), np.ones(1, np.float32), fitted, CONFIG, max_false_names=0.02
+            )
             false_names += match.person_id is not None
             asked += 1
     assert asked == 960

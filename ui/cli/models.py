@@ -146,16 +146,15 @@ def delete(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete a project with its people, models, analyses and crops."""
-    from serving.home import remove_tree
+    """Delete a project with its people, models, analyses, crops, and the uploads that are its alone."""
     from serving.names import check_project_name
+    from serving.projects import delete_project
 
     with open_home(home) as opened:
         opened.store.get_project(check_project_name(name))
         if not yes:
             typer.confirm(f"Delete project {name} with everything in it?", abort=True, err=True)
-        opened.store.delete_project(name)
-        remove_tree(opened.home.project(name))
+        delete_project(opened.store, opened.home, name)
     print_json({"deleted": name}) if as_json else output.print(f"Project {name} is deleted.")
 
 

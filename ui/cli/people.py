@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from ui.cli import crawl
 from ui.cli.common import (
     DEFAULT_PROJECT,
     HomeOption,
@@ -22,6 +23,7 @@ from ui.cli.common import (
 )
 
 app = typer.Typer(help="Enrol people and look at their pictures.", no_args_is_help=True)
+app.command()(crawl.crawl)
 
 FaceIds = Annotated[list[str], typer.Argument(help="Ids of faces, as 'people show' lists them.")]
 

@@ -1,0 +1,227 @@
+"""Strangers: who the unknown faces of a project are, under ids that last.
+
+A track that nobody enrolled explains belongs to a stranger. New tracks join the strangers that are known; when the whole archive is
+named again, all of them are grouped anew, and every group keeps the id that most of its tracks had. An id that a merge left
+without tracks stays as an alias.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from facerec_models.clustering import cluster_tracks, stranger_similarity
+from facerec_models.cohort import load_cohort
+from facerec_models.errors import ConflictError, NotFoundError
+from facerec_models.identification import apart_tracks, track_embedding
+from facerec_models.result import StrangerName, stranger_id
+from facerec_models.types import Decision, Match, Track
+from serving.store.base import Store
+from serving.store.rows import AnalysisRow, Correction, CorrectionKind, Stranger, StrangerTrack
+
+_ATTEMPTS = 10
+# Above this many unknown tracks the archive is not grouped anew: their distances would need more than half a gigabyte.
+_MOST_REGROUPED = 8000
+
+TrackKey = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownTracks:
+    """The tracks of one analysis that show nobody enrolled."""
+
+    analysis: AnalysisRow
+    video_sha256: str
+    tracks: tuple[Track, ...]
+
+    @classmethod
+    def of(
+        cls, analysis: AnalysisRow, video_sha256: str, tracks: Sequence[Track], matches: Sequence[Match]
+    ) -> UnknownTracks:
+        """Pick the unknown ones."""
+        unknown = (
+            t for t, m in zip(tracks, matches, strict=True) if m.decision is Decision.UNKNOWN and len(t.embedded)
+        )
+        return cls(analysis, video_sha256, tuple(unknown))
+
+
+def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerName]:
+    """Return who the unknown tracks of an analysis are, by track id; those without a stranger get one.
+
+    Nothing is written when all is known already.
+    """
+    project, analysis_id = unknown.analysis.project, unknown.analysis.analysis_id
+    wanted = {track.track_id for track in unknown.tracks}
+    for _ in range(_ATTEMPTS):
+        strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
+        rows = store.list_stranger_tracks(project)
+        mine = {row.track_id: row for row in rows if row.analysis_id == analysis_id}
+        if mine.keys() == wanted:
+            return {track_id: _name_of(row.stranger_id, strangers) for track_id, row in mine.items()}
+        settled = [row for row in rows if row.analysis_id != analysis_id or row.track_id in wanted]
+        try:
+            _group(store, project, [unknown], settled, strangers)
+        except ConflictError:
+            continue
+    raise ConflictError(f"the strangers of project {project!r} keep changing: ask again")
+
+
+def regroup(store: Store, project: str, archive: Sequence[UnknownTracks]) -> None:
+    """Group all unknown tracks of a project anew; ids last, and strangers that turn out to be one are merged."""
+    count = sum(len(unknown.tracks) for unknown in archive)
+    for _ in range(_ATTEMPTS):
+        strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
+        rows = store.list_stranger_tracks(project)
+        still = {(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks}
+        kept = [row for row in rows if (row.analysis_id, row.track_id) in still]
+        try:
+            _group(store, project, archive, kept, strangers, anew=count <= _MOST_REGROUPED)
+        except ConflictError:
+            continue
+        return
+    raise ConflictError(f"the strangers of project {project!r} keep changing: try again")
+
+
+def resolve(store: Store, project: str, given: str) -> Stranger:
+    """Return the stranger of an id, which may be an alias, or of "Unknown n".
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
+    number = given.lower().removeprefix("unknown").strip()
+    for stranger in strangers.values():
+        if given == stranger.stranger_id or (number.isdigit() and int(number) == stranger.number):
+            return _resolved(stranger.stranger_id, strangers)
+    raise NotFoundError(f"project {project!r} has no stranger {given!r}: 'facerec unknowns list' names all")
+
+
+def _name_of(identifier: str, strangers: Mapping[str, Stranger]) -> StrangerName:
+    stranger = _resolved(identifier, strangers)
+    return StrangerName(stranger.stranger_id, stranger.number)
+
+
+def _resolved(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:
+    stranger = strangers[identifier]
+    while stranger.merged_into is not None:
+        stranger = strangers[stranger.merged_into]
+    return stranger
+
+
+def _group(
+    store: Store,
+    project: str,
+    archive: Sequence[UnknownTracks],
+    settled: Sequence[StrangerTrack],
+    strangers: Mapping[str, Stranger],
+    *,
+    anew: bool = False,
+) -> None:
+    """Give every track of `archive` a stranger and store that; `settled` says what is known of it and of the rest."""
+    analyses = {unknown.analysis.analysis_id for unknown in archive}
+    of_track = {(row.analysis_id, row.track_id): _resolved(row.stranger_id, strangers).stranger_id for row in settled}
+    keys = [(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks]
+    outside = [row for row in settled if row.analysis_id not in analyses]
+    embeddings = [track_embedding(track) for u in archive for track in u.tracks] + [row.embedding for row in outside]
+    keys += [(row.analysis_id, row.track_id) for row in outside]
+    ids = sorted(set(of_track.values()))
+    index = {identifier: i for i, identifier in enumerate(ids)}
+    before = [of_track.get(key) for key in keys]
+    known = np.array([-1 if anew or identifier is None else index[identifier] for identifier in before], np.intp)
+    if not keys:
+        store.put_strangers(project, [], [], sorted(analyses), known=len(strangers))
+        return
+    apart = _apart(archive, keys, before, store.list_corrections(project), strangers)[known < 0]
+    pair = load_cohort(archive[0].analysis.embedder).pair
+    groups = cluster_tracks(np.stack(embeddings), apart, stranger_similarity(pair), known)
+    names, changed = _give_ids(archive, keys, before, groups, strangers)
+    rows = [
+        StrangerTrack(project, analysis_id, track_id, names[int(group)], embedding)
+        for (analysis_id, track_id), group, embedding in zip(keys, groups, embeddings, strict=True)
+        if analysis_id in analyses
+    ]
+    store.put_strangers(project, changed, rows, sorted(analyses), known=len(strangers))
+
+
+def _apart(
+    archive: Sequence[UnknownTracks],
+    keys: Sequence[TrackKey],
+    before: Sequence[str | None],
+    corrections: Sequence[Correction],
+    strangers: Mapping[str, Stranger],
+) -> npt.NDArray[np.bool_]:
+    """Return which tracks cannot be one person: they share a frame, or one of them is said not to be the other's stranger."""
+    apart = np.zeros((len(keys), len(keys)), bool)
+    start = 0
+    for unknown in archive:
+        stop = start + len(unknown.tracks)
+        apart[start:stop, start:stop] = apart_tracks(unknown.tracks)
+        start = stop
+    at = {key: i for i, key in enumerate(keys)}
+    for correction in corrections:
+        i = at.get((correction.analysis_id, correction.track_id))
+        if correction.kind is CorrectionKind.IS_NOT and correction.person_id in strangers and i is not None:
+            denied = _resolved(correction.person_id, strangers).stranger_id
+            others = np.array([identifier == denied for identifier in before])
+            others[i] = False
+            apart[i, others] = apart[others, i] = True
+    return apart
+
+
+def _give_ids(
+    archive: Sequence[UnknownTracks],
+    keys: Sequence[TrackKey],
+    before: Sequence[str | None],
+    groups: npt.NDArray[np.intp],
+    strangers: Mapping[str, Stranger],
+) -> tuple[dict[int, str], list[Stranger]]:
+    """Choose an id for each group, and say which strangers are new, or merged into another."""
+    former: dict[int, Counter[str]] = defaultdict(Counter)
+    for identifier, group in zip(before, groups.tolist(), strict=True):
+        if identifier is not None:
+            former[group][identifier] += 1
+    names: dict[int, str] = {}
+    # The largest overlaps first; of equals, the stranger who has been known longest.
+    claims = sorted(
+        (
+            (-count, strangers[identifier].number, group, identifier)
+            for group in former
+            for identifier, count in former[group].items()
+        )
+    )
+    taken: set[str] = set()
+    for _, _, group, identifier in claims:
+        if group not in names and identifier not in taken:
+            names[group] = identifier
+            taken.add(identifier)
+    changed = [
+        replace(strangers[identifier], merged_into=names[group])
+        for group, counts in former.items()
+        for identifier in counts
+        if identifier not in taken and group in names
+    ]
+    merged = {stranger.stranger_id: stranger for stranger in changed}
+    number = max((stranger.number for stranger in strangers.values()), default=0)
+    project = archive[0].analysis.project
+    first = {(u.analysis.analysis_id, track.track_id): (u.video_sha256, track) for u in archive for track in u.tracks}
+    for key, group in zip(keys, groups.tolist(), strict=True):
+        if group in names:
+            continue
+        identifier = stranger_id(project, *first[key])
+        while identifier in taken:  # the stranger who was first seen in this track has other tracks now
+            identifier = stranger_id(f"{project}\n{identifier}", *first[key])
+        if identifier in strangers:  # known from an analysis that was done again
+            merged[identifier] = replace(strangers[identifier], merged_into=None)
+        else:
+            number += 1
+            merged[identifier] = Stranger(identifier, project, number, time.time())
+        names[group] = identifier
+        taken.add(identifier)
+    return names, list(merged.values())

@@ -1,0 +1,205 @@
+"""Crawls that come over HTTP: what is refused, and the job with the real networks on a real site."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.mtcnn import MtcnnDetector
+from serving.api.app import build_api
+from serving.api.service import Service
+from serving.crawls import crawl_person
+from serving.home import Home
+from serving.jobs import JobControl, JobRunner
+from serving.networks import Networks
+from serving.settings import Settings
+from serving.store import Store, open_store
+from serving.store.rows import FaceStatus, Job, JobState
+from tests.builders import sample_picture
+from tests.picture_site import PictureSite, picture_site
+from training.crawling.config import CrawlConfig
+from ui.client import FacerecClient, ServiceError
+
+QUICK = CrawlConfig(delay_s=0.02, private_addresses=True)
+CRAWL = "/v1/projects/p/people/Eileen_Collins/crawl"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def store(home: Home) -> Iterator[Store]:
+    with closing(open_store(home.root)) as store:
+        yield store
+
+
+@pytest.fixture
+def site() -> Iterator[PictureSite]:
+    with picture_site() as site:
+        yield site
+
+
+@pytest.fixture
+def networks(detector: MtcnnDetector, embedder: TorchEmbedder) -> Networks:
+    return Networks(detector, embedder)
+
+
+def portrait(mirrored: bool = False, twice: bool = False) -> bytes:
+    image = sample_picture("astronaut.png")[0:300, 80:380]
+    image = image[:, ::-1] if mirrored else image
+    image = np.hstack([image, image]) if twice else image
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG")
+    return file.getvalue()
+
+
+def put_people(site: PictureSite) -> str:
+    site.put("/one.png", portrait(), kind="image/png")
+    site.put("/two.png", portrait(mirrored=True), kind="image/png")
+    site.put("/pair.png", portrait(twice=True), kind="image/png")
+    return site.put("/collins", '<img src="one.png"><img src="two.png"><img src="pair.png"><img src="broken.png">')
+
+
+@contextmanager
+def api(home: Home, store: Store, settings: Settings) -> Iterator[TestClient]:
+    absent: Any = SimpleNamespace()
+    waker: Any = SimpleNamespace(wake=SimpleNamespace(remote=lambda: None))
+    service = Service(settings, home, store, absent, absent, absent, waker)
+    with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client
+
+
+@contextmanager
+def runner(home: Home, store: Store, settings: Settings, networks: Networks) -> Iterator[None]:
+    def work(job: Job, control: JobControl) -> None:
+        crawl_person(store, home, settings, networks, job, control)
+
+    running = JobRunner(store, {"crawl": work}, slots=1, poll_s=0.05, lease_s=3)
+    running.start()
+    try:
+        yield
+    finally:
+        running.stop()
+
+
+def final(store: Store, job_id: str) -> Job:
+    deadline = time.monotonic() + 60
+    while not (job := store.get_job(job_id)).state.is_final:
+        assert time.monotonic() < deadline, job
+        time.sleep(0.05)
+    return job
+
+
+def ask(client: TestClient, **wanted: object) -> str:
+    answer = client.post(CRAWL, json=wanted)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["video_id"] is None
+    return str(answer.json()["job_id"])
+
+
+def test_a_site_is_crawled_and_enrolled_and_what_was_bad_is_refused(
+    home: Home, store: Store, site: PictureSite, networks: Networks
+) -> None:
+    settings = Settings(home=home.root, crawl=QUICK)
+    address = put_people(site)
+    with api(home, store, settings) as client, runner(home, store, settings, networks):
+        job = final(store, ask(client, source=f"site:{address}", max_num=5, discard_multi_face=True))
+        assert (job.state, job.error, job.progress, job.kind) == (JobState.SUCCEEDED, None, 1.0, "crawl")
+        faces = store.list_faces("p", person_id="Eileen_Collins")
+        assert sorted(face.status for face in faces) == ["refused", "taken", "taken"]
+        (refused,) = (face for face in faces if face.status is FaceStatus.REFUSED)
+        assert refused.reason == "2 faces were found, and only pictures of one were to be taken"
+        assert {face.path.split("/")[0] for face in faces} == {"Eileen_Collins"}
+        # A source that fails leaves what is there, and says what it is about.
+        job = final(store, ask(client, source=f"site:{site.url}/nothing", max_num=5))
+        assert job.state is JobState.FAILED
+        assert "404" in str(job.error)
+        assert len(store.list_faces("p", person_id="Eileen_Collins")) == 3
+        assert len(list(home.pictures("p", "Eileen_Collins").glob("*.png"))) == 3
+
+
+def test_a_cancelled_crawl_keeps_what_was_fetched(
+    home: Home, store: Store, site: PictureSite, networks: Networks
+) -> None:
+    settings = Settings(home=home.root, crawl=CrawlConfig(delay_s=0.5, private_addresses=True))
+    noise = np.random.default_rng(0).integers(0, 256, (20, 9, 12, 3), np.uint8)
+    for i, coarse in enumerate(noise):
+        file = io.BytesIO()
+        Image.fromarray(cv2.resize(coarse, (320, 240))).save(file, "JPEG")
+        site.put(f"/{i}.jpg", file.getvalue())
+    address = site.put("/all", "".join(f'<img src="/{i}.jpg">' for i in range(20)))
+    folder = home.pictures("p", "Eileen_Collins")
+    with api(home, store, settings) as client, runner(home, store, settings, networks):
+        job_id = ask(client, source=f"site:{address}", max_num=20)
+        while len(list(folder.glob("*.jpg"))) < 2:
+            time.sleep(0.05)
+        assert client.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
+        assert final(store, job_id).state is JobState.CANCELLED
+        assert 0 < store.get_job(job_id).progress < 0.7
+    assert 2 <= len(list(folder.glob("*.jpg"))) < 15
+    assert store.list_faces("p") == []
+
+
+def test_this_machine_is_closed_to_strangers_unless_it_was_opened(
+    home: Home, store: Store, site: PictureSite, networks: Networks, tmp_path: Path
+) -> None:
+    address = put_people(site)
+    opened, closed = tmp_path / "open", tmp_path / "closed"
+    for folder in (opened, closed):
+        (folder / "Eileen_Collins").mkdir(parents=True)
+        (folder / "Eileen_Collins" / "a.png").write_bytes(portrait())
+        (folder / "list.txt").write_text(f"{site.url}/one.png\n")
+    (opened / "way out").symlink_to(closed)
+    settings = Settings(home=home.root, media_roots=(opened,), crawl=CrawlConfig(delay_s=0.02))
+    with api(home, store, settings) as client, runner(home, store, settings, networks):
+        for source in (
+            f"folder:{closed}",
+            f"folder:{opened}/../closed",
+            f"folder:{opened}/way out",
+            f"urls:{closed}/list.txt",
+            "urls:/etc/passwd",
+        ):
+            answer = client.post(CRAWL, json={"source": source})
+            assert answer.status_code == 422
+            assert "FACEREC_MEDIA_ROOTS" in answer.json()["detail"]
+        for source in (f"site:{address}", f"urls:{opened}/list.txt"):
+            job = final(store, ask(client, source=source))
+            assert job.state is JobState.FAILED
+            assert "no public address" in str(job.error)
+        assert site.asked == []
+        assert final(store, ask(client, source=f"folder:{opened}")).state is JobState.SUCCEEDED
+    assert [face.status for face in store.list_faces("p")] == [FaceStatus.TAKEN]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{"source": "yahoo"}, {"source": "site:file:///etc/passwd"}, {"max_num": 0}, {"max_num": 1001}, {"more": 1}, [1]],
+)
+def test_requests_are_checked_before_anything_is_queued(home: Home, store: Store, wanted: object) -> None:
+    with api(home, store, Settings(home=home.root)) as client:
+        answer = client.post(CRAWL, json=wanted)
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert client.post("/v1/projects/p/people/..%2Fup/crawl", json={}).status_code in (404, 422)
+    assert store.list_jobs() == []
+
+
+def test_the_running_service_crawls(service_url: str, site: PictureSite) -> None:
+    with FacerecClient(service_url) as client:
+        job_id = client.start_crawl("crawled", "Eileen Collins", f"site:{put_people(site)}", max_num=2)
+        with pytest.raises(ServiceError, match=r"crawl failed: .*no public address"):
+            client.wait(job_id)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from tests.builders import sample_picture
+from tests.picture_site import PictureSite, picture_site
+from ui.cli import app
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[PictureSite]:
+    """A site with three good pictures, one of several faces, one copy and one that is broken, fetched in their order."""
+    monkeypatch.setenv("FACEREC_CRAWL__DELAY_S", "0.02")
+    monkeypatch.setenv("FACEREC_CRAWL__THREADS", "1")
+    face = sample_picture("astronaut.png")[0:300, 80:380]
+    with picture_site() as site:
+        for name, image in {
+            "front": face,
+            "copy": face,
+            "mirror": face[:, ::-1],
+            "dark": (face[20:280, 10:290] * 0.6).astype(np.uint8),
+            "pair": np.hstack([face, face]),
+        }.items():
+            file = io.BytesIO()
+            Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG")
+            site.put(f"/{name}.png", file.getvalue(), kind="image/png")
+        site.put("/broken.png", b"\x89PNG no more", kind="image/png")
+        names = ["front", "copy", "mirror", "dark", "pair", "broken"]
+        site.put("/Eileen_Collins/", "".join(f'<img src="/{name}.png">' for name in names))
+        yield site
+
+
+def run(home: Path, *arguments: object) -> Result:
+    words = ["people", "crawl", *(str(argument) for argument in arguments), "--home", str(home)]
+    return CliRunner().invoke(app, words)
+
+
+def test_people_are_crawled_and_enrolled_and_a_second_run_completes(site: PictureSite, tmp_path: Path) -> None:
+    source = f"site:{site.url}/{{name}}/"
+    result = run(tmp_path, "Eileen Collins", "--source", source, "--max-num", 2, "--json")
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lines) == 2
+    assert set(lines[0]) == {"path", "person_id", "face_id", "status", "reason", "source"}
+    assert {line["status"] for line in lines} == {"taken"}
+    assert all(line["source"].startswith(site.url) for line in lines)
+    site.asked.clear()
+    result = run(tmp_path, "Eileen Collins", "--source", source, "--discard-multi-face", "--json")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    status = {line["source"].rpartition("/")[2]: (line["status"], line["reason"]) for line in lines}
+    assert len(status) == 4
+    assert status["pair.png"][0] == "refused"
+    assert "2 faces" in status["pair.png"][1]
+    assert not {"/front.png", "/mirror.png"} & set(site.paths())
+    assert "of 20 pictures of 'Eileen Collins'" in result.stderr
+
+
+def test_somebody_without_pictures_is_one_clear_error_and_the_others_are_kept(
+    site: PictureSite, tmp_path: Path
+) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "ui.cli", "people", "crawl", "Nobody At All;Eileen Collins", "--max-num", "2",
+         "--source", f"site:{site.url}/{{name}}/", "--home", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 1
+    errors = [line for line in process.stderr.splitlines() if line.startswith("facerec: ")]
+    assert len(errors) == 1
+    assert "'Nobody At All'" in errors[0]
+    assert "404" in errors[0]
+    assert "Traceback" not in process.stderr
+    assert "Eileen Collins: 2 pictures fetched, 2 there: 2 taken" in process.stdout
+
+
+def test_interrupting_keeps_what_was_fetched(
+    site: PictureSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEREC_CRAWL__DELAY_S", "1")
+    command = [sys.executable, "-m", "ui.cli", "people", "crawl", "Eileen Collins", "--home", str(tmp_path)]
+    folder = tmp_path / "projects" / "default" / "pictures" / "Eileen_Collins"
+    with subprocess.Popen(
+        [*command, "--source", f"site:{site.url}/{{name}}/"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(folder.glob("*.png")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 130, errors
+        assert "Traceback" not in errors
+    kept = {path.name for path in folder.glob("*.png")}
+    assert 1 <= len(kept) < 4
+    listed = json.loads((folder / "manifest.json").read_text())["pictures"]
+    assert {picture["file"] for picture in listed} == kept
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["Ada", "--source", "yahoo"], "yahoo"),
+        ([" ; "], "names nobody"),
+        (["Ada;Grace", "--source", "urls:list.txt"], "same pictures"),
+        (["Ada", "--max-num", "0"], "max-num"),
+        (["Ada", "--project", "a/b"], "a/b"),
+    ],
+)
+def test_usage_errors_end_with_2(tmp_path: Path, arguments: list[str], part: str) -> None:
+    result = run(tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert part in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_list_that_is_not_there_is_named(tmp_path: Path) -> None:
+    result = run(tmp_path, "Ada", "--source", f"urls:{tmp_path}/none.txt")
+    assert result.exit_code == 1
+    assert "none.txt" in str(result.exception)

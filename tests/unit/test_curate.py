@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serving.store.rows import Face, FaceStatus
+from tests.builders import Seen, cohort, face_set, look
+from tests.contract.store_cases import make_face
+from training.curate import OutlierStrategy, choose_faces, find_outliers
+from training.enrol import disable_outliers
+
+NOBODY = np.zeros((0, 128), np.float32)
+
+
+def looks(*people: int) -> np.ndarray:
+    return np.stack([look(who, at) for at, who in enumerate(people)])
+
+
+def test_the_face_that_other_pictures_show_is_meant_however_small() -> None:
+    found = [
+        face_set([Seen(1, 100)], at=0),
+        face_set([Seen(2, 100, side=120), Seen(1, 300, side=40)], at=1),
+        face_set([Seen(3, 100, side=120), Seen(1, 300, side=40)], at=2),
+    ]
+    assert choose_faces(found, NOBODY, cohort().pair) == [0, 1, 1]
+
+
+def test_groups_alone_agree_on_who_is_in_all_of_them() -> None:
+    found = [face_set([Seen(who, 100, side=120), Seen(9, 300, side=50)], at=who) for who in (2, 3, 4)]
+    assert choose_faces(found, NOBODY, cohort().pair) == [1, 1, 1]
+
+
+def test_known_faces_decide_about_a_new_picture() -> None:
+    found = [face_set([Seen(2, 100, side=120), Seen(1, 300, side=40)], at=5)]
+    assert choose_faces(found, looks(1, 1), cohort().pair) == [1]
+
+
+def test_without_agreement_the_largest_face_is_meant_and_none_where_there_is_none() -> None:
+    found = [face_set([Seen(2, 100, side=50), Seen(3, 300, side=120)]), face_set([])]
+    assert choose_faces(found, NOBODY, cohort().pair) == [1, None]
+
+
+def test_strangers_among_a_persons_pictures_are_found() -> None:
+    reasons = find_outliers(looks(1, 1, 1, 2, 1, 1, 3, 1), cohort())
+    assert [reason is not None for reason in reasons] == [False, False, False, True, False, False, True, False]
+    assert reasons[3] is not None
+    assert reasons[3].startswith("outlier: similarity 0.8")
+
+
+def test_two_pictures_of_one_stranger_do_not_pull_the_mean() -> None:
+    reasons = find_outliers(looks(1, 1, 1, 1, 2, 2), cohort())
+    assert [reason is not None for reason in reasons] == [False] * 4 + [True] * 2
+
+
+@pytest.mark.parametrize("people", [(1,), (1, 2), (1, 2, 3)])
+def test_nothing_is_said_where_nobody_can_tell(people: tuple[int, ...]) -> None:
+    assert find_outliers(looks(*people), cohort()) == [None] * len(people)
+
+
+def test_the_predecessors_rule_drops_until_similarities_vary_little() -> None:
+    spread = looks(1, 1, 1)
+    away = -look(1, 9)[None]
+    reasons = find_outliers(np.concatenate([spread, away]), cohort(), OutlierStrategy.PREDECESSOR)
+    assert [reason is not None for reason in reasons] == [False, False, False, True]
+    # With this network two people are never so unlike that the rule finds anybody.
+    assert find_outliers(looks(1, 1, 1, 2), cohort(), OutlierStrategy.PREDECESSOR) == [None] * 4
+
+
+def faces(*people: int) -> list[Face]:
+    return [make_face(f"f{i}", embedding=look(who, i)) for i, who in enumerate(people)]
+
+
+def test_outliers_are_disabled_and_enabled_again_when_they_are_none_any_more() -> None:
+    rows = faces(1, 1, 1, 2)
+    changed = disable_outliers(rows, cohort(), OutlierStrategy.ROBUST)
+    assert list(changed) == ["f3"]
+    assert changed["f3"].status is FaceStatus.DISABLED
+    assert not changed["f3"].by_hand
+    # Then it turns out that most pictures show the other person.
+    grown = [*rows[:3], changed["f3"], *[make_face(f"g{i}", embedding=look(2, 10 + i)) for i in range(6)]]
+    changed = disable_outliers(grown, cohort(), OutlierStrategy.ROBUST)
+    assert changed["f3"].status is FaceStatus.TAKEN
+    assert changed["f3"].reason is None
+    assert {face_id for face_id, face in changed.items() if face.status is FaceStatus.DISABLED} == {"f0", "f1", "f2"}
+
+
+def test_what_somebody_decided_is_left_alone() -> None:
+    rows = faces(1, 1, 1, 2, 1)
+    rows[3] = replace(rows[3], by_hand=True)
+    rows[4] = replace(rows[4], status=FaceStatus.DISABLED, reason="by hand", by_hand=True)
+    assert disable_outliers(rows, cohort(), OutlierStrategy.ROBUST) == {}

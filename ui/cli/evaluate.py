@@ -1,0 +1,174 @@
+"""``facerec evaluate``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ui.cli.common import (
+    DEFAULT_PROJECT,
+    ErrorOption,
+    HomeOption,
+    JsonOption,
+    Opened,
+    ProjectOption,
+    messages,
+    open_home,
+    output,
+    print_json,
+    progress_bar,
+)
+from ui.cli.videos import FpsOption, SpeedupOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from facerec_models.config import AnalysisConfig
+    from serving.networks import Networks
+    from serving.store.rows import AnalysisRow
+    from training.results import Result
+    from training.truth import Truth
+
+_GATE_FAILED = 3
+
+
+class Baseline(StrEnum):
+    """Which other way of naming to count beside ours."""
+
+    PREDECESSOR = "predecessor"
+
+
+def evaluate(
+    truth: Annotated[
+        Path, typer.Option(help="Folder of truths, <video>.json or <video>.vtt, or a CSV of media,start,end,person.")
+    ],
+    report: Annotated[Path, typer.Option(help="Write report.json, report.txt and report.html to this folder.")],
+    results: Annotated[
+        Path | None,
+        typer.Option(help="Folder of results, <video>.json; without it, the videos beside the truth are recognised."),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Folder of results where more people are enrolled: their names say who the strangers are."),
+    ] = None,
+    baseline: Annotated[
+        Baseline | None, typer.Option(help="Name the same tracks the predecessor's way too, and count both.")
+    ] = None,
+    gate: Annotated[
+        Path | None, typer.Option(help="JSON or TOML of limits; exit code 3 if the evaluation breaks one.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Make these videos the project's evaluation set, for the gate of a training.")
+    ] = False,
+    video_speedup: SpeedupOption = None,
+    sample_fps: FpsOption = None,
+    max_false_names: ErrorOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure names against a truth: person-seconds, records, stated chances, faces by size and pose, strangers."""
+    if video_speedup is not None and sample_fps is not None:
+        raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
+    from training import counting
+    from training.gate import read_gate
+    from training.report import as_text, to_dict, write_report
+    from training.results import read_results
+    from training.truth import read_truths
+
+    limits = None if gate is None else read_gate(gate)
+    truths = read_truths(truth)
+    references = None if reference is None else read_results(reference)
+    if results is not None and baseline is None and not keep:
+        evaluation = counting.evaluate(truths, read_results(results), references)
+    else:
+        with open_home(home) as opened:
+            config = _sampling(opened.settings.analysis, video_speedup, sample_fps)
+            if results is None:
+                analyses, found = _recognise(opened, project, truth, truths, config, max_false_names)
+            else:
+                found = read_results(results)
+                analyses = _stored(opened, project, truths, found)
+            evaluation = counting.evaluate(truths, found, references)
+            if baseline is not None:
+                from training.evaluate import add_baseline
+
+                evaluation = add_baseline(opened.store, project, evaluation, truths, analyses)
+            if keep:
+                _keep(opened, project, truths, analyses)
+    document = to_dict(evaluation)
+    checks = [] if limits is None else limits.check(document)
+    write_report(evaluation, report, checks)
+    if as_json:
+        print_json({**document, "gate": [check.to_dict() for check in checks]})
+    else:
+        output.print(as_text(evaluation), end="", markup=False)
+        output.print(f"The report is in {report}.", markup=False)
+    failed = [check for check in checks if not check.is_kept]
+    for check in failed:
+        messages.print(f"[red]gate:[/red] {check}", soft_wrap=True)
+    if failed:
+        raise typer.Exit(_GATE_FAILED)
+
+
+def _recognise(
+    opened: Opened,
+    project: str,
+    truth_path: Path,
+    truths: Mapping[str, Truth],
+    config: AnalysisConfig,
+    max_false_names: float | None,
+) -> tuple[dict[str, AnalysisRow], dict[str, Result]]:
+    """Recognise the videos beside the truth with the promoted model; what was analysed already is taken as it is."""
+    from serving.naming import current_revision
+    from serving.networks import load_networks
+    from training.evaluate import find_video, recognise
+
+    store, rules = opened.store, opened.settings.identification
+    revision = current_revision(store, project, rules, max_false_names)
+    files = {stem: find_video(truth_path, stem, truth) for stem, truth in truths.items()}
+    loaded: list[Networks] = []
+
+    def networks() -> Networks:
+        if not loaded:
+            loaded.append(load_networks(config, opened.home, store.get_project(project).embedder))
+        return loaded[0]
+
+    analyses, found = {}, {}
+    with progress_bar("items") as progress:
+        task = progress.add_task("videos", total=len(files))
+        for stem, file in files.items():
+            progress.update(task, description=file.name)
+            analyses[stem], found[stem] = recognise(
+                store, opened.home, project, file, revision, config, rules, networks
+            )
+            progress.advance(task)
+    return analyses, found
+
+
+def _stored(
+    opened: Opened, project: str, truths: Mapping[str, Truth], found: Mapping[str, Result]
+) -> dict[str, AnalysisRow]:
+    from training.evaluate import analysis_of
+
+    return {stem: analysis_of(opened.store, project, stem, found[stem]) for stem in truths if stem in found}
+
+
+def _keep(opened: Opened, project: str, truths: Mapping[str, Truth], analyses: Mapping[str, AnalysisRow]) -> None:
+    from training.evaluate import keep_truth
+
+    for stem, truth in truths.items():
+        video = opened.store.get_video(project, analyses[stem].video_id)
+        keep_truth(opened.home, project, video.sha256, truth)
+
+
+def _sampling(config: AnalysisConfig, speedup: int | None, fps: float | None) -> AnalysisConfig:
+    from facerec_models.config import SamplingConfig
+
+    if not speedup and not fps:
+        return config
+    sampling = SamplingConfig(**{**config.sampling.model_dump(), "period_frames": speedup, "fps": fps})
+    return config.model_copy(update={"sampling": sampling})
