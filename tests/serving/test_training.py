@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from serving.store import Store, open_store
 from serving.store.rows import JobState
 from tests.builders import EMBEDDER, look, sample_picture
 from tests.contract.store_cases import make_face
-from tests.serving.service import RunningService
+from tests.serving.service import RunningService, free_port
 from training.train import train
 from training.workers import Workers
 from ui.client import FacerecClient
@@ -244,12 +245,15 @@ def test_a_training_job_has_a_log_and_is_cancelled(client: FacerecClient, servic
 # As a job of a cluster
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+@pytest.fixture
+def cluster() -> Iterator[tuple[str, dict[str, str]]]:
     """A Ray head with its job server on the loopback interface: the dashboard's address, and what its clients' environment needs."""
-    from tests.serving.service import free_port
+    # Ray's sockets lie deep in it, and a socket's path has 107 bytes at most: pytest's folders are too long.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        yield from _ray_head(Path(folder))
 
-    folder = tmp_path_factory.mktemp("cluster")
+
+def _ray_head(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text("ab" * 32)
@@ -289,18 +293,18 @@ def test_a_clusters_job_server_trains(store: Store, home: Home, cluster: tuple[s
         *(str(Path(sys.executable).with_name("ray")), "job", "submit", "--address", address, "--"),
         *command(home, "--classifier", "svm", "--job-id", "of-the-cluster"),
     ]
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 60
     while True:
         done = subprocess.run(
             submit, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=200
         )
         # Until the job server listens.
-        if done.returncode == 0 or time.monotonic() > deadline or store.list_jobs("p"):
+        if done.returncode == 0 or "Failed to connect" not in done.stderr or time.monotonic() > deadline:
             break
         time.sleep(1)
     assert done.returncode == 0, done.stdout + done.stderr
     job = store.get_job("of-the-cluster")
     assert (job.state, job.progress) == (JobState.SUCCEEDED, 1.0)
     assert store.get_model("p").classifier == "svm"
-    assert "in 2 tasks" in (log := home.job_log("p", "of-the-cluster").read_text()) or "tasks" in log
+    assert "tasks" in home.job_log("p", "of-the-cluster").read_text()
     assert TrainingConfig(**job.spec) == TrainingConfig(classifier="svm")
