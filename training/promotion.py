@@ -26,10 +26,6 @@ class Figures(Protocol):
 Evaluate = Callable[[Store, Home, str, str, IdentificationConfig], Figures | None]
 
 
-def no_evaluation(store: Store, home: Home, project: str, version: str, rules: IdentificationConfig) -> None:
-    """Measure nothing, as for a project without an evaluation set."""
-
-
 def judge(
     store: Store, home: Home, project: str, version: str, rules: IdentificationConfig, evaluate: Evaluate
 ) -> dict[str, Any]:
