@@ -33,7 +33,6 @@ from serving.home import Home
 from serving.names import short_id
 from serving.store.base import Store
 from serving.store.rows import Correction, CorrectionKind, FaceStatus, ModelVersion
-from training.evaluate import evaluate_version
 from training.promotion import Evaluate, judge
 from training.reembed import embed_missing
 from training.workers import TrainingStoppedError, Workers
@@ -105,7 +104,7 @@ def train(
     workers: Workers | None = None,
     progress: Progress | None = None,
     embedding: EmbeddingConfig | None = None,
-    evaluate: Evaluate = evaluate_version,
+    evaluate: Evaluate | None = None,
 ) -> ModelVersion:
     """Train a project's model; the same faces and configuration give the same version.
 
@@ -121,8 +120,8 @@ def train(
         Where what is worth it runs in parallel; by default in a Ray of its own on this machine.
     embedding : EmbeddingConfig, optional
         How pictures are embedded, but for the network, which is the project's.
-    evaluate : callable
-        Measures a version on the project's evaluation set, for the gate; see `training.promotion.judge`.
+    evaluate : callable, optional
+        Measures a version for the gate, see `training.promotion.judge`; by default on the videos with a truth that the project keeps.
 
     Returns
     -------
@@ -245,11 +244,21 @@ def _corrections(said: Sequence[Correction]) -> Corrections:
 
 
 def _promote(
-    store: Store, home: Home, row: ModelVersion, rules: IdentificationConfig, config: TrainingConfig, evaluate: Evaluate
+    store: Store,
+    home: Home,
+    row: ModelVersion,
+    rules: IdentificationConfig,
+    config: TrainingConfig,
+    evaluate: Evaluate | None,
 ) -> ModelVersion:
     """Promote a version if it may be, and note why in its metrics."""
     gate: dict[str, Any] = {"promote": config.promote}
     if config.promote == "auto":
+        if evaluate is None:
+            # Here and not above: measuring reads galleries with this module.
+            from training.evaluate import evaluate_version
+
+            evaluate = evaluate_version
         gate.update(judge(store, home, row.project, row.version, rules, evaluate))
     promoted = gate.get("passed", config.promote == "yes")
     row.metrics["gate"] = {**gate, "promoted": promoted}

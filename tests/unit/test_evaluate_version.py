@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis import Analysis
-from facerec_models.config import IdentificationConfig
+from facerec_models.config import IdentificationConfig, TrainingConfig
 from facerec_models.errors import InputError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.metrics import NamedTime
 from facerec_models.types import Track
@@ -44,7 +46,7 @@ SHA256 = "cd" * 32
 
 def of_person(number: int, track_id: int, times_s: tuple[float, ...]) -> Track:
     embeddings = np.stack([look(number, 40 + at) for at in range(len(times_s))])
-    return make_track(track_id, times_s, embeddings=embeddings)
+    return make_track(track_id, times_s, shot=int(times_s[0] >= 5), embeddings=embeddings)
 
 
 def put_analysis(
@@ -97,7 +99,7 @@ def test_a_version_is_measured_on_kept_truths(store: Store, home: Home) -> None:
 def test_a_version_that_does_not_serve_is_measured_too(store: Store, home: Home) -> None:
     everybody = train(store, home, "p", RULES).version
     store.set_face_status("p", ["f-10", "f-11", "f-12"], FaceStatus.DISABLED, "by hand")
-    fewer = train(store, home, "p", RULES, promote=False).version
+    fewer = train(store, home, "p", RULES, TrainingConfig(promote="no")).version
     keep_truth(home, "p", SHA256, BOTH)
     found = compare(store, home, "p", everybody, fewer, kept_truths(home, "p"), RULES)
     assert found is not None
@@ -105,6 +107,26 @@ def test_a_version_that_does_not_serve_is_measured_too(store: Store, home: Home)
     assert found.f1_gain == pytest.approx(2 / 3 - 1)
     assert store.get_model("p").version == everybody
     assert store.list_revisions("p") == []
+
+
+def test_a_training_that_misses_who_was_found_before_is_not_promoted(store: Store, home: Home) -> None:
+    everybody = train(store, home, "p", RULES)
+    keep_truth(home, "p", SHA256, BOTH)
+    store.set_face_status("p", ["f-10", "f-11", "f-12"], FaceStatus.DISABLED, "by hand")
+    command = [sys.executable, "-m", "ui.cli", "train", "--project", "p", "--home", str(home.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 3, said
+    assert "Not promoted: worse on the evaluation set: recall 0.500 after 1.000." in said
+    fewer = store.list_models("p")[-1]
+    assert f"'facerec models promote {fewer.version}'" in said
+    assert store.get_model("p").version == everybody.version
+    assert fewer.metrics["gate"]["old"] == {"recall": 1.0, "precision": 1.0}
+    store.set_face_status("p", ["f-10", "f-51"], FaceStatus.TAKEN, None)
+    store.set_face_status("p", ["f-51"], FaceStatus.DISABLED, "by hand")
+    better = train(store, home, "p", RULES)
+    assert better.metrics["gate"]["reason"] == "not worse on the evaluation set"
+    assert store.get_model("p").version == better.version
 
 
 def test_without_kept_truths_there_is_nothing_to_measure(store: Store, home: Home) -> None:

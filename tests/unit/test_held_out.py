@@ -29,7 +29,8 @@ def test_held_out_pictures_score_as_new_ones_do(name: str) -> None:
     new = np.array([fitted.decision_function(look(who, 9)[None])[0, who] for who in range(20)])
     seen = fitted.decision_function(x)[np.arange(80), np.repeat(np.arange(20), 4)]
     deviation = found.stills.deviation
-    assert abs(found.stills.mean - new.mean()) < 0.75 * deviation
+    # Learned with fewer pictures, they score somewhat lower.
+    assert -1.5 * deviation < found.stills.mean - new.mean() < 0.5 * deviation
     # Pictures that were learned from would claim more.
     assert seen.mean() > found.stills.mean
 

@@ -1,0 +1,310 @@
+"""Training beside a running service: swapped without a restart, stopped at any point, from outside and as a job."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
+from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.tracking import encode_crop
+from serving.home import Home, write_atomically
+from serving.naming import load_model
+from serving.store import Store, open_store
+from serving.store.rows import JobState
+from tests.builders import EMBEDDER, look, sample_picture
+from tests.contract.store_cases import make_face
+from tests.serving.service import RunningService, free_port
+from training.train import train
+from training.workers import Workers
+from ui.client import FacerecClient
+from ui.demo_material import DemoMaterial
+
+RULES = IdentificationConfig()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def store(home: Home) -> Iterator[Store]:
+    """Forty people of three faces each, in project ``p``."""
+    with closing(open_store(home.root)) as store:
+        put_people(store, "p", 40)
+        yield store
+
+
+def put_people(store: Store, project: str, people: int) -> None:
+    store.create_project(project)
+    store.fix_embedder(project, EMBEDDER)
+    store.put_faces(
+        project,
+        [
+            make_face(
+                f"{project}-{who}-{at}",
+                f"Person_{who:02}",
+                project=project,
+                embedder=EMBEDDER,
+                embedding=look(who, at),
+            )
+            for who in range(people)
+            for at in range(3)
+        ],
+    )
+
+
+def command(home: Home, *options: str) -> list[str]:
+    return [sys.executable, "-m", "training.train", "--project", "p", "--home", str(home.root), *options]
+
+
+def run(home: Home, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(home, *options), capture_output=True, text=True, check=False, timeout=250)
+
+
+def wait_until(store: Store, job_id: str, *states: JobState, timeout_s: float = 120.0) -> JobState:
+    deadline = time.monotonic() + timeout_s
+    while (state := store.get_job(job_id).state) not in states:
+        assert time.monotonic() < deadline, store.get_job(job_id)
+        time.sleep(0.1)
+    return state
+
+
+# As a process of its own
+
+
+def test_a_training_by_itself_needs_no_ray_and_says_what_it_made(store: Store, home: Home) -> None:
+    done = run(home, "--job-id", "nightly")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert store.get_model("p").version == answer["version"]
+    assert answer["gate"]["reason"] == "no version was promoted before"
+    job = store.get_job("nightly")
+    assert (job.state, job.progress) == (JobState.SUCCEEDED, 1.0)
+    assert "learning 120 faces with prototype" in home.job_log("p", "nightly").read_text()
+    assert not (home.root / "ray_token").exists()
+    again = run(home, "--job-id", "nightly")
+    assert again.returncode == 1
+    assert "there is a job 'nightly' already" in again.stderr
+
+
+def test_what_cannot_be_trained_ends_with_one_line(home: Home) -> None:
+    done = run(home)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "error: no project 'p'; create it first"
+    assert run(home, "--classifier", "mlp").returncode == 2
+
+
+def test_a_recorded_training_is_cancelled_from_outside(store: Store, home: Home) -> None:
+    with subprocess.Popen(
+        command(home, "--classifier", "rf", "--job-id", "long"), stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            while not store.list_jobs("p") or store.get_job("long").progress <= 0.3:
+                assert process.poll() is None
+                time.sleep(0.1)
+            store.cancel_job("long")
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
+    assert store.get_job("long").state is JobState.CANCELLED
+    assert store.list_models("p") == []
+
+
+def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(store: Store, home: Home) -> None:
+    promoted = train(store, home, "p", RULES).version
+    began = time.monotonic()
+    assert run(home, "--classifier", "knn", "--no-promote").returncode == 0
+    whole_s = time.monotonic() - began
+    rng = random.Random(1)
+    for number in range(6):
+        # Another prior, another version: each round writes one.
+        environment = {**os.environ, "FACEREC_IDENTIFICATION__PRIOR_KNOWN": str(0.1 + number / 100)}
+        with subprocess.Popen(
+            command(home, "--promote", "yes"), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            # Loading the program takes most of the time: kill in the last half.
+            time.sleep(rng.uniform(0.5, 1.05) * whole_s)
+            process.kill()
+        versions = {row.version for row in store.list_models("p")}
+        now = store.get_model("p").version
+        assert now in versions
+        assert promoted in versions
+        load_model(home, "p", now)
+        for folder in home.model("p", "x").parent.iterdir():
+            # What is not whole has no version's name.
+            if not folder.name.startswith("."):
+                load_model(home, "p", folder.name)
+
+
+# On Ray
+
+
+def test_pictures_without_a_vector_are_embedded_in_tasks_and_no_others(
+    store: Store, home: Home, embedder: TorchEmbedder
+) -> None:
+    size = embedder.template.size
+    crop = np.ascontiguousarray(sample_picture("astronaut.png")[:size, 150 : 150 + size])
+    for face_id, embedding, of in (
+        ("new", None, EMBEDDER),
+        ("kept", look(50), EMBEDDER),
+        ("other", None, "facenet-casia"),
+    ):
+        write_atomically(home.face_crop("p", face_id), encode_crop(crop))
+        store.put_faces("p", [make_face(face_id, "Zoë", embedder=of, embedding=embedding)])
+    with Workers(home.root) as workers:
+        row = train(store, home, "p", RULES, workers=workers, embedding=EmbeddingConfig(device="cpu"))
+    assert (row.metrics["embedded_faces"], row.metrics["unusable_faces"], row.faces) == (1, 1, 122)
+    by_id = {face.face_id: face for face in store.list_faces("p", person_id="Zoë")}
+    vector = by_id["new"].embedding
+    assert vector is not None
+    assert float(vector @ embedder.embed(crop[None])[0]) > 0.99
+    np.testing.assert_array_equal(by_id["kept"].embedding, look(50))
+    assert by_id["other"].embedding is None
+
+
+# In the service
+
+
+def test_a_model_is_swapped_under_load_and_no_request_fails(
+    client: FacerecClient, service: RunningService, material: DemoMaterial
+) -> None:
+    client.create_project("swapped")
+    for folder in sorted(material.people.iterdir()):
+        client.add_pictures("swapped", folder.name, sorted(folder.iterdir()))
+    client.wait(client.start_training("swapped"))
+    picture = next((material.people / "Eileen_Collins").iterdir()).read_bytes()
+    ended, answers, failures = threading.Event(), [], []
+
+    def ask() -> None:
+        with httpx.Client(base_url=service.url, timeout=120) as http:
+            while not ended.is_set():
+                reply = http.post("/v1/projects/swapped/faces", files={"files": ("a.jpg", picture)})
+                if reply.status_code == 200:
+                    answers.append(reply.json()[0]["faces"][0]["identity"])
+                else:
+                    failures.append(reply.text)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        with httpx.Client(base_url=service.url, timeout=120) as http:
+            for classifier in ("knn", "svm"):
+                config = {"classifier": classifier, "promote": "yes", "max_false_names": 0.05}
+                client.wait(http.post("/v1/projects/swapped/training", json=config).json()["job_id"])
+            versions = [model["version"] for model in http.get("/v1/projects/swapped/models").json()]
+            assert len(versions) == 3
+            for version in versions * 3:
+                before = len(answers)
+                assert http.post(f"/v1/projects/swapped/models/{version}/promote").status_code == 204
+                while len(answers) < before + 6 and not failures:
+                    time.sleep(0.02)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+    assert "Eileen Collins" in answers
+
+
+def test_a_training_job_has_a_log_and_is_cancelled(client: FacerecClient, service: RunningService) -> None:
+    with closing(open_store(service.home)) as store, httpx.Client(base_url=service.url, timeout=60) as http:
+        put_people(store, "forest", 150)
+        job_id = http.post("/v1/projects/forest/training", json={"classifier": "rf", "seed": 2}).json()["job_id"]
+        while client.job(job_id).progress <= 0.3:
+            time.sleep(0.1)
+        log = http.get(f"/v1/jobs/{job_id}/log")
+        assert log.headers["content-type"].startswith("text/plain")
+        assert "learning 450 faces with rf" in log.text
+        client.cancel(job_id)
+        wait_until(store, job_id, JobState.CANCELLED)
+        assert http.get(f"/v1/jobs/{job_id}/log").text.splitlines()[-1].endswith("stopped")
+        assert store.list_models("forest") == []
+        models = Home(service.home).model("forest", "x").parent
+        assert not models.exists() or not any(models.iterdir())
+        assert http.post("/v1/projects/forest/training", json={"classifier": "mlp"}).status_code == 422
+        assert http.get("/v1/jobs/j-nothing/log").status_code == 404
+
+
+# As a job of a cluster
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[str, dict[str, str]]]:
+    """A Ray head with its job server on the loopback interface: the dashboard's address, and what its clients' environment needs."""
+    # Ray's sockets lie deep in it, and a socket's path has 107 bytes at most: pytest's folders are too long.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        yield from _ray_head(Path(folder))
+
+
+def _ray_head(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text("ab" * 32)
+    ports = [free_port() for _ in range(3)]
+    environment = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_TMPDIR": str(folder),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
+    }
+    start = [
+        *(str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--include-dashboard=true"),
+        *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", "--num-cpus=2", "--disable-usage-stats"),
+        *(f"--port={ports[0]}", f"--dashboard-port={ports[1]}", f"--ray-client-server-port={ports[2]}"),
+        "--object-store-memory=100000000",
+    ]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            start, env={**os.environ, **environment}, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield f"http://127.0.0.1:{ports[1]}", environment
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(30)
+
+
+def test_a_clusters_job_server_trains(store: Store, home: Home, cluster: tuple[str, dict[str, str]]) -> None:
+    address, environment = cluster
+    submit = [
+        *(str(Path(sys.executable).with_name("ray")), "job", "submit", "--address", address, "--"),
+        *command(home, "--classifier", "svm", "--job-id", "of-the-cluster"),
+    ]
+    deadline = time.monotonic() + 60
+    while True:
+        done = subprocess.run(
+            submit, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=200
+        )
+        # Until the job server listens.
+        if done.returncode == 0 or "Failed to connect" not in done.stderr or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    job = store.get_job("of-the-cluster")
+    assert (job.state, job.progress) == (JobState.SUCCEEDED, 1.0)
+    assert store.get_model("p").classifier == "svm"
+    assert "tasks" in home.job_log("p", "of-the-cluster").read_text()
+    assert TrainingConfig(**job.spec) == TrainingConfig(classifier="svm")
