@@ -113,9 +113,7 @@ def name_stranger(
 def learn_and_name(store: Store, home: Home, project: str, rules: IdentificationConfig) -> IdentificationChange:
     """Make a model version of what is known now, with the classifier in use, promote it, and name the archive with it."""
     try:
-        config = TrainingConfig.model_validate(
-            {"classifier": store.get_model(project).classifier, "promote": "yes"}
-        )
+        config = TrainingConfig.model_validate({"classifier": store.get_model(project).classifier, "promote": "yes"})
     except ModelNotFoundError:
         config = TrainingConfig(promote="yes")
     train(store, home, project, rules, config)

@@ -94,7 +94,7 @@ def evaluate(
                 analyses = _stored(opened, project, truths, found)
             evaluation = counting.evaluate(truths, found, references)
             if baseline is not None:
-                from training.evaluate import add_baseline
+                from training.measured import add_baseline
 
                 evaluation = add_baseline(opened.store, project, evaluation, truths, analyses)
             if keep:
@@ -125,7 +125,7 @@ def _recognise(
     """Recognise the videos beside the truth with the promoted model; what was analysed already is taken as it is."""
     from serving.naming import current_revision
     from serving.networks import load_networks
-    from training.evaluate import find_video, recognise
+    from training.measured import find_video, recognise
 
     store, rules = opened.store, opened.settings.identification
     revision = current_revision(store, project, rules, max_false_names)
@@ -152,7 +152,7 @@ def _recognise(
 def _stored(
     opened: Opened, project: str, truths: Mapping[str, Truth], found: Mapping[str, Result]
 ) -> dict[str, AnalysisRow]:
-    from training.evaluate import analysis_of
+    from training.measured import analysis_of
 
     return {stem: analysis_of(opened.store, project, stem, found[stem]) for stem in truths if stem in found}
 

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from facerec_models.config import IdentificationConfig
+from facerec_models.metrics import NamedTime
+from serving.home import Home
+from serving.store import open_store
+from tests.ui.test_commands import Place
+from training.evaluate import evaluate_version, kept_truths
+from ui.demo_material import prepare
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A home with the demo's people trained."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    place = Place(folder / "home", prepare(folder / "material"))
+    place.run("people", "import", place.material.people)
+    place.run("train")
+    return place
+
+
+@pytest.fixture(scope="module")
+def truths(place: Place) -> Path:
+    """The demo's reel beside its truth."""
+    folder = place.home.parent / "truths"
+    folder.mkdir()
+    shutil.copyfile(place.material.reel, folder / "reel.mp4")
+    shutil.copyfile(place.material.truth, folder / "reel.json")
+    return folder
+
+
+def evaluate(place: Place, truth: Path, report: Path, *arguments: object, code: int = 0) -> dict[str, dict[str, float]]:
+    document = place.json("evaluate", "--truth", truth, "--report", report, *arguments, code=code)
+    assert isinstance(document, dict)
+    return document
+
+
+def test_a_video_beside_its_truth_is_recognised_counted_and_reported(
+    place: Place, truths: Path, tmp_path: Path
+) -> None:
+    document = evaluate(place, truths, tmp_path / "report", "--baseline", "predecessor")
+    assert document["pooled"]["recall"] > 0.8
+    assert document["pooled"]["precision"] > 0.9
+    assert document["baseline"]["pooled"]["clear_s"] == document["pooled"]["clear_s"]  # type: ignore[index]
+    written = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert written == document
+    assert "Eileen_Collins" in (tmp_path / "report" / "report.txt").read_text()
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("<svg") >= 3
+    # One file, that asks nobody for anything; SVG names its vocabulary by addresses that are never fetched.
+    assert not re.search(r"<script|<link|<img|@import|(?:src|href)=\"(?!#)", page)
+
+
+def test_results_are_counted_as_what_was_recognised(place: Place, truths: Path, tmp_path: Path) -> None:
+    place.run("recognize", truths / "reel.mp4", "--out-dir", tmp_path / "results")
+    live = evaluate(place, truths, tmp_path / "a")
+    for options in ((), ("--baseline", "predecessor")):
+        read = evaluate(place, truths, tmp_path / "b", "--results", tmp_path / "results", *options)
+        assert read["pooled"] == live["pooled"]
+
+
+def test_a_kept_truth_is_what_versions_are_measured_on(place: Place, truths: Path, tmp_path: Path) -> None:
+    document = evaluate(place, truths, tmp_path / "report", "--keep")
+    store = open_store(place.home)
+    try:
+        home = Home(place.home)
+        (sha256,) = kept_truths(home, "default")
+        assert sha256 == store.list_videos("default")[0].sha256
+        version = store.get_model("default").version
+        found = evaluate_version(store, home, "default", version, IdentificationConfig())
+    finally:
+        store.close()
+    assert isinstance(found, NamedTime)
+    assert found.to_dict() == pytest.approx(document["pooled"])
+
+
+def test_a_broken_gate_ends_with_3_and_says_why(place: Place, truths: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate.toml"
+    gate.write_text("recall = 0.5\nwrong_s = -1\n")
+    run = place.process("evaluate", "--truth", truths, "--report", tmp_path / "report", "--gate", gate)
+    assert run.returncode == 3, run.stderr
+    assert "gate: wrong_s is" in run.stderr
+    assert "recall" not in run.stderr
+    assert "Gate: failed" in (tmp_path / "report" / "report.html").read_text()
+    gate.write_text("recall = 0.5\n")
+    evaluate(place, truths, tmp_path / "report", "--gate", gate)
+
+
+def test_what_cannot_be_measured_is_said_in_one_line(place: Place, truths: Path, tmp_path: Path) -> None:
+    (tmp_path / "gate.json").write_text('{"recal": 0.5}')
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "other.json").write_text('{"people": []}')
+    for arguments, message in (
+        (("--truth", truths, "--gate", tmp_path / "gate.json"), "unknown figure 'recal'"),
+        (("--truth", tmp_path / "absent"), "no folder of truths"),
+        (("--truth", tmp_path / "alone"), "the video of the truth 'other'"),
+        (("--truth", truths, "--results", tmp_path / "alone"), "no result of a video"),
+    ):
+        run = place.process("evaluate", "--report", tmp_path / "report", *arguments)
+        assert run.returncode == 1
+        assert message in run.stderr
+        assert len(run.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "report").exists()
