@@ -237,7 +237,7 @@ def test_an_analysis_can_be_stopped(
 ) -> None:
     monkeypatch.setattr(module, "_MAX_CHUNK_STEPS", 1)
     progress: list[float] = []
-    with pytest.raises(AnalysisStoppedError, match=r"clip\.mp4 was stopped"):
+    with pytest.raises(AnalysisStoppedError, match=r"clip\.mp4' was stopped"):
         analyze(
             clip,
             AnalysisConfig(),
