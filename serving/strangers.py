@@ -99,16 +99,17 @@ def resolve(store: Store, project: str, given: str) -> Stranger:
     number = given.lower().removeprefix("unknown").strip()
     for stranger in strangers.values():
         if given == stranger.stranger_id or (number.isdigit() and int(number) == stranger.number):
-            return _resolved(stranger.stranger_id, strangers)
+            return resolved(stranger.stranger_id, strangers)
     raise NotFoundError(f"project {project!r} has no stranger {given!r}: 'facerec unknowns list' names all")
 
 
 def _name_of(identifier: str, strangers: Mapping[str, Stranger]) -> StrangerName:
-    stranger = _resolved(identifier, strangers)
+    stranger = resolved(identifier, strangers)
     return StrangerName(stranger.stranger_id, stranger.number)
 
 
-def _resolved(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:
+def resolved(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:
+    """Return the stranger whom an id means by now: merges are followed."""
     stranger = strangers[identifier]
     while stranger.merged_into is not None:
         stranger = strangers[stranger.merged_into]
@@ -126,7 +127,7 @@ def _group(
 ) -> None:
     """Give every track of `archive` a stranger and store that; `settled` says what is known of it and of the rest."""
     analyses = {unknown.analysis.analysis_id for unknown in archive}
-    of_track = {(row.analysis_id, row.track_id): _resolved(row.stranger_id, strangers).stranger_id for row in settled}
+    of_track = {(row.analysis_id, row.track_id): resolved(row.stranger_id, strangers).stranger_id for row in settled}
     keys = [(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks]
     outside = [row for row in settled if row.analysis_id not in analyses]
     embeddings = [track_embedding(track) for u in archive for track in u.tracks] + [row.embedding for row in outside]
@@ -168,7 +169,7 @@ def _apart(
     for correction in corrections:
         i = at.get((correction.analysis_id, correction.track_id))
         if correction.kind is CorrectionKind.IS_NOT and correction.person_id in strangers and i is not None:
-            denied = _resolved(correction.person_id, strangers).stranger_id
+            denied = resolved(correction.person_id, strangers).stranger_id
             others = np.array([identifier == denied for identifier in before])
             others[i] = False
             apart[i, others] = apart[others, i] = True

@@ -7,7 +7,6 @@ not learned from keeps its face, its vector and the reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from scipy.stats import norm
 from facerec_models.calibration import PairScale
 from facerec_models.classifiers import normalize
 from facerec_models.cohort import Cohort
+from facerec_models.config import OutlierStrategy
 from facerec_models.types import FaceSet, FloatArray
 
 # A wrong picture among twenty, before anything is known of them: what searches by name return once they are filtered.
@@ -28,13 +28,6 @@ _PREDECESSOR_DEVIATION = 0.1
 _USUAL_PAIR, _USUAL_PICTURES = 0.946, 4
 # Two faces that others agree with equally: the larger one. Counts less than any agreement does.
 _AREA_WEIGHT = 1e-3
-
-
-class OutlierStrategy(StrEnum):
-    """How pictures of somebody else are found."""
-
-    ROBUST = "robust"
-    PREDECESSOR = "predecessor"
 
 
 def choose_faces(found: Sequence[FaceSet], anchors: FloatArray, pair: PairScale) -> list[int | None]:

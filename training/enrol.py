@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from facerec_models.cohort import Cohort, load_cohort
-from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.config import AnalysisConfig, IdentificationConfig, OutlierStrategy
 from facerec_models.errors import InputError
 from facerec_models.faces import find_faces
 from facerec_models.images import read_image
@@ -25,7 +25,7 @@ from serving.names import person_id_of, short_id
 from serving.networks import Networks
 from serving.store.base import Store
 from serving.store.rows import Face, FaceStatus
-from training.curate import OutlierStrategy, choose_faces, find_outliers
+from training.curate import choose_faces, find_outliers
 
 DISABLED_LIST = "disabled.txt"
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}

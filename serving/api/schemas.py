@@ -124,6 +124,30 @@ class StatusChange(_Model):
     enabled: bool
 
 
+class CorrectionRequest(_Model):
+    """Who a track is, or is not: a person, or for "is_not" also a stranger."""
+
+    kind: Literal["is", "is_not"]
+    person_id: str = Field(min_length=1)
+
+
+class StrangerName(_Model):
+    """Whom a stranger is named: somebody enrolled, or somebody new."""
+
+    person_id: str = Field(min_length=1)
+
+
+class StrangerView(_Model):
+    """Somebody unknown, and where they are seen, the best look first."""
+
+    stranger: str
+    label: str
+    aliases: list[str]
+    screen_time_s: float
+    videos: int
+    tracks: list[dict[str, Any]]
+
+
 class Health(_Model):
     """What the service runs on."""
 

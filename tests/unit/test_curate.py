@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facerec_models.config import OutlierStrategy
 from serving.store.rows import Face, FaceStatus
 from tests.builders import Seen, cohort, face_set, look
 from tests.contract.store_cases import make_face
-from training.curate import OutlierStrategy, choose_faces, find_outliers
+from training.curate import choose_faces, find_outliers
 from training.enrol import disable_outliers
 
 NOBODY = np.zeros((0, 128), np.float32)

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from facerec_models.errors import FacerecError
-from ui.cli import evaluate, models, people, service, videos
+from ui.cli import evaluate, models, people, service, unknowns, videos
 
 app = typer.Typer(
     help="Find who appears in a video, when, and on what evidence.",
@@ -28,6 +28,9 @@ app.command()(videos.batch)
 app.command()(videos.faces)
 app.command()(videos.identify)
 app.command()(videos.export)
+app.add_typer(unknowns.app, name="unknowns")
+app.command()(unknowns.correct)
+app.command("import-corrections")(unknowns.import_corrections)
 app.command()(evaluate.evaluate)
 app.add_typer(models.projects, name="projects")
 app.add_typer(models.models, name="models")

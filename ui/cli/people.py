@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from facerec_models.config import OutlierStrategy
+from facerec_models.errors import PersonNotFoundError
 from ui.cli import crawl
 from ui.cli.common import (
     DEFAULT_PROJECT,
@@ -33,11 +35,17 @@ def import_people(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder with a folder of pictures for each person.")
     ],
+    find_outliers: Annotated[
+        bool, typer.Option("--outliers/--no-outliers", help="Disable pictures that show somebody else.")
+    ] = True,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Enrol the people of DIR/<Person_Name>/*; pictures listed in DIR/disabled.txt are kept but not learned from."""
+    """Enrol the people of DIR/<Person_Name>/*; pictures listed in DIR/disabled.txt are kept but not learned from.
+
+    Of a group picture the face is taken that the person's other pictures agree with. Pictures that show somebody else are disabled.
+    """
     from facerec_models.errors import InputError
     from serving.names import check_project_name
     from serving.networks import load_networks
@@ -61,6 +69,7 @@ def import_people(
             networks,
             opened.settings.analysis,
             opened.settings.identification,
+            outliers=OutlierStrategy.ROBUST if find_outliers else None,
         ):
             progress.advance(task)
             counts[face.status] += 1
@@ -122,8 +131,6 @@ def show(
     person_id: str, project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
 ) -> None:
     """Show the pictures of a person and what became of each."""
-    from facerec_models.errors import PersonNotFoundError
-
     with open_home(home) as opened:
         faces = opened.store.list_faces(project, person_id=person_id)
         if not faces:
@@ -166,6 +173,88 @@ def disable(
 ) -> None:
     """Keep faces but do not learn from them; takes effect with the next 'facerec train'."""
     _set_status(face_ids, project, home, as_json, enabled=False)
+
+
+@app.command()
+def outliers(
+    person_ids: Annotated[list[str] | None, typer.Argument(metavar="[PERSON...]", help="Everyone by default.")] = None,
+    strategy: Annotated[OutlierStrategy, typer.Option(help="How they are found.")] = OutlierStrategy.ROBUST,
+    apply: Annotated[bool, typer.Option("--apply", help="Disable what was found, enable what was cleared.")] = False,
+    write_disabled: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all disabled pictures as a disabled.txt.")
+    ] = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List pictures that seem to show somebody else; importing finds and disables them by itself."""
+    from facerec_models.cohort import load_cohort
+    from serving.home import write_atomically
+    from serving.store.rows import FaceStatus
+    from training.enrol import disable_outliers
+
+    with open_home(home) as opened:
+        store = opened.store
+        embedder = store.get_project(project).embedder
+        people = [person.person_id for person in store.list_people(project)]
+        unknown = sorted(set(person_ids or []) - set(people))
+        if unknown:
+            raise PersonNotFoundError(
+                f"project {project!r} has no person {unknown[0]!r}; 'facerec people list' names all"
+            )
+        found = []
+        for person_id in person_ids or people:
+            faces = {face.face_id: face for face in store.list_faces(project, person_id=person_id)}
+            changed = {} if embedder is None else disable_outliers(faces.values(), load_cohort(embedder), strategy)
+            if apply:
+                store.put_faces(project, list(changed.values()))
+            judged = {**faces, **changed}
+            found += [face for face in judged.values() if face.status is FaceStatus.DISABLED and not face.by_hand]
+        if write_disabled is not None:
+            paths = sorted({face.path for face in store.list_faces(project, status=FaceStatus.DISABLED)})
+            write_atomically(write_disabled, "".join(f"{path}\n" for path in paths).encode())
+    if as_json:
+        print_json(
+            [
+                {
+                    "path": face.path,
+                    "person_id": face.person_id,
+                    "face_id": face.face_id,
+                    "status": face.status.value,
+                    "reason": face.reason,
+                }
+                for face in found
+            ]
+        )
+        return
+    for face in found:
+        output.print(f"{face.face_id}  {face.path}  {face.reason}")
+    output.print(f"{len(found)} outliers{'' if apply else ' (nothing was changed; --apply disables them)'}.")
+
+
+@app.command()
+def forget(
+    person_id: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a person for good: pictures, crops, vectors, model versions, the name in results; prints a receipt."""
+    from training.corrections import forget as forget_person
+
+    with open_home(home) as opened:
+        opened.store.get_project(project)
+        if not yes:
+            typer.confirm(f"Forget {person_id}? This cannot be undone", abort=True, err=True)
+        receipt = forget_person(opened.store, opened.home, project, person_id, opened.settings.identification)
+    if as_json:
+        print_json(receipt.to_dict())
+        return
+    output.print(f"Forgotten: {receipt.person_id}.")
+    for name, value in receipt.to_dict().items():
+        if name not in {"person_id", "forgotten_at"}:
+            output.print(f"  {name.replace('_', ' ')}: {', '.join(value) if isinstance(value, list) else value}")
 
 
 def _set_status(face_ids: list[str], project: str, home: Path | None, as_json: bool, *, enabled: bool) -> None:

@@ -245,7 +245,7 @@ def export(
     from serving.naming import stored_result
 
     with open_home(home) as opened:
-        row = _find_video(opened, project, video)
+        row = find_video(opened, project, video)
         found = stored_result(
             opened.store, opened.home, project, row.video_id, opened.settings.identification, _crop_uri(opened)
         )
@@ -327,7 +327,8 @@ def _local_file(source: str) -> Path:
     return local_path(source) if "://" in source else Path(source)
 
 
-def _find_video(opened: Opened, project: str, name: str) -> VideoRow:
+def find_video(opened: Opened, project: str, name: str) -> VideoRow:
+    """Return a video of a project by its file or its id."""
     from facerec_models.errors import VideoNotFoundError
     from facerec_models.weights import file_sha256
 

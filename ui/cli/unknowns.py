@@ -1,0 +1,212 @@
+"""``facerec unknowns``, ``correct`` and ``import-corrections``: who strangers are, and what tracks are and are not."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from facerec_models.errors import InputError
+from ui.cli.common import (
+    DEFAULT_PROJECT,
+    HomeOption,
+    JsonOption,
+    Opened,
+    ProjectOption,
+    open_home,
+    output,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from serving.naming import IdentificationChange
+    from serving.unknowns import StrangerSummary
+    from training.corrections import Statement
+
+app = typer.Typer(help="Strangers: people in videos whom nobody has named.", no_args_is_help=True)
+
+StrangerArgument = Annotated[str, typer.Argument(metavar="STRANGER", help="An id, or the n of 'Unknown n'.")]
+
+
+@app.command("list")
+def list_unknowns(
+    project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """List strangers by screen time: what one name settles comes first."""
+    from serving.unknowns import summarize_strangers
+
+    with open_home(home) as opened:
+        strangers = summarize_strangers(opened.store, opened.home, project)
+    if as_json:
+        print_json([_view(stranger) for stranger in strangers])
+        return
+    table = Table("stranger", "id", "seconds", "tracks", "videos", "best face")
+    for stranger in strangers:
+        best = stranger.best[0]
+        table.add_row(
+            f"Unknown {stranger.number}",
+            stranger.stranger_id,
+            f"{stranger.screen_time_s:.1f}",
+            str(len(stranger.sightings)),
+            str(stranger.videos),
+            str(best.crop),
+        )
+    output.print(table)
+
+
+@app.command()
+def show(
+    stranger: StrangerArgument,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a stranger is seen, the best look first."""
+    from serving.strangers import resolve
+    from serving.unknowns import StrangerSummary, summarize_strangers
+
+    with open_home(home) as opened:
+        found = resolve(opened.store, project, stranger)
+        summaries = {one.stranger_id: one for one in summarize_strangers(opened.store, opened.home, project)}
+    summary = summaries.get(found.stranger_id, StrangerSummary(found.stranger_id, found.number, (), ()))
+    if as_json:
+        print_json({**_view(summary), "person_id": found.person_id})
+        return
+    if found.person_id:
+        output.print(f"Unknown {found.number} was named {found.person_id}.")
+    table = Table("video", "from", "to", "track", "quality", "face")
+    for one in summary.sightings:
+        times = (f"{one.start_s:.1f}", f"{one.end_s:.1f}")
+        table.add_row(one.video, *times, str(one.track_id), f"{one.quality:.2f}", str(one.crop))
+    output.print(table)
+
+
+@app.command()
+def name(
+    stranger: StrangerArgument,
+    person: Annotated[str, typer.Argument(metavar="NAME", help="Who it is: somebody enrolled, or somebody new.")],
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name a stranger: their best faces are enrolled, and the whole archive is named again."""
+    from training.corrections import name_stranger
+
+    with open_home(home) as opened:
+        change = name_stranger(opened.store, opened.home, project, stranger, person, opened.settings.identification)
+    print_change(change, as_json=as_json)
+
+
+def correct(
+    video: Annotated[str, typer.Argument(help="A video file that was recognised, or a video's id.")],
+    track: Annotated[int, typer.Argument(help="Number of a track, as results give it.")],
+    is_person: Annotated[str | None, typer.Option("--is", metavar="PERSON", help="Who it is.")] = None,
+    is_not: Annotated[
+        str | None, typer.Option("--is-not", metavar="PERSON", help="Who it is not: a person, or a stranger's id.")
+    ] = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say who a track is, or is not; the model learns it and the whole archive is named again at once."""
+    from training.corrections import correct as apply
+
+    if (is_person is None) == (is_not is None):
+        raise typer.BadParameter("give --is PERSON or --is-not PERSON")
+    with open_home(home) as opened:
+        said = _statement(opened, project, video, track, "is" if is_person else "is_not", is_person or is_not or "")
+        change = apply(opened.store, opened.home, project, [said], opened.settings.identification)
+    print_change(change, as_json=as_json)
+
+
+def import_corrections(
+    table: Annotated[Path, typer.Argument(metavar="CSV", help="Lines of video,track,decision,person.")],
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take many corrections at once; decision is 'is' or 'is_not', video a file or an id."""
+    from training.corrections import correct as apply
+
+    lines = _read(table)
+    with open_home(home) as opened:
+        said = [
+            _statement(opened, project, line["video"], int(line["track"]), line["decision"], line["person"])
+            for line in lines
+        ]
+        change = apply(opened.store, opened.home, project, said, opened.settings.identification)
+    print_change(change, as_json=as_json)
+
+
+def print_change(change: IdentificationChange, *, as_json: bool) -> None:
+    """Say what naming the archive again has changed."""
+    people = sorted(set(change.added) | set(change.removed))
+    if as_json:
+        print_json(
+            {
+                "revision": change.revision,
+                "videos": change.videos,
+                "tracks": change.tracks,
+                "people": {
+                    person: {"added": change.added[person], "removed": change.removed[person]} for person in people
+                },
+            }
+        )
+        return
+    for person in people:
+        output.print(f"{person}: +{change.added[person]} -{change.removed[person]} tracks")
+    output.print(f"{change.tracks} tracks of {change.videos} videos are now named by revision {change.revision}.")
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = [
+                {key: (value or "").strip() for key, value in line.items() if key} for line in csv.DictReader(file)
+            ]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{str(path)!r} cannot be read as CSV: {error}") from error
+    for number, line in enumerate(lines, start=2):
+        complete = {"video", "track", "decision", "person"} <= line.keys() and line["video"] and line["person"]
+        if not complete or not line["track"].isdigit() or line["decision"] not in {"is", "is_not"}:
+            raise InputError(
+                f"{path}, line {number}: needs video, track (a number), decision (is or is_not) and person"
+            )
+    if not lines:
+        raise InputError(
+            f"{str(path)!r} must begin with the line video,track,decision,person and have at least one more"
+        )
+    return lines
+
+
+def _statement(opened: Opened, project: str, video: str, track: int, decision: str, person: str) -> Statement:
+    from serving.store.rows import CorrectionKind
+    from training.corrections import Statement
+    from ui.cli.videos import find_video
+
+    return Statement(find_video(opened, project, video).video_id, track, CorrectionKind(decision), person)
+
+
+def _view(stranger: StrangerSummary) -> dict[str, Any]:
+    return {
+        "stranger": stranger.stranger_id,
+        "label": f"Unknown {stranger.number}",
+        "aliases": list(stranger.aliases),
+        "screen_time_s": stranger.screen_time_s,
+        "videos": stranger.videos,
+        "tracks": [
+            {
+                "video_id": one.video_id,
+                "video": one.video,
+                "track_id": one.track_id,
+                "start_s": one.start_s,
+                "end_s": one.end_s,
+                "quality": one.quality,
+                "crop": str(one.crop),
+            }
+            for one in stranger.sightings
+        ],
+    }
