@@ -145,11 +145,17 @@ def _decide(
     rates = calibration.false_name_rate(scores)
     probability = calibration.probability(scores)
     allowed = (rates <= max_false_names) & (quality >= config.min_quality_named)[:, None]
-    allowed &= ~model.corrections.denies(embeddings, people[nearest], similarity)
+    ruled_out = model.corrections.denies(embeddings, people[nearest], similarity)
+    allowed &= ~ruled_out
     for i, person in confirmed.items():
         allowed[i] = False
         allowed[apart[i]] &= people[nearest[apart[i]]] != person
     chosen = _assign(nearest, np.where(allowed, scores - calibration.limit(max_false_names), -1.0), apart)
+    given = {i: str(people[nearest[i, k]]) for i, k in enumerate(chosen) if k is not None} | dict(confirmed)
+    for i, person in given.items():
+        ruled_out[apart[i]] |= people[nearest[apart[i]]] == person
+    # Who somebody unknown is not: the likeliest person whom nothing else rules out.
+    likeliest = np.argmin(ruled_out, axis=1)
     matches = []
     for i, k in enumerate(chosen):
         if i in confirmed:
@@ -165,8 +171,8 @@ def _decide(
             Match(
                 decision=decision,
                 person_id=None if k is None else str(people[nearest[i, k]]),
-                probability=float(1 - probability[i, 0] if k is None else probability[i, k]),
-                false_name_rate=float(rates[i, k or 0]),
+                probability=float(1 - probability[i, likeliest[i]] if k is None else probability[i, k]),
+                false_name_rate=float(rates[i, likeliest[i] if k is None else k]),
                 candidates=tuple(
                     Candidate(str(people[person]), float(alike), float(chance))
                     for person, alike, chance in zip(nearest[i], similarity[i], probability[i], strict=True)

@@ -13,8 +13,6 @@ from serving.store.base import Store
 from serving.strangers import resolved
 from serving.videos import read_analysis
 
-_SHOWN_FACES = 6
-
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
@@ -47,11 +45,6 @@ class StrangerSummary:
     def videos(self) -> int:
         """How many videos they are seen in."""
         return len({sighting.video_id for sighting in self.sightings})
-
-    @property
-    def best(self) -> tuple[Sighting, ...]:
-        """The best looks."""
-        return self.sightings[:_SHOWN_FACES]
 
 
 def summarize_strangers(store: Store, home: Home, project: str) -> list[StrangerSummary]:

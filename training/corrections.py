@@ -195,6 +195,7 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
         store.delete_model(project, row.version)
         remove_tree(home.model(project, row.version))
     drop_loaded_models()
+    store.scrub()
     return Receipt(
         person_id, time.time(), len(faces), crops, pictures, len(corrections), emptied, track_crops,
         [row.version for row in models], new_model, len(videos),

@@ -33,6 +33,9 @@ class Store(Protocol):
     def close(self) -> None:
         """Release connections; the store is not used afterwards."""
 
+    def scrub(self) -> None:
+        """Leave nothing of deleted rows in the store's files; raise `StoreError` if others are at work for too long."""
+
     # Projects
 
     def create_project(self, name: str) -> Project:

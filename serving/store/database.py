@@ -141,6 +141,8 @@ class Database:
             self._use_write_ahead_log(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            # What is deleted is overwritten: rows hold faces' vectors.
+            connection.execute("PRAGMA secure_delete = ON")
         except sqlite3.Error:
             connection.close()
             raise
@@ -158,6 +160,24 @@ class Database:
                 time.sleep(0.01)
             else:
                 return
+
+    def empty_log(self) -> None:
+        """Write the log into the file and cut it off: it holds earlier states of rows.
+
+        Raises
+        ------
+        StoreError
+            If another process reads or writes for too long.
+        """
+        connection = self._take()
+        try:
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {self._path} does not answer: {error}") from error
+        finally:
+            self._put_back(connection)
+        if busy:
+            raise StoreError(f"the store {self._path} is in use: what was deleted is still in its log; try again")
 
     def _migrate(self) -> None:
         with self.writing() as db:

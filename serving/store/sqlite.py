@@ -47,6 +47,10 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
         """Release connections; the store is not used afterwards."""
         self._database.close()
 
+    def scrub(self) -> None:
+        """Leave nothing of deleted rows in the store's files."""
+        self._database.empty_log()
+
     # Projects
 
     def create_project(self, name: str) -> Project:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from facerec_models.errors import (
+    ConflictError,
     GalleryMismatchError,
     JobNotFoundError,
     ModelNotFoundError,
@@ -19,11 +20,15 @@ from facerec_models.errors import (
 )
 from serving.store import Store
 from serving.store.rows import (
+    Correction,
+    CorrectionKind,
     Face,
     FaceStatus,
     JobState,
     PersonSummary,
     Revision,
+    Stranger,
+    StrangerTrack,
     same_face,
 )
 from tests.contract.store_cases import (
@@ -320,3 +325,75 @@ def test_promotions_of_projects_are_apart(store: Store) -> None:
             store.promote_model(project, version)
     assert store.rollback_model("p").version == "m1"
     assert store.get_model("q").version == "m2"
+
+
+# Corrections and strangers
+
+
+def make_correction(correction_id: str, kind: str, person_id: str, track_id: int = 1) -> Correction:
+    return Correction(
+        correction_id, "p", CorrectionKind(kind), person_id, "a", track_id, "dlib", np.ones(4, np.float32), 1.0
+    )
+
+
+def test_a_track_is_one_person_and_saying_the_contrary_takes_it_back(store: Store) -> None:
+    store.create_project("p")
+    store.put_corrections("p", [make_correction("1", "is", "Ann"), make_correction("2", "is_not", "Bob")])
+    store.put_corrections("p", [make_correction("1", "is", "Ann")])
+    assert [(c.correction_id, c.kind, c.person_id) for c in store.list_corrections("p")] == [
+        ("1", CorrectionKind.IS, "Ann"),
+        ("2", CorrectionKind.IS_NOT, "Bob"),
+    ]
+    store.put_corrections("p", [make_correction("3", "is", "Bob"), make_correction("4", "is", "Ann", track_id=2)])
+    assert [c.correction_id for c in store.list_corrections("p")] == ["3", "4"]
+    assert [c.correction_id for c in store.list_corrections("p", person_id="Ann")] == ["4"]
+    np.testing.assert_array_equal(store.list_corrections("p")[0].embedding, np.ones(4))
+    assert store.delete_corrections("p", ["3", "absent"]) == 1
+    store.create_project("q")
+    with pytest.raises(ValueError, match="not 'q'"):
+        store.put_corrections("q", [make_correction("5", "is", "Ann")])
+
+
+def test_strangers_are_kept_and_a_slower_writer_is_told(store: Store) -> None:
+    store.create_project("p")
+    put_analyses(store, "a", "b")
+    ann = Stranger("stranger-a", "p", 1, 1.0)
+    track = StrangerTrack("p", "a", 1, "stranger-a", np.ones(4, np.float32))
+    store.put_strangers("p", [ann], [track], ["a"], known=0)
+    assert store.list_strangers("p") == [ann]
+    assert [row.stranger_id for row in store.list_stranger_tracks("p")] == ["stranger-a"]
+    with pytest.raises(ConflictError, match="1 strangers by now, not 0"):
+        store.put_strangers("p", [Stranger("stranger-b", "p", 2, 1.0)], [], ["a"], known=0)
+    store.put_strangers("p", [replace(ann, person_id="Ann")], [], ["a"], known=1)
+    assert store.list_strangers("p")[0].person_id == "Ann"
+    assert store.list_stranger_tracks("p") == []
+    store.put_strangers("p", [], [track], ["b"], known=1)
+    store.delete_video("p", "v-a")
+    assert store.list_stranger_tracks("p") == []
+
+
+def test_faces_and_the_embeddings_of_tracks_can_be_deleted(store: Store) -> None:
+    store.create_project("p")
+    put_analyses(store, "a")
+    store.put_faces("p", [make_face("f1"), make_face("f2")])
+    assert store.delete_faces("p", ["f1", "absent"]) == 1
+    assert [face.face_id for face in store.list_faces("p")] == ["f2"]
+    assert store.empty_tracks("p", [("a", 1), ("a", 9)]) == 1
+    assert store.empty_tracks("p", [("a", 1)]) == 0
+    (track,) = store.get_tracks("p", ["a"])["a"]
+    assert (len(track), track.embeddings.shape) == (10, (0, 128))
+    store.scrub()
+
+
+def test_a_deleted_model_names_nothing_any_more(store: Store) -> None:
+    store.create_project("p")
+    put_analyses(store, "a")
+    put_revisions(store, "r1")
+    store.promote_model("p", "m")
+    store.assign_revision("p", "r1", ["a"])
+    store.delete_model("p", "m")
+    assert store.list_models("p") == []
+    assert store.list_revisions("p") == []
+    assert store.get_analysis("p", "a").revision is None
+    with pytest.raises(ModelNotFoundError):
+        store.get_model("p")

@@ -43,18 +43,17 @@ def list_unknowns(
     if as_json:
         print_json([_view(stranger) for stranger in strangers])
         return
-    table = Table("stranger", "id", "seconds", "tracks", "videos", "best face")
+    table = Table("stranger", "id", "seconds", "tracks", "videos")
     for stranger in strangers:
-        best = stranger.best[0]
         table.add_row(
             f"Unknown {stranger.number}",
             stranger.stranger_id,
             f"{stranger.screen_time_s:.1f}",
             str(len(stranger.sightings)),
             str(stranger.videos),
-            str(best.crop),
         )
     output.print(table)
+    output.print("Look at one with 'facerec unknowns show ID', name one with 'facerec unknowns name ID NAME'.")
 
 
 @app.command()
@@ -77,11 +76,10 @@ def show(
         return
     if found.person_id:
         output.print(f"Unknown {found.number} was named {found.person_id}.")
-    table = Table("video", "from", "to", "track", "quality", "face")
     for one in summary.sightings:
-        times = (f"{one.start_s:.1f}", f"{one.end_s:.1f}")
-        table.add_row(one.video, *times, str(one.track_id), f"{one.quality:.2f}", str(one.crop))
-    output.print(table)
+        output.print(
+            f"{one.video}, {one.start_s:.1f} to {one.end_s:.1f} s, track {one.track_id}, quality {one.quality:.2f}: {one.crop}"
+        )
 
 
 @app.command()

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facerec_models.analysis import Analysis
+from facerec_models.config import IdentificationConfig
+from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError, VideoNotFoundError
+from facerec_models.result import Result
+from facerec_models.tracking import encode_crop
+from facerec_models.video import VideoInfo
+from serving.home import Home, write_atomically
+from serving.naming import identify_archive, stored_result
+from serving.store import Store, open_store
+from serving.store.rows import AnalysisRow, CorrectionKind, FaceStatus, VideoRow
+from serving.strangers import resolve
+from serving.unknowns import summarize_strangers
+from serving.videos import summarize
+from tests.builders import EMBEDDER, look, make_track
+from tests.contract.store_cases import make_face
+from training.corrections import Statement, correct, forget, name_stranger
+from training.train import train
+
+RULES = IdentificationConfig()
+# Two people and the same two strangers in each of two videos, none of them together.
+PEOPLE = {1: "Ann_Lee", 2: "Bob"}
+SEEN = (1, 2, 7, 8)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def store(home: Home) -> Iterator[Store]:
+    with closing(open_store(home.root)) as store:
+        store.create_project("p")
+        store.fix_embedder("p", EMBEDDER)
+        faces = []
+        for who, person_id in PEOPLE.items():
+            for at in range(3):
+                face_id = f"f-{who}{at}"
+                write_atomically(home.face_crop("p", face_id), b"jpeg")
+                faces.append(
+                    make_face(face_id, person_id, embedder=EMBEDDER, embedding=look(who, at), crop=f"{face_id}.jpg")
+                )
+        store.put_faces("p", faces)
+        for number, video_id in enumerate(("v-1", "v-2")):
+            put_video(store, home, video_id, number)
+        train(store, home, "p", RULES)
+        identify_archive(store, home, "p", RULES, apply=True)
+        yield store
+
+
+def put_video(store: Store, home: Home, video_id: str, number: int) -> None:
+    tracks = [
+        make_track(i, [3.0 * i, 3.0 * i + 1], embeddings=np.stack([look(who, 30 + 10 * number + k) for k in range(2)]))
+        for i, who in enumerate(SEEN, 1)
+    ]
+    tracks = [replace(track, scores=np.ones(len(track), np.float32)) for track in tracks]
+    analysis = Analysis(
+        info=VideoInfo(Path("clip.mp4"), "mov", "h264", 20.0, 25.0, 640, 360, 0, 0.0, Fraction(1, 25)),
+        tracks=tuple(tracks), shots=((0.0, 20.0),), period_s=1.0, mode="frames", frames_sampled=20, densified=True,
+        complete=True, warnings=(),
+    )  # fmt: skip
+    store.put_video(VideoRow(video_id, "p", f"file:///{video_id}.mp4", video_id * 8, f"{video_id}.mp4", "x", number))
+    row = AnalysisRow(f"a-{video_id}", "p", video_id, "key", EMBEDDER, summarize(analysis), None, number)
+    store.put_analysis(row, tracks)
+    for track in tracks:
+        for k in range(2):
+            crop = home.track_crop("p", row.analysis_id, track.track_id, k)
+            write_atomically(crop, encode_crop(np.full((150, 150, 3), 20 * track.track_id + k + number, np.uint8)))
+
+
+def result(store: Store, home: Home, video_id: str) -> Result:
+    return stored_result(store, home, "p", video_id, RULES, lambda *_: "")
+
+
+def who(store: Store, home: Home, video_id: str) -> list[str]:
+    return [a.label for a in result(store, home, video_id).appearances]
+
+
+def test_without_a_word_people_are_named_and_strangers_are_the_same_in_both_videos(store: Store, home: Home) -> None:
+    assert who(store, home, "v-1") == who(store, home, "v-2") == ["Ann Lee", "Bob", "Unknown 1", "Unknown 2"]
+    first, second = summarize_strangers(store, home, "p")
+    assert (first.videos, second.videos) == (2, 2)
+    assert first.screen_time_s == pytest.approx(sum(s.end_s - s.start_s for s in first.sightings))
+    assert all(sighting.crop.is_file() for sighting in first.sightings)
+
+
+def test_a_track_that_is_somebody_teaches_who_they_are(store: Store, home: Home) -> None:
+    change = correct(store, home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem Tan")], RULES)
+    assert change.added == {"Cem_Tan": 2}
+    assert who(store, home, "v-1") == who(store, home, "v-2") == ["Ann Lee", "Bob", "Cem Tan", "Unknown 2"]
+    faces = store.list_faces("p", person_id="Cem_Tan")
+    assert {(face.status, face.by_hand) for face in faces} == {(FaceStatus.TAKEN, True)}
+    assert {face.source for face in faces} == {"track:a-v-1/3/0", "track:a-v-1/3/1"}
+    assert all(home.face_crop("p", face.face_id).is_file() for face in faces)
+    confirmed = result(store, home, "v-1").tracks[2]
+    assert (confirmed.decision, confirmed.probability) == ("named", 1.0)
+
+
+def test_poor_faces_of_a_confirmed_track_are_not_enrolled(store: Store, home: Home) -> None:
+    strict = RULES.model_copy(update={"min_quality_enrolled": 0.95})
+    correct(store, home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem Tan")], strict)
+    assert store.list_faces("p", person_id="Cem_Tan") == []
+    assert who(store, home, "v-1")[2] == "Cem Tan"
+    assert who(store, home, "v-2")[2] == "Unknown 1"
+
+
+def test_a_track_that_is_not_somebody_is_never_named_so_again_nor_are_its_likes(store: Store, home: Home) -> None:
+    change = correct(store, home, "p", [Statement("v-1", 1, CorrectionKind.IS_NOT, "Ann_Lee")], RULES)
+    assert change.removed["Ann_Lee"] >= 1
+    assert who(store, home, "v-1")[0].startswith("Unknown")
+    denied = result(store, home, "v-1").tracks[0]
+    assert denied.probability > 0.5  # that it is nobody else
+    # Said the other way round, it is her again.
+    correct(store, home, "p", [Statement("v-1", 1, CorrectionKind.IS, "Ann_Lee")], RULES)
+    assert who(store, home, "v-1")[0] == "Ann Lee"
+    assert [c.kind for c in store.list_corrections("p")] == [CorrectionKind.IS]
+
+
+def test_a_track_is_taken_out_of_a_stranger(store: Store, home: Home) -> None:
+    stranger = resolve(store, "p", "Unknown 1").stranger_id
+    correct(store, home, "p", [Statement("v-2", 3, CorrectionKind.IS_NOT, stranger)], RULES)
+    assert result(store, home, "v-1").appearances[2].stranger == stranger
+    assert result(store, home, "v-2").appearances[2].stranger not in {stranger, None}
+
+
+def test_naming_a_stranger_names_them_everywhere(store: Store, home: Home) -> None:
+    change = name_stranger(store, home, "p", "Unknown 2", "Dee", RULES)
+    assert change.added == {"Dee": 2}
+    assert who(store, home, "v-1")[3] == who(store, home, "v-2")[3] == "Dee"
+    assert [one.number for one in summarize_strangers(store, home, "p")] == [1]
+    assert resolve(store, "p", "Unknown 2").person_id == "Dee"
+    assert len(store.list_faces("p", person_id="Dee")) == 4
+
+
+def test_forgetting_leaves_nothing_of_a_person(store: Store, home: Home) -> None:
+    name_stranger(store, home, "p", "Unknown 2", "Dee", RULES)
+    old = [row.version for row in store.list_models("p")]
+    receipt = forget(store, home, "p", "Dee", RULES)
+    assert (receipt.faces, receipt.crops, receipt.tracks, receipt.track_crops, receipt.videos) == (4, 4, 2, 4, 2)
+    assert receipt.corrections == 2
+    assert receipt.models == old[1:]
+    assert [row.version for row in store.list_models("p")] == [receipt.new_model]
+    assert who(store, home, "v-1") == who(store, home, "v-2") == ["Ann Lee", "Bob", "Unknown 1", "Undecidable"]
+    assert not list(home.analysis("p", "a-v-1").glob("4-*"))
+    assert all(len(t.embeddings) == 0 for t in store.get_tracks("p", ["a-v-1"])["a-v-1"] if t.track_id == 4)
+    everything = b"".join(path.read_bytes() for path in home.root.rglob("*") if path.is_file())
+    assert b"Dee" not in everything
+    assert "Dee" in str(asdict(receipt))
+    with pytest.raises(PersonNotFoundError, match="no person 'Dee'"):
+        forget(store, home, "p", "Dee", RULES)
+
+
+def test_the_last_person_can_be_forgotten_too(store: Store, home: Home) -> None:
+    forget(store, home, "p", "Ann_Lee", RULES)
+    receipt = forget(store, home, "p", "Bob", RULES)
+    assert receipt.new_model is None
+    assert store.list_models("p") == []
+    assert store.list_people("p") == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "error", "message"),
+    [
+        (Statement("v-9", 1, CorrectionKind.IS, "Bob"), VideoNotFoundError, "no video 'v-9'"),
+        (Statement("v-1", 9, CorrectionKind.IS, "Bob"), VideoNotFoundError, "no track 9: it has 4"),
+        (Statement("v-1", 1, CorrectionKind.IS_NOT, "Zoe"), PersonNotFoundError, "no person 'Zoe'"),
+        (Statement("v-1", 1, CorrectionKind.IS, "stranger-aaaaaaaaaa"), InputError, "is a stranger"),
+        (Statement("v-1", 1, CorrectionKind.IS_NOT, "stranger-aaaaaaaaaa"), NotFoundError, "no stranger"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_changes_nothing(
+    store: Store, home: Home, statement: Statement, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        correct(store, home, "p", [statement], RULES)
+    assert store.list_corrections("p") == []
+    assert len(store.list_models("p")) == 1
