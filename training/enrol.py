@@ -181,7 +181,7 @@ def _enrol_picture(
     elif chosen is None:
         reason = "no face was found"
     elif one_face_only and len(found) > 1:
-        reason = f"{len(found)} faces in one picture"
+        reason = f"{len(found)} faces were found, and only pictures of one were to be taken"
     else:
         quality = float(found.quality[chosen])
         embedding = found.embeddings[chosen]

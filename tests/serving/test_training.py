@@ -298,8 +298,9 @@ def test_a_clusters_job_server_trains(store: Store, home: Home, cluster: tuple[s
         done = subprocess.run(
             submit, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=200
         )
-        # Until the job server listens.
-        if done.returncode == 0 or "Failed to connect" not in done.stderr or time.monotonic() > deadline:
+        # Until the job server listens, and has an agent that starts jobs.
+        is_starting = any(text in done.stderr for text in ("Failed to connect", "No available agent"))
+        if done.returncode == 0 or not is_starting or time.monotonic() > deadline:
             break
         time.sleep(1)
     assert done.returncode == 0, done.stdout + done.stderr

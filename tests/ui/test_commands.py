@@ -293,6 +293,7 @@ def test_an_interruption_leaves_nothing_half_written(place: Place, tmp_path: Pat
         env={**os.environ, "FACEREC_ANALYSIS__SAMPLING__DENSIFY": "1"},
     ) as process:
         analyses = place.home / "projects" / "default" / "analyses"
+        analyses.mkdir(parents=True, exist_ok=True)
         before = set(analyses.iterdir())
         while process.poll() is None and set(analyses.iterdir()) == before:
             time.sleep(0.05)
