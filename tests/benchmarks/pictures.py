@@ -1,0 +1,84 @@
+"""The faces of the evaluation pictures, found once in this process: for measurements that draw many galleries from them."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+# Before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+
+from facerec_models.config import AnalysisConfig, EmbeddingConfig
+from facerec_models.errors import ImageError
+from facerec_models.types import FaceSet, FloatArray
+from serving.home import Home
+from serving.networks import load_networks
+from serving.stills import find_stills
+from tests.benchmarks.command import say
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """The largest face of a picture, whose picture it is said to be."""
+
+    person_id: str
+    path: Path
+    embedding: FloatArray
+    quality: float
+    score: float
+
+
+def subject_of(person_id: str, path: Path, faces: FaceSet) -> Subject | None:
+    """Return the largest face; None without any."""
+    if len(faces) == 0:
+        return None
+    boxes = faces.detections.boxes
+    i = int((boxes[:, 2:] - boxes[:, :2]).prod(axis=1).argmax())
+    return Subject(person_id, path, faces.embeddings[i], float(faces.quality[i]), float(faces.detections.scores[i]))
+
+
+class Pictures:
+    """Finds faces with the packaged network."""
+
+    def __init__(self, mirror: bool = True) -> None:
+        self._analysis = AnalysisConfig(embedding=EmbeddingConfig(embedder="dlib", mirror=mirror))
+        self._networks = load_networks(self._analysis, Home(Path("none")), None)
+
+    def faces(self, path: Path) -> FaceSet:
+        """Return the faces of a picture, none of one that cannot be read."""
+        (found,) = find_stills([(path.name, path)], self._networks, self._analysis)
+        if isinstance(found, FaceSet):
+            return found
+        blank = np.zeros((64, 64, 3), np.uint8)
+        (empty,) = find_stills([("blank", _png(blank))], self._networks, self._analysis)
+        if not isinstance(empty, FaceSet):
+            raise ImageError("a blank picture could not be read")
+        return empty
+
+    def people(self, folder: Path) -> dict[str, list[Subject]]:
+        """Return the subjects of ``folder/<Person>/*`` by person id, those without a face left out."""
+        found: dict[str, list[Subject]] = defaultdict(list)
+        pictures = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in _PICTURES)
+        for path in pictures:
+            person_id = unicodedata.normalize("NFC", path.parent.name)
+            subject = subject_of(person_id, path, self.faces(path))
+            if subject is not None:
+                found[person_id].append(subject)
+        say(f"{folder.name}: {sum(map(len, found.values()))} of {len(pictures)} pictures with a face")
+        return dict(found)
+
+
+def _png(image: np.ndarray) -> bytes:
+    import cv2
+
+    return bytes(cv2.imencode(".png", image)[1])
+
+
+__all__ = ["Pictures", "Subject", "subject_of"]
