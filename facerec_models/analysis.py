@@ -172,7 +172,7 @@ class _Run:
     def process(self) -> Iterator[float]:
         """Go through the video; yield the analysed fraction after each chunk."""
         info = self._video.info
-        room = _CHUNK_PIXELS // (info.width * info.height * self._config.sampling.densify)
+        room = _CHUNK_PIXELS // (info.width * info.height * self._sampler.densify)
         chunk: list[_Step] = []
         for step in self._steps():
             chunk.append(step)
@@ -264,7 +264,7 @@ class _Run:
             period_s=self._sampler.period_s,
             mode=self._sampler.mode,
             frames_sampled=self.timing.frames_detected,
-            densified=self._config.sampling.densify > 1,
+            densified=self._sampler.densify > 1,
             complete=self._video.complete,
             warnings=self._video.warnings,
             timing=self.timing,

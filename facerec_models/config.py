@@ -44,7 +44,10 @@ class SamplingConfig(Config):
     period_frames: int | None = Field(default=None, ge=1, description="Look at one frame in this many.")
     fps: float | None = Field(default=None, gt=0, le=240, description="Look at this many frames per second.")
     densify: int = Field(
-        default=5, ge=1, le=25, description="Look this many times more often where a face is seen or a cut falls."
+        default=5,
+        ge=1,
+        le=25,
+        description="Look this many times more often, up to 6 times a second, where a face is seen or a cut falls.",
     )
     fragment: tuple[float, float] | None = Field(
         default=None, description="Only from start to end, in seconds from the first frame."

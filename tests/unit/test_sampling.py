@@ -35,7 +35,7 @@ def test_by_default_the_period_is_25_frames_or_a_second_whichever_is_shorter(fps
 
 
 def test_frames_are_counted_whatever_their_times() -> None:
-    sampler = Sampler(SamplingConfig(period_frames=4, densify=2), 25.0)
+    sampler = Sampler(SamplingConfig(period_frames=4, densify=2), 10.0)
     grids = [sampler.classify(time_s) for time_s in [0, 5, 5.1, 9, 9.1, 9.2, 30, 31]]
     assert [n for n, grid in enumerate(grids) if grid is Grid.COARSE] == [0, 4]
     assert [n for n, grid in enumerate(grids) if grid is Grid.DENSE] == [2, 6]
@@ -89,8 +89,8 @@ def test_without_densifying_there_is_no_dense_frame(config: SamplingConfig) -> N
 
 
 def test_a_dense_grid_finer_than_the_frames_takes_each_frame_once() -> None:
-    sampler = Sampler(SamplingConfig(period_frames=3, densify=25), 25.0)
-    assert [sampler.classify(n / 25) for n in range(6)] == [Grid.COARSE, Grid.DENSE, Grid.DENSE] * 2
+    sampler = Sampler(SamplingConfig(period_frames=3, densify=25), 3.0)
+    assert [sampler.classify(n / 3) for n in range(6)] == [Grid.COARSE, Grid.DENSE, Grid.DENSE] * 2
 
 
 @pytest.mark.parametrize("config", [SamplingConfig(period_frames=25), SamplingConfig(fps=1.0)])
@@ -101,3 +101,18 @@ def test_the_grid_of_a_fragment_begins_at_its_first_frame(config: SamplingConfig
     assert coarse[0] == times[0]
     assert len(coarse) == 3
     assert np.diff(coarse) == pytest.approx(1.0, abs=0.041)
+
+
+@pytest.mark.parametrize(
+    ("config", "fps", "densify"),
+    [
+        (SamplingConfig(), 25.0, 5),
+        (SamplingConfig(), 30000 / 1001, 5),
+        (SamplingConfig(), 60.0, 2),
+        (SamplingConfig(fps=5), 25.0, 1),
+        (SamplingConfig(fps=2, densify=2), 25.0, 2),
+        (SamplingConfig(period_frames=1), 25.0, 1),
+    ],
+)
+def test_a_face_is_looked_at_no_more_than_six_times_a_second(config: SamplingConfig, fps: float, densify: int) -> None:
+    assert Sampler(config, fps).densify == densify
