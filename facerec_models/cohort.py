@@ -5,13 +5,17 @@ The shipped cohort is ``cohorts/<embedder>.npz``. Its vectors carry no name and 
 
 from __future__ import annotations
 
+import os
+import zipfile
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from facerec_models.calibration import GenuineScale, PairScale
-from facerec_models.errors import WeightsError
+from facerec_models.errors import GalleryError, WeightsError
 from facerec_models.types import FloatArray
 
 
@@ -65,7 +69,27 @@ def load_cohort(embedder: str) -> Cohort:
             )
         nobody = np.zeros((0, 0), np.float32)
         return Cohort(embedder, nobody, nobody, *_REPORTED[embedder], source="the gallery's own people")
-    with resource.open("rb") as file, np.load(file, allow_pickle=False) as data:
+    with resource.open("rb") as file:
+        return _read(file, embedder)
+
+
+def read_cohort(path: Path, embedder: str) -> Cohort:
+    """Return what `save_cohort` wrote.
+
+    Raises
+    ------
+    GalleryError
+        If the file holds no cohort.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file, embedder)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise GalleryError(f"{path} holds no readable cohort: remove it and import the strangers again") from error
+
+
+def _read(file: IO[bytes], embedder: str) -> Cohort:
+    with np.load(file, allow_pickle=False) as data:
         return Cohort(
             embedder=embedder,
             stills=data["stills"].astype(np.float32),
@@ -77,14 +101,17 @@ def load_cohort(embedder: str) -> Cohort:
         )
 
 
-def save_cohort(cohort: Cohort, path: str) -> None:
-    """Write a cohort as ``.npz``, vectors in half precision."""
-    np.savez_compressed(
-        path,
-        stills=cohort.stills.astype(np.float16),
-        tracks=cohort.tracks.astype(np.float16),
-        pair=np.array([cohort.pair.midpoint, cohort.pair.slope]),
-        genuine_stills=np.array([cohort.genuine_stills.mean, cohort.genuine_stills.deviation]),
-        genuine_tracks=np.array([cohort.genuine_tracks.mean, cohort.genuine_tracks.deviation]),
-        source=np.array(cohort.source),
-    )
+def save_cohort(cohort: Cohort, path: Path) -> None:
+    """Write a cohort as ``.npz``, whole or not at all, vectors in half precision."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            stills=cohort.stills.astype(np.float16),
+            tracks=cohort.tracks.astype(np.float16),
+            pair=np.array([cohort.pair.midpoint, cohort.pair.slope]),
+            genuine_stills=np.array([cohort.genuine_stills.mean, cohort.genuine_stills.deviation]),
+            genuine_tracks=np.array([cohort.genuine_tracks.mean, cohort.genuine_tracks.deviation]),
+            source=np.array(cohort.source),
+        )
+    temporary.replace(path)

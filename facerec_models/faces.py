@@ -78,3 +78,8 @@ def _detect_with_border(image: ImageArray, detector: FaceDetector, config: Detec
 
 def _no_crops(embedder: FaceEmbedder) -> ImageArray:
     return np.zeros((0, embedder.template.size, embedder.template.size, 3), np.uint8)
+
+
+def largest_face(detections: Detections) -> int:
+    """Return the index of the largest of one or more faces."""
+    return int((detections.boxes[:, 2:] - detections.boxes[:, :2]).prod(axis=1).argmax())

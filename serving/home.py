@@ -49,6 +49,10 @@ class Home:
         """Return the file of what a job said while it ran."""
         return self.project(project) / "jobs" / f"{job_id}.log"
 
+    def cohort(self, project: str, embedder: str) -> Path:
+        """Return the file of the strangers that were imported into a project."""
+        return self.project(project) / "cohorts" / f"{embedder}.npz"
+
     def analysis(self, project: str, analysis_id: str) -> Path:
         """Return the folder of an analysis' crops."""
         return self.project(project) / "analyses" / analysis_id

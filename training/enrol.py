@@ -28,7 +28,8 @@ from serving.store.rows import Face, FaceStatus
 from training.curate import choose_faces, find_outliers
 
 DISABLED_LIST = "disabled.txt"
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+_PREDECESSORS_FOLDER = "training_img_aligned"
 _BATCH = 8
 
 
@@ -57,6 +58,9 @@ class Picture:
 def find_pictures(directory: Path) -> list[Picture]:
     """List the pictures of ``DIR/<Person_Name>/*``; those in ``DIR/disabled.txt`` are marked as disabled.
 
+    The predecessor's list names pictures from its data folder on, as ``data/training_img_aligned/<project>/<Person_Name>/1.jpg``: its
+    last two parts count.
+
     Raises
     ------
     InputError
@@ -70,10 +74,11 @@ def find_pictures(directory: Path) -> list[Picture]:
     except UnicodeDecodeError as error:
         raise InputError(f"{str(listed)!r} is no text in UTF-8 ({error}); save it as such") from error
     disabled = {line.strip() for line in lines if line.strip()}
+    disabled |= {"/".join(line.split("/")[-2:]) for line in disabled if _PREDECESSORS_FOLDER in line.split("/")}
     pictures = []
     for folder in sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")):
         for file in sorted(folder.rglob("*")):
-            if file.is_file() and file.suffix.lower() in _PICTURES:
+            if file.is_file() and file.suffix.lower() in PICTURES:
                 path = file.relative_to(directory).as_posix()
                 pictures.append(Picture(file, path, person_id_of(folder.name), path in disabled))
     if not pictures:

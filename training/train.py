@@ -21,7 +21,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from facerec_models.classifiers import Arrays, OneAgainstRest, TrainingFaces, build_classifier
-from facerec_models.cohort import load_cohort
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.corrections import Corrections
 from facerec_models.errors import EmptyGalleryError, ModelNotFoundError
@@ -35,6 +34,7 @@ from serving.store.base import Store
 from serving.store.rows import Correction, CorrectionKind, FaceStatus, ModelVersion
 from training.promotion import Evaluate, judge
 from training.reembed import embed_missing
+from training.strangers import project_cohort
 from training.workers import TrainingStoppedError, Workers
 
 logger = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ def _make(
         should_stop=progress.should_stop,
     )
     gallery = read_gallery(store, project)
-    cohort = load_cohort(gallery.embedder)
+    cohort = project_cohort(home, project, gallery.embedder)
     logger.info("learning %d faces with %s", len(gallery.face_ids), config.classifier)
     progress.report(_FIT_FROM)
     learner = _Learner(workers, progress, len(np.unique(gallery.person_ids)))

@@ -308,3 +308,92 @@ def test_times_are_read() -> None:
     assert parse_time("1:02:03.5") == 3723.5
     assert parse_fragment("10,0:20") == (10, 20)
     assert parse_fragment(None) is None
+
+
+# Strangers and corrections: in a project of their own, for they change who is known
+
+
+@pytest.fixture(scope="module")
+def seen(place: Place) -> Place:
+    """A project of the demo's people and of its whole reel, in which Grace Hopper is seen and not known."""
+    place.run("people", "import", place.material.people, "--project", "said")
+    place.run("train", "--project", "said")
+    place.run("recognize", place.material.reel, "--project", "said")
+    return place
+
+
+def labels(place: Place) -> set[str]:
+    result = json.loads(place.run("export", place.material.reel, "--project", "said").stdout)
+    return {appearance["label"] for appearance in result["appearances"]}
+
+
+def test_a_stranger_is_listed_shown_named_and_forgotten(seen: Place) -> None:
+    strangers = seen.json("unknowns", "list", "--project", "said")
+    longest = strangers[0]
+    assert longest["screen_time_s"] == max(one["screen_time_s"] for one in strangers)
+    assert longest["label"] in seen.run("unknowns", "list", "--project", "said").stdout
+    shown = seen.json("unknowns", "show", longest["label"], "--project", "said")
+    assert shown["stranger"] == longest["stranger"]
+    assert shown["person_id"] is None
+    assert all(Path(track["crop"]).is_file() for track in shown["tracks"])
+    assert "track" in seen.run("unknowns", "show", longest["stranger"], "--project", "said").stdout
+    change = seen.json("unknowns", "name", longest["stranger"], "Grace Hopper", "--project", "said")
+    assert change["people"]["Grace_Hopper"]["added"] >= 1
+    assert "Grace Hopper" in labels(seen)
+    assert "was named Grace_Hopper" in seen.run("unknowns", "show", longest["label"], "--project", "said").stdout
+    receipt = seen.json("people", "forget", "Grace Hopper", "--yes", "--project", "said")
+    assert receipt["faces"] >= 1
+    assert receipt["track_crops"] >= 1
+    assert "Grace Hopper" not in labels(seen)
+    assert seen.process("people", "forget", "Grace_Hopper", "--yes", "--project", "said").returncode == 1
+
+
+def test_a_track_is_corrected_and_corrections_are_imported(seen: Place, tmp_path: Path) -> None:
+    result = json.loads(seen.run("export", seen.material.reel, "--project", "said").stdout)
+    track = next(t["track_id"] for t in result["tracks"] if t["person_id"] == "Eileen_Collins")
+    reel = str(seen.material.reel)
+    seen.run("correct", reel, track, "--is-not", "Eileen_Collins", "--project", "said")
+    again = json.loads(seen.run("export", reel, "--project", "said").stdout)
+    assert next(t for t in again["tracks"] if t["track_id"] == track)["person_id"] != "Eileen_Collins"
+    table = tmp_path / "said.csv"
+    table.write_text(f"video,track,decision,person\n{reel},{track},is,Eileen Collins\n")
+    change = seen.json("import-corrections", table, "--project", "said")
+    assert change["people"]["Eileen_Collins"]["added"] >= 1
+    table.write_text(f"video,track,decision,person\n{reel},{track},perhaps,Eileen Collins\n")
+    refused = seen.process("import-corrections", table, "--project", "said")
+    assert refused.returncode == 1
+    assert "line 2: needs video, track" in refused.stderr
+    assert seen.process("correct", reel, str(track), "--project", "said").returncode == 2
+
+
+def test_outliers_are_listed_disabled_and_written(place: Place, tmp_path: Path) -> None:
+    shutil.copytree(place.material.people, tmp_path / "people")
+    wrong = sorted((tmp_path / "people" / "Eileen_Collins").iterdir())[0]
+    shutil.copyfile(wrong, tmp_path / "people" / "Carphone_Man" / f"wrong{wrong.suffix}")
+    project = ("--project", "outliers")
+    place.run("people", "import", tmp_path / "people", "--no-outliers", *project)
+    found = place.json("people", "outliers", "Carphone_Man", *project)
+    assert [face["path"] for face in found] == [f"Carphone_Man/wrong{wrong.suffix}"]
+    assert place.json("people", "list", *project)[0]["disabled"] == 0
+    assert place.json("people", "outliers", "--strategy", "predecessor", *project) == []
+    listed = tmp_path / "disabled.txt"
+    place.run("people", "outliers", "--apply", "--write-disabled", listed, *project)
+    assert listed.read_text() == f"Carphone_Man/wrong{wrong.suffix}\n"
+    assert place.json("people", "list", *project)[0]["disabled"] == 1
+    assert "no person 'Nobody'" in place.process("people", "outliers", "Nobody", *project).stderr
+
+
+def test_strangers_of_ones_own_calibrate_beside_those_shipped(place: Place, tmp_path: Path) -> None:
+    strangers = tmp_path / "strangers"
+    shutil.copytree(place.material.people / "Eileen_Collins", strangers / "somebody")
+    project = ("--project", "own")
+    place.run("people", "import", place.material.people, *project)
+    shipped = place.json("cohort", "show", *project)["strangers"]
+    assert place.json("cohort", "import", strangers, *project)["strangers"] == 1
+    assert place.json("cohort", "import", strangers, *project)["strangers"] == 1
+    assert place.json("cohort", "show", *project)["strangers"] == shipped + 1
+    assert "of the project's own" in place.run("cohort", "show", *project).stdout
+    place.run("train", *project)
+    assert "of the project's own" in place.json("models", "list", *project)[0]["metrics"]["cohort"]
+    (tmp_path / "empty").mkdir()
+    assert "no picture with a face" in place.process("cohort", "import", tmp_path / "empty", *project).stderr

@@ -44,7 +44,7 @@ def test_a_network_without_a_cohort_is_refused() -> None:
 
 def test_a_saved_cohort_is_loaded_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cohorts").mkdir()
-    save_cohort(cohort(), str(tmp_path / "cohorts" / f"{EMBEDDER}.npz"))
+    save_cohort(cohort(), tmp_path / "cohorts" / f"{EMBEDDER}.npz")
     monkeypatch.setattr(module, "files", lambda _: tmp_path)
     again = load_cohort(EMBEDDER)
     np.testing.assert_array_equal(again.stills, cohort().stills)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 projects = typer.Typer(help="Sets of people, models and videos that belong together.", no_args_is_help=True)
 models = typer.Typer(help="Trained versions, and which of them names.", no_args_is_help=True)
+cohort = typer.Typer(help="Strangers who calibrate names: those shipped, and your own.", no_args_is_help=True)
 weights = typer.Typer(help="The networks' weights: what is there, under what terms.", no_args_is_help=True)
 
 
@@ -197,6 +198,59 @@ def rollback(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, 
     with open_home(home) as opened:
         row = opened.store.rollback_model(project)
     print_json({"promoted": row.version}) if as_json else output.print(f"{row.version} names again.")
+
+
+@cohort.command("import")
+def import_strangers(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Pictures of people who are enrolled nowhere; a folder is one person.")
+    ],
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add strangers of your own world to those that are shipped; takes effect with the next 'facerec train'."""
+    from serving.names import check_project_name
+    from serving.networks import load_networks
+    from training.strangers import import_cohort
+
+    check_project_name(project)
+    with open_home(home) as opened, progress_bar("items") as progress:
+        opened.store.create_project(project)
+        networks = load_networks(opened.settings.analysis, opened.home, opened.store.get_project(project).embedder)
+        task = progress.add_task("importing", total=None)
+        found = import_cohort(
+            opened.home,
+            project,
+            directory,
+            networks,
+            opened.settings.analysis,
+            opened.settings.identification,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if as_json:
+        print_json({"embedder": found.embedder, "strangers": len(found.stills), "source": found.source})
+    else:
+        output.print(f"{len(found.stills)} strangers of the project's own. Next: facerec train")
+
+
+@cohort.command("show")
+def show_strangers(
+    project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """Say which strangers calibrate a project's names."""
+    from facerec_models.errors import ConflictError
+    from training.strangers import project_cohort
+
+    with open_home(home) as opened:
+        embedder = opened.store.get_project(project).embedder
+        if embedder is None:
+            raise ConflictError(f"project {project!r} has no embedder yet: import people first")
+        found = project_cohort(opened.home, project, embedder)
+    if as_json:
+        print_json({"embedder": embedder, "strangers": len(found.stills), "source": found.source})
+    else:
+        output.print(f"{len(found.stills)} strangers for {embedder}: {found.source}")
 
 
 @weights.command("list")

@@ -1,0 +1,113 @@
+"""A project's own strangers: people from the user's world who are enrolled nowhere, beside the cohort that is shipped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from facerec_models.classifiers import normalize
+from facerec_models.cohort import Cohort, load_cohort, read_cohort, save_cohort
+from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.errors import InputError
+from facerec_models.faces import largest_face
+from facerec_models.types import FaceSet, FloatArray
+from serving.home import Home
+from serving.networks import Networks
+from serving.stills import find_stills
+from training.enrol import PICTURES
+
+
+def project_cohort(home: Home, project: str, embedder: str) -> Cohort:
+    """Return the shipped cohort of an embedder with the strangers that were imported into the project."""
+    shipped = load_cohort(embedder)
+    own = own_cohort(home, project, embedder)
+    if own is None:
+        return shipped
+    if len(shipped.stills) == 0:
+        return own
+    return replace(
+        shipped,
+        stills=np.concatenate([shipped.stills, own.stills]),
+        tracks=np.concatenate([shipped.tracks, own.tracks]),
+        source=f"{shipped.source}; {own.source}",
+    )
+
+
+def own_cohort(home: Home, project: str, embedder: str) -> Cohort | None:
+    """Return the strangers that were imported into a project; None if there are none."""
+    path = home.cohort(project, embedder)
+    return read_cohort(path, embedder) if path.is_file() else None
+
+
+def import_cohort(
+    home: Home,
+    project: str,
+    directory: Path,
+    networks: Networks,
+    analysis: AnalysisConfig,
+    rules: IdentificationConfig,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Cohort:
+    """Add strangers to a project's own; importing the same pictures again adds nothing.
+
+    Parameters
+    ----------
+    directory : Path
+        Pictures directly in it show a stranger each, those in a folder below it one stranger together. Of several faces the largest
+        counts; those too poor to be enrolled are left out. Only vectors are kept.
+
+    Returns
+    -------
+    Cohort
+        All strangers of the project's own.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or no usable face in it.
+    """
+    if not directory.is_dir():
+        raise InputError(f"{str(directory)!r} is no folder; give one with pictures of people whom you will not enrol")
+    pictures = sorted(path for path in directory.rglob("*") if path.is_file() and path.suffix.lower() in PICTURES)
+    looks: dict[str, list[tuple[float, FloatArray]]] = defaultdict(list)
+    for number, path in enumerate(pictures, 1):
+        (found,) = find_stills([(path.name, path)], networks, analysis)
+        if isinstance(found, FaceSet) and len(found):
+            i = largest_face(found.detections)
+            if found.quality[i] >= rules.min_quality_enrolled:
+                inside = path.relative_to(directory)
+                who = inside.parts[0] if len(inside.parts) > 1 else f"/{path.name}"
+                looks[who].append((float(found.quality[i]), found.embeddings[i]))
+        if on_progress is not None:
+            on_progress(number, len(pictures))
+    if not looks:
+        raise InputError(
+            f"{str(directory)!r} has no picture with a face that is good enough; it has {len(pictures)} pictures"
+        )
+    stills = np.stack([max(own, key=lambda look: look[0])[1] for own in looks.values()])
+    tracks = np.stack([normalize(np.sum([look for _, look in own], axis=0)) for own in looks.values()])
+    embedder = networks.embedder.name
+    before = own_cohort(home, project, embedder)
+    if before is not None:
+        # Kept in half precision: the same face is as good as the same.
+        new = (stills @ before.stills.T).max(axis=1) < 0.9999
+        stills = np.concatenate([before.stills, stills[new]])
+        tracks = np.concatenate([before.tracks, tracks[new]])
+    kept = stills.astype(np.float16)
+    fingerprint = hashlib.sha256(kept.tobytes()).hexdigest()[:12]
+    cohort = replace(
+        load_cohort(embedder),
+        stills=stills,
+        tracks=tracks,
+        source=f"{len(stills)} of the project's own ({fingerprint})",
+    )
+    path = home.cohort(project, embedder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_cohort(cohort, path)
+    return cohort
