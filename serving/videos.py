@@ -9,10 +9,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from facerec_models.analysis import Analysis, Timing, analyze
+from facerec_models.analysis import Analysis, analyze
 from facerec_models.cohort import load_cohort
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import VideoNotFoundError, VideoOpenError
+from facerec_models.looks import Timing
 from facerec_models.types import Track
 from facerec_models.video import Video, VideoInfo
 from facerec_models.weights import file_sha256

@@ -21,7 +21,7 @@ import pytest
 
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
-from facerec_models.tracking import encode_crop
+from facerec_models.images import encode_crop
 from serving.home import Home, write_atomically
 from serving.naming import load_model
 from serving.store import Store, open_store
