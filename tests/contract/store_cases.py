@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from facerec_models.types import Track
+from serving import leases
 from serving.store import Store, open_store
 from serving.store.rows import (
     AnalysisRow,
@@ -114,6 +115,6 @@ def named_by(store: Store) -> dict[str, str | None]:
 
 def claim_all(store: Store, owner: str) -> list[str]:
     claimed = []
-    while (job := store.claim_job("video", owner, 60)) is not None:
-        claimed.append(job.job_id)
+    while (mine := leases.claim(store, ["video"], owner, 60)) is not None:
+        claimed.append(mine.job.job_id)
     return claimed
