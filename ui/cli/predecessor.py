@@ -33,17 +33,17 @@ def import_predecessor(
     """Take over the predecessor's projects, people and disabled pictures, and write what it said of videos.
 
     DIR/<project>/videos.csv is for 'facerec batch', names.csv (media,start,end,person) for 'facerec batch' and 'facerec evaluate'. What
-    cannot be taken over is counted. Its database is read alone.
+    cannot be taken over is counted. Nothing is written to its database.
     """
     from serving.names import check_project_name
-    from training.predecessor import PredecessorDatabase, write_records
+    from training.predecessor import PredecessorDatabase
 
+    folders = _project_folders(pictures)
     by_project: dict[str, list[Recording]] = defaultdict(list)
     with PredecessorDatabase(uri) as database:
         for recording in database.recordings():
             by_project[recording.project].append(recording)
         catalogue = database.metadata()
-    folders = _project_folders(pictures)
     left_out = _left_out(database)
     views = []
     with open_home(home) as opened:
@@ -54,15 +54,9 @@ def import_predecessor(
             except InputError as error:
                 left_out.append(f"project {project!r} with {len(recordings)} videos: {error}")
                 continue
-            opened.store.create_project(project)
-            view = _summary(project, recordings)
-            view["pictures"] = _enrol(opened, project, folders[project], left_out) if project in folders else {}
-            enrolled = {person.person_id for person in opened.store.list_people(project)}
-            view["without_pictures"] = sorted({name.person_id for r in recordings for name in r.names} - enrolled)
-            view["files"] = [] if records is None else list(map(str, write_records(records / project, recordings)))
-            views.append(view)
+            views.append(_take_over(opened, project, recordings, folders.get(project), records, left_out))
             if not as_json:
-                _print(view)
+                _print(views[-1])
     if records is not None:
         _write_catalogue(records, catalogue)
     elif catalogue or by_project:
@@ -75,6 +69,29 @@ def import_predecessor(
     for line in left_out:
         messages.print(f"[yellow]not taken over:[/yellow] {line}", soft_wrap=True)
     output.print("Next: facerec train, then facerec batch DIR/PROJECT/videos.csv, for each project.")
+
+
+def _take_over(
+    opened: Opened,
+    project: str,
+    recordings: list[Recording],
+    folder: Path | None,
+    records: Path | None,
+    left_out: list[str],
+) -> dict[str, Any]:
+    """Create a project, enrol its pictures, write its records; return what there is to tell."""
+    from training.predecessor import write_records
+
+    opened.store.create_project(project)
+    pictures = {} if folder is None else _enrol(opened, project, folder, left_out)
+    enrolled = {person.person_id for person in opened.store.list_people(project)}
+    named = {name.person_id for recording in recordings for name in recording.names}
+    return {
+        **_summary(project, recordings),
+        "pictures": pictures,
+        "without_pictures": sorted(named - enrolled),
+        "files": [] if records is None else list(map(str, write_records(records / project, recordings))),
+    }
 
 
 def _summary(project: str, recordings: list[Recording]) -> dict[str, Any]:
