@@ -21,6 +21,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import httpx
 import psutil
 
@@ -46,7 +48,7 @@ from ui.demo_material import prepare
 PROJECT = "default"
 # Short segments, so that the clips have some, and short leases would hide what long ones cost: the service's own are used.
 _ENVIRONMENT = {"FACEREC_SEGMENT_S": "2"}
-_CLIP_S, _CLIPS = 5.0, 24
+_CLIP_S = 5.0
 _TARGETS = ("VideoAnalyzer", "FaceDetector", "FaceEmbedder", "IdentityClassifier", "Api")
 
 
@@ -82,7 +84,7 @@ def soak(folder: Path, submissions: int, kills: int, limit_s: float, seed: int) 
     home = Home(folder / "home")
     with closing(open_store(home.root)) as store:
         networks = load_networks(AnalysisConfig(), home, None)
-        clips = make_clips(folder, home, store, networks)
+        clips = make_clips(folder, home, store, networks, max(6, submissions // 8))
         say(f"{len(clips)} clips of {_CLIP_S:g} s; undisturbed results of each are being made")
         expected = {clip.name: undisturbed(home, clip, networks) for clip in clips}
         broken = make_broken(folder, clips[0])
@@ -103,7 +105,7 @@ def soak(folder: Path, submissions: int, kills: int, limit_s: float, seed: int) 
 # What is submitted
 
 
-def make_clips(folder: Path, home: Home, store: Store, networks: Networks) -> list[Path]:
+def make_clips(folder: Path, home: Home, store: Store, networks: Networks, count: int) -> list[Path]:
     """Enrol the demonstration's people and cut its reel into clips that differ."""
     material = prepare(folder / "material")
     settings = Settings(home=home.root)
@@ -117,8 +119,8 @@ def make_clips(folder: Path, home: Home, store: Store, networks: Networks) -> li
     with Video(material.reel, settings.analysis.limits) as reel:
         info = reel.info
         last_s = (info.duration_s or 30.0) - _CLIP_S
-        for i in range(_CLIPS):
-            start_s = last_s * i / (_CLIPS - 1)
+        for i in range(count):
+            start_s = last_s * i / (count - 1)
             clips.append(folder / f"clip-{i:02}.mp4")
             with VideoWriter(clips[-1], info.fps, info.width, info.height) as writer:
                 for frame in reel.frames(start_s, start_s + _CLIP_S):
