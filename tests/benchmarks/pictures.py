@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 # Before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import cv2
 import numpy as np
 
 from facerec_models.config import AnalysisConfig, EmbeddingConfig
@@ -45,22 +46,34 @@ def subject_of(person_id: str, path: Path, faces: FaceSet) -> Subject | None:
 
 
 class Pictures:
-    """Finds faces with the packaged network."""
+    """Finds faces with the packaged network.
 
-    def __init__(self, mirror: bool = True) -> None:
+    Parameters
+    ----------
+    gray : bool
+        Embed each face without its colours; it is found in the picture as it is.
+    """
+
+    def __init__(self, mirror: bool = True, gray: bool = False) -> None:
         self._analysis = AnalysisConfig(embedding=EmbeddingConfig(embedder="dlib", mirror=mirror))
         self._networks = load_networks(self._analysis, Home(Path("none")), None)
+        self._gray = gray
 
     def faces(self, path: Path) -> FaceSet:
         """Return the faces of a picture, none of one that cannot be read."""
         (found,) = find_stills([(path.name, path)], self._networks, self._analysis)
         if isinstance(found, FaceSet):
-            return found
+            return self._without_colours(found) if self._gray and len(found) else found
         blank = np.zeros((64, 64, 3), np.uint8)
         (empty,) = find_stills([("blank", _png(blank))], self._networks, self._analysis)
         if not isinstance(empty, FaceSet):
             raise ImageError("a blank picture could not be read")
         return empty
+
+    def _without_colours(self, found: FaceSet) -> FaceSet:
+        light = [cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in found.crops]
+        crops = np.repeat(np.stack(light)[..., None], 3, axis=3)
+        return replace(found, crops=crops, embeddings=self._networks.embedder.embed(crops))
 
     def people(self, folder: Path) -> dict[str, list[Subject]]:
         """Return the subjects of ``folder/<Person>/*`` by person id, those without a face left out."""
@@ -76,8 +89,6 @@ class Pictures:
 
 
 def _png(image: np.ndarray) -> bytes:
-    import cv2
-
     return bytes(cv2.imencode(".png", image)[1])
 
 
