@@ -16,12 +16,14 @@ import numpy as np
 
 from facerec_models.config import AnalysisConfig, EmbeddingConfig
 from facerec_models.errors import ImageError
-from facerec_models.types import FaceSet, FloatArray
+from facerec_models.types import FaceSet, FloatArray, ImageArray
 from serving.home import Home
 from serving.networks import load_networks
 from serving.stills import find_stills
 from tests.benchmarks.command import say
 
+# Mean difference of a channel from the light, of 255: less is compression.
+_LEAST_COLOUR = 2.0
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -51,19 +53,22 @@ class Pictures:
     Parameters
     ----------
     gray : bool
-        Embed each face without its colours; it is found in the picture as it is.
+        Embed people's faces without their colours; they are found in the pictures as these are.
+    colour : bool
+        Leave out people's pictures whose face is gray already.
     """
 
-    def __init__(self, mirror: bool = True, gray: bool = False) -> None:
+    def __init__(self, mirror: bool = True, gray: bool = False, colour: bool = False) -> None:
         self._analysis = AnalysisConfig(embedding=EmbeddingConfig(embedder="dlib", mirror=mirror))
         self._networks = load_networks(self._analysis, Home(Path("none")), None)
         self._gray = gray
+        self._colour = colour
 
     def faces(self, path: Path) -> FaceSet:
         """Return the faces of a picture, none of one that cannot be read."""
         (found,) = find_stills([(path.name, path)], self._networks, self._analysis)
         if isinstance(found, FaceSet):
-            return self._without_colours(found) if self._gray and len(found) else found
+            return found
         blank = np.zeros((64, 64, 3), np.uint8)
         (empty,) = find_stills([("blank", _png(blank))], self._networks, self._analysis)
         if not isinstance(empty, FaceSet):
@@ -81,11 +86,20 @@ class Pictures:
         pictures = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in _PICTURES)
         for path in pictures:
             person_id = unicodedata.normalize("NFC", path.parent.name)
-            subject = subject_of(person_id, path, self.faces(path))
+            faces = self.faces(path)
+            if self._colour and not any(map(_has_colours, faces.crops)):
+                continue
+            if self._gray and len(faces):
+                faces = self._without_colours(faces)
+            subject = subject_of(person_id, path, faces)
             if subject is not None:
                 found[person_id].append(subject)
         say(f"{folder.name}: {sum(map(len, found.values()))} of {len(pictures)} pictures with a face")
         return dict(found)
+
+
+def _has_colours(crop: ImageArray) -> bool:
+    return bool(np.abs(crop - crop.mean(axis=2, keepdims=True)).mean() > _LEAST_COLOUR)
 
 
 def _png(image: np.ndarray) -> bytes:
