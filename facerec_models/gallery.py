@@ -15,6 +15,7 @@ from facerec_models.calibration import GenuineScale, ScoreCalibration, are_stran
 from facerec_models.classifiers import (
     DEFAULT_CLASSIFIER,
     Arrays,
+    BoundedClassifier,
     FaceClassifier,
     PrototypeClassifier,
     build_classifier,
@@ -221,7 +222,7 @@ def fit_model(
     """Make the model of a gallery.
 
     A classifier that learns from strangers learns from one half of the cohort and is calibrated with the other: of the strangers that
-    it has seen, it would claim too much.
+    it has seen, it would claim too much. Its scores are bounded by similarity, see `facerec_models.classifiers.bounded`.
 
     Parameters
     ----------
@@ -260,7 +261,16 @@ def fit_model(
     rest = are_strangers(prototypes.similarity(cohort.stills).max(axis=1), cohort.genuine_stills)
     learned, kept = np.flatnonzero(rest)[::2], np.flatnonzero(rest)[1::2]
     strangers = cohort.stills[learned]
-    fitted = fit_classifier(chosen, gallery.embeddings, gallery.person_ids, strangers, learn)
+    fitted = BoundedClassifier.of(
+        fit_classifier(chosen, gallery.embeddings, gallery.person_ids, strangers, learn),
+        prototypes,
+        cohort.stills[kept],
+    )
+
+    def bound(learned: FaceClassifier, x: FloatArray, y: npt.NDArray[np.str_]) -> FaceClassifier:
+        own = np.isin(y, learned.classes_)
+        return fitted.in_same_unit(learned, PrototypeClassifier().fit(x[own], y[own], cohort.stills))
+
     genuine = genuine_scores(
         fitted,
         lambda: build_classifier(classifier, seed),
@@ -269,6 +279,7 @@ def fit_model(
         strangers,
         cohort.genuine_stills,
         learn,
+        bound,
     )
 
     def calibrate(others: FloatArray, scale: GenuineScale) -> ScoreCalibration:

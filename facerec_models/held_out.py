@@ -16,6 +16,7 @@ from facerec_models.classifiers.base import grouped
 from facerec_models.types import FloatArray
 
 Learn = Callable[[OneAgainstRest, TrainingFaces, Sequence[int]], Sequence[Arrays]]
+Finish = Callable[[FaceClassifier, FloatArray, npt.NDArray[np.str_]], FaceClassifier]
 
 FOLDS = 3
 # With fewer held-out faces than this their mean and deviation say little.
@@ -54,6 +55,11 @@ def learn_in_turn(classifier: OneAgainstRest, faces: TrainingFaces, people: Sequ
         return [classifier.fit_one(faces, person) for person in people]
 
 
+def as_learned(classifier: FaceClassifier, _x: FloatArray, _y: npt.NDArray[np.str_]) -> FaceClassifier:
+    """Return a classifier as it is."""
+    return classifier
+
+
 def fit_classifier(
     classifier: FaceClassifier,
     x: FloatArray,
@@ -84,6 +90,7 @@ def genuine_scores(
     strangers: FloatArray,
     alike: GenuineScale,
     learn: Learn = learn_in_turn,
+    finish: Finish = as_learned,
 ) -> GenuineScores:
     """Score pictures by classifiers that learned the person's other pictures, in three rounds.
 
@@ -103,6 +110,8 @@ def genuine_scores(
         Whom `fitted` learned from.
     alike : GenuineScale
         Similarities of a face to the right person's mean.
+    finish : callable
+        Makes what names faces of a classifier, and of the faces and people that it learned from.
     """
     stills: list[npt.NDArray[np.floating]] = []
     tracks: list[npt.NDArray[np.floating]] = []
@@ -112,7 +121,7 @@ def genuine_scores(
         if not out.any():
             continue
         people = np.unique(y[out])
-        learned = fit_classifier(unfitted(), x[~out], y[~out], strangers, learn, people)
+        learned = finish(fit_classifier(unfitted(), x[~out], y[~out], strangers, learn, people), x[~out], y[~out])
         stills.append(_own_scores(learned, x[out], y[out]))
         labels, order, starts = grouped(y[out])
         tracks.append(_own_scores(learned, normalize(np.add.reduceat(x[out][order], starts, axis=0)), labels))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from facerec_models.classifiers.base import Arrays, FaceClassifier, normalize
+from facerec_models.classifiers.bounded import BoundedClassifier, is_bounded
 from facerec_models.classifiers.forest import ForestClassifier
 from facerec_models.classifiers.linear import SoftmaxClassifier, SvmClassifier
 from facerec_models.classifiers.nearest import NearestFaceClassifier
@@ -46,7 +47,10 @@ def build_classifier(name: str, seed: int = 0) -> FaceClassifier:
 
 def load_classifier(name: str, params: Mapping[str, Any], arrays: Arrays) -> FaceClassifier:
     """Return the classifier that these parameters and arrays were taken from; see `FaceClassifier.to_arrays`."""
-    return _kind(name)(**params).from_arrays(arrays)
+    unfitted = _kind(name)(**params)
+    if is_bounded(arrays):
+        return BoundedClassifier(unfitted, PrototypeClassifier()).from_arrays(arrays)
+    return unfitted.from_arrays(arrays)
 
 
 def _kind(name: str) -> type[FaceClassifier]:
@@ -59,6 +63,7 @@ __all__ = [
     "CLASSIFIERS",
     "DEFAULT_CLASSIFIER",
     "Arrays",
+    "BoundedClassifier",
     "FaceClassifier",
     "ForestClassifier",
     "NearestFaceClassifier",

@@ -33,7 +33,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Person ids in ascending order.
     """
 
-    name: ClassVar[str]
+    name: str
     learns_from_strangers: ClassVar[bool] = True
     highest_score: ClassVar[float] = math.inf
     classes_: npt.NDArray[np.str_]

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from facerec_models.classifiers import DEFAULT_CLASSIFIER
+
 _ROOT = Path(__file__).parents[2]
 INSTALLED = Path(sysconfig.get_path("scripts")) / "facerec"
 
@@ -76,11 +78,11 @@ class Facerec:
             raise SystemExit(f"{shlex.join(run.arguments)}\nended with exit code {run.exit_code}:\n{run.errors}")
         return run
 
-    def enrol(self, gallery: Path) -> float:
+    def enrol(self, gallery: Path, classifier: str = DEFAULT_CLASSIFIER) -> float:
         """Import a folder of people and train on them; return the seconds that took."""
         # Exit code 1: some picture was refused, as some may be in any real gallery.
         imported = self.expect("people", "import", gallery, "--json", codes=(0, 1))
-        return imported.wall_s + self.expect("train", "--json").wall_s
+        return imported.wall_s + self.expect("train", "--classifier", classifier, "--json").wall_s
 
 
 def say(text: str = "") -> None:

@@ -31,9 +31,11 @@ def main() -> None:
     parser.add_argument("--classifier", choices=CLASSIFIERS, default="prototype")
     parser.add_argument("--draws", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gray", action="store_true", help="make every face gray before it is embedded")
+    parser.add_argument("--colour", action="store_true", help="leave gray pictures out; galleries are of fewer people")
     arguments = parser.parse_args()
     say(circumstances(arguments.data))
-    pictures = Pictures()
+    pictures = Pictures(gray=arguments.gray, colour=arguments.colour)
     gallery = pictures.people(arguments.data / "gallery")
     probes = pictures.people(arguments.data / "probes")
     strangers = [
@@ -43,9 +45,9 @@ def main() -> None:
         for subject in subjects
     ]
     rng = np.random.default_rng(arguments.seed)
-    say(f"{arguments.classifier}, {arguments.draws} galleries of each size")
+    say(f"{arguments.classifier}, {arguments.draws} galleries of each size{', in gray' if arguments.gray else ''}")
     say("people   claimed   observed   95 % interval        of the claim   DIR")
-    for size in SIZES:
+    for size in (size for size in SIZES if size < len(gallery)):
         measure(size, gallery, probes, strangers, rng, arguments.draws, arguments.classifier)
 
 

@@ -9,6 +9,7 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
+from facerec_models.classifiers import CLASSIFIERS, DEFAULT_CLASSIFIER
 from facerec_models.metrics import FaceAnswer, StillScore, still_score
 from tests.benchmarks.command import Facerec, circumstances, say
 
@@ -16,11 +17,13 @@ from tests.benchmarks.command import Facerec, circumstances, say
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.stills", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with gallery/, probes/ and unknowns/")
-    data = parser.parse_args().data
+    parser.add_argument("--classifier", choices=CLASSIFIERS, default=DEFAULT_CLASSIFIER)
+    arguments = parser.parse_args()
+    data = arguments.data
     with tempfile.TemporaryDirectory() as temporary:
         say(circumstances(data))
         facerec = Facerec(Path(temporary) / "home")
-        say(f"enrolled in {facerec.enrol(data / 'gallery'):.1f} s")
+        say(f"enrolled in {facerec.enrol(data / 'gallery', arguments.classifier):.1f} s, {arguments.classifier}")
         probes = answers(facerec, data / "probes")
         strangers = answers(facerec, data / "unknowns")
     people = [(unicodedata.normalize("NFC", path.parent.name), faces) for path, faces in probes.items()]
