@@ -158,6 +158,9 @@ class TrainingConfig(Config):
     max_false_names: float | None = Field(
         default=None, gt=0, lt=1, description="Accepted error to state the limits for, and to compare versions at."
     )
+    use_seen_strangers: bool = Field(
+        default=False, description="Calibrate with the nameless strangers of the project's videos, beside the cohort."
+    )
     promote: Literal["auto", "yes", "no"] = Field(
         default="auto",
         description="Let the version name: if it is not worse on the project's evaluation set, or by hand.",

@@ -41,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Train as the arguments say, write the version as one line of JSON, and exit."""
     given = _parser().parse_args(arguments)
     config = TrainingConfig(
-        classifier=given.classifier, seed=given.seed, max_false_names=given.max_false_names, promote=given.promote
+        classifier=given.classifier,
+        seed=given.seed,
+        max_false_names=given.max_false_names,
+        use_seen_strangers=given.use_seen_strangers,
+        promote=given.promote,
     )
     signal.signal(signal.SIGTERM, _interrupt)
     store = None
@@ -169,6 +173,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--classifier", choices=CLASSIFIERS, default=CLASSIFIERS[0])
     parser.add_argument("--seed", type=_natural, default=0)
     parser.add_argument("--max-false-names", type=_fraction, help="accepted error that versions are compared at")
+    parser.add_argument(
+        "--use-seen-strangers", action="store_true", help="calibrate with the nameless strangers of the videos too"
+    )
     promotion = parser.add_mutually_exclusive_group()
     promotion.add_argument("--promote", choices=("auto", "yes", "no"), default="auto", help="auto asks the gate")
     promotion.add_argument("--no-promote", dest="promote", action="store_const", const="no")

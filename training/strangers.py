@@ -19,6 +19,7 @@ from facerec_models.types import FaceSet, FloatArray
 from serving.home import Home
 from serving.networks import Networks
 from serving.stills import find_stills
+from serving.store.base import Store
 from training.enrol import PICTURES
 
 
@@ -35,6 +36,33 @@ def project_cohort(home: Home, project: str, embedder: str) -> Cohort:
         stills=np.concatenate([shipped.stills, own.stills]),
         tracks=np.concatenate([shipped.tracks, own.tracks]),
         source=f"{shipped.source}; {own.source}",
+    )
+
+
+def with_seen_strangers(cohort: Cohort, store: Store, project: str, rules: IdentificationConfig) -> Cohort:
+    """Return a cohort with the strangers who were seen in the project's videos and whom nobody has named.
+
+    Somebody enrolled whose tracks went unnamed may be among them: that makes limits stricter, never looser. Each stranger
+    counts once, by their best look and the mean of their tracks.
+    """
+    nameless = {s.stranger_id for s in store.list_strangers(project) if s.merged_into is None and s.person_id is None}
+    rows = [row for row in store.list_stranger_tracks(project) if row.stranger_id in nameless]
+    found = store.get_tracks(project, sorted({row.analysis_id for row in rows}))
+    by_id = {(analysis_id, track.track_id): track for analysis_id, tracks in found.items() for track in tracks}
+    looks: dict[str, list[tuple[float, FloatArray, FloatArray]]] = defaultdict(list)
+    for row in rows:
+        track = by_id[row.analysis_id, row.track_id]
+        if len(track.embedded) and (quality := float(track.quality[track.embedded[0]])) >= rules.min_quality_enrolled:
+            looks[row.stranger_id].append((quality, track.embeddings[0], row.embedding))
+    if not looks:
+        return cohort
+    stills = np.stack([max(own, key=lambda look: look[0])[1] for own in looks.values()])
+    tracks = np.stack([normalize(np.sum([mean for _, _, mean in own], axis=0)) for own in looks.values()])
+    return replace(
+        cohort,
+        stills=np.concatenate([cohort.stills, stills]),
+        tracks=np.concatenate([cohort.tracks, tracks]),
+        source=f"{cohort.source}; {len(looks)} seen in the project's videos ({_fingerprint(stills)})",
     )
 
 
@@ -99,15 +127,17 @@ def import_cohort(
         new = (stills @ before.stills.T).max(axis=1) < 0.9999
         stills = np.concatenate([before.stills, stills[new]])
         tracks = np.concatenate([before.tracks, tracks[new]])
-    kept = stills.astype(np.float16)
-    fingerprint = hashlib.sha256(kept.tobytes()).hexdigest()[:12]
     cohort = replace(
         load_cohort(embedder),
         stills=stills,
         tracks=tracks,
-        source=f"{len(stills)} of the project's own ({fingerprint})",
+        source=f"{len(stills)} of the project's own ({_fingerprint(stills)})",
     )
     path = home.cohort(project, embedder)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_cohort(cohort, path)
     return cohort
+
+
+def _fingerprint(stills: FloatArray) -> str:
+    return hashlib.sha256(stills.astype(np.float16).tobytes()).hexdigest()[:12]

@@ -34,7 +34,7 @@ from serving.store.base import Store
 from serving.store.rows import Correction, CorrectionKind, FaceStatus, ModelVersion
 from training.promotion import Evaluate, judge
 from training.reembed import embed_missing
-from training.strangers import project_cohort
+from training.strangers import project_cohort, with_seen_strangers
 from training.workers import TrainingStoppedError, Workers
 
 logger = logging.getLogger(__name__)
@@ -174,6 +174,8 @@ def _make(
     )
     gallery = read_gallery(store, project)
     cohort = project_cohort(home, project, gallery.embedder)
+    if config.use_seen_strangers:
+        cohort = with_seen_strangers(cohort, store, project, rules)
     logger.info("learning %d faces with %s", len(gallery.face_ids), config.classifier)
     progress.report(_FIT_FROM)
     learner = _Learner(workers, progress, len(np.unique(gallery.person_ids)))

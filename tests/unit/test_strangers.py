@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facerec_models.config import IdentificationConfig
 from facerec_models.errors import NotFoundError
 from facerec_models.types import Track
 from serving.store import Store, open_store
 from serving.store.rows import Correction, CorrectionKind
 from serving.strangers import UnknownTracks, regroup, resolve, settle
-from tests.builders import EMBEDDER, look, make_match, make_track
+from tests.builders import EMBEDDER, cohort, look, make_match, make_track
 from tests.contract.store_cases import make_analysis, make_video
+from training.strangers import with_seen_strangers
 
 
 @pytest.fixture
@@ -119,3 +121,19 @@ def test_the_unknown_ones_are_picked(store: Store) -> None:
     matches = [make_match("Ann_Lee"), make_match(), make_match(decidable=False)]
     picked = UnknownTracks.of(make_analysis("a"), "sha", tracks, matches)
     assert [track.track_id for track in picked.tracks] == [2]
+
+
+def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store) -> None:
+    shipped, rules = cohort(), IdentificationConfig()
+    assert with_seen_strangers(shipped, store, "p", rules) is shipped
+    first = ids(store, seen(store, "a", 1, 2))
+    ids(store, seen(store, "b", 2, 3))
+    found = with_seen_strangers(shipped, store, "p", rules)
+    assert len(found.stills) == len(found.tracks) == len(shipped.stills) + 3
+    np.testing.assert_allclose(np.linalg.norm(found.tracks, axis=1), 1, atol=1e-3)
+    assert "3 seen in the project's videos" in found.source
+    named = [replace(row, person_id="Ada") for row in store.list_strangers("p") if row.stranger_id == first[0]]
+    store.put_strangers("p", named, [], [], known=3)
+    fewer = with_seen_strangers(shipped, store, "p", rules)
+    assert len(fewer.stills) == len(shipped.stills) + 2
+    assert fewer.source != found.source

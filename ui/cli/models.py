@@ -44,6 +44,9 @@ def train(
     ] = "auto",
     max_false_names: ErrorOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Of what the classifier draws at random.")] = 0,
+    use_seen_strangers: Annotated[
+        bool, typer.Option(help="Calibrate with the nameless strangers of the project's videos too.")
+    ] = False,
     address: Annotated[
         str | None, typer.Option(help="A Ray cluster to train on.", envvar="RAY_ADDRESS", show_default=False)
     ] = None,
@@ -56,7 +59,13 @@ def train(
     from training.train import train as train_project
     from training.workers import Workers
 
-    config = TrainingConfig(classifier=classifier, seed=seed, max_false_names=max_false_names, promote=promote)
+    config = TrainingConfig(
+        classifier=classifier,
+        seed=seed,
+        max_false_names=max_false_names,
+        use_seen_strangers=use_seen_strangers,
+        promote=promote,
+    )
     with open_home(home) as opened, progress_bar() as bar:
         model = train_project(
             opened.store,
