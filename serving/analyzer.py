@@ -12,7 +12,7 @@ from serving.detector import DetectorProxy
 from serving.embedder import EmbedderProxy
 from serving.home import Home
 from serving.jobs import JobControl, JobRunner, Work
-from serving.naming import current_revision
+from serving.naming import assign, current_revision
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store import open_store
@@ -74,7 +74,7 @@ class AnalyzerReplica:
                 should_stop=control.should_stop,
             )
         revision = current_revision(self._store, job.project, self._settings.identification, spec["max_false_names"])
-        self._store.assign_revision(job.project, revision.revision, [analysis.analysis_id])
+        assign(self._store, self._home, analysis, revision, self._settings.identification)
         control.report(1.0)
         return video.video_id
 

@@ -14,7 +14,6 @@ from facerec_models.config import IdentificationConfig, TrainingConfig
 from facerec_models.errors import (
     EmptyGalleryError,
     InputError,
-    ModelNotFoundError,
     PersonNotFoundError,
     VideoNotFoundError,
 )
@@ -22,16 +21,29 @@ from facerec_models.identification import identify_tracks, track_embedding
 from facerec_models.result import STRANGER_PREFIX
 from facerec_models.types import Track
 from facerec_models.weights import file_sha256
+from serving.archive import (
+    Said,
+    promoted_version,
+    rename,
+    require_state,
+    state_of,
+    usual_error,
+)
+from serving.changes import IdentificationChange
 from serving.home import Home, remove_tree, write_atomically
 from serving.names import person_id_of, short_id
-from serving.naming import IdentificationChange, drop_loaded_models, identify_archive, load_model
+from serving.naming import drop_loaded_models, index_archive, load_model, revision_of
+from serving.statements import correction_to_json, with_corrections
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, Correction, CorrectionKind, Face, FaceStatus, Stranger
 from serving.strangers import resolve
-from training.train import train
+from training.train import fit_preview, train, version_of
 
 # Faces of one confirmed track that are enrolled: more of one moment would outweigh the person's other pictures.
 _ENROLLED_OF_TRACK = 4
+# Corrections that the note of an application tells in full.
+_NOTED = 3
+_SOURCE = "track:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +57,26 @@ class Statement:
 
 
 def correct(
-    store: Store, home: Home, project: str, statements: Sequence[Statement], rules: IdentificationConfig
+    store: Store,
+    home: Home,
+    project: str,
+    statements: Sequence[Statement],
+    rules: IdentificationConfig,
+    *,
+    preview: bool = False,
+    expected_state: str | None = None,
 ) -> IdentificationChange:
     """Take statements, learn from them, and name the archive anew.
 
     "Is X" makes the track X's whatever its score, and enrols its best faces as pictures of X, those that are good enough. "Is not X"
     keeps the track, and faces that are more like it than like X, from being named X; of a stranger, it takes the track out.
+
+    Parameters
+    ----------
+    preview : bool
+        Say what that would change, and keep nothing of it.
+    expected_state : str, optional
+        What a preview answered as `state`.
 
     Raises
     ------
@@ -58,6 +84,8 @@ def correct(
         If a video was not analysed, or has no such track.
     PersonNotFoundError
         If somebody is said not to be a person whom the project does not know.
+    ConflictError
+        If the archive is not in the expected state.
     """
     known = {person.person_id for person in store.list_people(project)}
     corrections, faces = [], []
@@ -74,21 +102,36 @@ def correct(
                 raise PersonNotFoundError(f"project {project!r} has no person {person_id!r} whom a track could not be")
         corrections.append(_correction(project, analysis, track, statement.kind, person_id))
         if statement.kind is CorrectionKind.IS:
-            faces += _enrol_track(home, analysis, track, person_id, rules)
-    store.put_faces(project, faces)
-    store.put_corrections(project, corrections)
-    return learn_and_name(store, home, project, rules)
+            faces += _faces_of_track(home, analysis, track, person_id, rules)
+    words = ", ".join(f"{c.kind.replace('_', ' ')} {c.person_id}" for c in corrections[:_NOTED])
+    news = _News("correction", words + (", ..." if len(corrections) > _NOTED else ""), corrections, faces)
+    return _learn_and_name(store, home, project, rules, news, preview=preview, expected_state=expected_state)
 
 
 def name_stranger(
-    store: Store, home: Home, project: str, given: str, name: str, rules: IdentificationConfig
+    store: Store,
+    home: Home,
+    project: str,
+    given: str,
+    name: str,
+    rules: IdentificationConfig,
+    *,
+    preview: bool = False,
+    expected_state: str | None = None,
 ) -> IdentificationChange:
     """Say who a stranger is: their tracks are confirmed as that person's, whose gallery gets the best of their faces.
+
+    Parameters
+    ----------
+    preview, expected_state
+        As of `correct`.
 
     Raises
     ------
     NotFoundError
         If there is no such stranger.
+    ConflictError
+        If the archive is not in the expected state.
     """
     stranger = resolve(store, project, given)
     person_id = person_id_of(name)
@@ -98,26 +141,88 @@ def name_stranger(
         analysis = store.get_analysis(project, row.analysis_id)
         track = _track_of(store, analysis, row.track_id)
         corrections.append(_correction(project, analysis, track, CorrectionKind.IS, person_id))
-        candidates += _enrol_track(home, analysis, track, person_id, rules)
+        candidates += _faces_of_track(home, analysis, track, person_id, rules)
     best = sorted(candidates, key=lambda face: -face.quality)[: 3 * _ENROLLED_OF_TRACK]
-    for face in candidates:
-        if face not in best:
-            home.face_crop(project, face.face_id).unlink(missing_ok=True)
-    known = len(store.list_strangers(project))
-    store.put_faces(project, best)
-    store.put_corrections(project, corrections)
-    store.put_strangers(project, [replace(stranger, person_id=person_id)], [], [], known=known)
-    return learn_and_name(store, home, project, rules)
+    words = f"Unknown {stranger.number} is {person_id}"
+    news = _News("stranger", words, corrections, best, replace(stranger, person_id=person_id))
+    return _learn_and_name(store, home, project, rules, news, preview=preview, expected_state=expected_state)
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What is learned at once: what was said, the faces that follow from it, and a stranger who has a name now."""
+
+    cause: str
+    note: str
+    corrections: Sequence[Correction] = ()
+    faces: Sequence[Face] = ()
+    stranger: Stranger | None = None
 
 
 def learn_and_name(store: Store, home: Home, project: str, rules: IdentificationConfig) -> IdentificationChange:
     """Make a model version of what is known now, with the classifier in use, promote it, and name the archive with it."""
-    try:
-        config = TrainingConfig.model_validate({"classifier": store.get_model(project).classifier, "promote": "yes"})
-    except ModelNotFoundError:
-        config = TrainingConfig(promote="yes")
-    train(store, home, project, rules, config)
-    return identify_archive(store, home, project, rules, apply=True)
+    return _learn_and_name(store, home, project, rules, _News("training", ""))
+
+
+def _learn_and_name(
+    store: Store,
+    home: Home,
+    project: str,
+    rules: IdentificationConfig,
+    news: _News,
+    *,
+    preview: bool = False,
+    expected_state: str | None = None,
+) -> IdentificationChange:
+    index_archive(store, home, project, rules)
+    promoted = promoted_version(store, project)
+    classifier = store.get_model(project).classifier if promoted else None
+    config = TrainingConfig.model_validate({"promote": "yes", **({"classifier": classifier} if classifier else {})})
+    before = store.list_corrections(project)
+    said = with_corrections(before, news.corrections)
+    known = {face.face_id for face in store.list_faces(project)}
+    faces = [face for face in news.faces if face.face_id not in known]
+    limit = usual_error(store, project)
+    version = version_of(store, home, project, rules, config, more=faces, said=said)
+    state = state_of(store, project, revision_of(project, version, rules, limit))
+    require_state(project, state, expected_state)
+    if preview:
+        model = fit_preview(store, home, project, rules, config, more=faces, said=said)
+    else:
+        _keep(store, home, project, news, faces)
+        version = train(store, home, project, rules, config).version
+        model = load_model(home, project, version)
+    revision = revision_of(project, version, rules, limit)
+    words = {
+        "corrections": [
+            row.correction_id for row in said if row.correction_id not in {b.correction_id for b in before}
+        ],
+        "replaced": [
+            correction_to_json(row) for row in before if row.correction_id not in {s.correction_id for s in said}
+        ],
+        "faces": [face.face_id for face in faces],
+    }
+    return rename(
+        store,
+        project,
+        rules,
+        revision,
+        model,
+        cause=news.cause,
+        note=news.note,
+        said=Said(said, news.stranger, state, {"promoted": promoted, "said": words}),
+        apply=not preview,
+    )
+
+
+def _keep(store: Store, home: Home, project: str, news: _News, faces: Sequence[Face]) -> None:
+    """Store what was said, and enrol faces with copies of the crops that they come from."""
+    for face in faces:
+        analysis_id, track_id, k = (face.source or "").removeprefix(_SOURCE).split("/")
+        crop = home.track_crop(project, analysis_id, int(track_id), int(k))
+        write_atomically(home.face_crop(project, face.face_id), crop.read_bytes())
+    store.put_faces(project, faces)
+    store.put_corrections(project, news.corrections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +300,7 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
         store.delete_model(project, row.version)
         remove_tree(home.model(project, row.version))
     drop_loaded_models()
+    store.seal_applications(project)
     store.scrub()
     return Receipt(
         person_id, time.time(), len(faces), crops, pictures, len(corrections), emptied, track_crops,
@@ -279,10 +385,10 @@ def _correction(project: str, analysis: AnalysisRow, track: Track, kind: Correct
     )
 
 
-def _enrol_track(
+def _faces_of_track(
     home: Home, analysis: AnalysisRow, track: Track, person_id: str, rules: IdentificationConfig
 ) -> list[Face]:
-    """Make faces of a person from the best of a track that pass the quality gate; their crops are copied."""
+    """Make faces of a person from the best of a track that pass the quality gate; nothing is stored."""
     faces: list[Face] = []
     project = analysis.project
     for k, sample in enumerate(track.embedded.tolist()):
@@ -290,9 +396,8 @@ def _enrol_track(
         quality = float(track.quality[sample])
         if len(faces) == _ENROLLED_OF_TRACK or quality < rules.min_quality_enrolled or not crop.is_file():
             continue
-        source = f"track:{analysis.analysis_id}/{track.track_id}/{k}"
+        source = f"{_SOURCE}{analysis.analysis_id}/{track.track_id}/{k}"
         face_id = short_id("f", project, person_id, source)
-        write_atomically(home.face_crop(project, face_id), crop.read_bytes())
         faces.append(
             Face(
                 face_id=face_id,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
 
 from serving.api.schemas import CorrectionRequest, StrangerName, StrangerView
-from serving.api.service import ProjectName, ServiceDep
+from serving.api.service import ExpectedState, ProjectName, ServiceDep
 from serving.classifier import crop_address
 from serving.names import person_id_of
 from serving.store.rows import CorrectionKind
@@ -21,11 +20,25 @@ router = APIRouter(tags=["corrections"])
 
 @router.post("/projects/{project}/videos/{video_id}/tracks/{track_id}/corrections")
 def correct_track(
-    project: ProjectName, video_id: str, track_id: int, said: CorrectionRequest, service: ServiceDep
+    project: ProjectName,
+    video_id: str,
+    track_id: int,
+    said: CorrectionRequest,
+    service: ServiceDep,
+    preview: bool = False,
+    expected_state: ExpectedState = None,
 ) -> dict[str, Any]:
-    """Say who a track is, or is not; answers what that changed, in tracks of each person."""
+    """Say who a track is, or is not; answers what that changes, or would change, for each person."""
     statement = Statement(video_id, track_id, CorrectionKind(said.kind), said.person_id)
-    return asdict(correct(service.store, service.home, project, [statement], service.settings.identification))
+    return correct(
+        service.store,
+        service.home,
+        project,
+        [statement],
+        service.settings.identification,
+        preview=preview,
+        expected_state=expected_state,
+    ).to_dict()
 
 
 @router.get("/projects/{project}/strangers")
@@ -45,10 +58,25 @@ def get_stranger(project: ProjectName, stranger: str, service: ServiceDep) -> St
 
 
 @router.post("/projects/{project}/strangers/{stranger}/name")
-def set_name(project: ProjectName, stranger: str, given: StrangerName, service: ServiceDep) -> dict[str, Any]:
-    """Name a stranger: their best faces are enrolled, and the whole archive is named again."""
-    rules = service.settings.identification
-    return asdict(name_stranger(service.store, service.home, project, stranger, given.person_id, rules))
+def set_name(
+    project: ProjectName,
+    stranger: str,
+    given: StrangerName,
+    service: ServiceDep,
+    preview: bool = False,
+    expected_state: ExpectedState = None,
+) -> dict[str, Any]:
+    """Name a stranger: their best faces are enrolled, and the whole archive is named again; or show what that would change."""
+    return name_stranger(
+        service.store,
+        service.home,
+        project,
+        stranger,
+        given.person_id,
+        service.settings.identification,
+        preview=preview,
+        expected_state=expected_state,
+    ).to_dict()
 
 
 @router.delete("/projects/{project}/people/{person_id}")

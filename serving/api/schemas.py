@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from facerec_models.config import SamplingConfig
-from serving.store.rows import Face, Job
+from serving.store.rows import Application, Face, Job
 
 
 class _Model(BaseModel):
@@ -122,6 +122,35 @@ class StatusChange(_Model):
 
     face_ids: list[str]
     enabled: bool
+
+
+class RevisionView(_Model):
+    """The archive was named again: when, by what, and for what."""
+
+    revision: str
+    application: int
+    model_version: str
+    max_false_names: float
+    cause: str
+    note: str
+    created_at: float
+    undone_at: float | None
+    can_undo: bool
+
+    @classmethod
+    def of(cls, row: Application) -> RevisionView:
+        """Show a row. Of those that can be undone, the last comes first."""
+        return cls(
+            revision=row.revision,
+            application=row.number,
+            model_version=row.model_version,
+            max_false_names=row.max_false_names,
+            cause=row.cause,
+            note=row.note,
+            created_at=row.created_at,
+            undone_at=row.undone_at,
+            can_undo=row.undo is not None and row.undone_at is None,
+        )
 
 
 class CorrectionRequest(_Model):

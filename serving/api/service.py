@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
 from ray.serve.handle import DeploymentHandle
 
 from serving.detector import DetectorProxy
@@ -41,4 +41,7 @@ def _service(request: Request) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_service)]
+ExpectedState = Annotated[
+    str | None, Query(description="The `state` of a preview: refused with 409 if the archive has changed since.")
+]
 ProjectName = Annotated[str, Path(description="Name of a project.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

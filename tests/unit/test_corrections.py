@@ -15,8 +15,9 @@ from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
 from facerec_models.result import Result
 from facerec_models.tracking import encode_crop
 from facerec_models.video import VideoInfo
+from serving.archive import identify_archive
 from serving.home import Home, write_atomically
-from serving.naming import identify_archive, stored_result
+from serving.naming import stored_result
 from serving.store import Store, open_store
 from serving.store.rows import AnalysisRow, CorrectionKind, FaceStatus, VideoRow
 from serving.strangers import resolve
