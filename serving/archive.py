@@ -283,11 +283,18 @@ def promoted_version(store: Store, project: str) -> str | None:
 
 def state_of(store: Store, project: str, revision: Revision, *more: object) -> str:
     """Return a short text that is the same as long as nothing has changed that naming the archive by a revision depends on."""
+    tracks = [(row.analysis_id, row.track_id, row.stranger_id) for row in store.list_stranger_tracks(project)]
+    seen = {stranger_id for _, _, stranger_id in tracks}
     parts = [
         revision.revision,
         [(row.analysis_id, row.revision, row.created_at) for row in store.list_analyses(project)],
-        [asdict(stranger) for stranger in store.list_strangers(project)],
-        [(row.analysis_id, row.track_id, row.stranger_id) for row in store.list_stranger_tracks(project)],
+        # One that was undone is seen nowhere, and changes nothing.
+        [
+            asdict(one)
+            for one in store.list_strangers(project)
+            if one.stranger_id in seen or one.merged_into or one.person_id
+        ],
+        tracks,
         [row.correction_id for row in store.list_corrections(project)],
         promoted_version(store, project),
         *more,

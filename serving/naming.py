@@ -17,11 +17,11 @@ from serving.appearances import appearance_rows
 from serving.home import Home
 from serving.names import short_id
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, Revision
+from serving.store.rows import AnalysisRow, AppearanceRow, Revision
 from serving.strangers import UnknownTracks
 from serving.videos import read_analysis
 
-CropUrl = Callable[[AnalysisRow, int, int], str]
+CropUrl = Callable[[AnalysisRow | AppearanceRow, int, int], str]
 
 
 def load_model(home: Home, project: str, version: str) -> NamingModel:

@@ -13,7 +13,8 @@ from serving.names import person_id_of
 from serving.store.rows import CorrectionKind
 from serving.strangers import resolve
 from serving.unknowns import StrangerSummary, summarize_strangers
-from training.corrections import Statement, correct, forget, name_stranger
+from training.corrections import Statement, correct, name_stranger
+from training.forgetting import forget
 
 router = APIRouter(tags=["corrections"])
 

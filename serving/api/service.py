@@ -15,6 +15,7 @@ from serving.home import Home
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store.base import Store
+from serving.track_index import TrackIndexes
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Service:
     def networks(self) -> Networks:
         """The batched deployments as networks; ask in a thread, not in the event loop."""
         return Networks(DetectorProxy(self.detector), EmbedderProxy(self.embedder))
+
+    @cached_property
+    def indexes(self) -> TrackIndexes:
+        """The tracks of the projects that are searched by face; a project's are read when it is first asked for."""
+        return TrackIndexes(self.store)
 
 
 def _service(request: Request) -> Service:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from facerec_models.result import Result
     from serving.naming import CropUrl
     from serving.networks import Networks
-    from serving.store.rows import AnalysisRow, VideoRow
+    from serving.store.rows import AnalysisRow, AppearanceRow, VideoRow
 
 SpeedupOption = Annotated[
     int | None,
@@ -198,7 +198,7 @@ def export(
     with open_home(home) as opened:
         row = find_video(opened, project, video)
         found = stored_result(
-            opened.store, opened.home, project, row.video_id, opened.settings.identification, _crop_uri(opened)
+            opened.store, opened.home, project, row.video_id, opened.settings.identification, track_crop_uri(opened)
         )
         if export_format is ExportFormat.ANNOTATED:
             if out is None:
@@ -244,7 +244,7 @@ class _Recognizer:
                     on_progress=lambda fraction: progress.update(task, completed=fraction),
                 )
         assign(store, home, analysis, revision, rules)
-        return name_analysis(store, home, analysis, revision, rules, _crop_uri(self.opened))
+        return name_analysis(store, home, analysis, revision, rules, track_crop_uri(self.opened))
 
     def annotate(self, found: Result, target: Path) -> None:
         _annotate(self.opened, self.opened.store.get_video(self.project, found.video.id), found, target)
@@ -293,8 +293,10 @@ def find_video(opened: Opened, project: str, name: str) -> VideoRow:
     return opened.store.get_video(project, name)
 
 
-def _crop_uri(opened: Opened) -> CropUrl:
-    def uri(analysis: AnalysisRow, track_id: int, k: int) -> str:
+def track_crop_uri(opened: Opened) -> CropUrl:
+    """Return what says in which file the k-th best face of a track is."""
+
+    def uri(analysis: AnalysisRow | AppearanceRow, track_id: int, k: int) -> str:
         return opened.home.track_crop(analysis.project, analysis.analysis_id, track_id, k).as_uri()
 
     return uri
