@@ -141,8 +141,8 @@ def track_quality(track: Track) -> float:
     """
     if len(track.embedded) == 0:
         return 0.0
-    best = np.sort(track.quality)[-((len(track) + 1) // 2) :]
-    return float(best.mean())
+    count = (len(track) + 1) // 2
+    return float(np.add.reduce(np.sort(track.quality)[-count:]) / np.float32(count))
 
 
 def apart_tracks(tracks: Sequence[Track]) -> npt.NDArray[np.bool_]:
