@@ -202,7 +202,8 @@ CREATE TABLE appearances (
     PRIMARY KEY (project, analysis_id, position),
     FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX appearances_by_owner ON appearances (project, owner, video_id, start_s, position);
+CREATE INDEX appearances_by_owner ON appearances
+    (project, owner, video_id, start_s, position, probability, end_s, first_shot, last_shot);
 CREATE INDEX appearances_by_video ON appearances (project, video_id, start_s, position);
 
 CREATE TABLE unindexed_analyses (
