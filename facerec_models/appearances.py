@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Protocol
 
-from facerec_models.types import Appearance, Match, Track
+import numpy as np
+import numpy.typing as npt
+
+from facerec_models.types import Appearance, Match
 
 Interval = tuple[float, float]
 
 
-def track_interval(track: Track, shots: Sequence[Interval], period_s: float) -> Interval:
+class InView(Protocol):
+    """When a track is in view: a `Track`, or less of one."""
+
+    @property
+    def track_id(self) -> int:
+        """Its number in the video."""
+
+    @property
+    def shot(self) -> int:
+        """Number of the shot that it lies in."""
+
+    @property
+    def times_s(self) -> Sequence[float] | npt.NDArray[np.float64]:
+        """When it was looked at, ascending."""
+
+
+def track_interval(track: InView, shots: Sequence[Interval], period_s: float) -> Interval:
     """Return when a track's face is in view: half a sampling period beyond its first and last sample, within its shot."""
     shot_start_s, shot_end_s = shots[track.shot]
     return (
@@ -19,7 +39,7 @@ def track_interval(track: Track, shots: Sequence[Interval], period_s: float) -> 
 
 
 def build_appearances(
-    tracks: Sequence[Track],
+    tracks: Sequence[InView],
     matches: Sequence[Match],
     owners: Sequence[Hashable],
     shots: Sequence[Interval],
@@ -55,7 +75,7 @@ def build_appearances(
 
 
 def _appearance(
-    start_s: float, end_s: float, members: Sequence[int], tracks: Sequence[Track], matches: Sequence[Match]
+    start_s: float, end_s: float, members: Sequence[int], tracks: Sequence[InView], matches: Sequence[Match]
 ) -> Appearance:
     best = min(members, key=lambda i: matches[i].false_name_rate)
     return Appearance(start_s, end_s, tuple(sorted(tracks[i].track_id for i in members)), matches[best])

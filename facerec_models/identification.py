@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,10 @@ def identify_faces(
     """
     limit = config.max_false_names_stills if max_false_names is None else max_false_names
     apart = ~np.eye(len(embeddings), dtype=bool)
-    return _decide(embeddings, quality, scores, apart, model, model.stills, limit, config, {})
+    if len(embeddings) == 0:
+        return []
+    scored = _Scored.of(embeddings, quality, scores, model, model.stills)
+    return _decide(scored, apart, model, model.stills, limit, config, {}, model.stills.limit(limit))
 
 
 def identify_tracks(
@@ -74,30 +78,60 @@ def identify_tracks(
     list of Match
         In the order of `tracks`.
     """
-    if not tracks:
-        return []
+    (matches,) = identify_videos([(analysis_id, tracks)], model, config, max_false_names=max_false_names)
+    return matches
+
+
+def identify_videos(
+    videos: Sequence[tuple[str | None, Sequence[Track]]],
+    model: NamingModel,
+    config: IdentificationConfig,
+    *,
+    max_false_names: float | None = None,
+) -> list[list[Match]]:
+    """Name the tracks of several videos, each video as `identify_tracks` does, but all of them scored at once.
+
+    Parameters
+    ----------
+    videos : sequence of (str or None, sequence of Track)
+        The id of each analysis, and its tracks.
+
+    Returns
+    -------
+    list of list of Match
+        In the order of `videos` and of their tracks.
+    """
+    everything = [track for _, tracks in videos for track in tracks]
+    if not everything:
+        return [[] for _ in videos]
     limit = config.max_false_names_tracks if max_false_names is None else max_false_names
-    embeddings = np.stack([track_embedding(track) for track in tracks])
-    quality = np.array([track_quality(track) for track in tracks], np.float32)
-    scores = np.array([track.scores.max() for track in tracks], np.float32)
-    confirmed = {} if analysis_id is None else model.corrections.confirmed_in(analysis_id)
-    return _decide(
-        embeddings,
-        quality,
-        scores,
-        apart_tracks(tracks),
+    scored = _Scored.of(
+        normalize(np.stack([_weighted_sum(track) for track in everything])),
+        np.array([track_quality(track) for track in everything], np.float32),
+        np.array([track.scores.max() for track in everything], np.float32),
         model,
         model.tracks,
-        limit,
-        config,
-        {i: confirmed[track.track_id] for i, track in enumerate(tracks) if track.track_id in confirmed},
     )
+    least_score = model.tracks.limit(limit)
+    found, start = [], 0
+    for analysis_id, tracks in videos:
+        confirmed = {} if analysis_id is None else model.corrections.confirmed_in(analysis_id)
+        said = {i: confirmed[track.track_id] for i, track in enumerate(tracks) if track.track_id in confirmed}
+        part = scored.part(start, start + len(tracks))
+        apart = apart_tracks(tracks)
+        found.append(_decide(part, apart, model, model.tracks, limit, config, said, least_score) if tracks else [])
+        start += len(tracks)
+    return found
 
 
 def track_embedding(track: Track) -> FloatArray:
     """Average a track's kept embeddings, weighted by quality, to unit length; zeros where none was kept."""
+    return normalize(_weighted_sum(track))
+
+
+def _weighted_sum(track: Track) -> FloatArray:
     weights = np.maximum(track.quality[track.embedded], 1e-3)
-    return normalize((weights[:, None] * track.embeddings).sum(axis=0))
+    return np.asarray((weights[:, None] * track.embeddings).sum(axis=0), np.float32)
 
 
 def track_quality(track: Track) -> float:
@@ -107,8 +141,8 @@ def track_quality(track: Track) -> float:
     """
     if len(track.embedded) == 0:
         return 0.0
-    best = np.sort(track.quality)[-((len(track) + 1) // 2) :]
-    return float(best.mean())
+    count = (len(track) + 1) // 2
+    return float(np.add.reduce(np.sort(track.quality)[-count:]) / np.float32(count))
 
 
 def apart_tracks(tracks: Sequence[Track]) -> npt.NDArray[np.bool_]:
@@ -125,37 +159,81 @@ def apart_tracks(tracks: Sequence[Track]) -> npt.NDArray[np.bool_]:
     return apart
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """Faces with their nearest people, best first, and how near they are; all arrays have one row for each face."""
+
+    embeddings: FloatArray
+    quality: FloatArray
+    detected: FloatArray
+    nearest: npt.NDArray[np.intp]
+    scores: FloatArray
+    similarity: FloatArray
+    rates: npt.NDArray[np.float64]
+    probability: npt.NDArray[np.float64]
+    ruled_out: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls,
+        embeddings: FloatArray,
+        quality: FloatArray,
+        detected: FloatArray,
+        model: NamingModel,
+        calibration: ScoreCalibration,
+    ) -> _Scored:
+        """Compare faces with everybody."""
+        people = model.classifier.classes_
+        nearest, scores = _best(model.classifier.decision_function(embeddings))
+        similarity = np.einsum("nd,nkd->nk", embeddings, model.prototypes[nearest])
+        return cls(
+            embeddings,
+            quality,
+            detected,
+            nearest,
+            scores,
+            similarity,
+            calibration.false_name_rate(scores),
+            calibration.probability(scores),
+            model.corrections.denies(embeddings, people[nearest], similarity),
+        )
+
+    def part(self, start: int, stop: int) -> _Scored:
+        """Return some of the faces."""
+        return _Scored(*(getattr(self, field.name)[start:stop] for field in fields(self)))
+
+
 def _decide(
-    embeddings: FloatArray,
-    quality: FloatArray,
-    detected: FloatArray,
+    scored: _Scored,
     apart: npt.NDArray[np.bool_],
     model: NamingModel,
     calibration: ScoreCalibration,
     max_false_names: float,
     config: IdentificationConfig,
     confirmed: Mapping[int, str],
+    least_score: float,
 ) -> list[Match]:
     """Give each face a person if few enough strangers are as near to anybody, and nobody twice among faces that are `apart`."""
-    if len(embeddings) == 0:
-        return []
     people = model.classifier.classes_
-    nearest, scores = _best(model.classifier.decision_function(embeddings))
-    similarity = np.einsum("nd,nkd->nk", embeddings, model.prototypes[nearest])
-    rates = calibration.false_name_rate(scores)
-    probability = calibration.probability(scores)
-    allowed = (rates <= max_false_names) & (quality >= config.min_quality_named)[:, None]
-    ruled_out = model.corrections.denies(embeddings, people[nearest], similarity)
-    allowed &= ~ruled_out
+    embeddings, quality, detected = scored.embeddings, scored.quality, scored.detected
+    nearest, scores, similarity = scored.nearest, scored.scores, scored.similarity
+    rates, probability = scored.rates, scored.probability
+    ruled_out = scored.ruled_out.copy()
+    allowed = (rates <= max_false_names) & (quality >= config.min_quality_named)[:, None] & ~ruled_out
     for i, person in confirmed.items():
         allowed[i] = False
         allowed[apart[i]] &= people[nearest[apart[i]]] != person
-    chosen = _assign(nearest, np.where(allowed, scores - calibration.limit(max_false_names), -1.0), apart)
+    chosen = _assign(nearest, np.where(allowed, scores - least_score, -1.0), apart)
     given = {i: str(people[nearest[i, k]]) for i, k in enumerate(chosen) if k is not None} | dict(confirmed)
     for i, person in given.items():
         ruled_out[apart[i]] |= people[nearest[apart[i]]] == person
     # Who somebody unknown is not: the likeliest person whom nothing else rules out.
     likeliest = np.argmin(ruled_out, axis=1)
+    # Lists, whose numbers are Python's own: a third of the time.
+    candidates = [
+        tuple(map(Candidate, *rows))
+        for rows in zip(people[nearest].tolist(), similarity.tolist(), probability.tolist(), strict=True)
+    ]
     matches = []
     for i, k in enumerate(chosen):
         if i in confirmed:
@@ -173,10 +251,7 @@ def _decide(
                 person_id=None if k is None else str(people[nearest[i, k]]),
                 probability=float(1 - probability[i, likeliest[i]] if k is None else probability[i, k]),
                 false_name_rate=float(rates[i, likeliest[i] if k is None else k]),
-                candidates=tuple(
-                    Candidate(str(people[person]), float(alike), float(chance))
-                    for person, alike, chance in zip(nearest[i], similarity[i], probability[i], strict=True)
-                ),
+                candidates=candidates[i],
             )
         )
     return matches
@@ -200,10 +275,12 @@ def _confirmed(person_id: str, embedding: FloatArray, model: NamingModel, calibr
 def _best(scores: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
     """Return who scores highest for each face, best first, and the scores; of equals the first in the alphabet."""
     count = min(_CANDIDATES, scores.shape[1])
-    # Among ten thousand people, sorting all takes ten times as long.
-    some = np.sort(np.argpartition(-scores, count - 1, axis=1)[:, :count], axis=1)
-    order = np.argsort(-np.take_along_axis(scores, some, axis=1), axis=1, kind="stable")
-    best = np.take_along_axis(some, order, axis=1)
+    # A few searches for the greatest take a tenth of the time of sorting, or of partitioning.
+    best = np.empty((len(scores), count), np.intp)
+    left = scores.copy()
+    for k in range(count):
+        best[:, k] = left.argmax(axis=1)
+        np.put_along_axis(left, best[:, k : k + 1], -np.inf, axis=1)
     return best, np.take_along_axis(scores, best, axis=1)
 
 

@@ -24,12 +24,14 @@ LANDMARK_NAMES = ("eye_left", "eye_right", "nose", "mouth_left", "mouth_right")
 
 def _check(name: str, array: npt.NDArray[np.generic], shape: tuple[int | None, ...], dtype: type) -> None:
     """Raise ValueError unless `array` has this dtype and shape; None in `shape` matches any size."""
+    if array.dtype == dtype and array.ndim == len(shape):
+        for size, got in zip(shape, array.shape, strict=True):
+            if size is not None and size != got:
+                break
+        else:
+            return
     wanted = "x".join("N" if size is None else str(size) for size in shape)
-    fits = array.ndim == len(shape) and all(w is None or w == got for w, got in zip(shape, array.shape, strict=True))
-    if not fits or array.dtype != dtype:
-        raise ValueError(
-            f"{name} must be {wanted} {np.dtype(dtype)}, not {'x'.join(map(str, array.shape))} {array.dtype}"
-        )
+    raise ValueError(f"{name} must be {wanted} {np.dtype(dtype)}, not {'x'.join(map(str, array.shape))} {array.dtype}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

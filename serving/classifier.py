@@ -17,12 +17,12 @@ from serving.naming import load_model, stored_result
 from serving.outcomes import Outcome, run_batch
 from serving.stills import name_still
 from serving.store import open_store
-from serving.store.rows import AnalysisRow
+from serving.store.rows import AnalysisRow, AppearanceRow
 
 _Request = tuple[str, FaceSet | StillResult, NamingModel, float | None]
 
 
-def crop_address(analysis: AnalysisRow, track_id: int, k: int) -> str:
+def crop_address(analysis: AnalysisRow | AppearanceRow, track_id: int, k: int) -> str:
     """Return the path under which the service gives out a kept crop."""
     return f"/v1/projects/{analysis.project}/videos/{analysis.video_id}/crops/{analysis.analysis_id}/{track_id}/{k}.jpg"
 

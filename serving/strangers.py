@@ -50,6 +50,29 @@ class UnknownTracks:
         return cls(analysis, video_sha256, tuple(unknown))
 
 
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Which stranger every unknown track of some analyses shows, and what that changes; nothing of it is stored yet.
+
+    Parameters
+    ----------
+    strangers : list of Stranger
+        New ones, and those that were merged into another.
+    tracks : list of StrangerTrack
+        All unknown tracks of the analyses.
+    known : int
+        How many strangers the project has so far.
+    """
+
+    strangers: list[Stranger]
+    tracks: list[StrangerTrack]
+    known: int
+
+    def of(self, analysis_id: str) -> dict[int, str]:
+        """Return the stranger of each unknown track of an analysis, by track id."""
+        return {row.track_id: row.stranger_id for row in self.tracks if row.analysis_id == analysis_id}
+
+
 def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerName]:
     """Return who the unknown tracks of an analysis are, by track id; those without a stranger get one.
 
@@ -64,27 +87,30 @@ def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerName]:
         if mine.keys() == wanted:
             return {track_id: _name_of(row.stranger_id, strangers) for track_id, row in mine.items()}
         settled = [row for row in rows if row.analysis_id != analysis_id or row.track_id in wanted]
+        found = group(project, [unknown], settled, strangers, store.list_corrections(project))
         try:
-            _group(store, project, [unknown], settled, strangers)
+            store.put_strangers(project, found.strangers, found.tracks, [analysis_id], known=found.known)
         except ConflictError:
             continue
     raise ConflictError(f"the strangers of project {project!r} keep changing: ask again")
 
 
-def regroup(store: Store, project: str, archive: Sequence[UnknownTracks]) -> None:
-    """Group all unknown tracks of a project anew; ids last, and strangers that turn out to be one are merged."""
+def regroup(
+    store: Store, project: str, archive: Sequence[UnknownTracks], corrections: Sequence[Correction] | None = None
+) -> Grouping:
+    """Group all unknown tracks of a project anew; ids last, and strangers that turn out to be one are merged.
+
+    Parameters
+    ----------
+    corrections : sequence of Correction, optional
+        What people said; by default what the store has.
+    """
     count = sum(len(unknown.tracks) for unknown in archive)
-    for _ in range(_ATTEMPTS):
-        strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
-        rows = store.list_stranger_tracks(project)
-        still = {(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks}
-        kept = [row for row in rows if (row.analysis_id, row.track_id) in still]
-        try:
-            _group(store, project, archive, kept, strangers, anew=count <= _MOST_REGROUPED)
-        except ConflictError:
-            continue
-        return
-    raise ConflictError(f"the strangers of project {project!r} keep changing: try again")
+    strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
+    still = {(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks}
+    kept = [row for row in store.list_stranger_tracks(project) if (row.analysis_id, row.track_id) in still]
+    said = store.list_corrections(project) if corrections is None else corrections
+    return group(project, archive, kept, strangers, said, anew=count <= _MOST_REGROUPED)
 
 
 def resolve(store: Store, project: str, given: str) -> Stranger:
@@ -116,16 +142,16 @@ def resolved(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:
     return stranger
 
 
-def _group(
-    store: Store,
+def group(
     project: str,
     archive: Sequence[UnknownTracks],
     settled: Sequence[StrangerTrack],
     strangers: Mapping[str, Stranger],
+    corrections: Sequence[Correction],
     *,
     anew: bool = False,
-) -> None:
-    """Give every track of `archive` a stranger and store that; `settled` says what is known of it and of the rest."""
+) -> Grouping:
+    """Give every track of `archive` a stranger; `settled` says what is known of it and of the rest."""
     analyses = {unknown.analysis.analysis_id for unknown in archive}
     of_track = {(row.analysis_id, row.track_id): resolved(row.stranger_id, strangers).stranger_id for row in settled}
     keys = [(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks]
@@ -137,18 +163,17 @@ def _group(
     before = [of_track.get(key) for key in keys]
     known = np.array([-1 if anew or identifier is None else index[identifier] for identifier in before], np.intp)
     if not keys:
-        store.put_strangers(project, [], [], sorted(analyses), known=len(strangers))
-        return
-    apart = _apart(archive, keys, before, store.list_corrections(project), strangers)[known < 0]
+        return Grouping([], [], len(strangers))
+    apart = _apart(archive, keys, before, corrections, strangers)[known < 0]
     pair = load_cohort(archive[0].analysis.embedder).pair
     groups = cluster_tracks(np.stack(embeddings), apart, stranger_similarity(pair), known)
-    names, changed = _give_ids(archive, keys, before, groups, strangers)
+    names, changed = _give_ids(project, archive, keys, before, groups, strangers)
     rows = [
         StrangerTrack(project, analysis_id, track_id, names[int(group)], embedding)
         for (analysis_id, track_id), group, embedding in zip(keys, groups, embeddings, strict=True)
         if analysis_id in analyses
     ]
-    store.put_strangers(project, changed, rows, sorted(analyses), known=len(strangers))
+    return Grouping(changed, rows, len(strangers))
 
 
 def _apart(
@@ -177,6 +202,7 @@ def _apart(
 
 
 def _give_ids(
+    project: str,
     archive: Sequence[UnknownTracks],
     keys: Sequence[TrackKey],
     before: Sequence[str | None],
@@ -210,7 +236,6 @@ def _give_ids(
     ]
     merged = {stranger.stranger_id: stranger for stranger in changed}
     number = max((stranger.number for stranger in strangers.values()), default=0)
-    project = archive[0].analysis.project
     first = {(u.analysis.analysis_id, track.track_id): (u.video_sha256, track) for u in archive for track in u.tracks}
     for key, group in zip(keys, groups.tolist(), strict=True):
         if group in names:

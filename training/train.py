@@ -21,17 +21,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from facerec_models.classifiers import Arrays, OneAgainstRest, TrainingFaces, build_classifier
+from facerec_models.cohort import Cohort
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.corrections import Corrections
-from facerec_models.errors import EmptyGalleryError, ModelNotFoundError
-from facerec_models.gallery import Gallery, fit_model
+from facerec_models.errors import EmptyGalleryError
+from facerec_models.gallery import Gallery, NamingModel, fit_model
 from facerec_models.held_out import FOLDS, learn_in_turn
 from facerec_models.model_folder import remove_abandoned
 from facerec_models.result import STRANGER_PREFIX
 from serving.home import Home
 from serving.names import short_id
 from serving.store.base import Store
-from serving.store.rows import Correction, CorrectionKind, FaceStatus, ModelVersion
+from serving.store.rows import Correction, CorrectionKind, Face, FaceStatus, ModelVersion
 from training.promotion import Evaluate, judge
 from training.reembed import embed_missing
 from training.strangers import project_cohort, with_seen_strangers
@@ -68,8 +69,13 @@ class NoProgress:
         return False
 
 
-def read_gallery(store: Store, project: str) -> Gallery:
+def read_gallery(store: Store, project: str, more: Sequence[Face] = ()) -> Gallery:
     """Return the enabled faces of a project.
+
+    Parameters
+    ----------
+    more : sequence of Face
+        Others that are to be taken for enrolled.
 
     Raises
     ------
@@ -77,11 +83,11 @@ def read_gallery(store: Store, project: str) -> Gallery:
         If there is none.
     """
     embedder = store.get_project(project).embedder
-    faces = [
-        face
-        for face in store.list_faces(project, status=FaceStatus.TAKEN)
-        if face.embedding is not None and face.embedder == embedder
-    ]
+    enrolled = sorted(
+        [*store.list_faces(project, status=FaceStatus.TAKEN), *more],
+        key=lambda face: (face.person_id, face.path, face.face_id),
+    )
+    faces = [face for face in enrolled if face.embedding is not None and face.embedder == embedder]
     if embedder is None or not faces:
         raise EmptyGalleryError(
             f"project {project!r} has no enabled face to learn from: import people first, as in 'facerec people import DIR'"
@@ -91,6 +97,66 @@ def read_gallery(store: Store, project: str) -> Gallery:
         np.stack([face.embedding for face in faces if face.embedding is not None]),
         np.array([face.person_id for face in faces]),
         np.array([face.face_id for face in faces]),
+    )
+
+
+def version_of(
+    store: Store,
+    home: Home,
+    project: str,
+    rules: IdentificationConfig,
+    config: TrainingConfig,
+    *,
+    more: Sequence[Face],
+    said: Sequence[Correction],
+) -> str:
+    """Return the version that `train` would make if `more` faces were enrolled and `said` were all corrections."""
+    gallery = read_gallery(store, project, more)
+    return _version(project, gallery, project_cohort(home, project, gallery.embedder), rules, config, said)
+
+
+def fit_preview(
+    store: Store,
+    home: Home,
+    project: str,
+    rules: IdentificationConfig,
+    config: TrainingConfig,
+    *,
+    more: Sequence[Face],
+    said: Sequence[Correction],
+) -> NamingModel:
+    """Return the model of `version_of`; nothing is stored, and enrolled faces without a vector are left out.
+
+    In this process, whatever it takes: with a learned classifier that is as long as training.
+    """
+    gallery = read_gallery(store, project, more)
+    cohort = project_cohort(home, project, gallery.embedder)
+    model = fit_model(
+        gallery, cohort, rules.prior_known, classifier=config.classifier, seed=config.seed, learn=learn_in_turn
+    )
+    return replace(model, corrections=_corrections(said))
+
+
+def _version(
+    project: str,
+    gallery: Gallery,
+    cohort: Cohort,
+    rules: IdentificationConfig,
+    config: TrainingConfig,
+    said: Sequence[Correction],
+) -> str:
+    """Return the id of a version: the same for the same faces, corrections and configuration."""
+    params = build_classifier(config.classifier, config.seed).get_params()
+    return short_id(
+        "m",
+        project,
+        gallery.embedder,
+        config.classifier,
+        repr(sorted(params.items())),
+        cohort.source,
+        str(rules.prior_known),
+        *sorted(gallery.face_ids.tolist()),
+        *sorted(correction.correction_id for correction in said),
     )
 
 
@@ -186,18 +252,7 @@ def _make(
     model = replace(model, corrections=_corrections(said))
     _stop_if_asked(progress)
     progress.report(_SAVE_FROM)
-    params = build_classifier(config.classifier, config.seed).get_params()
-    version = short_id(
-        "m",
-        project,
-        gallery.embedder,
-        config.classifier,
-        repr(sorted(params.items())),
-        cohort.source,
-        str(rules.prior_known),
-        *sorted(gallery.face_ids.tolist()),
-        *sorted(correction.correction_id for correction in said),
-    )
+    version = _version(project, gallery, cohort, rules, config, said)
     directory = home.model(project, version)
     row = ModelVersion(
         version=version,
@@ -323,14 +378,6 @@ def learn_batch(people: Sequence[int], classifier: OneAgainstRest, faces: Traini
 def _stop_if_asked(progress: Progress) -> None:
     if progress.should_stop():
         raise TrainingStoppedError("the training was stopped")
-
-
-def promoted_version(store: Store, project: str) -> str | None:
-    """Return the version that names now, if there is one."""
-    try:
-        return store.get_model(project).version
-    except ModelNotFoundError:
-        return None
 
 
 if __name__ == "__main__":

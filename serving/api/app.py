@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from serving.api import corrections, jobs, people, projects, videos
+from serving.api import corrections, jobs, people, projects, search, videos
 from serving.api.problems import add_problem_handlers, problem
 from serving.api.schemas import Health
 from serving.api.service import Service, ServiceDep
@@ -29,7 +29,7 @@ def build_api(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problem_handlers(app)
-    for router in (projects.router, people.router, corrections.router, videos.router, jobs.router):
+    for router in (projects.router, people.router, corrections.router, search.router, videos.router, jobs.router):
         app.include_router(router, prefix="/v1")
 
     @app.middleware("http")

@@ -7,24 +7,39 @@ from typing import Any
 from fastapi import APIRouter
 
 from serving.api.schemas import CorrectionRequest, StrangerName, StrangerView
-from serving.api.service import ProjectName, ServiceDep
+from serving.api.service import ExpectedState, ProjectName, ServiceDep
 from serving.classifier import crop_address
 from serving.names import person_id_of
 from serving.store.rows import CorrectionKind
 from serving.strangers import resolve
 from serving.unknowns import StrangerSummary, summarize_strangers
-from training.corrections import Statement, correct, forget, name_stranger
+from training.corrections import Statement, correct, name_stranger
+from training.forgetting import forget
 
 router = APIRouter(tags=["corrections"])
 
 
 @router.post("/projects/{project}/videos/{video_id}/tracks/{track_id}/corrections")
 def correct_track(
-    project: ProjectName, video_id: str, track_id: int, said: CorrectionRequest, service: ServiceDep
+    project: ProjectName,
+    video_id: str,
+    track_id: int,
+    said: CorrectionRequest,
+    service: ServiceDep,
+    preview: bool = False,
+    expected_state: ExpectedState = None,
 ) -> dict[str, Any]:
-    """Say who a track is, or is not; answers what that changed, in tracks of each person."""
+    """Say who a track is, or is not; answers what that changes, or would change, for each person."""
     statement = Statement(video_id, track_id, CorrectionKind(said.kind), said.person_id)
-    return correct(service.store, service.home, project, [statement], service.settings.identification).to_dict()
+    return correct(
+        service.store,
+        service.home,
+        project,
+        [statement],
+        service.settings.identification,
+        preview=preview,
+        expected_state=expected_state,
+    ).to_dict()
 
 
 @router.get("/projects/{project}/strangers")
@@ -44,10 +59,25 @@ def get_stranger(project: ProjectName, stranger: str, service: ServiceDep) -> St
 
 
 @router.post("/projects/{project}/strangers/{stranger}/name")
-def set_name(project: ProjectName, stranger: str, given: StrangerName, service: ServiceDep) -> dict[str, Any]:
-    """Name a stranger: their best faces are enrolled, and the whole archive is named again."""
-    rules = service.settings.identification
-    return name_stranger(service.store, service.home, project, stranger, given.person_id, rules).to_dict()
+def set_name(
+    project: ProjectName,
+    stranger: str,
+    given: StrangerName,
+    service: ServiceDep,
+    preview: bool = False,
+    expected_state: ExpectedState = None,
+) -> dict[str, Any]:
+    """Name a stranger: their best faces are enrolled, and the whole archive is named again; or show what that would change."""
+    return name_stranger(
+        service.store,
+        service.home,
+        project,
+        stranger,
+        given.person_id,
+        service.settings.identification,
+        preview=preview,
+        expected_state=expected_state,
+    ).to_dict()
 
 
 @router.delete("/projects/{project}/people/{person_id}")

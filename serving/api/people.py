@@ -64,7 +64,7 @@ def add_pictures(
         for i, upload in enumerate(files):
             name = Path(upload.filename or "picture").name
             file = Path(folder) / str(i)
-            file.write_bytes(_content(upload))
+            file.write_bytes(read_picture(upload))
             pictures.append(Picture(file, f"{person_id}/{name}", person_id, disabled=False))
         settings = service.settings
         faces = enrol(
@@ -126,11 +126,12 @@ async def name_faces(
 
 
 def _find(service: Service, names: list[str], files: list[UploadFile]) -> list[FaceSet | StillResult]:
-    pictures = [(name, _content(upload)) for name, upload in zip(names, files, strict=True)]
+    pictures = [(name, read_picture(upload)) for name, upload in zip(names, files, strict=True)]
     return find_stills(pictures, service.networks, service.settings.analysis)
 
 
-def _content(upload: UploadFile) -> bytes:
+def read_picture(upload: UploadFile) -> bytes:
+    """Return the content of an uploaded picture; raise `LimitExceededError` if it is too large."""
     data = upload.file.read(_MAX_PICTURE_BYTES + 1)
     if len(data) > _MAX_PICTURE_BYTES:
         raise LimitExceededError(

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import ModelNotFoundError
 from serving import jobs, projects
-from serving.api.schemas import Accepted
-from serving.api.service import ProjectName, ServiceDep
-from serving.naming import identify_archive
+from serving.api.schemas import Accepted, RevisionView
+from serving.api.service import ExpectedState, ProjectName, ServiceDep
+from serving.archive import identify_archive
+from serving.undo import undo_application
 
 router = APIRouter(tags=["projects"])
 
@@ -67,14 +68,32 @@ def identify(
     service: ServiceDep,
     preview: bool = False,
     max_false_names: Annotated[float | None, Query(gt=0, lt=1)] = None,
+    model: Annotated[str | None, Query(description="A version; the promoted one by default.")] = None,
+    expected_state: ExpectedState = None,
 ) -> dict[str, Any]:
-    """Name all stored tracks again with the promoted model, or show what that would change."""
-    change = identify_archive(
+    """Name all stored tracks again, or show what that would change: appearances that each person gains and loses.
+
+    Another version than the promoted one is promoted with it. `POST .../revisions/{revision}/undo` takes it back.
+    """
+    return identify_archive(
         service.store,
         service.home,
         project,
         service.settings.identification,
         max_false_names=max_false_names,
+        model_version=model,
         apply=not preview,
-    )
-    return {**change.to_dict(), "applied": not preview}
+        expected_state=expected_state,
+    ).to_dict()
+
+
+@router.get("/projects/{project}/revisions")
+def list_revisions(project: ProjectName, service: ServiceDep) -> list[RevisionView]:
+    """List how often the archive was named again, the first time first."""
+    return [RevisionView.of(row) for row in service.store.list_applications(project)]
+
+
+@router.post("/projects/{project}/revisions/{revision}/undo")
+def undo_revision(project: ProjectName, revision: str, service: ServiceDep) -> dict[str, Any]:
+    """Take the last application back: names, appearances, strangers, and what was said for it."""
+    return asdict(undo_application(service.store, service.home, project, revision, service.settings.identification))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from facerec_models.config import SamplingConfig
-from serving.store.rows import Face, Job, JobSegment, Webhook
+from facerec_models.result import identity_of
+from facerec_models.types import Decision
+from serving.search import Hit
+from serving.store.rows import AppearanceRow, Application, Face, Job, JobSegment, Webhook
 
 
 class _Model(BaseModel):
@@ -160,6 +164,113 @@ class StatusChange(_Model):
 
     face_ids: list[str]
     enabled: bool
+
+
+class RevisionView(_Model):
+    """The archive was named again: when, by what, and for what."""
+
+    revision: str
+    application: int
+    model_version: str
+    max_false_names: float
+    cause: str
+    note: str
+    created_at: float
+    undone_at: float | None
+    can_undo: bool
+
+    @classmethod
+    def of(cls, row: Application) -> RevisionView:
+        """Show a row. Of those that can be undone, the last comes first."""
+        return cls(
+            revision=row.revision,
+            application=row.number,
+            model_version=row.model_version,
+            max_false_names=row.max_false_names,
+            cause=row.cause,
+            note=row.note,
+            created_at=row.created_at,
+            undone_at=row.undone_at,
+            can_undo=row.undo is not None and row.undone_at is None,
+        )
+
+
+class FoundAppearance(_Model):
+    """Somebody in view in a video. Neither person nor stranger: undecidable.
+
+    `shots` are the shots that it reaches over; with company, those in which all are seen.
+    """
+
+    video_id: str
+    video: str
+    analysis_id: str
+    decision: Literal["named", "unknown", "undecidable"]
+    person_id: str | None
+    identity: str | None
+    stranger: str | None
+    label: str
+    start_s: float
+    end_s: float
+    shots: list[int]
+    probability: float
+    false_name_rate: float
+    track_ids: list[int]
+    crop: str
+    company: list[FoundAppearance]
+
+    @classmethod
+    def of(cls, hit: Hit, crop_url: Callable[[AppearanceRow, int, int], str]) -> FoundAppearance:
+        """Show a hit of a search; `crop_url` says where the k-th best face of a track is."""
+        row = hit.row
+        is_named = row.decision is Decision.NAMED
+        return cls(
+            video_id=row.video_id,
+            video=hit.video,
+            analysis_id=row.analysis_id,
+            decision=row.decision.value,
+            person_id=row.owner if is_named else None,
+            identity=identity_of(row.owner) if is_named else None,
+            stranger=None if is_named else row.owner,
+            label=hit.label,
+            start_s=row.start_s,
+            end_s=row.end_s,
+            shots=list(hit.shots),
+            probability=row.probability,
+            false_name_rate=row.false_name_rate,
+            track_ids=list(row.track_ids),
+            crop=crop_url(row, row.track_ids[0], 0),
+            company=[cls.of(one, crop_url) for one in hit.company],
+        )
+
+
+class AppearancePage(_Model):
+    """Some of what was found, by video and time; `next_cursor` leads to the rest, and is null at the end."""
+
+    items: list[FoundAppearance]
+    next_cursor: str | None
+
+
+class FoundFace(FoundAppearance):
+    """An appearance that looks like a face.
+
+    `similarity` and `track_id` are those of its most alike track, `same_probability` that both are one person, at even odds before.
+    `is_match`: as alike as two tracks of one stranger must be. `is_named`: false where the video was never identified.
+    """
+
+    track_id: int
+    similarity: float
+    same_probability: float
+    is_match: bool
+    is_named: bool
+
+
+class FaceSearch(_Model):
+    """A face of the picture, and who looks like it, the most alike first."""
+
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    quality: float
+    hits: list[FoundFace]
 
 
 class CorrectionRequest(_Model):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
 from ray.serve.handle import DeploymentHandle
 
 from serving.detector import DetectorProxy
@@ -15,6 +15,7 @@ from serving.home import Home
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store.base import Store
+from serving.track_index import TrackIndexes
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Service:
         """The batched deployments as networks; ask in a thread, not in the event loop."""
         return Networks(DetectorProxy(self.detector), EmbedderProxy(self.embedder))
 
+    @cached_property
+    def indexes(self) -> TrackIndexes:
+        """The tracks of the projects that are searched by face; a project's are read when it is first asked for."""
+        return TrackIndexes(self.store)
+
 
 def _service(request: Request) -> Service:
     service: Service = request.app.state.service
@@ -41,4 +47,7 @@ def _service(request: Request) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_service)]
+ExpectedState = Annotated[
+    str | None, Query(description="The `state` of a preview: refused with 409 if the archive has changed since.")
+]
 ProjectName = Annotated[str, Path(description="Name of a project.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

@@ -8,17 +8,23 @@ from typing import Protocol
 from facerec_models.types import Track
 from serving.store.rows import (
     AnalysisRow,
+    AppearanceKey,
+    AppearanceQuery,
+    AppearanceRow,
+    Application,
     Correction,
     Face,
     FaceStatus,
     Job,
     JobState,
     ModelVersion,
+    Naming,
     PersonSummary,
     Project,
     Revision,
     Stranger,
     StrangerTrack,
+    TrackVectors,
     VideoRow,
 )
 
@@ -90,7 +96,10 @@ class Store(Protocol):
         """Promote again the version that was promoted before the present one, and return it."""
 
     def delete_model(self, project: str, version: str) -> None:
-        """Delete a version with the revisions that name by it; analyses that they named are named by none, until named again."""
+        """Delete a version with the revisions that name by it.
+
+        Analyses that they named are named by none and have no appearances, until named again.
+        """
 
     # Videos and what was found in them
 
@@ -107,7 +116,10 @@ class Store(Protocol):
         """Delete a video with its analyses and tracks; the same submission is then a new job."""
 
     def put_analysis(self, analysis: AnalysisRow, tracks: Sequence[Track]) -> None:
-        """Add a complete analysis with its tracks, replacing the one with the same id. Crops in tracks are not kept."""
+        """Add a complete analysis with its tracks and their vectors, replacing the one with the same id.
+
+        Crops in tracks are not kept. Its appearances come when a revision names it.
+        """
 
     def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
         """Return an analysis; raise `VideoNotFoundError` if there is none."""
@@ -125,7 +137,7 @@ class Store(Protocol):
         """Return the tracks of each analysis, by track id."""
 
     def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
-        """Delete the embeddings of tracks, given as (analysis_id, track_id); return how many tracks had any."""
+        """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""
 
     # What was said of tracks, and who the unknown ones are
 
@@ -169,11 +181,59 @@ class Store(Protocol):
     def list_revisions(self, project: str) -> list[Revision]:
         """Return all revisions, oldest first."""
 
-    def assign_revision(self, project: str, revision: str, analysis_ids: Sequence[str]) -> None:
-        """Let a revision name these analyses, remembering which one did before."""
+    def assign_revision(
+        self, project: str, revision: str, analysis_ids: Sequence[str], appearances: Sequence[AppearanceRow]
+    ) -> None:
+        """Let a revision name these analyses, with all their appearances in place of those before.
 
-    def undo_revision(self, project: str, revision: str) -> list[str]:
-        """Give analyses that `revision` names back to the one before; return their ids. Newly identified ones stay."""
+        An appearance of another analysis is a `ValueError`.
+        """
+
+    def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
+        """Name the archive again, and record it as the project's next application, all at once.
+
+        Raises `ConflictError`, and writes nothing, if an analysis is not named as expected, if the project has another number of
+        strangers, or if the application's number is not the next one: somebody else was faster. The same for a missing revision is
+        `ModelNotFoundError`, for a missing analysis `VideoNotFoundError`.
+        """
+
+    def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
+        """Write what was before an application, and mark that one as undone, all at once; raises as `apply_naming` does.
+
+        `ConflictError` also if a later application is not undone, or this one is already. A version that was promoted right
+        before the present one is promoted by taking the present one's promotion back, as `rollback_model` does.
+        """
+
+    def list_applications(self, project: str) -> list[Application]:
+        """Return all applications, the first one first."""
+
+    def seal_applications(self, project: str) -> None:
+        """Let no application so far be undone any more: what undoing needs is deleted, and so are the notes."""
+
+    # Search
+
+    def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
+        """Return the appearances of these analyses, by analysis and position."""
+
+    def find_appearances(
+        self, project: str, query: AppearanceQuery, *, after: AppearanceKey | None = None, limit: int
+    ) -> list[AppearanceRow]:
+        """Return at most `limit` appearances by `AppearanceRow.key`, those after `after`; a video counts by its latest analysis."""
+
+    def list_unindexed(self, project: str) -> list[str]:
+        """Return analyses that are named but were written by a version that kept no appearances."""
+
+    def latest_analyses(self, project: str) -> dict[str, str]:
+        """Return the id of each analysed video's latest analysis, by video id."""
+
+    def vector_state(self, project: str) -> tuple[int, int]:
+        """Return how many analyses have vectors, and the highest position: the same two mean that nothing has changed."""
+
+    def vector_positions(self, project: str) -> dict[str, int]:
+        """Return the position of each analysis's vectors."""
+
+    def list_vectors(self, project: str, *, since: int = 0, limit: int) -> list[TrackVectors]:
+        """Return at most `limit` analyses' vectors by position, those after `since`."""
 
     # Jobs; who works on which is decided in `serving.leases`
 

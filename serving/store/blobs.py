@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -70,3 +71,17 @@ def unpack_track(track_id: int, shot: int, samples: int, embedded: int, dimensio
 def without_embeddings(track: Track) -> Track:
     """Return a track that says when and where a face was, and nothing of whose it is."""
     return replace(track, embedded=track.embedded[:0], embeddings=track.embeddings[:0], crops=())
+
+
+def pack_vectors(tracks: Sequence[Track]) -> tuple[int, bytes, bytes] | None:
+    """Return the dimension, the ids and the mean embeddings of those tracks that have embeddings; None where none has."""
+    # Here and not above: who only reads a store needs no scikit-learn.
+    from facerec_models.identification import track_embedding
+
+    with np.errstate(all="ignore"):  # a store takes any numbers
+        found = {track.track_id: track_embedding(track) for track in tracks if len(track.embedded)}
+    if not found:
+        return None
+    ids = sorted(found)
+    vectors = np.stack([found[track_id] for track_id in ids])
+    return vectors.shape[1], np.array(ids, "<i8").tobytes(), pack_embedding(vectors)

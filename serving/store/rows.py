@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from facerec_models.types import FloatArray
+from facerec_models.types import Decision, FloatArray
 
 DEFAULT_PROJECT = "default"
 
@@ -231,6 +233,143 @@ class StrangerTrack:
     track_id: int
     stranger_id: str
     embedding: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class AppearanceRow:
+    """Somebody in view in a video without a gap, as search finds it.
+
+    Parameters
+    ----------
+    position : int
+        Place among the appearances of its analysis, from 0.
+    owner : str or None
+        The person's or the stranger's id; None where the decision is "undecidable".
+    first_shot, last_shot : int
+        The shots that it reaches over, both ends included; it is in view in all of them.
+    track_ids : tuple of int
+        Its tracks, ascending.
+    """
+
+    project: str
+    analysis_id: str
+    position: int
+    video_id: str
+    decision: Decision
+    owner: str | None
+    first_shot: int
+    last_shot: int
+    start_s: float
+    end_s: float
+    probability: float
+    false_name_rate: float
+    track_ids: tuple[int, ...]
+
+    @property
+    def key(self) -> AppearanceKey:
+        """Where it stands in the order of search."""
+        return (self.video_id, self.start_s, self.position)
+
+
+AppearanceKey = tuple[str, float, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AppearanceQuery:
+    """Which appearances are sought; what is None restricts nothing.
+
+    Parameters
+    ----------
+    owners : tuple of tuple of str
+        Who, each as all the ids that mean them: a person has one, a stranger may have aliases. With several, the appearances of the
+        first are found in whose shots each of the others appears too. Empty: everybody's.
+    min_probability : float
+        Of every appearance that counts, those of the others included.
+    submitted_from, submitted_to : float or None
+        When the video was submitted, in seconds since the epoch; the end is not included.
+    start_s, end_s : float or None
+        A part of the video, in seconds, that the appearance must reach into.
+    """
+
+    owners: tuple[tuple[str, ...], ...] = ()
+    video_id: str | None = None
+    min_probability: float = 0.0
+    submitted_from: float | None = None
+    submitted_to: float | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackVectors:
+    """The mean embeddings of an analysis's tracks, for search by face.
+
+    Parameters
+    ----------
+    position : int
+        Grows with every write of a project's vectors, and is never used again.
+    track_ids : (N,) int64
+        Tracks that have embeddings, ascending.
+    vectors : (N, D) float32
+    """
+
+    analysis_id: str
+    position: int
+    track_ids: npt.NDArray[np.int64]
+    vectors: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The archive was named again: by which revision, for what, and what it would take to undo that.
+
+    Parameters
+    ----------
+    number : int
+        Counts a project's applications from 1.
+    cause : str
+        What it was done for, such as ``identify`` or ``correction``.
+    undo : dict or None
+        What was before, as JSON values; None where that cannot be brought back any more.
+    """
+
+    project: str
+    number: int
+    revision: str
+    model_version: str
+    max_false_names: float
+    cause: str
+    note: str
+    created_at: float
+    undo: dict[str, Any] | None = None
+    undone_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Naming:
+    """What naming the archive again writes, all at once.
+
+    Parameters
+    ----------
+    expected, revisions : mapping of str to str or None
+        Which revision names each analysis so far, and from now on; the same analyses in both.
+    appearances, stranger_tracks : sequence of rows
+        Of all these analyses, in place of theirs.
+    strangers : sequence of Stranger
+        To be added or replaced.
+    known : int
+        How many strangers the project has so far.
+    promoted : str or None
+        The version that is promoted with it; None leaves the one that is.
+    """
+
+    expected: Mapping[str, str | None]
+    revisions: Mapping[str, str | None]
+    appearances: Sequence[AppearanceRow]
+    strangers: Sequence[Stranger]
+    stranger_tracks: Sequence[StrangerTrack]
+    known: int
+    promoted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

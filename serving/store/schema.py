@@ -2,10 +2,18 @@
 
 A script that was ever released is never edited: the next change is a script of its own at the end. `PRAGMA
 user_version` counts the scripts that a database has seen. Columns bear the names of the fields in `serving.store.rows`.
-No script contains a semicolon but between its statements.
+No script contains a semicolon but between its statements. What SQL cannot say is a function of the connection.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from sqlite3 import Connection
+from typing import TypeAlias
+
+from serving.store.sqlite_vectors import fill_vectors
+
+Migration: TypeAlias = str | Callable[[Connection], None]
 
 _INITIAL = """
 CREATE TABLE projects (
@@ -187,4 +195,62 @@ CREATE UNIQUE INDEX jobs_by_key ON jobs (key) WHERE key IS NOT NULL;
 CREATE INDEX jobs_by_due ON jobs (kind, due_at) WHERE due_at IS NOT NULL
 """
 
-MIGRATIONS: tuple[str, ...] = (_INITIAL, _CURATION, _SEGMENTS)
+_SEARCH = """
+CREATE TABLE appearances (
+    project TEXT NOT NULL,
+    analysis_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    video_id TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    owner TEXT,
+    first_shot INTEGER NOT NULL,
+    last_shot INTEGER NOT NULL,
+    start_s REAL NOT NULL,
+    end_s REAL NOT NULL,
+    probability REAL NOT NULL,
+    false_name_rate REAL NOT NULL,
+    track_ids TEXT NOT NULL,
+    PRIMARY KEY (project, analysis_id, position),
+    FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX appearances_by_owner ON appearances
+    (project, owner, video_id, start_s, position, probability, end_s, first_shot, last_shot);
+CREATE INDEX appearances_by_video ON appearances (project, video_id, start_s, position);
+
+CREATE TABLE unindexed_analyses (
+    project TEXT NOT NULL,
+    analysis_id TEXT NOT NULL,
+    PRIMARY KEY (project, analysis_id),
+    FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+INSERT INTO unindexed_analyses SELECT project, analysis_id FROM analyses WHERE revision IS NOT NULL;
+
+CREATE TABLE applications (
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    revision TEXT NOT NULL,
+    model_version TEXT NOT NULL,
+    max_false_names REAL NOT NULL,
+    cause TEXT NOT NULL,
+    note TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    undo TEXT,
+    undone_at REAL,
+    PRIMARY KEY (project, number)
+) STRICT;
+DROP TABLE former_revisions;
+
+CREATE TABLE track_vectors (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL,
+    analysis_id TEXT NOT NULL,
+    dimension INTEGER NOT NULL,
+    track_ids BLOB NOT NULL,
+    vectors BLOB NOT NULL,
+    UNIQUE (project, analysis_id),
+    FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
+) STRICT;
+CREATE INDEX track_vectors_by_position ON track_vectors (project, position)
+"""
+
+MIGRATIONS: tuple[Migration, ...] = (_INITIAL, _CURATION, _SEGMENTS, _SEARCH, fill_vectors)

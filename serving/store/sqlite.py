@@ -11,7 +11,16 @@ from sqlite3 import Connection
 from facerec_models.errors import GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.types import Track
 from serving.store.blobs import pack_track, unpack_track, without_embeddings
-from serving.store.database import Database, insert, require_project, select, select_one
+from serving.store.database import (
+    Database,
+    insert,
+    require_analyses,
+    require_model,
+    require_project,
+    require_video,
+    select,
+    select_one,
+)
 from serving.store.rows import (
     AnalysisRow,
     Face,
@@ -19,17 +28,19 @@ from serving.store.rows import (
     ModelVersion,
     PersonSummary,
     Project,
-    Revision,
     VideoRow,
 )
 from serving.store.sqlite_corrections import SqliteCorrections
 from serving.store.sqlite_jobs import SqliteJobs
+from serving.store.sqlite_naming import SqliteNaming
+from serving.store.sqlite_search import SqliteSearch
+from serving.store.sqlite_vectors import put_vectors
 
 _PROMOTED = """SELECT models.* FROM promotions JOIN models USING (project, version)
     WHERE project = ? ORDER BY position DESC LIMIT 1"""
 
 
-class SqliteStore(SqliteCorrections, SqliteJobs):
+class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch):
     """A `Store` in one SQLite file.
 
     Parameters
@@ -157,7 +168,7 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
         with self._database.reading() as db:
             require_project(db, project)
             if version is not None:
-                return _model(db, project, version)
+                return require_model(db, project, version)
             missing = ModelNotFoundError(f"project {project!r} has no promoted model; train one, then promote it")
             return select_one(db, ModelVersion, _PROMOTED, (project,), missing)
 
@@ -172,7 +183,7 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
         """Let this version name from now on."""
         with self._database.writing() as db:
             require_project(db, project)
-            _model(db, project, version)
+            require_model(db, project, version)
             promoted = select(db, ModelVersion, _PROMOTED, (project,))
             if not promoted or promoted[0].version != version:
                 db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, version))
@@ -192,11 +203,15 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
         """Delete a version with the revisions that name by it; analyses that they named are named by none, until named again."""
         with self._database.writing() as db:
             require_project(db, project)
-            _model(db, project, version)
+            require_model(db, project, version)
             key = {"project": project, "version": version}
             revisions = "(SELECT revision FROM revisions WHERE project = :project AND model_version = :version)"
+            db.execute(
+                f"""DELETE FROM appearances WHERE project = :project AND analysis_id IN
+                (SELECT analysis_id FROM analyses WHERE project = :project AND revision IN {revisions})""",  # noqa: S608
+                key,
+            )
             db.execute(f"UPDATE analyses SET revision = NULL WHERE project = :project AND revision IN {revisions}", key)  # noqa: S608
-            db.execute(f"DELETE FROM former_revisions WHERE project = :project AND revision IN {revisions}", key)  # noqa: S608
             db.execute("DELETE FROM models WHERE project = :project AND version = :version", key)
 
     # Videos and what was found in them
@@ -210,7 +225,7 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
     def get_video(self, project: str, video_id: str) -> VideoRow:
         """Return a video; raise `VideoNotFoundError` if there is none."""
         with self._database.reading() as db:
-            return _video(db, project, video_id)
+            return require_video(db, project, video_id)
 
     def list_videos(self, project: str) -> list[VideoRow]:
         """Return all videos, oldest first."""
@@ -222,7 +237,7 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
     def delete_video(self, project: str, video_id: str) -> None:
         """Delete a video with its analyses and tracks; the same submission is then a new job."""
         with self._database.writing() as db:
-            _video(db, project, video_id)
+            require_video(db, project, video_id)
             db.execute("UPDATE jobs SET key = NULL WHERE project = ? AND video_id = ?", (project, video_id))
             db.execute("DELETE FROM videos WHERE project = ? AND video_id = ?", (project, video_id))
 
@@ -234,10 +249,11 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
             for track in tracks
         ]
         with self._database.writing() as db:
-            _video(db, analysis.project, analysis.video_id)
+            require_video(db, analysis.project, analysis.video_id)
             db.execute("DELETE FROM analyses WHERE project = ? AND analysis_id = ?", key)
             insert(db, [analysis], AnalysisRow, replace=False)
             db.executemany("INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", packed)
+            put_vectors(db, *key, tracks)
 
     def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
         """Return an analysis; raise `VideoNotFoundError` if there is none."""
@@ -258,7 +274,7 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
     def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
         """Return a video's newest analysis; raise `VideoNotFoundError` if there is none."""
         with self._database.reading() as db:
-            _video(db, project, video_id)
+            require_video(db, project, video_id)
             query = """SELECT * FROM analyses WHERE project = ? AND video_id = ?
                 ORDER BY created_at DESC, analysis_id DESC LIMIT 1"""
             missing = VideoNotFoundError(f"video {video_id!r} of project {project!r} has not been analysed")
@@ -273,117 +289,35 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
 
     def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
         """Return the tracks of each analysis, by track id."""
-        tracks: dict[str, list[Track]] = {analysis_id: [] for analysis_id in analysis_ids}
         with self._database.reading() as db:
             require_project(db, project)
-            _require_analyses(db, project, analysis_ids)
-            query = """SELECT analysis_id, track_id, shot, samples, embedded, dimension, arrays FROM tracks
-                WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?)) ORDER BY analysis_id, track_id"""
-            for analysis_id, *columns in db.execute(query, (project, json.dumps(analysis_ids))):
-                tracks[analysis_id].append(unpack_track(*columns))
-        return tracks
+            require_analyses(db, project, analysis_ids)
+            return _tracks(db, project, analysis_ids)
 
     def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
-        """Delete the embeddings of tracks, given as (analysis_id, track_id); return how many tracks had any."""
+        """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""
         emptied = 0
         with self._database.writing() as db:
             require_project(db, project)
-            for key in tracks:
-                row = db.execute(
-                    """SELECT track_id, shot, samples, embedded, dimension, arrays FROM tracks
-                    WHERE project = ? AND analysis_id = ? AND track_id = ? AND embedded > 0""",
-                    (project, *key),
-                ).fetchone()
-                if row is not None:
-                    track = without_embeddings(unpack_track(*row))
-                    db.execute(
-                        "UPDATE tracks SET embedded = 0, arrays = ? WHERE project = ? AND analysis_id = ? AND track_id = ?",
-                        (pack_track(track), project, *key),
-                    )
-                    emptied += 1
+            for analysis_id in {analysis_id for analysis_id, _ in tracks}:
+                wanted = {track_id for owner, track_id in tracks if owner == analysis_id}
+                found = _tracks(db, project, [analysis_id])[analysis_id]
+                for track in found:
+                    if track.track_id in wanted and len(track.embedded):
+                        db.execute(
+                            """UPDATE tracks SET embedded = 0, arrays = ?
+                            WHERE project = ? AND analysis_id = ? AND track_id = ?""",
+                            (pack_track(without_embeddings(track)), project, analysis_id, track.track_id),
+                        )
+                        emptied += 1
+                put_vectors(db, project, analysis_id, [track for track in found if track.track_id not in wanted])
         return emptied
 
-    # How tracks are named
 
-    def put_revision(self, revision: Revision) -> None:
-        """Add a revision; the same id again changes nothing."""
-        with self._database.writing() as db:
-            require_project(db, revision.project)
-            _model(db, revision.project, revision.model_version)
-            insert(db, [revision], Revision, replace=False)
-
-    def get_revision(self, project: str, revision: str) -> Revision:
-        """Return a revision; raise `ModelNotFoundError` if there is none."""
-        with self._database.reading() as db:
-            return _revision(db, project, revision)
-
-    def list_revisions(self, project: str) -> list[Revision]:
-        """Return all revisions, oldest first."""
-        with self._database.reading() as db:
-            require_project(db, project)
-            query = "SELECT * FROM revisions WHERE project = ? ORDER BY created_at, revision"
-            return select(db, Revision, query, (project,))
-
-    def assign_revision(self, project: str, revision: str, analysis_ids: Sequence[str]) -> None:
-        """Let a revision name these analyses, remembering which one did before."""
-        chosen = {"project": project, "revision": revision, "ids": json.dumps(analysis_ids)}
-        with self._database.writing() as db:
-            _revision(db, project, revision)
-            _require_analyses(db, project, analysis_ids)
-            db.execute(
-                """INSERT INTO former_revisions (project, analysis_id, revision)
-                SELECT project, analysis_id, revision FROM analyses WHERE project = :project
-                AND revision != :revision AND analysis_id IN (SELECT value FROM json_each(:ids))""",
-                chosen,
-            )
-            db.execute(
-                """UPDATE analyses SET revision = :revision WHERE project = :project
-                AND analysis_id IN (SELECT value FROM json_each(:ids))""",
-                chosen,
-            )
-
-    def undo_revision(self, project: str, revision: str) -> list[str]:
-        """Give analyses that `revision` names back to the one before; return their ids. Newly identified ones stay."""
-        with self._database.writing() as db:
-            _revision(db, project, revision)
-            former = db.execute(
-                """SELECT analysis_id, max(position), former_revisions.revision
-                FROM analyses JOIN former_revisions USING (project, analysis_id)
-                WHERE project = ? AND analyses.revision = ? GROUP BY analysis_id ORDER BY created_at, analysis_id""",
-                (project, revision),
-            ).fetchall()
-            for analysis_id, position, previous in former:
-                query = "UPDATE analyses SET revision = ? WHERE project = ? AND analysis_id = ?"
-                db.execute(query, (previous, project, analysis_id))
-                db.execute("DELETE FROM former_revisions WHERE position = ?", (position,))
-        return [analysis_id for analysis_id, _, _ in former]
-
-
-def _model(db: Connection, project: str, version: str) -> ModelVersion:
-    missing = ModelNotFoundError(f"project {project!r} has no model {version!r}")
-    query = "SELECT * FROM models WHERE project = ? AND version = ?"
-    return select_one(db, ModelVersion, query, (project, version), missing)
-
-
-def _video(db: Connection, project: str, video_id: str) -> VideoRow:
-    require_project(db, project)
-    missing = VideoNotFoundError(f"project {project!r} has no video {video_id!r}")
-    query = "SELECT * FROM videos WHERE project = ? AND video_id = ?"
-    return select_one(db, VideoRow, query, (project, video_id), missing)
-
-
-def _require_analyses(db: Connection, project: str, analysis_ids: Sequence[str]) -> None:
-    missing = db.execute(
-        """SELECT value FROM json_each(?)
-        WHERE value NOT IN (SELECT analysis_id FROM analyses WHERE project = ?) LIMIT 1""",
-        (json.dumps(analysis_ids), project),
-    ).fetchone()
-    if missing:
-        raise VideoNotFoundError(f"project {project!r} has no analysis {missing[0]!r}")
-
-
-def _revision(db: Connection, project: str, revision: str) -> Revision:
-    require_project(db, project)
-    missing = ModelNotFoundError(f"project {project!r} has no revision {revision!r}")
-    query = "SELECT * FROM revisions WHERE project = ? AND revision = ?"
-    return select_one(db, Revision, query, (project, revision), missing)
+def _tracks(db: Connection, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
+    tracks: dict[str, list[Track]] = {analysis_id: [] for analysis_id in analysis_ids}
+    query = """SELECT analysis_id, track_id, shot, samples, embedded, dimension, arrays FROM tracks
+        WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?)) ORDER BY analysis_id, track_id"""
+    for analysis_id, *columns in db.execute(query, (project, json.dumps(analysis_ids))):
+        tracks[analysis_id].append(unpack_track(*columns))
+    return tracks

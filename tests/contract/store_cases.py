@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from facerec_models.types import Track
+from facerec_models.types import Decision, Track
 from serving import leases
 from serving.store import Store, open_store
 from serving.store.rows import (
     AnalysisRow,
+    AppearanceRow,
+    Application,
     Face,
     FaceStatus,
     Job,
     JobState,
     ModelVersion,
+    Naming,
     Revision,
     VideoRow,
 )
@@ -81,6 +84,51 @@ def make_track(track_id: int, samples: int = 10, embedded: int = 8, dimension: i
         embedded=rng.permutation(samples)[:embedded],
         embeddings=values(embedded, dimension),
     )
+
+
+def make_appearance(
+    analysis_id: str = "a", position: int = 0, owner: str | None = "Ann_Lee", **changes: Any
+) -> AppearanceRow:
+    """Make an appearance in the video ``v-<analysis>``: from ten times its position, for 5 s, in the shot of that number."""
+    decision = Decision.UNDECIDABLE if owner is None else Decision.NAMED
+    if owner is not None and owner.startswith("stranger-"):
+        decision = Decision.UNKNOWN
+    row = AppearanceRow(
+        project="p",
+        analysis_id=analysis_id,
+        position=position,
+        video_id=f"v-{analysis_id}",
+        decision=decision,
+        owner=owner,
+        first_shot=position,
+        last_shot=position,
+        start_s=10.0 * position,
+        end_s=10.0 * position + 5,
+        probability=0.9,
+        false_name_rate=0.001,
+        track_ids=(position + 1,),
+    )
+    return replace(row, **changes)
+
+
+def make_naming(
+    expected: dict[str, str | None], revision: str | None, *appearances: AppearanceRow, **changes: Any
+) -> Naming:
+    """Make a naming of these analyses by one revision."""
+    naming = Naming(
+        expected=expected,
+        revisions=dict.fromkeys(expected, revision),
+        appearances=appearances,
+        strangers=[],
+        stranger_tracks=[],
+        known=0,
+    )
+    return replace(naming, **changes)
+
+
+def make_application(number: int, revision: str = "r1", **changes: Any) -> Application:
+    row = Application("p", number, revision, "m", 0.005, "identify", "é", 1.5, {"revisions": {"a": None}})
+    return replace(row, **changes)
 
 
 def make_job(job_id: str, created_at: float = 1.0, kind: str = "video", project: str = "p") -> Job:

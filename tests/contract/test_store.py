@@ -20,6 +20,7 @@ from facerec_models.errors import (
 )
 from serving.store import Store
 from serving.store.rows import (
+    AppearanceQuery,
     Correction,
     CorrectionKind,
     Face,
@@ -34,9 +35,12 @@ from serving.store.rows import (
 from tests.contract.store_cases import (
     Opener,
     make_analysis,
+    make_appearance,
+    make_application,
     make_face,
     make_job,
     make_model,
+    make_naming,
     make_track,
     make_video,
     named_by,
@@ -100,8 +104,18 @@ def test_an_embedder_is_fixed_once(store: Store) -> None:
         lambda s: s.put_revision(Revision("r", "absent", "m", 0.01, 1.0)),
         lambda s: s.get_revision("absent", "r"),
         lambda s: s.list_revisions("absent"),
-        lambda s: s.assign_revision("absent", "r", ["a"]),
-        lambda s: s.undo_revision("absent", "r"),
+        lambda s: s.assign_revision("absent", "r", ["a"], []),
+        lambda s: s.apply_naming("absent", make_naming({}, None), make_application(1, project="absent")),
+        lambda s: s.undo_naming("absent", make_naming({}, None), 1, 1.0),
+        lambda s: s.list_applications("absent"),
+        lambda s: s.seal_applications("absent"),
+        lambda s: s.list_appearances("absent", []),
+        lambda s: s.find_appearances("absent", AppearanceQuery(), limit=1),
+        lambda s: s.list_unindexed("absent"),
+        lambda s: s.latest_analyses("absent"),
+        lambda s: s.vector_state("absent"),
+        lambda s: s.vector_positions("absent"),
+        lambda s: s.list_vectors("absent", limit=1),
         lambda s: s.submit_job(make_job("j", project="absent")),
         lambda s: s.list_jobs("absent"),
     ],
@@ -124,9 +138,11 @@ def test_an_absent_project_is_an_error(store: Store, call: Callable[[Store], obj
         (lambda s: s.get_tracks("p", ["a", "absent"]), VideoNotFoundError),
         (lambda s: s.put_revision(Revision("r2", "p", "absent", 0.01, 1.0)), ModelNotFoundError),
         (lambda s: s.get_revision("p", "absent"), ModelNotFoundError),
-        (lambda s: s.assign_revision("p", "absent", ["a"]), ModelNotFoundError),
-        (lambda s: s.assign_revision("p", "r", ["a", "absent"]), VideoNotFoundError),
-        (lambda s: s.undo_revision("p", "absent"), ModelNotFoundError),
+        (lambda s: s.assign_revision("p", "absent", ["a"], []), ModelNotFoundError),
+        (lambda s: s.assign_revision("p", "r", ["a", "absent"], []), VideoNotFoundError),
+        (lambda s: s.apply_naming("p", make_naming({"a": None}, "absent"), make_application(1)), ModelNotFoundError),
+        (lambda s: s.apply_naming("p", make_naming({"absent": None}, "r"), make_application(1)), VideoNotFoundError),
+        (lambda s: s.list_appearances("p", ["a", "absent"]), VideoNotFoundError),
         (lambda s: s.get_job("absent"), JobNotFoundError),
     ],
 )
@@ -151,7 +167,9 @@ def test_deleting_a_project_deletes_what_is_in_it_and_nothing_else(store: Store)
         store.put_analysis(make_analysis("a", project=project), [make_track(1)])
         for revision in ("r", "r2"):
             store.put_revision(Revision(revision, project, "m", 0.01, 1.0))
-            store.assign_revision(project, revision, ["a"])
+            store.assign_revision(project, revision, ["a"], [make_appearance(project=project, video_id="v")])
+        naming = make_naming({"a": "r2"}, "r", make_appearance(project=project, video_id="v"))
+        store.apply_naming(project, naming, make_application(1, "r", project=project))
         store.submit_job(make_job(f"j-{project}", project=project))
 
     store.delete_project("p")
@@ -169,14 +187,15 @@ def test_deleting_a_project_deletes_what_is_in_it_and_nothing_else(store: Store)
     store.put_video(make_video("v"))
     store.put_analysis(make_analysis("a"), [])
     store.put_revision(Revision("r2", "p", "m", 0.01, 1.0))
-    store.assign_revision("p", "r2", ["a"])
     assert store.get_tracks("p", ["a"]) == {"a": []}
-    assert store.undo_revision("p", "r2") == []
+    assert store.list_appearances("p", ["a"]) == store.list_applications("p") == []
+    assert store.vector_state("p")[0] == 0
 
     assert [face.face_id for face in store.list_faces("q")] == ["f"]
     assert store.get_model("q").version == "m"
     assert len(store.get_tracks("q", ["a"])["a"]) == 1
-    assert store.undo_revision("q", "r2") == ["a"]
+    assert len(store.list_appearances("q", ["a"])) == len(store.list_applications("q")) == 1
+    assert store.vector_state("q")[0] == 1
     assert store.get_job("j-q").state is JobState.QUEUED
 
 
@@ -389,10 +408,11 @@ def test_a_deleted_model_names_nothing_any_more(store: Store) -> None:
     put_analyses(store, "a")
     put_revisions(store, "r1")
     store.promote_model("p", "m")
-    store.assign_revision("p", "r1", ["a"])
+    store.assign_revision("p", "r1", ["a"], [make_appearance()])
     store.delete_model("p", "m")
     assert store.list_models("p") == []
     assert store.list_revisions("p") == []
     assert store.get_analysis("p", "a").revision is None
+    assert store.list_appearances("p", ["a"]) == []
     with pytest.raises(ModelNotFoundError):
         store.get_model("p")

@@ -21,6 +21,7 @@ from serving.store.rows import (
 from tests.contract.store_cases import (
     assert_same_track,
     make_analysis,
+    make_appearance,
     make_model,
     make_track,
     make_video,
@@ -91,9 +92,9 @@ def test_analyses_come_back_oldest_first_and_the_newest_is_known(store: Store) -
 
 def test_tracks_come_back_exactly_by_id_and_without_crops(store: Store) -> None:
     store.put_video(make_video("v"))
-    some = [make_track(7), make_track(2, samples=1, embedded=0), make_track(3, embedded=1, dimension=512)]
+    some = [make_track(7), make_track(2, samples=1, embedded=0), make_track(3, embedded=1)]
     crops = (b"jpeg",) * 8
-    others = [make_track(2, seed=1)]
+    others = [make_track(2, seed=1, dimension=512)]
     store.put_analysis(make_analysis("a"), [replace(some[0], crops=crops), *some[1:]])
     store.put_analysis(make_analysis("b"), others)
     store.put_analysis(make_analysis("c"), [])
@@ -108,9 +109,9 @@ def test_tracks_come_back_exactly_by_id_and_without_crops(store: Store) -> None:
 
 
 @st.composite
-def tracks(draw: st.DrawFn) -> Track:
+def tracks(draw: st.DrawFn, dimension: int) -> Track:
     """Any track: every bit pattern, infinities and NaN included."""
-    samples, dimension = draw(st.integers(1, 6)), draw(st.integers(1, 5))
+    samples = draw(st.integers(1, 6))
     embedded = draw(st.integers(0, samples))
     floats = st.floats(width=32)
 
@@ -126,13 +127,13 @@ def tracks(draw: st.DrawFn) -> Track:
         scores=values(samples),
         landmarks=values(samples, 5, 2),
         quality=values(samples),
-        embedded=draw(arrays(np.int64, embedded)),
+        embedded=draw(arrays(np.int64, embedded, elements=st.integers(0, samples - 1))),
         embeddings=values(embedded, dimension),
     )
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(put=st.lists(tracks(), max_size=3, unique_by=lambda track: track.track_id))
+@given(put=st.integers(1, 5).flatmap(lambda d: st.lists(tracks(d), max_size=3, unique_by=lambda track: track.track_id)))
 def test_any_tracks_replace_those_before(store: Store, put: list[Track]) -> None:
     store.put_video(make_video("v"))
     store.put_analysis(make_analysis("a"), put)
@@ -164,49 +165,10 @@ def test_revisions_come_back_as_they_were_oldest_first(store: Store) -> None:
     assert store.get_revision("p", "b") == rows[0]
 
 
-def test_undo_gives_analyses_back_to_whoever_named_them(store: Store) -> None:
-    put_analyses(store, "c", "b", "a", "d")
-    put_revisions(store, "r1", "r2", "r3")
-    store.assign_revision("p", "r1", ["a", "b"])
-    store.assign_revision("p", "r2", ["b", "c"])
-    store.assign_revision("p", "r3", ["a", "b", "c", "d"])
-    before = named_by(store)
-    assert before == {"a": "r3", "b": "r3", "c": "r3", "d": "r3"}
-    assert store.undo_revision("p", "r3") == ["c", "b", "a"]
-    assert named_by(store) == {"a": "r1", "b": "r2", "c": "r2", "d": "r3"}
-    assert store.undo_revision("p", "r3") == []
-    assert store.undo_revision("p", "r2") == ["b"]
-    assert store.undo_revision("p", "r1") == []
-    assert named_by(store) == {"a": "r1", "b": "r1", "c": "r2", "d": "r3"}
-
-
-def test_undo_leaves_analyses_that_another_revision_names_by_now(store: Store) -> None:
-    put_analyses(store, "a", "b")
-    put_revisions(store, "r1", "r2", "r3")
-    for revision, analysis_ids in (("r1", ["a", "b"]), ("r2", ["a", "b"]), ("r3", ["a"])):
-        store.assign_revision("p", revision, analysis_ids)
-    assert store.undo_revision("p", "r2") == ["b"]
-    assert named_by(store) == {"a": "r3", "b": "r1"}
-
-
-def test_a_revision_that_was_assigned_twice_is_undone_once(store: Store) -> None:
+def test_an_analysis_put_again_is_not_named(store: Store) -> None:
     put_analyses(store, "a")
-    put_revisions(store, "r1", "r2")
-    for revision in ("r1", "r2", "r2", "r1", "r1"):
-        store.assign_revision("p", revision, ["a"])
-    assert store.undo_revision("p", "r1") == ["a"]
-    assert named_by(store) == {"a": "r2"}
-    assert store.undo_revision("p", "r2") == ["a"]
-    assert store.undo_revision("p", "r1") == []
-    assert named_by(store) == {"a": "r1"}
-
-
-def test_an_analysis_put_again_is_not_named_and_has_no_past(store: Store) -> None:
-    put_analyses(store, "a")
-    put_revisions(store, "r1", "r2")
-    store.assign_revision("p", "r1", ["a"])
-    store.assign_revision("p", "r2", ["a"])
+    put_revisions(store, "r1")
+    store.assign_revision("p", "r1", ["a"], [make_appearance("a")])
     put_analyses(store, "a")
     assert named_by(store) == {"a": None}
-    store.assign_revision("p", "r2", ["a"])
-    assert store.undo_revision("p", "r2") == []
+    assert store.list_appearances("p", ["a"]) == []

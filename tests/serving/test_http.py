@@ -149,6 +149,22 @@ def test_pictures(client: TestClient, material: DemoMaterial) -> None:
     assert client.get("/v1/projects/shown/faces/f-none.jpg").status_code == 404
 
 
+def test_a_face_is_searched_in_all_videos(client: TestClient, material: DemoMaterial, clip: Path) -> None:
+    sent = client.post("/v1/projects/shown/videos", files={"file": ("a.mp4", clip.read_bytes())})
+    wait(client, sent.json()["job_id"])
+    (found,) = client.get("/v1/projects/shown/appearances?person_id=Eileen_Collins&limit=1").json()["items"]
+    good = next((material.people / "Eileen_Collins").iterdir()).read_bytes()
+    answer = client.post("/v1/projects/shown/search/faces", files={"file": ("good.jpg", good)})
+    assert answer.status_code == 200, answer.text
+    hits = answer.json()[0]["hits"]
+    assert (hits[0]["identity"], hits[0]["is_named"]) == ("Eileen Collins", True)
+    assert found["video_id"] in {hit["video_id"] for hit in hits}
+    assert client.get(hits[0]["crop"]).content[:2] == b"\xff\xd8"
+    assert [hit["similarity"] for hit in hits] == sorted((hit["similarity"] for hit in hits), reverse=True)
+    refused = client.post("/v1/projects/shown/search/faces", files={"file": ("bad.jpg", b"no picture")})
+    assert refused.status_code == 422
+
+
 def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
     store = client.app.state.service.store  # type: ignore[attr-defined]
     from serving.jobs import submit

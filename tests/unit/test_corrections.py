@@ -2,35 +2,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, replace
-from fractions import Fraction
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from facerec_models.analysis import Analysis
-from facerec_models.config import IdentificationConfig
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError, VideoNotFoundError
-from facerec_models.images import encode_crop
 from facerec_models.result import Result
-from facerec_models.video import VideoInfo
-from serving.home import Home, write_atomically
-from serving.naming import identify_archive, stored_result
+from serving.home import Home
+from serving.naming import stored_result
 from serving.store import Store, open_store
-from serving.store.rows import AnalysisRow, CorrectionKind, FaceStatus, VideoRow
+from serving.store.rows import CorrectionKind, FaceStatus
 from serving.strangers import resolve
 from serving.unknowns import summarize_strangers
-from serving.videos import summarize
-from tests.builders import EMBEDDER, look, make_track
-from tests.contract.store_cases import make_face
-from training.corrections import Statement, correct, forget, name_stranger
-from training.train import train
-
-RULES = IdentificationConfig()
-# Two people and the same two strangers in each of two videos, none of them together.
-PEOPLE = {1: "Ann_Lee", 2: "Bob"}
-SEEN = (1, 2, 7, 8)
+from tests.archive import RULES, fill
+from training.corrections import Statement, correct, name_stranger
+from training.forgetting import forget
 
 
 @pytest.fixture
@@ -41,42 +28,8 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def store(home: Home) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
-        store.create_project("p")
-        store.fix_embedder("p", EMBEDDER)
-        faces = []
-        for who, person_id in PEOPLE.items():
-            for at in range(3):
-                face_id = f"f-{who}{at}"
-                write_atomically(home.face_crop("p", face_id), b"jpeg")
-                faces.append(
-                    make_face(face_id, person_id, embedder=EMBEDDER, embedding=look(who, at), crop=f"{face_id}.jpg")
-                )
-        store.put_faces("p", faces)
-        for number, video_id in enumerate(("v-1", "v-2")):
-            put_video(store, home, video_id, number)
-        train(store, home, "p", RULES)
-        identify_archive(store, home, "p", RULES, apply=True)
+        fill(store, home)
         yield store
-
-
-def put_video(store: Store, home: Home, video_id: str, number: int) -> None:
-    tracks = [
-        make_track(i, [3.0 * i, 3.0 * i + 1], embeddings=np.stack([look(who, 30 + 10 * number + k) for k in range(2)]))
-        for i, who in enumerate(SEEN, 1)
-    ]
-    tracks = [replace(track, scores=np.ones(len(track), np.float32)) for track in tracks]
-    analysis = Analysis(
-        info=VideoInfo(Path("clip.mp4"), "mov", "h264", 20.0, 25.0, 640, 360, 0, 0.0, Fraction(1, 25)),
-        tracks=tuple(tracks), shots=((0.0, 20.0),), period_s=1.0, mode="frames", frames_sampled=20, densified=True,
-        complete=True, warnings=(),
-    )  # fmt: skip
-    store.put_video(VideoRow(video_id, "p", f"file:///{video_id}.mp4", video_id * 8, f"{video_id}.mp4", "x", number))
-    row = AnalysisRow(f"a-{video_id}", "p", video_id, "key", EMBEDDER, summarize(analysis), None, number)
-    store.put_analysis(row, tracks)
-    for track in tracks:
-        for k in range(2):
-            crop = home.track_crop("p", row.analysis_id, track.track_id, k)
-            write_atomically(crop, encode_crop(np.full((150, 150, 3), 20 * track.track_id + k + number, np.uint8)))
 
 
 def result(store: Store, home: Home, video_id: str) -> Result:

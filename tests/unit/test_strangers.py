@@ -11,9 +11,10 @@ import pytest
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import NotFoundError
 from facerec_models.types import Track
+from serving import strangers
 from serving.store import Store, open_store
 from serving.store.rows import Correction, CorrectionKind
-from serving.strangers import UnknownTracks, regroup, resolve, settle
+from serving.strangers import UnknownTracks, resolve, settle
 from tests.builders import EMBEDDER, cohort, look, make_match, make_track
 from tests.contract.store_cases import make_analysis, make_video
 from training.strangers import with_seen_strangers
@@ -42,6 +43,13 @@ def seen(store: Store, analysis_id: str, *who: int, together: bool = False) -> U
 
 def ids(store: Store, unknown: UnknownTracks) -> list[str]:
     return [name.stranger_id for _, name in sorted(settle(store, unknown).items())]
+
+
+def regroup(store: Store, archive: Sequence[UnknownTracks]) -> None:
+    """Group anew, and store that."""
+    found = strangers.regroup(store, "p", archive)
+    analysis_ids = [unknown.analysis.analysis_id for unknown in archive]
+    store.put_strangers("p", found.strangers, found.tracks, analysis_ids, known=found.known)
 
 
 def test_a_stranger_of_another_video_is_known_again(store: Store) -> None:
@@ -85,7 +93,7 @@ def test_tracks_that_got_a_name_are_strangers_no_more(store: Store) -> None:
 def test_ids_last_when_the_archive_is_grouped_anew(store: Store) -> None:
     archive = [seen(store, name, *who) for name, who in {"a": (1, 2, 3), "b": (2, 4), "c": (4, 1)}.items()]
     before = [settle(store, unknown) for unknown in archive]
-    regroup(store, "p", archive)
+    regroup(store, archive)
     assert [settle(store, unknown) for unknown in archive] == before
 
 
@@ -96,7 +104,7 @@ def test_strangers_that_turn_out_to_be_one_are_merged_and_leave_an_alias(store: 
     apart = replace(
         unknown, tracks=(unknown.tracks[0], replace(unknown.tracks[1], frame_indexes=np.array([99], np.int64)))
     )
-    regroup(store, "p", [apart])
+    regroup(store, [apart])
     assert ids(store, apart) == [first, first]
     assert resolve(store, "p", second).stranger_id == first
     assert resolve(store, "p", "Unknown 2").stranger_id == first
@@ -110,7 +118,7 @@ def test_what_somebody_said_keeps_a_track_out_of_a_stranger(store: Store) -> Non
     assert first == second
     correction = Correction("c1", "p", CorrectionKind.IS_NOT, first, "b", 1, EMBEDDER, look(1), 1.0)
     store.put_corrections("p", [correction])
-    regroup(store, "p", archive)
+    regroup(store, archive)
     (kept,), (other,) = (ids(store, unknown) for unknown in archive)
     assert kept == first
     assert other != first

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from facerec_models.errors import FacerecError
-from ui.cli import evaluate, models, people, predecessor, service, unknowns, videos
+from ui.cli import archive, evaluate, models, people, predecessor, search, service, unknowns, videos
 
 app = typer.Typer(
     help="Find who appears in a video, when, and on what evidence.",
@@ -26,8 +26,9 @@ app.command()(models.train)
 app.command()(videos.recognize)
 app.command()(videos.batch)
 app.command()(videos.faces)
-app.command()(videos.identify)
+app.command()(archive.identify)
 app.command()(videos.export)
+app.add_typer(search.app, name="search")
 app.add_typer(unknowns.app, name="unknowns")
 app.command()(unknowns.correct)
 app.command("import-corrections")(unknowns.import_corrections)

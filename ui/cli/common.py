@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,6 +87,11 @@ def progress_bar(unit: str = "percent") -> Iterator[Progress]:
         yield progress
 
 
+def date_of(seconds: float) -> str:
+    """Return a time since the epoch as a local date and time."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
 __all__ = [
     "DEFAULT_PROJECT",
     "ErrorOption",
@@ -93,6 +99,7 @@ __all__ = [
     "JsonOption",
     "Opened",
     "ProjectOption",
+    "date_of",
     "messages",
     "open_home",
     "output",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,6 +16,7 @@ from ui.cli.common import (
     HomeOption,
     JsonOption,
     ProjectOption,
+    date_of,
     messages,
     open_home,
     output,
@@ -135,7 +135,7 @@ def list_projects(home: HomeOption = None, as_json: JsonOption = False) -> None:
         return
     table = Table("project", "embedder", "created")
     for row in rows:
-        table.add_row(row.name, row.embedder or "not fixed yet", _date(row.created_at))
+        table.add_row(row.name, row.embedder or "not fixed yet", date_of(row.created_at))
     output.print(table)
 
 
@@ -186,7 +186,7 @@ def list_models(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = Non
     for row in rows:
         mark = "yes" if row.version == promoted else ""
         table.add_row(
-            row.version, mark, str(row.people), str(row.faces), row.classifier, row.embedder, _date(row.created_at)
+            row.version, mark, str(row.people), str(row.faces), row.classifier, row.embedder, date_of(row.created_at)
         )
     output.print(table)
 
@@ -315,7 +315,3 @@ def verify(name: str, home: HomeOption = None, as_json: JsonOption = False) -> N
     with open_home(home) as opened:
         path: Path = WeightsRegistry(opened.home.weights).locate(name)
     print_json({"name": name, "path": str(path), "intact": True}) if as_json else output.print(f"{path} is intact.")
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -241,7 +241,7 @@ def forget(
     as_json: JsonOption = False,
 ) -> None:
     """Remove a person for good: pictures, crops, vectors, model versions, the name in results; prints a receipt."""
-    from training.corrections import forget as forget_person
+    from training.forgetting import forget as forget_person
 
     with open_home(home) as opened:
         opened.store.get_project(project)

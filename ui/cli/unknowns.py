@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from facerec_models.errors import InputError
+from ui.cli.archive import ExpectOption, PreviewOption, print_change
 from ui.cli.common import (
     DEFAULT_PROJECT,
     HomeOption,
@@ -22,7 +23,6 @@ from ui.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from serving.naming import IdentificationChange
     from serving.unknowns import StrangerSummary
     from training.corrections import Statement
 
@@ -86,6 +86,8 @@ def show(
 def name(
     stranger: StrangerArgument,
     person: Annotated[str, typer.Argument(metavar="NAME", help="Who it is: somebody enrolled, or somebody new.")],
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -94,7 +96,16 @@ def name(
     from training.corrections import name_stranger
 
     with open_home(home) as opened:
-        change = name_stranger(opened.store, opened.home, project, stranger, person, opened.settings.identification)
+        change = name_stranger(
+            opened.store,
+            opened.home,
+            project,
+            stranger,
+            person,
+            opened.settings.identification,
+            preview=preview,
+            expected_state=expect,
+        )
     print_change(change, as_json=as_json)
 
 
@@ -105,6 +116,8 @@ def correct(
     is_not: Annotated[
         str | None, typer.Option("--is-not", metavar="PERSON", help="Who it is not: a person, or a stranger's id.")
     ] = None,
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -116,12 +129,22 @@ def correct(
         raise typer.BadParameter("give --is PERSON or --is-not PERSON")
     with open_home(home) as opened:
         said = _statement(opened, project, video, track, "is" if is_person else "is_not", is_person or is_not or "")
-        change = apply(opened.store, opened.home, project, [said], opened.settings.identification)
+        change = apply(
+            opened.store,
+            opened.home,
+            project,
+            [said],
+            opened.settings.identification,
+            preview=preview,
+            expected_state=expect,
+        )
     print_change(change, as_json=as_json)
 
 
 def import_corrections(
     table: Annotated[Path, typer.Argument(metavar="CSV", help="Lines of video,track,decision,person.")],
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -135,28 +158,16 @@ def import_corrections(
             _statement(opened, project, line["video"], int(line["track"]), line["decision"], line["person"])
             for line in lines
         ]
-        change = apply(opened.store, opened.home, project, said, opened.settings.identification)
-    print_change(change, as_json=as_json)
-
-
-def print_change(change: IdentificationChange, *, as_json: bool) -> None:
-    """Say what naming the archive again has changed."""
-    people = sorted(set(change.added) | set(change.removed))
-    if as_json:
-        print_json(
-            {
-                "revision": change.revision,
-                "videos": change.videos,
-                "tracks": change.tracks,
-                "people": {
-                    person: {"added": change.added[person], "removed": change.removed[person]} for person in people
-                },
-            }
+        change = apply(
+            opened.store,
+            opened.home,
+            project,
+            said,
+            opened.settings.identification,
+            preview=preview,
+            expected_state=expect,
         )
-        return
-    for person in people:
-        output.print(f"{person}: +{change.added[person]} -{change.removed[person]} tracks")
-    output.print(f"{change.tracks} tracks of {change.videos} videos are now named by revision {change.revision}.")
+    print_change(change, as_json=as_json)
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""``facerec recognize``, ``batch``, ``faces``, ``identify`` and ``export``."""
+"""``facerec recognize``, ``batch``, ``faces`` and ``export``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from facerec_models.result import Result
     from serving.naming import CropUrl
     from serving.networks import Networks
-    from serving.store.rows import AnalysisRow, VideoRow
+    from serving.store.rows import AnalysisRow, AppearanceRow, VideoRow
 
 SpeedupOption = Annotated[
     int | None,
@@ -173,55 +173,6 @@ def faces(
         raise typer.Exit(1)
 
 
-def identify(
-    preview: Annotated[bool, typer.Option("--preview", help="Show what would change and change nothing.")] = False,
-    undo: Annotated[str | None, typer.Option(metavar="REVISION", help="Take an applied revision back.")] = None,
-    max_false_names: ErrorOption = None,
-    project: ProjectOption = DEFAULT_PROJECT,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Name the whole archive again with the promoted model, from stored embeddings: no video is opened."""
-    from serving.naming import identify_archive
-
-    with open_home(home) as opened:
-        if undo is not None:
-            undone = opened.store.undo_revision(project, undo)
-            print_json({"undone": undo, "videos": len(undone)}) if as_json else output.print(
-                f"{len(undone)} videos are named as before {undo}."
-            )
-            return
-        change = identify_archive(
-            opened.store,
-            opened.home,
-            project,
-            opened.settings.identification,
-            max_false_names=max_false_names,
-            apply=not preview,
-        )
-    people = sorted(set(change.added) | set(change.removed))
-    if as_json:
-        print_json(
-            {
-                "revision": change.revision,
-                "applied": not preview,
-                "videos": change.videos,
-                "tracks": change.tracks,
-                "people": {
-                    person: {"added": change.added[person], "removed": change.removed[person]} for person in people
-                },
-            }
-        )
-        return
-    table = Table("person", "tracks gained", "tracks lost")
-    for person in people:
-        table.add_row(person, f"+{change.added[person]}", f"-{change.removed[person]}")
-    if people:
-        output.print(table)
-    state = "would be" if preview else "are now"
-    output.print(f"{change.tracks} tracks of {change.videos} videos {state} named by revision {change.revision}.")
-
-
 class ExportFormat(StrEnum):
     """What a result can be written as."""
 
@@ -247,7 +198,7 @@ def export(
     with open_home(home) as opened:
         row = find_video(opened, project, video)
         found = stored_result(
-            opened.store, opened.home, project, row.video_id, opened.settings.identification, _crop_uri(opened)
+            opened.store, opened.home, project, row.video_id, opened.settings.identification, track_crop_uri(opened)
         )
         if export_format is ExportFormat.ANNOTATED:
             if out is None:
@@ -273,7 +224,7 @@ class _Recognizer:
     _networks: Networks | None = None
 
     def recognize(self, source: str, config: AnalysisConfig) -> Result:
-        from serving.naming import current_revision, name_analysis
+        from serving.naming import assign, current_revision, name_analysis
         from serving.videos import analyze_video, find_analysis, register_video
 
         store, home, rules = self.opened.store, self.opened.home, self.opened.settings.identification
@@ -292,8 +243,8 @@ class _Recognizer:
                     self._load(config),
                     on_progress=lambda fraction: progress.update(task, completed=fraction),
                 )
-        store.assign_revision(self.project, revision.revision, [analysis.analysis_id])
-        return name_analysis(store, home, analysis, revision, rules, _crop_uri(self.opened))
+        assign(store, home, analysis, revision, rules)
+        return name_analysis(store, home, analysis, revision, rules, track_crop_uri(self.opened))
 
     def annotate(self, found: Result, target: Path) -> None:
         _annotate(self.opened, self.opened.store.get_video(self.project, found.video.id), found, target)
@@ -342,8 +293,10 @@ def find_video(opened: Opened, project: str, name: str) -> VideoRow:
     return opened.store.get_video(project, name)
 
 
-def _crop_uri(opened: Opened) -> CropUrl:
-    def uri(analysis: AnalysisRow, track_id: int, k: int) -> str:
+def track_crop_uri(opened: Opened) -> CropUrl:
+    """Return what says in which file the k-th best face of a track is."""
+
+    def uri(analysis: AnalysisRow | AppearanceRow, track_id: int, k: int) -> str:
         return opened.home.track_crop(analysis.project, analysis.analysis_id, track_id, k).as_uri()
 
     return uri

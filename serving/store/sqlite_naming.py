@@ -1,0 +1,163 @@
+"""How tracks are named, in SQLite: revisions, and their application to the archive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from sqlite3 import Connection
+
+from facerec_models.errors import ConflictError
+from serving.store.database import (
+    Database,
+    insert,
+    require_analyses,
+    require_model,
+    require_project,
+    require_revision,
+    select,
+)
+from serving.store.rows import AppearanceRow, Application, Naming, Revision, Stranger, StrangerTrack
+
+
+class SqliteNaming:
+    """The part of a `Store` that is about revisions and applications."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put_revision(self, revision: Revision) -> None:
+        """Add a revision; the same id again changes nothing."""
+        with self._database.writing() as db:
+            require_project(db, revision.project)
+            require_model(db, revision.project, revision.model_version)
+            insert(db, [revision], Revision, replace=False)
+
+    def get_revision(self, project: str, revision: str) -> Revision:
+        """Return a revision; raise `ModelNotFoundError` if there is none."""
+        with self._database.reading() as db:
+            return require_revision(db, project, revision)
+
+    def list_revisions(self, project: str) -> list[Revision]:
+        """Return all revisions, oldest first."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            query = "SELECT * FROM revisions WHERE project = ? ORDER BY created_at, revision"
+            return select(db, Revision, query, (project,))
+
+    def assign_revision(
+        self, project: str, revision: str, analysis_ids: Sequence[str], appearances: Sequence[AppearanceRow]
+    ) -> None:
+        """Let a revision name these analyses, with all their appearances in place of those before."""
+        with self._database.writing() as db:
+            require_revision(db, project, revision)
+            require_analyses(db, project, analysis_ids)
+            _name(db, project, dict.fromkeys(analysis_ids, revision), appearances)
+
+    def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
+        """Name the archive again, and record it as the project's next application, all at once."""
+        with self._database.writing() as db:
+            _require_unchanged(db, project, naming)
+            last = _last_number(db, project)
+            if application.number != last + 1:
+                raise ConflictError(f"project {project!r} was named again meanwhile, {last} times by now: look again")
+            _write(db, project, naming)
+            if naming.promoted is not None and naming.promoted not in _promotions(db, project)[:1]:
+                db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, naming.promoted))
+            insert(db, [application], Application, replace=False)
+
+    def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
+        """Write what was before an application, and mark that one as undone, all at once."""
+        with self._database.writing() as db:
+            _require_unchanged(db, project, naming)
+            query = "SELECT max(number) FROM applications WHERE project = ? AND undone_at IS NULL"
+            (last,) = db.execute(query, (project,)).fetchone()
+            if last != number:
+                raise ConflictError(f"application {number} of project {project!r} is not the last one, which is {last}")
+            _write(db, project, naming)
+            if naming.promoted is not None:
+                _promote_again(db, project, naming.promoted)
+            db.execute(
+                "UPDATE applications SET undone_at = ?, undo = NULL WHERE project = ? AND number = ?",
+                (at, project, number),
+            )
+
+    def list_applications(self, project: str) -> list[Application]:
+        """Return all applications, the first one first."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            query = "SELECT * FROM applications WHERE project = ? ORDER BY number"
+            return select(db, Application, query, (project,))
+
+    def seal_applications(self, project: str) -> None:
+        """Let no application so far be undone any more: what undoing needs is deleted, and so are the notes."""
+        with self._database.writing() as db:
+            require_project(db, project)
+            db.execute("UPDATE applications SET undo = NULL, note = '' WHERE project = ?", (project,))
+
+
+def _require_unchanged(db: Connection, project: str, naming: Naming) -> None:
+    require_project(db, project)
+    if naming.expected.keys() != naming.revisions.keys():
+        raise ValueError("every analysis that is named needs the revision that is expected, and no other one does")
+    require_analyses(db, project, list(naming.expected))
+    for revision in {revision for revision in naming.revisions.values() if revision is not None}:
+        require_revision(db, project, revision)
+    found = dict(db.execute("SELECT analysis_id, revision FROM analyses WHERE project = ?", (project,)))
+    changed = [analysis_id for analysis_id, revision in naming.expected.items() if found[analysis_id] != revision]
+    if changed:
+        raise ConflictError(f"{len(changed)} analyses of project {project!r} were named meanwhile: look again")
+    (count,) = db.execute("SELECT count(*) FROM strangers WHERE project = ?", (project,)).fetchone()
+    if count != naming.known:
+        raise ConflictError(f"project {project!r} has {count} strangers by now, not {naming.known}: look again")
+
+
+def _write(db: Connection, project: str, naming: Naming) -> None:
+    _name(db, project, naming.revisions, naming.appearances)
+    insert(db, naming.strangers, Stranger, replace=True)
+    db.execute(
+        "DELETE FROM stranger_tracks WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?))",
+        (project, json.dumps(list(naming.revisions))),
+    )
+    insert(db, naming.stranger_tracks, StrangerTrack, replace=True)
+
+
+def _name(
+    db: Connection, project: str, revisions: Mapping[str, str | None], appearances: Sequence[AppearanceRow]
+) -> None:
+    strange = {row.analysis_id for row in appearances} - revisions.keys()
+    if strange:
+        raise ValueError(f"appearances of {', '.join(sorted(strange))}, which is not named")
+    ids = (project, json.dumps(list(revisions)))
+    for table in ("appearances", "unindexed_analyses"):
+        db.execute(
+            f"DELETE FROM {table} WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?))",  # noqa: S608
+            ids,
+        )
+    db.executemany(
+        "UPDATE analyses SET revision = ? WHERE project = ? AND analysis_id = ?",
+        [(revision, project, analysis_id) for analysis_id, revision in revisions.items()],
+    )
+    insert(db, appearances, AppearanceRow, replace=False)
+
+
+def _last_number(db: Connection, project: str) -> int:
+    (last,) = db.execute("SELECT max(number) FROM applications WHERE project = ?", (project,)).fetchone()
+    return last or 0
+
+
+def _promotions(db: Connection, project: str) -> list[str]:
+    """Return the two versions that were promoted last, the present one first."""
+    query = "SELECT version FROM promotions WHERE project = ? ORDER BY position DESC LIMIT 2"
+    return [version for (version,) in db.execute(query, (project,))]
+
+
+def _promote_again(db: Connection, project: str, version: str) -> None:
+    promoted = _promotions(db, project)
+    if version in promoted[:1]:
+        return
+    if version in promoted[1:]:
+        query = "DELETE FROM promotions WHERE position = (SELECT max(position) FROM promotions WHERE project = ?)"
+        db.execute(query, (project,))
+    else:
+        require_model(db, project, version)
+        db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, version))

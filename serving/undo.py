@@ -1,0 +1,192 @@
+"""Take back the last application of names to the archive: names, appearances, strangers, and what was said for it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from facerec_models.config import IdentificationConfig
+from facerec_models.errors import ConflictError, ModelNotFoundError
+from facerec_models.gallery import NamingModel
+from facerec_models.identification import track_embedding
+from serving.archive import Named, name_analyses, promoted_version
+from serving.home import Home
+from serving.naming import load_model, revision_of
+from serving.statements import correction_from_json
+from serving.store.base import Store
+from serving.store.rows import AnalysisRow, Application, Naming, Revision, Stranger, StrangerTrack
+from serving.strangers import Grouping, group
+
+_Wanted = tuple[AnalysisRow, Revision, NamingModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What taking an application back did.
+
+    Parameters
+    ----------
+    undone : str
+        The revision that named by it.
+    application : int
+    videos : int
+        Analyses that are named as before.
+    promoted : str or None
+        The version that names new videos.
+    note : str
+        What is left to do; empty if nothing is.
+    """
+
+    undone: str
+    application: int
+    videos: int
+    promoted: str | None
+    note: str
+
+
+def undo_application(store: Store, home: Home, project: str, revision: str, rules: IdentificationConfig) -> Undone:
+    """Take back the last application, which must be this revision's.
+
+    Videos that came since and were named by its model are named by the model before, where there was one.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If this revision was never applied.
+    ConflictError
+        If another one was applied since, if it was undone already, or if somebody was forgotten since.
+    """
+    application = _last(store, project, revision)
+    undo = application.undo
+    if undo is None:
+        raise ConflictError(
+            f"revision {revision} of project {project!r} cannot be undone: somebody was forgotten since, and is in what was before"
+        )
+    analyses = store.list_analyses(project)
+    targets = _targets(store, project, application, undo, analyses, rules)
+    wanted: list[_Wanted] = [
+        (row, target, load_model(home, project, target.model_version))
+        for row in analyses
+        if (target := targets.get(row.analysis_id)) is not None
+    ]
+    wanted.sort(key=lambda one: (one[1].revision, one[0].created_at, one[0].analysis_id))
+    known = store.list_strangers(project)
+    restored = [Stranger(**row) for row in undo["strangers"]]
+    people = {row.stranger_id: row for row in [*known, *restored]}
+    named = name_analyses(store, project, rules, wanted)
+    _take_back_words(store, home, project, undo)
+    settled = _settled(store, project, targets, undo, named)
+    grouping = group(project, named.unknown, settled, people, store.list_corrections(project))
+    for target in {target.revision: target for target in targets.values() if target is not None}.values():
+        store.put_revision(target)
+    naming = Naming(
+        expected={row.analysis_id: row.revision for row in analyses if row.analysis_id in targets},
+        revisions={analysis_id: None if target is None else target.revision for analysis_id, target in targets.items()},
+        appearances=[row for rows in named.rows(grouping).values() for row in rows],
+        strangers=_merged(restored, grouping),
+        stranger_tracks=grouping.tracks,
+        known=len(known),
+        # A version that somebody promoted since stays.
+        promoted=undo["promoted"] if promoted_version(store, project) == application.model_version else None,
+    )
+    store.undo_naming(project, naming, application.number, time.time())
+    promoted = promoted_version(store, project)
+    return Undone(revision, application.number, len(targets), promoted, _note(targets, promoted))
+
+
+def _last(store: Store, project: str, revision: str) -> Application:
+    applications = store.list_applications(project)
+    mine = [one for one in applications if one.revision == revision]
+    if not mine:
+        raise ModelNotFoundError(f"project {project!r} has no application of a revision {revision!r}")
+    standing = [one for one in applications if one.undone_at is None]
+    if not standing or all(one.undone_at is not None for one in mine):
+        raise ConflictError(f"revision {revision} of project {project!r} was undone already")
+    if standing[-1].revision != revision:
+        raise ConflictError(
+            f"revision {revision} of project {project!r} is not the last that was applied: undo {standing[-1].revision} first"
+        )
+    return standing[-1]
+
+
+def _targets(
+    store: Store,
+    project: str,
+    application: Application,
+    undo: Mapping[str, Any],
+    analyses: Sequence[AnalysisRow],
+    rules: IdentificationConfig,
+) -> dict[str, Revision | None]:
+    """Return which revision is to name each analysis again; those that are named otherwise by now are left out."""
+    revisions = {row.revision: row for row in store.list_revisions(project)}
+    former: dict[str, str | None] = undo["revisions"]
+    lost = {one for one in former.values() if one is not None and one not in revisions}
+    if lost:
+        raise ConflictError(f"what named before is gone: {', '.join(sorted(lost))}")
+    models = Counter(revisions[one].model_version for one in former.values() if one is not None)
+    before = models.most_common(1)[0][0] if models else None
+    targets: dict[str, Revision | None] = {}
+    for row in analyses:
+        present = None if row.revision is None else revisions[row.revision]
+        if row.analysis_id in former:
+            if present is not None and present.revision == application.revision:
+                previous = former[row.analysis_id]
+                targets[row.analysis_id] = None if previous is None else revisions[previous]
+        elif (
+            present is not None and before is not None and present.model_version == application.model_version != before
+        ):
+            targets[row.analysis_id] = revision_of(project, before, rules, present.max_false_names)
+    return targets
+
+
+def _settled(
+    store: Store, project: str, targets: Mapping[str, Revision | None], undo: Mapping[str, Any], named: Named
+) -> list[StrangerTrack]:
+    """Return which stranger tracks show: of the analyses that are named as before what was, of the others what is."""
+    rows = [row for row in store.list_stranger_tracks(project) if row.analysis_id not in targets]
+    former = {
+        (analysis_id, track_id): stranger_id
+        for analysis_id, tracks in undo["stranger_tracks"].items()
+        for track_id, stranger_id in tracks
+    }
+    for unknown in named.unknown:
+        analysis_id = unknown.analysis.analysis_id
+        for track in unknown.tracks:
+            if (analysis_id, track.track_id) in former:
+                stranger_id = former[analysis_id, track.track_id]
+                rows.append(StrangerTrack(project, analysis_id, track.track_id, stranger_id, track_embedding(track)))
+    return rows
+
+
+def _merged(restored: Sequence[Stranger], grouping: Grouping) -> list[Stranger]:
+    rows = {row.stranger_id: row for row in [*restored, *grouping.strangers]}
+    return list(rows.values())
+
+
+def _take_back_words(store: Store, home: Home, project: str, undo: Mapping[str, Any]) -> None:
+    """Remove the corrections and the faces that an application rested on, and bring back those that they replaced."""
+    said = undo.get("said")
+    if said is None:
+        return
+    store.delete_corrections(project, said["corrections"])
+    store.put_corrections(project, [correction_from_json(row) for row in said["replaced"]])
+    store.delete_faces(project, said["faces"])
+    for face_id in said["faces"]:
+        home.face_crop(project, face_id).unlink(missing_ok=True)
+
+
+def _note(targets: Mapping[str, Revision | None], promoted: str | None) -> str:
+    """Say whether the archive and the promoted version are at odds."""
+    naming = Counter(target.model_version for target in targets.values() if target is not None)
+    if promoted is None or not naming:
+        return ""
+    version = naming.most_common(1)[0][0]
+    if version == promoted:
+        return ""
+    return (
+        f"the archive is named by {version} again, but {promoted} is promoted and names new videos: "
+        f"'facerec models promote {version}' makes them one"
+    )

@@ -1,0 +1,85 @@
+"""A small archive: two people and the same two strangers in each of two videos, none of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from facerec_models.analysis import Analysis
+from facerec_models.config import IdentificationConfig
+from facerec_models.images import encode_crop
+from facerec_models.types import Track
+from facerec_models.video import VideoInfo
+from serving.archive import identify_archive
+from serving.home import Home, write_atomically
+from serving.store import Store
+from serving.store.rows import AnalysisRow, VideoRow
+from serving.videos import summarize
+from tests.builders import EMBEDDER, look, make_track
+from tests.contract.store_cases import make_face
+from training.train import train
+
+RULES = IdentificationConfig()
+PEOPLE = {1: "Ann_Lee", 2: "Bob"}
+SEEN = (1, 2, 7, 8)
+
+
+def fill(store: Store, home: Home) -> None:
+    """Enrol, train, store both videos and name them."""
+    store.create_project("p")
+    store.fix_embedder("p", EMBEDDER)
+    for who, person_id in PEOPLE.items():
+        enrol(store, home, who, person_id)
+    for number, video_id in enumerate(("v-1", "v-2")):
+        put_video(store, home, video_id, number)
+    train(store, home, "p", RULES)
+    identify_archive(store, home, "p", RULES, apply=True)
+
+
+def enrol(store: Store, home: Home, who: int, person_id: str) -> None:
+    """Enrol three pictures of somebody."""
+    faces = []
+    for at in range(3):
+        face_id = f"f-{who}{at}"
+        write_atomically(home.face_crop("p", face_id), b"jpeg")
+        faces.append(make_face(face_id, person_id, embedder=EMBEDDER, embedding=look(who, at), crop=f"{face_id}.jpg"))
+    store.put_faces("p", faces)
+
+
+def put_video(
+    store: Store, home: Home, video_id: str, number: int, seen: Sequence[int] = SEEN, *, together: bool = False
+) -> AnalysisRow:
+    """Store the analysis of a video in which people are seen one after the other, or all at once, in two shots."""
+    tracks = [
+        make_track(
+            i,
+            [3.0, 4.0] if together else [3.0 * i, 3.0 * i + 1],
+            shot=int(not together and i > 2),
+            embeddings=np.stack([look(who, 30 + 10 * number + k) for k in range(2)]),
+            x=100.0 * i,
+        )
+        for i, who in enumerate(seen, 1)
+    ]
+    tracks = [replace(track, scores=np.ones(len(track), np.float32)) for track in tracks]
+    return put_tracks(store, home, video_id, number, tracks)
+
+
+def put_tracks(store: Store, home: Home, video_id: str, number: int, tracks: Sequence[Track]) -> AnalysisRow:
+    """Store an analysis with these tracks and crops of them."""
+    analysis = Analysis(
+        info=VideoInfo(Path("clip.mp4"), "mov", "h264", 20.0, 25.0, 640, 360, 0, 0.0, Fraction(1, 25)),
+        tracks=tuple(tracks), shots=((0.0, 8.0), (8.0, 20.0)), period_s=1.0, mode="frames", frames_sampled=20,
+        densified=True, complete=True, warnings=(),
+    )  # fmt: skip
+    store.put_video(VideoRow(video_id, "p", f"file:///{video_id}.mp4", video_id * 8, f"{video_id}.mp4", "x", number))
+    row = AnalysisRow(f"a-{video_id}", "p", video_id, "key", EMBEDDER, summarize(analysis), None, number)
+    store.put_analysis(row, tracks)
+    for track in tracks:
+        for k in range(2):
+            crop = home.track_crop("p", row.analysis_id, track.track_id, k)
+            write_atomically(crop, encode_crop(np.full((150, 150, 3), 20 * track.track_id + k + number, np.uint8)))
+    return row

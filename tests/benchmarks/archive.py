@@ -1,0 +1,197 @@
+"""Time and memory of an archive: naming it again, and search by person, by company and by face.
+
+    python -m tests.benchmarks.archive --tracks 1000000 --people 1000
+
+All vectors are synthetic: people as different from each other as the shipped strangers are. Tracks lie in videos of 100, as they would
+after an hour of talk. Wall time, and in brackets the time of the processor: on a machine that others use the two differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from facerec_models.config import IdentificationConfig
+from facerec_models.types import Decision, FloatArray, Track
+from serving.archive import identify_archive
+from serving.home import Home
+from serving.search import search_face, search_people
+from serving.store import Store, open_store
+from serving.store.rows import AnalysisRow, AppearanceQuery, AppearanceRow, VideoRow
+from serving.track_index import TrackIndex
+from tests.benchmarks.pictures import say
+from tests.benchmarks.scale import looks, people_like_the_cohort
+from tests.builders import EMBEDDER, make_track
+from tests.contract.store_cases import make_face
+from training.train import train
+
+_IN_VIDEO = 100
+_FACES = 5
+_RULES = IdentificationConfig()
+_REPEATS = 15
+
+
+def main() -> None:
+    """Measure both archives."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, default=1_000_000, help="stored tracks that are searched")
+    parser.add_argument("--named", type=int, default=10_000, help="stored tracks that are named again")
+    parser.add_argument("--people", type=int, default=1000)
+    args = parser.parse_args()
+    rng = np.random.default_rng(0)
+    means = people_like_the_cohort(args.people, rng)
+    with tempfile.TemporaryDirectory() as folder:
+        rename(Path(folder) / "named", means, args.named, rng)
+        search(Path(folder) / "searched", means, args.tracks, rng)
+
+
+def rename(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator) -> None:
+    """Name stored tracks again: most are of enrolled people, a tenth of strangers."""
+    home = Home(root)
+    strangers = people_like_the_cohort(200, rng)
+    with closing(open_store(root)) as store:
+        fill(store, means, rng)
+        for number in range(tracks // _IN_VIDEO):
+            row = video(store, number)
+            store.put_analysis(row, list(some_tracks(means, strangers, rng)))
+        train(store, home, "p", _RULES)
+        say(f"{tracks} stored tracks of {tracks // _IN_VIDEO} videos, {len(means)} people")
+        timed("preview", lambda: identify_archive(store, home, "p", _RULES, apply=False), repeats=3)
+        timed("apply", lambda: identify_archive(store, home, "p", _RULES, apply=True), repeats=1)
+        timed("preview again", lambda: identify_archive(store, home, "p", _RULES, apply=False), repeats=3)
+
+
+def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator) -> None:
+    """Search an archive whose rows are written directly."""
+    home = Home(root)
+    with closing(open_store(root)) as store:
+        fill(store, means, rng)
+        train(store, home, "p", _RULES)
+        identify_archive(store, home, "p", _RULES, apply=True)
+        revision = store.list_applications("p")[-1].revision
+        started = time.perf_counter()
+        rare = len(means) - 1
+        for number in range(tracks // _IN_VIDEO):
+            row = video(store, number)
+            # Person 0 is in every video, the last one in few.
+            who = rng.integers(1, len(means) - 1, size=_IN_VIDEO)
+            who[0] = 0
+            if number % 500 == 0:
+                who[1] = rare
+            found = [make_track(i + 1, [2.0 * i], embeddings=v[None]) for i, v in enumerate(looks(means[who], rng))]
+            store.put_analysis(row, found)
+            store.assign_revision("p", revision, [row.analysis_id], list(appearances(row, who)))
+        written = time.perf_counter() - started
+        size = sum(path.stat().st_size for path in root.glob("facerec.sqlite3*")) / 1e9
+        say(f"{tracks} stored tracks: written in {written:.0f} s, {size:.2f} GB on disk")
+        measure_people(store, home, rare)
+        measure_faces(store, home, means, rng)
+
+
+def measure_people(store: Store, home: Home, rare: int) -> None:
+    """Search by person and by company."""
+
+    def ask(*who: str, **filters: object) -> Callable[[], object]:
+        query = AppearanceQuery(**filters)  # type: ignore[arg-type]
+        return lambda: search_people(store, home, "p", who, query, _RULES, limit=50)
+
+    timed("by person who is in every video, first 50", ask("P0"))
+    timed("by person who is in few, all", ask(f"P{rare}"))
+    timed("the same, of .99 at least", ask("P0", min_probability=0.99))
+    timed("the same, of one video", ask("P0", video_id="v-00007"))
+    timed("the same, of videos submitted late", ask("P0", submitted_from=1e9))
+    timed("two together, first 50", ask("P0", "P5"))
+    timed("two together, the rare one first", ask(f"P{rare}", "P0"))
+    page = search_people(store, home, "p", ["P0"], AppearanceQuery(), _RULES, limit=1000)
+    timed(
+        "by person, page 21",
+        lambda: search_people(store, home, "p", ["P0"], AppearanceQuery(), _RULES, limit=50, cursor=page.next_cursor),
+    )
+
+
+def measure_faces(store: Store, home: Home, means: FloatArray, rng: np.random.Generator) -> None:
+    """Search by face, and compare some answers with double precision."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    index = TrackIndex(store, "p")
+    timed("read the vectors", index.refresh, repeats=1)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    say(
+        f"  {len(index)} vectors in {index.memory_bytes / 1e6:.0f} MB; peak of the process {before:.0f} -> {after:.0f} MB"
+    )
+    faces = looks(means[rng.integers(len(means), size=_REPEATS)], rng)
+    asked = iter(np.concatenate([faces, faces]))
+    timed("by face, 20 hits", lambda: search_face(store, home, index, next(asked), _RULES, limit=20))
+    analyses = set(store.latest_analyses("p").values())
+    asked = iter(np.concatenate([faces, faces]))
+    timed("of that the comparison", lambda: index.search(next(asked), analyses, 80))
+    row = video(store, 10**6)
+    store.put_analysis(row, [make_track(1, [0.0], embeddings=faces[:1])])
+    timed("take over one new video", index.refresh, repeats=1)
+    (best,) = index.search(faces[0], {row.analysis_id}, 1)
+    assert best.analysis_id == row.analysis_id
+    assert abs(best.similarity - 1) < 1e-5
+
+
+def fill(store: Store, means: FloatArray, rng: np.random.Generator) -> None:
+    """Enrol everybody."""
+    store.create_project("p")
+    store.fix_embedder("p", EMBEDDER)
+    for k in range(_FACES):
+        store.put_faces(
+            "p",
+            [
+                make_face(f"f-{i}-{k}", f"P{i}", embedder=EMBEDDER, embedding=look)
+                for i, look in enumerate(looks(means, rng))
+            ],
+        )
+
+
+def video(store: Store, number: int) -> AnalysisRow:
+    """Add a video, and return an analysis of it."""
+    name = f"v-{number:05}"
+    store.put_video(VideoRow(name, "p", f"file:///{name}.mp4", name, f"{name}.mp4", name, float(number)))
+    summary = {"shots": [[20.0 * i, 20.0 * i + 20] for i in range(_IN_VIDEO)], "period_s": 1.0}
+    return AnalysisRow(f"a-{number:05}", "p", name, "key", EMBEDDER, summary, None, float(number))
+
+
+def some_tracks(means: FloatArray, strangers: FloatArray, rng: np.random.Generator) -> Iterator[Track]:
+    """Make the tracks of a video: five looks at each of a hundred people."""
+    for i in range(_IN_VIDEO):
+        among = strangers if i % 10 == 9 else means
+        who = int(rng.integers(len(among)))
+        times = [20.0 * i + k for k in range(5)]
+        yield make_track(
+            i + 1, times, shot=i, embeddings=looks(among[[who] * 5], rng), frames=[25 * int(t) for t in times]
+        )
+
+
+def appearances(row: AnalysisRow, who: np.ndarray) -> Iterator[AppearanceRow]:
+    """Make an appearance of each track, five to a shot."""
+    for i, person in enumerate(who.tolist()):
+        yield AppearanceRow(
+            row.project, row.analysis_id, i, row.video_id, Decision.NAMED, f"P{person}", i // 5, i // 5,
+            2.0 * i, 2.0 * i + 1, 0.95 + 0.05 * (i % 10) / 10, 0.0005, (i + 1,),
+        )  # fmt: skip
+
+
+def timed(what: str, call: Callable[[], object], repeats: int = _REPEATS) -> None:
+    """Say how long a call takes: the median, and the median of the processor's time."""
+    walls, processor = [], []
+    for _ in range(repeats):
+        wall, cpu = time.perf_counter(), time.process_time()
+        call()
+        walls.append(time.perf_counter() - wall)
+        processor.append(time.process_time() - cpu)
+    say(f"  {what:<45} {statistics.median(walls):8.3f} s ({statistics.median(processor):.3f})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What every store promises of naming: appearances, applications to the archive, and their undoing."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facerec_models.errors import ConflictError, ModelNotFoundError
+from serving.store import Store
+from serving.store.rows import Stranger, StrangerTrack
+from tests.contract.store_cases import (
+    make_appearance,
+    make_application,
+    make_model,
+    make_naming,
+    named_by,
+    put_analyses,
+    put_revisions,
+)
+
+ANN = Stranger("stranger-a", "p", 1, 1.0)
+
+
+@pytest.fixture
+def named(store: Store) -> Store:
+    """Two analyses, named by ``r1`` in the project's first application."""
+    put_analyses(store, "a", "b")
+    put_revisions(store, "r1", "r2")
+    rows = [make_appearance("a"), make_appearance("b")]
+    store.apply_naming("p", make_naming({"a": None, "b": None}, "r1", *rows), make_application(1))
+    return store
+
+
+def stranger_track(analysis_id: str, stranger_id: str = ANN.stranger_id) -> StrangerTrack:
+    return StrangerTrack("p", analysis_id, 1, stranger_id, np.ones(4, np.float32))
+
+
+def test_appearances_come_back_exactly_in_the_place_of_those_before(store: Store) -> None:
+    put_analyses(store, "a", "b")
+    put_revisions(store, "r1")
+    rows = [
+        make_appearance("a", 0, "Zoë_O'Neill", probability=0.1 + 0.2, last_shot=7, track_ids=(1, 5, 2**31)),
+        make_appearance("a", 1, "stranger-abc", false_name_rate=1e-12),
+        make_appearance("a", 2, None),
+    ]
+    other = make_appearance("b")
+    store.assign_revision("p", "r1", ["a", "b"], [*reversed(rows), other])
+    assert named_by(store) == {"a": "r1", "b": "r1"}
+    assert store.list_appearances("p", ["b", "a"]) == [*rows, other]
+    assert [type(row.decision) for row in store.list_appearances("p", ["a"])] == [type(rows[0].decision)] * 3
+    store.assign_revision("p", "r1", ["a"], [rows[1]])
+    assert store.list_appearances("p", ["a", "b"]) == [rows[1], other]
+    with pytest.raises(ValueError, match="of b"):
+        store.assign_revision("p", "r1", ["a"], [rows[0], other])
+    assert store.list_appearances("p", ["a", "b"]) == [rows[1], other]
+    assert store.list_unindexed("p") == []
+    store.delete_video("p", "v-a")
+    assert store.list_appearances("p", ["b"]) == [other]
+
+
+def test_an_application_names_all_at_once(named: Store) -> None:
+    store = named
+    store.add_model(make_model("m2"))
+    row = make_appearance("a", owner="Bob")
+    naming = make_naming({"a": "r1"}, "r2", row, strangers=[ANN], stranger_tracks=[stranger_track("a")], promoted="m2")
+    application = make_application(2, "r2", cause="correction", note="Bob is Zoë", undo={"a": [1, None, {"b": 0.5}]})
+    store.apply_naming("p", naming, application)
+    assert named_by(store) == {"a": "r2", "b": "r1"}
+    assert store.list_appearances("p", ["a", "b"]) == [row, make_appearance("b")]
+    assert store.list_strangers("p") == [ANN]
+    assert [track.analysis_id for track in store.list_stranger_tracks("p")] == ["a"]
+    assert store.get_model("p").version == "m2"
+    assert store.list_applications("p") == [make_application(1), application]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_slower_application_is_told_and_writes_nothing(named: Store, number: int) -> None:
+    naming = make_naming({"a": "r1"}, "r2", make_appearance("a", owner="Bob"), strangers=[ANN])
+    with pytest.raises(ConflictError, match="again"):
+        named.apply_naming("p", naming, make_application(number, "r2"))
+    for change in ({"expected": {"a": None}}, {"known": 1}):
+        with pytest.raises(ConflictError, match="look again"):
+            named.apply_naming("p", replace(naming, **change), make_application(2, "r2"))
+    assert named_by(named) == {"a": "r1", "b": "r1"}
+    assert named.list_appearances("p", ["a"]) == [make_appearance("a")]
+    assert named.list_strangers("p") == []
+    assert len(named.list_applications("p")) == 1
+
+
+def test_only_one_of_many_at_once_applies(named: Store) -> None:
+    def apply(owner: str) -> bool:
+        naming = make_naming({"a": "r1"}, "r1", make_appearance("a", owner=owner))
+        try:
+            named.apply_naming("p", naming, make_application(2, note=owner))
+        except ConflictError:
+            return False
+        return True
+
+    owners = [f"Person_{number}" for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        applied = [owner for owner, done in zip(owners, pool.map(apply, owners), strict=True) if done]
+    assert [row.owner for row in named.list_appearances("p", ["a"])] == applied
+    assert [row.note for row in named.list_applications("p")] == ["é", *applied]
+
+
+def test_undoing_writes_what_was_and_says_so(named: Store) -> None:
+    store = named
+    before = store.list_appearances("p", ["a", "b"])
+    store.promote_model("p", "m")
+    store.add_model(make_model("m2"))
+    strangers = {"strangers": [ANN], "stranger_tracks": [stranger_track("a")]}
+    store.apply_naming("p", make_naming({"a": "r1"}, "r2", promoted="m2", **strangers), make_application(2, "r2"))
+    back = make_naming({"a": "r2"}, "r1", before[0], known=1, promoted="m")
+    with pytest.raises(ConflictError, match="not the last"):
+        store.undo_naming("p", back, 1, 5.0)
+    store.undo_naming("p", back, 2, 5.0)
+    assert store.list_appearances("p", ["a", "b"]) == before
+    assert store.list_stranger_tracks("p") == []
+    assert store.get_model("p").version == "m"
+    first, second = store.list_applications("p")
+    assert (first.undone_at, second.undone_at, second.undo) == (None, 5.0, None)
+    with pytest.raises(ConflictError, match="not the last"):
+        store.undo_naming("p", replace(back, expected={"a": "r1"}), 2, 6.0)
+    with pytest.raises(ModelNotFoundError):  # the promotion was taken back, not added
+        store.rollback_model("p")
+    store.undo_naming("p", make_naming({"a": "r1", "b": "r1"}, None, known=1), 1, 6.0)
+    assert named_by(store) == {"a": None, "b": None}
+    store.apply_naming("p", make_naming({"a": None}, "r1", known=1), make_application(3))
+    assert [row.number for row in store.list_applications("p")] == [1, 2, 3]
+
+
+def test_an_undoing_that_comes_too_late_writes_nothing(named: Store) -> None:
+    named.assign_revision("p", "r2", ["a"], [make_appearance("a", owner="Bob")])
+    with pytest.raises(ConflictError, match="named meanwhile"):
+        named.undo_naming("p", make_naming({"a": "r1"}, None), 1, 5.0)
+    assert named_by(named) == {"a": "r2", "b": "r1"}
+    assert named.list_applications("p")[0].undone_at is None
+
+
+def test_sealed_applications_keep_no_word_of_what_was(named: Store) -> None:
+    named.seal_applications("p")
+    named.apply_naming("p", make_naming({"a": "r1"}, "r2"), make_application(2, "r2"))
+    sealed, later = named.list_applications("p")
+    assert (sealed.undo, sealed.note, sealed.revision) == (None, "", "r1")
+    assert later == make_application(2, "r2")
+
+
+def test_what_does_not_fit_together_is_a_mistake(named: Store) -> None:
+    for naming in (
+        make_naming({"a": "r1"}, "r2", make_appearance("b")),
+        replace(make_naming({"a": "r1"}, "r2"), revisions={"a": "r2", "b": "r2"}),
+    ):
+        with pytest.raises(ValueError, match=r"analysis|named"):
+            named.apply_naming("p", naming, make_application(2, "r2"))
+    assert len(named.list_applications("p")) == 1

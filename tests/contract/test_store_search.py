@@ -1,0 +1,193 @@
+"""What every store promises of search: over appearances, and of the vectors of tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facerec_models.identification import track_embedding
+from serving.store import Store
+from serving.store.rows import AppearanceKey, AppearanceQuery, AppearanceRow
+from tests.contract.store_cases import (
+    make_analysis,
+    make_appearance,
+    make_track,
+    make_video,
+    put_analyses,
+    put_revisions,
+)
+
+ANN, BOB, CEM = ("Ann_Lee",), ("Bob",), ("Cem",)
+
+
+@pytest.fixture
+def archive(store: Store) -> Store:
+    """Three videos, submitted at 0, 1 and 2; Ann is in all, Bob and a stranger in some."""
+    put_analyses(store, "a", "b", "c")
+    put_revisions(store, "r1")
+    rows = [
+        make_appearance("a", 0, "Ann_Lee", last_shot=1, end_s=15.0),
+        make_appearance("a", 1, "Bob"),
+        make_appearance("a", 2, "Ann_Lee", probability=0.6),
+        make_appearance("b", 0, "Bob"),
+        make_appearance("b", 1, "Ann_Lee"),
+        make_appearance("b", 2, None),
+        make_appearance("c", 0, "Ann_Lee", start_s=0.5),
+        make_appearance("c", 1, "stranger-a", first_shot=0),
+        make_appearance("c", 2, "Bob", first_shot=0, probability=0.5),
+    ]
+    store.assign_revision("p", "r1", ["a", "b", "c"], rows)
+    return store
+
+
+def places(rows: list[AppearanceRow]) -> list[tuple[str, int]]:
+    return [(row.analysis_id, row.position) for row in rows]
+
+
+def find(store: Store, query: AppearanceQuery, **paging: object) -> list[tuple[str, int]]:
+    return places(store.find_appearances("p", query, limit=paging.pop("limit", 100), **paging))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (AppearanceQuery((ANN,)), [("a", 0), ("a", 2), ("b", 1), ("c", 0)]),
+        (AppearanceQuery((CEM,)), []),
+        (AppearanceQuery((("stranger-z", "stranger-a"),)), [("c", 1)]),
+        (AppearanceQuery(), [("a", i) for i in range(3)] + [("b", i) for i in range(3)] + [("c", i) for i in range(3)]),
+        (AppearanceQuery((ANN,), video_id="v-a"), [("a", 0), ("a", 2)]),
+        (AppearanceQuery((ANN,), video_id="v-none"), []),
+        (AppearanceQuery((ANN,), min_probability=0.9), [("a", 0), ("b", 1), ("c", 0)]),
+        (AppearanceQuery((ANN,), submitted_from=1.0), [("b", 1), ("c", 0)]),
+        (AppearanceQuery((ANN,), submitted_to=1.0), [("a", 0), ("a", 2)]),
+        (AppearanceQuery((ANN,), submitted_from=1.0, submitted_to=1.5), [("b", 1)]),
+        (AppearanceQuery((ANN,), start_s=15.0), [("a", 2)]),
+        (AppearanceQuery((ANN,), start_s=14.0, end_s=20.0), [("a", 0), ("b", 1)]),
+        (AppearanceQuery((ANN,), end_s=0.5), [("a", 0)]),
+    ],
+)
+def test_appearances_are_found(archive: Store, query: AppearanceQuery, expected: list[tuple[str, int]]) -> None:
+    assert find(archive, query) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (AppearanceQuery((ANN, BOB)), [("a", 0), ("c", 0)]),
+        (AppearanceQuery((BOB, ANN)), [("a", 1), ("c", 2)]),
+        (AppearanceQuery((ANN, BOB), min_probability=0.9), [("a", 0)]),
+        (AppearanceQuery((ANN, BOB, ("stranger-a",))), [("c", 0)]),
+        (AppearanceQuery((ANN, CEM)), []),
+        (AppearanceQuery((ANN, ("stranger-b", "stranger-a")), video_id="v-c"), [("c", 0)]),
+    ],
+)
+def test_several_are_found_in_the_same_shot(
+    archive: Store, query: AppearanceQuery, expected: list[tuple[str, int]]
+) -> None:
+    assert find(archive, query) == expected
+
+
+def test_a_page_goes_on_after_the_last_row_whatever_was_added(archive: Store) -> None:
+    query = AppearanceQuery((ANN,))
+    everything = archive.find_appearances("p", query, limit=100)
+    assert [row.key for row in everything] == sorted(row.key for row in everything)
+    seen: list[tuple[str, int]] = []
+    after: AppearanceKey | None = None
+    for number in range(4):
+        (row,) = archive.find_appearances("p", query, after=after, limit=1)
+        seen += places([row])
+        after = row.key
+        # One video more before and one more after all others.
+        for name in (f"A{number}", f"z{number}"):
+            archive.put_video(make_video(f"v-{name}", 9.0))
+            archive.put_analysis(make_analysis(name, f"v-{name}"), [])
+            archive.assign_revision("p", "r1", [name], [make_appearance(name)])
+    assert seen == places(everything)
+    assert find(archive, query, after=after) == [(f"z{number}", 0) for number in range(4)]
+    assert find(archive, query, limit=0) == []
+
+
+def test_a_video_counts_by_its_latest_analysis(archive: Store) -> None:
+    archive.put_analysis(make_analysis("a2", "v-a", 10.0), [make_track(1)])
+    assert archive.latest_analyses("p") == {"v-a": "a2", "v-b": "b", "v-c": "c"}
+    assert find(archive, AppearanceQuery((ANN,))) == [("b", 1), ("c", 0)]
+    row = make_appearance("a2", 0, "Bob", video_id="v-a")
+    archive.assign_revision("p", "r1", ["a2"], [row])
+    assert find(archive, AppearanceQuery((BOB,), video_id="v-a")) == [("a2", 0)]
+    archive.touch_analysis("p", "a", 11.0)
+    assert archive.latest_analyses("p")["v-a"] == "a"
+    assert find(archive, AppearanceQuery((BOB,), video_id="v-a")) == [("a", 1)]
+
+
+def test_projects_are_searched_apart(archive: Store) -> None:
+    archive.create_project("q")
+    assert archive.find_appearances("q", AppearanceQuery(), limit=9) == []
+    assert archive.list_vectors("q", limit=9) == []
+    assert archive.vector_state("q")[0] == 0
+
+
+def stored(store: Store) -> dict[str, list[int]]:
+    return {row.analysis_id: row.track_ids.tolist() for row in store.list_vectors("p", limit=100)}
+
+
+def test_vectors_are_the_means_of_tracks_that_have_any(store: Store) -> None:
+    store.put_video(make_video("v"))
+    tracks = [make_track(5), make_track(2), make_track(3, embedded=0)]
+    store.put_analysis(make_analysis("a"), tracks)
+    store.put_analysis(make_analysis("b"), [make_track(1, embedded=0)])
+    (row,) = store.list_vectors("p", limit=100)
+    assert (row.analysis_id, row.track_ids.tolist()) == ("a", [2, 5])
+    assert row.vectors.dtype == np.float32
+    np.testing.assert_array_equal(row.vectors, np.stack([track_embedding(tracks[1]), track_embedding(tracks[0])]))
+
+
+def test_what_is_new_since_is_told_in_order(store: Store) -> None:
+    put_analyses(store, "a", "b", "c")
+    rows = store.list_vectors("p", limit=100)
+    assert [row.analysis_id for row in rows] == ["a", "b", "c"]
+    positions = [row.position for row in rows]
+    assert positions == sorted(set(positions))
+    assert min(positions) > 0
+    assert store.vector_state("p") == (3, positions[-1])
+    assert store.vector_positions("p") == dict(zip("abc", positions, strict=True))
+    assert [row.analysis_id for row in store.list_vectors("p", since=positions[0], limit=1)] == ["b"]
+    assert store.list_vectors("p", since=positions[-1], limit=9) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (lambda s: s.put_analysis(make_analysis("b", "v-b"), [make_track(4)]), {"a": [1], "b": [4]}),
+        (lambda s: s.put_analysis(make_analysis("b", "v-b"), []), {"a": [1]}),
+        (lambda s: s.empty_tracks("p", [("b", 1)]), {"a": [1]}),
+        (lambda s: s.delete_video("p", "v-b"), {"a": [1]}),
+        (lambda s: s.delete_video("p", "v-a"), {"b": [1]}),
+    ],
+)
+def test_every_change_of_vectors_shows(
+    store: Store, change: Callable[[Store], object], left: dict[str, list[int]]
+) -> None:
+    put_analyses(store, "a", "b")
+    before, known = store.vector_state("p"), store.vector_positions("p")
+    change(store)
+    assert store.vector_state("p") != before
+    assert stored(store) == left
+    # A row that a change has written is new; none that is left is older than it was.
+    for analysis_id, position in store.vector_positions("p").items():
+        assert position >= known[analysis_id]
+    # Positions are not used again, not even those of the newest rows.
+    store.put_video(make_video("v-d"))
+    store.put_analysis(replace(make_analysis("d"), video_id="v-d"), [make_track(1)])
+    assert store.vector_positions("p")["d"] > before[1]
+
+
+def test_emptied_tracks_have_no_vector(store: Store) -> None:
+    store.put_video(make_video("v"))
+    store.put_analysis(make_analysis("a"), [make_track(i) for i in (1, 2, 3)])
+    before = store.vector_state("p")
+    assert store.empty_tracks("p", [("a", 2), ("a", 9), ("none", 1)]) == 1
+    assert stored(store) == {"a": [1, 3]}
+    assert store.vector_state("p") != before

@@ -1,0 +1,166 @@
+"""Naming again and search over HTTP: the routes over a small archive, without Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from serving.api.app import build_api
+from serving.api.service import Service
+from serving.home import Home
+from serving.settings import Settings
+from serving.store import Store, open_store
+from tests.archive import fill, put_video
+
+BASE = "/v1/projects/p"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(open_store(tmp_path)) as store:
+        fill(store, Home(tmp_path))
+        yield store
+
+
+@pytest.fixture
+def client(store: Store, tmp_path: Path) -> Iterator[TestClient]:
+    absent: Any = SimpleNamespace()
+    service = Service(Settings(home=tmp_path), Home(tmp_path), store, absent, absent, absent, absent)
+    with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client
+
+
+def ok(answer: Response) -> Any:
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def problem(answer: Response, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    return str(answer.json()["detail"])
+
+
+def labels(client: TestClient, **query: Any) -> list[str]:
+    return [item["label"] for item in ok(client.get(f"{BASE}/appearances", params=query))["items"]]
+
+
+def test_a_name_is_previewed_applied_listed_and_undone(client: TestClient) -> None:
+    before = ok(client.get(f"{BASE}/appearances"))
+    address, body = f"{BASE}/strangers/{quote('Unknown 2')}/name", {"person_id": "Dee"}
+    preview = ok(client.post(address, json=body, params={"preview": True}))
+    assert (preview["applied"], preview["application"]) == (False, None)
+    dee = preview["people"]["Dee"]
+    assert (dee["added"], dee["removed"], dee["tracks_added"]) == (2, 0, 2)
+    assert {example["after"] for example in dee["examples"]} == {"Dee"}
+    assert ok(client.get(f"{BASE}/appearances")) == before
+    applied = ok(client.post(address, json=body, params={"expected_state": preview["state"]}))
+    assert applied == {**preview, "applied": True, "application": 2}
+    assert labels(client, person_id="Dee") == ["Dee", "Dee"]
+    assert "preview again" in problem(client.post(address, json=body, params={"expected_state": preview["state"]}), 409)
+    first, second = ok(client.get(f"{BASE}/revisions"))
+    assert (second["revision"], second["cause"], second["note"]) == (
+        applied["revision"],
+        "stranger",
+        "Unknown 2 is Dee",
+    )
+    assert (second["can_undo"], second["undone_at"]) == (True, None)
+    assert "undo" in problem(client.post(f"{BASE}/revisions/{first['revision']}/undo"), 409)
+    undone = ok(client.post(f"{BASE}/revisions/{applied['revision']}/undo"))
+    assert (undone["undone"], undone["videos"], undone["note"]) == (applied["revision"], 2, "")
+    assert ok(client.get(f"{BASE}/appearances")) == before
+    assert not ok(client.get(f"{BASE}/revisions"))[1]["can_undo"]
+    problem(client.post(f"{BASE}/revisions/{applied['revision']}/undo"), 409)
+    problem(client.post(f"{BASE}/revisions/r-none/undo"), 404)
+
+
+def test_another_accepted_error_and_another_model(client: TestClient) -> None:
+    preview = ok(client.post(f"{BASE}/identify", params={"preview": True, "max_false_names": 1e-9}))
+    assert (preview["people"]["Bob"]["removed"], preview["tracks"], preview["videos"]) == (2, 8, 2)
+    applied = ok(client.post(f"{BASE}/identify", params={"max_false_names": 1e-9, "expected_state": preview["state"]}))
+    assert applied["people"] == preview["people"]
+    assert labels(client, person_id="Bob") == []
+    assert "'m-none'" in problem(client.post(f"{BASE}/identify", params={"model": "m-none"}), 404)
+    problem(client.post(f"{BASE}/identify", params={"max_false_names": 1}), 422)
+
+
+def test_a_correction_is_previewed(client: TestClient, store: Store) -> None:
+    address = f"{BASE}/videos/v-1/tracks/1/corrections"
+    said = {"kind": "is_not", "person_id": "Ann_Lee"}
+    preview = ok(client.post(address, json=said, params={"preview": True}))
+    assert preview["people"]["Ann_Lee"]["removed"] >= 1
+    assert store.list_corrections("p") == []
+    assert ok(client.post(address, json=said))["people"] == preview["people"]
+
+
+def test_appearances_are_paged_and_filtered(client: TestClient, store: Store) -> None:
+    (item, _) = ok(client.get(f"{BASE}/appearances", params={"person_id": "Ann Lee"}))["items"]
+    assert (item["video"], item["person_id"], item["stranger"]) == ("v-1.mp4", "Ann_Lee", None)
+    assert (item["start_s"], item["end_s"], item["shots"], item["decision"]) == (2.5, 4.5, [0], "named")
+    assert ok_picture(client, item["crop"])
+    pages, cursor = [], None
+    for _ in range(4):
+        page = ok(client.get(f"{BASE}/appearances", params={"limit": 2, **({"cursor": cursor} if cursor else {})}))
+        pages += page["items"]
+        cursor = page["next_cursor"]
+    assert cursor is None
+    assert pages == ok(client.get(f"{BASE}/appearances"))["items"]
+    assert labels(client, video_id="v-1", start_s=8) == ["Unknown 1", "Unknown 2"]
+    assert labels(client, video_id="v-1", end_s=5) == ["Ann Lee"]
+    assert len(labels(client, person_id="Bob", **{"from": "1970-01-01T00:00:01"})) == 1
+    assert len(labels(client, person_id="Bob", **{"to": "1970-01-01T00:00:01Z"})) == 1
+    rows = [replace(row, probability=0.7 - row.position / 10) for row in store.list_appearances("p", ["a-v-1"])]
+    store.assign_revision("p", store.get_analysis("p", "a-v-1").revision or "", ["a-v-1"], rows)
+    assert labels(client, video_id="v-1", min_probability=0.55) == ["Ann Lee", "Bob"]
+
+
+def ok_picture(client: TestClient, address: str) -> bool:
+    return client.get(address).content[:2] == b"\xff\xd8"
+
+
+def test_people_are_found_together(client: TestClient, store: Store) -> None:
+    (first, _) = ok(client.get(f"{BASE}/appearances", params={"person_id": ["Ann_Lee", "Bob"]}))["items"]
+    assert [one["label"] for one in first["company"]] == ["Bob"]
+    assert labels(client, person_id=["Ann_Lee", "Unknown 1"]) == []
+    assert labels(client, person_id=["Unknown 2", "Unknown 1"]) == ["Unknown 2", "Unknown 2"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "detail"),
+    [
+        ({"person_id": "Nobody"}, 404, "no person 'Nobody'"),
+        ({"person_id": "stranger-none"}, 404, "no stranger"),
+        ({"person_id": "a/b"}, 422, "must not"),
+        ({"cursor": "x"}, 422, "begin again"),
+        ({"limit": 0}, 422, "limit"),
+        ({"min_probability": 2}, 422, "min_probability"),
+        ({"from": "yesterday"}, 422, "from"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(client: TestClient, query: dict[str, Any], status: int, detail: str) -> None:
+    assert detail in problem(client.get(f"{BASE}/appearances", params=query), status)
+
+
+def test_search_of_an_absent_project(client: TestClient) -> None:
+    problem(client.get("/v1/projects/none/appearances"), 404)
+    problem(client.post("/v1/projects/none/search/faces", files={"file": ("a.jpg", b"x")}), 404)
+    problem(client.get("/v1/projects/none/revisions"), 404)
+
+
+def test_a_new_video_is_found_at_once(client: TestClient, store: Store, tmp_path: Path) -> None:
+    from serving.naming import assign, current_revision
+    from tests.archive import RULES
+
+    row = put_video(store, Home(tmp_path), "v-3", 3)
+    assert len(labels(client, person_id="Bob")) == 2
+    assign(store, Home(tmp_path), row, current_revision(store, "p", RULES), RULES)
+    assert len(labels(client, person_id="Bob")) == 3

@@ -1,0 +1,134 @@
+"""Forget a person: pictures, vectors, parts of models, and the name in results and in search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from facerec_models.config import IdentificationConfig
+from facerec_models.errors import EmptyGalleryError, PersonNotFoundError
+from facerec_models.types import Decision
+from serving.home import Home, remove_tree
+from serving.names import person_id_of
+from serving.naming import drop_loaded_models, index_archive, load_model
+from serving.store.base import Store
+from serving.store.rows import Stranger
+from training.corrections import learn_and_name
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What forgetting a person removed.
+
+    Parameters
+    ----------
+    faces, crops, pictures : int
+        Enrolled faces with their vectors; aligned face files; files of crawled pictures.
+    tracks, track_crops : int
+        Tracks of videos that were named so: their vectors and their face files. When and where a face was seen stays.
+    models : list of str
+        Versions that knew the person, and are gone: nobody can go back to them.
+    new_model : str or None
+        What names now; None where nobody is enrolled any more.
+    videos : int
+        Whose results no longer have the name.
+    """
+
+    person_id: str
+    forgotten_at: float
+    faces: int
+    crops: int
+    pictures: int
+    corrections: int
+    tracks: int
+    track_crops: int
+    models: list[str]
+    new_model: str | None
+    videos: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the receipt as JSON values."""
+        return asdict(self)
+
+
+def forget(store: Store, home: Home, project: str, given: str, rules: IdentificationConfig) -> Receipt:
+    """Remove a person: pictures, crops, vectors, parts of models, and the name in results.
+
+    Raises
+    ------
+    PersonNotFoundError
+        If the project knows nobody of this id.
+    """
+    person_id = person_id_of(given)
+    faces = store.list_faces(project, person_id=person_id)
+    corrections = store.list_corrections(project, person_id=person_id)
+    if not faces and not corrections:
+        raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
+    index_archive(store, home, project, rules)
+    tracks, videos = _named_tracks(store, project, person_id)
+    models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
+    store.delete_corrections(project, [correction.correction_id for correction in corrections])
+    store.delete_faces(project, [face.face_id for face in faces])
+    emptied = store.empty_tracks(project, tracks)
+    _unname_strangers(store, project, person_id)
+    crops = _unlink(home.face_crop(project, face.face_id) for face in faces)
+    track_crops = sum(
+        _unlink(home.analysis(project, analysis_id).glob(f"{track_id}-*.jpg")) for analysis_id, track_id in tracks
+    )
+    _unlink(
+        drawn
+        for analysis in store.list_analyses(project)
+        for drawn in home.analysis(project, analysis.analysis_id).glob("annotated-*")
+    )
+    album = home.pictures(project, person_id)
+    pictures = sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
+    remove_tree(album)
+    try:
+        learn_and_name(store, home, project, rules)
+        new_model: str | None = store.get_model(project).version
+    except EmptyGalleryError:
+        new_model = None
+    for row in models:
+        store.delete_model(project, row.version)
+        remove_tree(home.model(project, row.version))
+    drop_loaded_models()
+    store.seal_applications(project)
+    store.scrub()
+    return Receipt(
+        person_id, time.time(), len(faces), crops, pictures, len(corrections), emptied, track_crops,
+        [row.version for row in models], new_model, len(videos),
+    )  # fmt: skip
+
+
+def _named_tracks(store: Store, project: str, person_id: str) -> tuple[list[tuple[str, int]], set[str]]:
+    """Return the tracks that are named so now, and their videos."""
+    rows = store.list_appearances(project, [analysis.analysis_id for analysis in store.list_analyses(project)])
+    mine = [row for row in rows if row.decision is Decision.NAMED and row.owner == person_id]
+    return [(row.analysis_id, track_id) for row in mine for track_id in row.track_ids], {row.video_id for row in mine}
+
+
+def _knows(home: Home, project: str, version: str, person_id: str) -> bool:
+    model = load_model(home, project, version)
+    return (
+        person_id in model.classifier.classes_
+        or person_id in model.corrections.denied_people
+        or person_id in model.corrections.confirmed.values()
+    )
+
+
+def _unname_strangers(store: Store, project: str, person_id: str) -> None:
+    strangers = store.list_strangers(project)
+    named: list[Stranger] = [replace(one, person_id=None) for one in strangers if one.person_id == person_id]
+    store.put_strangers(project, named, [], [], known=len(strangers))
+
+
+def _unlink(paths: Iterable[Path]) -> int:
+    count = 0
+    for path in paths:
+        if path.is_file():
+            path.unlink()
+            count += 1
+    return count

@@ -1,0 +1,130 @@
+"""``facerec identify``: name the whole archive again, see what that changes, take it back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from ui.cli.common import (
+    DEFAULT_PROJECT,
+    ErrorOption,
+    HomeOption,
+    JsonOption,
+    Opened,
+    ProjectOption,
+    date_of,
+    messages,
+    open_home,
+    output,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from serving.changes import IdentificationChange
+
+PreviewOption = Annotated[bool, typer.Option("--preview", help="Show what would change and change nothing.")]
+ExpectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--expect", metavar="STATE", help="Refuse if the archive has changed since this preview.", show_default=False
+    ),
+]
+
+
+def identify(
+    preview: PreviewOption = False,
+    undo: Annotated[
+        str | None, typer.Option(metavar="REVISION", help="Take the last application back.", show_default=False)
+    ] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="List what was applied, and change nothing.")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A model version, which is promoted with it; default: the promoted one.", show_default=False),
+    ] = None,
+    expect: ExpectOption = None,
+    max_false_names: ErrorOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the whole archive again, from stored embeddings: no video is opened. What was applied can be undone."""
+    from serving.archive import identify_archive
+
+    if sum((preview, undo is not None, list_all)) > 1:
+        raise typer.BadParameter("give one of --preview, --undo and --list")
+    with open_home(home) as opened:
+        if undo is not None:
+            _undo(opened, project, undo, as_json=as_json)
+            return
+        if list_all:
+            _list(opened, project, as_json=as_json)
+            return
+        change = identify_archive(
+            opened.store,
+            opened.home,
+            project,
+            opened.settings.identification,
+            max_false_names=max_false_names,
+            model_version=model,
+            apply=not preview,
+            expected_state=expect,
+        )
+    print_change(change, as_json=as_json)
+
+
+def print_change(change: IdentificationChange, *, as_json: bool) -> None:
+    """Say what naming the archive again changes, or has changed."""
+    if as_json:
+        print_json(change.to_dict())
+        return
+    table = Table("person", "appearances", "tracks", "for example")
+    for person in change.people:
+        table.add_row(
+            person,
+            f"+{change.appearances_added[person]} -{change.appearances_removed[person]}",
+            f"+{change.added[person]} -{change.removed[person]}",
+            "\n".join(
+                f"{one.video} {one.start_s:.1f}-{one.end_s:.1f} s: {one.before or 'nobody'} -> {one.after or 'nobody'}"
+                for one in change.examples.get(person, [])
+            ),
+        )
+    if change.people:
+        output.print(table)
+    state = "are now" if change.applied else "would be"
+    output.print(f"{change.tracks} tracks of {change.videos} videos {state} named by revision {change.revision}.")
+    if change.applied:
+        output.print(f"Take it back with 'facerec identify --undo {change.revision}'.")
+    else:
+        output.print(f"Apply exactly this: the same command with --expect {change.state} in place of --preview.")
+
+
+def _undo(opened: Opened, project: str, revision: str, *, as_json: bool) -> None:
+    from serving.undo import undo_application
+
+    undone = undo_application(opened.store, opened.home, project, revision, opened.settings.identification)
+    if as_json:
+        print_json(asdict(undone))
+        return
+    output.print(f"{undone.videos} videos are named as before {revision}.")
+    if undone.note:
+        messages.print(f"Note: {undone.note}.", soft_wrap=True)
+
+
+def _list(opened: Opened, project: str, *, as_json: bool) -> None:
+    from serving.api.schemas import RevisionView
+
+    rows = [RevisionView.of(row) for row in opened.store.list_applications(project)]
+    if as_json:
+        print_json([row.model_dump() for row in rows])
+        return
+    table = Table("applied", "revision", "model", "accepted error", "for", "state")
+    for row in rows:
+        state = "undone" if row.undone_at else "can be undone" if row.can_undo else "stays"
+        words = f"{row.cause}: {row.note}" if row.note else row.cause
+        table.add_row(
+            date_of(row.created_at), row.revision, row.model_version, f"{row.max_false_names:.2%}", words, state
+        )
+    output.print(table)

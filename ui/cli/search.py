@@ -1,0 +1,173 @@
+"""``facerec search``: where somebody is, with whom, and who looks like a face."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from facerec_models.errors import GalleryMismatchError, ImageError, InputError
+from ui.cli.common import (
+    DEFAULT_PROJECT,
+    HomeOption,
+    JsonOption,
+    Opened,
+    ProjectOption,
+    messages,
+    open_home,
+    output,
+    print_json,
+)
+from ui.cli.videos import find_video, track_crop_uri
+
+if TYPE_CHECKING:
+    from serving.search import FaceHit, Hit
+
+app = typer.Typer(help="Search the archive by person, by company, and by face.", no_args_is_help=True)
+
+LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="Answer at most this many.")]
+ProbabilityOption = Annotated[
+    float, typer.Option("--min-probability", min=0, max=1, help="Leave out what is less sure.")
+]
+VideoOption = Annotated[str | None, typer.Option(help="Only in this video: its file, or its id.", show_default=False)]
+
+
+@app.command()
+def person(
+    names: Annotated[
+        str, typer.Argument(metavar="NAME[;NAME...]", help="People, or strangers; several: in the same shot.")
+    ],
+    limit: LimitOption = 50,
+    min_probability: ProbabilityOption = 0.0,
+    video: VideoOption = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Only videos submitted since this date.", show_default=False)
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(help="Only videos submitted before this date.", show_default=False)
+    ] = None,
+    cursor: Annotated[str | None, typer.Option(help="Go on where a search ended.", show_default=False)] = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find where somebody appears over all videos, or several people together."""
+    from serving.search import search_people
+    from serving.store.rows import AppearanceQuery
+
+    who = [name.strip() for name in names.split(";") if name.strip()]
+    if not who:
+        raise typer.BadParameter("give at least one name")
+    with open_home(home) as opened:
+        query = AppearanceQuery(
+            video_id=_video_id(opened, project, video),
+            min_probability=min_probability,
+            submitted_from=since.timestamp() if since else None,
+            submitted_to=until.timestamp() if until else None,
+        )
+        rules = opened.settings.identification
+        page = search_people(opened.store, opened.home, project, who, query, rules, limit=limit, cursor=cursor)
+        if as_json:
+            items = [_document(opened, hit) for hit in page.hits]
+            print_json({"items": items, "next_cursor": page.next_cursor})
+            return
+    table = Table("video", "from", "to", "who", "probability", "with")
+    for hit in page.hits:
+        company = ", ".join(dict.fromkeys(other.label for other in hit.company))
+        table.add_row(*_cells(hit), f"{hit.row.probability:.3f}", company)
+    output.print(table)
+    if page.next_cursor:
+        messages.print(f"There are more: --cursor {page.next_cursor}", soft_wrap=True)
+
+
+@app.command()
+def face(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")],
+    limit: LimitOption = 20,
+    min_probability: ProbabilityOption = 0.0,
+    video: VideoOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find who looks like the faces of a picture among all stored tracks, known or not."""
+    from facerec_models.result import StillResult
+    from serving.networks import load_networks
+    from serving.search import search_face
+    from serving.stills import find_stills
+    from serving.track_index import TrackIndex
+
+    with open_home(home) as opened:
+        embedder = opened.store.get_project(project).embedder
+        video_id = _video_id(opened, project, video)
+        if embedder is None:
+            raise GalleryMismatchError(f"project {project!r} has no video and no picture yet: recognise one first")
+        networks = load_networks(opened.settings.analysis, opened.home, embedder)
+        (found,) = find_stills([(str(image), image)], networks, opened.settings.analysis)
+        if isinstance(found, StillResult):
+            raise ImageError(found.error or f"{str(image)!r} cannot be read")
+        index = TrackIndex(opened.store, project)
+        answers = [
+            search_face(
+                opened.store,
+                opened.home,
+                index,
+                embedding,
+                opened.settings.identification,
+                video_id=video_id,
+                min_probability=min_probability,
+                limit=limit,
+            )
+            for embedding in found.embeddings
+        ]
+        boxes = found.detections.boxes.tolist()
+        if as_json:
+            print_json(
+                [
+                    {"box_xyxy": box, "hits": [_face_document(opened, hit) for hit in hits]}
+                    for box, hits in zip(boxes, answers, strict=True)
+                ]
+            )
+            return
+    if not answers:
+        raise InputError(f"no face was found in {str(image)!r}")
+    for box, hits in zip(boxes, answers, strict=True):
+        _print_face(box, hits)
+
+
+def _print_face(box: Sequence[float], hits: Sequence[FaceHit]) -> None:
+    table = Table("video", "from", "to", "who", "similarity", "same person", title_justify="left")
+    table.title = "Face at " + ", ".join(f"{value:.0f}" for value in box)
+    for one in hits:
+        mark = "yes" if one.is_match else "perhaps" if one.probability >= 0.5 else "no"
+        table.add_row(*_cells(one.hit), f"{one.similarity:.3f}", mark)
+    output.print(table)
+
+
+def _cells(hit: Hit) -> tuple[str, str, str, str]:
+    return hit.video, f"{hit.row.start_s:.1f}", f"{hit.row.end_s:.1f}", hit.label
+
+
+def _video_id(opened: Opened, project: str, video: str | None) -> str | None:
+    return None if video is None else find_video(opened, project, video).video_id
+
+
+def _document(opened: Opened, hit: Hit) -> dict[str, object]:
+    from serving.api.schemas import FoundAppearance
+
+    return FoundAppearance.of(hit, track_crop_uri(opened)).model_dump()
+
+
+def _face_document(opened: Opened, one: FaceHit) -> dict[str, object]:
+    return {
+        **_document(opened, one.hit),
+        "track_id": one.track_id,
+        "similarity": one.similarity,
+        "same_probability": one.probability,
+        "is_match": one.is_match,
+        "is_named": one.is_named,
+    }
