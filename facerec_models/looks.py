@@ -55,7 +55,7 @@ class Look:
 
 @dataclass(slots=True)
 class Timing:
-    """Where the time went, in seconds, and what was done."""
+    """Where the time went, in seconds, and what was done; of a video in segments summed over them, side by side or not."""
 
     wall_s: float = 0.0
     decode_s: float = 0.0

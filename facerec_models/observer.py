@@ -7,7 +7,7 @@ networks themselves, the service passes proxies that send pictures and crops to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -109,11 +109,21 @@ class Observer:
         after = [] if self._segment is not None and not self._segment[1].is_last else [_Step()]
         yield self._process([*chunk, *after]), 1.0
 
-    def observe(self) -> Observation:
-        """Look at everything and return what was found, all at once: for a segment, whose length is bounded."""
+    def observe(self, on_progress: Callable[[float], None] | None = None) -> Observation:
+        """Look at everything and return what was found, all at once: for a segment, whose length is bounded.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Gets the fraction that is done; what it raises ends the observation.
+        """
+        found: list[Look] = []
         with self.timing.measure("wall_s"):
-            found = tuple(look for looks, _ in self.looks() for look in looks)
-        return self.observation(found)
+            for looks, fraction in self.looks():
+                found += looks
+                if on_progress is not None:
+                    on_progress(fraction)
+        return self.observation(tuple(found))
 
     def observation(self, looks: tuple[Look, ...] = ()) -> Observation:
         """Return what was seen, with these looks."""

@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 MAX_DEATHS = 5
 _RENEWALS_PER_LEASE = 12
-_IDLE_PERIOD_S = 600.0
+_IDLE_PERIOD_S = 3600.0
 
 
 class JobControl:
     """What the work on a job or a segment tells its runner, and asks it."""
 
-    def __init__(self, runner: JobRunner | None = None, claimed: Claim | None = None) -> None:
+    def __init__(self, runner: JobRunner, claimed: Claim) -> None:
         self._runner = runner
         self._claim = claimed
         self.progress = 0.0
@@ -44,8 +44,7 @@ class JobControl:
 
     def plan(self, segments: Sequence[JobSegment]) -> bool:
         """Divide the job, so that others can help; False if the work must end now."""
-        runner, claimed = self._of_runner()
-        return leases.plan(runner.store, claimed, segments)
+        return leases.plan(self._runner.store, self._claim, segments)
 
     def do_segments(self) -> tuple[JobSegment, ...] | None:
         """Work on the job's segments beside others, until all have succeeded or one has failed.
@@ -55,13 +54,7 @@ class JobControl:
         tuple of JobSegment or None
             None if the work must end now.
         """
-        runner, claimed = self._of_runner()
-        return runner.do_segments(claimed, self)
-
-    def _of_runner(self) -> tuple[JobRunner, Claim]:
-        if self._runner is None or self._claim is None:
-            raise RuntimeError("only a job that a runner works on has segments")
-        return self._runner, self._claim
+        return self._runner.do_segments(self._claim, self)
 
 
 Work = Callable[[Job, JobControl], str | None]

@@ -47,8 +47,9 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
 
 def _uploads(store: Store, home: Home) -> Iterator[Path]:
     there = _children(home.uploads)
-    known = {video.file for project in store.list_projects() for video in store.list_videos(project.name)}
-    return (path for path in there if str(path) not in known)
+    # By name, which is made from the content: a home that was moved has the same uploads at another place.
+    known = {Path(video.file).name for project in store.list_projects() for video in store.list_videos(project.name)}
+    return (path for path in there if path.name not in known)
 
 
 def _parts(store: Store, home: Home) -> Iterator[Path]:

@@ -67,20 +67,20 @@ class VideoJobs:
         folder = self._folder(job)
         index = FrameIndex.from_bytes((folder / _INDEX).read_bytes())
         config, video, networks = self._config(job), self._video(job), self._networks()
+
+        def go_on(fraction: float) -> None:
+            control.report(fraction)
+            if control.should_stop():
+                raise AnalysisStoppedError(f"segment {segment.index} of {video.name!r} was stopped")
+
         with Video(video_file(video), config.limits, name=video.name) as opened:
             observer = Observer(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
-            looks = []
             try:
-                with observer.timing.measure("wall_s"):
-                    for found, fraction in observer.looks():
-                        looks += found
-                        control.report(fraction)
-                        if control.should_stop():
-                            raise AnalysisStoppedError(f"segment {segment.index} of {video.name!r} was stopped")
-            except SegmentError:
+                seen = observer.observe(go_on)
+            except SegmentError as error:  # trying again would find the same
                 write_atomically(self._in_one_go(job), b"")
-                raise
-        write_atomically(folder / f"{segment.index}.npz", observer.observation(tuple(looks)).to_bytes())
+                raise FacerecError(str(error)) from error
+        write_atomically(folder / f"{segment.index}.npz", seen.to_bytes())
 
     def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
         networks = self._networks()

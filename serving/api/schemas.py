@@ -11,7 +11,7 @@ from facerec_models.config import SamplingConfig
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
 from serving.search import Hit
-from serving.store.rows import AppearanceRow, Application, Face, Job, JobSegment, Webhook
+from serving.store.rows import AppearanceRow, Application, Face, Job
 
 
 class _Model(BaseModel):
@@ -59,11 +59,6 @@ class SegmentView(_Model):
     attempt: int
     error: str | None = None
 
-    @classmethod
-    def of(cls, segment: JobSegment) -> SegmentView:
-        """Show a segment."""
-        return cls(**{name: getattr(segment, name) for name in cls.model_fields})
-
 
 class WebhookView(_Model):
     """Where the end of a job is told, and how that went."""
@@ -72,11 +67,6 @@ class WebhookView(_Model):
     attempt: int
     error: str | None
     delivered_at: float | None
-
-    @classmethod
-    def of(cls, webhook: Webhook) -> WebhookView:
-        """Show a webhook."""
-        return cls(**{name: getattr(webhook, name) for name in cls.model_fields})
 
 
 class JobView(_Model):
@@ -104,12 +94,12 @@ class JobView(_Model):
             video_id=job.video_id,
             state=job.state.value,
             progress=job.progress,
-            segments=[SegmentView.of(segment) for segment in job.segments]
+            segments=[SegmentView.model_validate(segment, from_attributes=True) for segment in job.segments]
             or [SegmentView(state=job.state.value, progress=job.progress, attempt=job.attempt, error=job.error)],
             attempt=job.attempt,
             priority=job.priority,
             error=job.error,
-            webhook=None if job.webhook is None else WebhookView.of(job.webhook),
+            webhook=None if job.webhook is None else WebhookView.model_validate(job.webhook, from_attributes=True),
         )
 
 

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from serving import leases
+from serving.home import UNFINISHED, Home
+from serving.store import Store, open_store
+from serving.sweep import sweep
+from tests.contract.store_cases import make_analysis, make_job, make_track, make_video
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def store(home: Home) -> Iterator[Store]:
+    with closing(open_store(home.root)) as store:
+        store.create_project("p")
+        yield store
+
+
+def write(path: Path, days_ago: float = 2.0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    for aged in (path, path.parent):
+        os.utime(aged, (time.time() - days_ago * 86400,) * 2)
+    return path
+
+
+def test_parts_go_as_soon_as_their_job_has_ended(store: Store, home: Home) -> None:
+    parts = {}
+    for job_id in ("ended", "waits"):
+        store.submit_job(make_job(job_id))
+        parts[job_id] = write(home.job_parts("p", job_id) / "0.npz", days_ago=0)
+    log = write(home.job_log("p", "ended"))
+    assert sweep(store, home) == 0
+    leases.cancel(store, "ended")
+    assert sweep(store, home) == 1
+    assert not parts["ended"].parent.exists()
+    assert parts["waits"].exists()
+    assert log.exists()
+
+
+def test_old_unfinished_files_go_and_new_ones_stay(store: Store, home: Home) -> None:
+    old = write(home.face_crop("p", "f").with_suffix(UNFINISHED))
+    new = write(home.face_crop("p", "g").with_suffix(UNFINISHED), days_ago=0.1)
+    face = write(home.face_crop("p", "f"))
+    assert sweep(store, home) == 1
+    assert (old.exists(), new.exists(), face.exists()) == (False, True, True)
+
+
+def test_uploads_of_a_video_stay_also_after_the_home_was_moved(store: Store, home: Home) -> None:
+    known = write(home.upload("ab" * 32, ".mp4"))
+    unknown = write(home.upload("cd" * 32, ".mp4"))
+    store.put_video(replace(make_video("v"), file=f"/where/it/was/before/uploads/{known.name}"))
+    assert sweep(store, home) == 1
+    assert (known.exists(), unknown.exists()) == (True, False)
+
+
+def test_crops_of_no_analysis_go_when_nobody_can_be_writing_them(store: Store, home: Home) -> None:
+    store.put_video(make_video("v"))
+    store.put_analysis(make_analysis("a"), [make_track(1)])
+    kept = write(home.track_crop("p", "a", 1, 0))
+    orphan = write(home.track_crop("p", "b", 1, 0))
+    store.submit_job(make_job("j"))
+    assert sweep(store, home) == 0
+    leases.cancel(store, "j")
+    assert sweep(store, home) == 1
+    assert (kept.exists(), orphan.exists()) == (True, False)
