@@ -33,6 +33,7 @@ Item = TypeVar("Item")
 
 # Analyses whose tracks are in memory at once.
 _BATCH = 256
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +125,35 @@ def rename(
 ) -> IdentificationChange:
     """Name the archive by a revision, or say what that would change; see `identify_archive`.
 
+    Where a video ends meanwhile, it is done again with that video, unless a state is expected.
+
     Parameters
     ----------
     model : NamingModel
         The revision's. For a preview neither it nor what was said need be stored.
     """
+    attempts = _ATTEMPTS if apply and expected_state is None else 1
+    while True:
+        attempts -= 1
+        try:
+            return _rename(store, project, rules, revision, model, cause, note, said, apply, expected_state)
+        except ConflictError:
+            if attempts == 0:
+                raise
+
+
+def _rename(
+    store: Store,
+    project: str,
+    rules: IdentificationConfig,
+    revision: Revision,
+    model: NamingModel,
+    cause: str,
+    note: str,
+    said: Said | None,
+    apply: bool,
+    expected_state: str | None,
+) -> IdentificationChange:
     said = said or Said(store.list_corrections(project))
     change = IdentificationChange(revision.revision, said.state or state_of(store, project, revision))
     require_state(project, change.state, expected_state)

@@ -134,6 +134,17 @@ def assign(store: Store, home: Home, analysis: AnalysisRow, revision: Revision, 
     store.assign_revision(analysis.project, revision.revision, [analysis.analysis_id], rows)
 
 
+def assign_current(
+    store: Store, home: Home, analysis: AnalysisRow, rules: IdentificationConfig, max_false_names: float | None = None
+) -> Revision:
+    """Let the promoted model name an analysis, also if another one is promoted meanwhile; return the revision."""
+    while True:
+        revision = current_revision(store, analysis.project, rules, max_false_names)
+        assign(store, home, analysis, revision, rules)
+        if store.get_model(analysis.project).version == revision.model_version:
+            return revision
+
+
 def index_archive(store: Store, home: Home, project: str, rules: IdentificationConfig) -> None:
     """Make the appearances of analyses that were named before there were any, so that search finds them."""
     for analysis_id in store.list_unindexed(project):

@@ -315,6 +315,7 @@ def _read_cursor(cursor: str) -> AppearanceKey:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         video_id, start_s, position = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-        return str(video_id), float(start_s), int(position)
-    except (ValueError, TypeError, binascii.Error) as error:
+        # What SQLite can compare with; Infinity and huge numbers are none of ours.
+        return str(video_id), float(start_s), max(-(2**31), min(int(position), 2**31))
+    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
         raise InputError(f"cursor {cursor!r} is none that a search has answered: begin again without it") from error

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from serving.store.blobs import pack_embedding, unpack_embedding
-from serving.store.rows import Correction, CorrectionKind
+from serving.store.rows import Correction, CorrectionKind, Words
 
 
 def with_corrections(known: Sequence[Correction], said: Sequence[Correction]) -> list[Correction]:
@@ -28,12 +28,25 @@ def _takes_back(new: Correction, old: Correction) -> bool:
     return both_is or (new.person_id == old.person_id and new.kind is not old.kind)
 
 
-def correction_to_json(row: Correction) -> dict[str, Any]:
-    """Return a correction as JSON values."""
+def words_to_json(words: Words) -> dict[str, Any]:
+    """Return what was said as JSON values."""
+    return {
+        "corrections": list(words.corrections),
+        "replaced": [_correction_to_json(row) for row in words.replaced],
+        "faces": list(words.faces),
+        "disabled": dict(words.disabled),
+    }
+
+
+def words_from_json(values: dict[str, Any]) -> Words:
+    """Return what `words_to_json` was given."""
+    return Words(**{**values, "replaced": [_correction_from_json(row) for row in values["replaced"]]})
+
+
+def _correction_to_json(row: Correction) -> dict[str, Any]:
     return {**asdict(row), "embedding": b64encode(pack_embedding(row.embedding)).decode()}
 
 
-def correction_from_json(values: dict[str, Any]) -> Correction:
-    """Return what `correction_to_json` was given."""
+def _correction_from_json(values: dict[str, Any]) -> Correction:
     embedding = unpack_embedding(b64decode(values["embedding"]))
     return Correction(**{**values, "kind": CorrectionKind(values["kind"]), "embedding": embedding})

@@ -68,10 +68,6 @@ class Grouping:
     tracks: list[StrangerTrack]
     known: int
 
-    def of(self, analysis_id: str) -> dict[int, str]:
-        """Return the stranger of each unknown track of an analysis, by track id."""
-        return {row.track_id: row.stranger_id for row in self.tracks if row.analysis_id == analysis_id}
-
 
 def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerName]:
     """Return who the unknown tracks of an analysis are, by track id; those without a stranger get one.

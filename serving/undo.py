@@ -15,9 +15,9 @@ from facerec_models.identification import track_embedding
 from serving.archive import Named, name_analyses, promoted_version
 from serving.home import Home
 from serving.naming import load_model, revision_of
-from serving.statements import correction_from_json
+from serving.statements import with_corrections, words_from_json
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, Application, Naming, Revision, Stranger, StrangerTrack
+from serving.store.rows import AnalysisRow, Application, Naming, Revision, Stranger, StrangerTrack, Words
 from serving.strangers import Grouping, group
 
 _Wanted = tuple[AnalysisRow, Revision, NamingModel]
@@ -50,7 +50,7 @@ class Undone:
 def undo_application(store: Store, home: Home, project: str, revision: str, rules: IdentificationConfig) -> Undone:
     """Take back the last application, which must be this revision's.
 
-    Videos that came since and were named by its model are named by the model before, where there was one.
+    Videos that came since and were named by its model are named by the model before, or by none where there was none.
 
     Raises
     ------
@@ -77,11 +77,14 @@ def undo_application(store: Store, home: Home, project: str, revision: str, rule
     restored = [Stranger(**row) for row in undo["strangers"]]
     people = {row.stranger_id: row for row in [*known, *restored]}
     named = name_analyses(store, project, rules, wanted)
-    _take_back_words(store, home, project, undo)
+    words = words_from_json(undo["said"]) if "said" in undo else Words()
+    # As they will be then: what came in between stays.
+    said = [row for row in store.list_corrections(project) if row.correction_id not in words.corrections]
     settled = _settled(store, project, targets, undo, named)
-    grouping = group(project, named.unknown, settled, people, store.list_corrections(project))
+    grouping = group(project, named.unknown, settled, people, with_corrections(said, words.replaced))
     for target in {target.revision: target for target in targets.values() if target is not None}.values():
         store.put_revision(target)
+    is_promoted = promoted_version(store, project) == application.model_version
     naming = Naming(
         expected={row.analysis_id: row.revision for row in analyses if row.analysis_id in targets},
         revisions={analysis_id: None if target is None else target.revision for analysis_id, target in targets.items()},
@@ -90,9 +93,13 @@ def undo_application(store: Store, home: Home, project: str, revision: str, rule
         stranger_tracks=grouping.tracks,
         known=len(known),
         # A version that somebody promoted since stays.
-        promoted=undo["promoted"] if promoted_version(store, project) == application.model_version else None,
+        promoted=undo["promoted"] if is_promoted else None,
+        promotes_none=is_promoted and undo["promoted"] is None,
+        taken_back=words,
     )
     store.undo_naming(project, naming, application.number, time.time())
+    for face_id in words.faces:
+        home.face_crop(project, face_id).unlink(missing_ok=True)
     promoted = promoted_version(store, project)
     return Undone(revision, application.number, len(targets), promoted, _note(targets, promoted))
 
@@ -109,7 +116,7 @@ def _last(store: Store, project: str, revision: str) -> Application:
         raise ConflictError(
             f"revision {revision} of project {project!r} is not the last that was applied: undo {standing[-1].revision} first"
         )
-    return standing[-1]
+    return store.get_application(project, standing[-1].number)
 
 
 def _targets(
@@ -127,7 +134,7 @@ def _targets(
     if lost:
         raise ConflictError(f"what named before is gone: {', '.join(sorted(lost))}")
     models = Counter(revisions[one].model_version for one in former.values() if one is not None)
-    before = models.most_common(1)[0][0] if models else None
+    before = models.most_common(1)[0][0] if models else undo["promoted"]
     targets: dict[str, Revision | None] = {}
     for row in analyses:
         present = None if row.revision is None else revisions[row.revision]
@@ -135,10 +142,9 @@ def _targets(
             if present is not None and present.revision == application.revision:
                 previous = former[row.analysis_id]
                 targets[row.analysis_id] = None if previous is None else revisions[previous]
-        elif (
-            present is not None and before is not None and present.model_version == application.model_version != before
-        ):
-            targets[row.analysis_id] = revision_of(project, before, rules, present.max_false_names)
+        elif present is not None and present.model_version == application.model_version != before:
+            limit = present.max_false_names
+            targets[row.analysis_id] = None if before is None else revision_of(project, before, rules, limit)
     return targets
 
 
@@ -164,18 +170,6 @@ def _settled(
 def _merged(restored: Sequence[Stranger], grouping: Grouping) -> list[Stranger]:
     rows = {row.stranger_id: row for row in [*restored, *grouping.strangers]}
     return list(rows.values())
-
-
-def _take_back_words(store: Store, home: Home, project: str, undo: Mapping[str, Any]) -> None:
-    """Remove the corrections and the faces that an application rested on, and bring back those that they replaced."""
-    said = undo.get("said")
-    if said is None:
-        return
-    store.delete_corrections(project, said["corrections"])
-    store.put_corrections(project, [correction_from_json(row) for row in said["replaced"]])
-    store.delete_faces(project, said["faces"])
-    for face_id in said["faces"]:
-        home.face_crop(project, face_id).unlink(missing_ok=True)
 
 
 def _note(targets: Mapping[str, Revision | None], promoted: str | None) -> str:

@@ -22,7 +22,7 @@ from facerec_models.video import Video
 from serving.home import Home, remove_tree, write_atomically
 from serving.jobs import JobControl
 from serving.names import short_id
-from serving.naming import assign, current_revision
+from serving.naming import assign_current
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store.base import Store
@@ -55,9 +55,8 @@ class VideoJobs:
         if analysis is None:
             self._store.fix_embedder(job.project, embedder)
             analysis = self._analyze(job, control, video, config)
-        limit = job.spec["max_false_names"]
-        revision = current_revision(self._store, job.project, self._settings.identification, limit)
-        assign(self._store, self._home, analysis, revision, self._settings.identification)
+        rules, limit = self._settings.identification, job.spec["max_false_names"]
+        assign_current(self._store, self._home, analysis, rules, limit)
         remove_tree(self._folder(job))
         control.report(1.0)
         return video.video_id

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 
 from facerec_models.config import IdentificationConfig, TrainingConfig
 from facerec_models.errors import (
+    ConflictError,
     InputError,
     PersonNotFoundError,
     VideoNotFoundError,
 )
+from facerec_models.gallery import NamingModel
 from facerec_models.identification import track_embedding
 from facerec_models.result import STRANGER_PREFIX
 from facerec_models.types import Track
@@ -31,9 +33,9 @@ from serving.changes import IdentificationChange
 from serving.home import Home, write_atomically
 from serving.names import person_id_of, short_id
 from serving.naming import index_archive, load_model, revision_of
-from serving.statements import correction_to_json, with_corrections
+from serving.statements import with_corrections, words_to_json
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, Correction, CorrectionKind, Face, FaceStatus, Stranger
+from serving.store.rows import AnalysisRow, Correction, CorrectionKind, Face, FaceStatus, Stranger, Words
 from serving.strangers import resolve
 from training.train import fit_preview, train, version_of
 
@@ -42,6 +44,7 @@ _ENROLLED_OF_TRACK = 4
 # Corrections that the note of an application tells in full.
 _NOTED = 3
 _SOURCE = "track:"
+_SAID_OTHERWISE = "its track was said to be somebody else"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +132,19 @@ def name_stranger(
     NotFoundError
         If there is no such stranger.
     ConflictError
-        If the archive is not in the expected state.
+        If no track is this stranger any more, or the archive is not in the expected state.
     """
     stranger = resolve(store, project, given)
     person_id = person_id_of(name)
     rows = [row for row in store.list_stranger_tracks(project) if row.stranger_id == stranger.stranger_id]
+    if not rows:
+        whom = f", but {stranger.person_id}" if stranger.person_id else ""
+        raise ConflictError(f"no track is Unknown {stranger.number}{whom}: correct tracks, as in 'facerec correct'")
     corrections, candidates = [], []
+    found = store.get_tracks(project, sorted({row.analysis_id for row in rows}))
     for row in rows:
         analysis = store.get_analysis(project, row.analysis_id)
-        track = _track_of(store, analysis, row.track_id)
+        (track,) = [track for track in found[row.analysis_id] if track.track_id == row.track_id]
         corrections.append(_correction(project, analysis, track, CorrectionKind.IS, person_id))
         candidates += _faces_of_track(home, analysis, track, person_id, rules)
     best = sorted(candidates, key=lambda face: -face.quality)[: 3 * _ENROLLED_OF_TRACK]
@@ -174,53 +181,95 @@ def _learn_and_name(
 ) -> IdentificationChange:
     index_archive(store, home, project, rules)
     promoted = promoted_version(store, project)
-    classifier = store.get_model(project).classifier if promoted else None
-    config = TrainingConfig.model_validate({"promote": "yes", **({"classifier": classifier} if classifier else {})})
+    # The application promotes it: until then nothing is named by a model that nobody may come to see.
+    learned = store.get_model(project).metrics.get("training", {}) if promoted else {}
+    config = TrainingConfig.model_validate({**learned, "promote": "no"})
     before = store.list_corrections(project)
     said = with_corrections(before, news.corrections)
-    known = {face.face_id for face in store.list_faces(project)}
-    faces = [face for face in news.faces if face.face_id not in known]
+    faces = _new_faces(store, project, news.faces, said)
+    words = _words(store, project, before, said, faces)
     limit = usual_error(store, project)
-    version = version_of(store, home, project, rules, config, more=faces, said=said)
-    state = state_of(store, project, revision_of(project, version, rules, limit))
+    version = version_of(store, home, project, rules, config, more=faces, less=words.disabled, said=said)
+    about = "" if news.stranger is None else f"{news.stranger.stranger_id} is {news.stranger.person_id}"
+    state = state_of(store, project, revision_of(project, version, rules, limit), about)
     require_state(project, state, expected_state)
+
+    def name(version: str, model: NamingModel) -> IdentificationChange:
+        return rename(
+            store,
+            project,
+            rules,
+            revision_of(project, version, rules, limit),
+            model,
+            cause=news.cause,
+            note=news.note,
+            said=Said(said, news.stranger, state, {"promoted": promoted, "said": words_to_json(words)}),
+            apply=not preview,
+            expected_state=expected_state,
+        )
+
     if preview:
-        model = fit_preview(store, home, project, rules, config, more=faces, said=said)
-    else:
-        _keep(store, home, project, news, faces)
+        model = fit_preview(store, home, project, rules, config, more=faces, less=words.disabled, said=said)
+        return name(version, model)
+    _keep(store, home, project, news, faces, words)
+    try:
         version = train(store, home, project, rules, config).version
-        model = load_model(home, project, version)
-    revision = revision_of(project, version, rules, limit)
-    words = {
-        "corrections": [
-            row.correction_id for row in said if row.correction_id not in {b.correction_id for b in before}
-        ],
-        "replaced": [
-            correction_to_json(row) for row in before if row.correction_id not in {s.correction_id for s in said}
-        ],
-        "faces": [face.face_id for face in faces],
+        return name(version, load_model(home, project, version))
+    except BaseException:
+        _take_back(store, home, project, words)
+        raise
+
+
+def _new_faces(store: Store, project: str, candidates: Sequence[Face], said: Sequence[Correction]) -> list[Face]:
+    """Return the faces that are enrolled: those of tracks that, all said, are their person, and that are not enrolled yet."""
+    confirmed = {(c.analysis_id, c.track_id, c.person_id) for c in said if c.kind is CorrectionKind.IS}
+    # Somebody who disabled a face by hand is not overruled.
+    known = {face.face_id for face in store.list_faces(project) if face.reason != _SAID_OTHERWISE}
+    return [
+        face
+        for face in candidates
+        if face.face_id not in known and (*_track_of_face(face), face.person_id) in confirmed
+    ]
+
+
+def _words(
+    store: Store, project: str, before: Sequence[Correction], said: Sequence[Correction], faces: Sequence[Face]
+) -> Words:
+    """Return what of the news changes anything; a track that is said to be somebody else now loses the faces that it gave."""
+    old, new = {row.correction_id for row in before}, {row.correction_id for row in said}
+    replaced = [row for row in before if row.correction_id not in new]
+    lost = {(c.analysis_id, c.track_id, c.person_id) for c in replaced if c.kind is CorrectionKind.IS}
+    disabled = {
+        face.face_id: face.reason
+        for face in store.list_faces(project, status=FaceStatus.TAKEN)
+        if lost and (face.source or "").startswith(_SOURCE) and (*_track_of_face(face), face.person_id) in lost
     }
-    return rename(
-        store,
-        project,
-        rules,
-        revision,
-        model,
-        cause=news.cause,
-        note=news.note,
-        said=Said(said, news.stranger, state, {"promoted": promoted, "said": words}),
-        apply=not preview,
+    return Words(
+        [c.correction_id for c in said if c.correction_id not in old], replaced, [f.face_id for f in faces], disabled
     )
 
 
-def _keep(store: Store, home: Home, project: str, news: _News, faces: Sequence[Face]) -> None:
+def _keep(store: Store, home: Home, project: str, news: _News, faces: Sequence[Face], words: Words) -> None:
     """Store what was said, and enrol faces with copies of the crops that they come from."""
     for face in faces:
-        analysis_id, track_id, k = (face.source or "").removeprefix(_SOURCE).split("/")
-        crop = home.track_crop(project, analysis_id, int(track_id), int(k))
+        (analysis_id, track_id), k = _track_of_face(face), (face.source or "").rpartition("/")[2]
+        crop = home.track_crop(project, analysis_id, track_id, int(k))
         write_atomically(home.face_crop(project, face.face_id), crop.read_bytes())
     store.put_faces(project, faces)
+    store.set_face_status(project, list(words.disabled), FaceStatus.DISABLED, _SAID_OTHERWISE)
     store.put_corrections(project, news.corrections)
+
+
+def _take_back(store: Store, home: Home, project: str, words: Words) -> None:
+    store.take_back(project, words)
+    for face_id in words.faces:
+        home.face_crop(project, face_id).unlink(missing_ok=True)
+
+
+def _track_of_face(face: Face) -> tuple[str, int]:
+    """Return analysis and track of a face that came from a video."""
+    analysis_id, track_id, _ = (face.source or "").removeprefix(_SOURCE).split("/")
+    return analysis_id, int(track_id)
 
 
 def _find_track(store: Store, project: str, video_id: str, track_id: int) -> tuple[AnalysisRow, Track]:

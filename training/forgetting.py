@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from facerec_models.config import IdentificationConfig
-from facerec_models.errors import EmptyGalleryError, PersonNotFoundError
+from facerec_models.errors import ConflictError, EmptyGalleryError, PersonNotFoundError
 from facerec_models.types import Decision
+from serving.archive import name_analyses, promoted_version, usual_error
 from serving.home import Home, remove_tree
 from serving.names import person_id_of
-from serving.naming import drop_loaded_models, index_archive, load_model
+from serving.naming import drop_loaded_models, index_archive, load_model, revision_of
 from serving.store.base import Store
-from serving.store.rows import Stranger
+from serving.store.rows import AnalysisRow, Stranger
 from training.corrections import learn_and_name
 
 
@@ -57,40 +58,46 @@ class Receipt:
 def forget(store: Store, home: Home, project: str, given: str, rules: IdentificationConfig) -> Receipt:
     """Remove a person: pictures, crops, vectors, parts of models, and the name in results.
 
+    Where it is interrupted, or others are at work for too long, it can be done again.
+
     Raises
     ------
     PersonNotFoundError
         If the project knows nobody of this id.
+    StoreError
+        If others read the store for so long that traces stay in its files.
     """
     person_id = person_id_of(given)
     faces = store.list_faces(project, person_id=person_id)
     corrections = store.list_corrections(project, person_id=person_id)
-    if not faces and not corrections:
+    models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
+    if not (faces or corrections or models):
+        store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
     index_archive(store, home, project, rules)
-    tracks, videos = _named_tracks(store, project, person_id)
-    models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
+    # First of all: what undoing takes knows them too, and nobody goes back any more.
+    store.seal_applications(project)
     store.delete_corrections(project, [correction.correction_id for correction in corrections])
     store.delete_faces(project, [face.face_id for face in faces])
-    emptied = store.empty_tracks(project, tracks)
     _unname_strangers(store, project, person_id)
     crops = _unlink(home.face_crop(project, face.face_id) for face in faces)
-    track_crops = sum(
-        _unlink(home.analysis(project, analysis_id).glob(f"{track_id}-*.jpg")) for analysis_id, track_id in tracks
-    )
-    _unlink(
-        drawn
-        for analysis in store.list_analyses(project)
-        for drawn in home.analysis(project, analysis.analysis_id).glob("annotated-*")
-    )
     album = home.pictures(project, person_id)
     pictures = sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
     remove_tree(album)
+    former = promoted_version(store, project)
+    seen = _analyses(store, project)
+    tracks, videos = _named_tracks(store, project, person_id)
+    emptied, track_crops = _remove_tracks(store, home, project, tracks)
     try:
         learn_and_name(store, home, project, rules)
         new_model: str | None = store.get_model(project).version
     except EmptyGalleryError:
         new_model = None
+    if former is not None:
+        late = [row for row in store.list_analyses(project) if (row.analysis_id, row.created_at) not in seen]
+        more, in_videos = _named_by(store, home, project, rules, former, late, person_id)
+        counts = _remove_tracks(store, home, project, more)
+        emptied, track_crops, videos = emptied + counts[0], track_crops + counts[1], videos | in_videos
     for row in models:
         store.delete_model(project, row.version)
         remove_tree(home.model(project, row.version))
@@ -110,6 +117,48 @@ def _named_tracks(store: Store, project: str, person_id: str) -> tuple[list[tupl
     return [(row.analysis_id, track_id) for row in mine for track_id in row.track_ids], {row.video_id for row in mine}
 
 
+def _analyses(store: Store, project: str) -> set[tuple[str, float]]:
+    return {(row.analysis_id, row.created_at) for row in store.list_analyses(project)}
+
+
+def _named_by(
+    store: Store,
+    home: Home,
+    project: str,
+    rules: IdentificationConfig,
+    version: str,
+    analyses: Sequence[AnalysisRow],
+    person_id: str,
+) -> tuple[list[tuple[str, int]], set[str]]:
+    """Return the tracks of analyses that a model version names so, and their videos."""
+    revision, model = (
+        revision_of(project, version, rules, usual_error(store, project)),
+        load_model(home, project, version),
+    )
+    named = name_analyses(store, project, rules, [(row, revision, model) for row in analyses])
+    tracks = [
+        (analysis_id, span.track_id)
+        for analysis_id, matches in named.matches.items()
+        for span, match in zip(named.spans[analysis_id], matches, strict=True)
+        if match.person_id == person_id
+    ]
+    ids = {analysis_id for analysis_id, _ in tracks}
+    return tracks, {row.video_id for row in analyses if row.analysis_id in ids}
+
+
+def _remove_tracks(store: Store, home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:
+    """Remove the vectors and face files of tracks, and drawn videos, which show names; return how many of the first two."""
+    _unlink(
+        drawn
+        for analysis in store.list_analyses(project)
+        for drawn in home.analysis(project, analysis.analysis_id).glob("annotated-*")
+    )
+    crops = sum(
+        _unlink(home.analysis(project, analysis_id).glob(f"{track_id}-*.jpg")) for analysis_id, track_id in tracks
+    )
+    return store.empty_tracks(project, tracks), crops
+
+
 def _knows(home: Home, project: str, version: str, person_id: str) -> bool:
     model = load_model(home, project, version)
     return (
@@ -120,9 +169,14 @@ def _knows(home: Home, project: str, version: str, person_id: str) -> bool:
 
 
 def _unname_strangers(store: Store, project: str, person_id: str) -> None:
-    strangers = store.list_strangers(project)
-    named: list[Stranger] = [replace(one, person_id=None) for one in strangers if one.person_id == person_id]
-    store.put_strangers(project, named, [], [], known=len(strangers))
+    while True:
+        strangers = store.list_strangers(project)
+        named: list[Stranger] = [replace(one, person_id=None) for one in strangers if one.person_id == person_id]
+        try:
+            store.put_strangers(project, named, [], [], known=len(strangers))
+        except ConflictError:  # a video has brought others
+            continue
+        return
 
 
 def _unlink(paths: Iterable[Path]) -> int:

@@ -179,8 +179,14 @@ class PredecessorDatabase:
     def _read(self, collection: str, kind: type[_D], fields: list[str] | None = None) -> Iterator[_D]:
         """Yield documents by project and video; those that are none of this kind are counted."""
         with self._answering():
-            found = self._db[collection].find({}, fields).sort([("project", 1), ("locator", 1)])
-            for document in found.allow_disk_use(True):
+            # Documents without a project are of the same one as those that name it, and must not be sorted apart.
+            stages: list[dict[str, Any]] = [
+                {"$addFields": {"project": {"$ifNull": ["$project", _PROJECT]}}},
+                {"$sort": {"project": 1, "locator": 1}},
+            ]
+            if fields is not None:
+                stages.append({"$project": dict.fromkeys(fields, 1)})
+            for document in self._db[collection].aggregate(stages, allowDiskUse=True):
                 try:
                     yield kind.model_validate(document)
                 except ValidationError as error:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from importlib.metadata import version as installed_version
 from typing import Any, Protocol
@@ -69,13 +69,15 @@ class NoProgress:
         return False
 
 
-def read_gallery(store: Store, project: str, more: Sequence[Face] = ()) -> Gallery:
+def read_gallery(store: Store, project: str, more: Sequence[Face] = (), less: Collection[str] = frozenset()) -> Gallery:
     """Return the enabled faces of a project.
 
     Parameters
     ----------
     more : sequence of Face
         Others that are to be taken for enrolled.
+    less : collection of str
+        Ids of faces that are not to be.
 
     Raises
     ------
@@ -84,7 +86,7 @@ def read_gallery(store: Store, project: str, more: Sequence[Face] = ()) -> Galle
     """
     embedder = store.get_project(project).embedder
     enrolled = sorted(
-        [*store.list_faces(project, status=FaceStatus.TAKEN), *more],
+        [*(f for f in store.list_faces(project, status=FaceStatus.TAKEN) if f.face_id not in less), *more],
         key=lambda face: (face.person_id, face.path, face.face_id),
     )
     faces = [face for face in enrolled if face.embedding is not None and face.embedder == embedder]
@@ -108,11 +110,12 @@ def version_of(
     config: TrainingConfig,
     *,
     more: Sequence[Face],
+    less: Collection[str],
     said: Sequence[Correction],
 ) -> str:
-    """Return the version that `train` would make if `more` faces were enrolled and `said` were all corrections."""
-    gallery = read_gallery(store, project, more)
-    return _version(project, gallery, project_cohort(home, project, gallery.embedder), rules, config, said)
+    """Return the version that `train` would make with `more` faces enrolled, `less` disabled, and `said` as all corrections."""
+    gallery = read_gallery(store, project, more, less)
+    return _version(project, gallery, _cohort(store, home, project, gallery, rules, config), rules, config, said)
 
 
 def fit_preview(
@@ -123,18 +126,26 @@ def fit_preview(
     config: TrainingConfig,
     *,
     more: Sequence[Face],
+    less: Collection[str],
     said: Sequence[Correction],
 ) -> NamingModel:
     """Return the model of `version_of`; nothing is stored, and enrolled faces without a vector are left out.
 
     In this process, whatever it takes: with a learned classifier that is as long as training.
     """
-    gallery = read_gallery(store, project, more)
-    cohort = project_cohort(home, project, gallery.embedder)
+    gallery = read_gallery(store, project, more, less)
+    cohort = _cohort(store, home, project, gallery, rules, config)
     model = fit_model(
         gallery, cohort, rules.prior_known, classifier=config.classifier, seed=config.seed, learn=learn_in_turn
     )
     return replace(model, corrections=_corrections(said))
+
+
+def _cohort(
+    store: Store, home: Home, project: str, gallery: Gallery, rules: IdentificationConfig, config: TrainingConfig
+) -> Cohort:
+    cohort = project_cohort(home, project, gallery.embedder)
+    return with_seen_strangers(cohort, store, project, rules) if config.use_seen_strangers else cohort
 
 
 def _version(
@@ -239,9 +250,7 @@ def _make(
         should_stop=progress.should_stop,
     )
     gallery = read_gallery(store, project)
-    cohort = project_cohort(home, project, gallery.embedder)
-    if config.use_seen_strangers:
-        cohort = with_seen_strangers(cohort, store, project, rules)
+    cohort = _cohort(store, home, project, gallery, rules, config)
     logger.info("learning %d faces with %s", len(gallery.face_ids), config.classifier)
     progress.report(_FIT_FROM)
     learner = _Learner(workers, progress, len(np.unique(gallery.person_ids)))
@@ -265,6 +274,7 @@ def _make(
         directory=directory.relative_to(home.root).as_posix(),
         metrics={
             "seconds": time.perf_counter() - started,
+            "training": config.model_dump(mode="json", include={"classifier", "seed", "use_seen_strangers"}),
             "cohort": cohort.source,
             "strangers": len(model.stills.strangers),
             **model.facts,

@@ -26,6 +26,7 @@ from serving.store.rows import (
     StrangerTrack,
     TrackVectors,
     VideoRow,
+    Words,
 )
 
 
@@ -192,9 +193,9 @@ class Store(Protocol):
     def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
         """Name the archive again, and record it as the project's next application, all at once.
 
-        Raises `ConflictError`, and writes nothing, if an analysis is not named as expected, if the project has another number of
-        strangers, or if the application's number is not the next one: somebody else was faster. The same for a missing revision is
-        `ModelNotFoundError`, for a missing analysis `VideoNotFoundError`.
+        Raises `ConflictError`, and writes nothing, if an analysis is not named as expected, or is named but not expected, if the
+        project has another number of strangers, or if the application's number is not the next one: somebody else was faster. The
+        same for a missing revision is `ModelNotFoundError`, for a missing analysis `VideoNotFoundError`.
         """
 
     def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
@@ -204,8 +205,14 @@ class Store(Protocol):
         before the present one is promoted by taking the present one's promotion back, as `rollback_model` does.
         """
 
+    def take_back(self, project: str, words: Words) -> None:
+        """Take back what was said, all at once."""
+
     def list_applications(self, project: str) -> list[Application]:
-        """Return all applications, the first one first."""
+        """Return all applications, the first one first; the `undo` of those that can be undone is empty."""
+
+    def get_application(self, project: str, number: int) -> Application:
+        """Return an application with what undoing it takes; raise `ModelNotFoundError` if there is none."""
 
     def seal_applications(self, project: str) -> None:
         """Let no application so far be undone any more: what undoing needs is deleted, and so are the notes."""

@@ -346,6 +346,26 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """What was said at once, as far as it changed the store, and so what taking it back changes.
+
+    Parameters
+    ----------
+    corrections, faces : sequence of str
+        Ids of what was added, and is deleted.
+    replaced : sequence of Correction
+        Which gave way, and come back.
+    disabled : mapping of str to str or None
+        Faces that were disabled, and are enabled again, with the reason that they had before.
+    """
+
+    corrections: Sequence[str] = ()
+    replaced: Sequence[Correction] = ()
+    faces: Sequence[str] = ()
+    disabled: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Naming:
     """What naming the archive again writes, all at once.
 
@@ -361,6 +381,10 @@ class Naming:
         How many strangers the project has so far.
     promoted : str or None
         The version that is promoted with it; None leaves the one that is.
+    promotes_none : bool
+        Whether no version is promoted any more; only to undo the first that was.
+    taken_back : Words or None
+        What was said and is taken back with it.
     """
 
     expected: Mapping[str, str | None]
@@ -370,6 +394,8 @@ class Naming:
     stranger_tracks: Sequence[StrangerTrack]
     known: int
     promoted: str | None = None
+    promotes_none: bool = False
+    taken_back: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)

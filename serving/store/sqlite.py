@@ -211,6 +211,11 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch):
                 (SELECT analysis_id FROM analyses WHERE project = :project AND revision IN {revisions})""",  # noqa: S608
                 key,
             )
+            db.execute(
+                f"""DELETE FROM unindexed_analyses WHERE project = :project AND analysis_id IN
+                (SELECT analysis_id FROM analyses WHERE project = :project AND revision IN {revisions})""",  # noqa: S608
+                key,
+            )
             db.execute(f"UPDATE analyses SET revision = NULL WHERE project = :project AND revision IN {revisions}", key)  # noqa: S608
             db.execute("DELETE FROM models WHERE project = :project AND version = :version", key)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from sqlite3 import Connection
 
-from facerec_models.errors import ConflictError
+from facerec_models.errors import ConflictError, ModelNotFoundError
 from serving.store.database import (
     Database,
     insert,
@@ -15,8 +16,11 @@ from serving.store.database import (
     require_project,
     require_revision,
     select,
+    select_one,
 )
-from serving.store.rows import AppearanceRow, Application, Naming, Revision, Stranger, StrangerTrack
+from serving.store.rows import AppearanceRow, Application, Correction, Naming, Revision, Stranger, StrangerTrack, Words
+
+_ALL_BUT_UNDO = ", ".join(field.name for field in fields(Application) if field.name != "undo")
 
 
 class SqliteNaming:
@@ -57,6 +61,7 @@ class SqliteNaming:
         """Name the archive again, and record it as the project's next application, all at once."""
         with self._database.writing() as db:
             _require_unchanged(db, project, naming)
+            _require_none_new(db, project, naming)
             last = _last_number(db, project)
             if application.number != last + 1:
                 raise ConflictError(f"project {project!r} was named again meanwhile, {last} times by now: look again")
@@ -76,17 +81,37 @@ class SqliteNaming:
             _write(db, project, naming)
             if naming.promoted is not None:
                 _promote_again(db, project, naming.promoted)
+            if naming.promotes_none:
+                db.execute("DELETE FROM promotions WHERE project = ?", (project,))
+            if naming.taken_back is not None:
+                _take_back(db, project, naming.taken_back)
             db.execute(
                 "UPDATE applications SET undone_at = ?, undo = NULL WHERE project = ? AND number = ?",
                 (at, project, number),
             )
 
     def list_applications(self, project: str) -> list[Application]:
-        """Return all applications, the first one first."""
+        """Return all applications, the first one first; the `undo` of those that can be undone is empty."""
         with self._database.reading() as db:
             require_project(db, project)
-            query = "SELECT * FROM applications WHERE project = ? ORDER BY number"
+            # What undoing takes may be megabytes for each.
+            undo = "iif(undo IS NULL, NULL, '{}') AS undo"
+            query = f"SELECT {_ALL_BUT_UNDO}, {undo} FROM applications WHERE project = ? ORDER BY number"  # noqa: S608
             return select(db, Application, query, (project,))
+
+    def get_application(self, project: str, number: int) -> Application:
+        """Return an application with what undoing it takes; raise `ModelNotFoundError` if there is none."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            missing = ModelNotFoundError(f"project {project!r} has no application {number}")
+            query = "SELECT * FROM applications WHERE project = ? AND number = ?"
+            return select_one(db, Application, query, (project, number), missing)
+
+    def take_back(self, project: str, words: Words) -> None:
+        """Take back what was said, all at once."""
+        with self._database.writing() as db:
+            require_project(db, project)
+            _take_back(db, project, words)
 
     def seal_applications(self, project: str) -> None:
         """Let no application so far be undone any more: what undoing needs is deleted, and so are the notes."""
@@ -109,6 +134,26 @@ def _require_unchanged(db: Connection, project: str, naming: Naming) -> None:
     (count,) = db.execute("SELECT count(*) FROM strangers WHERE project = ?", (project,)).fetchone()
     if count != naming.known:
         raise ConflictError(f"project {project!r} has {count} strangers by now, not {naming.known}: look again")
+
+
+def _require_none_new(db: Connection, project: str, naming: Naming) -> None:
+    query = "SELECT analysis_id FROM analyses WHERE project = ? AND revision IS NOT NULL"
+    new = [analysis_id for (analysis_id,) in db.execute(query, (project,)) if analysis_id not in naming.expected]
+    if new:
+        raise ConflictError(f"{len(new)} analyses of project {project!r} were added meanwhile: look again")
+
+
+def _take_back(db: Connection, project: str, words: Words) -> None:
+    for table, column, ids in (("corrections", "correction_id", words.corrections), ("faces", "face_id", words.faces)):
+        db.execute(
+            f"DELETE FROM {table} WHERE project = ? AND {column} IN (SELECT value FROM json_each(?))",  # noqa: S608
+            (project, json.dumps(list(ids))),
+        )
+    insert(db, words.replaced, Correction, replace=True)
+    db.executemany(
+        "UPDATE faces SET status = 'taken', reason = ? WHERE project = ? AND face_id = ?",
+        [(reason, project, face_id) for face_id, reason in words.disabled.items()],
+    )
 
 
 def _write(db: Connection, project: str, naming: Naming) -> None:

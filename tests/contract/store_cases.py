@@ -16,6 +16,8 @@ from serving.store.rows import (
     AnalysisRow,
     AppearanceRow,
     Application,
+    Correction,
+    CorrectionKind,
     Face,
     FaceStatus,
     Job,
@@ -166,3 +168,9 @@ def claim_all(store: Store, owner: str) -> list[str]:
     while (mine := leases.claim(store, ["video"], owner, 60)) is not None:
         claimed.append(mine.job.job_id)
     return claimed
+
+
+def make_correction(correction_id: str, kind: str, person_id: str, track_id: int = 1) -> Correction:
+    return Correction(
+        correction_id, "p", CorrectionKind(kind), person_id, "a", track_id, "dlib", np.ones(4, np.float32), 1.0
+    )

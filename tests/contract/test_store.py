@@ -21,7 +21,6 @@ from facerec_models.errors import (
 from serving.store import Store
 from serving.store.rows import (
     AppearanceQuery,
-    Correction,
     CorrectionKind,
     Face,
     FaceStatus,
@@ -37,6 +36,7 @@ from tests.contract.store_cases import (
     make_analysis,
     make_appearance,
     make_application,
+    make_correction,
     make_face,
     make_job,
     make_model,
@@ -346,12 +346,6 @@ def test_promotions_of_projects_are_apart(store: Store) -> None:
 
 
 # Corrections and strangers
-
-
-def make_correction(correction_id: str, kind: str, person_id: str, track_id: int = 1) -> Correction:
-    return Correction(
-        correction_id, "p", CorrectionKind(kind), person_id, "a", track_id, "dlib", np.ones(4, np.float32), 1.0
-    )
 
 
 def test_a_track_is_one_person_and_saying_the_contrary_takes_it_back(store: Store) -> None:

@@ -10,10 +10,12 @@ import pytest
 
 from facerec_models.errors import ConflictError, ModelNotFoundError
 from serving.store import Store
-from serving.store.rows import Stranger, StrangerTrack
+from serving.store.rows import FaceStatus, Stranger, StrangerTrack, Words
 from tests.contract.store_cases import (
     make_appearance,
     make_application,
+    make_correction,
+    make_face,
     make_model,
     make_naming,
     named_by,
@@ -65,23 +67,32 @@ def test_an_application_names_all_at_once(named: Store) -> None:
     store = named
     store.add_model(make_model("m2"))
     row = make_appearance("a", owner="Bob")
-    naming = make_naming({"a": "r1"}, "r2", row, strangers=[ANN], stranger_tracks=[stranger_track("a")], promoted="m2")
+    naming = make_naming(
+        {"a": "r1", "b": "r1"}, "r2", row, strangers=[ANN], stranger_tracks=[stranger_track("a")], promoted="m2"
+    )
     application = make_application(2, "r2", cause="correction", note="Bob is Zoë", undo={"a": [1, None, {"b": 0.5}]})
     store.apply_naming("p", naming, application)
-    assert named_by(store) == {"a": "r2", "b": "r1"}
-    assert store.list_appearances("p", ["a", "b"]) == [row, make_appearance("b")]
+    assert named_by(store) == {"a": "r2", "b": "r2"}
+    assert store.list_appearances("p", ["a", "b"]) == [row]
     assert store.list_strangers("p") == [ANN]
     assert [track.analysis_id for track in store.list_stranger_tracks("p")] == ["a"]
     assert store.get_model("p").version == "m2"
-    assert store.list_applications("p") == [make_application(1), application]
+    assert store.get_application("p", 2) == application
+    # In the list the undo says only that there is one.
+    assert store.list_applications("p") == [replace(one, undo={}) for one in (make_application(1), application)]
+    with pytest.raises(ModelNotFoundError):
+        store.get_application("p", 3)
 
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_slower_application_is_told_and_writes_nothing(named: Store, number: int) -> None:
-    naming = make_naming({"a": "r1"}, "r2", make_appearance("a", owner="Bob"), strangers=[ANN])
+    naming = make_naming({"a": "r1", "b": "r1"}, "r2", make_appearance("a", owner="Bob"), strangers=[ANN])
     with pytest.raises(ConflictError, match="again"):
         named.apply_naming("p", naming, make_application(number, "r2"))
-    for change in ({"expected": {"a": None}}, {"known": 1}):
+    late = make_naming({"a": "r1"}, "r2", make_appearance("a", owner="Bob"))
+    with pytest.raises(ConflictError, match="added meanwhile"):
+        named.apply_naming("p", late, make_application(2, "r2"))
+    for change in ({"expected": {"a": None, "b": "r1"}}, {"known": 1}):
         with pytest.raises(ConflictError, match="look again"):
             named.apply_naming("p", replace(naming, **change), make_application(2, "r2"))
     assert named_by(named) == {"a": "r1", "b": "r1"}
@@ -92,7 +103,7 @@ def test_a_slower_application_is_told_and_writes_nothing(named: Store, number: i
 
 def test_only_one_of_many_at_once_applies(named: Store) -> None:
     def apply(owner: str) -> bool:
-        naming = make_naming({"a": "r1"}, "r1", make_appearance("a", owner=owner))
+        naming = make_naming({"a": "r1", "b": "r1"}, "r1", make_appearance("a", owner=owner))
         try:
             named.apply_naming("p", naming, make_application(2, note=owner))
         except ConflictError:
@@ -112,8 +123,10 @@ def test_undoing_writes_what_was_and_says_so(named: Store) -> None:
     store.promote_model("p", "m")
     store.add_model(make_model("m2"))
     strangers = {"strangers": [ANN], "stranger_tracks": [stranger_track("a")]}
-    store.apply_naming("p", make_naming({"a": "r1"}, "r2", promoted="m2", **strangers), make_application(2, "r2"))
-    back = make_naming({"a": "r2"}, "r1", before[0], known=1, promoted="m")
+    store.apply_naming(
+        "p", make_naming({"a": "r1", "b": "r1"}, "r2", promoted="m2", **strangers), make_application(2, "r2")
+    )
+    back = make_naming({"a": "r2", "b": "r2"}, "r1", *before, known=1, promoted="m")
     with pytest.raises(ConflictError, match="not the last"):
         store.undo_naming("p", back, 1, 5.0)
     store.undo_naming("p", back, 2, 5.0)
@@ -123,12 +136,12 @@ def test_undoing_writes_what_was_and_says_so(named: Store) -> None:
     first, second = store.list_applications("p")
     assert (first.undone_at, second.undone_at, second.undo) == (None, 5.0, None)
     with pytest.raises(ConflictError, match="not the last"):
-        store.undo_naming("p", replace(back, expected={"a": "r1"}), 2, 6.0)
+        store.undo_naming("p", replace(back, expected={"a": "r1", "b": "r1"}), 2, 6.0)
     with pytest.raises(ModelNotFoundError):  # the promotion was taken back, not added
         store.rollback_model("p")
     store.undo_naming("p", make_naming({"a": "r1", "b": "r1"}, None, known=1), 1, 6.0)
     assert named_by(store) == {"a": None, "b": None}
-    store.apply_naming("p", make_naming({"a": None}, "r1", known=1), make_application(3))
+    store.apply_naming("p", make_naming({"a": None, "b": None}, "r1", known=1), make_application(3))
     assert [row.number for row in store.list_applications("p")] == [1, 2, 3]
 
 
@@ -142,17 +155,40 @@ def test_an_undoing_that_comes_too_late_writes_nothing(named: Store) -> None:
 
 def test_sealed_applications_keep_no_word_of_what_was(named: Store) -> None:
     named.seal_applications("p")
-    named.apply_naming("p", make_naming({"a": "r1"}, "r2"), make_application(2, "r2"))
+    named.apply_naming("p", make_naming({"a": "r1", "b": "r1"}, "r2"), make_application(2, "r2"))
     sealed, later = named.list_applications("p")
     assert (sealed.undo, sealed.note, sealed.revision) == (None, "", "r1")
-    assert later == make_application(2, "r2")
+    assert later == replace(make_application(2, "r2"), undo={})
 
 
 def test_what_does_not_fit_together_is_a_mistake(named: Store) -> None:
     for naming in (
-        make_naming({"a": "r1"}, "r2", make_appearance("b")),
-        replace(make_naming({"a": "r1"}, "r2"), revisions={"a": "r2", "b": "r2"}),
+        make_naming({"a": "r1", "b": "r1"}, "r2", make_appearance("c")),
+        replace(make_naming({"a": "r1", "b": "r1"}, "r2"), revisions={"a": "r2"}),
     ):
         with pytest.raises(ValueError, match=r"analysis|named"):
             named.apply_naming("p", naming, make_application(2, "r2"))
     assert len(named.list_applications("p")) == 1
+
+
+def test_what_was_said_is_taken_back_whole(named: Store) -> None:
+    store = named
+    store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise")])
+    old, new = (make_correction(f"c{number}", "is", who) for number, who in enumerate(("Ann", "Bob")))
+    store.put_corrections("p", [old])
+    store.put_corrections("p", [new])
+    assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
+    words = Words(["c1"], [old], ["f1"], {"f2": "as before"})
+    naming = replace(make_naming({"a": "r1", "b": "r1"}, None), promotes_none=True, taken_back=words)
+    store.promote_model("p", "m")
+    with pytest.raises(ConflictError):
+        store.undo_naming("p", replace(naming, known=7), 1, 5.0)
+    assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
+    store.undo_naming("p", naming, 1, 5.0)
+    assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
+    (face,) = store.list_faces("p")
+    assert (face.face_id, face.status, face.reason) == ("f2", FaceStatus.TAKEN, "as before")
+    with pytest.raises(ModelNotFoundError):
+        store.get_model("p")
+    store.take_back("p", Words(["c0"]))
+    assert store.list_corrections("p") == []

@@ -102,8 +102,10 @@ def test_each_project_and_video_has_its_status_and_title(documents: Documents, u
     documents.metadata.insert_one({"locator": "news.mp4", "media": "http://example.org/1", "title": ["News", "more"]})
     old = look(1, 0, "A", 0.9)
     del old["project"]
-    documents.track.insert_many([old, look(1, 0, "A", 0.9)])
+    same = {**look(2, 9, "A", 0.9), "project": "general"}
+    documents.track.insert_many([old, look(1, 0, "A", 0.9), same])
     found = read(uri)
+    assert found["general", "news.mp4"].looks == 2
     assert {key: recording.status for key, recording in found.items()} == {
         ("general", "news.mp4"): None,
         ("archive", "news.mp4"): "complete",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,9 +11,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.statements import correction_from_json, correction_to_json, with_corrections
+from serving.statements import with_corrections, words_from_json, words_to_json
 from serving.store import open_store
-from serving.store.rows import Correction, CorrectionKind
+from serving.store.rows import Correction, CorrectionKind, Words
 
 CASES = st.tuples(st.sampled_from(CorrectionKind), st.sampled_from(["Ann", "Bob", "Zoë"]), st.integers(1, 2))
 
@@ -39,4 +40,6 @@ def test_corrections_are_merged_as_a_store_does(said: list[list[tuple[Correction
             expected = with_corrections(expected, rows)
             store.put_corrections("p", rows)
             assert facts(store.list_corrections("p")) == facts(expected)
-            assert facts([correction_from_json(correction_to_json(row)) for row in expected]) == facts(expected)
+            again = words_from_json(json.loads(json.dumps(words_to_json(Words(["c"], expected, ["f"], {"g": None})))))
+            assert (again.corrections, again.faces, again.disabled) == (["c"], ["f"], {"g": None})
+            assert facts(list(again.replaced)) == facts(expected)

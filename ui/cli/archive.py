@@ -55,6 +55,8 @@ def identify(
 
     if sum((preview, undo is not None, list_all)) > 1:
         raise typer.BadParameter("give one of --preview, --undo and --list")
+    if (undo is not None or list_all) and not (model is None and expect is None and max_false_names is None):
+        raise typer.BadParameter("--undo and --list take neither --model nor --expect nor --max-false-names")
     with open_home(home) as opened:
         if undo is not None:
             _undo(opened, project, undo, as_json=as_json)

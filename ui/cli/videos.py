@@ -224,13 +224,12 @@ class _Recognizer:
     _networks: Networks | None = None
 
     def recognize(self, source: str, config: AnalysisConfig) -> Result:
-        from serving.naming import assign, current_revision, name_analysis
+        from serving.naming import assign_current, name_analysis
         from serving.videos import analyze_video, find_analysis, register_video
 
         store, home, rules = self.opened.store, self.opened.home, self.opened.settings.identification
-        revision = current_revision(store, self.project, rules, self.max_false_names)
-        video = register_video(store, self.project, _local_file(source), config)
         embedder = store.get_model(self.project).embedder
+        video = register_video(store, self.project, _local_file(source), config)
         analysis = None if self.no_cache else find_analysis(store, video, config, embedder)
         if analysis is None:
             with progress_bar() as progress:
@@ -243,7 +242,7 @@ class _Recognizer:
                     self._load(config),
                     on_progress=lambda fraction: progress.update(task, completed=fraction),
                 )
-        assign(store, home, analysis, revision, rules)
+        revision = assign_current(store, home, analysis, rules, self.max_false_names)
         return name_analysis(store, home, analysis, revision, rules, track_crop_uri(self.opened))
 
     def annotate(self, found: Result, target: Path) -> None:

@@ -1,0 +1,270 @@
+"""Naming the archive, undoing and forgetting while a video ends, somebody reads, or a mind is changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from facerec_models.config import TrainingConfig
+from facerec_models.errors import ConflictError, ModelNotFoundError, PersonNotFoundError, StoreError
+from serving import archive
+from serving.archive import identify_archive
+from serving.home import Home
+from serving.naming import assign, assign_current, current_revision
+from serving.store import Store, open_store
+from serving.store.rows import CorrectionKind, FaceStatus
+from serving.store.sqlite import SqliteStore
+from serving.undo import undo_application
+from tests.archive import RULES, enrol, fill, put_video
+from tests.builders import EMBEDDER
+from training.corrections import Statement, correct, name_stranger
+from training.forgetting import forget
+from training.train import train
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def store(home: Home) -> Iterator[Store]:
+    with closing(open_store(home.root)) as store:
+        fill(store, home)
+        yield store
+
+
+def say(store: Store, home: Home, kind: CorrectionKind, person: str, video: str = "v-1", track: int = 3) -> str:
+    return correct(store, home, "p", [Statement(video, track, kind, person)], RULES).revision
+
+
+def video_ends(store: Store, home: Home, seen: tuple[int, ...], video_id: str = "v-3") -> None:
+    row = put_video(store, home, video_id, 2, seen=seen)
+    assign(store, home, row, current_revision(store, "p", RULES), RULES)
+
+
+def before_each(monkeypatch: pytest.MonkeyPatch, store: Store, method: str, what: Callable[[int], None]) -> None:
+    """Let something happen right before calls of a store's method; `what` gets the number of the call."""
+    original, calls = getattr(store, method), []
+
+    def first_that(*arguments: object, **options: object) -> object:
+        calls.append(1)
+        what(len(calls))
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(store, method, first_that)
+
+
+def words(store: Store) -> tuple[list[str], list[str]]:
+    said = [f"{row.kind} {row.person_id}" for row in store.list_corrections("p")]
+    faces = [face.person_id for face in store.list_faces("p", status=FaceStatus.TAKEN) if face.source]
+    return sorted(said), sorted(set(faces))
+
+
+def models_in_use(store: Store) -> set[str]:
+    return {store.get_revision("p", row.revision).model_version for row in store.list_analyses("p") if row.revision}
+
+
+# A video ends meanwhile
+
+
+def test_a_video_that_ends_meanwhile_is_named_with_the_archive(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_each(monkeypatch, store, "apply_naming", lambda n: video_ends(store, home, (1, 9)) if n == 1 else None)
+    revision = say(store, home, CorrectionKind.IS, "Cem")
+    assert {row.revision for row in store.list_analyses("p")} == {revision}
+    assert models_in_use(store) == {store.get_model("p").version}
+
+
+def test_a_correction_that_always_comes_too_late_leaves_nothing(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, promoted = words(store), store.get_model("p").version
+    before_each(monkeypatch, store, "apply_naming", lambda n: video_ends(store, home, (20 + n,), f"v-{10 + n}"))
+    with pytest.raises(ConflictError):
+        say(store, home, CorrectionKind.IS, "Cem")
+    assert words(store) == before
+    assert store.get_model("p").version == promoted
+    assert sorted(path.name for path in (home.project("p") / "faces").iterdir()) == sorted(
+        face.crop for face in store.list_faces("p") if face.crop
+    )
+    monkeypatch.undo()
+    revision = say(store, home, CorrectionKind.IS, "Cem")
+    undo_application(store, home, "p", revision, RULES)
+    assert words(store) == before
+
+
+def test_an_undoing_that_comes_too_late_takes_nothing_back(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = say(store, home, CorrectionKind.IS, "Cem")
+    before = words(store)
+    before_each(monkeypatch, store, "undo_naming", lambda n: video_ends(store, home, (9,)))
+    with pytest.raises(ConflictError):
+        undo_application(store, home, "p", revision, RULES)
+    assert words(store) == before == (["is Cem"], ["Cem"])
+    monkeypatch.undo()
+    undo_application(store, home, "p", revision, RULES)
+    assert words(store) == ([], [])
+
+
+def test_a_video_that_was_named_by_the_old_model_is_named_by_the_new_one(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(store, home, 7, "Cem")
+    version = train(store, home, "p", RULES, TrainingConfig(promote="no")).version
+    row = put_video(store, home, "v-3", 2, seen=(1, 7))
+
+    def promote(number: int) -> None:
+        if number == 1:
+            monkeypatch.undo()
+            identify_archive(store, home, "p", RULES, model_version=version, apply=True)
+
+    before_each(monkeypatch, store, "assign_revision", promote)
+    assert assign_current(store, home, row, RULES).model_version == version
+    assert models_in_use(store) == {version}
+
+
+# A mind is changed
+
+
+@pytest.mark.parametrize("kind", [CorrectionKind.IS, CorrectionKind.IS_NOT])
+def test_a_track_that_is_somebody_else_gives_its_faces_to_nobody_else(
+    store: Store, home: Home, kind: CorrectionKind
+) -> None:
+    say(store, home, CorrectionKind.IS, "Ann_Lee")
+    before = {face.face_id: (face.status, face.reason) for face in store.list_faces("p")}
+    assert words(store) == (["is Ann_Lee"], ["Ann_Lee"])
+    statement = Statement("v-1", 3, kind, "Cem" if kind is CorrectionKind.IS else "Ann_Lee")
+    preview = correct(store, home, "p", [statement], RULES, preview=True)
+    assert words(store) == (["is Ann_Lee"], ["Ann_Lee"])
+    change = correct(store, home, "p", [statement], RULES, expected_state=preview.state)
+    assert change.revision == preview.revision
+    assert words(store)[1] == (["Cem"] if kind is CorrectionKind.IS else [])
+    undo_application(store, home, "p", change.revision, RULES)
+    assert {face.face_id: (face.status, face.reason) for face in store.list_faces("p")} == before
+    say(store, home, kind, statement.person_id)
+    say(store, home, CorrectionKind.IS, "Ann_Lee")
+    assert words(store) == (["is Ann_Lee"], ["Ann_Lee"])
+
+
+def test_of_two_words_on_one_track_the_last_enrols(store: Store, home: Home) -> None:
+    both = [Statement("v-1", 3, CorrectionKind.IS, who) for who in ("Ann_Lee", "Cem")]
+    correct(store, home, "p", both, RULES)
+    assert words(store) == (["is Cem"], ["Cem"])
+
+
+def test_a_stranger_without_tracks_cannot_be_named_again(store: Store, home: Home) -> None:
+    name_stranger(store, home, "p", "Unknown 1", "Dee", RULES)
+    with pytest.raises(ConflictError, match="no track is Unknown 1, but Dee"):
+        name_stranger(store, home, "p", "Unknown 1", "Eve", RULES)
+
+
+def test_a_preview_of_one_name_allows_no_other(store: Store, home: Home) -> None:
+    preview = name_stranger(store, home, "p", "Unknown 1", "Ann_Lee", RULES, preview=True)
+    with pytest.raises(ConflictError, match="preview again"):
+        name_stranger(store, home, "p", "Unknown 1", "Bob", RULES, expected_state=preview.state)
+
+
+def test_undoing_the_first_word_leaves_no_model(tmp_path: Path) -> None:
+    home = Home(tmp_path / "empty")
+    with closing(open_store(home.root)) as store:
+        store.create_project("p")
+        store.fix_embedder("p", EMBEDDER)
+        put_video(store, home, "v-1", 0)
+        revision = say(store, home, CorrectionKind.IS, "Cem")
+        video_ends(store, home, (1, 9))
+        undo_application(store, home, "p", revision, RULES)
+        assert words(store) == ([], [])
+        assert models_in_use(store) == set()
+        with pytest.raises(ModelNotFoundError):
+            store.get_model("p")
+
+
+def test_corrections_learn_as_the_promoted_version_did(store: Store, home: Home) -> None:
+    train(store, home, "p", RULES, TrainingConfig(promote="yes", use_seen_strangers=True, seed=5))
+    identify_archive(store, home, "p", RULES, apply=True)
+    say(store, home, CorrectionKind.IS_NOT, "Ann_Lee", track=1)
+    metrics = store.get_model("p").metrics
+    assert metrics["training"] == {"classifier": "prototype", "seed": 5, "use_seen_strangers": True}
+    assert "seen in the project's videos" in metrics["cohort"]
+
+
+# Previews
+
+
+@pytest.mark.parametrize("what", ["correction", "promotion", "strangers", "video"])
+def test_a_state_changes_with_everything_that_naming_depends_on(store: Store, home: Home, what: str) -> None:
+    enrol(store, home, 7, "Cem")
+    version = train(store, home, "p", RULES, TrainingConfig(promote="no")).version
+    revision = current_revision(store, "p", RULES)
+    before = archive.state_of(store, "p", revision)
+    if what == "correction":
+        statement = Statement("v-1", 3, CorrectionKind.IS, "Cem")
+        said = correct(store, home, "p", [statement], RULES, preview=True)
+        assert said.state != before
+        assert archive.state_of(store, "p", revision) == before
+        store.put_corrections("p", _corrections(store, home))
+    elif what == "promotion":
+        store.promote_model("p", version)
+    elif what == "strangers":
+        rows = store.list_stranger_tracks("p")
+        store.put_strangers("p", [], rows[:1], [rows[0].analysis_id], known=len(store.list_strangers("p")))
+    else:
+        put_video(store, home, "v-3", 2, seen=(1,))
+    assert archive.state_of(store, "p", revision) != before
+
+
+def _corrections(store: Store, home: Home) -> list:  # type: ignore[type-arg]
+    revision = say(store, home, CorrectionKind.IS_NOT, "Ann_Lee", track=2)
+    rows = store.list_corrections("p")
+    undo_application(store, home, "p", revision, RULES)
+    return rows
+
+
+# Forgetting
+
+
+def test_forgetting_reaches_a_video_that_ends_meanwhile(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_each(monkeypatch, store, "apply_naming", lambda n: video_ends(store, home, (1, 9)) if n == 1 else None)
+    receipt = forget(store, home, "p", "Ann_Lee", RULES)
+    tracks = store.get_tracks("p", ["a-v-3"])["a-v-3"]
+    assert [len(track.embedded) for track in tracks] == [0, 2]
+    assert not list(home.analysis("p", "a-v-3").glob("1-*.jpg"))
+    assert (receipt.tracks, receipt.videos) == (3, 3)
+
+
+def test_forgetting_that_others_interrupt_can_be_repeated(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_each(monkeypatch, store, "apply_naming", lambda n: video_ends(store, home, (20 + n,), f"v-{10 + n}"))
+    with pytest.raises(ConflictError):
+        forget(store, home, "p", "Ann_Lee", RULES)
+    monkeypatch.undo()
+    receipt = forget(store, home, "p", "Ann_Lee", RULES)
+    assert len(receipt.models) >= 1
+    assert "Ann_Lee" not in {row.owner for row in store.list_appearances("p", ["a-v-1", "a-v-2"])}
+    with pytest.raises(PersonNotFoundError):
+        forget(store, home, "p", "Ann_Lee", RULES)
+
+
+def test_forgetting_while_somebody_reads_is_ended_by_the_next_try(store: Store, home: Home) -> None:
+    path = home.root / "facerec.sqlite3"
+    with closing(SqliteStore(path, busy_timeout_s=0.5)) as impatient, closing(sqlite3.connect(path)) as reader:
+        reader.isolation_level = None
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM faces").fetchone()
+        with pytest.raises(StoreError, match="try again"):
+            forget(impatient, home, "p", "Ann_Lee", RULES)
+        reader.execute("COMMIT")
+        with pytest.raises(PersonNotFoundError):
+            forget(impatient, home, "p", "Ann_Lee", RULES)
+    for file in home.root.glob("facerec.sqlite3*"):
+        assert b"Ann_Lee" not in file.read_bytes()
