@@ -22,6 +22,7 @@ pytestmark = pytest.mark.browser
 _PROJECT = "page"
 _START_TIMEOUT_S = 60.0
 _WORK_TIMEOUT_MS = 90_000
+_CANCEL_TIMEOUT_MS = 20_000
 # A fresh profile, and a browser that calls nobody by itself.
 _ARGUMENTS = [
     *["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
@@ -107,7 +108,8 @@ def test_an_uploaded_video_is_named_and_shown_with_its_evidence(
     page.locator("#analyse").click()
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile(r"^\d+$"))
     page.locator("#cancel").click()
-    expect(page.get_by_text("Cancelled.")).to_be_visible()
+    # What is being looked at is looked at to its end.
+    expect(page.get_by_text("Cancelled.")).to_be_visible(timeout=_CANCEL_TIMEOUT_MS)
     expect(page.locator("#progress")).to_be_hidden()
     page.locator("#analyse").click()
 
