@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import EmptyGalleryError, PersonNotFoundError
 from facerec_models.types import Decision
-from serving.home import Home, remove_tree
+from serving.home import AnyPath, Home, remove_tree
 from serving.names import person_id_of
 from serving.naming import drop_loaded_models, index_archive, load_model
 from serving.store.base import Store
@@ -75,9 +74,7 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
     emptied = store.empty_tracks(project, tracks)
     _unname_strangers(store, project, person_id)
     crops = _unlink(home.face_crop(project, face.face_id) for face in faces)
-    track_crops = sum(
-        _unlink(home.analysis(project, analysis_id).glob(f"{track_id}-*.jpg")) for analysis_id, track_id in tracks
-    )
+    track_crops = _unlink(_crops_of(home, project, tracks))
     _unlink(
         drawn
         for analysis in store.list_analyses(project)
@@ -125,7 +122,18 @@ def _unname_strangers(store: Store, project: str, person_id: str) -> None:
     store.put_strangers(project, named, [], [], known=len(strangers))
 
 
-def _unlink(paths: Iterable[Path]) -> int:
+def _crops_of(home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> Iterator[AnyPath]:
+    """Yield the face files of tracks; each analysis' folder is listed once."""
+    wanted: dict[str, set[str]] = {}
+    for analysis_id, track_id in tracks:
+        wanted.setdefault(analysis_id, set()).add(str(track_id))
+    for analysis_id, track_ids in wanted.items():
+        for path in home.analysis(project, analysis_id).glob("*-*.jpg"):
+            if path.name.partition("-")[0] in track_ids:
+                yield path
+
+
+def _unlink(paths: Iterable[AnyPath]) -> int:
     count = 0
     for path in paths:
         if path.is_file():
