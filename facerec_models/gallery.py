@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from facerec_models.classifiers import (
 from facerec_models.cohort import Cohort
 from facerec_models.corrections import Corrections
 from facerec_models.errors import EmptyGalleryError, GalleryError, GalleryMismatchError
+from facerec_models.files import AnyPath
 from facerec_models.held_out import Learn, fit_classifier, genuine_scores, learn_in_turn
 from facerec_models.model_folder import read_folder, unreadable, write_folder
 from facerec_models.types import FloatArray
@@ -124,7 +124,7 @@ class NamingModel:
         order = np.argsort(-similarity, kind="stable")[:count]
         return [(str(self.gallery.face_ids[rows[i]]), float(similarity[i])) for i in order]
 
-    def save(self, directory: Path, facts: Mapping[str, Any] | None = None) -> None:
+    def save(self, directory: AnyPath, facts: Mapping[str, Any] | None = None) -> None:
         """Write the model as arrays and JSON, whole or not at all: loading it never runs code.
 
         Parameters
@@ -161,7 +161,7 @@ class NamingModel:
         )
 
     @classmethod
-    def load(cls, directory: Path) -> NamingModel:
+    def load(cls, directory: AnyPath) -> NamingModel:
         """Read a model.
 
         Raises

@@ -38,7 +38,7 @@ class AnalyzerReplica:
         self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 2
     ) -> None:
         self._settings = settings
-        self._home = Home(settings.home)
+        self._home = Home.at(settings.home, settings.files)
         self._store = open_store(settings.home)
         self._detector = detector
         self._embedder = embedder

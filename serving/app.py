@@ -17,6 +17,7 @@ from serving.api.app import ApiReplica
 from serving.classifier import ClassifierReplica
 from serving.detector import DetectorReplica
 from serving.embedder import EmbedderReplica
+from serving.home import Home
 from serving.settings import Settings
 
 
@@ -26,6 +27,7 @@ class AppArgs(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     home: Path | None = None
+    files: str | None = None
     threads: int = Field(default=0, ge=0, description="Of each network's replica; 0: one for each core.")
     slots: int = Field(default=2, ge=1, description="Videos at a time for each analyzer.")
     gpu_share: float = Field(
@@ -49,8 +51,9 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     options : mapping of str to dict
         Options of deployments by name, as in the file's ``deployments:``.
     """
-    settings = Settings() if args.home is None else Settings(home=args.home)
-    settings = settings.model_copy(update={"home": settings.home.resolve()})
+    settings = Settings(**args.model_dump(include={"home", "files"}, exclude_none=True))
+    home = Home.at(settings.home, settings.files)
+    settings = settings.model_copy(update={"home": home.root})
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpu = args.gpu_share if cluster.get("GPU", 0) > 0 else 0.0
     device = "cuda" if gpu else "cpu"
@@ -67,8 +70,8 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
         return serve.deployment(name=name, **{"ray_actor_options": resources, **own})(replica)
 
     detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)
-    embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, settings.home / "weights", threads)
+    embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, home.weights, threads)
     light = {"num_cpus": 0.1, "runtime_env": quiet}
-    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings.home, settings.identification)
+    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(home, settings.identification)
     analyzer = deployment(AnalyzerReplica, "VideoAnalyzer", light).bind(settings, detector, embedder, args.slots)
     return deployment(ApiReplica, "Api", light).bind(settings, detector, embedder, classifier, analyzer)

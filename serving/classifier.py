@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from ray import serve
 
@@ -30,9 +29,9 @@ def crop_address(analysis: AnalysisRow | AppearanceRow, track_id: int, k: int) -
 class ClassifierReplica:
     """Names the faces of stills and stored tracks. Requests carry a model as ``project/version``, by Serve's multiplexing."""
 
-    def __init__(self, root: Path, rules: IdentificationConfig) -> None:
-        self._home = Home(root)
-        self._store = open_store(root)
+    def __init__(self, home: Home, rules: IdentificationConfig) -> None:
+        self._home = home
+        self._store = open_store(home.root)
         self._rules = rules
 
     @serve.multiplexed(max_num_models_per_replica=8)  # type: ignore[untyped-decorator]

@@ -21,6 +21,7 @@ def delete_project(store: Store, home: Home, name: str) -> None:
     """
     own = _uploads(store, home, name)
     store.delete_project(name)
+    remove_tree(home.project_files(name))
     remove_tree(home.project(name))
     shared = {file for project in store.list_projects() for file in _uploads(store, home, project.name)}
     for file in own - shared:

@@ -27,6 +27,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FACEREC_", env_nested_delimiter="__", frozen=True, extra="ignore")
 
     home: Path = Field(default_factory=lambda: user_data_path("facerec"), description="Where everything is kept.")
+    files: str | None = Field(
+        default=None,
+        description="Where crops, models, cohorts and parts of jobs are, for all nodes: s3://bucket/prefix, gs://bucket/prefix or "
+        "file:///folder; by default the home. Credentials are in the environment, as in AWS_ACCESS_KEY_ID.",
+    )
     allowed_hosts: frozenset[str] = Field(
         default=frozenset({"127.0.0.1", "localhost", "::1"}), description="Names under which the service may be asked."
     )

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     store = None
     try:
         settings = Settings() if given.home is None else Settings(home=given.home)
-        home = Home(settings.home.resolve())
+        home = Home.at(settings.home, settings.files)
         store = open_store(home.root)
         store.get_project(given.project)
         with logged_to(logging.StreamHandler()):

@@ -5,6 +5,7 @@ Every correction is kept, becomes part of the next model version, and names the 
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,6 @@ from facerec_models.gallery import NamingModel
 from facerec_models.identification import track_embedding
 from facerec_models.result import STRANGER_PREFIX
 from facerec_models.types import Track
-from facerec_models.weights import file_sha256
 from serving.archive import (
     Said,
     promoted_version,
@@ -318,7 +318,7 @@ def _faces_of_track(
                 project=project,
                 person_id=person_id,
                 path=f"{person_id}/{analysis.video_id}_{track.times_s[sample]:.2f}s.jpg",
-                sha256=file_sha256(crop),
+                sha256=hashlib.sha256(crop.read_bytes()).hexdigest(),
                 status=FaceStatus.TAKEN,
                 reason="confirmed in a video",
                 quality=quality,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import ConflictError, EmptyGalleryError, PersonNotFoundError
 from facerec_models.types import Decision
 from serving.archive import name_analyses, promoted_version, usual_error
-from serving.home import Home, remove_tree
+from serving.home import AnyPath, Home, remove_tree
 from serving.names import person_id_of
 from serving.naming import drop_loaded_models, index_archive, load_model, revision_of
 from serving.store.base import Store
@@ -153,9 +152,7 @@ def _remove_tracks(store: Store, home: Home, project: str, tracks: Sequence[tupl
         for analysis in store.list_analyses(project)
         for drawn in home.analysis(project, analysis.analysis_id).glob("annotated-*")
     )
-    crops = sum(
-        _unlink(home.analysis(project, analysis_id).glob(f"{track_id}-*.jpg")) for analysis_id, track_id in tracks
-    )
+    crops = _unlink(_crops_of(home, project, tracks))
     return store.empty_tracks(project, tracks), crops
 
 
@@ -179,7 +176,18 @@ def _unname_strangers(store: Store, project: str, person_id: str) -> None:
         return
 
 
-def _unlink(paths: Iterable[Path]) -> int:
+def _crops_of(home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> Iterator[AnyPath]:
+    """Yield the face files of tracks; each analysis' folder is listed once."""
+    wanted: dict[str, set[str]] = {}
+    for analysis_id, track_id in tracks:
+        wanted.setdefault(analysis_id, set()).add(str(track_id))
+    for analysis_id, track_ids in wanted.items():
+        for path in home.analysis(project, analysis_id).glob("*-*.jpg"):
+            if path.name.partition("-")[0] in track_ids:
+                yield path
+
+
+def _unlink(paths: Iterable[AnyPath]) -> int:
     count = 0
     for path in paths:
         if path.is_file():

@@ -136,7 +136,7 @@ def _read_crop(home: Home, face: Face, template: Template) -> ImageArray | None:
     try:
         if face.crop is None or not path.is_file() or template_of(face.embedder) != template:
             return None
-        crop = read_image(path, LimitsConfig())
+        crop = read_image(path.read_bytes(), LimitsConfig(), name=str(path))
     except (ImageError, WeightsError):
         return None
     return crop if crop.shape == (template.size, template.size, 3) else None

@@ -133,9 +133,7 @@ def import_cohort(
         tracks=tracks,
         source=f"{len(stills)} of the project's own ({_fingerprint(stills)})",
     )
-    path = home.cohort(project, embedder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_cohort(cohort, path)
+    save_cohort(cohort, home.cohort(project, embedder))
     return cohort
 
 

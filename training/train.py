@@ -271,7 +271,7 @@ def _make(
         classifier=config.classifier,
         people=len(model.classifier.classes_),
         faces=len(gallery.face_ids),
-        directory=directory.relative_to(home.root).as_posix(),
+        directory=home.model_name(project, version),
         metrics={
             "seconds": time.perf_counter() - started,
             "training": config.model_dump(mode="json", include={"classifier", "seed", "use_seen_strangers"}),

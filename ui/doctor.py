@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import uuid
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from facerec_models.errors import FacerecError
+from facerec_models.files import AnyPath, write_atomically
 from ui.cli.common import open_home
 
 Finding = tuple[str, Literal["ok", "note", "bad"], str]
@@ -42,6 +44,7 @@ def examine(path: Path | None) -> list[Finding]:
     try:
         with open_home(path) as opened:
             findings += _examine_home(opened.home.root, len(opened.store.list_projects()))
+            findings.append(_examine_files(opened.home.files))
             findings += _examine_weights(opened.home.weights)
     except FacerecError as error:
         findings.append(("home", "bad", str(error)))
@@ -59,6 +62,22 @@ def _examine_home(root: Path, projects: int) -> list[Finding]:
         ),
         ("disk", "ok" if free_gb >= _LEAST_FREE_GB else "bad", f"{free_gb:.0f} GB free"),
     ]
+
+
+def _examine_files(files: AnyPath) -> Finding:
+    """Write a file where crops and models go, read it, and remove it again."""
+    probe, content = files / f"probe-{uuid.uuid4().hex}", uuid.uuid4().bytes
+    try:
+        write_atomically(probe, content)
+        try:
+            same = probe.read_bytes() == content
+        finally:
+            probe.unlink()
+        if not same or probe.is_file():
+            return "files", "bad", f"{files} does not give back what was written, or keeps what was removed"
+    except (FacerecError, OSError) as error:
+        return "files", "bad", str(error)
+    return "files", "ok", f"{files}: crops and models can be written, read and removed"
 
 
 def _examine_weights(directory: Path) -> list[Finding]:

@@ -20,6 +20,7 @@ from facerec_models.types import FaceSet, ImageArray
 from serving.classifier import ClassifierReplica, crop_address
 from serving.detector import DetectorReplica
 from serving.embedder import EmbedderReplica
+from serving.home import Home
 from serving.store.rows import AnalysisRow
 from tests.builders import EMBEDDER, Seen, cohort, face_set, look, near, sample_picture
 
@@ -118,7 +119,7 @@ def models() -> list[NamingModel]:
 
 @pytest.fixture
 def namer(tmp_path: Path) -> ClassifierReplica:
-    return ClassifierReplica(tmp_path, IdentificationConfig())
+    return ClassifierReplica(Home(tmp_path), IdentificationConfig())
 
 
 def test_pictures_are_named_together_as_alone_each_by_its_model(

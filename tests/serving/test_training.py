@@ -21,12 +21,15 @@ import pytest
 
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.errors import ModelNotFoundError
 from facerec_models.images import encode_crop
+from facerec_models.model_folder import remove_abandoned
 from serving import leases
 from serving.home import Home, write_atomically
 from serving.naming import load_model
 from serving.store import Store, open_store
 from serving.store.rows import JobState
+from tests.bucket import stalled_at
 from tests.builders import EMBEDDER, look, sample_picture
 from tests.contract.store_cases import make_face
 from tests.serving.service import RunningService, free_port
@@ -151,6 +154,35 @@ def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(store:
             # What is not whole has no version's name.
             if not folder.name.startswith("."):
                 load_model(home, "p", folder.name)
+
+
+def test_a_training_that_is_killed_between_two_files_of_a_bucket_leaves_no_model(
+    bucket: str, s3_server: str, tmp_path: Path
+) -> None:
+    home = Home.at(tmp_path, bucket)
+    with closing(open_store(tmp_path)) as store, stalled_at(s3_server, rb"PUT /\S+/model\.json") as (address, reached):
+        put_people(store, "p", 5)
+        asked = subprocess.Popen(
+            command(home),
+            env={**os.environ, "FACEREC_FILES": bucket, "AWS_ENDPOINT_URL": address},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with asked:
+            try:
+                assert reached.wait(120)
+            finally:
+                asked.kill()
+        models = home.model("p", "x").parent
+        assert store.list_models("p") == []
+        (left,) = models.iterdir()
+        assert [path.name for path in left.iterdir()] == ["model.npz"]
+        with pytest.raises(ModelNotFoundError, match="holds no readable model"):
+            load_model(home, "p", left.name)
+        remove_abandoned(models)
+        assert left.is_dir()
+        assert train(store, home, "p", RULES).version == left.name
+        load_model(home, "p", left.name)
 
 
 # On Ray

@@ -65,9 +65,10 @@ def open_home(path: Path | None) -> Iterator[Opened]:
         first = error.errors()[0]
         name = "FACEREC_" + "__".join(str(part).upper() for part in first["loc"])
         raise typer.BadParameter(f"{name}={first['input']!r}: {first['msg']}") from error
+    place = Home.at(settings.home, settings.files)
     store = open_store(settings.home)
     try:
-        yield Opened(settings, Home(settings.home.resolve()), store)
+        yield Opened(settings, place, store)
     finally:
         store.close()
 
