@@ -236,3 +236,19 @@ def _encode(value: Any) -> Any:
     if isinstance(value, dict | tuple):
         return json.dumps(value)
     return str(value) if isinstance(value, StrEnum) else value
+
+
+def encode_row(row: Table) -> dict[str, Any]:
+    """Return a row's columns as a store keeps them: arrays as bytes, dicts and tuples as JSON."""
+    return {field.name: _encode(getattr(row, field.name)) for field in fields(row)}
+
+
+def decode_row(kind: type[Row], columns: Mapping[str, Any]) -> Row:
+    """Return the row that `encode_row` was given; other columns are left out."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: _DECODERS[name](columns[name]) if name in _DECODERS else columns[name] for name in names})
+
+
+def table_of(kind: type[Any]) -> str:
+    """Return the name of the table, or of the collection, that keeps rows of a type."""
+    return _TABLES[kind]

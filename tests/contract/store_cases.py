@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from facerec_models.types import Track
 from serving.store import Store, open_store
+from serving.store.mongo import MongoStore
 from serving.store.rows import (
     AnalysisRow,
     Face,
@@ -24,9 +24,10 @@ from serving.store.rows import (
 
 Opener = Callable[[], Store]
 
-# A store of a folder of its own. Other processes open it too: the functions are importable.
-STORES: dict[str, Callable[[Path], Store]] = {
+# A store of a place of its own, a folder or a database. Other processes open it too: the functions are importable.
+STORES: dict[str, Callable[[Any], Store]] = {
     "sqlite": open_store,
+    "mongodb": MongoStore,
 }
 
 
