@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from facerec_models.errors import VideoOpenError
+from facerec_models.segments import FrameIndex
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,mxf,dv,gif"
 _KINDS = "MP4, MOV, MKV, WebM, AVI, MPEG, Ogg, FLV, WMV, MXF, DV or GIF"
@@ -141,6 +144,67 @@ class Decoder:
         self.damaged_packets += 1
         if self.damaged_packets == 1:
             self.damaged_after = self._last_pts
+
+
+@dataclass(frozen=True, slots=True)
+class PacketList:
+    """What the packets of a file say, without decoding any.
+
+    Parameters
+    ----------
+    pts : list of int or None
+        Of each picture, in the order of the file; None where there is none.
+    keyframes : list of int
+        Timestamps of the pictures that decoding can begin with.
+    end_s, sound_end_s : float
+        Container time at which the last picture, and the sound, end.
+    has_duration : bool
+        Whether the picture stream itself says how long it is.
+    is_whole : bool
+        Whether no packet was unreadable or marked as damaged.
+    """
+
+    pts: list[int | None]
+    keyframes: list[int]
+    end_s: float
+    sound_end_s: float
+    has_duration: bool
+    is_whole: bool
+    time_base: Fraction | None
+
+    @classmethod
+    def read(cls, container: InputContainer, stream: av.VideoStream) -> PacketList:
+        """Read all packets of an opened file."""
+        pts: list[int | None] = []
+        keyframes: list[int] = []
+        end_s = sound_end_s = 0.0
+        is_whole = True
+        streams: list[Stream] = [stream, *container.streams.audio]
+        try:
+            for packet in container.demux(*streams):
+                if packet.size == 0 or packet.is_discard:
+                    continue
+                is_whole &= not packet.is_corrupt
+                end = float(((packet.pts or 0) + (packet.duration or 0)) * (packet.time_base or 0))
+                if packet.stream is not stream:
+                    sound_end_s = max(sound_end_s, end)
+                    continue
+                end_s = max(end_s, end)
+                pts.append(packet.pts)
+                if packet.is_keyframe and packet.pts is not None:
+                    keyframes.append(packet.pts)
+        except av.FFmpegError:
+            is_whole = False
+        return cls(pts, keyframes, end_s, sound_end_s, bool(stream.duration), is_whole, stream.time_base)
+
+    def index(self, time_base: Fraction) -> FrameIndex | None:
+        """Return the frames in presentation order; None where they cannot be told from the packets."""
+        times = [time for time in self.pts if time is not None]
+        is_plain = self.is_whole and len(times) == len(self.pts) and len(set(times)) == len(times)
+        if not (is_plain and times and self.keyframes and self.time_base == time_base):
+            return None
+        ordered = np.sort(np.array(times, np.int64))
+        return FrameIndex(ordered, np.searchsorted(ordered, np.sort(np.array(self.keyframes, np.int64))), time_base)
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""Read a still picture as upright RGB, by its content and within limits."""
+"""Read a still picture as upright RGB, by its content and within limits; write an aligned face."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import struct
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -15,6 +16,7 @@ from facerec_models.errors import ImageError, LimitExceededError
 from facerec_models.types import ImageArray
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_CROP_JPEG_QUALITY = 95
 _KINDS = "JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF"
 # What Pillow raises on damaged files: the first four were seen by flipping bytes, the others are in its plugins.
 _DAMAGED = (
@@ -100,3 +102,17 @@ def _to_rgb(image: Image.Image) -> ImageArray:
         colours = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", colours.size, "white"), colours)
     return np.array(image.convert("RGB"))
+
+
+def encode_crop(crop: ImageArray) -> bytes:
+    """Write an aligned face as a JPEG file.
+
+    Parameters
+    ----------
+    crop : (S, S, 3) uint8
+        RGB.
+    """
+    done, data = cv2.imencode(".jpg", crop[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _CROP_JPEG_QUALITY])
+    if not done:
+        raise ValueError(f"crop of shape {crop.shape} could not be written as JPEG")
+    return bytes(data)

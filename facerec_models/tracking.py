@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from filterpy.common import Q_discrete_white_noise
@@ -26,13 +25,13 @@ from scipy.stats import multivariate_normal
 
 from facerec_models.calibration import PairScale
 from facerec_models.config import TrackingConfig
-from facerec_models.types import FaceSet, FloatArray, ImageArray, Track
+from facerec_models.looks import Look
+from facerec_models.types import FloatArray, Track
 
 # Most that place may say for a link, and looks for or against it.
 _PLACE_BOUND, _LOOKS_BOUND = 4.0, 6.0
 # Share and width of the heavy tail of the motion model.
 _TAIL_SHARE, _TAIL_WIDTH = 0.1, 4.0
-_CROP_JPEG_QUALITY = 95
 
 
 class Tracker:
@@ -57,26 +56,26 @@ class Tracker:
         self._shot = 0
         self._next_id = 1
 
-    def update(self, time_s: float, frame_index: int, shot: int, faces: FaceSet) -> list[Track]:
+    def update(self, look: Look) -> list[Track]:
         """Take the faces of the next sampled frame; return the tracks that have ended with it."""
-        oldest_s = np.inf if shot != self._shot else time_s - self._config.max_gap_s
+        oldest_s = np.inf if look.shot != self._shot else look.time_s - self._config.max_gap_s
         ended = self._end_before(oldest_s)
-        self._shot = shot
+        self._shot = look.shot
         for track in self._open:
-            track.predict(time_s)
-        free = set(range(len(faces)))
-        if self._open and len(faces):
-            odds = self._log_odds(faces)
+            track.predict(look.time_s)
+        free = set(range(len(look)))
+        if self._open and len(look):
+            odds = self._log_odds(look)
             # Pairs below the limit cost nothing, so they never displace a real link.
             for row, column in zip(
                 *linear_sum_assignment(np.maximum(odds, self._config.min_log_odds), True), strict=True
             ):
                 if odds[row, column] > self._config.min_log_odds:
-                    self._open[row].add(time_s, frame_index, faces, int(column))
+                    self._open[row].add(look, int(column))
                     free.discard(int(column))
         # Left to right, so that ids do not depend on the detector's order.
-        for column in sorted(free, key=lambda i: tuple(faces.detections.boxes[i].tolist())):
-            self._open.append(_OpenTrack.start(self._next_id, shot, time_s, frame_index, faces, column, self._config))
+        for column in sorted(free, key=lambda i: tuple(look.detections.boxes[i].tolist())):
+            self._open.append(_OpenTrack.start(self._next_id, look, column, self._config))
             self._next_id += 1
         return ended
 
@@ -90,15 +89,15 @@ class Tracker:
         self._open = [track for track in self._open if track.last_s >= oldest_s]
         return [track.freeze() for track in over]
 
-    def _log_odds(self, faces: FaceSet) -> npt.NDArray[np.float64]:
-        places = [_measure(box) for box in faces.detections.boxes]
+    def _log_odds(self, look: Look) -> npt.NDArray[np.float64]:
+        places = [_measure(box) for box in look.detections.boxes]
         motion = np.array([[track.log_likelihood(place) for place in places] for track in self._open])
         motion = np.minimum(motion - self._log_elsewhere, _PLACE_BOUND)
-        latest = np.stack([track.last_embedding for track in self._open]) @ faces.embeddings.T
-        average = np.stack([track.mean_embedding for track in self._open]) @ faces.embeddings.T
+        latest = np.stack([track.last_embedding for track in self._open]) @ look.embeddings.T
+        average = np.stack([track.mean_embedding for track in self._open]) @ look.embeddings.T
         looks = np.clip(self._pair.log_odds(np.maximum(latest, average)), -_LOOKS_BOUND, _LOOKS_BOUND)
         # A blurred or turned face says little about who it is.
-        trust = np.sqrt(np.outer([track.best_quality for track in self._open], faces.quality))
+        trust = np.sqrt(np.outer([track.best_quality for track in self._open], look.quality))
         return np.asarray(motion + trust * looks, np.float64)
 
 
@@ -115,7 +114,7 @@ class _Kept:
     sample: int
     quality: float
     embedding: FloatArray
-    crop: ImageArray
+    crop: bytes
 
 
 @dataclass(slots=True)
@@ -137,10 +136,9 @@ class _OpenTrack:
     stride: int = 1
 
     @classmethod
-    def start(
-        cls, track_id: int, shot: int, time_s: float, frame_index: int, faces: FaceSet, i: int, config: TrackingConfig
-    ) -> _OpenTrack:
-        place = _measure(faces.detections.boxes[i])
+    def start(cls, track_id: int, look: Look, i: int, config: TrackingConfig) -> _OpenTrack:
+        """Begin with the i-th face of a frame."""
+        place = _measure(look.detections.boxes[i])
         size = float(np.exp(place[2]))
         kalman = KalmanFilter(dim_x=6, dim_z=3)
         kalman.x[:3, 0] = place
@@ -149,10 +147,10 @@ class _OpenTrack:
         # Unknown speed: about one face size a second, and a tenth of it in log size.
         kalman.P = np.diag([*np.diag(kalman.R), size**2, size**2, 0.1**2])
         track = cls(
-            track_id, shot, config, kalman, size, time_s, time_s,
-            np.zeros_like(faces.embeddings[i]), faces.embeddings[i],
+            track_id, look.shot, config, kalman, size, look.time_s, look.time_s,
+            np.zeros_like(look.embeddings[i]), look.embeddings[i],
         )  # fmt: skip
-        track._record(time_s, frame_index, faces, i)
+        track._record(look, i)
         return track
 
     def predict(self, time_s: float) -> None:
@@ -173,26 +171,28 @@ class _OpenTrack:
         far = multivariate_normal.logpdf(place, mean, spread * _TAIL_WIDTH**2)
         return float(np.logaddexp(np.log1p(-_TAIL_SHARE) + near, np.log(_TAIL_SHARE) + far))
 
-    def add(self, time_s: float, frame_index: int, faces: FaceSet, i: int) -> None:
+    def add(self, look: Look, i: int) -> None:
         """Take the next sample of this face."""
-        place = _measure(faces.detections.boxes[i])
+        place = _measure(look.detections.boxes[i])
         self.kalman.update(place)
         self.size_px = float(np.exp(place[2]))
-        self._record(time_s, frame_index, faces, i)
+        self._record(look, i)
 
     @property
     def mean_embedding(self) -> FloatArray:
         """Quality-weighted mean of all embeddings so far, unit length."""
         return np.asarray(self.mean_sum / max(float(np.linalg.norm(self.mean_sum)), 1e-9), np.float32)
 
-    def _record(self, time_s: float, frame_index: int, faces: FaceSet, i: int) -> None:
-        found, quality = faces.detections, float(faces.quality[i])
-        self._keep(_Kept(len(self.samples), quality, faces.embeddings[i], faces.crops[i]))
-        self.samples.append((time_s, frame_index, found.boxes[i], float(found.scores[i]), found.landmarks[i], quality))
-        self.mean_sum = self.mean_sum + max(quality, 0.01) * faces.embeddings[i]
-        self.last_embedding = faces.embeddings[i]
+    def _record(self, look: Look, i: int) -> None:
+        found, quality, embedding = look.detections, float(look.quality[i]), look.embeddings[i]
+        self._keep(_Kept(len(self.samples), quality, embedding, look.crops[i]))
+        self.samples.append(
+            (look.time_s, look.frame_index, found.boxes[i], float(found.scores[i]), found.landmarks[i], quality)
+        )
+        self.mean_sum = self.mean_sum + max(quality, 0.01) * embedding
+        self.last_embedding = embedding
         self.best_quality = max(self.best_quality, quality)
-        self.last_s = time_s
+        self.last_s = look.time_s
 
     def _keep(self, new: _Kept) -> None:
         """Keep the best sample of each stretch of time; stretches double when there are too many.
@@ -228,13 +228,5 @@ class _OpenTrack:
             quality=np.array(quality, np.float32),
             embedded=np.array([k.sample for k in kept], np.int64),
             embeddings=np.stack([k.embedding for k in kept]),
-            crops=tuple(encode_crop(k.crop) for k in kept),
+            crops=tuple(k.crop for k in kept),
         )
-
-
-def encode_crop(crop: ImageArray) -> bytes:
-    """Write an aligned face as a JPEG file."""
-    done, data = cv2.imencode(".jpg", crop[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _CROP_JPEG_QUALITY])
-    if not done:
-        raise ValueError(f"crop of shape {crop.shape} could not be written as JPEG")
-    return bytes(data)

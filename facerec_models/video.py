@@ -15,8 +15,9 @@ from av.container import InputContainer
 from av.video.reformatter import Interpolation
 
 from facerec_models.config import LimitsConfig
-from facerec_models.decoding import Clock, Decoder, open_container, picture_stream
+from facerec_models.decoding import Clock, Decoder, PacketList, open_container, picture_stream
 from facerec_models.errors import LimitExceededError, VideoDecodeError
+from facerec_models.segments import FrameIndex, SegmentError
 from facerec_models.types import Frame, ImageArray
 
 _SIGNATURE_SIDE = 32
@@ -235,6 +236,61 @@ class Video:
         self._running = self._frames(start_s, end_s)
         return self._running
 
+    def index(self) -> FrameIndex | None:
+        """List all frames from the packets of the file, without decoding.
+
+        Returns
+        -------
+        FrameIndex or None
+            None where packets do not tell: the video can only be read from its beginning.
+        """
+        with open_container(self.path, self.name) as container:
+            stream = picture_stream(container, self.name)
+            packets = PacketList.read(container, stream)
+        index = packets.index(self.info.time_base)
+        if index is None or float(int(index.pts[0]) * index.time_base) != self.info.start_pts_s:
+            return None
+        end_s = packets.end_s - self.info.start_pts_s
+        return None if self._is_cut_off(packets.has_duration, end_s, packets.sound_end_s) else index
+
+    def segment(self, index: FrameIndex, first: int, end: int) -> Iterator[DecodedFrame]:
+        """Seek, and yield exactly the frames from `first` to before `end`, as `frames` would yield them.
+
+        Raises
+        ------
+        SegmentError
+            While iterating, where what is decoded is not what the index says.
+        """
+        if self._running is not None:
+            self._running.close()
+        self._running = self._segment(index, first, end)
+        return self._running
+
+    def _segment(self, index: FrameIndex, first: int, end: int) -> Generator[DecodedFrame, None, None]:
+        expected = first
+        for entry in index.entries(first):
+            with open_container(self.path, self.name) as container:
+                stream = picture_stream(container, self.name)
+                if entry is not None:
+                    container.seek(entry, stream=stream)
+                decoder = Decoder(container, stream, self._limits.max_frame_pixels)
+                for picture in decoder.pictures():
+                    found = index.find(picture.pts)
+                    if found is not None and found < first and expected == first:
+                        continue
+                    if found != expected or (picture.width, picture.height) != self._stored_size:
+                        break
+                    pts = int(index.pts[expected] - index.pts[0])
+                    yield DecodedFrame(picture, self._orientation, expected, pts, self.info.time_base)
+                    expected += 1
+                    if expected == end:
+                        return
+            if expected > first:
+                break
+        raise SegmentError(
+            f"{self.name!r}: after frame {expected - 1} of {first} to {end} comes another than its packets say"
+        )
+
     def _frames(self, start_s: float, end_s: float | None) -> Generator[DecodedFrame, None, None]:
         with open_container(self.path, self.name) as container:
             stream = picture_stream(container, self.name)
@@ -254,14 +310,15 @@ class Video:
                     resized_s = frame.time_s if resized_s is None else resized_s
                     frame = replace(frame, picture=picture.reformat(*self._stored_size, threads=1))
                 yield frame
-            self._report(decoder, clock, resized_s, is_cut_off=at_end and self._is_cut_off(stream, decoder, clock))
+            is_cut_off = self._is_cut_off(bool(stream.duration), clock.end_s, decoder.sound_end_s)
+            self._report(decoder, clock, resized_s, is_cut_off=at_end and is_cut_off)
 
-    def _is_cut_off(self, stream: av.VideoStream, decoder: Decoder, clock: Clock) -> bool:
+    def _is_cut_off(self, stream_has_duration: bool, end_s: float, sound_end_s: float) -> bool:
         expected_s = self.info.duration_s
         if expected_s is None:
             return False
         # A stream's duration counts from its own beginning, a container's from zero and over all streams.
-        end_s = clock.end_s if stream.duration else max(clock.end_s + self.info.start_pts_s, decoder.sound_end_s)
+        end_s = end_s if stream_has_duration else max(end_s + self.info.start_pts_s, sound_end_s)
         # Headers round, and the last frame's own duration is often not stored.
         return end_s < expected_s - max(2 / self.info.fps, min(0.5, expected_s / 20))
 

@@ -6,18 +6,17 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-from facerec_models.config import SamplingConfig
 from serving.crawls import crawl_person
 from serving.detector import DetectorProxy
 from serving.embedder import EmbedderProxy
 from serving.home import Home
 from serving.jobs import JobControl, JobRunner, Work
-from serving.naming import current_revision
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store import open_store
 from serving.store.rows import Job
-from serving.videos import analyze_video, find_analysis
+from serving.video_jobs import VideoJobs
+from serving.webhooks import WebhookSender
 from training.jobs import run_training
 
 # An analysis that is under way waits for room in a full queue rather than begin again.
@@ -30,7 +29,7 @@ class AnalyzerReplica:
     Parameters
     ----------
     slots : int
-        Videos at a time. While one waits for a network, another decodes.
+        Videos, or segments of them, at a time. While one waits for a network, another decodes.
     """
 
     def __init__(
@@ -42,8 +41,15 @@ class AnalyzerReplica:
         self._detector = detector
         self._embedder = embedder
         self._networks: Networks | None = None
-        work: dict[str, Work] = {"training": self._train, "crawl": self._crawl, "video": self._analyze}
-        self._runner = JobRunner(self._store, work, slots=slots)
+        videos = VideoJobs(self._store, self._home, settings, self._connect)
+        work: dict[str, Work] = {"training": self._train, "crawl": self._crawl, "video": videos.lead}
+        self._runner = JobRunner(
+            self._store,
+            work,
+            segment_work={"video": videos.help},
+            slots=slots,
+            webhooks=WebhookSender(settings.webhook),
+        )
         self._runner.start()
 
     def wake(self) -> None:
@@ -56,27 +62,6 @@ class AnalyzerReplica:
 
     def __del__(self) -> None:
         self._runner.stop()
-
-    def _analyze(self, job: Job, control: JobControl) -> str:
-        networks = self._connect()
-        spec = job.spec
-        config = self._settings.analysis.model_copy(update={"sampling": SamplingConfig(**spec["sampling"])})
-        video = self._store.get_video(job.project, spec["video_id"])
-        analysis = None if spec["no_cache"] else find_analysis(self._store, video, config, networks.embedder.name)
-        if analysis is None:
-            analysis = analyze_video(
-                self._store,
-                self._home,
-                video,
-                config,
-                networks,
-                on_progress=control.report,
-                should_stop=control.should_stop,
-            )
-        revision = current_revision(self._store, job.project, self._settings.identification, spec["max_false_names"])
-        self._store.assign_revision(job.project, revision.revision, [analysis.analysis_id])
-        control.report(1.0)
-        return video.video_id
 
     def _crawl(self, job: Job, control: JobControl) -> None:
         crawl_person(self._store, self._home, self._settings, self._connect(), job, control)

@@ -49,6 +49,10 @@ class Home:
         """Return the file of what a job said while it ran."""
         return self.project(project) / "jobs" / f"{job_id}.log"
 
+    def job_parts(self, project: str, job_id: str) -> Path:
+        """Return the folder of what a job has done of its segments; it goes when the job has ended."""
+        return self.project(project) / "jobs" / job_id
+
     def cohort(self, project: str, embedder: str) -> Path:
         """Return the file of the strangers that were imported into a project."""
         return self.project(project) / "cohorts" / f"{embedder}.npz"

@@ -6,68 +6,105 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from facerec_models.errors import BusyError, FacerecError, StoreError
+from serving import leases
+from serving.leases import Claim
 from serving.store.base import Store
-from serving.store.rows import Job, JobState
+from serving.store.rows import Job, JobSegment, JobState, Webhook
+from serving.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)
 
+# After so many errors, or after so many processes that died with it, a job or a segment is given up.
 MAX_ATTEMPTS = 3
-_RENEWALS_PER_LEASE = 3
+MAX_DEATHS = 5
+_RENEWALS_PER_LEASE = 12
 
 
-@dataclass(slots=True)
 class JobControl:
-    """What the work on a job tells its runner, and asks it."""
+    """What the work on a job or a segment tells its runner, and asks it."""
 
-    progress: float = 0.0
-    segments: tuple[dict[str, Any], ...] = ()
-    lost: bool = False
+    def __init__(self, runner: JobRunner | None = None, claimed: Claim | None = None) -> None:
+        self._runner = runner
+        self._claim = claimed
+        self.progress = 0.0
+        self.lost = False
 
     def report(self, progress: float) -> None:
         """Record how far the work is, in [0, 1]."""
         self.progress = progress
-        self.segments = tuple({**segment, "progress": progress} for segment in self.segments)
 
     def should_stop(self) -> bool:
         """Whether the work must end now."""
         return self.lost
 
+    def plan(self, segments: Sequence[JobSegment]) -> bool:
+        """Divide the job, so that others can help; False if the work must end now."""
+        runner, claimed = self._of_runner()
+        return leases.plan(runner.store, claimed, segments)
+
+    def do_segments(self) -> tuple[JobSegment, ...] | None:
+        """Work on the job's segments beside others, until all have succeeded or one has failed.
+
+        Returns
+        -------
+        tuple of JobSegment or None
+            None if the work must end now.
+        """
+        runner, claimed = self._of_runner()
+        return runner.do_segments(claimed, self)
+
+    def _of_runner(self) -> tuple[JobRunner, Claim]:
+        if self._runner is None or self._claim is None:
+            raise RuntimeError("only a job that a runner works on has segments")
+        return self._runner, self._claim
+
 
 Work = Callable[[Job, JobControl], str | None]
+SegmentWork = Callable[[Job, JobSegment, JobControl], None]
 
 
 def submit(
-    store: Store, project: str, kind: str, spec: dict[str, Any], *, max_queued: int, video_id: str | None = None
+    store: Store,
+    project: str,
+    kind: str,
+    spec: dict[str, Any],
+    *,
+    max_queued: int,
+    video_id: str | None = None,
+    priority: int = 0,
+    key: str | None = None,
+    webhook_url: str | None = None,
 ) -> Job:
-    """Add a job to the queue.
+    """Add a job to the queue, or return the one that has the same key and has not failed.
 
     Raises
     ------
     BusyError
         If `max_queued` jobs wait already.
     """
-    waiting = len(store.list_jobs(states=[JobState.QUEUED]))
+    waiting = store.count_jobs([JobState.QUEUED])
     if waiting >= max_queued:
         raise BusyError(f"{waiting} jobs wait already, as many as may: try again later", retry_after_s=10.0)
     now = time.time()
-    job = Job(
-        job_id=f"j-{uuid.uuid4().hex[:16]}",
-        project=project,
-        kind=kind,
-        state=JobState.QUEUED,
-        spec=spec,
-        created_at=now,
-        updated_at=now,
-        segments=({"index": 0, "start_s": 0.0, "end_s": None, "state": "queued", "progress": 0.0},),
-        video_id=video_id,
+    return store.submit_job(
+        Job(
+            job_id=f"j-{uuid.uuid4().hex[:16]}",
+            project=project,
+            kind=kind,
+            state=JobState.QUEUED,
+            spec=spec,
+            created_at=now,
+            updated_at=now,
+            video_id=video_id,
+            priority=priority,
+            key=key,
+            webhook=None if webhook_url is None else Webhook(webhook_url),
+        )
     )
-    store.submit_job(job)
-    return job
 
 
 class JobRunner:
@@ -79,29 +116,37 @@ class JobRunner:
         Does a job of that kind and returns the id of its video, if it has one. It calls `JobControl.report` now and then, and
         stops when `JobControl.should_stop` says so. A `FacerecError` ends the job as failed with its message; any other exception
         gives it back to the queue until `MAX_ATTEMPTS` were made.
+    segment_work : mapping of kind to callable
+        Does a segment of such a job, for this runner or another one.
     slots : int
-        Jobs at a time.
+        Jobs or segments at a time.
     lease_s : float
         A runner that does not renew for so long has lost its job to the next.
+    webhooks : WebhookSender, optional
+        Tells who wants to know when a job has ended.
     """
 
     def __init__(
         self,
         store: Store,
-        work: dict[str, Work],
+        work: Mapping[str, Work],
         *,
+        segment_work: Mapping[str, SegmentWork] | None = None,
         slots: int = 2,
         lease_s: float = 15.0,
         poll_s: float = 1.0,
+        webhooks: WebhookSender | None = None,
     ) -> None:
-        self.owner = f"runner-{uuid.uuid4().hex[:12]}"
-        self._store = store
+        self.name = f"runner-{uuid.uuid4().hex[:12]}"
+        self.store = store
         self._work = work
+        self._segment_work = segment_work or {}
         self._lease_s = lease_s
         self._poll_s = poll_s
+        self._webhooks = webhooks or WebhookSender()
         self._stopping = threading.Event()
         self._wake = threading.Semaphore(0)
-        self._running: dict[str, JobControl] = {}
+        self._running: dict[str, tuple[Claim, JobControl]] = {}
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._loop, name=f"job-{i}", daemon=True) for i in range(slots)]
         self._threads.append(threading.Thread(target=self._renew_all, name="job-leases", daemon=True))
@@ -122,10 +167,10 @@ class JobRunner:
             raise RuntimeError(f"threads have died: {', '.join(dead)}")
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Stop working and give unfinished jobs back to the queue."""
+        """Stop working and give back what is not finished."""
         self._stopping.set()
         with self._lock:
-            for control in self._running.values():
+            for _, control in self._running.values():
                 control.lost = True
         for _ in self._threads:
             self._wake.release()
@@ -133,90 +178,92 @@ class JobRunner:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
+    def do_segments(self, claimed: Claim, control: JobControl) -> tuple[JobSegment, ...] | None:
+        """See `JobControl.do_segments`."""
+        job_id = claimed.job.job_id
+        while not control.should_stop():
+            mine = leases.claim_segment(self.store, job_id, self.name, self._lease_s)
+            if mine is not None:
+                self._do(mine)
+                continue
+            segments = self.store.get_job(job_id).segments
+            states = {segment.state for segment in segments}
+            if states == {JobState.SUCCEEDED} or JobState.FAILED in states:
+                return segments
+            time.sleep(self._poll_s / 4)
+        return None
+
     def _loop(self) -> None:
         while not self._stopping.is_set():
             try:
-                job = self._claim()
-                if job is None:
+                claimed = leases.claim(self.store, list(self._work), self.name, self._lease_s)
+                if claimed is None:
                     self._wake.acquire(timeout=self._poll_s)
                 else:
-                    self._do(job)
+                    self._do(claimed)
             except StoreError:
                 logger.exception("the store does not answer; trying again")
                 self._stopping.wait(self._poll_s)
 
-    def _claim(self) -> Job | None:
-        for kind in self._work:
-            job = self._store.claim_job(kind, self.owner, self._lease_s)
-            if job is not None:
-                return job
-        return None
-
-    def _do(self, job: Job) -> None:
-        control = JobControl(segments=_with_state(job.segments, "running"))
+    def _do(self, claimed: Claim) -> None:
+        if claimed.webhook:
+            self._webhooks.deliver(self.store, claimed)
+            return
+        control = JobControl(self, claimed)
         with self._lock:
-            self._running[job.job_id] = control
+            self._running[claimed.owner] = claimed, control
             control.lost = self._stopping.is_set()
         try:
-            self._finish(job, control, *self._attempt(job, control))
+            self._attempt(claimed, control)
         finally:
             with self._lock:
-                del self._running[job.job_id]
+                del self._running[claimed.owner]
 
-    def _attempt(self, job: Job, control: JobControl) -> tuple[JobState | None, str | None, str | None]:
-        """Do the job; return its final state, error and video, or None as state when it is to be tried again."""
-        if job.attempt > MAX_ATTEMPTS:
-            return JobState.FAILED, f"given up after {MAX_ATTEMPTS} attempts: each ended with its process", None
-        try:
-            return JobState.SUCCEEDED, None, self._work[job.kind](job, control)
-        except FacerecError as error:
-            logger.warning("job %s failed: %s", job.job_id, error, extra={"job_id": job.job_id})
-            return JobState.FAILED, str(error), None
-        except Exception as error:
-            if control.lost:
-                return None, None, None
-            logger.warning(
-                "job %s: attempt %d failed", job.job_id, job.attempt, exc_info=True, extra={"job_id": job.job_id}
-            )
-            if job.attempt >= MAX_ATTEMPTS:
-                return (
-                    JobState.FAILED,
-                    f"failed {job.attempt} times, at last with {type(error).__name__}: {error}",
-                    None,
-                )
-            return None, None, None
-
-    def _finish(
-        self, job: Job, control: JobControl, state: JobState | None, error: str | None, video_id: str | None
-    ) -> None:
-        if state is None:  # the store ends it if it was cancelled; a job whose project was deleted is gone
-            self._store.release_job(job.job_id, self.owner)
+    def _attempt(self, claimed: Claim, control: JobControl) -> None:
+        """Do what was claimed, and write how it ended."""
+        job, number = claimed.job, claimed.segment
+        what = f"job {job.job_id}" + ("" if number is None else f", segment {number}")
+        attempt = job.attempt if number is None else job.segments[number].attempt
+        if attempt > MAX_DEATHS:
+            self._end(claimed, JobState.FAILED, f"given up after {MAX_DEATHS} attempts: each ended with its process")
             return
-        self._store.renew_job(
-            job.job_id,
-            self.owner,
-            self._lease_s,
-            progress=control.progress,
-            segments=_with_state(control.segments, state.value),
-        )
-        self._store.finish_job(job.job_id, self.owner, state, error=error, video_id=video_id)
+        try:
+            if number is None:
+                video_id = self._work[job.kind](job, control)
+            else:
+                video_id = None
+                self._segment_work[job.kind](job, job.segments[number], control)
+        except FacerecError as error:
+            logger.warning("%s failed: %s", what, error, extra={"job_id": job.job_id})
+            self._end(claimed, JobState.FAILED, str(error))
+        except Exception as error:
+            if control.lost:  # the store ends it if it was cancelled; a job whose project was deleted is gone
+                leases.release(self.store, claimed)
+                return
+            logger.warning("%s: attempt %d failed", what, attempt, exc_info=True, extra={"job_id": job.job_id})
+            reason = f"{type(error).__name__}: {error}"
+            if attempt >= MAX_ATTEMPTS:
+                self._end(claimed, JobState.FAILED, f"failed {attempt} times, at last with {reason}")
+            else:
+                leases.release(self.store, claimed, reason)
+        else:
+            self._end(claimed, JobState.SUCCEEDED, video_id=video_id)
+
+    def _end(self, claimed: Claim, state: JobState, error: str | None = None, video_id: str | None = None) -> None:
+        if claimed.segment is None:
+            leases.finish(self.store, claimed, state, error=error, video_id=video_id)
+        else:
+            leases.finish_segment(self.store, claimed, state, error)
 
     def _renew_all(self) -> None:
-        while not self._stopping.wait(self._lease_s / _RENEWALS_PER_LEASE / 4):
+        while not self._stopping.wait(self._lease_s / _RENEWALS_PER_LEASE):
             with self._lock:
-                running = dict(self._running)
-            for job_id, control in running.items():
+                running = list(self._running.values())
+            for claimed, control in running:
                 try:
-                    kept = self._store.renew_job(
-                        job_id, self.owner, self._lease_s, progress=control.progress, segments=control.segments
-                    )
+                    kept = leases.renew(self.store, claimed, self._lease_s, control.progress)
                 except StoreError:
-                    logger.exception("the lease of job %s could not be renewed; trying again", job_id)
+                    logger.exception("the lease of job %s could not be renewed; trying again", claimed.job.job_id)
                     continue
                 if not kept:
                     control.lost = True
-
-
-def _with_state(segments: Sequence[dict[str, Any]], state: str) -> tuple[dict[str, Any], ...]:
-    progress = {"progress": 1.0} if state == JobState.SUCCEEDED.value else {}
-    return tuple({**segment, "state": state, **progress} for segment in segments)

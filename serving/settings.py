@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from platformdirs import user_data_path
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.config import AnalysisConfig, Config, IdentificationConfig
 from training.crawling.config import CrawlConfig
+
+
+class WebhookConfig(Config):
+    """Where the ends of jobs may be told; see `serving.webhooks`."""
+
+    hosts: frozenset[str] = Field(default=frozenset(), description="Hosts that may be told.")
+    secret: SecretStr | None = Field(default=None, description="What messages are signed with.")
+    timeout_s: float = Field(default=10.0, gt=0, description="How long to wait for an answer.")
+    max_attempts: int = Field(default=16, ge=1, description="Tries before giving up, within some five hours.")
 
 
 class Settings(BaseSettings):
@@ -26,3 +35,7 @@ class Settings(BaseSettings):
     analysis: AnalysisConfig = AnalysisConfig()
     identification: IdentificationConfig = IdentificationConfig()
     crawl: CrawlConfig = CrawlConfig()
+    segment_s: float = Field(
+        default=120.0, gt=0, description="Length of the segments that long videos are divided into, in seconds."
+    )
+    webhook: WebhookConfig = WebhookConfig()

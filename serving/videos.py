@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from facerec_models.analysis import Analysis, Timing, analyze
+from facerec_models.analysis import Analysis, analyze, link_segments
 from facerec_models.cohort import load_cohort
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import VideoNotFoundError, VideoOpenError
+from facerec_models.looks import Observation, Timing
 from facerec_models.types import Track
 from facerec_models.video import Video, VideoInfo
 from facerec_models.weights import file_sha256
@@ -71,6 +72,20 @@ def find_analysis(store: Store, video: VideoRow, config: AnalysisConfig, embedde
     return store.latest_analysis(video.project, video.video_id)
 
 
+def video_file(video: VideoRow) -> Path:
+    """Return the file of a video.
+
+    Raises
+    ------
+    VideoOpenError
+        If it is no longer there.
+    """
+    file = Path(video.file)
+    if not file.is_file():
+        raise VideoOpenError(f"the file of video {video.video_id} ({video.name!r}) is no longer there: submit it again")
+    return file
+
+
 def analyze_video(
     store: Store,
     home: Home,
@@ -81,7 +96,7 @@ def analyze_video(
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> AnalysisRow:
-    """Analyse a video and store tracks, embeddings and crops.
+    """Analyse a video in one go and store tracks, embeddings and crops.
 
     Nothing is stored when it fails or is stopped. Doing it again gives the same analysis.
 
@@ -94,17 +109,11 @@ def analyze_video(
     """
     embedder = networks.embedder.name
     store.fix_embedder(video.project, embedder)
-    analysis_id = analysis_id_of(video, config, embedder)
-    if not Path(video.file).is_file():
-        raise VideoOpenError(f"the file of video {video.video_id} ({video.name!r}) is no longer there: submit it again")
+    file = video_file(video)
 
-    def keep_crops(track: Track) -> None:
-        for k, crop in enumerate(track.crops):
-            write_atomically(home.track_crop(video.project, analysis_id, track.track_id, k), crop)
-
-    try:
-        analysis = analyze(
-            Path(video.file),
+    def make(keep_crops: Callable[[Track], None]) -> Analysis:
+        return analyze(
+            file,
             config,
             networks.detector,
             networks.embedder,
@@ -114,6 +123,45 @@ def analyze_video(
             on_progress=on_progress,
             should_stop=should_stop,
         )
+
+    return _store_analysis(store, home, video, config, embedder, make)
+
+
+def join_video(
+    store: Store,
+    home: Home,
+    video: VideoRow,
+    config: AnalysisConfig,
+    embedder: str,
+    observations: Iterable[Observation],
+) -> AnalysisRow:
+    """Link what was seen in the segments of a video, in their order, and store it as `analyze_video` does."""
+    with Video(video_file(video), config.limits, name=video.name) as opened:
+        info = opened.info
+
+    def make(keep_crops: Callable[[Track], None]) -> Analysis:
+        return link_segments(info, config, load_cohort(embedder).pair, observations, take_crops=keep_crops)
+
+    return _store_analysis(store, home, video, config, embedder, make)
+
+
+def _store_analysis(
+    store: Store,
+    home: Home,
+    video: VideoRow,
+    config: AnalysisConfig,
+    embedder: str,
+    make: Callable[[Callable[[Track], None]], Analysis],
+) -> AnalysisRow:
+    """Store an analysis whose crops are written while it is made; leave nothing of one that fails."""
+    analysis_id = analysis_id_of(video, config, embedder)
+
+    def keep_crops(track: Track) -> None:
+        for k, crop in enumerate(track.crops):
+            write_atomically(home.track_crop(video.project, analysis_id, track.track_id, k), crop)
+
+    try:
+        analysis = make(keep_crops)
     except BaseException:
         remove_tree(home.analysis(video.project, analysis_id))
         raise

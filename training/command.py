@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from facerec_models.classifiers import CLASSIFIERS
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import ConflictError, FacerecError, JobNotFoundError
+from serving import leases
 from serving.home import Home
 from serving.jobs import JobControl, JobRunner
 from serving.settings import Settings
@@ -128,7 +129,7 @@ def train_recorded(
         while not (job := store.get_job(job_id)).state.is_final:
             time.sleep(_POLL_S)
     except KeyboardInterrupt:
-        store.cancel_job(job_id)
+        leases.cancel(store, job_id)
         raise
     finally:
         runner.stop()

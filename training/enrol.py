@@ -16,8 +16,7 @@ from facerec_models.cohort import Cohort, load_cohort
 from facerec_models.config import AnalysisConfig, IdentificationConfig, OutlierStrategy
 from facerec_models.errors import InputError
 from facerec_models.faces import find_faces
-from facerec_models.images import read_image
-from facerec_models.tracking import encode_crop
+from facerec_models.images import encode_crop, read_image
 from facerec_models.types import FaceSet, FloatArray
 from facerec_models.weights import file_sha256
 from serving.home import Home, write_atomically

@@ -47,13 +47,12 @@ def build_api(service: Service) -> FastAPI:
     @app.get("/healthz", tags=["service"])
     def healthz(service: ServiceDep) -> Health:
         """Say that the service answers, and what it runs on."""
-        active = service.store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])
         return Health(
             status="ok",
             version=app.version,
             embedder=service.networks.embedder.name,
-            queued_jobs=sum(job.state is JobState.QUEUED for job in active),
-            running_jobs=sum(job.state is JobState.RUNNING for job in active),
+            queued_jobs=service.store.count_jobs([JobState.QUEUED]),
+            running_jobs=service.store.count_jobs([JobState.RUNNING]),
         )
 
     return app

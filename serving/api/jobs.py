@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from serving import leases
 from serving.api.schemas import JobView
 from serving.api.service import ServiceDep
 from serving.store.rows import JobState
@@ -34,7 +35,15 @@ def get_job(job_id: str, service: ServiceDep) -> JobView:
 @router.post("/jobs/{job_id}/cancel")
 def cancel_job(job_id: str, service: ServiceDep) -> JobView:
     """End a queued job, ask a running one to stop, leave a finished one."""
-    return JobView.of(service.store.cancel_job(job_id))
+    return JobView.of(leases.cancel(service.store, job_id))
+
+
+@router.post("/jobs/{job_id}/retry", status_code=202)
+def retry_job(job_id: str, service: ServiceDep) -> JobView:
+    """Queue a failed or cancelled job again; what was done of its segments stays done."""
+    job = leases.retry(service.store, job_id)
+    service.analyzer.wake.remote()
+    return JobView.of(job)
 
 
 @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)

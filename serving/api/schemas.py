@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from facerec_models.config import SamplingConfig
-from serving.store.rows import Face, Job
+from serving.store.rows import Face, Job, JobSegment, Webhook
 
 
 class _Model(BaseModel):
@@ -20,7 +20,9 @@ class VideoRequest(_Model):
     sampling: SamplingConfig = SamplingConfig()
     fragment: tuple[float, float] | None = Field(default=None, description="Only from start to end, in seconds.")
     max_false_names: float | None = Field(default=None, gt=0, lt=1)
-    no_cache: bool = False
+    no_cache: bool = Field(default=False, description="Analyse again, though the same was submitted before.")
+    priority: int = Field(default=0, ge=-100, le=100, description="Jobs of higher priority are done first.")
+    webhook: str | None = Field(default=None, description="Address to be told when the job has ended.")
 
     def full_sampling(self) -> SamplingConfig:
         """Return the sampling with the fragment in it."""
@@ -42,6 +44,37 @@ class Accepted(_Model):
     video_id: str | None
 
 
+class SegmentView(_Model):
+    """How far a part of a job is; one that is not divided has one part."""
+
+    index: int = 0
+    start_s: float = 0.0
+    end_s: float | None = None
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    progress: float
+    attempt: int
+    error: str | None = None
+
+    @classmethod
+    def of(cls, segment: JobSegment) -> SegmentView:
+        """Show a segment."""
+        return cls(**{name: getattr(segment, name) for name in cls.model_fields})
+
+
+class WebhookView(_Model):
+    """Where the end of a job is told, and how that went."""
+
+    url: str
+    attempt: int
+    error: str | None
+    delivered_at: float | None
+
+    @classmethod
+    def of(cls, webhook: Webhook) -> WebhookView:
+        """Show a webhook."""
+        return cls(**{name: getattr(webhook, name) for name in cls.model_fields})
+
+
 class JobView(_Model):
     """Where a job is."""
 
@@ -51,9 +84,11 @@ class JobView(_Model):
     video_id: str | None
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     progress: float
-    segments: list[dict[str, Any]]
+    segments: list[SegmentView]
     attempt: int
+    priority: int
     error: str | None
+    webhook: WebhookView | None
 
     @classmethod
     def of(cls, job: Job) -> JobView:
@@ -65,9 +100,12 @@ class JobView(_Model):
             video_id=job.video_id,
             state=job.state.value,
             progress=job.progress,
-            segments=list(job.segments),
+            segments=[SegmentView.of(segment) for segment in job.segments]
+            or [SegmentView(state=job.state.value, progress=job.progress, attempt=job.attempt, error=job.error)],
             attempt=job.attempt,
+            priority=job.priority,
             error=job.error,
+            webhook=None if job.webhook is None else WebhookView.of(job.webhook),
         )
 
 

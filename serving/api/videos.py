@@ -20,8 +20,10 @@ from serving.api.service import ProjectName, Service, ServiceDep
 from serving.exports.annotated import write_annotated
 from serving.exports.table import to_csv
 from serving.names import file_name_of, local_path
-from serving.store.rows import VideoRow
+from serving.store.rows import Job, VideoRow
+from serving.video_jobs import submission_key
 from serving.videos import register_video
+from serving.webhooks import check_webhook
 
 router = APIRouter(tags=["videos"])
 
@@ -70,20 +72,7 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
             raw = form.get("settings")
             settings = _parse(VideoRequest, raw if isinstance(raw, str) and raw else "{}")
             video = await asyncio.to_thread(_take_upload, service, project, upload)
-    job = await asyncio.to_thread(
-        jobs.submit,
-        service.store,
-        project,
-        "video",
-        {
-            "video_id": video.video_id,
-            "sampling": settings.full_sampling().model_dump(mode="json"),
-            "max_false_names": settings.max_false_names,
-            "no_cache": settings.no_cache,
-        },
-        max_queued=service.settings.max_queued_jobs,
-        video_id=video.video_id,
-    )
+    job = await asyncio.to_thread(_queue, service, video, settings)
     service.analyzer.wake.remote()
     return Accepted(job_id=job.job_id, video_id=video.video_id)
 
@@ -141,6 +130,29 @@ def get_crop(
     if analysis.video_id != video_id or not path.is_file():
         raise NotFoundError(f"video {video_id} has no crop {k} of track {track_id}")
     return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": "max-age=86400, immutable"})
+
+
+def _queue(service: Service, video: VideoRow, settings: VideoRequest) -> Job:
+    """Queue the analysis of a video, unless the same was asked for before and has not failed."""
+    if settings.webhook is not None:
+        check_webhook(settings.webhook, service.settings.webhook)
+    spec = {
+        "video_id": video.video_id,
+        "sampling": settings.full_sampling().model_dump(mode="json"),
+        "max_false_names": settings.max_false_names,
+        "no_cache": settings.no_cache,
+    }
+    return jobs.submit(
+        service.store,
+        video.project,
+        "video",
+        spec,
+        max_queued=service.settings.max_queued_jobs,
+        video_id=video.video_id,
+        priority=settings.priority,
+        key=None if settings.no_cache else submission_key(service.store, video, spec, settings.webhook),
+        webhook_url=settings.webhook,
+    )
 
 
 def _parse(kind: type[_Request], raw: str | bytes) -> _Request:

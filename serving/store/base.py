@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from facerec_models.types import Track
 from serving.store.rows import (
@@ -104,7 +104,7 @@ class Store(Protocol):
         """Return all videos, oldest first."""
 
     def delete_video(self, project: str, video_id: str) -> None:
-        """Delete a video with its analyses and tracks."""
+        """Delete a video with its analyses and tracks; the same submission is then a new job."""
 
     def put_analysis(self, analysis: AnalysisRow, tracks: Sequence[Track]) -> None:
         """Add a complete analysis with its tracks, replacing the one with the same id. Crops in tracks are not kept."""
@@ -175,10 +175,10 @@ class Store(Protocol):
     def undo_revision(self, project: str, revision: str) -> list[str]:
         """Give analyses that `revision` names back to the one before; return their ids. Newly identified ones stay."""
 
-    # Jobs: where a job ends, or goes back to the queue, so do its segments that had not ended
+    # Jobs; who works on which is decided in `serving.leases`
 
-    def submit_job(self, job: Job) -> None:
-        """Add a job in state ``queued``."""
+    def submit_job(self, job: Job) -> Job:
+        """Add a job in state ``queued``, or return the one that has this id or key already."""
 
     def get_job(self, job_id: str) -> Job:
         """Return a job; raise `JobNotFoundError` if there is none."""
@@ -186,24 +186,14 @@ class Store(Protocol):
     def list_jobs(self, project: str | None = None, states: Sequence[JobState] = ()) -> list[Job]:
         """Return jobs, oldest first."""
 
-    def claim_job(self, kind: str, owner: str, lease_s: float) -> Job | None:
-        """Take the oldest job that is queued, or running with an expired lease; None if there is none.
+    def count_jobs(self, states: Sequence[JobState]) -> int:
+        """Return how many jobs are in one of these states."""
 
-        Atomic: of several callers at once exactly one gets a job. `attempt` grows by one.
+    def find_due_jobs(self, kinds: Sequence[str], now: float, limit: int) -> list[str]:
+        """Return ids of jobs with ``due_at <= now``: those of high priority first, then the oldest."""
+
+    def update_job(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        """Replace a job by what `change` makes of it, and return that; None if there is no job, or nothing to change.
+
+        Atomic: nobody else changes the job in between. `change` has no side effects, for it may be called again.
         """
-
-    def renew_job(
-        self, job_id: str, owner: str, lease_s: float, *, progress: float, segments: Sequence[dict[str, Any]]
-    ) -> bool:
-        """Extend the lease and record progress; False if the job is no longer the owner's or was cancelled."""
-
-    def finish_job(
-        self, job_id: str, owner: str, state: JobState, *, error: str | None = None, video_id: str | None = None
-    ) -> bool:
-        """End a job; False, and nothing written, if it is no longer the owner's."""
-
-    def release_job(self, job_id: str, owner: str) -> None:
-        """Give a job back to the queue, if it is the owner's: for a replica that shuts down."""
-
-    def cancel_job(self, job_id: str) -> Job:
-        """End a queued job at once, ask the owner of a running one to stop, leave a final one; return the row."""

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +30,8 @@ from serving.store.rows import (
     Stranger,
     StrangerTrack,
     VideoRow,
+    Webhook,
+    read_segment,
 )
 from serving.store.schema import MIGRATIONS
 
@@ -56,7 +58,8 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "summary": json.loads,
     "state": JobState,
     "spec": json.loads,
-    "segments": lambda text: tuple(json.loads(text)),
+    "segments": lambda text: tuple(read_segment(values) for values in json.loads(text)),
+    "webhook": lambda text: None if text is None else Webhook(**json.loads(text)),
     "cancel_requested": bool,
     "by_hand": bool,
 }
@@ -226,15 +229,16 @@ def insert(db: sqlite3.Connection, rows: Iterable[Table], kind: type[Table], *, 
     values = ", ".join("?" * len(names))
     db.executemany(
         f"INSERT INTO {_TABLES[kind]} ({', '.join(names)}) VALUES ({values}) ON CONFLICT DO {action}",  # noqa: S608
-        ([_encode(getattr(row, name)) for name in names] for row in rows),
+        ([encode(getattr(row, name)) for name in names] for row in rows),
     )
 
 
-def _encode(value: Any) -> Any:
+def encode(value: Any) -> Any:
+    """Return a field of a row as SQLite takes it."""
     if isinstance(value, np.ndarray):
         return pack_embedding(value)
-    if isinstance(value, dict | tuple):
-        return json.dumps(value)
+    if isinstance(value, dict | tuple | Webhook):
+        return json.dumps(value, default=asdict)
     return str(value) if isinstance(value, StrEnum) else value
 
 

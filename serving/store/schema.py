@@ -176,4 +176,15 @@ CREATE TABLE stranger_tracks (
 CREATE INDEX stranger_tracks_by_stranger ON stranger_tracks (project, stranger_id)
 """
 
-MIGRATIONS: tuple[str, ...] = (_INITIAL, _CURATION)
+_SEGMENTS = """
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN key TEXT;
+ALTER TABLE jobs ADD COLUMN webhook TEXT;
+ALTER TABLE jobs ADD COLUMN due_at REAL;
+UPDATE jobs SET segments = '[]',
+    due_at = CASE state WHEN 'queued' THEN 0 WHEN 'running' THEN lease_until END;
+CREATE UNIQUE INDEX jobs_by_key ON jobs (key) WHERE key IS NOT NULL;
+CREATE INDEX jobs_by_due ON jobs (kind, due_at) WHERE due_at IS NOT NULL
+"""
+
+MIGRATIONS: tuple[str, ...] = (_INITIAL, _CURATION, _SEGMENTS)

@@ -220,9 +220,10 @@ class SqliteStore(SqliteCorrections, SqliteJobs):
             return select(db, VideoRow, query, (project,))
 
     def delete_video(self, project: str, video_id: str) -> None:
-        """Delete a video with its analyses and tracks."""
+        """Delete a video with its analyses and tracks; the same submission is then a new job."""
         with self._database.writing() as db:
             _video(db, project, video_id)
+            db.execute("UPDATE jobs SET key = NULL WHERE project = ? AND video_id = ?", (project, video_id))
             db.execute("DELETE FROM videos WHERE project = ? AND video_id = ?", (project, video_id))
 
     def put_analysis(self, analysis: AnalysisRow, tracks: Sequence[Track]) -> None:

@@ -1,22 +1,19 @@
-"""Durable jobs in SQLite: a queue with leases."""
+"""Durable jobs in SQLite."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from sqlite3 import Connection
-from typing import Any
 
 from facerec_models.errors import JobNotFoundError
-from serving.store.database import Database, insert, require_project, select, select_one
+from serving.store.database import Database, encode, require_project, select, select_one
 from serving.store.rows import Job, JobState
 
-
-def _segments(state: str) -> str:
-    """Return the SQL of a job's segments where those that have not ended take a state, itself given as SQL."""
-    return f"""(SELECT json_group_array(iif(json_extract(value, '$.state') IN ('queued', 'running'),
-        json_set(value, '$.state', {state}), json(value))) FROM json_each(segments))"""  # noqa: S608
+_FIELDS = [field.name for field in fields(Job)]
+_COLUMNS = ", ".join(_FIELDS)
+_VALUES = ", ".join(f":{name}" for name in [*_FIELDS, "due_at"])
 
 
 class SqliteJobs:
@@ -25,18 +22,29 @@ class SqliteJobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def submit_job(self, job: Job) -> None:
-        """Add a job in state ``queued``. The same id again changes nothing."""
+    def submit_job(self, job: Job) -> Job:
+        """Add a job in state ``queued``, or return the one that has this id or key already."""
         if job.state is not JobState.QUEUED:
-            raise ValueError(f"job {job.job_id} is submitted as {job.state}, not as queued")
+            raise ValueError(f"job {job.job_id} must be submitted as queued, not as {job.state}")
         with self._database.writing() as db:
             require_project(db, job.project)
-            insert(db, [job], Job, replace=False)
+            db.execute(
+                f"INSERT INTO jobs ({_COLUMNS}, due_at) VALUES ({_VALUES}) ON CONFLICT DO NOTHING",  # noqa: S608
+                _record(job),
+            )
+            there = select(
+                db,
+                Job,
+                f"SELECT {_COLUMNS} FROM jobs WHERE job_id = ? OR key = ? ORDER BY job_id != ?",  # noqa: S608
+                (job.job_id, job.key, job.job_id),
+            )
+            return there[0]
 
     def get_job(self, job_id: str) -> Job:
         """Return a job; raise `JobNotFoundError` if there is none."""
         with self._database.reading() as db:
-            return _job(db, job_id)
+            missing = JobNotFoundError(f"no job {job_id!r}")
+            return select_one(db, Job, f"SELECT {_COLUMNS} FROM jobs WHERE job_id = ?", (job_id,), missing)  # noqa: S608
 
     def list_jobs(self, project: str | None = None, states: Sequence[JobState] = ()) -> list[Job]:
         """Return jobs, oldest first."""
@@ -46,90 +54,45 @@ class SqliteJobs:
             return select(
                 db,
                 Job,
-                """SELECT * FROM jobs WHERE (:project IS NULL OR project = :project)
-                AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states))) ORDER BY created_at, job_id""",
+                f"""SELECT {_COLUMNS} FROM jobs WHERE (:project IS NULL OR project = :project)
+                AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
+                ORDER BY created_at, job_id""",  # noqa: S608
                 {"project": project, "states": json.dumps(states)},
             )
 
-    def claim_job(self, kind: str, owner: str, lease_s: float) -> Job | None:
-        """Take the oldest job that is queued, or running with an expired lease; None if there is none.
+    def count_jobs(self, states: Sequence[JobState]) -> int:
+        """Return how many jobs are in one of these states."""
+        query = "SELECT count(*) FROM jobs WHERE state IN (SELECT value FROM json_each(?))"
+        with self._database.reading() as db:
+            (count,) = db.execute(query, (json.dumps(states),)).fetchone()
+            return int(count)
 
-        Atomic: of several callers at once exactly one gets a job. `attempt` grows by one. A job whose owner died after
-        it was asked to stop is ended, not taken.
-        """
+    def find_due_jobs(self, kinds: Sequence[str], now: float, limit: int) -> list[str]:
+        """Return ids of jobs of which somebody may claim something: those of high priority first, then the oldest."""
+        with self._database.reading() as db:
+            found = db.execute(
+                """SELECT job_id FROM jobs WHERE kind IN (SELECT value FROM json_each(?)) AND due_at <= ?
+                ORDER BY priority DESC, created_at, job_id LIMIT ?""",
+                (json.dumps(kinds), now, limit),
+            )
+            return [job_id for (job_id,) in found]
+
+    def update_job(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        """Replace a job by what `change` makes of it, and return that; None if there is no job, or nothing to change."""
         with self._database.writing() as db:
-            now = time.time()  # not before: waiting for other writers would eat into the lease
-            db.execute(
-                f"""UPDATE jobs SET state = 'cancelled', segments = {_segments("'cancelled'")},
-                owner = NULL, lease_until = 0, updated_at = :now
-                WHERE kind = :kind AND state = 'running' AND lease_until <= :now AND cancel_requested""",  # noqa: S608
-                {"now": now, "kind": kind},
-            )
-            claimed = select(
-                db,
-                Job,
-                """UPDATE jobs SET state = 'running', owner = :owner, lease_until = :until, updated_at = :now,
-                attempt = attempt + 1 WHERE job_id = (
-                    SELECT job_id FROM jobs
-                    WHERE kind = :kind AND (state = 'queued' OR state = 'running' AND lease_until <= :now)
-                    ORDER BY created_at, job_id LIMIT 1
-                ) RETURNING *""",
-                {"now": now, "kind": kind, "owner": owner, "until": now + lease_s},
-            )
-        return claimed[0] if claimed else None
-
-    def renew_job(
-        self, job_id: str, owner: str, lease_s: float, *, progress: float, segments: Sequence[dict[str, Any]]
-    ) -> bool:
-        """Extend the lease and record progress; False if the job is no longer the owner's or was cancelled."""
-        with self._database.writing() as db:
-            now = time.time()
-            renewed = db.execute(
-                """UPDATE jobs SET lease_until = ?, updated_at = ?, progress = ?, segments = ?
-                WHERE job_id = ? AND owner = ? AND state = 'running' AND NOT cancel_requested""",
-                (now + lease_s, now, progress, json.dumps(segments), job_id, owner),
-            )
-            return renewed.rowcount == 1
-
-    def finish_job(
-        self, job_id: str, owner: str, state: JobState, *, error: str | None = None, video_id: str | None = None
-    ) -> bool:
-        """End a job; False, and nothing written, if it is no longer the owner's."""
-        if not state.is_final:
-            raise ValueError(f"job {job_id} cannot end as {state}")
-        ending = {"job": job_id, "owner": owner, "state": state, "error": error, "video": video_id, "now": time.time()}
-        with self._database.writing() as db:
-            finished = db.execute(
-                f"""UPDATE jobs SET state = :state, error = :error, video_id = coalesce(:video, video_id),
-                segments = {_segments(":state")},
-                progress = iif(:state = 'succeeded', 1, progress), owner = NULL, lease_until = 0, updated_at = :now
-                WHERE job_id = :job AND owner = :owner AND state = 'running'""",  # noqa: S608
-                ending,
-            )
-            return finished.rowcount == 1
-
-    def release_job(self, job_id: str, owner: str) -> None:
-        """Give a job back to the queue, if it is the owner's: for a replica that shuts down."""
-        state = "iif(cancel_requested, 'cancelled', 'queued')"
-        with self._database.writing() as db:
-            db.execute(
-                f"""UPDATE jobs SET state = {state}, segments = {_segments(state)}, owner = NULL,
-                lease_until = 0, updated_at = ? WHERE job_id = ? AND owner = ? AND state = 'running'""",  # noqa: S608
-                (time.time(), job_id, owner),
-            )
-
-    def cancel_job(self, job_id: str) -> Job:
-        """End a queued job at once, ask the owner of a running one to stop, leave a final one; return the row."""
-        with self._database.writing() as db:
-            db.execute(
-                f"""UPDATE jobs SET state = iif(state = 'queued', 'cancelled', state), cancel_requested = 1,
-                segments = iif(state = 'queued', {_segments("'cancelled'")}, segments), updated_at = ?
-                WHERE job_id = ? AND state IN ('queued', 'running')""",  # noqa: S608
-                (time.time(), job_id),
-            )
-            return _job(db, job_id)
+            return _update(db, job_id, change)
 
 
-def _job(db: Connection, job_id: str) -> Job:
-    missing = JobNotFoundError(f"no job {job_id!r}")
-    return select_one(db, Job, "SELECT * FROM jobs WHERE job_id = ?", (job_id,), missing)
+def _update(db: Connection, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+    found = select(db, Job, f"SELECT {_COLUMNS} FROM jobs WHERE job_id = ?", (job_id,))  # noqa: S608
+    changed = change(found[0]) if found else None
+    if changed is not None:
+        db.execute(
+            f"UPDATE jobs SET ({_COLUMNS}, due_at) = ({_VALUES}) WHERE job_id = :job_id",  # noqa: S608
+            _record(changed),
+        )
+    return changed
+
+
+def _record(job: Job) -> dict[str, object]:
+    return {**{name: encode(getattr(job, name)) for name in _FIELDS}, "due_at": job.due_at}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from facerec_models.types import Track
+from serving import leases
 from serving.store import Store, open_store
 from serving.store.mongo import MongoStore
 from serving.store.rows import (
@@ -115,6 +116,6 @@ def named_by(store: Store) -> dict[str, str | None]:
 
 def claim_all(store: Store, owner: str) -> list[str]:
     claimed = []
-    while (job := store.claim_job("video", owner, 60)) is not None:
-        claimed.append(job.job_id)
+    while (mine := leases.claim(store, ["video"], owner, 60)) is not None:
+        claimed.append(mine.job.job_id)
     return claimed

@@ -128,7 +128,6 @@ def test_an_absent_project_is_an_error(store: Store, call: Callable[[Store], obj
         (lambda s: s.assign_revision("p", "r", ["a", "absent"]), VideoNotFoundError),
         (lambda s: s.undo_revision("p", "absent"), ModelNotFoundError),
         (lambda s: s.get_job("absent"), JobNotFoundError),
-        (lambda s: s.cancel_job("absent"), JobNotFoundError),
     ],
 )
 def test_absent_rows_are_errors_and_change_nothing(

@@ -1,4 +1,4 @@
-"""What every store promises of jobs."""
+"""What every store promises of jobs, and what leases make of it."""
 
 from __future__ import annotations
 
@@ -7,27 +7,48 @@ from dataclasses import replace
 
 import pytest
 
+from facerec_models.errors import ConflictError, JobNotFoundError
+from serving import leases
+from serving.leases import Claim
 from serving.store import Store
-from serving.store.rows import (
-    JobState,
-)
-from tests.contract.store_cases import claim_all, make_job
+from serving.store.rows import Job, JobSegment, JobState, Webhook
+from tests.contract.store_cases import claim_all, make_job, make_video
+
+
+def claim(store: Store, who: str = "o1", lease_s: float = 60) -> Claim | None:
+    return leases.claim(store, ["video"], who, lease_s)
+
+
+def claimed(store: Store, who: str = "o1", lease_s: float = 60) -> Claim:
+    mine = claim(store, who, lease_s)
+    assert mine is not None
+    return mine
+
+
+# Rows
 
 
 def test_jobs_come_back_as_they_were_oldest_first(store: Store) -> None:
     store.create_project("q")
-    jobs = [make_job("j3", 1.0), make_job("j1", 2.0, project="q"), make_job("j2", 3.0, kind="training")]
+    parts = (JobSegment(0, 0.0, 2.5, 0, 60, JobState.SUCCEEDED, 1.0), JobSegment(1, 2.5, None, error="é", attempt=2))
+    jobs = [
+        replace(make_job("j3", 1.0), segments=parts, key="k", webhook=Webhook("http://a/b", error="it answered 500")),
+        make_job("j1", 2.0, project="q"),
+        make_job("j2", 3.0, kind="training"),
+    ]
     for job in reversed(jobs):
-        store.submit_job(job)
-    store.submit_job(replace(jobs[0], spec={}))
+        assert store.submit_job(job) == job
+    assert store.submit_job(replace(jobs[0], spec={})) == jobs[0]
     assert store.list_jobs() == jobs
     assert store.list_jobs("q") == [jobs[1]]
     assert store.get_job("j3") == jobs[0]
-    store.cancel_job("j2")
-    store.claim_job("video", "o", 60)
+    leases.cancel(store, "j2")
+    claim(store)
     assert [job.job_id for job in store.list_jobs(states=[JobState.QUEUED])] == ["j1"]
     assert [job.job_id for job in store.list_jobs(states=[JobState.RUNNING, JobState.CANCELLED])] == ["j3", "j2"]
     assert [job.job_id for job in store.list_jobs("p", [JobState.RUNNING])] == ["j3"]
+    assert store.count_jobs([JobState.RUNNING, JobState.CANCELLED]) == 2
+    assert store.count_jobs([JobState.FAILED]) == 0
 
 
 def test_a_job_is_submitted_as_queued(store: Store) -> None:
@@ -36,43 +57,90 @@ def test_a_job_is_submitted_as_queued(store: Store) -> None:
     assert store.list_jobs() == []
 
 
+def test_a_job_is_changed_whole_or_not_at_all(store: Store) -> None:
+    job = store.submit_job(make_job("j"))
+
+    def fail(job: Job) -> Job:
+        raise RuntimeError("halfway")
+
+    with pytest.raises(RuntimeError, match="halfway"):
+        store.update_job("j", fail)
+    assert store.update_job("j", lambda job: None) is None
+    assert store.update_job("absent", lambda job: job) is None
+    assert store.get_job("j") == job
+    changed = store.update_job("j", lambda job: replace(job, progress=0.5, error="so far"))
+    assert changed == store.get_job("j") == replace(job, progress=0.5, error="so far")
+
+
+def test_due_jobs_are_found_by_priority_and_age(store: Store) -> None:
+    for job_id, created_at, priority in (("a", 1.0, 0), ("b", 2.0, 5), ("c", 3.0, 5), ("d", 4.0, -1)):
+        store.submit_job(replace(make_job(job_id, created_at), priority=priority))
+    store.submit_job(make_job("t", 0.0, "training"))
+    now = time.time()
+    assert store.find_due_jobs(["video"], now, 10) == ["b", "c", "a", "d"]
+    assert store.find_due_jobs(["video", "training"], now, 3) == ["b", "c", "t"]
+    claimed(store)
+    assert store.find_due_jobs(["video"], now, 10) == ["c", "a", "d"]
+    assert store.find_due_jobs(["video"], now + 61, 10) == ["b", "c", "a", "d"]
+    leases.cancel(store, "c")
+    assert store.find_due_jobs(["video"], now, 10) == ["a", "d"]
+
+
+def test_the_same_submission_is_the_same_job_until_it_fails(store: Store) -> None:
+    first = store.submit_job(replace(make_job("j1"), key="k"))
+    assert store.submit_job(replace(make_job("j2"), key="k")) == first
+    other = store.submit_job(replace(make_job("j3"), key=None))
+    assert other.job_id == "j3"
+    mine = claimed(store)
+    assert store.submit_job(replace(make_job("j4"), key="k")).state is JobState.RUNNING
+    leases.finish(store, mine, JobState.SUCCEEDED)
+    assert store.submit_job(replace(make_job("j5"), key="k")).job_id == "j1"
+    again = store.submit_job(replace(make_job("j6"), key="k2"))
+    leases.cancel(store, again.job_id)
+    assert store.submit_job(replace(make_job("j7"), key="k2")).job_id == "j7"
+    store.put_video(make_video("v"))
+    assert store.submit_job(replace(make_job("j8"), key="k3", video_id="v")).job_id == "j8"
+    store.delete_video("p", "v")
+    assert store.submit_job(replace(make_job("j9"), key="k3", video_id="v")).job_id == "j9"
+
+
+# Jobs
+
+
 def test_the_oldest_job_of_the_kind_is_claimed_first(store: Store) -> None:
     for job_id, created_at, kind in (("a", 3.0, "video"), ("b", 2.0, "video"), ("c", 1.0, "training")):
         store.submit_job(make_job(job_id, created_at, kind))
     before = time.time()
-    job = store.claim_job("video", "o1", 60)
-    assert job is not None
+    mine = claimed(store)
+    job = mine.job
     assert job == store.get_job("b")
-    assert (job.job_id, job.state, job.owner, job.attempt) == ("b", JobState.RUNNING, "o1", 1)
+    assert (job.state, job.owner, job.attempt) == (JobState.RUNNING, mine.owner, 1)
+    assert mine.owner.startswith("o1/")
     assert before + 60 <= job.lease_until <= time.time() + 60
     assert before <= job.updated_at <= time.time()
-    following = store.claim_job("video", "o1", 60)
-    assert following is not None
-    assert following.job_id == "a"
-    assert store.claim_job("video", "o1", 60) is None
+    assert claimed(store).job.job_id == "a"
+    assert claim(store) is None
 
 
 def test_a_job_whose_lease_expired_is_taken_over(store: Store) -> None:
     store.submit_job(make_job("j"))
-    assert store.claim_job("video", "o1", 0.2) is not None
-    assert store.renew_job("j", "o1", 0.2, progress=0.5, segments=[{"index": 0, "state": "succeeded"}])
-    assert store.claim_job("video", "o2", 60) is None
+    late = claimed(store, lease_s=0.2)
+    assert leases.renew(store, late, 0.2, 0.5)
+    assert claim(store, "o2") is None
     time.sleep(0.25)
-    job = store.claim_job("video", "o2", 60)
-    assert job is not None
-    assert (job.owner, job.attempt, job.progress) == ("o2", 2, 0.5)
-    assert job.segments == ({"index": 0, "state": "succeeded"},)
+    mine = claimed(store, "o2")
+    assert (mine.job.owner, mine.job.attempt, mine.job.progress) == (mine.owner, 2, 0.5)
 
-    assert not store.renew_job("j", "o1", 60, progress=0.9, segments=[])
-    assert not store.finish_job("j", "o1", JobState.FAILED, error="late", video_id="v")
-    store.release_job("j", "o1")
-    assert store.get_job("j") == job
+    assert not leases.renew(store, late, 60, 0.9)
+    assert not leases.finish(store, late, JobState.FAILED, error="late", video_id="v")
+    leases.release(store, late)
+    assert store.get_job("j") == mine.job
 
 
 def test_jobs_to_take_over_and_new_ones_share_one_queue(store: Store) -> None:
     for job_id, created_at in (("a", 2.0), ("b", 1.0)):
         store.submit_job(make_job(job_id, created_at))
-    assert [store.claim_job("video", "o1", 0).job_id for _ in range(2)] == ["b", "b"]
+    assert [claimed(store, lease_s=0).job.job_id for _ in range(2)] == ["b", "b"]
     store.submit_job(make_job("c", 0.5))
     store.submit_job(make_job("d", 3.0))
     assert claim_all(store, "o2") == ["c", "b", "a", "d"]
@@ -80,9 +148,9 @@ def test_jobs_to_take_over_and_new_ones_share_one_queue(store: Store) -> None:
 
 def test_an_owner_who_was_late_but_not_replaced_goes_on(store: Store) -> None:
     store.submit_job(make_job("j"))
-    store.claim_job("video", "o1", 0)
-    assert store.renew_job("j", "o1", 60, progress=0.25, segments=[])
-    assert store.claim_job("video", "o2", 60) is None
+    mine = claimed(store, lease_s=0)
+    assert leases.renew(store, mine, 60, 0.25)
+    assert claim(store, "o2") is None
     job = store.get_job("j")
     assert job.progress == 0.25
     assert job.lease_until > time.time() + 50
@@ -90,125 +158,213 @@ def test_an_owner_who_was_late_but_not_replaced_goes_on(store: Store) -> None:
 
 def test_a_job_is_finished_by_its_owner_once(store: Store) -> None:
     store.submit_job(make_job("j"))
-    assert not store.finish_job("j", "o1", JobState.SUCCEEDED)
-    store.claim_job("video", "o1", 60)
+    assert not leases.finish(store, Claim("o1", store.get_job("j")), JobState.SUCCEEDED)
+    mine = claimed(store)
     with pytest.raises(ValueError, match="running"):
-        store.finish_job("j", "o1", JobState.RUNNING)
-    assert store.finish_job("j", "o1", JobState.SUCCEEDED, video_id="v")
+        leases.finish(store, mine, JobState.RUNNING)
+    assert leases.finish(store, mine, JobState.SUCCEEDED, video_id="v")
     job = store.get_job("j")
     assert (job.state, job.video_id, job.error, job.progress) == (JobState.SUCCEEDED, "v", None, 1.0)
     assert (job.owner, job.lease_until) == (None, 0.0)
-    assert not store.finish_job("j", "o1", JobState.FAILED, error="twice")
-    assert not store.renew_job("j", "o1", 60, progress=0.0, segments=[])
-    store.release_job("j", "o1")
+    assert not leases.finish(store, mine, JobState.FAILED, error="twice")
+    assert not leases.renew(store, mine, 60, 0.0)
+    leases.release(store, mine)
     assert store.get_job("j") == job
-    assert store.claim_job("video", "o2", 60) is None
+    assert claim(store, "o2") is None
 
 
-def test_a_failed_job_keeps_its_progress_and_video(store: Store) -> None:
+def test_a_failed_job_keeps_its_progress_and_video_and_can_be_tried_again(store: Store) -> None:
     store.submit_job(replace(make_job("j"), video_id="v"))
-    store.claim_job("video", "o1", 60)
-    store.renew_job("j", "o1", 60, progress=0.5, segments=[])
-    assert store.finish_job("j", "o1", JobState.FAILED, error="no picture can be read")
+    mine = claimed(store)
+    leases.renew(store, mine, 60, 0.5)
+    with pytest.raises(ConflictError, match="is running"):
+        leases.retry(store, "j")
+    assert leases.finish(store, mine, JobState.FAILED, error="no picture can be read")
     job = store.get_job("j")
     assert (job.state, job.error, job.progress, job.video_id) == (JobState.FAILED, "no picture can be read", 0.5, "v")
+    again = leases.retry(store, "j")
+    assert (again.state, again.error, again.attempt) == (JobState.QUEUED, None, 0)
+    leases.finish(store, claimed(store), JobState.SUCCEEDED)
+    with pytest.raises(ConflictError, match="is succeeded"):
+        leases.retry(store, "j")
+    with pytest.raises(JobNotFoundError):
+        leases.retry(store, "absent")
 
 
-def test_a_released_job_is_claimed_at_once(store: Store) -> None:
+def test_a_released_job_is_claimed_at_once_and_tells_why(store: Store) -> None:
     store.submit_job(make_job("j"))
-    store.claim_job("video", "o1", 60)
-    store.release_job("j", "o1")
-    assert store.get_job("j").state is JobState.QUEUED
-    assert store.get_job("j").owner is None
-    job = store.claim_job("video", "o2", 60)
-    assert job is not None
-    assert (job.owner, job.attempt) == ("o2", 2)
+    leases.release(store, claimed(store))
+    job = store.get_job("j")
+    assert (job.state, job.owner, job.attempt) == (JobState.QUEUED, None, 0)
+    mine = claimed(store, "o2")
+    assert (mine.job.owner, mine.job.attempt) == (mine.owner, 1)
+    leases.release(store, mine, "OSError: flaky disk")
+    assert store.get_job("j").error == "OSError: flaky disk"
+    assert claimed(store).job.attempt == 2
 
 
 def test_a_queued_job_is_cancelled_at_once(store: Store) -> None:
     store.submit_job(make_job("j"))
-    job = store.cancel_job("j")
+    job = leases.cancel(store, "j")
     assert job.state is JobState.CANCELLED
     assert store.get_job("j") == job
-    assert store.claim_job("video", "o", 60) is None
-    assert store.cancel_job("j") == job
+    assert claim(store) is None
+    assert leases.cancel(store, "j") == job
+    assert leases.retry(store, "j").state is JobState.QUEUED
+    assert not leases.cancel(store, "j").owner
+    with pytest.raises(JobNotFoundError):
+        leases.cancel(store, "absent")
 
 
 def test_the_owner_of_a_running_job_is_asked_to_stop(store: Store) -> None:
     store.submit_job(make_job("j"))
-    store.claim_job("video", "o1", 60)
-    job = store.cancel_job("j")
-    assert (job.state, job.cancel_requested, job.owner) == (JobState.RUNNING, True, "o1")
-    assert not store.renew_job("j", "o1", 60, progress=0.5, segments=[])
-    assert store.finish_job("j", "o1", JobState.CANCELLED)
+    mine = claimed(store)
+    job = leases.cancel(store, "j")
+    assert (job.state, job.cancel_requested, job.owner) == (JobState.RUNNING, True, mine.owner)
+    assert not leases.renew(store, mine, 60, 0.5)
+    assert leases.finish(store, mine, JobState.CANCELLED)
     assert store.get_job("j").state is JobState.CANCELLED
 
 
 def test_a_final_job_is_not_cancelled(store: Store) -> None:
     store.submit_job(make_job("j"))
-    store.claim_job("video", "o1", 60)
-    store.finish_job("j", "o1", JobState.SUCCEEDED)
+    leases.finish(store, claimed(store), JobState.SUCCEEDED)
     job = store.get_job("j")
-    assert store.cancel_job("j") == job
+    assert leases.cancel(store, "j") == job
     assert not job.cancel_requested
 
 
 @pytest.mark.parametrize("end", ["lease expires", "released"])
 def test_a_cancelled_job_that_lost_its_owner_is_not_done_again(store: Store, end: str) -> None:
     store.submit_job(make_job("j"))
-    store.claim_job("video", "o1", 60 if end == "released" else 0)
-    store.cancel_job("j")
+    mine = claimed(store, lease_s=60 if end == "released" else 0)
+    leases.cancel(store, "j")
     if end == "released":
-        store.release_job("j", "o1")
-    assert store.claim_job("video", "o2", 60) is None
+        leases.release(store, mine)
+    assert claim(store, "o2") is None
     assert store.get_job("j").state is JobState.CANCELLED
     assert store.get_job("j").attempt == 1
 
 
-HALF_DONE = [
-    {"index": 0, "state": "succeeded", "progress": 1.0},
-    {"index": 1, "state": "running", "start_s": 2.5, "end_s": None},
-    {"index": 2, "state": "queued"},
-]
+def test_jobs_that_are_gone_are_nobodys(store: Store) -> None:
+    gone = Claim("o/1", make_job("absent"))
+    assert not leases.renew(store, gone, 60, 0.0)
+    assert not leases.finish(store, gone, JobState.SUCCEEDED)
+    leases.release(store, gone)
+    assert store.list_jobs() == []
 
 
-def states_of_segments(store: Store, job_id: str) -> list[str]:
-    segments = store.get_job(job_id).segments
-    assert [{**segment, "state": ""} for segment in segments] == [{**segment, "state": ""} for segment in HALF_DONE]
-    return [segment["state"] for segment in segments]
+# Segments
+
+
+def divide(store: Store, count: int = 3, lease_s: float = 60) -> Claim:
+    """A job in segments of a minute, and its leader."""
+    store.submit_job(make_job("j"))
+    leader = claimed(store, "leader", lease_s)
+    assert leases.plan(store, leader, [JobSegment(i, 60.0 * i, 60.0 * (i + 1), 0, 9) for i in range(count)])
+    return leader
+
+
+def states(store: Store) -> list[str]:
+    return [segment.state.value for segment in store.get_job("j").segments]
+
+
+def test_segments_are_claimed_beside_their_leader(store: Store) -> None:
+    leader = divide(store)
+    mine = leases.claim_segment(store, "j", "leader", 60)
+    helper = claimed(store, "helper")
+    assert mine is not None
+    assert (mine.segment, helper.segment, helper.job.segments[1].attempt) == (0, 1, 1)
+    assert leases.renew(store, helper, 60, 0.5)
+    assert store.get_job("j").progress == pytest.approx(0.5 / 3)
+    assert leases.renew(store, leader, 60, 0.9)
+    assert store.get_job("j").progress == pytest.approx(0.5 / 3)
+    assert leases.finish_segment(store, mine, JobState.SUCCEEDED)
+    assert not leases.finish_segment(store, mine, JobState.SUCCEEDED)
+    assert states(store) == ["succeeded", "running", "queued"]
+    assert store.get_job("j").progress == pytest.approx(1.5 / 3)
+    assert claimed(store).segment == 2
+    assert claim(store) is None
+    assert leases.claim_segment(store, "j", "leader", 60) is None
+
+
+def test_a_segment_of_a_dead_helper_is_taken_over(store: Store) -> None:
+    divide(store, 1)
+    late = claimed(store, lease_s=0)
+    mine = claimed(store, "o2")
+    assert (mine.segment, mine.job.segments[0].attempt) == (0, 2)
+    assert not leases.renew(store, late, 60, 0.9)
+    assert not leases.finish_segment(store, late, JobState.FAILED, "late")
+    leases.release(store, late)
+    assert states(store) == ["running"]
+    leases.release(store, mine, "OSError: flaky disk")
+    assert (states(store), store.get_job("j").segments[0].error) == (["queued"], "OSError: flaky disk")
+
+
+def test_a_dead_leader_is_followed_by_another_who_keeps_what_is_done(store: Store) -> None:
+    late = divide(store, 2, lease_s=0.3)
+    helper = leases.claim_segment(store, "j", "helper", 60)
+    assert helper is not None
+    time.sleep(0.35)
+    leader = claimed(store, "o2")
+    assert (leader.segment, leader.job.attempt) == (None, 2)
+    assert not leases.plan(store, late, [])
+    assert leases.renew(store, helper, 60, 0.1)
+    assert leases.finish_segment(store, helper, JobState.SUCCEEDED)
+    assert states(store) == ["succeeded", "queued"]
+    assert store.get_job("j").attempt == 1
 
 
 def test_segments_that_have_not_ended_end_with_their_job(store: Store) -> None:
-    def begin(job_id: str, lease_s: float = 60) -> None:
-        store.submit_job(make_job(job_id))
-        store.claim_job("video", "o", lease_s)
-        assert store.renew_job(job_id, "o", lease_s, progress=0.5, segments=HALF_DONE)
-
-    store.submit_job(replace(make_job("waits"), segments=tuple(HALF_DONE)))
-    assert [segment["state"] for segment in store.cancel_job("waits").segments] == ["succeeded", *["cancelled"] * 2]
-
-    begin("failed")
-    store.finish_job("failed", "o", JobState.FAILED, error="no picture can be read")
-    assert states_of_segments(store, "failed") == ["succeeded", "failed", "failed"]
-
-    begin("stopped")
-    store.cancel_job("stopped")
-    assert states_of_segments(store, "stopped") == ["succeeded", "running", "queued"]
-    store.release_job("stopped", "o")
-    assert states_of_segments(store, "stopped") == ["succeeded", "cancelled", "cancelled"]
-
-    begin("abandoned", 0)
-    store.cancel_job("abandoned")
-    assert store.claim_job("video", "o2", 60) is None
-    assert states_of_segments(store, "abandoned") == ["succeeded", "cancelled", "cancelled"]
-
-    begin("released")
-    store.release_job("released", "o")
-    assert states_of_segments(store, "released") == ["succeeded", "queued", "queued"]
+    leader = divide(store)
+    done, busy = claimed(store), claimed(store)
+    leases.finish_segment(store, done, JobState.SUCCEEDED)
+    leases.finish(store, leader, JobState.FAILED, error="no picture can be read")
+    assert states(store) == ["succeeded", "failed", "failed"]
+    assert not leases.renew(store, busy, 60, 0.5)
+    leases.retry(store, "j")
+    assert states(store) == ["succeeded", "queued", "queued"]
+    assert leases.cancel(store, "j").state is JobState.CANCELLED
+    assert states(store) == ["succeeded", "cancelled", "cancelled"]
 
 
-def test_jobs_that_are_gone_are_nobodys(store: Store) -> None:
-    assert not store.renew_job("absent", "o", 60, progress=0.0, segments=[])
-    assert not store.finish_job("absent", "o", JobState.SUCCEEDED)
-    store.release_job("absent", "o")
-    assert store.list_jobs() == []
+def test_helpers_of_a_cancelled_job_stop(store: Store) -> None:
+    leader = divide(store)
+    helper = claimed(store)
+    leases.cancel(store, "j")
+    assert not leases.renew(store, helper, 60, 0.5)
+    assert claim(store) is None
+    leases.release(store, helper)
+    leases.release(store, leader)
+    assert states(store) == ["cancelled"] * 3
+
+
+# Webhooks
+
+
+def test_the_end_of_a_job_is_told_until_it_is_taken(store: Store) -> None:
+    store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
+    job = claimed(store)
+    assert not job.webhook
+    leases.finish(store, job, JobState.SUCCEEDED)
+    first = claimed(store, lease_s=60)
+    assert first.webhook
+    assert claim(store) is None
+    leases.finish_delivery(store, first, "it answered 500", retry_at=0.0)
+    second = claimed(store, "o2")
+    assert second.job.webhook is not None
+    assert (second.webhook, second.job.webhook.attempt, second.job.webhook.error) == (True, 2, "it answered 500")
+    leases.finish_delivery(store, first, "late", retry_at=None)
+    leases.finish_delivery(store, second)
+    hook = store.get_job("j").webhook
+    assert hook is not None
+    assert (hook.due_at, hook.error, hook.attempt) == (None, None, 2)
+    assert hook.delivered_at is not None
+    assert claim(store) is None
+    assert store.get_job("j").owner is None
+
+
+def test_a_job_that_is_cancelled_is_told_too(store: Store) -> None:
+    store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
+    leases.cancel(store, "j")
+    assert claimed(store).webhook

@@ -15,6 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
+from serving import leases
 from serving.api.app import build_api
 from serving.api.service import Service
 from serving.home import Home
@@ -106,10 +107,29 @@ def test_an_uploads_name_cannot_leave_its_folder(
     assert video.sha256 in video.file
 
 
-def test_an_upload_twice_is_one_video_with_two_jobs(client: TestClient, store: Store, clip: Path) -> None:
-    first, second = (client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).json() for _ in range(2))
-    assert first["video_id"] == second["video_id"]
-    assert {job.job_id for job in store.list_jobs("p")} == {first["job_id"], second["job_id"]}
+def test_the_same_submission_is_one_job_and_another_is_one_more(client: TestClient, store: Store, clip: Path) -> None:
+    def submit(name: str, **settings: object) -> dict[str, str]:
+        form = {"settings": json.dumps(settings)}
+        answer: dict[str, str] = client.post(VIDEOS, files={"file": (name, clip.read_bytes())}, data=form).json()
+        return answer
+
+    first, second = submit("a.mp4"), submit("b.mp4", priority=3)
+    assert first == second
+    others = [submit("a.mp4", max_false_names=0.1), submit("a.mp4", no_cache=True), submit("a.mp4", no_cache=True)]
+    assert {other["video_id"] for other in others} == {first["video_id"]}
+    assert len({first["job_id"], *(other["job_id"] for other in others)}) == 4
+    client.post(f"/v1/jobs/{first['job_id']}/cancel")
+    assert submit("a.mp4")["job_id"] != first["job_id"]
+    assert client.post(f"/v1/jobs/{first['job_id']}/retry").json()["state"] == "queued"
+    problem(client.post(f"/v1/jobs/{others[0]['job_id']}/retry"), 409)
+    problem(client.post("/v1/jobs/absent/retry"), 404)
+
+
+def test_a_webhook_needs_a_host_that_is_allowed(client: TestClient, clip: Path) -> None:
+    for url in ("http://10.0.0.1/x", "file:///etc/passwd", "nonsense", "http://[::1"):
+        form = {"settings": json.dumps({"webhook": url})}
+        refused = client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}, data=form)
+        assert url in problem(refused, 422)["detail"]
 
 
 def test_an_upload_beyond_the_limit_leaves_nothing(client: TestClient, store: Store, clip: Path) -> None:
@@ -277,9 +297,10 @@ def test_events_tell_every_change_and_end(client: TestClient, store: Store, clip
     job_id = client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).json()["job_id"]
     assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "queued"
     assert [job["job_id"] for job in client.get("/v1/jobs?state=queued").json()] == [job_id]
-    store.claim_job("video", "somebody", 60)
-    store.renew_job(job_id, "somebody", 60, progress=0.4, segments=())
-    store.finish_job(job_id, "somebody", JobState.FAILED, error="the disk is full")
+    mine = leases.claim(store, ["video"], "somebody", 60)
+    assert mine is not None
+    leases.renew(store, mine, 60, 0.4)
+    leases.finish(store, mine, JobState.FAILED, error="the disk is full")
     blocks = [block.split("\n") for block in client.get(f"/v1/jobs/{job_id}/events").text.strip().split("\n\n")]
     assert [lines[0] for lines in blocks] == ["event: job", "event: end"]
     views = [json.loads(lines[1].removeprefix("data: ")) for lines in blocks]

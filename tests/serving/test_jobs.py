@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from pydantic import SecretStr
 
 from facerec_models.errors import BusyError, InputError
-from serving.jobs import JobControl, JobRunner, submit
+from serving import leases
+from serving.jobs import MAX_DEATHS, JobControl, JobRunner, submit
+from serving.leases import Claim
+from serving.settings import WebhookConfig
 from serving.store import Store, open_store
-from serving.store.rows import Job, JobState
+from serving.store.rows import Job, JobSegment, JobState
+from serving.webhooks import SIGNATURE_HEADER, WebhookSender, sign
+from tests.serving.service import free_port
 
 
 @pytest.fixture
@@ -56,10 +65,9 @@ def test_a_job_is_done_and_says_so(store: Store) -> None:
         runner.check_health()
         while store.get_job(job_id).progress < 0.5:
             time.sleep(0.01)
-        assert store.get_job(job_id).segments[0]["state"] == "running"
+        assert store.get_job(job_id).state is JobState.RUNNING
         job = final(store, job_id)
     assert (job.state, job.progress, job.attempt, job.video_id) == (JobState.SUCCEEDED, 1.0, 1, "v-1")
-    assert job.segments[0]["state"] == "succeeded"
 
 
 def test_an_error_of_ours_ends_a_job_with_its_message(store: Store) -> None:
@@ -85,17 +93,17 @@ def test_other_errors_are_tried_again_and_then_given_up_with_the_reason(store: S
 
 def test_a_job_that_takes_its_process_with_it_is_given_up(store: Store) -> None:
     job_id = give(store)
-    for _ in range(3):
-        assert store.claim_job("video", "somebody", 0.0) is not None
+    for _ in range(MAX_DEATHS):
+        assert leases.claim(store, ["video"], "somebody", 0.0) is not None
     with running(store, lambda job, control: "never"):
         job = final(store, job_id)
-    assert (job.state, job.attempt) == (JobState.FAILED, 4)
+    assert (job.state, job.attempt) == (JobState.FAILED, MAX_DEATHS + 1)
     assert "given up" in (job.error or "")
 
 
 def test_a_job_is_cancelled_while_it_waits_and_while_it_runs(store: Store) -> None:
     waiting = give(store)
-    assert store.cancel_job(waiting).state is JobState.CANCELLED
+    assert leases.cancel(store, waiting).state is JobState.CANCELLED
     job_id, began = give(store), threading.Event()
 
     def work(job: Job, control: JobControl) -> None:
@@ -106,11 +114,9 @@ def test_a_job_is_cancelled_while_it_waits_and_while_it_runs(store: Store) -> No
 
     with running(store, work):
         assert began.wait(5)
-        store.cancel_job(job_id)
+        leases.cancel(store, job_id)
         assert final(store, job_id).state is JobState.CANCELLED
     assert store.get_job(waiting).attempt == 0
-    for ended in (waiting, job_id):
-        assert [segment["state"] for segment in store.get_job(ended).segments] == ["cancelled"]
 
 
 def test_a_runner_that_stops_gives_its_job_back(store: Store) -> None:
@@ -126,7 +132,7 @@ def test_a_runner_that_stops_gives_its_job_back(store: Store) -> None:
         assert began.wait(5)
     assert store.get_job(job_id).state is JobState.QUEUED
     with running(store, lambda job, control: "v"):
-        assert final(store, job_id).attempt == 2
+        assert final(store, job_id).attempt == 1
 
 
 def test_a_lost_lease_stops_the_work_and_writes_nothing(store: Store) -> None:
@@ -141,11 +147,12 @@ def test_a_lost_lease_stops_the_work_and_writes_nothing(store: Store) -> None:
     with running(store, work, lease_s=0.4):
         while store.get_job(job_id).owner is None:
             time.sleep(0.01)
-        store.release_job(job_id, store.get_job(job_id).owner or "")
-        assert store.claim_job("video", "thief", 60) is not None
+        leases.release(store, Claim(store.get_job(job_id).owner or "", store.get_job(job_id)))
+        thief = leases.claim(store, ["video"], "thief", 60)
+        assert thief is not None
         assert lost.wait(5)
         time.sleep(0.1)
-        assert store.get_job(job_id).owner == "thief"
+        assert store.get_job(job_id).owner == thief.owner
         assert store.get_job(job_id).video_id is None
 
 
@@ -200,3 +207,155 @@ def test_a_job_whose_project_is_deleted_harms_no_other(store: Store) -> None:
         assert ended.wait(5)
         assert final(store, give(store)).state is JobState.SUCCEEDED
         runner.check_health()
+
+
+# Segments
+
+
+def test_runners_share_the_segments_of_a_job(store: Store) -> None:
+    done: list[tuple[str, int]] = []
+
+    def lead(job: Job, control: JobControl) -> str:
+        assert control.plan([JobSegment(i, float(i), float(i + 1)) for i in range(8)])
+        segments = control.do_segments()
+        assert segments is not None
+        assert {segment.state for segment in segments} == {JobState.SUCCEEDED}
+        return "v"
+
+    def do(job: Job, segment: JobSegment, control: JobControl) -> None:
+        time.sleep(0.1)
+        done.append((threading.current_thread().name, segment.index))
+
+    with dividing(store, lead, do, slots=2), dividing(store, lead, do, slots=1):
+        job = final(store, give(store))
+    assert job.state is JobState.SUCCEEDED
+    assert sorted(index for _, index in done) == list(range(8))
+    assert len({name for name, _ in done}) > 1
+
+
+@contextmanager
+def dividing(store: Store, lead, do, *, slots: int = 1):  # type: ignore[no-untyped-def]
+    runner = JobRunner(store, {"video": lead}, segment_work={"video": do}, slots=slots, lease_s=0.6, poll_s=0.02)
+    runner.start()
+    try:
+        yield runner
+    finally:
+        runner.stop()
+
+
+def test_a_segment_that_fails_ends_its_job_and_a_flaky_one_does_not(store: Store) -> None:
+    tries = {0: 0, 1: 0}
+
+    def lead(job: Job, control: JobControl) -> str:
+        assert control.plan([JobSegment(i, float(i), float(i + 1)) for i in range(2)])
+        segments = control.do_segments()
+        assert segments is not None
+        bad = [segment.error for segment in segments if segment.state is JobState.FAILED]
+        if bad:
+            raise InputError(f"a part failed: {bad[0]}")
+        return "v"
+
+    def do(job: Job, segment: JobSegment, control: JobControl) -> None:
+        tries[segment.index] += 1
+        if segment.index == 1 and tries[1] <= job.spec["failures"]:
+            raise OSError("flaky disk")
+
+    def run(failures: int) -> Job:
+        tries.update({0: 0, 1: 0})
+        with dividing(store, lead, do):
+            return final(store, submit(store, "p", "video", {"failures": failures}, max_queued=9).job_id)
+
+    assert run(2).state is JobState.SUCCEEDED
+    assert tries == {0: 1, 1: 3}
+    job = run(9)
+    assert (job.state, tries[0], tries[1]) == (JobState.FAILED, 1, 3)
+    assert job.error == "a part failed: failed 3 times, at last with OSError: flaky disk"
+
+
+def test_a_leader_that_stops_leaves_its_finished_segments_to_the_next(store: Store) -> None:
+    done: list[int] = []
+    half = threading.Event()
+
+    def lead(job: Job, control: JobControl) -> str:
+        if not job.segments:
+            control.plan([JobSegment(i, float(i), float(i + 1)) for i in range(4)])
+        if control.do_segments() is None:
+            raise RuntimeError("stopped")
+        return "v"
+
+    def do(job: Job, segment: JobSegment, control: JobControl) -> None:
+        if segment.index == 2 and not half.is_set():
+            half.set()
+            while not control.should_stop():
+                time.sleep(0.01)
+            raise RuntimeError("stopped")
+        done.append(segment.index)
+
+    job_id = give(store)
+    with dividing(store, lead, do):
+        assert half.wait(5)
+    with dividing(store, lead, do):
+        assert final(store, job_id).state is JobState.SUCCEEDED
+    assert done == [0, 1, 2, 3]
+
+
+# Webhooks
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes a message after refusing the first ones."""
+
+    refusals = 0
+    got: ClassVar[list[tuple[str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        type(self).got.append((self.headers[SIGNATURE_HEADER], body))
+        self.send_response(503 if len(self.got) <= self.refusals else 204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_end_of_a_job_is_posted_signed_until_it_is_taken(store: Store) -> None:
+    handler = type("Handler", (Receiver,), {"refusals": 1, "got": []})
+    config = WebhookConfig(hosts=frozenset({"127.0.0.1"}), secret=SecretStr("quite secret"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/ended"
+        runner = JobRunner(
+            store, {"video": lambda job, control: "v-1"}, slots=1, poll_s=0.02, webhooks=WebhookSender(config)
+        )
+        runner.start()
+        job_id = submit(store, "p", "video", {}, max_queued=9, webhook_url=url).job_id
+        deadline = time.monotonic() + 10
+        while (hook := store.get_job(job_id).webhook) is None or hook.delivered_at is None:
+            assert time.monotonic() < deadline, hook
+            time.sleep(0.02)
+        runner.stop()
+        server.shutdown()
+    assert hook.attempt == 2
+    assert len(handler.got) == 2
+    for signature, body in handler.got:
+        timestamp = int(signature.split(",")[0].removeprefix("t="))
+        assert abs(timestamp - time.time()) < 10
+        assert signature == sign("quite secret", timestamp, body)
+        assert signature != sign("another", timestamp, body)
+        message = json.loads(body)
+        assert (message["job_id"], message["state"], message["video_id"]) == (job_id, "succeeded", "v-1")
+
+
+def test_a_receiver_that_is_not_there_is_given_up_with_the_reason(store: Store) -> None:
+    config = WebhookConfig(hosts=frozenset({"127.0.0.1"}), secret=SecretStr("s"), max_attempts=1)
+    url = f"http://127.0.0.1:{free_port()}/"
+    runner = JobRunner(store, {"video": lambda job, control: None}, poll_s=0.02, webhooks=WebhookSender(config))
+    runner.start()
+    job_id = submit(store, "p", "video", {}, max_queued=9, webhook_url=url).job_id
+    deadline = time.monotonic() + 10
+    while (hook := store.get_job(job_id).webhook) is None or hook.error is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    runner.stop()
+    assert (hook.due_at, hook.delivered_at) == (None, None)
+    assert "ConnectError" in hook.error

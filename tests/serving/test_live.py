@@ -177,7 +177,7 @@ def test_a_running_job_is_cancelled(client: FacerecClient, material: DemoMateria
     while client.job(job_id).state == "running" and time.monotonic() < deadline:
         time.sleep(0.1)
     assert client.job(job_id).state == "cancelled"
-    assert {segment["state"] for segment in client.job(job_id).segments} == {"cancelled"}
+    assert {segment.state for segment in client.job(job_id).segments} == {"cancelled"}
 
 
 def test_it_listens_on_this_machine_alone(client: FacerecClient, service: RunningService) -> None:

@@ -21,7 +21,8 @@ import pytest
 
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
-from facerec_models.tracking import encode_crop
+from facerec_models.images import encode_crop
+from serving import leases
 from serving.home import Home, write_atomically
 from serving.naming import load_model
 from serving.store import Store, open_store
@@ -118,7 +119,7 @@ def test_a_recorded_training_is_cancelled_from_outside(store: Store, home: Home)
             while not store.list_jobs("p") or store.get_job("long").progress <= 0.3:
                 assert process.poll() is None
                 time.sleep(0.1)
-            store.cancel_job("long")
+            leases.cancel(store, "long")
             assert process.wait(60) == 130
         finally:
             process.kill()

@@ -91,7 +91,7 @@ def job(state: str, progress: float = 0.0, error: str | None = None) -> bytes:
     return json.dumps(
         {
             **{"job_id": "j-1", "kind": "video", "project": "p", "video_id": "v-1", "state": state},
-            **{"progress": progress, "segments": [], "attempt": 1, "error": error},
+            **{"progress": progress, "segments": [], "attempt": 1, "priority": 0, "error": error, "webhook": None},
         }
     ).encode()
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facerec_models import analysis as module
+from facerec_models import observer as module
 from facerec_models.analysis import Analysis, AnalysisStoppedError, analyze
 from facerec_models.config import AnalysisConfig, DetectionConfig, LimitsConfig, SamplingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder

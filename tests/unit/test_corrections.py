@@ -12,8 +12,8 @@ import pytest
 from facerec_models.analysis import Analysis
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError, VideoNotFoundError
+from facerec_models.images import encode_crop
 from facerec_models.result import Result
-from facerec_models.tracking import encode_crop
 from facerec_models.video import VideoInfo
 from serving.home import Home, write_atomically
 from serving.naming import identify_archive, stored_result

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facerec_models.config import TrackingConfig
+from facerec_models.looks import Look
 from facerec_models.tracking import Tracker
 from facerec_models.types import Track
 from tests.builders import DIFFERENT, SAME, Seen, cohort, face_set, look, near, people_of, person
@@ -31,7 +32,9 @@ def follow(
     tracker = make_tracker(config)
     tracks = []
     for i, seen in enumerate(scene):
-        tracks += tracker.update(i * period_s, round(i * period_s * 25), shots[i] if shots else 0, face_set(seen, i))
+        tracks += tracker.update(
+            Look.of(i * period_s, round(i * period_s * 25), shots[i] if shots else 0, face_set(seen, i))
+        )
     return sorted([*tracks, *tracker.finish()], key=lambda track: track.track_id)
 
 
@@ -127,9 +130,9 @@ def test_a_video_without_faces_has_no_tracks() -> None:
 
 def test_a_track_is_returned_as_soon_as_it_has_ended() -> None:
     tracker = make_tracker(TrackingConfig(max_gap_s=1.0))
-    assert tracker.update(0.0, 0, 0, face_set([Seen(1, 300)])) == []
-    assert tracker.update(1.0, 25, 0, face_set([])) == []
-    (ended,) = tracker.update(1.5, 38, 0, face_set([]))
+    assert tracker.update(Look.of(0.0, 0, 0, face_set([Seen(1, 300)]))) == []
+    assert tracker.update(Look.of(1.0, 25, 0, face_set([]))) == []
+    (ended,) = tracker.update(Look.of(1.5, 38, 0, face_set([])))
     assert summary([ended]) == [(1, {1}, 1)]
     assert tracker.finish() == []
 
@@ -217,7 +220,7 @@ def test_two_interleaved_videos_do_not_touch_each_other() -> None:
     ended: tuple[list[Track], list[Track]] = [], []
     for i in range(10):
         for tracker, tracks, scene in zip(trackers, ended, (first, second), strict=True):
-            tracks += tracker.update(0.2 * i, 5 * i, 0, face_set(scene[i], i))
+            tracks += tracker.update(Look.of(0.2 * i, 5 * i, 0, face_set(scene[i], i)))
     for tracker, tracks, scene in zip(trackers, ended, (first, second), strict=True):
         tracks += tracker.finish()
         assert_equal(sorted(tracks, key=lambda track: track.track_id), follow(scene, 0.2))
@@ -253,7 +256,7 @@ def test_every_face_is_in_one_track_of_its_shot_whatever_happens(
         shot_at[time_s] = shot
         faces = face_set(seen, i)
         given_faces += [(time_s, *box) for box in faces.detections.boxes.tolist()]
-        tracks += tracker.update(time_s, i, shot, faces)
+        tracks += tracker.update(Look.of(time_s, i, shot, faces))
     tracks += tracker.finish()
     in_tracks = [
         (t, *box) for track in tracks for t, box in zip(track.times_s.tolist(), track.boxes.tolist(), strict=True)
@@ -305,7 +308,7 @@ def test_crops_keep_their_colours() -> None:
     faces = face_set([Seen(1, 300)])
     faces.crops[:] = (220, 40, 10)
     tracker = make_tracker()
-    tracker.update(0.0, 0, 0, faces)
+    tracker.update(Look.of(0.0, 0, 0, faces))
     crop = cv2.imdecode(np.frombuffer(tracker.finish()[0].crops[0], np.uint8), cv2.IMREAD_COLOR)
     assert crop is not None
     np.testing.assert_allclose(crop[4, 4, ::-1], (220, 40, 10), atol=6)

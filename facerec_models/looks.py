@@ -1,0 +1,153 @@
+"""What was found on the sampled frames of a video, or of a segment of it, before anything is linked."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate, pairwise
+
+import numpy as np
+
+from facerec_models.images import encode_crop
+from facerec_models.types import Detections, FaceSet, FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One sampled frame with its faces.
+
+    Parameters
+    ----------
+    time_s : float
+        Since the first frame of the video.
+    frame_index : int
+    shot : int
+        Index of the shot, counted from the beginning of the video or segment; -1 is the shot that the segment before ends with.
+    detections : Detections
+        N faces.
+    quality : (N,) float32
+    embeddings : (N, D) float32
+    crops : tuple of N bytes
+        Aligned faces as JPEG files.
+    """
+
+    time_s: float
+    frame_index: int
+    shot: int
+    detections: Detections
+    quality: FloatArray
+    embeddings: FloatArray
+    crops: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, time_s: float, frame_index: int, shot: int, faces: FaceSet) -> Look:
+        """Keep the faces of a frame, their crops as files."""
+        crops = tuple(map(encode_crop, faces.crops))
+        return cls(time_s, frame_index, shot, faces.detections, faces.quality, faces.embeddings, crops)
+
+    def __len__(self) -> int:
+        return len(self.detections)
+
+
+@dataclass(slots=True)
+class Timing:
+    """Where the time went, in seconds, and what was done."""
+
+    wall_s: float = 0.0
+    decode_s: float = 0.0
+    detect_s: float = 0.0
+    embed_s: float = 0.0
+    frames_decoded: int = 0
+    frames_detected: int = 0
+    faces_embedded: int = 0
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Add the time of a block to a field."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + time.perf_counter() - start)
+
+    def __add__(self, other: Timing) -> Timing:
+        mine, theirs = asdict(self), asdict(other)
+        return Timing(**{name: mine[name] + theirs[name] for name in mine})
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything that was seen in a video or a segment of it.
+
+    Parameters
+    ----------
+    looks : tuple of Look
+        By time.
+    shot_starts : tuple of float
+        When a shot begins, in seconds; the first segment begins with one.
+    last_s : float
+        Time of the last frame.
+    """
+
+    looks: tuple[Look, ...]
+    shot_starts: tuple[float, ...]
+    last_s: float
+    timing: Timing = field(default_factory=Timing)
+
+    def to_bytes(self) -> bytes:
+        """Return the observation as a file, an ``.npz`` without pickle."""
+        looks = self.looks
+        facts = {"shot_starts": self.shot_starts, "last_s": self.last_s, "timing": asdict(self.timing)}
+        crops = [crop for look in looks for crop in look.crops]
+        target = io.BytesIO()
+        np.savez(
+            target,
+            facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
+            times_s=np.array([look.time_s for look in looks], np.float64),
+            frame_indexes=np.array([look.frame_index for look in looks], np.int64),
+            shots=np.array([look.shot for look in looks], np.int64),
+            faces=np.array([len(look) for look in looks], np.int64),
+            boxes=_joined([look.detections.boxes for look in looks], (0, 4)),
+            scores=_joined([look.detections.scores for look in looks], (0,)),
+            landmarks=_joined([look.detections.landmarks for look in looks], (0, 5, 2)),
+            quality=_joined([look.quality for look in looks], (0,)),
+            embeddings=_joined([look.embeddings for look in looks], (0, 0)),
+            crop_sizes=np.array([len(crop) for crop in crops], np.int64),
+            crops=np.frombuffer(b"".join(crops), np.uint8),
+        )
+        return target.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Observation:
+        """Return what `to_bytes` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        facts = json.loads(arrays["facts"].tobytes())
+        crops = _split(arrays["crops"].tobytes(), arrays["crop_sizes"].tolist())
+        bounds = list(accumulate(arrays["faces"].tolist(), initial=0))
+        looks = tuple(
+            Look(
+                float(arrays["times_s"][i]),
+                int(arrays["frame_indexes"][i]),
+                int(arrays["shots"][i]),
+                Detections(arrays["boxes"][a:b], arrays["scores"][a:b], arrays["landmarks"][a:b]),
+                arrays["quality"][a:b],
+                arrays["embeddings"][a:b],
+                crops[a:b],
+            )
+            for i, (a, b) in enumerate(pairwise(bounds))
+        )
+        return cls(looks, tuple(facts["shot_starts"]), facts["last_s"], Timing(**facts["timing"]))
+
+
+def _joined(parts: Sequence[FloatArray], empty: tuple[int, ...]) -> FloatArray:
+    filled = [part for part in parts if len(part)]
+    return np.concatenate(filled) if filled else np.zeros(empty, np.float32)
+
+
+def _split(data: bytes, sizes: Sequence[int]) -> tuple[bytes, ...]:
+    return tuple(data[a:b] for a, b in pairwise(accumulate(sizes, initial=0)))

@@ -1,0 +1,162 @@
+"""Analyse a video as a job: one runner leads, and whoever is free helps with the segments of a long one.
+
+The leader lists the frames, divides them, looks at segments like everybody else, and in the end links what all have found. What was
+seen in a segment is a file below the home until then, so that nobody's death costs more than the segment that they were at.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from facerec_models.analysis import AnalysisStoppedError
+from facerec_models.config import AnalysisConfig, SamplingConfig
+from facerec_models.errors import FacerecError, ModelNotFoundError
+from facerec_models.looks import Observation
+from facerec_models.observer import Observer
+from facerec_models.segments import FrameIndex, Segment, SegmentError, plan_segments
+from facerec_models.video import Video
+from serving.home import Home, remove_tree, write_atomically
+from serving.jobs import JobControl
+from serving.names import short_id
+from serving.naming import current_revision
+from serving.networks import Networks
+from serving.settings import Settings
+from serving.store.base import Store
+from serving.store.rows import AnalysisRow, Job, JobSegment, JobState, VideoRow
+from serving.videos import analyze_video, find_analysis, join_video, video_file
+
+_INDEX, _IN_ONE_GO = "frames.npz", "in-one-go"
+
+
+class VideoJobs:
+    """Does jobs of kind ``video`` and segments of them.
+
+    Parameters
+    ----------
+    networks : callable
+        Gives the networks when they are first needed.
+    """
+
+    def __init__(self, store: Store, home: Home, settings: Settings, networks: Callable[[], Networks]) -> None:
+        self._store = store
+        self._home = home
+        self._settings = settings
+        self._networks = networks
+
+    def lead(self, job: Job, control: JobControl) -> str:
+        """Analyse and name the video of a job; return its id."""
+        config, video = self._config(job), self._video(job)
+        embedder = self._networks().embedder.name
+        analysis = None if job.spec["no_cache"] else find_analysis(self._store, video, config, embedder)
+        if analysis is None:
+            self._store.fix_embedder(job.project, embedder)
+            analysis = self._analyze(job, control, video, config)
+        limit = job.spec["max_false_names"]
+        revision = current_revision(self._store, job.project, self._settings.identification, limit)
+        self._store.assign_revision(job.project, revision.revision, [analysis.analysis_id])
+        remove_tree(self._folder(job))
+        control.report(1.0)
+        return video.video_id
+
+    def help(self, job: Job, segment: JobSegment, control: JobControl) -> None:
+        """Look at a segment and keep what is seen in a file."""
+        folder = self._folder(job)
+        index = FrameIndex.from_bytes((folder / _INDEX).read_bytes())
+        config, video, networks = self._config(job), self._video(job), self._networks()
+        with Video(video_file(video), config.limits, name=video.name) as opened:
+            observer = Observer(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
+            looks = []
+            try:
+                with observer.timing.measure("wall_s"):
+                    for found, fraction in observer.looks():
+                        looks += found
+                        control.report(fraction)
+                        if control.should_stop():
+                            raise AnalysisStoppedError(f"segment {segment.index} of {video.name!r} was stopped")
+            except SegmentError:
+                write_atomically(self._in_one_go(job), b"")
+                raise
+        write_atomically(folder / f"{segment.index}.npz", observer.observation(tuple(looks)).to_bytes())
+
+    def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
+        networks = self._networks()
+        index = self._index(job, video, config)
+        if index is not None:
+            if not job.segments and not control.plan(_plan(index, video, config, self._settings.segment_s)):
+                raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
+            segments = control.do_segments()
+            if segments is None:
+                raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
+            if all(segment.state is JobState.SUCCEEDED for segment in segments):
+                files = (self._folder(job) / f"{segment.index}.npz" for segment in segments)
+                observations = (Observation.from_bytes(file.read_bytes()) for file in files)
+                return join_video(self._store, self._home, video, config, networks.embedder.name, observations)
+            if not self._in_one_go(job).exists():
+                reasons = {segment.error for segment in segments if segment.error}
+                raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
+            control.plan(())
+        return analyze_video(
+            self._store,
+            self._home,
+            video,
+            config,
+            networks,
+            on_progress=control.report,
+            should_stop=control.should_stop,
+        )
+
+    def _index(self, job: Job, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
+        """List the frames of a video that is worth dividing and can be; the list stays for those who help."""
+        kept = self._folder(job) / _INDEX
+        if self._in_one_go(job).exists():
+            return None
+        if not kept.exists():
+            with Video(video_file(video), config.limits, name=video.name) as opened:
+                start_s, end_s = config.sampling.fragment or (0.0, opened.info.duration_s or math.inf)
+                is_long = end_s - start_s >= 1.5 * self._settings.segment_s
+                index = opened.index() if is_long else None
+            if index is None:
+                return None
+            write_atomically(kept, index.to_bytes())
+        return FrameIndex.from_bytes(kept.read_bytes())
+
+    def _folder(self, job: Job) -> Path:
+        return self._home.job_parts(job.project, job.job_id)
+
+    def _in_one_go(self, job: Job) -> Path:
+        return self._folder(job) / _IN_ONE_GO
+
+    def _config(self, job: Job) -> AnalysisConfig:
+        return self._settings.analysis.model_copy(update={"sampling": SamplingConfig(**job.spec["sampling"])})
+
+    def _video(self, job: Job) -> VideoRow:
+        return self._store.get_video(job.project, job.spec["video_id"])
+
+
+def submission_key(store: Store, video: VideoRow, spec: dict[str, Any], webhook: str | None) -> str:
+    """Return what makes a submission the same as another: content, settings, and the model that names now."""
+    try:
+        version = store.get_model(video.project).version
+    except ModelNotFoundError:
+        version = None
+    return short_id("k", video.project, video.sha256, json.dumps(spec, sort_keys=True), repr(version), repr(webhook))
+
+
+def _plan(index: FrameIndex, video: VideoRow, config: AnalysisConfig, segment_s: float) -> list[JobSegment]:
+    start_s, end_s = config.sampling.fragment or (0.0, math.inf)
+    length_s = min(end_s, index.time_s(len(index) - 1)) - start_s
+    with Video(video_file(video), config.limits, name=video.name) as opened:
+        planned = plan_segments(index, config.sampling, opened.info.fps, max(1, round(length_s / segment_s)))
+    return [JobSegment(i, part.start_s, part.end_s, part.first, part.end) for i, part in enumerate(planned)]
+
+
+def _read(job: Job, segment: JobSegment) -> Segment:
+    """Return a segment of a job as the analysis takes it."""
+    origin, first, end = job.segments[0].first, segment.first, segment.end
+    if origin is None or first is None or end is None or segment.end_s is None:
+        raise ValueError(f"segment {segment.index} of job {job.job_id} says no frames")
+    return Segment(origin, first, end, segment.index == len(job.segments) - 1, segment.start_s, segment.end_s)
