@@ -244,7 +244,7 @@ def encode(value: Any) -> Any:
 
 def encode_row(row: Table) -> dict[str, Any]:
     """Return a row's columns as a store keeps them: arrays as bytes, dicts and tuples as JSON."""
-    return {field.name: _encode(getattr(row, field.name)) for field in fields(row)}
+    return {field.name: encode(getattr(row, field.name)) for field in fields(row)}
 
 
 def decode_row(kind: type[Row], columns: Mapping[str, Any]) -> Row:

@@ -10,7 +10,7 @@ from facerec_models.types import Track
 from serving.store.blobs import without_embeddings
 from serving.store.mongo_corrections import MongoCorrections
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
-from serving.store.mongo_jobs import MongoJobs
+from serving.store.mongo_jobs import MongoJobs, forget_submissions
 from serving.store.mongo_naming import MongoNaming, require_analyses, require_model
 from serving.store.mongo_schema import TABLES
 from serving.store.mongo_tracks import (
@@ -215,9 +215,10 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming):
             return tx.select(VideoRow, {"project": project}, ("created_at", "video_id"))
 
     def delete_video(self, project: str, video_id: str) -> None:
-        """Delete a video with its analyses and tracks."""
+        """Delete a video with its analyses and tracks; the same submission is then a new job."""
         with self._database.writing(project) as tx:
             _video(tx, project, video_id)
+            forget_submissions(tx, project, video_id)
             _delete_analyses(tx, {"project": project, "video_id": video_id})
             tx.delete("videos", {"project": project, "video_id": video_id})
         sweep_parts(self._database)

@@ -44,7 +44,10 @@ def _initial(db: Database[dict[str, Any]]) -> None:
     _index(db, "corrections", "project", "analysis_id", "track_id")
     _index(db, "stranger_tracks", "project", "stranger_id")
     _index(db, "jobs", "project", "created_at", "job_id")
-    _index(db, "jobs", "kind", "state", "created_at", "job_id")
+    _index(db, "jobs", "state")
+    _index(db, "jobs", "kind", "due_at")
+    _index(db, "jobs", "video_id")
+    _index(db, "jobs", "key", unique=True, partialFilterExpression={"key": {"$type": "string"}})
     _index(db, "track_parts", "state", "at")
 
 
@@ -72,5 +75,5 @@ def migrate(db: Database[dict[str, Any]], address: str) -> int:
     return len(MIGRATIONS)
 
 
-def _index(db: Database[dict[str, Any]], table: str, *columns: str, unique: bool = False) -> None:
-    db[table].create_index([(name, 1) for name in columns], name="_".join(columns), unique=unique)
+def _index(db: Database[dict[str, Any]], table: str, *columns: str, unique: bool = False, **options: Any) -> None:
+    db[table].create_index([(name, 1) for name in columns], name="_".join(columns), unique=unique, **options)
