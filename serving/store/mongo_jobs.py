@@ -26,15 +26,15 @@ class MongoJobs:
         """Add a job in state ``queued``, or return the one that has this id or key already."""
         if job.state is not JobState.QUEUED:
             raise ValueError(f"job {job.job_id} must be submitted as queued, not as {job.state}")
-        same: list[Document] = [{"job_id": job.job_id}, *([] if job.key is None else [{"key": job.key}])]
+        same = [{"job_id": job.job_id}, *([] if job.key is None else [{"key": job.key}])]
         while True:
             try:
                 with self._database.writing(job.project) as tx:
-                    there = tx.select(Job, {"$or": same})
-                    if not there:
-                        tx.insert("jobs", [_document(job)])
-                        return job
-                    return min(there, key=lambda found: found.job_id != job.job_id)
+                    for where in same:
+                        for there in tx.select(Job, where):
+                            return there
+                    tx.insert("jobs", [_document(job)])
+                    return job
             except DuplicateKeyError:  # the same key in another project, at the same moment
                 continue
 
@@ -61,9 +61,9 @@ class MongoJobs:
     def find_due_jobs(self, kinds: Sequence[str], now: float, limit: int) -> list[str]:
         """Return ids of jobs of which somebody may claim something: those of high priority first, then the oldest."""
         where = {"kind": {"$in": list(kinds)}, "due_at": {"$lte": now}}
-        order = ("-priority", "created_at", "job_id")
-        with self._database.reading() as tx:
-            return [row["job_id"] for row in tx.find("jobs", where, order, limit=limit, columns=["job_id"])]
+        order = [("priority", -1), ("created_at", 1), ("job_id", 1)]
+        with self._database.single("jobs") as jobs:
+            return [row["job_id"] for row in jobs.find(where, ["job_id"], sort=order, limit=limit)]
 
     def update_job(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
         """Replace a job by what `change` makes of it, and return that; None if there is no job, or nothing to change."""
@@ -74,7 +74,7 @@ class MongoJobs:
                     return None
                 as_read = {"_id": found["_id"], "writes": found["writes"]}
                 written = {**_document(changed), "writes": found["writes"] + 1}
-                if jobs.find_one_and_update(as_read, {"$set": written}, {"_id": True}) is not None:
+                if jobs.update_one(as_read, {"$set": written}).matched_count:
                     return changed
         return None
 

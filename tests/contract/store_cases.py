@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -114,8 +114,10 @@ def named_by(store: Store) -> dict[str, str | None]:
     return {row.analysis_id: row.revision for row in store.list_analyses("p")}
 
 
-def claim_all(store: Store, owner: str) -> list[str]:
+def claim_all(store: Store, owner: str, kinds: Sequence[str] = ("video",)) -> list[str]:
+    """Claim what there is of one kind after the other."""
     claimed = []
-    while (mine := leases.claim(store, ["video"], owner, 60)) is not None:
-        claimed.append(mine.job.job_id)
+    for kind in kinds:
+        while (mine := leases.claim(store, [kind], owner, 60)) is not None:
+            claimed.append(mine.job.job_id)
     return claimed
