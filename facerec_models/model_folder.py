@@ -29,7 +29,7 @@ def write_folder(directory: Path, arrays: Mapping[str, npt.NDArray[Any]], facts:
     A readable model that is there already stays: a version's name follows from its content.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".unfinished", dir=directory.parent))
     try:
         with (temporary / _ARRAYS).open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)

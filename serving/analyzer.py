@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -15,6 +16,7 @@ from serving.networks import Networks
 from serving.settings import Settings
 from serving.store import open_store
 from serving.store.rows import Job
+from serving.sweep import sweep
 from serving.video_jobs import VideoJobs
 from serving.webhooks import WebhookSender
 from training.jobs import run_training
@@ -49,6 +51,7 @@ class AnalyzerReplica:
             segment_work={"video": videos.help},
             slots=slots,
             webhooks=WebhookSender(settings.webhook),
+            when_idle=partial(sweep, self._store, self._home),
         )
         self._runner.start()
 

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 MAX_DEATHS = 5
 _RENEWALS_PER_LEASE = 12
+_IDLE_PERIOD_S = 600.0
 
 
 class JobControl:
@@ -124,6 +125,8 @@ class JobRunner:
         A runner that does not renew for so long has lost its job to the next.
     webhooks : WebhookSender, optional
         Tells who wants to know when a job has ended.
+    when_idle : callable, optional
+        Called now and then when there is nothing to do.
     """
 
     def __init__(
@@ -136,6 +139,7 @@ class JobRunner:
         lease_s: float = 15.0,
         poll_s: float = 1.0,
         webhooks: WebhookSender | None = None,
+        when_idle: Callable[[], object] | None = None,
     ) -> None:
         self.name = f"runner-{uuid.uuid4().hex[:12]}"
         self.store = store
@@ -144,6 +148,8 @@ class JobRunner:
         self._lease_s = lease_s
         self._poll_s = poll_s
         self._webhooks = webhooks or WebhookSender()
+        self._when_idle = when_idle
+        self._idle_again = 0.0
         self._stopping = threading.Event()
         self._wake = threading.Semaphore(0)
         self._running: dict[str, tuple[Claim, JobControl]] = {}
@@ -198,12 +204,21 @@ class JobRunner:
             try:
                 claimed = leases.claim(self.store, list(self._work), self.name, self._lease_s)
                 if claimed is None:
+                    self._be_idle()
                     self._wake.acquire(timeout=self._poll_s)
                 else:
                     self._do(claimed)
             except StoreError:
                 logger.exception("the store does not answer; trying again")
                 self._stopping.wait(self._poll_s)
+
+    def _be_idle(self) -> None:
+        with self._lock:
+            is_time = self._when_idle is not None and time.monotonic() >= self._idle_again
+            if is_time:
+                self._idle_again = time.monotonic() + _IDLE_PERIOD_S
+        if is_time and self._when_idle is not None:
+            self._when_idle()
 
     def _do(self, claimed: Claim) -> None:
         if claimed.webhook:

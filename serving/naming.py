@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import ModelNotFoundError
@@ -145,6 +146,12 @@ class IdentificationChange:
     tracks: int = 0
     added: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the change as JSON values."""
+        everybody = sorted(self.added.keys() | self.removed.keys())
+        people = {person: {"added": self.added[person], "removed": self.removed[person]} for person in everybody}
+        return {"revision": self.revision, "videos": self.videos, "tracks": self.tracks, "people": people}
 
 
 def identify_archive(

@@ -17,7 +17,7 @@ from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedde
 from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.weights import WeightsRegistry
 
-pytest_plugins = ["tests.mongodb", "tests.serving.service"]
+pytest_plugins = ["tests.serving.service", "tests.mongodb"]
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,10 @@ class IndependentClassifiers:
 
 
 def _fit(embeddings: FloatArray, is_person: npt.NDArray[np.bool_]) -> _Probabilities | None:
-    """Fit a linear machine of one person against the rest, and Platt's sigmoid on decisions about pictures left out."""
+    """Fit a linear machine of one person against the rest, and Platt's sigmoid on decisions about pictures left out.
+
+    Our own ``svm`` is another one: it weighs both sides alike, knows strangers, and gives margins.
+    """
     positives = int(is_person.sum())
     if positives == len(is_person):
         return None

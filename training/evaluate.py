@@ -7,8 +7,6 @@ analysed before, so that naming them with any version takes no picture. Nothing 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from facerec_models.appearances import build_appearances, track_interval
@@ -27,19 +25,6 @@ from training.evidence import TrackEvidence
 from training.truth import Truth, read_document, write_truth
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two versions on the same videos."""
-
-    before: NamedTime
-    after: NamedTime
-
-    @property
-    def f1_gain(self) -> float | None:
-        """By how much F1 grew; None where no truth has a clear second."""
-        return None if self.before.f1 is None or self.after.f1 is None else self.after.f1 - self.before.f1
 
 
 def best_analysis(store: Store, video: VideoRow) -> AnalysisRow | None:
@@ -72,6 +57,9 @@ def evaluate_version(
 ) -> NamedTime | None:
     """Measure a model version on the project's evaluation set, from stored analyses: no video is opened.
 
+    A video that was deleted since its truth was kept is passed over, with a warning: it would count as missed for every version. What
+    somebody confirmed of a track is not used: a version is to find it by itself.
+
     Parameters
     ----------
     version : str
@@ -80,55 +68,18 @@ def evaluate_version(
     Returns
     -------
     NamedTime or None
-        Pooled over all videos of the set; None if the project has no evaluation set.
-    """
-    evaluation = evaluate_kept(store, home, project, version, rules, kept_truths(home, project))
-    return None if evaluation is None else evaluation.pooled
-
-
-def compare(
-    store: Store,
-    home: Home,
-    project: str,
-    version_a: str,
-    version_b: str,
-    truths: Mapping[str, Truth],
-    rules: IdentificationConfig,
-) -> Comparison | None:
-    """Measure two model versions on the same videos, from stored analyses.
-
-    Parameters
-    ----------
-    truths : mapping of str to Truth
-        By the SHA-256 of each video, as `kept_truths` returns them.
-
-    Returns
-    -------
-    Comparison or None
-        None if there is nothing to compare them on.
-    """
-    a, b = (evaluate_kept(store, home, project, version, rules, truths) for version in (version_a, version_b))
-    return None if a is None or b is None else Comparison(a.pooled, b.pooled)
-
-
-def evaluate_kept(
-    store: Store, home: Home, project: str, version: str, rules: IdentificationConfig, truths: Mapping[str, Truth]
-) -> Evaluation | None:
-    """Count a model version on stored analyses of videos with these truths; None without any of them.
-
-    A video that was deleted since its truth was kept is passed over, with a warning: it would count as missed for every version. What
-    somebody confirmed of a track is not used: a version is to find it by itself.
+        Pooled over all videos of the set; None if there is none of them.
     """
     model = load_model(home, project, store.get_model(project, version).version)
     videos = {video.sha256: video for video in store.list_videos(project)}
     scores = []
-    for sha256, truth in truths.items():
+    for sha256, truth in kept_truths(home, project).items():
         analysis = best_analysis(store, videos[sha256]) if sha256 in videos else None
         if analysis is None:
             _log.warning("the evaluation set of project %s has a truth of %s, but no analysis of it", project, sha256)
             continue
         scores.append(_score(store, analysis, sha256, truth, model, rules))
-    return Evaluation(tuple(scores), claimed=(rules.max_false_names_tracks,)) if scores else None
+    return Evaluation(tuple(scores), claimed=(rules.max_false_names_tracks,)).pooled if scores else None
 
 
 def _score(

@@ -50,6 +50,7 @@ def _person_id(name: str) -> str:
         raise ValueError(str(error)) from error
 
 
+PersonId = Annotated[str, AfterValidator(_person_id)]
 OrderedInterval = Annotated[Interval, AfterValidator(_in_order)]
 
 
@@ -69,7 +70,7 @@ class Span(Part):
 class TruePerson(Part):
     """Somebody who is enrolled, or could be. `name` is the ``person_id``, in whatever form the file has it."""
 
-    name: Annotated[str, AfterValidator(_person_id)]
+    name: PersonId
     intervals: tuple[Span, ...]
 
 

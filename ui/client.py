@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import httpx
@@ -18,7 +18,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from facerec_models.config import SamplingConfig
 from facerec_models.errors import FacerecError, SourceError
 from facerec_models.result import Result, StillResult
-from serving.api.schemas import Health, JobView, PersonView, PictureView, VideoRequest
+from serving.api.schemas import (
+    Health,
+    JobView,
+    PersonView,
+    PictureView,
+    StrangerView,
+    VideoRequest,
+)
 
 # Reading waits for as long as the service may take: an annotated video is drawn while its reader waits.
 _TIMEOUT = httpx.Timeout(10.0, read=7200.0, write=600.0)
@@ -222,6 +229,35 @@ class FacerecClient:
         """Return who is in a video, when, and on what evidence."""
         path = _path("projects", project, "videos", video_id, "result")
         return Result.model_validate_json(self._send("GET", path).content)
+
+    def correct(
+        self, project: str, video_id: str, track_id: int, kind: Literal["is", "is_not"], person_id: str
+    ) -> dict[str, Any]:
+        """Say who a track is, or is not; returns what that changed, in tracks of each person."""
+        path = _path("projects", project, "videos", video_id, "tracks", str(track_id), "corrections")
+        change: dict[str, Any] = self._send("POST", path, json={"kind": kind, "person_id": person_id}).json()
+        return change
+
+    def strangers(self, project: str) -> list[StrangerView]:
+        """Return who is seen but not known, the longest seen first."""
+        content = self._send("GET", _path("projects", project, "strangers")).content
+        return TypeAdapter(list[StrangerView]).validate_json(content)
+
+    def stranger(self, project: str, stranger: str) -> StrangerView:
+        """Return one stranger, by an id, also a former one, or the n of "Unknown n"."""
+        content = self._send("GET", _path("projects", project, "strangers", stranger)).content
+        return StrangerView.model_validate_json(content)
+
+    def name_stranger(self, project: str, stranger: str, person_id: str) -> dict[str, Any]:
+        """Say who a stranger is; returns what that changed, in tracks of each person."""
+        path = _path("projects", project, "strangers", stranger, "name")
+        change: dict[str, Any] = self._send("POST", path, json={"person_id": person_id}).json()
+        return change
+
+    def forget(self, project: str, person_id: str) -> dict[str, Any]:
+        """Remove a person for good; returns the receipt of what was removed."""
+        receipt: dict[str, Any] = self._send("DELETE", _path("projects", project, "people", person_id)).json()
+        return receipt
 
     def faces(self, project: str, files: Sequence[Path], *, max_false_names: float | None = None) -> list[StillResult]:
         """Return who is in pictures, in their order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -25,7 +24,7 @@ def correct_track(
 ) -> dict[str, Any]:
     """Say who a track is, or is not; answers what that changed, in tracks of each person."""
     statement = Statement(video_id, track_id, CorrectionKind(said.kind), said.person_id)
-    return asdict(correct(service.store, service.home, project, [statement], service.settings.identification))
+    return correct(service.store, service.home, project, [statement], service.settings.identification).to_dict()
 
 
 @router.get("/projects/{project}/strangers")
@@ -48,7 +47,7 @@ def get_stranger(project: ProjectName, stranger: str, service: ServiceDep) -> St
 def set_name(project: ProjectName, stranger: str, given: StrangerName, service: ServiceDep) -> dict[str, Any]:
     """Name a stranger: their best faces are enrolled, and the whole archive is named again."""
     rules = service.settings.identification
-    return asdict(name_stranger(service.store, service.home, project, stranger, given.person_id, rules))
+    return name_stranger(service.store, service.home, project, stranger, given.person_id, rules).to_dict()
 
 
 @router.delete("/projects/{project}/people/{person_id}")

@@ -77,4 +77,4 @@ def identify(
         max_false_names=max_false_names,
         apply=not preview,
     )
-    return {**asdict(change), "applied": not preview}
+    return {**change.to_dict(), "applied": not preview}

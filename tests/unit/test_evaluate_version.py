@@ -24,7 +24,7 @@ from serving.videos import summarize
 from tests.builders import EMBEDDER, look, make_track
 from tests.contract.store_cases import make_analysis, make_face, make_video
 from training.counting import evaluate
-from training.evaluate import best_analysis, compare, evaluate_version, keep_truth, kept_truths
+from training.evaluate import best_analysis, evaluate_version, keep_truth, kept_truths
 from training.measured import add_baseline, analysis_of, find_video, named
 from training.train import train
 from training.truth import Truth
@@ -90,10 +90,10 @@ def test_a_version_that_does_not_serve_is_measured_too(store: Store, home: Home)
     store.set_face_status("p", ["f-10", "f-11", "f-12"], FaceStatus.DISABLED, "by hand")
     fewer = train(store, home, "p", RULES, TrainingConfig(promote="no")).version
     keep_truth(home, "p", SHA256, BOTH)
-    found = compare(store, home, "p", everybody, fewer, kept_truths(home, "p"), RULES)
-    assert found is not None
-    assert (found.before.recall, found.after.recall) == (1, 0.5)
-    assert found.f1_gain == pytest.approx(2 / 3 - 1)
+    before, after = (evaluate_version(store, home, "p", version, RULES) for version in (everybody, fewer))
+    assert before is not None
+    assert after is not None
+    assert (before.recall, after.recall) == (1, 0.5)
     assert store.get_model("p").version == everybody
     assert store.list_revisions("p") == []
     assert store.list_strangers("p") == []
@@ -102,7 +102,6 @@ def test_a_version_that_does_not_serve_is_measured_too(store: Store, home: Home)
 def test_without_kept_truths_there_is_nothing_to_measure(store: Store, home: Home) -> None:
     version = train(store, home, "p", RULES).version
     assert evaluate_version(store, home, "p", version, RULES) is None
-    assert compare(store, home, "p", version, version, {}, RULES) is None
     with pytest.raises(ModelNotFoundError):
         evaluate_version(store, home, "p", "m-absent", RULES)
 

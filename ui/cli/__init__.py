@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from facerec_models.errors import FacerecError
-from ui.cli import evaluate, models, people, service, unknowns, videos
+from ui.cli import evaluate, models, people, predecessor, service, unknowns, videos
 
 app = typer.Typer(
     help="Find who appears in a video, when, and on what evidence.",
@@ -31,6 +31,7 @@ app.command()(videos.export)
 app.add_typer(unknowns.app, name="unknowns")
 app.command()(unknowns.correct)
 app.command("import-corrections")(unknowns.import_corrections)
+app.command("import-predecessor")(predecessor.import_predecessor)
 app.command()(evaluate.evaluate)
 app.add_typer(models.projects, name="projects")
 app.add_typer(models.models, name="models")

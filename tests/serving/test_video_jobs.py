@@ -1,0 +1,202 @@
+"""A video in segments, done by processes that are killed, against the same video in one go."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facerec_models.config import AnalysisConfig, SamplingConfig
+from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.mtcnn import MtcnnDetector
+from facerec_models.types import Track
+from serving.home import Home
+from serving.jobs import JobRunner, submit
+from serving.networks import Networks
+from serving.settings import Settings
+from serving.store import Store, open_store
+from serving.store.rows import Job, JobState, VideoRow
+from serving.video_jobs import VideoJobs, submission_key
+from serving.videos import analyze_video, find_analysis, read_analysis, register_video
+from training.enrol import enrol, find_pictures
+from training.train import train
+from ui.demo_material import DemoMaterial
+
+CONFIG = AnalysisConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A home with a trained project ``p`` and a video in it that was not looked at."""
+
+    home: Home
+    store: Store
+    video: VideoRow
+    networks: Networks
+
+    def submit(self) -> str:
+        spec = {
+            "video_id": self.video.video_id,
+            "sampling": SamplingConfig().model_dump(mode="json"),
+            "max_false_names": None,
+            "no_cache": False,
+        }
+        key = submission_key(self.store, self.video, spec, None)
+        return submit(self.store, "p", "video", spec, max_queued=9, video_id=self.video.video_id, key=key).job_id
+
+    def tracks(self) -> list[Track]:
+        row = find_analysis(self.store, self.video, CONFIG, self.networks.embedder.name)
+        assert row is not None
+        assert row.revision is not None
+        return self.store.get_tracks("p", [row.analysis_id])[row.analysis_id]
+
+    def shots(self) -> tuple[tuple[float, float], ...]:
+        row = self.store.latest_analysis("p", self.video.video_id)
+        return read_analysis(row, []).shots
+
+    def crops(self) -> int:
+        return len(list((self.home.root / "projects/p/analyses").glob("*/*.jpg")))
+
+    def left_over(self) -> list[Path]:
+        """Files of jobs that have ended, and files that were never finished."""
+        return [*self.home.root.glob("projects/p/jobs/*"), *self.home.root.rglob(".*.*")]
+
+
+@pytest.fixture(scope="module")
+def people(
+    material: DemoMaterial, detector: MtcnnDetector, embedder: TorchEmbedder, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Archive]:
+    networks = Networks(detector, embedder)
+
+    def make(name: str) -> Archive:
+        home = Home(tmp_path_factory.mktemp(name))
+        store = open_store(home.root)
+        settings = Settings(home=home.root)
+        list(enrol(store, home, "p", find_pictures(material.people), networks, CONFIG, settings.identification))
+        train(store, home, "p", settings.identification)
+        return Archive(home, store, register_video(store, "p", material.reel, CONFIG), networks)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def undisturbed(people: Callable[[str], Archive]) -> Iterator[Archive]:
+    archive = people("undisturbed")
+    with closing(archive.store):
+        row = analyze_video(archive.store, archive.home, archive.video, CONFIG, archive.networks)
+        assert row.summary["complete"]
+        yield archive
+
+
+def assert_same(archive: Archive, undisturbed: Archive) -> None:
+    tracks = archive.tracks()
+    row = undisturbed.store.latest_analysis("p", undisturbed.video.video_id)
+    expected = undisturbed.store.get_tracks("p", [row.analysis_id])[row.analysis_id]
+    assert [track.track_id for track in tracks] == [track.track_id for track in expected]
+    assert archive.shots() == undisturbed.shots()
+    for one, other in zip(tracks, expected, strict=True):
+        assert one.shot == other.shot
+        np.testing.assert_array_equal(one.frame_indexes, other.frame_indexes)
+        np.testing.assert_array_equal(one.embedded, other.embedded)
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=0.05)
+        np.testing.assert_allclose(one.embeddings, other.embeddings, atol=2e-3)
+    assert archive.crops() == undisturbed.crops()
+    assert archive.left_over() == []
+
+
+def final(store: Store, job_id: str, timeout_s: float = 200.0) -> Job:
+    deadline = time.monotonic() + timeout_s
+    while not (job := store.get_job(job_id)).state.is_final:
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+    return job
+
+
+@contextmanager
+def running(archive: Archive, segment_s: float, **changes: object) -> Iterator[JobRunner]:
+    settings = Settings(home=archive.home.root, segment_s=segment_s)
+    videos = VideoJobs(archive.store, archive.home, settings, lambda: archive.networks)
+    runner = JobRunner(archive.store, {"video": videos.lead}, segment_work={"video": videos.help}, slots=2, poll_s=0.05)
+    runner.start()
+    try:
+        yield runner
+    finally:
+        runner.stop()
+
+
+def test_seven_segments_give_the_tracks_of_one(people: Callable[[str], Archive], undisturbed: Archive) -> None:
+    archive = people("seven")
+    with closing(archive.store), running(archive, 5.5):
+        job_id = archive.submit()
+        job = final(archive.store, job_id)
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        assert len(job.segments) == 7
+        assert {segment.state for segment in job.segments} == {JobState.SUCCEEDED}
+        assert_same(archive, undisturbed)
+        assert archive.submit() == job_id
+
+
+def test_what_cannot_be_divided_is_done_in_one_go(
+    people: Callable[[str], Archive], undisturbed: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facerec_models.segments import FrameIndex
+
+    archive = people("whole")
+    truth = FrameIndex.from_bytes.__func__  # type: ignore[attr-defined]
+
+    def with_a_frame_too_many(cls: type[FrameIndex], data: bytes) -> FrameIndex:
+        index: FrameIndex = truth(cls, data)
+        # Half a frame's time after the hundredth, as of a frame that no decoder shows.
+        pts = np.insert(index.pts, 101, (index.pts[100] + index.pts[101]) // 2)
+        return FrameIndex(pts, index.keyframes[:1], index.time_base)
+
+    monkeypatch.setattr(FrameIndex, "from_bytes", classmethod(with_a_frame_too_many))
+    with closing(archive.store), running(archive, 5.5):
+        job = final(archive.store, archive.submit())
+        assert (job.state, job.error, job.segments) == (JobState.SUCCEEDED, None, ())
+        assert_same(archive, undisturbed)
+
+
+def test_killed_runners_cost_a_segment_each_and_change_nothing(
+    people: Callable[[str], Archive], undisturbed: Archive
+) -> None:
+    archive = people("killed")
+    segment_s = 4.0
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-m", "tests.serving.runner", str(archive.home.root), str(segment_s)])
+
+    with closing(archive.store):
+        job_id = archive.submit()
+        killed = 0
+        for done in (1, 4):
+            process = start()
+            parts = archive.home.job_parts("p", job_id)
+            deadline = time.monotonic() + 120
+            while len(list(parts.glob("[0-9]*.npz"))) < done:
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.kill()
+            killed += process.wait() == -9
+        before = {segment.index for segment in archive.store.get_job(job_id).segments if segment.progress == 1.0}
+        process = start()
+        try:
+            job = final(archive.store, job_id)
+        finally:
+            process.terminate()
+            process.wait(30)
+        assert killed == 2
+        assert job.state is JobState.SUCCEEDED
+        assert len(before) >= 3
+        # Two slots were at work at each death: no more than what they held was done again.
+        assert sum(segment.attempt - 1 for segment in job.segments) <= 4
+        assert max(job.segments[index].attempt for index in before) <= 3
+        assert_same(archive, undisturbed)
