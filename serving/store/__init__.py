@@ -10,7 +10,7 @@ from facerec_models.errors import StoreError
 from serving.store.base import Store
 from serving.store.sqlite import SqliteStore
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_address", "open_store"]
 
 FILE_NAME = "facerec.sqlite3"
 _MONGODB = ("mongodb://", "mongodb+srv://")
@@ -31,24 +31,44 @@ def open_store(home: Path, address: SecretStr | None = None) -> Store:
     StoreError
         If the folder cannot be used, the database does not answer, or a newer program wrote the store.
     """
-    if address is not None:
-        return open_mongodb(address.get_secret_value())
-    return open_sqlite(home / FILE_NAME)
-
-
-def open_mongodb(uri: str) -> Store:
-    """Open the store in a MongoDB database."""
+    if address is None:
+        return _open_sqlite(home / FILE_NAME)
+    uri = address.get_secret_value()
     if not uri.startswith(_MONGODB):
-        scheme = uri.partition(":")[0]
-        raise StoreError(f"FACEREC_STORE begins with {scheme!r}: only mongodb://HOST:27017/NAME is possible")
-    # Here and not above: who uses SQLite needs not wait for a driver.
+        raise StoreError("FACEREC_STORE must begin with mongodb://; without it SQLite is used, in the home")
+    return _open_mongodb(uri)
+
+
+def open_address(address: str, *, create: bool) -> Store:
+    """Open a store to copy from, or to copy into: a MongoDB database, or an SQLite file.
+
+    Parameters
+    ----------
+    create : bool
+        Whether a file that is not there is made, and an interrupted copy may be there.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or it cannot be used.
+    """
+    if address.startswith(_MONGODB):
+        return _open_mongodb(address, copying=create)
+    if "://" in address:
+        raise StoreError(f"{address.partition('://')[0]}:// is no store: name mongodb://HOST:27017/NAME, or a file")
+    if not create and not Path(address).is_file():
+        raise StoreError(f"there is no store {address}; name an SQLite file, or mongodb://HOST:27017/NAME")
+    return _open_sqlite(Path(address))
+
+
+def _open_mongodb(uri: str, *, copying: bool = False) -> Store:
+    # Here and not above: who uses SQLite need not wait for a driver.
     from serving.store.mongo import MongoStore
 
-    return MongoStore(uri)
+    return MongoStore(uri, copying=copying)
 
 
-def open_sqlite(path: Path) -> Store:
-    """Open the store in an SQLite file."""
+def _open_sqlite(path: Path) -> Store:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)

@@ -25,10 +25,11 @@ from serving.store.mongo_tracks import (
     track_columns,
     write_part,
 )
+from serving.store.mongo_transfer import MongoTransfer
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, PersonSummary, Project, VideoRow
 
 
-class MongoStore(MongoCorrections, MongoJobs, MongoNaming):
+class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
     """A `Store` in a MongoDB database, for many threads, processes and machines.
 
     What concerns several documents is one transaction: the server must be a replica set, if only of one member. Tracks are
@@ -40,10 +41,12 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming):
         As MongoDB defines it; the database is ``facerec`` where it names none.
     busy_timeout_s : float
         How long to wait for another writer before raising `StoreError`.
+    copying : bool
+        Open it even if a copy into it was interrupted: to copy again.
     """
 
-    def __init__(self, uri: str, *, busy_timeout_s: float = 30.0) -> None:
-        super().__init__(MongoDatabase(uri, busy_timeout_s))
+    def __init__(self, uri: str, *, busy_timeout_s: float = 30.0, copying: bool = False) -> None:
+        super().__init__(MongoDatabase(uri, busy_timeout_s, copying=copying))
 
     def close(self) -> None:
         """Release connections; the store is not used afterwards."""
@@ -57,8 +60,7 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming):
 
     def create_project(self, name: str) -> Project:
         """Create a project, or return the one that has this name."""
-        # Positions go on above those that a deleted project of this name had: the clock is always ahead of them.
-        created = {"created_at": time.time(), "embedder": None, "writes": time.time_ns() // 1_000_000}
+        created = {"created_at": time.time(), "embedder": None, "writes": 0}
         with self._database.single("projects") as projects:
             projects.update_one({"name": name}, {"$setOnInsert": created}, upsert=True)
         return self.get_project(name)

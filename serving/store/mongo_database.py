@@ -39,18 +39,11 @@ _VALUES = 200
 
 
 class Transaction:
-    """What is read, or written, at once.
+    """What is read, or written, at once."""
 
-    Parameters
-    ----------
-    project : Project or None
-        Whose rows it may write.
-    """
-
-    def __init__(self, database: MongoDatabase, session: ClientSession, project: Project | None = None) -> None:
+    def __init__(self, database: MongoDatabase, session: ClientSession) -> None:
         self._database = database
         self._session = session
-        self.project = project
 
     def find(
         self,
@@ -131,18 +124,16 @@ class Transaction:
         return sum(collection.delete_many(part, session=self._session).deleted_count for part in _parts(where, among))
 
     def next_position(self) -> int:
-        """Return a number that is higher than any that the project has had."""
-        if self.project is None:
-            raise ValueError("only a transaction that writes to a project has positions")
-        found = self._database.collection("projects").find_one_and_update(
-            {"name": self.project.name},
-            {"$inc": {"writes": 1}},
-            return_document=ReturnDocument.AFTER,
-            session=self._session,
+        """Return a number that is higher than any that was given before."""
+        # Not part of the transaction, which would conflict with those of other projects: a number may be left out.
+        found = self._database.collection("schema").find_one_and_update(
+            {"_id": "positions"}, {"$inc": {"last": 1}}, return_document=ReturnDocument.AFTER
         )
         if found is None:
-            raise ProjectNotFoundError(f"no project {self.project.name!r}; create it first")
-        return int(found["writes"])
+            raise StoreError(
+                f"the store {self._database.address} has lost its document 'positions'; bring a backup back"
+            )
+        return int(found["last"])
 
 
 class MongoDatabase:
@@ -184,8 +175,13 @@ class MongoDatabase:
         """Release connections."""
         self._client.close()
 
+    def raise_position(self, least: int) -> None:
+        """Give no position any more that is not higher than this one."""
+        with self.single("schema") as schema:
+            schema.update_one({"_id": "positions"}, {"$max": {"last": least}})
+
     def collection(self, table: str) -> Collection[Document]:
-        """Return a collection, for writes that are one document each; errors are `translated` by the caller."""
+        """Return a collection, to be used within `reading`, `writing` or `single`."""
         return self._database[table]
 
     @contextmanager
@@ -220,16 +216,16 @@ class MongoDatabase:
             If there is none of this name.
         """
         with self._translated(), self._client.start_session() as session:
-            found = self._lock(session, project)
+            self._lock(session, project)
             try:
-                yield Transaction(self, session, found)
+                yield Transaction(self, session)
             except BaseException:
                 if session.in_transaction:
                     session.abort_transaction()
                 raise
             self._commit(session)
 
-    def _lock(self, session: ClientSession, project: str) -> Project:
+    def _lock(self, session: ClientSession, project: str) -> None:
         """Start a transaction that has changed the project's document, and so is alone."""
         deadline, pause = time.monotonic() + self._busy_timeout_s, 0.001
         while True:
@@ -251,7 +247,7 @@ class MongoDatabase:
             if found is None:
                 session.abort_transaction()
                 raise ProjectNotFoundError(f"no project {project!r}; create it first")
-            return decode_row(Project, found)
+            return
 
     def _commit(self, session: ClientSession) -> None:
         deadline = time.monotonic() + self._busy_timeout_s
@@ -267,6 +263,7 @@ class MongoDatabase:
 
     def _require_transactions(self) -> None:
         hello = self._client.admin.command("hello")
+        self.members = len(hello.get("hosts", ())) if "setName" in hello else None
         if "setName" not in hello and hello.get("msg") != "isdbgrid":
             raise StoreError(
                 f"the MongoDB at {self.address} has no transactions, without which half an analysis could be written: "

@@ -49,6 +49,7 @@ def _initial(db: Database[dict[str, Any]]) -> None:
     _index(db, "jobs", "video_id")
     _index(db, "jobs", "key", unique=True, partialFilterExpression={"key": {"$type": "string"}})
     _index(db, "track_parts", "state", "at")
+    db["schema"].update_one({"_id": "positions"}, {"$setOnInsert": {"last": 0}}, upsert=True)
 
 
 MIGRATIONS: tuple[Callable[[Database[dict[str, Any]]], None], ...] = (_initial,)

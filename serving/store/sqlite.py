@@ -24,12 +24,13 @@ from serving.store.rows import (
 )
 from serving.store.sqlite_corrections import SqliteCorrections
 from serving.store.sqlite_jobs import SqliteJobs
+from serving.store.sqlite_transfer import SqliteTransfer
 
 _PROMOTED = """SELECT models.* FROM promotions JOIN models USING (project, version)
     WHERE project = ? ORDER BY position DESC LIMIT 1"""
 
 
-class SqliteStore(SqliteCorrections, SqliteJobs):
+class SqliteStore(SqliteCorrections, SqliteJobs, SqliteTransfer):
     """A `Store` in one SQLite file.
 
     Parameters
