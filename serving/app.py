@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ray import serve
 from ray.serve import Application
 
@@ -26,6 +26,10 @@ class AppArgs(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     home: Path | None = None
+    store: SecretStr | None = Field(
+        default=None, description="A MongoDB database; a secret, unless it needs no password."
+    )
+    shared_home: bool | None = Field(default=None, description="Whether all nodes share the home's file system.")
     threads: int = Field(default=0, ge=0, description="Of each network's replica; 0: one for each core.")
     slots: int = Field(default=2, ge=1, description="Videos at a time for each analyzer.")
     gpu_share: float = Field(
@@ -49,7 +53,8 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     options : mapping of str to dict
         Options of deployments by name, as in the file's ``deployments:``.
     """
-    settings = Settings() if args.home is None else Settings(home=args.home)
+    given = args.model_dump(include={"home", "store", "shared_home"}, exclude_none=True)
+    settings = Settings(**given)
     settings = settings.model_copy(update={"home": settings.home.resolve()})
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpu = args.gpu_share if cluster.get("GPU", 0) > 0 else 0.0
@@ -69,6 +74,8 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)
     embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, settings.home / "weights", threads)
     light = {"num_cpus": 0.1, "runtime_env": quiet}
-    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings.home, settings.identification)
+    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(
+        settings.home, settings.identification, settings.store
+    )
     analyzer = deployment(AnalyzerReplica, "VideoAnalyzer", light).bind(settings, detector, embedder, args.slots)
     return deployment(ApiReplica, "Api", light).bind(settings, detector, embedder, classifier, analyzer)

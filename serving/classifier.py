@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import SecretStr
 from ray import serve
 
 from facerec_models.config import IdentificationConfig
@@ -30,9 +31,9 @@ def crop_address(analysis: AnalysisRow | AppearanceRow, track_id: int, k: int) -
 class ClassifierReplica:
     """Names the faces of stills and stored tracks. Requests carry a model as ``project/version``, by Serve's multiplexing."""
 
-    def __init__(self, root: Path, rules: IdentificationConfig) -> None:
+    def __init__(self, root: Path, rules: IdentificationConfig, store: SecretStr | None = None) -> None:
         self._home = Home(root)
-        self._store = open_store(root)
+        self._store = open_store(root, store)
         self._rules = rules
 
     @serve.multiplexed(max_num_models_per_replica=8)  # type: ignore[untyped-decorator]

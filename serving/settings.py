@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FACEREC_", env_nested_delimiter="__", frozen=True, extra="ignore")
 
     home: Path = Field(default_factory=lambda: user_data_path("facerec"), description="Where everything is kept.")
+    store: SecretStr | None = Field(
+        default=None, description="Address of a MongoDB database, mongodb://...; without one: SQLite in the home."
+    )
+    shared_home: bool = Field(
+        default=False, description="Whether the home is on a file system that all nodes of a cluster share."
+    )
     allowed_hosts: frozenset[str] = Field(
         default=frozenset({"127.0.0.1", "localhost", "::1"}), description="Names under which the service may be asked."
     )

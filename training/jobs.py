@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from pydantic import SecretStr
 from ray.exceptions import GetTimeoutError, RayTaskError
 
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
@@ -45,6 +46,7 @@ class Trainer:
     def train(
         self,
         root: Path,
+        address: SecretStr | None,
         project: str,
         job_id: str,
         rules: IdentificationConfig,
@@ -52,7 +54,7 @@ class Trainer:
         embedding: EmbeddingConfig,
     ) -> str:
         """Train, and promote if the gate allows it; return the version."""
-        home, store = Home(root), open_store(root)
+        home, store = Home(root), open_store(root, address)
         try:
             with logged_to(job_log(home, project, job_id)):
                 try:
@@ -86,7 +88,7 @@ def run_training(settings: Settings, job: Job, control: JobControl) -> None:
     trainer = actor.options(max_concurrency=2).remote()
     try:
         version = trainer.train.remote(
-            root, job.project, job.job_id, settings.identification, config, settings.analysis.embedding
+            root, settings.store, job.project, job.job_id, settings.identification, config, settings.analysis.embedding
         )
         while not ray.wait([version], timeout=_POLL_S)[0]:
             if control.should_stop():

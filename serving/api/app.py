@@ -78,7 +78,13 @@ class ApiReplica:
         analyzer: DeploymentHandle[Any],
     ) -> None:
         self._service = Service(
-            settings, Home(settings.home), open_store(settings.home), detector, embedder, classifier, analyzer
+            settings,
+            Home(settings.home),
+            open_store(settings.home, settings.store),
+            detector,
+            embedder,
+            classifier,
+            analyzer,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

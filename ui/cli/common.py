@@ -65,7 +65,7 @@ def open_home(path: Path | None) -> Iterator[Opened]:
         first = error.errors()[0]
         name = "FACEREC_" + "__".join(str(part).upper() for part in first["loc"])
         raise typer.BadParameter(f"{name}={first['input']!r}: {first['msg']}") from error
-    store = open_store(settings.home)
+    store = open_store(settings.home, settings.store)
     try:
         yield Opened(settings, Home(settings.home.resolve()), store)
     finally:
