@@ -39,7 +39,7 @@ class AnalyzerReplica:
     ) -> None:
         self._settings = settings
         self._home = Home.at(settings.home, settings.files)
-        self._store = open_store(settings.home)
+        self._store = open_store(settings.home, settings.store)
         self._detector = detector
         self._embedder = embedder
         self._networks: Networks | None = None

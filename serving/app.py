@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ray import serve
 from ray.serve import Application
 
@@ -28,6 +28,10 @@ class AppArgs(BaseModel):
 
     home: Path | None = None
     files: str | None = None
+    store: SecretStr | None = Field(
+        default=None, description="A MongoDB database; a secret, unless it needs no password."
+    )
+    shared_home: bool | None = Field(default=None, description="Whether all nodes share the home's file system.")
     threads: int = Field(default=0, ge=0, description="Of each network's replica; 0: one for each core.")
     slots: int = Field(default=2, ge=1, description="Videos at a time for each analyzer.")
     gpu_share: float = Field(
@@ -51,7 +55,8 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     options : mapping of str to dict
         Options of deployments by name, as in the file's ``deployments:``.
     """
-    settings = Settings(**args.model_dump(include={"home", "files"}, exclude_none=True))
+    given = args.model_dump(include={"home", "files", "store", "shared_home"}, exclude_none=True)
+    settings = Settings(**given)
     home = Home.at(settings.home, settings.files)
     settings = settings.model_copy(update={"home": home.root})
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -72,6 +77,8 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)
     embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, home.weights, threads)
     light = {"num_cpus": 0.1, "runtime_env": quiet}
-    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(home, settings.identification)
+    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(
+        home, settings.identification, settings.store
+    )
     analyzer = deployment(AnalyzerReplica, "VideoAnalyzer", light).bind(settings, detector, embedder, args.slots)
     return deployment(ApiReplica, "Api", light).bind(settings, detector, embedder, classifier, analyzer)

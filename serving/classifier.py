@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from pydantic import SecretStr
 from ray import serve
 
 from facerec_models.config import IdentificationConfig
@@ -29,9 +30,9 @@ def crop_address(analysis: AnalysisRow | AppearanceRow, track_id: int, k: int) -
 class ClassifierReplica:
     """Names the faces of stills and stored tracks. Requests carry a model as ``project/version``, by Serve's multiplexing."""
 
-    def __init__(self, home: Home, rules: IdentificationConfig) -> None:
+    def __init__(self, home: Home, rules: IdentificationConfig, store: SecretStr | None = None) -> None:
         self._home = home
-        self._store = open_store(home.root)
+        self._store = open_store(home.root, store)
         self._rules = rules
 
     @serve.multiplexed(max_num_models_per_replica=8)  # type: ignore[untyped-decorator]

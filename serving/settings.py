@@ -32,6 +32,12 @@ class Settings(BaseSettings):
         description="Where crops, models, cohorts and parts of jobs are, for all nodes: s3://bucket/prefix, gs://bucket/prefix or "
         "file:///folder; by default the home. Credentials are in the environment, as in AWS_ACCESS_KEY_ID.",
     )
+    store: SecretStr | None = Field(
+        default=None, description="Address of a MongoDB database, mongodb://...; without one: SQLite in the home."
+    )
+    shared_home: bool = Field(
+        default=False, description="Whether the home is on a file system that all nodes of a cluster share."
+    )
     allowed_hosts: frozenset[str] = Field(
         default=frozenset({"127.0.0.1", "localhost", "::1"}), description="Names under which the service may be asked."
     )

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import ray
+from pydantic import SecretStr
 from ray.exceptions import GetTimeoutError, RayTaskError
 
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
@@ -44,6 +45,7 @@ class Trainer:
     def train(
         self,
         home: Home,
+        address: SecretStr | None,
         project: str,
         job_id: str,
         rules: IdentificationConfig,
@@ -51,7 +53,7 @@ class Trainer:
         embedding: EmbeddingConfig,
     ) -> str:
         """Train, and promote if the gate allows it; return the version."""
-        store = open_store(home.root)
+        store = open_store(home.root, address)
         try:
             with logged_to(job_log(home, project, job_id)):
                 try:
@@ -85,7 +87,7 @@ def run_training(settings: Settings, job: Job, control: JobControl) -> None:
     trainer = actor.options(max_concurrency=2).remote()
     try:
         version = trainer.train.remote(
-            home, job.project, job.job_id, settings.identification, config, settings.analysis.embedding
+            home, settings.store, job.project, job.job_id, settings.identification, config, settings.analysis.embedding
         )
         while not ray.wait([version], timeout=_POLL_S)[0]:
             if control.should_stop():

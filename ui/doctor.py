@@ -43,7 +43,10 @@ def examine(path: Path | None) -> list[Finding]:
     )
     try:
         with open_home(path) as opened:
-            findings += _examine_home(opened.home.root, len(opened.store.list_projects()))
+            findings += _examine_home(opened.home.root)
+            store = opened.store.describe()
+            kept = f"{store.kind}, {store.address}, {store.rows['projects']} projects"
+            findings.append(("store", "ok", f"{kept}: {store.promise}"))
             findings.append(_examine_files(opened.home.files))
             findings += _examine_weights(opened.home.weights)
     except FacerecError as error:
@@ -51,15 +54,10 @@ def examine(path: Path | None) -> list[Finding]:
     return findings
 
 
-def _examine_home(root: Path, projects: int) -> list[Finding]:
+def _examine_home(root: Path) -> list[Finding]:
     free_gb = shutil.disk_usage(root).free / 2**30
     return [
         ("home", "ok", str(root)),
-        (
-            "store",
-            "ok",
-            f"SQLite, {projects} projects: durable against crashes on one machine and a local disk, not for several machines",
-        ),
         ("disk", "ok" if free_gb >= _LEAST_FREE_GB else "bad", f"{free_gb:.0f} GB free"),
     ]
 

@@ -80,7 +80,7 @@ class ApiReplica:
         self._service = Service(
             settings,
             Home.at(settings.home, settings.files),
-            open_store(settings.home),
+            open_store(settings.home, settings.store),
             detector,
             embedder,
             classifier,

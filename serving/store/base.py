@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from facerec_models.types import Track
@@ -28,6 +29,7 @@ from serving.store.rows import (
     VideoRow,
     Words,
 )
+from serving.store.transfer import Export, Import, StoreInfo
 
 
 class Store(Protocol):
@@ -42,6 +44,23 @@ class Store(Protocol):
 
     def scrub(self) -> None:
         """Leave nothing of deleted rows in the store's files; raise `StoreError` if others are at work for too long."""
+
+    # The store as a whole
+
+    def describe(self) -> StoreInfo:
+        """Return which store it is, what is in it, and what it promises."""
+
+    def list_tables(self) -> list[str]:
+        """Return the names of all tables: the same for every kind of store."""
+
+    def exporting(self) -> AbstractContextManager[Export]:
+        """Begin to read everything, in one state."""
+
+    def importing(self) -> AbstractContextManager[Import]:
+        """Begin to fill the store, whole when the block ends; raise `ConflictError` unless it is empty.
+
+        After an exception it is empty still, or can be opened for nothing but another copy.
+        """
 
     # Projects
 

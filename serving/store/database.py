@@ -99,7 +99,7 @@ class Database:
     """
 
     def __init__(self, path: Path, busy_timeout_s: float) -> None:
-        self._path = path
+        self.path = path
         self._busy_timeout_s = busy_timeout_s
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
@@ -126,7 +126,7 @@ class Database:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         if self._closed:
-            raise StoreError(f"the store {self._path} is closed")
+            raise StoreError(f"the store {self.path} is closed")
         connection: sqlite3.Connection | None = None
         try:
             connection = self._take()
@@ -138,7 +138,7 @@ class Database:
                 connection.close()
             if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
                 raise  # a mistake of the program, which trying again does not mend
-            raise StoreError(f"the store {self._path} does not answer: {error}") from error
+            raise StoreError(f"the store {self.path} does not answer: {error}") from error
         except BaseException:
             if connection is not None:
                 connection.rollback()
@@ -160,7 +160,7 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         # A connection serves one transaction at a time, but not always the same thread.
         connection = sqlite3.connect(
-            self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
         )
         try:
             self._use_write_ahead_log(connection)
@@ -198,18 +198,32 @@ class Database:
         try:
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
-            raise StoreError(f"the store {self._path} does not answer: {error}") from error
+            raise StoreError(f"the store {self.path} does not answer: {error}") from error
         finally:
             self._put_back(connection)
         if busy:
-            raise StoreError(f"the store {self._path} is in use: what was deleted is still in its log; try again")
+            raise StoreError(f"the store {self.path} is in use: what was deleted is still in its log; try again")
+
+    def back_up(self, path: Path) -> None:
+        """Write a copy of the file, in one state, into another one, without keeping others from writing."""
+        connection = self._take()
+        target = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.backup(target)
+            # The copy has the mode of the original, which wants a second file beside it.
+            target.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot copy the store {self.path} to {path}: {error}; name another file") from error
+        finally:
+            target.close()
+            self._put_back(connection)
 
     def _migrate(self) -> None:
         with self.writing() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):
                 raise StoreError(
-                    f"the store {self._path} has schema {version}, but this program knows only {len(MIGRATIONS)}; "
+                    f"the store {self.path} has schema {version}, but this program knows only {len(MIGRATIONS)}; "
                     "install a newer FaceRec"
                 )
             for number, script in enumerate(MIGRATIONS[version:], version + 1):
@@ -299,3 +313,19 @@ def encode(value: Any) -> Any:
     if isinstance(value, dict | tuple | Webhook):
         return json.dumps(value, default=asdict)
     return str(value) if isinstance(value, StrEnum) else value
+
+
+def encode_row(row: Table) -> dict[str, Any]:
+    """Return a row's columns as a store keeps them: arrays as bytes, dicts and tuples as JSON."""
+    return {field.name: encode(getattr(row, field.name)) for field in fields(row)}
+
+
+def decode_row(kind: type[Row], columns: Mapping[str, Any]) -> Row:
+    """Return the row that `encode_row` was given; other columns are left out."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: _DECODERS[name](columns[name]) if name in _DECODERS else columns[name] for name in names})
+
+
+def table_of(kind: type[Any]) -> str:
+    """Return the name of the table, or of the collection, that keeps rows of a type."""
+    return _TABLES[kind]

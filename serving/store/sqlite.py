@@ -34,13 +34,14 @@ from serving.store.sqlite_corrections import SqliteCorrections
 from serving.store.sqlite_jobs import SqliteJobs
 from serving.store.sqlite_naming import SqliteNaming
 from serving.store.sqlite_search import SqliteSearch
+from serving.store.sqlite_transfer import SqliteTransfer
 from serving.store.sqlite_vectors import put_vectors
 
 _PROMOTED = """SELECT models.* FROM promotions JOIN models USING (project, version)
     WHERE project = ? ORDER BY position DESC LIMIT 1"""
 
 
-class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch):
+class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, SqliteTransfer):
     """A `Store` in one SQLite file.
 
     Parameters

@@ -66,7 +66,7 @@ def open_home(path: Path | None) -> Iterator[Opened]:
         name = "FACEREC_" + "__".join(str(part).upper() for part in first["loc"])
         raise typer.BadParameter(f"{name}={first['input']!r}: {first['msg']}") from error
     place = Home.at(settings.home, settings.files)
-    store = open_store(settings.home)
+    store = open_store(settings.home, settings.store)
     try:
         yield Opened(settings, place, store)
     finally:
