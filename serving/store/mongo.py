@@ -11,12 +11,14 @@ from serving.store.blobs import without_embeddings
 from serving.store.mongo_corrections import MongoCorrections
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
 from serving.store.mongo_jobs import MongoJobs, forget_submissions
-from serving.store.mongo_naming import MongoNaming, require_analyses, require_model
+from serving.store.mongo_naming import MongoNaming, promote, promotions, require_analyses, require_model
 from serving.store.mongo_schema import TABLES
+from serving.store.mongo_search import MongoSearch
 from serving.store.mongo_tracks import (
     adopt_part,
     discard_part,
     drop_parts,
+    put_vectors,
     read_part,
     replace_track,
     stage_part,
@@ -29,7 +31,7 @@ from serving.store.mongo_transfer import MongoTransfer
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, PersonSummary, Project, VideoRow
 
 
-class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
+class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTransfer):
     """A `Store` in a MongoDB database, for many threads, processes and machines.
 
     What concerns several documents is one transaction: the server must be a replica set, if only of one member. Tracks are
@@ -173,10 +175,7 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
         """Let this version name from now on."""
         with self._database.writing(project) as tx:
             require_model(tx, project, version)
-            promoted = list(tx.find("promotions", {"project": project}, ("-position",), limit=1))
-            if not promoted or promoted[0]["version"] != version:
-                row = {"position": tx.next_position(), "project": project, "version": version}
-                tx.insert("promotions", [row])
+            promote(tx, project, version)
 
     def rollback_model(self, project: str) -> ModelVersion:
         """Promote again the version that was promoted before the present one, and return it."""
@@ -191,9 +190,12 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
         with self._database.writing(project) as tx:
             require_model(tx, project, version)
             named = {"project": project, "model_version": version}
-            revisions = {"$in": [row["revision"] for row in tx.find("revisions", named, columns=["revision"])]}
-            tx.update("analyses", {"project": project, "revision": revisions}, {"revision": None})
-            tx.delete("former_revisions", {"project": project, "revision": revisions})
+            revisions = [row["revision"] for row in tx.find("revisions", named, columns=["revision"])]
+            found = tx.find("analyses", {"project": project}, among=("revision", revisions), columns=["analysis_id"])
+            ids = [row["analysis_id"] for row in found]
+            for table in ("appearances", "unindexed_analyses"):
+                tx.delete(table, {"project": project}, ("analysis_id", ids))
+            tx.update("analyses", {"project": project}, {"revision": None}, ("analysis_id", ids))
             tx.delete("revisions", named)
             tx.delete("promotions", key)
             tx.delete("models", key)
@@ -237,6 +239,7 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
                 _delete_analyses(tx, {"project": project, "analysis_id": analysis_id})
                 adopt_part(tx, part)
                 tx.put_new(analysis, part=part)
+                put_vectors(tx, project, analysis_id, tracks)
         except BaseException:
             discard_part(self._database, part)
             raise
@@ -280,7 +283,7 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
             }
 
     def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
-        """Delete the embeddings of tracks, given as (analysis_id, track_id); return how many tracks had any."""
+        """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""
         wanted: dict[str, list[int]] = {}
         for analysis_id, track_id in tracks:
             wanted.setdefault(analysis_id, []).append(track_id)
@@ -289,16 +292,18 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
             where = {"project": project, "analysis_id": {"$in": list(wanted)}}
             parts = {row["analysis_id"]: row["part"] for row in tx.find("analyses", where)}
             for analysis_id, part in parts.items():
-                for columns in list(read_part(tx, part, wanted[analysis_id])):
-                    if columns["embedded"]:
-                        track = without_embeddings(to_track(columns))
-                        replace_track(tx, part, track_columns(project, analysis_id, track))
+                found = [to_track(columns) for columns in read_part(tx, part)]
+                for track in found:
+                    if track.track_id in wanted[analysis_id] and len(track.embedded):
+                        replace_track(tx, part, track_columns(project, analysis_id, without_embeddings(track)))
                         emptied += 1
+                kept = [track for track in found if track.track_id not in wanted[analysis_id]]
+                put_vectors(tx, project, analysis_id, kept)
         return emptied
 
 
 def _promoted(tx: Transaction, project: str, missing: str) -> Document:
-    for found in tx.find("promotions", {"project": project}, ("-position",), limit=1):
+    for found in promotions(tx, project):
         return found
     raise ModelNotFoundError(missing)
 
@@ -312,7 +317,7 @@ def _video(tx: Transaction, project: str, video_id: str) -> VideoRow:
 def _delete_analyses(tx: Transaction, where: Document) -> None:
     """Delete analyses with what belongs to them; the tracks follow after the transaction, see `sweep_parts`."""
     found = list(tx.find("analyses", where, columns=["project", "analysis_id", "part"]))
-    for table in ("stranger_tracks", "former_revisions"):
+    for table in ("stranger_tracks", "appearances", "unindexed_analyses", "track_vectors"):
         tx.delete(table, {"project": where["project"]}, ("analysis_id", [row["analysis_id"] for row in found]))
     drop_parts(tx, [row["part"] for row in found])
     tx.delete("analyses", where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from facerec_models.errors import ConflictError
+from serving.store import conflicts
 from serving.store.mongo_database import Document, MongoDatabase, require_project
 from serving.store.rows import Correction, CorrectionKind, Stranger, StrangerTrack
 
@@ -71,10 +71,7 @@ class MongoCorrections:
         """
         with self._database.writing(project) as tx:
             count = tx.count("strangers", {"project": project})
-            if count != known:
-                raise ConflictError(
-                    f"project {project!r} has {count} strangers by now, not {known}: look at them again"
-                )
+            conflicts.require_known(project, known, count)
             tx.put(strangers, Stranger)
             tx.delete("stranger_tracks", {"project": project}, ("analysis_id", analysis_ids))
             tx.put(tracks, StrangerTrack)

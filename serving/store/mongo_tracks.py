@@ -13,10 +13,13 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from facerec_models.errors import StoreError
 from facerec_models.types import Track
-from serving.store.blobs import pack_track, unpack_track
+from serving.store.blobs import pack_track, pack_vectors, unpack_embedding, unpack_track
 from serving.store.mongo_database import Document, MongoDatabase, Transaction
+from serving.store.rows import TrackVectors
 
 # A document holds 16 MB at most, and a message 48 MB; tests lower both.
 PIECE_BYTES = 12_000_000
@@ -111,6 +114,55 @@ def replace_track(tx: Transaction, part: str, columns: Document) -> None:
     """Write a track of a part again."""
     tx.delete("tracks", {"part": part, "track_id": columns["track_id"]})
     tx.insert("tracks", list(_pieces(part, columns)))
+
+
+def put_vectors(tx: Transaction, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
+    """Write the mean embeddings of all tracks of an analysis, in place of those before."""
+    tx.delete("track_vectors", {"project": project, "analysis_id": analysis_id})
+    packed = pack_vectors(tracks)
+    if packed is None:
+        return
+    key = {"project": project, "analysis_id": analysis_id, "position": tx.next_position()}
+    columns = dict(zip(("dimension", "track_ids", "vectors"), packed, strict=True))
+    tx.insert("track_vectors", list(vector_pieces({**key, **columns})))
+
+
+def vector_pieces(columns: Document) -> Iterator[Document]:
+    """Yield the documents of an analysis' vectors, given as columns of the table ``track_vectors``."""
+    ids, vectors, row_bytes = columns["track_ids"], columns["vectors"], 4 * columns["dimension"]
+    rows = max(1, PIECE_BYTES // (row_bytes + 8))
+    for piece, start in enumerate(range(0, max(1, len(ids) // 8), rows)):
+        yield {
+            **columns,
+            "piece": piece,
+            "track_ids": ids[8 * start : 8 * (start + rows)],
+            "vectors": vectors[row_bytes * start : row_bytes * (start + rows)],
+        }
+
+
+def vector_columns(tx: Transaction, where: Document) -> Iterator[Document]:
+    """Yield the vectors of analyses by position, as columns of the table ``track_vectors``."""
+    whole: Document | None = None
+    for document in tx.find("track_vectors", where, ("position", "piece")):
+        del document["_id"]
+        if document.pop("piece") == 0:
+            if whole is not None:
+                yield whole
+            whole = document
+        elif whole is not None:
+            for name in ("track_ids", "vectors"):
+                whole[name] += document[name]
+    if whole is not None:
+        yield whole
+
+
+def read_vectors(tx: Transaction, where: Document) -> Iterator[TrackVectors]:
+    """Yield the vectors of analyses by position."""
+    for columns in vector_columns(tx, where):
+        vectors = unpack_embedding(columns["vectors"]).reshape(-1, columns["dimension"])
+        yield TrackVectors(
+            columns["analysis_id"], columns["position"], np.frombuffer(columns["track_ids"], "<i8"), vectors
+        )
 
 
 def _pieces(part: str, columns: Document) -> Iterator[Document]:

@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from facerec_models.errors import ConflictError
 from serving.store.mongo_database import MongoDatabase, Transaction
 from serving.store.mongo_schema import TABLES
-from serving.store.mongo_tracks import read_part, write_part
+from serving.store.mongo_tracks import read_part, vector_columns, vector_pieces, write_part
 from serving.store.transfer import Columns, StoreInfo
 
 # What documents have beside the columns of the tables.
@@ -28,7 +28,8 @@ class MongoTransfer:
     def describe(self) -> StoreInfo:
         """Return which store it is, what is in it, and what it promises."""
         with self._database.reading(long=True) as tx:
-            rows = {table: tx.count(table, {}) for table in TABLES if table != "tracks"}
+            rows = {table: tx.count(table, {}) for table in TABLES if table not in ("tracks", "track_vectors")}
+            rows["track_vectors"] = tx.count("track_vectors", {"piece": 0})
             rows["tracks"] = sum(tx.count("tracks", {"part": part, "piece": 0}) for part in _parts(tx).values())
         members = self._database.members
         promise = "written by most members and their disks before anything is answered; for several machines"
@@ -90,6 +91,9 @@ class MongoRows:
             for part in _parts(self._tx).values():
                 yield from read_part(self._tx, part)
             return
+        if table == "track_vectors":
+            yield from vector_columns(self._tx, {})
+            return
         for document in self._tx.find(table, {}):
             yield {name: value for name, value in document.items() if name not in _OWN}
 
@@ -99,18 +103,21 @@ class MongoRows:
             for (project, analysis_id), tracks in groupby(rows, lambda row: (row["project"], row["analysis_id"])):
                 write_part(self._database, self._part(project, analysis_id), tracks)
             return
-        remaining = iter(rows)
-        while batch := [self._document(table, row) for row in islice(remaining, _BATCH)]:
+        documents = (document for row in rows for document in self._documents(table, row))
+        while batch := list(islice(documents, _BATCH)):
             with self._database.single(table) as collection:
                 collection.insert_many(batch)
             positions = [row["position"] for row in batch if "position" in row]
             if positions:
                 self._database.raise_position(max(positions))
 
-    def _document(self, table: str, row: Columns) -> Columns:
-        if table == "analyses":
-            return {**row, "part": self._part(row["project"], row["analysis_id"])}
-        return {**row, "writes": 0} if table in ("projects", "jobs") else row
+    def _documents(self, table: str, row: Columns) -> Iterator[Columns]:
+        if table == "track_vectors":
+            yield from vector_pieces(row)
+        elif table == "analyses":
+            yield {**row, "part": self._part(row["project"], row["analysis_id"])}
+        else:
+            yield {**row, "writes": 0} if table in ("projects", "jobs") else row
 
     def _part(self, project: str, analysis_id: str) -> str:
         return self._added.setdefault((project, analysis_id), uuid.uuid4().hex)

@@ -21,14 +21,19 @@ from facerec_models.errors import ConflictError, StoreError
 from serving import leases
 from serving.store import Store, open_address
 from serving.store.copying import Tally, back_up, copy_store
+from serving.store.mongo import MongoStore
 from serving.store.rows import Correction, CorrectionKind, FaceStatus, JobState, Stranger, StrangerTrack, Webhook
+from serving.store.sqlite import SqliteStore
 from tests.contract.store_cases import (
     STORES,
     Opener,
     make_analysis,
+    make_appearance,
+    make_application,
     make_face,
     make_job,
     make_model,
+    make_naming,
     make_track,
     make_video,
     put_analyses,
@@ -64,8 +69,10 @@ def fill(store: Store) -> None:
     store.promote_model("p", "m2")
     store.put_video(make_video("v-q", project="q"))
     store.put_analysis(make_analysis("a", "v-q", project="q"), [make_track(i, samples=i * 300) for i in (3, 1)])
-    for revision in ("r1", "r2"):
-        store.assign_revision("p", revision, ["a", "b"])
+    rows = [make_appearance("a"), make_appearance("a", 1, "stranger-a"), make_appearance("b", 0, None)]
+    store.assign_revision("p", "r1", ["a", "b"], rows)
+    store.apply_naming("p", make_naming({"a": "r1", "b": "r1"}, "r2", *rows), make_application(1, "r2"))
+    leave_unindexed(store, "b")
     store.put_corrections(
         "p", [Correction("c", "p", CorrectionKind.IS, "Zoë", "a", 1, "dlib", np.ones(4, np.float32), 2)]
     )
@@ -75,6 +82,18 @@ def fill(store: Store) -> None:
     store.submit_job(replace(make_job("j1"), key="k", webhook=Webhook("https://example.org/done")))
     store.submit_job(make_job("j2", kind="training"))
     leases.claim(store, ["video"], "o", 60)
+
+
+def leave_unindexed(store: Store, analysis_id: str) -> None:
+    """Let an analysis count as named by a version that kept no appearances."""
+    row = {"project": "p", "analysis_id": analysis_id}
+    if isinstance(store, SqliteStore):
+        with store._database.writing() as db:
+            db.execute("INSERT INTO unindexed_analyses VALUES (:project, :analysis_id)", row)
+    else:
+        assert isinstance(store, MongoStore)
+        with store._database.single("unindexed_analyses") as rows:
+            rows.insert_one(row)
 
 
 def contents(store: Store) -> dict[str, Tally]:
@@ -115,6 +134,12 @@ def assert_same_answers(store: Store, target: Store) -> None:
         lambda s: s.list_analyses("p"),
         lambda s: s.list_revisions("p"),
         lambda s: s.list_strangers("p"),
+        lambda s: s.list_applications("p"),
+        lambda s: s.get_application("p", 1),
+        lambda s: s.list_appearances("p", ["a", "b"]),
+        lambda s: s.list_unindexed("p"),
+        lambda s: s.vector_positions("p"),
+        lambda s: [(row.track_ids.tolist(), row.vectors.tobytes()) for row in s.list_vectors("p", limit=9)],
         lambda s: s.list_jobs(),
         lambda s: s.count_jobs([JobState.RUNNING]),
         lambda s: s.get_model("p"),
