@@ -11,8 +11,9 @@ from serving.store.blobs import without_embeddings
 from serving.store.mongo_corrections import MongoCorrections
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
 from serving.store.mongo_jobs import MongoJobs, forget_submissions
-from serving.store.mongo_naming import MongoNaming, require_analyses, require_model
+from serving.store.mongo_naming import MongoNaming, promote, require_analyses, require_model
 from serving.store.mongo_schema import TABLES
+from serving.store.mongo_search import MongoSearch
 from serving.store.mongo_tracks import (
     adopt_part,
     discard_part,
@@ -26,10 +27,11 @@ from serving.store.mongo_tracks import (
     write_part,
 )
 from serving.store.mongo_transfer import MongoTransfer
+from serving.store.mongo_vectors import put_vectors
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, PersonSummary, Project, VideoRow
 
 
-class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
+class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTransfer):
     """A `Store` in a MongoDB database, for many threads, processes and machines.
 
     What concerns several documents is one transaction: the server must be a replica set, if only of one member. Tracks are
@@ -172,11 +174,7 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
     def promote_model(self, project: str, version: str) -> None:
         """Let this version name from now on."""
         with self._database.writing(project) as tx:
-            require_model(tx, project, version)
-            promoted = list(tx.find("promotions", {"project": project}, ("-position",), limit=1))
-            if not promoted or promoted[0]["version"] != version:
-                row = {"position": tx.next_position(), "project": project, "version": version}
-                tx.insert("promotions", [row])
+            promote(tx, project, version)
 
     def rollback_model(self, project: str) -> ModelVersion:
         """Promote again the version that was promoted before the present one, and return it."""
@@ -191,9 +189,11 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
         with self._database.writing(project) as tx:
             require_model(tx, project, version)
             named = {"project": project, "model_version": version}
-            revisions = {"$in": [row["revision"] for row in tx.find("revisions", named, columns=["revision"])]}
-            tx.update("analyses", {"project": project, "revision": revisions}, {"revision": None})
-            tx.delete("former_revisions", {"project": project, "revision": revisions})
+            revisions = [row["revision"] for row in tx.find("revisions", named, columns=["revision"])]
+            analyses = tx.find("analyses", {"project": project}, among=("revision", revisions), columns=["analysis_id"])
+            among = ("analysis_id", [row["analysis_id"] for row in analyses])
+            tx.delete("appearances", {"project": project}, among)
+            tx.update("analyses", {"project": project}, {"revision": None}, among)
             tx.delete("revisions", named)
             tx.delete("promotions", key)
             tx.delete("models", key)
@@ -237,6 +237,7 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
                 _delete_analyses(tx, {"project": project, "analysis_id": analysis_id})
                 adopt_part(tx, part)
                 tx.put_new(analysis, part=part)
+                put_vectors(tx, project, analysis_id, tracks)
         except BaseException:
             discard_part(self._database, part)
             raise
@@ -280,20 +281,21 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoTransfer):
             }
 
     def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
-        """Delete the embeddings of tracks, given as (analysis_id, track_id); return how many tracks had any."""
-        wanted: dict[str, list[int]] = {}
-        for analysis_id, track_id in tracks:
-            wanted.setdefault(analysis_id, []).append(track_id)
+        """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""
         emptied = 0
         with self._database.writing(project) as tx:
-            where = {"project": project, "analysis_id": {"$in": list(wanted)}}
-            parts = {row["analysis_id"]: row["part"] for row in tx.find("analyses", where)}
-            for analysis_id, part in parts.items():
-                for columns in list(read_part(tx, part, wanted[analysis_id])):
-                    if columns["embedded"]:
-                        track = without_embeddings(to_track(columns))
-                        replace_track(tx, part, track_columns(project, analysis_id, track))
+            among = ("analysis_id", sorted({analysis_id for analysis_id, _ in tracks}))
+            for row in list(tx.find("analyses", {"project": project}, among=among)):
+                analysis_id, part = row["analysis_id"], row["part"]
+                wanted = {track_id for owner, track_id in tracks if owner == analysis_id}
+                left = []
+                for track in [to_track(columns) for columns in read_part(tx, part)]:
+                    if track.track_id not in wanted:
+                        left.append(track)
+                    elif len(track.embedded):
+                        replace_track(tx, part, track_columns(project, analysis_id, without_embeddings(track)))
                         emptied += 1
+                put_vectors(tx, project, analysis_id, left)
         return emptied
 
 
@@ -312,7 +314,7 @@ def _video(tx: Transaction, project: str, video_id: str) -> VideoRow:
 def _delete_analyses(tx: Transaction, where: Document) -> None:
     """Delete analyses with what belongs to them; the tracks follow after the transaction, see `sweep_parts`."""
     found = list(tx.find("analyses", where, columns=["project", "analysis_id", "part"]))
-    for table in ("stranger_tracks", "former_revisions"):
+    for table in ("stranger_tracks", "appearances", "unindexed_analyses", "track_vectors"):
         tx.delete(table, {"project": where["project"]}, ("analysis_id", [row["analysis_id"] for row in found]))
     drop_parts(tx, [row["part"] for row in found])
     tx.delete("analyses", where)

@@ -23,11 +23,14 @@ KEYS: dict[str, tuple[str, ...]] = {
     "analyses": ("project", "analysis_id"),
     "tracks": ("part", "track_id", "piece"),
     "revisions": ("project", "revision"),
-    "former_revisions": ("project", "analysis_id", "position"),
     "jobs": ("job_id",),
     "corrections": ("project", "correction_id"),
     "strangers": ("project", "stranger_id"),
     "stranger_tracks": ("project", "analysis_id", "track_id"),
+    "appearances": ("project", "analysis_id", "position"),
+    "unindexed_analyses": ("project", "analysis_id"),
+    "applications": ("project", "number"),
+    "track_vectors": ("project", "analysis_id", "piece"),
 }
 TABLES = tuple(KEYS)
 
@@ -43,6 +46,9 @@ def _initial(db: Database[dict[str, Any]]) -> None:
     _index(db, "corrections", "project", "person_id")
     _index(db, "corrections", "project", "analysis_id", "track_id")
     _index(db, "stranger_tracks", "project", "stranger_id")
+    _index(db, "appearances", "project", "owner", "video_id", "start_s", "position")
+    _index(db, "appearances", "project", "video_id", "start_s", "position")
+    _index(db, "track_vectors", "project", "position", "piece")
     _index(db, "jobs", "project", "created_at", "job_id")
     _index(db, "jobs", "state")
     _index(db, "jobs", "kind", "due_at")
