@@ -17,6 +17,7 @@ from serving.api.app import ApiReplica
 from serving.classifier import ClassifierReplica
 from serving.detector import DetectorReplica
 from serving.embedder import EmbedderReplica
+from serving.nodes import count_nodes, require_shared_places
 from serving.settings import Settings
 
 
@@ -52,10 +53,16 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     ----------
     options : mapping of str to dict
         Options of deployments by name, as in the file's ``deployments:``.
+
+    Raises
+    ------
+    InputError
+        If the cluster has several nodes, and store or home are not shared by them.
     """
     given = args.model_dump(include={"home", "store", "shared_home"}, exclude_none=True)
     settings = Settings(**given)
     settings = settings.model_copy(update={"home": settings.home.resolve()})
+    require_shared_places(settings, count_nodes())
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpu = args.gpu_share if cluster.get("GPU", 0) > 0 else 0.0
     device = "cuda" if gpu else "cpu"
