@@ -13,6 +13,7 @@ from serving.embedder import EmbedderProxy
 from serving.home import Home
 from serving.jobs import JobControl, JobRunner, Work
 from serving.networks import Networks
+from serving.nodes import count_nodes, require_shared_places
 from serving.settings import Settings
 from serving.store import open_store
 from serving.store.rows import Job
@@ -37,6 +38,8 @@ class AnalyzerReplica:
     def __init__(
         self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 2
     ) -> None:
+        # Here, too: nodes may have joined since the graph was built.
+        require_shared_places(settings, count_nodes())
         self._settings = settings
         self._home = Home.at(settings.home, settings.files)
         self._store = open_store(settings.home, settings.store)

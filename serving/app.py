@@ -18,6 +18,7 @@ from serving.classifier import ClassifierReplica
 from serving.detector import DetectorReplica
 from serving.embedder import EmbedderReplica
 from serving.home import Home
+from serving.nodes import count_nodes, require_shared_places
 from serving.settings import Settings
 
 
@@ -54,11 +55,17 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     ----------
     options : mapping of str to dict
         Options of deployments by name, as in the file's ``deployments:``.
+
+    Raises
+    ------
+    InputError
+        If the cluster has several nodes, and store or home are not shared by them.
     """
     given = args.model_dump(include={"home", "files", "store", "shared_home"}, exclude_none=True)
     settings = Settings(**given)
     home = Home.at(settings.home, settings.files)
     settings = settings.model_copy(update={"home": home.root})
+    require_shared_places(settings, count_nodes())
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpu = args.gpu_share if cluster.get("GPU", 0) > 0 else 0.0
     device = "cuda" if gpu else "cpu"

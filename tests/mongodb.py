@@ -18,6 +18,7 @@ from pymongo.uri_parser import parse_uri
 from tests.serving.service import free_port, stop
 
 _SERVER = Path(sysconfig.get_path("scripts")) / "secantusd-py"
+_GIVEN = "FACEREC_TEST_MONGO_URI"
 _START_TIMEOUT_MS = 60_000
 # In memory where there is such a place: every commit waits for the disk, and these tests end no server.
 _MEMORY = Path("/dev/shm")
@@ -56,7 +57,7 @@ def mongodb_uri() -> Iterator[str]:
 
     All tests share it: each uses a database of its own name, and drops it.
     """
-    given = os.environ.get("FACEREC_TEST_MONGO_URI")
+    given = os.environ.get(_GIVEN)
     if given:
         yield given
         return
@@ -66,13 +67,14 @@ def mongodb_uri() -> Iterator[str]:
 
 @contextmanager
 def fresh_database(server: str) -> Iterator[str]:
-    """Yield the address of a database of its own on a server, and drop that database afterwards."""
+    """Yield the address of a database of its own on a server; it is dropped afterwards if the server is not ours."""
     name = f"facerec_test_{uuid.uuid4().hex[:16]}"
     base, _, options = server.partition("?")
     base = base.rstrip("/").removesuffix(f"/{parse_uri(server)['database']}")
     yield f"{base}/{name}{'?' if options else ''}{options}"
-    with MongoClient[dict[str, object]](server) as client:
-        client.drop_database(name)
+    if server == os.environ.get(_GIVEN):  # our own goes with its folder
+        with MongoClient[dict[str, object]](server) as client:
+            client.drop_database(name)
 
 
 @pytest.fixture

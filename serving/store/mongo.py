@@ -11,14 +11,13 @@ from serving.store.blobs import without_embeddings
 from serving.store.mongo_corrections import MongoCorrections
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
 from serving.store.mongo_jobs import MongoJobs, forget_submissions
-from serving.store.mongo_naming import MongoNaming, promote, promotions, require_analyses, require_model
+from serving.store.mongo_naming import MongoNaming, promote, require_analyses, require_model
 from serving.store.mongo_schema import TABLES
 from serving.store.mongo_search import MongoSearch
 from serving.store.mongo_tracks import (
     adopt_part,
     discard_part,
     drop_parts,
-    put_vectors,
     read_part,
     replace_track,
     stage_part,
@@ -28,6 +27,7 @@ from serving.store.mongo_tracks import (
     write_part,
 )
 from serving.store.mongo_transfer import MongoTransfer
+from serving.store.mongo_vectors import put_vectors
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, PersonSummary, Project, VideoRow
 
 
@@ -174,7 +174,6 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
     def promote_model(self, project: str, version: str) -> None:
         """Let this version name from now on."""
         with self._database.writing(project) as tx:
-            require_model(tx, project, version)
             promote(tx, project, version)
 
     def rollback_model(self, project: str) -> ModelVersion:
@@ -191,11 +190,11 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
             require_model(tx, project, version)
             named = {"project": project, "model_version": version}
             revisions = [row["revision"] for row in tx.find("revisions", named, columns=["revision"])]
-            found = tx.find("analyses", {"project": project}, among=("revision", revisions), columns=["analysis_id"])
-            ids = [row["analysis_id"] for row in found]
+            analyses = tx.find("analyses", {"project": project}, among=("revision", revisions), columns=["analysis_id"])
+            among = ("analysis_id", [row["analysis_id"] for row in analyses])
             for table in ("appearances", "unindexed_analyses"):
-                tx.delete(table, {"project": project}, ("analysis_id", ids))
-            tx.update("analyses", {"project": project}, {"revision": None}, ("analysis_id", ids))
+                tx.delete(table, {"project": project}, among)
+            tx.update("analyses", {"project": project}, {"revision": None}, among)
             tx.delete("revisions", named)
             tx.delete("promotions", key)
             tx.delete("models", key)
@@ -284,26 +283,25 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
 
     def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
         """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""
-        wanted: dict[str, list[int]] = {}
-        for analysis_id, track_id in tracks:
-            wanted.setdefault(analysis_id, []).append(track_id)
         emptied = 0
         with self._database.writing(project) as tx:
-            where = {"project": project, "analysis_id": {"$in": list(wanted)}}
-            parts = {row["analysis_id"]: row["part"] for row in tx.find("analyses", where)}
-            for analysis_id, part in parts.items():
-                found = [to_track(columns) for columns in read_part(tx, part)]
-                for track in found:
-                    if track.track_id in wanted[analysis_id] and len(track.embedded):
+            among = ("analysis_id", sorted({analysis_id for analysis_id, _ in tracks}))
+            for row in list(tx.find("analyses", {"project": project}, among=among)):
+                analysis_id, part = row["analysis_id"], row["part"]
+                wanted = {track_id for owner, track_id in tracks if owner == analysis_id}
+                left = []
+                for track in [to_track(columns) for columns in read_part(tx, part)]:
+                    if track.track_id not in wanted:
+                        left.append(track)
+                    elif len(track.embedded):
                         replace_track(tx, part, track_columns(project, analysis_id, without_embeddings(track)))
                         emptied += 1
-                kept = [track for track in found if track.track_id not in wanted[analysis_id]]
-                put_vectors(tx, project, analysis_id, kept)
+                put_vectors(tx, project, analysis_id, left)
         return emptied
 
 
 def _promoted(tx: Transaction, project: str, missing: str) -> Document:
-    for found in promotions(tx, project):
+    for found in tx.find("promotions", {"project": project}, ("-position",), limit=1):
         return found
     raise ModelNotFoundError(missing)
 

@@ -34,14 +34,22 @@ _DEFAULT_NAME = "facerec"
 _SERVER_WAIT_MS = 10_000
 _LONGEST_PAUSE_S = 0.05
 _BATCH = 1000
+# A document holds 16 MB at most.
+PIECE_BYTES = 12_000_000
 # Servers compare each document with each value of a list.
 _VALUES = 200
 
 
 class Transaction:
-    """What is read, or written, at once."""
+    """What is read, or written, at once.
 
-    def __init__(self, database: MongoDatabase, session: ClientSession) -> None:
+    Parameters
+    ----------
+    session : ClientSession or None
+        With a transaction; None for single reads and writes.
+    """
+
+    def __init__(self, database: MongoDatabase, session: ClientSession | None) -> None:
         self._database = database
         self._session = session
 
@@ -150,12 +158,12 @@ class MongoDatabase:
     def __init__(self, uri: str, busy_timeout_s: float, *, copying: bool = False) -> None:
         self.address = _without_secrets(uri)
         self._busy_timeout_s = busy_timeout_s
-        with self._translated():
+        with self.translated():
             self._client: MongoClient[Document] = MongoClient(
                 uri, appname="facerec", connect=False, **_unless_given(uri, serverSelectionTimeoutMS=_SERVER_WAIT_MS)
             )
         try:
-            with self._translated():
+            with self.translated():
                 self._database = self._client.get_default_database(
                     _DEFAULT_NAME,
                     write_concern=WriteConcern("majority", j=True),
@@ -187,24 +195,22 @@ class MongoDatabase:
     @contextmanager
     def single(self, table: str) -> Iterator[Collection[Document]]:
         """Use a collection without a transaction: each write of one document is whole and durable when it returns."""
-        with self._translated():
+        with self.translated():
             yield self._database[table]
 
-    @contextmanager
-    def reading(self, *, long: bool = False) -> Iterator[Transaction]:
-        """Begin a transaction that sees one state and writes nothing.
+    def unbound(self) -> Transaction:
+        """Return what reads and writes without a transaction, for a database that nobody else uses; within `translated`."""
+        return Transaction(self, None)
 
-        Parameters
-        ----------
-        long : bool
-            For reading more than a transaction's minute allows: the server keeps the state for five minutes by default.
-        """
-        with self._translated(), self._client.start_session(snapshot=long, causal_consistency=not long) as session:
-            if long:
-                yield Transaction(self, session)
-            else:
-                with session.start_transaction(ReadConcern("snapshot"), read_preference=ReadPreference.PRIMARY):
-                    yield Transaction(self, session)
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Begin a transaction that sees one state and writes nothing; the server ends it after a minute by default."""
+        with (
+            self.translated(),
+            self._client.start_session() as session,
+            session.start_transaction(ReadConcern("snapshot"), read_preference=ReadPreference.PRIMARY),
+        ):
+            yield Transaction(self, session)
 
     @contextmanager
     def writing(self, project: str) -> Iterator[Transaction]:
@@ -215,7 +221,7 @@ class MongoDatabase:
         ProjectNotFoundError
             If there is none of this name.
         """
-        with self._translated(), self._client.start_session() as session:
+        with self.translated(), self._client.start_session() as session:
             self._lock(session, project)
             try:
                 yield Transaction(self, session)
@@ -274,7 +280,8 @@ class MongoDatabase:
         if self._database["schema"].find_one({"_id": "copy"}):
             raise StoreError(f"the store {self.address} was copied only in part; run 'facerec store copy' to it again")
 
-    def _translated(self) -> AbstractContextManager[None]:
+    def translated(self) -> AbstractContextManager[None]:
+        """Raise `StoreError` for what the server or the network did in the block."""
         return _translating(self.address)
 
 
@@ -311,6 +318,25 @@ def _without_secrets(uri: str) -> str:
 
 def _unless_given(uri: str, **options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name.lower() not in uri.lower()}
+
+
+def pieces(document: Document, column: str) -> Iterator[Document]:
+    """Yield a document as one or more, none of which has more bytes in a column than fit."""
+    value = document[column]
+    for number, start in enumerate(range(0, max(1, len(value)), PIECE_BYTES)):
+        yield {**document, "piece": number, column: value[start : start + PIECE_BYTES]}
+
+
+def joined(documents: Iterable[Document], column: str) -> Iterator[Document]:
+    """Yield documents as they were before `pieces`; theirs must come one after the other."""
+    whole: Document = {}
+    for document in documents:
+        if document["piece"] == 0 and whole:
+            yield whole
+            whole = {}
+        whole = {**document, column: whole.get(column, b"") + document[column]}
+    if whole:
+        yield whole
 
 
 def require_project(tx: Transaction, name: str) -> Project:

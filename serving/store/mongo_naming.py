@@ -160,24 +160,24 @@ def _last_number(tx: Transaction, where: Document) -> int | None:
     return next((row["number"] for row in tx.find("applications", where, ("-number",), limit=1)), None)
 
 
-def promotions(tx: Transaction, project: str) -> list[Document]:
-    """Return the two promotions that were last, the present one first."""
-    return list(tx.find("promotions", {"project": project}, ("-position",), limit=2))
-
-
 def promote(tx: Transaction, project: str, version: str) -> None:
-    """Let a version name from now on, unless it does."""
-    if version not in [row["version"] for row in promotions(tx, project)[:1]]:
+    """Let a version name from now on, unless it does; raise `ModelNotFoundError` if there is none."""
+    require_model(tx, project, version)
+    if version not in [row["version"] for row in _promotions(tx, project)[:1]]:
         tx.insert("promotions", [{"position": tx.next_position(), "project": project, "version": version}])
 
 
 def _promote_again(tx: Transaction, project: str, version: str) -> None:
-    last = promotions(tx, project)
+    last = _promotions(tx, project)
     if version in [row["version"] for row in last[1:]] and version != last[0]["version"]:
         tx.delete("promotions", {"_id": last[0]["_id"]})
     else:
-        require_model(tx, project, version)
         promote(tx, project, version)
+
+
+def _promotions(tx: Transaction, project: str) -> list[Document]:
+    """Return the two promotions that were last, the present one first."""
+    return list(tx.find("promotions", {"project": project}, ("-position",), limit=2))
 
 
 def require_model(tx: Transaction, project: str, version: str) -> ModelVersion:

@@ -13,8 +13,7 @@ from pymongo.database import Database
 
 from facerec_models.errors import StoreError
 
-# What a document is found by, one index for each; tracks are those of a part, and vectors
-# may take several documents; see `serving.store.mongo_tracks`.
+# What a document is found by, one index for each; tracks are those of a part, see `serving.store.mongo_tracks`.
 KEYS: dict[str, tuple[str, ...]] = {
     "projects": ("name",),
     "faces": ("project", "face_id"),
@@ -24,14 +23,14 @@ KEYS: dict[str, tuple[str, ...]] = {
     "analyses": ("project", "analysis_id"),
     "tracks": ("part", "track_id", "piece"),
     "revisions": ("project", "revision"),
-    "applications": ("project", "number"),
-    "appearances": ("project", "analysis_id", "position"),
-    "unindexed_analyses": ("project", "analysis_id"),
-    "track_vectors": ("project", "analysis_id", "piece"),
     "jobs": ("job_id",),
     "corrections": ("project", "correction_id"),
     "strangers": ("project", "stranger_id"),
     "stranger_tracks": ("project", "analysis_id", "track_id"),
+    "appearances": ("project", "analysis_id", "position"),
+    "unindexed_analyses": ("project", "analysis_id"),
+    "applications": ("project", "number"),
+    "track_vectors": ("project", "analysis_id", "piece"),
 }
 TABLES = tuple(KEYS)
 
@@ -47,14 +46,14 @@ def _initial(db: Database[dict[str, Any]]) -> None:
     _index(db, "corrections", "project", "person_id")
     _index(db, "corrections", "project", "analysis_id", "track_id")
     _index(db, "stranger_tracks", "project", "stranger_id")
+    _index(db, "appearances", "project", "owner", "video_id", "start_s", "position")
+    _index(db, "appearances", "project", "video_id", "start_s", "position")
+    _index(db, "track_vectors", "project", "position", "piece")
     _index(db, "jobs", "project", "created_at", "job_id")
     _index(db, "jobs", "state")
     _index(db, "jobs", "kind", "due_at")
     _index(db, "jobs", "video_id")
     _index(db, "jobs", "key", unique=True, partialFilterExpression={"key": {"$type": "string"}})
-    _index(db, "appearances", "project", "owner", "video_id", "start_s", "position")
-    _index(db, "appearances", "project", "video_id", "start_s", "position")
-    _index(db, "track_vectors", "project", "position", "piece")
     _index(db, "track_parts", "state", "at")
     db["schema"].update_one({"_id": "positions"}, {"$setOnInsert": {"last": 0}}, upsert=True)
 

@@ -6,10 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+import numpy as np
+
+from serving.store.blobs import unpack_embedding
 from serving.store.database import decode_row
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
 from serving.store.mongo_naming import require_analyses
-from serving.store.mongo_tracks import read_vectors
+from serving.store.mongo_vectors import read_vectors
 from serving.store.rows import AppearanceKey, AppearanceQuery, AppearanceRow, TrackVectors
 
 _FEWEST = 100
@@ -77,7 +80,16 @@ class MongoSearch:
         """Return at most `limit` analyses' vectors by position, those after `since`."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            return list(islice(read_vectors(tx, {"project": project, "position": {"$gt": since}}), limit))
+            rows = list(islice(read_vectors(tx, {"project": project, "position": {"$gt": since}}), limit))
+        return [
+            TrackVectors(
+                row["analysis_id"],
+                row["position"],
+                np.frombuffer(row["track_ids"], "<i8"),
+                unpack_embedding(row["vectors"]).reshape(-1, row["dimension"]),
+            )
+            for row in rows
+        ]
 
 
 _AGE = ("created_at", "analysis_id")

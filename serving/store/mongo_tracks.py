@@ -11,18 +11,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
-
-import numpy as np
 
 from facerec_models.errors import StoreError
 from facerec_models.types import Track
-from serving.store.blobs import pack_track, pack_vectors, unpack_embedding, unpack_track
-from serving.store.mongo_database import Document, MongoDatabase, Transaction
-from serving.store.rows import TrackVectors
+from serving.store.blobs import pack_track, unpack_track
+from serving.store.mongo_database import Document, MongoDatabase, Transaction, joined, pieces
 
-# A document holds 16 MB at most, and a message 48 MB; tests lower both.
-PIECE_BYTES = 12_000_000
+# A message holds 48 MB.
 _BATCH_BYTES = 12_000_000
 # Nobody writes one analysis for so long: who staged it died.
 _ABANDONED_S = 86_400.0
@@ -42,7 +37,7 @@ def write_part(database: MongoDatabase, part: str, columns: Iterable[Document]) 
     with database.single("tracks") as tracks:
         batch: list[Document] = []
         size = 0
-        for document in (piece for track in columns for piece in _pieces(part, track)):
+        for document in (piece for track in columns for piece in pieces({**track, "part": part}, "arrays")):
             if batch and size + len(document["arrays"]) > _BATCH_BYTES:
                 tracks.insert_many(batch)
                 batch, size = [], 0
@@ -88,21 +83,10 @@ def track_columns(project: str, analysis_id: str, track: Track) -> Document:
     return {"project": project, "analysis_id": analysis_id, **header, "arrays": pack_track(track)}
 
 
-def read_part(tx: Transaction, part: str, track_ids: Sequence[int] | None = None) -> Iterator[Document]:
+def read_part(tx: Transaction, part: str) -> Iterator[Document]:
     """Yield the tracks of a part by id, as columns of the table ``tracks``."""
-    chosen = {} if track_ids is None else {"track_id": {"$in": list(track_ids)}}
-    whole: Document | None = None
-    for document in tx.find("tracks", {"part": part, **chosen}, ("track_id", "piece")):
-        for name in ("_id", "part"):
-            del document[name]
-        if document.pop("piece") == 0:
-            if whole is not None:
-                yield whole
-            whole = document
-        elif whole is not None:
-            whole["arrays"] += document["arrays"]
-    if whole is not None:
-        yield whole
+    for document in joined(tx.find("tracks", {"part": part}, ("track_id", "piece")), "arrays"):
+        yield {name: value for name, value in document.items() if name not in ("_id", "part", "piece")}
 
 
 def to_track(columns: Document) -> Track:
@@ -113,59 +97,5 @@ def to_track(columns: Document) -> Track:
 def replace_track(tx: Transaction, part: str, columns: Document) -> None:
     """Write a track of a part again."""
     tx.delete("tracks", {"part": part, "track_id": columns["track_id"]})
-    tx.insert("tracks", list(_pieces(part, columns)))
-
-
-def put_vectors(tx: Transaction, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
-    """Write the mean embeddings of all tracks of an analysis, in place of those before."""
-    tx.delete("track_vectors", {"project": project, "analysis_id": analysis_id})
-    packed = pack_vectors(tracks)
-    if packed is None:
-        return
-    key = {"project": project, "analysis_id": analysis_id, "position": tx.next_position()}
-    columns = dict(zip(("dimension", "track_ids", "vectors"), packed, strict=True))
-    tx.insert("track_vectors", list(vector_pieces({**key, **columns})))
-
-
-def vector_pieces(columns: Document) -> Iterator[Document]:
-    """Yield the documents of an analysis' vectors, given as columns of the table ``track_vectors``."""
-    ids, vectors, row_bytes = columns["track_ids"], columns["vectors"], 4 * columns["dimension"]
-    rows = max(1, PIECE_BYTES // (row_bytes + 8))
-    for piece, start in enumerate(range(0, max(1, len(ids) // 8), rows)):
-        yield {
-            **columns,
-            "piece": piece,
-            "track_ids": ids[8 * start : 8 * (start + rows)],
-            "vectors": vectors[row_bytes * start : row_bytes * (start + rows)],
-        }
-
-
-def vector_columns(tx: Transaction, where: Document) -> Iterator[Document]:
-    """Yield the vectors of analyses by position, as columns of the table ``track_vectors``."""
-    whole: Document | None = None
-    for document in tx.find("track_vectors", where, ("position", "piece")):
-        del document["_id"]
-        if document.pop("piece") == 0:
-            if whole is not None:
-                yield whole
-            whole = document
-        elif whole is not None:
-            for name in ("track_ids", "vectors"):
-                whole[name] += document[name]
-    if whole is not None:
-        yield whole
-
-
-def read_vectors(tx: Transaction, where: Document) -> Iterator[TrackVectors]:
-    """Yield the vectors of analyses by position."""
-    for columns in vector_columns(tx, where):
-        vectors = unpack_embedding(columns["vectors"]).reshape(-1, columns["dimension"])
-        yield TrackVectors(
-            columns["analysis_id"], columns["position"], np.frombuffer(columns["track_ids"], "<i8"), vectors
-        )
-
-
-def _pieces(part: str, columns: Document) -> Iterator[Document]:
-    arrays: Any = columns["arrays"]
-    for number, start in enumerate(range(0, max(1, len(arrays)), PIECE_BYTES)):
-        yield {**columns, "part": part, "piece": number, "arrays": arrays[start : start + PIECE_BYTES]}
+    for document in pieces({**columns, "part": part}, "arrays"):
+        tx.insert("tracks", [document])

@@ -10,12 +10,13 @@ from itertools import groupby, islice
 
 from facerec_models.errors import ConflictError
 from serving.store.mongo_database import MongoDatabase, Transaction
-from serving.store.mongo_schema import TABLES
-from serving.store.mongo_tracks import read_part, vector_columns, vector_pieces, write_part
+from serving.store.mongo_schema import KEYS, TABLES
+from serving.store.mongo_tracks import read_part, write_part
+from serving.store.mongo_vectors import insert_vectors, read_vectors
 from serving.store.transfer import Columns, StoreInfo
 
 # What documents have beside the columns of the tables.
-_OWN = ("_id", "writes", "part")
+_OWN = ("_id", "writes", "part", "piece")
 _BATCH = 500
 
 
@@ -27,9 +28,9 @@ class MongoTransfer:
 
     def describe(self) -> StoreInfo:
         """Return which store it is, what is in it, and what it promises."""
-        with self._database.reading(long=True) as tx:
-            rows = {table: tx.count(table, {}) for table in TABLES if table not in ("tracks", "track_vectors")}
-            rows["track_vectors"] = tx.count("track_vectors", {"piece": 0})
+        with self._database.reading() as tx:
+            rows = {table: tx.count(table, {"piece": 0} if "piece" in KEYS[table] else {}) for table in TABLES}
+            # Not those that are being written, or deleted.
             rows["tracks"] = sum(tx.count("tracks", {"part": part, "piece": 0}) for part in _parts(tx).values())
         members = self._database.members
         promise = "written by most members and their disks before anything is answered; for several machines"
@@ -43,8 +44,11 @@ class MongoTransfer:
 
     @contextmanager
     def exporting(self) -> Iterator[MongoRows]:
-        """Begin to read everything, in one state, which the server keeps for five minutes by default."""
-        with self._database.reading(long=True) as tx:
+        """Begin to read everything, in one state.
+
+        That is one transaction. For more than can be read in a minute the server's `transactionLifetimeLimitSeconds` must be raised.
+        """
+        with self._database.reading() as tx:
             yield MongoRows(self._database, tx)
 
     @contextmanager
@@ -59,8 +63,8 @@ class MongoTransfer:
                     f"the store {self._database.address} is not empty ({', '.join(found)}): name an empty or a new one"
                 )
             schema.insert_one({"_id": "copy", "since": time.time()})
-        with self._database.reading(long=True) as tx:
-            yield MongoRows(self._database, tx)
+        with self._database.translated():
+            yield MongoRows(self._database, self._database.unbound())
         with self._database.single("schema") as schema:
             schema.delete_one({"_id": "copy"})
 
@@ -91,10 +95,8 @@ class MongoRows:
             for part in _parts(self._tx).values():
                 yield from read_part(self._tx, part)
             return
-        if table == "track_vectors":
-            yield from vector_columns(self._tx, {})
-            return
-        for document in self._tx.find(table, {}):
+        found = read_vectors(self._tx, {}) if table == "track_vectors" else self._tx.find(table, {})
+        for document in found:
             yield {name: value for name, value in document.items() if name not in _OWN}
 
     def add(self, table: str, rows: Iterable[Columns]) -> None:
@@ -103,21 +105,23 @@ class MongoRows:
             for (project, analysis_id), tracks in groupby(rows, lambda row: (row["project"], row["analysis_id"])):
                 write_part(self._database, self._part(project, analysis_id), tracks)
             return
-        documents = (document for row in rows for document in self._documents(table, row))
-        while batch := list(islice(documents, _BATCH)):
+        if table == "track_vectors":
+            for row in rows:
+                insert_vectors(self._tx, row)
+                self._database.raise_position(row["position"])
+            return
+        remaining = iter(rows)
+        while batch := [self._document(table, row) for row in islice(remaining, _BATCH)]:
             with self._database.single(table) as collection:
                 collection.insert_many(batch)
             positions = [row["position"] for row in batch if "position" in row]
             if positions:
                 self._database.raise_position(max(positions))
 
-    def _documents(self, table: str, row: Columns) -> Iterator[Columns]:
-        if table == "track_vectors":
-            yield from vector_pieces(row)
-        elif table == "analyses":
-            yield {**row, "part": self._part(row["project"], row["analysis_id"])}
-        else:
-            yield {**row, "writes": 0} if table in ("projects", "jobs") else row
+    def _document(self, table: str, row: Columns) -> Columns:
+        if table == "analyses":
+            return {**row, "part": self._part(row["project"], row["analysis_id"])}
+        return {**row, "writes": 0} if table in ("projects", "jobs") else row
 
     def _part(self, project: str, analysis_id: str) -> str:
         return self._added.setdefault((project, analysis_id), uuid.uuid4().hex)
