@@ -36,7 +36,7 @@ def test_the_service_keeps_everything_in_mongodb(
         assert "Eileen_Collins" in {appearance.person_id for appearance in result.appearances}
         track = next(track for track in result.tracks if track.person_id == "Eileen_Collins")
         found = http.get("/v1/projects/shown/appearances", params={"person_id": "Eileen_Collins"}).json()
-        assert found["appearances"]
+        assert found["items"]
         client.correct("shown", video_id, track.track_id, "is_not", "Eileen_Collins")
         named = {track.track_id: track.person_id for track in client.result("shown", video_id).tracks}
         assert named[track.track_id] != "Eileen_Collins"
