@@ -10,12 +10,10 @@ from ray.serve.handle import DeploymentHandle
 from serving.crawls import crawl_person
 from serving.detector import DetectorProxy
 from serving.embedder import EmbedderProxy
-from serving.home import Home
 from serving.jobs import JobControl, JobRunner, Work
 from serving.networks import Networks
-from serving.nodes import count_nodes, require_shared_places
+from serving.nodes import open_places
 from serving.settings import Settings
-from serving.store import open_store
 from serving.store.rows import Job
 from serving.sweep import sweep
 from serving.video_jobs import VideoJobs
@@ -38,11 +36,8 @@ class AnalyzerReplica:
     def __init__(
         self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 2
     ) -> None:
-        # Here, too: nodes may have joined since the graph was built.
-        require_shared_places(settings, count_nodes())
         self._settings = settings
-        self._home = Home.at(settings.home, settings.files)
-        self._store = open_store(settings.home, settings.store)
+        self._home, self._store = open_places(settings)
         self._detector = detector
         self._embedder = embedder
         self._networks: Networks | None = None

@@ -25,7 +25,7 @@ from serving.settings import Settings
 class AppArgs(BaseModel):
     """What ``args:`` of serve_config.yaml may say; it overrides the environment."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     home: Path | None = None
     files: str | None = None
@@ -84,8 +84,6 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)
     embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, home.weights, threads)
     light = {"num_cpus": 0.1, "runtime_env": quiet}
-    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(
-        home, settings.identification, settings.store
-    )
+    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings)
     analyzer = deployment(AnalyzerReplica, "VideoAnalyzer", light).bind(settings, detector, embedder, args.slots)
     return deployment(ApiReplica, "Api", light).bind(settings, detector, embedder, classifier, analyzer)

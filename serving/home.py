@@ -89,6 +89,10 @@ class Home:
         """Return the folder of an analysis' crops."""
         return self.project_files(project) / "analyses" / analysis_id
 
+    def analysis_mark(self, project: str, analysis_id: str) -> AnyPath:
+        """Return the file that is among an analysis' crops as long as they are not all there."""
+        return self.analysis(project, analysis_id) / "being-made"
+
     def track_crop(self, project: str, analysis_id: str, track_id: int, k: int) -> AnyPath:
         """Return the file of the k-th best aligned face of a track."""
         return self.analysis(project, analysis_id) / f"{track_id}-{k}.jpg"

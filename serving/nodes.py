@@ -1,11 +1,25 @@
-"""What must be shared before more than one node works on the same archive."""
+"""What must be shared before more than one node works on the same archive, and where that is."""
 
 from __future__ import annotations
 
 import ray
 
 from facerec_models.errors import InputError
+from serving.home import Home
 from serving.settings import Settings
+from serving.store import Store, open_store
+
+
+def open_places(settings: Settings) -> tuple[Home, Store]:
+    """Return the home and the open store of a process that may run on any node, unless it would have some of its own.
+
+    Raises
+    ------
+    InputError
+        As `require_shared_places` does: nodes may have joined since the graph was built.
+    """
+    require_shared_places(settings, count_nodes())
+    return Home.at(settings.home, settings.files), open_store(settings.home, settings.store)
 
 
 def count_nodes() -> int:

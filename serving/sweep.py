@@ -1,4 +1,7 @@
-"""Remove what killed processes left behind: parts of jobs that have ended, files that were never finished, crops of no analysis."""
+"""Remove what killed processes left behind: parts of jobs that have ended, files and crops that were never finished.
+
+What is removed says of itself that it is unfinished. That a store does not know a file is no reason: it may be another store.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _AGE_S = 24 * 3600.0
 
 
 def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
-    """Remove files that no row of the store speaks of and that nobody can be writing any more.
+    """Remove what was begun, and what nobody can be writing any more.
 
     Parameters
     ----------
@@ -31,7 +34,6 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
     then = time.time() - age_s
     left_over: list[AnyPath] = [
         *(path for path in _unfinished(home) if _is_older(path, then)),
-        *(path for path in _uploads(store, home) if _is_older(path, then)),
         *_parts(store, home),
         *(path for path in _analyses(store, home) if _is_older(path, then)),
     ]
@@ -53,13 +55,6 @@ def _unfinished(home: Home) -> Iterator[Path]:
 # In each of these the files are listed before the rows: what begins to be there meanwhile has a row then.
 
 
-def _uploads(store: Store, home: Home) -> Iterator[AnyPath]:
-    there = _children(home.uploads)
-    # By name, which is made from the content: a home that was moved has the same uploads at another place.
-    known = {Path(video.file).name for project in store.list_projects() for video in store.list_videos(project.name)}
-    return (path for path in there if path.name not in known)
-
-
 def _parts(store: Store, home: Home) -> Iterator[AnyPath]:
     there = [path for project in store.list_projects() for path in _children(home.job_parts(project.name, ""))]
     active = {job.job_id for job in store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
@@ -71,7 +66,11 @@ def _analyses(store: Store, home: Home) -> Iterator[AnyPath]:
     there = [(name, path) for name in names for path in _children(home.analysis(name, ""))]
     busy = {job.project for job in store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
     known = {row.analysis_id for name in names if name not in busy for row in store.list_analyses(name)}
-    return (path for name, path in there if name not in busy and path.name not in known)
+    return (
+        path
+        for name, path in there
+        if name not in busy and path.name not in known and home.analysis_mark(name, path.name).is_file()
+    )
 
 
 def _children(folder: AnyPath) -> list[AnyPath]:

@@ -17,7 +17,7 @@ from facerec_models.looks import Observation, Timing
 from facerec_models.types import Track
 from facerec_models.video import Video, VideoInfo
 from facerec_models.weights import file_sha256
-from serving.home import Home, remove_tree, write_atomically
+from serving.home import Home, write_atomically
 from serving.names import short_id
 from serving.networks import Networks
 from serving.store.base import Store
@@ -153,18 +153,19 @@ def _store_analysis(
     embedder: str,
     make: Callable[[Callable[[Track], None]], Analysis],
 ) -> AnalysisRow:
-    """Store an analysis whose crops are written while it is made; leave nothing of one that fails."""
+    """Store an analysis whose crops are written while it is made; those of one that fails are left, with a mark, for `sweep`.
+
+    They are not removed here: somebody else may be making the same analysis, or have made it before.
+    """
     analysis_id = analysis_id_of(video, config, embedder)
 
     def keep_crops(track: Track) -> None:
         for k, crop in enumerate(track.crops):
             write_atomically(home.track_crop(video.project, analysis_id, track.track_id, k), crop)
 
-    try:
-        analysis = make(keep_crops)
-    except BaseException:
-        remove_tree(home.analysis(video.project, analysis_id))
-        raise
+    mark = home.analysis_mark(video.project, analysis_id)
+    write_atomically(mark, b"")
+    analysis = make(keep_crops)
     row = AnalysisRow(
         analysis_id=analysis_id,
         project=video.project,
@@ -176,6 +177,7 @@ def _store_analysis(
         created_at=time.time(),
     )
     store.put_analysis(row, analysis.tracks)
+    mark.unlink(missing_ok=True)
     return row
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from facerec_models.config import IdentificationConfig
-from facerec_models.errors import ConflictError, EmptyGalleryError, PersonNotFoundError
+from facerec_models.errors import ConflictError, EmptyGalleryError, ModelNotFoundError, PersonNotFoundError
 from facerec_models.types import Decision
 from serving.archive import name_analyses, promoted_version, usual_error
 from serving.home import AnyPath, Home, remove_tree
@@ -77,9 +77,10 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
     # First of all: what undoing takes knows them too, and nobody goes back any more.
     store.seal_applications(project)
     store.delete_corrections(project, [correction.correction_id for correction in corrections])
+    # Files before rows, here and below: by the rows an interrupted try is done again.
+    crops = _unlink(home.face_crop(project, face.face_id) for face in faces)
     store.delete_faces(project, [face.face_id for face in faces])
     _unname_strangers(store, project, person_id)
-    crops = _unlink(home.face_crop(project, face.face_id) for face in faces)
     album = home.pictures(project, person_id)
     pictures = sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
     remove_tree(album)
@@ -98,8 +99,8 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
         counts = _remove_tracks(store, home, project, more)
         emptied, track_crops, videos = emptied + counts[0], track_crops + counts[1], videos | in_videos
     for row in models:
-        store.delete_model(project, row.version)
         remove_tree(home.model(project, row.version))
+        store.delete_model(project, row.version)
     drop_loaded_models()
     store.seal_applications(project)
     store.scrub()
@@ -157,7 +158,10 @@ def _remove_tracks(store: Store, home: Home, project: str, tracks: Sequence[tupl
 
 
 def _knows(home: Home, project: str, version: str, person_id: str) -> bool:
-    model = load_model(home, project, version)
+    try:
+        model = load_model(home, project, version)
+    except ModelNotFoundError:  # an interrupted try has removed its files
+        return True
     return (
         person_id in model.classifier.classes_
         or person_id in model.corrections.denied_people

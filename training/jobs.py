@@ -6,14 +6,13 @@ import logging
 from typing import Any
 
 import ray
-from pydantic import SecretStr
 from ray.exceptions import GetTimeoutError, RayTaskError
 
-from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
+from facerec_models.config import TrainingConfig
 from serving.home import Home
 from serving.jobs import JobControl
+from serving.nodes import open_places
 from serving.settings import Settings
-from serving.store import open_store
 from serving.store.rows import Job
 from training.logs import job_log, logged_to, note
 from training.train import train
@@ -44,16 +43,14 @@ class Trainer:
 
     def train(
         self,
-        home: Home,
-        address: SecretStr | None,
+        settings: Settings,
         project: str,
         job_id: str,
-        rules: IdentificationConfig,
         config: TrainingConfig,
-        embedding: EmbeddingConfig,
     ) -> str:
         """Train, and promote if the gate allows it; return the version."""
-        store = open_store(home.root, address)
+        home, store = open_places(settings)
+        rules, embedding = settings.identification, settings.analysis.embedding
         try:
             with logged_to(job_log(home, project, job_id)):
                 try:
@@ -86,9 +83,7 @@ def run_training(settings: Settings, job: Job, control: JobControl) -> None:
     actor: Any = ray.remote(num_cpus=0, max_restarts=0)(Trainer)
     trainer = actor.options(max_concurrency=2).remote()
     try:
-        version = trainer.train.remote(
-            home, settings.store, job.project, job.job_id, settings.identification, config, settings.analysis.embedding
-        )
+        version = trainer.train.remote(settings, job.project, job.job_id, config)
         while not ray.wait([version], timeout=_POLL_S)[0]:
             if control.should_stop():
                 note(home, job.project, job.job_id, "stopped")

@@ -6,13 +6,17 @@ import os
 import platform
 import shutil
 import uuid
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from facerec_models.errors import FacerecError
 from facerec_models.files import AnyPath, write_atomically
-from ui.cli.common import open_home
+from serving.home import Home
+from serving.settings import Settings
+from serving.store import open_store
+from ui.cli.common import read_settings
 
 Finding = tuple[str, Literal["ok", "note", "bad"], str]
 
@@ -41,21 +45,28 @@ def examine(path: Path | None) -> list[Finding]:
             "H.264 can be written" if h264 else "PyAV lacks libx264: no annotated video",
         )
     )
+    settings = read_settings(path)
+    home = Home(settings.home.resolve())
+    findings += [_examine_store(settings), *_examine_home(home.root)]
     try:
-        with open_home(path) as opened:
-            findings += _examine_home(opened.home.root)
-            store = opened.store.describe()
-            kept = f"{store.kind}, {store.address}, {store.rows['projects']} projects"
-            findings.append(("store", "ok", f"{kept}: {store.promise}"))
-            findings.append(_examine_files(opened.home.files))
-            findings += _examine_weights(opened.home.weights)
+        findings.append(_examine_files(Home.at(settings.home, settings.files).files))
     except FacerecError as error:
-        findings.append(("home", "bad", str(error)))
-    return findings
+        findings.append(("files", "bad", str(error)))
+    return findings + _examine_weights(home.weights)
+
+
+def _examine_store(settings: Settings) -> Finding:
+    try:
+        with closing(open_store(settings.home, settings.store)) as opened:
+            store = opened.describe()
+    except FacerecError as error:
+        return "store", "bad", str(error)
+    return "store", "ok", f"{store.kind}, {store.address}, {store.rows['projects']} projects: {store.promise}"
 
 
 def _examine_home(root: Path) -> list[Finding]:
-    free_gb = shutil.disk_usage(root).free / 2**30
+    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    free_gb = shutil.disk_usage(there).free / 2**30
     return [
         ("home", "ok", str(root)),
         ("disk", "ok" if free_gb >= _LEAST_FREE_GB else "bad", f"{free_gb:.0f} GB free"),

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from facerec_models.errors import InputError, LimitExceededError, NotFoundError
-from facerec_models.files import AnyPath, local_target
+from facerec_models.files import UNFINISHED, AnyPath, local_target
 from facerec_models.result import Result
 from serving import jobs
 from serving.api.files import answer_file
@@ -191,7 +191,7 @@ def _take_upload(service: Service, project: str, upload: UploadFile) -> VideoRow
     name = file_name_of(upload.filename, "video")
     limit = service.settings.analysis.limits.max_upload_bytes
     service.home.uploads.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=service.home.uploads) as folder:
+    with tempfile.TemporaryDirectory(dir=service.home.uploads, suffix=UNFINISHED) as folder:
         file = Path(folder) / name
         size = 0
         with file.open("wb") as target:

@@ -47,9 +47,10 @@ def copy_store(source: Store, target: Store) -> dict[str, int]:
     if tables != target.list_tables():
         raise StoreError("the stores have different tables: they were made by different versions; install one version")
     sent = {table: Tally() for table in tables}
-    with source.exporting() as outgoing, target.importing() as incoming:
-        for table in tables:
-            incoming.add(table, sent[table].counting(outgoing.read(table)))
+    with target.importing() as incoming:
+        with source.exporting() as outgoing:
+            for table in tables:
+                incoming.add(table, sent[table].counting(outgoing.read(table)))
         for table in tables:
             arrived = Tally()
             for _ in arrived.counting(incoming.read(table)):

@@ -90,12 +90,16 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
 
     def delete_project(self, name: str) -> None:
         """Delete a project with everything in it."""
-        with self._database.writing(name) as tx:
+
+        def delete(tx: Transaction) -> None:
+            tx.delete("jobs", {"project": name})  # first: runners renew their leases without a transaction
             _delete_analyses(tx, {"project": name})
             for table in TABLES:
                 if table not in ("projects", "tracks"):
                     tx.delete(table, {"project": name})
             tx.delete("projects", {"name": name})
+
+        self._database.change(name, delete)
         sweep_parts(self._database)
 
     # People
@@ -219,11 +223,14 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
 
     def delete_video(self, project: str, video_id: str) -> None:
         """Delete a video with its analyses and tracks; the same submission is then a new job."""
-        with self._database.writing(project) as tx:
+
+        def delete(tx: Transaction) -> None:
             _video(tx, project, video_id)
             forget_submissions(tx, project, video_id)
             _delete_analyses(tx, {"project": project, "video_id": video_id})
             tx.delete("videos", {"project": project, "video_id": video_id})
+
+        self._database.change(project, delete)
         sweep_parts(self._database)
 
     def put_analysis(self, analysis: AnalysisRow, tracks: Sequence[Track]) -> None:

@@ -8,16 +8,16 @@ document, so that none acts on a state that another one changes (MongoDB's snaps
 from __future__ import annotations
 
 import random
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from pymongo import MongoClient, ReadPreference, ReturnDocument, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, ConfigurationError, DuplicateKeyError, InvalidName, InvalidURI, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, DocumentTooLarge, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from facerec_models.errors import ProjectNotFoundError, StoreError
@@ -36,6 +36,9 @@ _LONGEST_PAUSE_S = 0.05
 _BATCH = 1000
 # A document holds 16 MB at most.
 PIECE_BYTES = 12_000_000
+# Codes of the server.
+_ENDED = {251, 290}  # NoSuchTransaction, TransactionExceededLifetimeLimitSeconds
+_TOO_LARGE = {10334, 17419, 17420}
 # Servers compare each document with each value of a list.
 _VALUES = 200
 
@@ -93,9 +96,13 @@ class Transaction:
         raise error
 
     def insert(self, table: str, documents: Sequence[Document]) -> None:
-        """Add documents; a key that is there already raises `DuplicateKeyError`, or `BulkWriteError`."""
+        """Add documents whose keys are not there."""
         for start in range(0, len(documents), _BATCH):
             self._database.collection(table).insert_many(documents[start : start + _BATCH], session=self._session)
+
+    def insert_one(self, table: str, document: Document) -> None:
+        """Add a document; a key that is there already raises `DuplicateKeyError`."""
+        self._database.collection(table).insert_one(document, session=self._session)
 
     def put(self, rows: Iterable[Table], kind: type[Table]) -> None:
         """Add rows in place of those with the same key."""
@@ -152,16 +159,21 @@ class MongoDatabase:
     uri : str
         As MongoDB defines it; the database is ``facerec`` where it names none.
     busy_timeout_s : float
-        How long to wait for another writer, or for a new primary, before raising `StoreError`.
+        How long to wait for another writer before raising `StoreError`.
     """
 
     def __init__(self, uri: str, busy_timeout_s: float, *, copying: bool = False) -> None:
         self.address = _without_secrets(uri)
         self._busy_timeout_s = busy_timeout_s
-        with self.translated():
-            self._client: MongoClient[Document] = MongoClient(
-                uri, appname="facerec", connect=False, **_unless_given(uri, serverSelectionTimeoutMS=_SERVER_WAIT_MS)
-            )
+        options = _unless_given(uri, serverSelectionTimeoutMS=_SERVER_WAIT_MS)
+        try:
+            self._client: MongoClient[Document] = MongoClient(uri, appname="facerec", connect=False, **options)
+        except (PyMongoError, ValueError, OSError):
+            # Nothing of the address nor of the error: a password with a slash in it is taken for a host, and named.
+            raise StoreError(
+                "the address of the MongoDB database cannot be read: write mongodb://USER:PASSWORD@HOST:27017/NAME, with characters "
+                "such as / : @ ? # of user and password written as in %2F, and existing files for certificates"
+            ) from None
         try:
             with self.translated():
                 self._database = self._client.get_default_database(
@@ -205,12 +217,14 @@ class MongoDatabase:
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Begin a transaction that sees one state and writes nothing; the server ends it after a minute by default."""
-        with (
-            self.translated(),
-            self._client.start_session() as session,
-            session.start_transaction(ReadConcern("snapshot"), read_preference=ReadPreference.PRIMARY),
-        ):
-            yield Transaction(self, session)
+        with self.translated(), self._client.start_session() as session:
+            session.start_transaction(ReadConcern("snapshot"), read_preference=ReadPreference.PRIMARY)
+            try:
+                yield Transaction(self, session)
+            finally:
+                # There is nothing to commit, which may fail.
+                if session.in_transaction:
+                    session.abort_transaction()
 
     @contextmanager
     def writing(self, project: str) -> Iterator[Transaction]:
@@ -230,6 +244,22 @@ class MongoDatabase:
                     session.abort_transaction()
                 raise
             self._commit(session)
+
+    def change(self, project: str, what: Callable[[Transaction], None]) -> None:
+        """Do something in a transaction that writes to a project, again where a writer outside of transactions was in the way."""
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                with self.writing(project) as tx:
+                    what(tx)
+            except StoreError as error:
+                cause = error.__cause__
+                is_passing = isinstance(cause, PyMongoError) and cause.has_error_label("TransientTransactionError")
+                if not is_passing or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311
+            else:
+                return
 
     def _lock(self, session: ClientSession, project: str) -> None:
         """Start a transaction that has changed the project's document, and so is alone."""
@@ -290,15 +320,26 @@ def _translating(address: str) -> Iterator[None]:
     """Raise `StoreError` for what the server or the network did, and let mistakes of the program pass."""
     try:
         yield
-    except (DuplicateKeyError, BulkWriteError):
+    except DuplicateKeyError:
         raise
-    except (InvalidURI, InvalidName, ConfigurationError) as error:
-        raise StoreError(
-            f"{address!r} is no address of a MongoDB database: {error}; write mongodb://USER:PASSWORD@HOST:27017/NAME"
-        ) from error
+    except DocumentTooLarge as error:
+        raise StoreError(f"the store {address} takes no documents that large: {error}") from error
     except PyMongoError as error:
-        remedy = "try again, and see that FACEREC_STORE names a MongoDB that runs and may be written to"
-        raise StoreError(f"the store {address} does not answer: {error}; {remedy}") from error
+        raise StoreError(f"the store {address} {_trouble(error)}") from error
+
+
+def _trouble(error: PyMongoError) -> str:
+    """Say what went wrong, and what to do."""
+    codes = {getattr(error, "code", None)}
+    if isinstance(error, BulkWriteError):
+        codes |= {failed.get("code") for failed in (error.details or {}).get("writeErrors", ())}
+    if codes & _ENDED:
+        return f"ended a transaction: {error}; what takes longer than a minute needs a higher transactionLifetimeLimitSeconds"
+    if codes & _TOO_LARGE:
+        return f"takes no documents that large: {error}"
+    if error.has_error_label("TransientTransactionError") and not isinstance(error, ConnectionFailure):
+        return f"was written to by others meanwhile: {error}; try again"
+    return f"does not answer: {error}; try again, and see that it is a MongoDB that runs and may be written to"
 
 
 def _parts(where: Filter, among: Among | None) -> Iterator[Filter]:
@@ -311,9 +352,11 @@ def _parts(where: Filter, among: Among | None) -> Iterator[Filter]:
 
 
 def _without_secrets(uri: str) -> str:
-    """Return scheme, hosts and database of an address."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    """Return scheme and hosts of an address."""
+    scheme = uri.partition("://")[0]
+    # A password may have a slash where it must not: nothing before the last @ is told.
+    hosts = re.split(r"[/?#]", uri.rpartition("@")[2].rpartition("://")[2], maxsplit=1)[0]
+    return f"{scheme}://{hosts}"
 
 
 def _unless_given(uri: str, **options: Any) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class MongoJobs:
                     for where in same:
                         for there in tx.select(Job, where):
                             return there
-                    tx.insert("jobs", [_document(job)])
+                    tx.insert_one("jobs", _document(job))
                     return job
             except DuplicateKeyError:  # the same key in another project, at the same moment
                 continue

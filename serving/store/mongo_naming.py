@@ -195,8 +195,10 @@ def require_revision(tx: Transaction, project: str, revision: str) -> Revision:
 
 def require_analyses(tx: Transaction, project: str, analysis_ids: Sequence[str]) -> dict[str, str]:
     """Return the part of each analysis; raise `VideoNotFoundError` unless the project has all these analyses."""
-    where = {"project": project, "analysis_id": {"$in": list(analysis_ids)}}
-    found = {row["analysis_id"]: row["part"] for row in tx.find("analyses", where, columns=["analysis_id", "part"])}
+    rows = tx.find(
+        "analyses", {"project": project}, among=("analysis_id", analysis_ids), columns=["analysis_id", "part"]
+    )
+    found = {row["analysis_id"]: row["part"] for row in rows}
     for analysis_id in analysis_ids:
         if analysis_id not in found:
             raise VideoNotFoundError(f"project {project!r} has no analysis {analysis_id!r}")

@@ -49,6 +49,8 @@ def _initial(db: Database[dict[str, Any]]) -> None:
     _index(db, "appearances", "project", "owner", "video_id", "start_s", "position")
     _index(db, "appearances", "project", "video_id", "start_s", "position")
     _index(db, "track_vectors", "project", "position", "piece")
+    _index(db, "track_vectors", "piece")
+    _index(db, "tracks", "piece")
     _index(db, "jobs", "project", "created_at", "job_id")
     _index(db, "jobs", "state")
     _index(db, "jobs", "kind", "due_at")

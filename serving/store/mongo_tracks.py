@@ -8,6 +8,7 @@ behind is found and removed.
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,8 @@ from serving.store.mongo_database import Document, MongoDatabase, Transaction, j
 _BATCH_BYTES = 12_000_000
 # Nobody writes one analysis for so long: who staged it died.
 _ABANDONED_S = 86_400.0
+logger = logging.getLogger(__name__)
+
 _HEADER = ("track_id", "shot", "samples", "embedded", "dimension")
 
 
@@ -66,7 +69,14 @@ def discard_part(database: MongoDatabase, part: str) -> None:
 
 
 def sweep_parts(database: MongoDatabase) -> None:
-    """Delete the tracks that are nobody's."""
+    """Delete the tracks that are nobody's; what cannot be done now is left for the next time."""
+    try:
+        _delete_parts(database)
+    except StoreError:
+        logger.warning("tracks that are nobody's are still in %s", database.address, exc_info=True)
+
+
+def _delete_parts(database: MongoDatabase) -> None:
     with database.single("track_parts") as parts, database.single("tracks") as tracks:
         parts.update_many(
             {"state": "staged", "at": {"$lt": time.time() - _ABANDONED_S}}, {"$set": {"state": "obsolete"}}

@@ -56,7 +56,7 @@ def in_process(
     home = Home.at(settings.home, settings.files)
     finder = DetectorReplica(DetectionConfig(), engine=detector)
     network = EmbedderReplica(EmbeddingConfig(), home.root, engine=embedder)
-    namer = ClassifierReplica(home, settings.identification)
+    namer = ClassifierReplica(settings)
 
     def name_still(model_id: str, *request: Any) -> Any:
         project, version = model_id.split("/")

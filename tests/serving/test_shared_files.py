@@ -173,12 +173,19 @@ def test_what_was_left_behind_is_swept_up(address: str, tmp_path: Path) -> None:
         active = submit(store, "busy", "video", {}, max_queued=9).job_id
         write_atomically(home.job_parts("p", "j-ended") / "0.npz", b"")
         write_atomically(home.job_parts("busy", active) / "0.npz", b"")
-        write_atomically(home.track_crop("p", "a-unknown", 1, 0), b"")
-        write_atomically(home.track_crop("busy", "a-unknown", 1, 0), b"")
+        for name in ("p", "busy"):
+            write_atomically(home.track_crop(name, "a-begun", 1, 0), b"")
+            write_atomically(home.analysis_mark(name, "a-begun"), b"")
+        write_atomically(home.track_crop("p", "a-of-another-store", 1, 0), b"")
         assert sweep(store, home) == 1
-        assert len(names(address)) == 3
+        assert len(names(address)) == 6
         assert sweep(store, home, age_s=-60.0) == 1
-        assert names(address) == {f"projects/busy/jobs/{active}/0.npz", "projects/busy/analyses/a-unknown/1-0.jpg"}
+        assert names(address) == {
+            f"projects/busy/jobs/{active}/0.npz",
+            "projects/busy/analyses/a-begun/1-0.jpg",
+            "projects/busy/analyses/a-begun/being-made",
+            "projects/p/analyses/a-of-another-store/1-0.jpg",
+        }
 
 
 def test_doctor_tries_the_files_out(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

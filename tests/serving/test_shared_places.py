@@ -23,7 +23,6 @@ SHARED = {"shared_home": True}
     [
         ({}, 1, []),
         ({}, 2, ["2 nodes", "SQLite", "FACEREC_STORE", "FACEREC_SHARED_HOME"]),
-        (SHARED, 3, ["3 nodes", "SQLite", "FACEREC_STORE"]),
         (MONGODB, 2, ["/the/home", "FACEREC_SHARED_HOME"]),
         (MONGODB | SHARED, 2, []),
     ],
@@ -39,6 +38,11 @@ def test_what_several_nodes_lack_is_told(given: dict[str, object], nodes: int, l
         assert words in str(caught.value)
     for words in {"SQLite", "FACEREC_SHARED_HOME"}.difference(lacking):
         assert words not in str(caught.value)
+
+
+def test_a_shared_home_needs_a_shared_store() -> None:
+    with pytest.raises(ValueError, match="set FACEREC_STORE, too"):
+        Settings(home=Path("/the/home"), shared_home=True)
 
 
 _BUILD = """

@@ -74,7 +74,8 @@ def test_a_store_moves_to_mongodb_and_comes_back(
     assert answer(home, "store", "backup", file) == {"file": str(file), "bytes": file.stat().st_size}
     monkeypatch.delenv("FACEREC_STORE")
     other = tmp_path / "other"
-    result = run(other, "store", "copy", "--from", file, "--to", other / "facerec.sqlite3")
+    assert "--from or --to" in run(other, "store", "copy").output
+    result = run(other, "store", "copy", "--from", file)
     assert result.exit_code == 0, result.output
     assert answer(other, "store", "info")["rows"] == rows
     with closing(open_address(str(other / "facerec.sqlite3"), create=False)) as store:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from ui.cli.common import HomeOption, JsonOption, messages, open_home, output, print_json
+from ui.cli.common import HomeOption, JsonOption, messages, open_home, output, print_json, read_settings
 
 if TYPE_CHECKING:
     from serving.store import Store
@@ -35,7 +35,15 @@ def info(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def copy(
-    to: Annotated[str, typer.Option("--to", help="mongodb://HOST:27017/NAME, or an SQLite file; new or empty.")],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            help="mongodb://HOST:27017/NAME, or an SQLite file, new or empty; by default the store in use, which "
+            "FACEREC_STORE names without its password being seen in lists of processes.",
+            show_default=False,
+        ),
+    ] = None,
     source: Annotated[
         str | None, typer.Option("--from", help="The same; by default the store in use.", show_default=False)
     ] = None,
@@ -43,10 +51,11 @@ def copy(
     as_json: JsonOption = False,
 ) -> None:
     """Copy everything into another store, and compare; also brings a backup back. Stop the service before."""
-    from serving.store import open_address
     from serving.store.copying import copy_store
 
-    with _source(source, home) as outgoing, closing(open_address(to, create=True)) as incoming:
+    if to is None and source is None:
+        raise typer.BadParameter("name another store than the one in use, with --from or --to")
+    with _opened(source, home) as outgoing, _opened(to, home, create=True) as incoming:
         rows = copy_store(outgoing, incoming)
         target = incoming.describe()
     if as_json:
@@ -54,7 +63,7 @@ def copy(
     else:
         output.print(f"{target.kind}, {target.address}: all rows are there, as they were", markup=False)
         _print_rows(rows)
-    messages.print("Pictures, crops and models are files below the home: copy the folder, too.")
+    _print_files(home)
 
 
 @app.command()
@@ -70,19 +79,25 @@ def backup(
         print_json({"file": str(file), "bytes": file.stat().st_size})
     else:
         output.print(f"{file}: {file.stat().st_size / 2**20:.1f} MB", markup=False)
-    messages.print("Pictures, crops and models are files below the home: copy the folder, too.")
+    _print_files(home)
 
 
 @contextmanager
-def _source(address: str | None, home: Path | None) -> Iterator[Store]:
-    from serving.store import open_address
+def _opened(address: str | None, home: Path | None, *, create: bool = False) -> Iterator[Store]:
+    """Open a store by its address, or the one in use."""
+    from serving.store import FILE_NAME, open_address
 
     if address is None:
-        with open_home(home) as opened:
-            yield opened.store
-    else:
-        with closing(open_address(address, create=False)) as store:
-            yield store
+        settings = read_settings(home)
+        address = str(settings.home / FILE_NAME) if settings.store is None else settings.store.get_secret_value()
+    with closing(open_address(address, create=create)) as store:
+        yield store
+
+
+def _print_files(home: Path | None) -> None:
+    settings = read_settings(home)
+    files = "" if settings.files is None else f" and below {settings.files}"
+    messages.print(f"Pictures, crops and models are files below {settings.home}{files}: keep a copy of them, too.")
 
 
 def _print_rows(rows: dict[str, int]) -> None:
