@@ -85,7 +85,8 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
         row = self.get_project(project)
         if row.embedder != embedder:
             raise GalleryMismatchError(
-                f"project {project!r} has embeddings of {row.embedder}, not of {embedder}; use another project"
+                f"project {project!r} has embeddings of {row.embedder}, not of {embedder}; set "
+                f"FACEREC_ANALYSIS__EMBEDDING__EMBEDDER, or use another project"
             )
         return row
 

@@ -89,7 +89,8 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, Sql
             row = require_project(db, project)
             if row.embedder != embedder:
                 raise GalleryMismatchError(
-                    f"project {project!r} has embeddings of {row.embedder}, not of {embedder}; use another project"
+                    f"project {project!r} has embeddings of {row.embedder}, not of {embedder}; set "
+                    f"FACEREC_ANALYSIS__EMBEDDING__EMBEDDER, or use another project"
                 )
             return row
 
