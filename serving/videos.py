@@ -182,6 +182,7 @@ def _store_analysis(
 
     try:
         analysis = make(keep_crops)
+        store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
     except BaseException:
         remove_tree(home.analysis(video.project, analysis_id))
         raise

@@ -187,7 +187,8 @@ class Store(Protocol):
     ) -> None:
         """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once.
 
-        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster.
+        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster; and
+        `GalleryMismatchError` for analyses by another embedder than the project's.
         """
 
     # How tracks are named
@@ -206,7 +207,8 @@ class Store(Protocol):
     ) -> None:
         """Let a revision name these analyses, with all their appearances in place of those before.
 
-        An appearance of another analysis is a `ValueError`.
+        An appearance of another analysis is a `ValueError`, an analysis by another embedder than the project's
+        `GalleryMismatchError`.
         """
 
     def apply_naming(self, project: str, naming: Naming, application: Application) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from facerec_models.errors import ConflictError, GalleryMismatchError
-from serving.store.rows import AppearanceRow, ModelVersion, Naming
+from serving.store.rows import AppearanceRow, ModelVersion, Naming, Project
 
 
 def require_unchanged(project: str, naming: Naming, found: Mapping[str, str | None], strangers: int) -> None:
@@ -64,6 +64,16 @@ def require_embedder(model: ModelVersion, embedder: str | None) -> None:
         raise GalleryMismatchError(
             f"model {model.version!r} of project {model.project!r} is for {model.embedder}, but the project has vectors of "
             f"{embedder}: 'facerec embedder switch' changes both"
+        )
+
+
+def require_present(project: Project, embedders: Iterable[str]) -> None:
+    """Raise `GalleryMismatchError` if an analysis that is to be named is not of the project's embedder: it has changed since."""
+    strange = sorted(set(embedders) - {project.embedder}) if project.embedder is not None else []
+    if strange:
+        raise GalleryMismatchError(
+            f"project {project.name!r} has vectors of {project.embedder}, and what is to be named has those of "
+            f"{', '.join(strange)}: submit the video again"
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from facerec_models.errors import ModelNotFoundError, VideoNotFoundError
 from serving.store import conflicts
 from serving.store.database import decode_row, encode, encode_row
-from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
+from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_present, require_project
 from serving.store.rows import (
     AppearanceRow,
     Application,
@@ -55,6 +55,7 @@ class MongoNaming:
         with self._database.writing(project) as tx:
             require_revision(tx, project, revision)
             require_analyses(tx, project, analysis_ids)
+            require_present(tx, project, analysis_ids)
             _name(tx, project, dict.fromkeys(analysis_ids, revision), appearances)
 
     def apply_naming(self, project: str, naming: Naming, application: Application) -> None:

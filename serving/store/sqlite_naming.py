@@ -15,6 +15,7 @@ from serving.store.database import (
     insert,
     require_analyses,
     require_model,
+    require_present,
     require_project,
     require_revision,
     select,
@@ -57,6 +58,7 @@ class SqliteNaming:
         with self._database.writing() as db:
             require_revision(db, project, revision)
             require_analyses(db, project, analysis_ids)
+            require_present(db, project, analysis_ids)
             _name(db, project, dict.fromkeys(analysis_ids, revision), appearances)
 
     def apply_naming(self, project: str, naming: Naming, application: Application) -> None:

@@ -188,6 +188,12 @@ def test_an_application_changes_the_embedder_and_all_that_depends_on_it(named: S
     assert (second.embedder, second.status, second.reason) == ("other", FaceStatus.DISABLED, "by hand")
     np.testing.assert_array_equal(second.embedding, np.full(3, 0.5, np.float32))
     assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
+    # What was analysed with the one before comes too late.
+    with pytest.raises(GalleryMismatchError, match="submit the video again"):
+        store.assign_revision("p", "r1", ["b"], [make_appearance("b", owner="Bob")])
+    with pytest.raises(GalleryMismatchError, match="dlib"):
+        store.put_strangers("p", [ANN], [stranger_track("b")], ["b"], known=0)
+    assert store.list_strangers("p") == store.list_stranger_tracks("p") == []
     # A version for another embedder cannot name, by whatever way.
     with pytest.raises(GalleryMismatchError, match="'m'"):
         store.promote_model("p", "m")
