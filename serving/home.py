@@ -85,6 +85,10 @@ class Home:
         """Return the file of the strangers that were imported into a project."""
         return self.project_files(project) / "cohorts" / f"{embedder}.npz"
 
+    def face_vectors(self, project: str, embedder: str) -> AnyPath:
+        """Return the file of enrolled faces' vectors by an embedder that the project does not use now."""
+        return self.project_files(project) / "vectors" / f"{embedder}.npz"
+
     def analysis(self, project: str, analysis_id: str) -> AnyPath:
         """Return the folder of an analysis' crops."""
         return self.project_files(project) / "analyses" / analysis_id

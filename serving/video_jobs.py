@@ -50,9 +50,10 @@ class VideoJobs:
         """Analyse and name the video of a job; return its id."""
         config, video = self._config(job), self._video(job)
         embedder = self._networks().embedder.name
+        # Before anything is looked for: an analysis by another embedder must not become the video's latest.
+        self._store.fix_embedder(job.project, embedder)
         analysis = None if job.spec["no_cache"] else find_analysis(self._store, video, config, embedder)
         if analysis is None:
-            self._store.fix_embedder(job.project, embedder)
             analysis = self._analyze(job, control, video, config)
         rules, limit = self._settings.identification, job.spec["max_false_names"]
         assign_current(self._store, self._home, analysis, rules, limit)

@@ -16,6 +16,7 @@ from serving.names import person_id_of
 from serving.naming import drop_loaded_models, index_archive, load_model, revision_of
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, Stranger
+from serving.vector_sets import drop_vectors, in_all_sets, present_analyses
 from training.corrections import learn_and_name
 
 
@@ -28,7 +29,7 @@ class Receipt:
     faces, crops, pictures : int
         Enrolled faces with their vectors; aligned face files; files of crawled pictures.
     tracks, track_crops : int
-        Tracks of videos that were named so: their vectors and their face files. When and where a face was seen stays.
+        Tracks of videos that were named so, in every set: their vectors and their face files. When and where a face was seen stays.
     models : list of str
         Versions that knew the person, and are gone: nobody can go back to them.
     new_model : str or None
@@ -80,6 +81,7 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
     # Files before rows, here and below: by the rows an interrupted try is done again.
     crops = _unlink(home.face_crop(project, face.face_id) for face in faces)
     store.delete_faces(project, [face.face_id for face in faces])
+    drop_vectors(home, project, {face.face_id for face in faces})
     _unname_strangers(store, project, person_id)
     album = home.pictures(project, person_id)
     pictures = sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
@@ -94,7 +96,7 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
     except EmptyGalleryError:
         new_model = None
     if former is not None:
-        late = [row for row in store.list_analyses(project) if (row.analysis_id, row.created_at) not in seen]
+        late = [row for row in present_analyses(store, project) if (row.analysis_id, row.created_at) not in seen]
         more, in_videos = _named_by(store, home, project, rules, former, late, person_id)
         counts = _remove_tracks(store, home, project, more)
         emptied, track_crops, videos = emptied + counts[0], track_crops + counts[1], videos | in_videos
@@ -147,14 +149,21 @@ def _named_by(
 
 
 def _remove_tracks(store: Store, home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:
-    """Remove the vectors and face files of tracks, and drawn videos, which show names; return how many of the first two."""
+    """Remove the vectors and face files of tracks, and drawn videos, which show names; return how many of the first two.
+
+    Of tracks that are in two sets, both are removed.
+    """
     _unlink(
         drawn
         for analysis in store.list_analyses(project)
         for drawn in home.analysis(project, analysis.analysis_id).glob("annotated-*")
     )
-    crops = _unlink(_crops_of(home, project, tracks))
-    return store.empty_tracks(project, tracks), crops
+    emptied, crops = 0, 0
+    for _ in range(2):  # a second set that was being made the first time is there the second time
+        everywhere = in_all_sets(store, project, tracks)
+        crops += _unlink(_crops_of(home, project, everywhere))
+        emptied += store.empty_tracks(project, everywhere)
+    return emptied, crops
 
 
 def _knows(home: Home, project: str, version: str, person_id: str) -> bool:

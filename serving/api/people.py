@@ -123,6 +123,7 @@ async def name_faces(
     """Say who is in pictures."""
     model = await asyncio.to_thread(service.store.get_model, project)
     names = [Path(upload.filename or f"picture {i + 1}").name for i, upload in enumerate(files)]
+    await asyncio.to_thread(service.require_embedder, project)
     found = await asyncio.to_thread(_find, service, names, files)
     classifier = service.classifier.options(multiplexed_model_id=f"{project}/{model.version}")
     replies = [classifier.name_still.remote(name, one, max_false_names) for name, one in zip(names, found, strict=True)]

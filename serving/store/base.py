@@ -110,10 +110,10 @@ class Store(Protocol):
         """Return all versions, oldest first."""
 
     def promote_model(self, project: str, version: str) -> None:
-        """Let this version name from now on."""
+        """Let this version name from now on; raise `GalleryMismatchError` if it is for another embedder than the project's."""
 
     def rollback_model(self, project: str) -> ModelVersion:
-        """Promote again the version that was promoted before the present one, and return it."""
+        """Promote again the version that was promoted before the present one, and return it; raises as `promote_model` does."""
 
     def delete_model(self, project: str, version: str) -> None:
         """Delete a version with the revisions that name by it.
@@ -187,7 +187,8 @@ class Store(Protocol):
     ) -> None:
         """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once.
 
-        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster.
+        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster; and
+        `GalleryMismatchError` for analyses by another embedder than the project's.
         """
 
     # How tracks are named
@@ -206,12 +207,14 @@ class Store(Protocol):
     ) -> None:
         """Let a revision name these analyses, with all their appearances in place of those before.
 
-        An appearance of another analysis is a `ValueError`.
+        An appearance of another analysis is a `ValueError`, an analysis by another embedder than the project's
+        `GalleryMismatchError`.
         """
 
     def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
         """Name the archive again, and record it as the project's next application, all at once.
 
+        A version that is promoted must be for the project's embedder, the new one where that changes: `GalleryMismatchError`.
         Raises `ConflictError`, and writes nothing, if an analysis is not named as expected, or is named but not expected, if the
         project has another number of strangers, or if the application's number is not the next one: somebody else was faster. The
         same for a missing revision is `ModelNotFoundError`, for a missing analysis `VideoNotFoundError`.

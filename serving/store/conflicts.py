@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from facerec_models.errors import ConflictError
-from serving.store.rows import AppearanceRow, Naming
+from facerec_models.errors import ConflictError, GalleryMismatchError
+from serving.store.rows import AppearanceRow, ModelVersion, Naming, Project
 
 
 def require_unchanged(project: str, naming: Naming, found: Mapping[str, str | None], strangers: int) -> None:
@@ -51,9 +51,30 @@ def require_known(project: str, known: int, strangers: int) -> None:
 
 
 def require_same_analyses(naming: Naming) -> None:
-    """Raise ValueError unless a naming says of each analysis what names it, and what is to."""
+    """Raise ValueError unless a naming says of each analysis what names it, and what is to, and of vectors whose they are."""
     if naming.expected.keys() != naming.revisions.keys():
         raise ValueError("every analysis that is named needs the revision that is expected, and no other one does")
+    if naming.vectors and naming.embedder is None:
+        raise ValueError("vectors of faces need the embedder that they come from")
+
+
+def require_embedder(model: ModelVersion, embedder: str | None) -> None:
+    """Raise `GalleryMismatchError` if a version that is to name was trained for another embedder than the project's."""
+    if embedder not in (None, model.embedder):
+        raise GalleryMismatchError(
+            f"model {model.version!r} of project {model.project!r} is for {model.embedder}, but the project has vectors of "
+            f"{embedder}: 'facerec embedder switch' changes both"
+        )
+
+
+def require_present(project: Project, embedders: Iterable[str]) -> None:
+    """Raise `GalleryMismatchError` if an analysis that is to be named is not of the project's embedder: it has changed since."""
+    strange = sorted(set(embedders) - {project.embedder}) if project.embedder is not None else []
+    if strange:
+        raise GalleryMismatchError(
+            f"project {project.name!r} has vectors of {project.embedder}, and what is to be named has those of "
+            f"{', '.join(strange)}: submit the video again"
+        )
 
 
 def require_named(analysis_ids: Collection[str], appearances: Sequence[AppearanceRow]) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError, StoreError, VideoNotFoundError
 from facerec_models.types import Decision
+from serving.store import conflicts
 from serving.store.blobs import pack_embedding, unpack_embedding
 from serving.store.rows import (
     AnalysisRow,
@@ -287,6 +288,14 @@ def require_analyses(db: sqlite3.Connection, project: str, analysis_ids: Sequenc
     ).fetchone()
     if missing:
         raise VideoNotFoundError(f"project {project!r} has no analysis {missing[0]!r}")
+
+
+def require_present(db: sqlite3.Connection, project: str, analysis_ids: Sequence[str]) -> None:
+    """Raise as `conflicts.require_present`; analyses that are not there are passed over."""
+    query = """SELECT DISTINCT embedder FROM analyses
+        WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?))"""
+    found = db.execute(query, (project, json.dumps(list(analysis_ids))))
+    conflicts.require_present(require_project(db, project), [embedder for (embedder,) in found])
 
 
 def require_revision(db: sqlite3.Connection, project: str, revision: str) -> Revision:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from facerec_models.errors import GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.types import Track
+from serving.store import conflicts
 from serving.store.blobs import without_embeddings
 from serving.store.mongo_corrections import MongoCorrections
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
@@ -84,7 +85,8 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
         row = self.get_project(project)
         if row.embedder != embedder:
             raise GalleryMismatchError(
-                f"project {project!r} has embeddings of {row.embedder}, not of {embedder}; use another project"
+                f"project {project!r} has embeddings of {row.embedder}, not of {embedder}; set "
+                f"FACEREC_ANALYSIS__EMBEDDING__EMBEDDER, or use another project"
             )
         return row
 
@@ -185,7 +187,9 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
         missing = f"project {project!r} has no model that was promoted before the present one"
         with self._database.writing(project) as tx:
             tx.delete("promotions", {"_id": _promoted(tx, project, missing)["_id"]})
-            return require_model(tx, project, _promoted(tx, project, missing)["version"])
+            row = require_model(tx, project, _promoted(tx, project, missing)["version"])
+            conflicts.require_embedder(row, require_project(tx, project).embedder)
+            return row
 
     def delete_model(self, project: str, version: str) -> None:
         """Delete a version with the revisions that name by it; analyses that they named are named by none, until named again."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from serving.store import conflicts
-from serving.store.mongo_database import Document, MongoDatabase, require_project
+from serving.store.mongo_database import Document, MongoDatabase, require_present, require_project
 from serving.store.rows import Correction, CorrectionKind, Stranger, StrangerTrack
 
 
@@ -72,6 +72,7 @@ class MongoCorrections:
         with self._database.writing(project) as tx:
             count = tx.count("strangers", {"project": project})
             conflicts.require_known(project, known, count)
+            require_present(tx, project, analysis_ids)
             tx.put(strangers, Stranger)
             tx.delete("stranger_tracks", {"project": project}, ("analysis_id", analysis_ids))
             tx.put(tracks, StrangerTrack)

@@ -21,6 +21,7 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, DocumentTooLarge, 
 from pymongo.read_concern import ReadConcern
 
 from facerec_models.errors import ProjectNotFoundError, StoreError
+from serving.store import conflicts
 from serving.store.database import Table, decode_row, encode_row, table_of
 from serving.store.mongo_schema import KEYS, migrate
 from serving.store.rows import Project
@@ -380,6 +381,12 @@ def joined(documents: Iterable[Document], column: str) -> Iterator[Document]:
         whole = {**document, column: whole.get(column, b"") + document[column]}
     if whole:
         yield whole
+
+
+def require_present(tx: Transaction, project: str, analysis_ids: Sequence[str]) -> None:
+    """Raise as `conflicts.require_present`; analyses that are not there are passed over."""
+    found = tx.find("analyses", {"project": project}, among=("analysis_id", list(analysis_ids)), columns=["embedder"])
+    conflicts.require_present(require_project(tx, project), [row["embedder"] for row in found])
 
 
 def require_project(tx: Transaction, name: str) -> Project:

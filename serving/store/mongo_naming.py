@@ -7,8 +7,8 @@ from dataclasses import fields
 
 from facerec_models.errors import ModelNotFoundError, VideoNotFoundError
 from serving.store import conflicts
-from serving.store.database import decode_row, encode_row
-from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
+from serving.store.database import decode_row, encode, encode_row
+from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_present, require_project
 from serving.store.rows import (
     AppearanceRow,
     Application,
@@ -55,6 +55,7 @@ class MongoNaming:
         with self._database.writing(project) as tx:
             require_revision(tx, project, revision)
             require_analyses(tx, project, analysis_ids)
+            require_present(tx, project, analysis_ids)
             _name(tx, project, dict.fromkeys(analysis_ids, revision), appearances)
 
     def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
@@ -78,8 +79,6 @@ class MongoNaming:
                 _promote_again(tx, project, naming.promoted)
             if naming.promotes_none:
                 tx.delete("promotions", {"project": project})
-            if naming.taken_back is not None:
-                _take_back(tx, project, naming.taken_back)
             tx.update("applications", {"project": project, "number": number}, {"undone_at": at, "undo": None})
 
     def list_applications(self, project: str) -> list[Application]:
@@ -131,6 +130,15 @@ def _write(tx: Transaction, project: str, naming: Naming) -> None:
     tx.put(naming.strangers, Stranger)
     tx.delete("stranger_tracks", {"project": project}, ("analysis_id", list(naming.revisions)))
     tx.put(naming.stranger_tracks, StrangerTrack)
+    if naming.taken_back is not None:
+        _take_back(tx, project, naming.taken_back)
+    if naming.embedder is not None:
+        tx.update("projects", {"name": project}, {"embedder": naming.embedder})
+    for analysis_id, at in naming.touched.items():
+        tx.update("analyses", {"project": project, "analysis_id": analysis_id}, {"created_at": at})
+    for face_id, vector in naming.vectors.items():
+        values = {"embedder": naming.embedder, "embedding": encode(vector)}
+        tx.update("faces", {"project": project, "face_id": face_id}, values)
 
 
 def _name(
@@ -161,8 +169,8 @@ def _last_number(tx: Transaction, where: Document) -> int | None:
 
 
 def promote(tx: Transaction, project: str, version: str) -> None:
-    """Let a version name from now on, unless it does; raise `ModelNotFoundError` if there is none."""
-    require_model(tx, project, version)
+    """Let a version name from now on, unless it does; raise unless there is one, for the project's embedder."""
+    conflicts.require_embedder(require_model(tx, project, version), require_project(tx, project).embedder)
     if version not in [row["version"] for row in _promotions(tx, project)[:1]]:
         tx.insert("promotions", [{"position": tx.next_position(), "project": project, "version": version}])
 
@@ -171,8 +179,7 @@ def _promote_again(tx: Transaction, project: str, version: str) -> None:
     last = _promotions(tx, project)
     if version in [row["version"] for row in last[1:]] and version != last[0]["version"]:
         tx.delete("promotions", {"_id": last[0]["_id"]})
-    else:
-        promote(tx, project, version)
+    promote(tx, project, version)
 
 
 def _promotions(tx: Transaction, project: str) -> list[Document]:

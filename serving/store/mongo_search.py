@@ -81,10 +81,14 @@ class MongoSearch:
         with self._database.reading() as tx:
             require_project(tx, project)
             rows = list(islice(read_vectors(tx, {"project": project, "position": {"$gt": since}}), limit))
+            among = ("analysis_id", [row["analysis_id"] for row in rows])
+            found = tx.find("analyses", {"project": project}, among=among, columns=["analysis_id", "embedder"])
+            embedders = {row["analysis_id"]: row["embedder"] for row in found}
         return [
             TrackVectors(
                 row["analysis_id"],
                 row["position"],
+                embedders[row["analysis_id"]],
                 np.frombuffer(row["track_ids"], "<i8"),
                 unpack_embedding(row["vectors"]).reshape(-1, row["dimension"]),
             )

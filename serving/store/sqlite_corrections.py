@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from serving.store import conflicts
-from serving.store.database import Database, insert, require_project, select
+from serving.store.database import Database, insert, require_present, require_project, select
 from serving.store.rows import Correction, CorrectionKind, Stranger, StrangerTrack
 
 
@@ -85,6 +85,7 @@ class SqliteCorrections:
             require_project(db, project)
             (count,) = db.execute("SELECT count(*) FROM strangers WHERE project = ?", (project,)).fetchone()
             conflicts.require_known(project, known, count)
+            require_present(db, project, analysis_ids)
             insert(db, strangers, Stranger, replace=True)
             db.execute(
                 "DELETE FROM stranger_tracks WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?))",

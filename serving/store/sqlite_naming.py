@@ -11,9 +11,11 @@ from facerec_models.errors import ModelNotFoundError
 from serving.store import conflicts
 from serving.store.database import (
     Database,
+    encode,
     insert,
     require_analyses,
     require_model,
+    require_present,
     require_project,
     require_revision,
     select,
@@ -56,6 +58,7 @@ class SqliteNaming:
         with self._database.writing() as db:
             require_revision(db, project, revision)
             require_analyses(db, project, analysis_ids)
+            require_present(db, project, analysis_ids)
             _name(db, project, dict.fromkeys(analysis_ids, revision), appearances)
 
     def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
@@ -65,8 +68,8 @@ class SqliteNaming:
             conflicts.require_none_new(project, naming, found)
             conflicts.require_next(project, application.number, _last_number(db, project))
             _write(db, project, naming)
-            if naming.promoted is not None and naming.promoted not in _promotions(db, project)[:1]:
-                db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, naming.promoted))
+            if naming.promoted is not None:
+                promote(db, project, naming.promoted)
             insert(db, [application], Application, replace=False)
 
     def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
@@ -81,8 +84,6 @@ class SqliteNaming:
                 _promote_again(db, project, naming.promoted)
             if naming.promotes_none:
                 db.execute("DELETE FROM promotions WHERE project = ?", (project,))
-            if naming.taken_back is not None:
-                _take_back(db, project, naming.taken_back)
             db.execute(
                 "UPDATE applications SET undone_at = ?, undo = NULL WHERE project = ? AND number = ?",
                 (at, project, number),
@@ -152,6 +153,18 @@ def _write(db: Connection, project: str, naming: Naming) -> None:
         (project, json.dumps(list(naming.revisions))),
     )
     insert(db, naming.stranger_tracks, StrangerTrack, replace=True)
+    if naming.taken_back is not None:
+        _take_back(db, project, naming.taken_back)
+    if naming.embedder is not None:
+        db.execute("UPDATE projects SET embedder = ? WHERE name = ?", (naming.embedder, project))
+    db.executemany(
+        "UPDATE analyses SET created_at = ? WHERE project = ? AND analysis_id = ?",
+        [(at, project, analysis_id) for analysis_id, at in naming.touched.items()],
+    )
+    db.executemany(
+        "UPDATE faces SET embedder = ?, embedding = ? WHERE project = ? AND face_id = ?",
+        [(naming.embedder, encode(vector), project, face_id) for face_id, vector in naming.vectors.items()],
+    )
 
 
 def _name(
@@ -182,13 +195,16 @@ def _promotions(db: Connection, project: str) -> list[str]:
     return [version for (version,) in db.execute(query, (project,))]
 
 
+def promote(db: Connection, project: str, version: str) -> None:
+    """Let a version name from now on, unless it does; raise unless there is one, for the project's embedder."""
+    conflicts.require_embedder(require_model(db, project, version), require_project(db, project).embedder)
+    if version not in _promotions(db, project)[:1]:
+        db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, version))
+
+
 def _promote_again(db: Connection, project: str, version: str) -> None:
     promoted = _promotions(db, project)
-    if version in promoted[:1]:
-        return
-    if version in promoted[1:]:
+    if version in promoted[1:] and version != promoted[0]:
         query = "DELETE FROM promotions WHERE position = (SELECT max(position) FROM promotions WHERE project = ?)"
         db.execute(query, (project,))
-    else:
-        require_model(db, project, version)
-        db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, version))
+    promote(db, project, version)

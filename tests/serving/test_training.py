@@ -19,6 +19,7 @@ import httpx
 import numpy as np
 import pytest
 
+from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, realign
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import ModelNotFoundError
@@ -193,22 +194,27 @@ def test_pictures_without_a_vector_are_embedded_in_tasks_and_no_others(
 ) -> None:
     size = embedder.template.size
     crop = np.ascontiguousarray(sample_picture("astronaut.png")[:size, 150 : 150 + size])
-    for face_id, embedding, of in (
-        ("new", None, EMBEDDER),
-        ("kept", look(50), EMBEDDER),
-        ("other", None, "facenet-casia"),
+    for face_id, embedding, of, kept in (
+        ("new", None, EMBEDDER, crop),
+        ("kept", look(50), EMBEDDER, crop),
+        ("other", look(51), "facenet-casia", realign(crop, DLIB_TEMPLATE, FACENET_TEMPLATE)),
+        ("odd", None, EMBEDDER, crop[1:]),
     ):
-        write_atomically(home.face_crop("p", face_id), encode_crop(crop))
+        write_atomically(home.face_crop("p", face_id), encode_crop(kept))
         store.put_faces("p", [make_face(face_id, "Zoë", embedder=of, embedding=embedding)])
     with Workers(home.root) as workers:
         row = train(store, home, "p", RULES, workers=workers, embedding=EmbeddingConfig(device="cpu"))
-    assert (row.metrics["embedded_faces"], row.metrics["unusable_faces"], row.faces) == (1, 1, 122)
+    assert (row.metrics["embedded_faces"], row.metrics["unusable_faces"], row.faces) == (2, 1, 123)
     by_id = {face.face_id: face for face in store.list_faces("p", person_id="Zoë")}
     vector = by_id["new"].embedding
     assert vector is not None
     assert float(vector @ embedder.embed(crop[None])[0]) > 0.99
     np.testing.assert_array_equal(by_id["kept"].embedding, look(50))
-    assert by_id["other"].embedding is None
+    other = by_id["other"].embedding
+    assert by_id["other"].embedder == EMBEDDER
+    assert other is not None
+    assert float(vector @ other) > 0.97
+    assert by_id["odd"].embedding is None
 
 
 # In the service
