@@ -137,7 +137,7 @@ def _write(tx: Transaction, project: str, naming: Naming) -> None:
     for analysis_id, at in naming.touched.items():
         tx.update("analyses", {"project": project, "analysis_id": analysis_id}, {"created_at": at})
     for face_id, vector in naming.vectors.items():
-        values = {"embedder": naming.embedder, "embedding": encode(vector)}
+        values = {"embedder": naming.embedder, "embedding": encode("embedding", vector)}
         tx.update("faces", {"project": project, "face_id": face_id}, values)
 
 

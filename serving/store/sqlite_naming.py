@@ -163,7 +163,10 @@ def _write(db: Connection, project: str, naming: Naming) -> None:
     )
     db.executemany(
         "UPDATE faces SET embedder = ?, embedding = ? WHERE project = ? AND face_id = ?",
-        [(naming.embedder, encode(vector), project, face_id) for face_id, vector in naming.vectors.items()],
+        [
+            (naming.embedder, encode("embedding", vector), project, face_id)
+            for face_id, vector in naming.vectors.items()
+        ],
     )
 
 
