@@ -273,6 +273,8 @@ class _Work:
             revision=None,
             created_at=math.nextafter(row.created_at, -math.inf),
         )
+        mark = self.home.analysis_mark(self.project, made.analysis_id)
+        write_atomically(mark, b"")
         for track in tracks:
             for new, k in enumerate(sorted(vectors[track.track_id])):
                 crop = self.home.track_crop(self.project, row.analysis_id, track.track_id, k)
@@ -280,6 +282,7 @@ class _Work:
                 # As they are: a crop that is realigned and compressed again has lost more.
                 write_atomically(copy, crop.read_bytes())
         self.store.put_analysis(made, [_embedded(track, vectors[track.track_id], dimension) for track in tracks])
+        mark.unlink(missing_ok=True)
         self._empty_forgotten(row.analysis_id, made.analysis_id, tracks)
 
     def _empty_forgotten(self, analysis_id: str, made: str, before: Sequence[Track]) -> None:
