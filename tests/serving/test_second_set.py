@@ -399,6 +399,32 @@ def test_after_a_switch_everything_is_of_the_new_embedder(
         analyze_video(store, home, video, config, Networks(detector, embedder))
 
 
+def test_a_video_that_ends_after_the_switch_is_told_and_leaves_nothing(
+    store: Store, home: Home, detector: MtcnnDetector, embedder: TorchEmbedder, clip: Path
+) -> None:
+    prepare(store, home)
+    config = ANALYSIS.model_copy(update={"sampling": SamplingConfig(fragment=(0.0, 2.0))})
+    video = register_video(store, "p", clip, config)
+    late = present_analyses(store, "p")[0]
+    revision = current_revision(store, "p", RULES)
+    switched: list[dict[str, Any]] = []
+
+    def switch(_: float) -> None:
+        if not switched:
+            switch_embedder(store, home, "p", RULES)
+            switched.append(shown(store, home))
+
+    with pytest.raises(GalleryMismatchError, match=f"{B}, not of {A}"):
+        analyze_video(store, home, video, config, Networks(detector, embedder), on_progress=switch)
+    with pytest.raises(GalleryMismatchError, match="submit the video again"):
+        assign(store, home, late, revision, RULES)
+    assert shown(store, home) == switched[0]
+    folders = {path.name for path in home.analysis("p", "x").parent.iterdir()}
+    assert folders == set(ids(store))
+    # The archive goes on.
+    assert identify_archive(store, home, "p", RULES, max_false_names=0.3, apply=True).applied
+
+
 def test_undoing_keeps_what_came_since_where_it_can(
     store: Store, home: Home, detector: MtcnnDetector, facenet: TorchEmbedder, material: DemoMaterial, clip: Path
 ) -> None:
