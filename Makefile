@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= demo
+# Processes that test side by side what needs no service.
+WORKERS ?= 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint types check clean
@@ -13,7 +15,9 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest tests/contract tests/unit --numprocesses $(WORKERS) --dist loadfile \
+		--cov --cov-report= --cov-fail-under=0
+	$(BIN)/python -m pytest tests/serving tests/ui --cov --cov-append --cov-report=term
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -50,6 +50,9 @@ Positions are medians over 64 frontal faces (SD 4 to 7 px), made symmetrical; `s
 width of their boxes (SD 0.07). Unlike the box, the template also turns a tilted face upright.
 """
 
+TEMPLATES = (DLIB_TEMPLATE, FACENET_TEMPLATE)
+"""All templates. No two have one size, so that a stored crop says by its own what it was aligned to."""
+
 
 def fit_similarity(landmarks: FloatArray, template: Template) -> tuple[npt.NDArray[np.float64], FloatArray]:
     """Fit the rotation, uniform scale and translation that bring landmarks nearest to a template.
@@ -116,6 +119,39 @@ def align(image: ImageArray, landmarks: FloatArray, template: Template) -> tuple
     for crop, affine in zip(crops, maps, strict=True):
         _warp(image, affine, crop)
     return crops, residual
+
+
+def template_of_size(height: int, width: int) -> Template | None:
+    """Return the template that crops of this size are aligned to; None if there is none."""
+    return next((template for template in TEMPLATES if (height, width) == (template.size, template.size)), None)
+
+
+def realign(crop: ImageArray, source: Template, target: Template) -> ImageArray:
+    """Turn a crop that was aligned for one network into one for another, without the picture that it was cut from.
+
+    What the target shows beyond the crop repeats its border; nothing else is lost but sharpness.
+
+    Parameters
+    ----------
+    crop : (S, S, 3) uint8
+        Aligned to `source`.
+
+    Returns
+    -------
+    (T, T, 3) uint8
+        Aligned to `target`; the crop itself where both are one.
+    """
+    if crop.shape != (source.size, source.size, 3):
+        raise ValueError(f"a crop for a template of {source.size} px must not be {'x'.join(map(str, crop.shape))}")
+    if source == target:
+        return crop
+    # To the target from the undistorted face, whose landmarks lie where the source has them but for its stretch.
+    undistort = np.array([1 / source.stretch, 1.0])
+    (affine,), _ = fit_similarity((np.array(source.points) * undistort).astype(np.float32)[None], target)
+    affine[:, :2] *= undistort
+    realigned = np.zeros((target.size, target.size, 3), np.uint8)
+    _warp(crop, affine, realigned)
+    return realigned
 
 
 def _warp(image: ImageArray, affine: npt.NDArray[np.float64], crop: ImageArray) -> None:

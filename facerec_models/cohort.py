@@ -5,17 +5,17 @@ The shipped cohort is ``cohorts/<embedder>.npz``. Its vectors carry no name and 
 
 from __future__ import annotations
 
-import os
+import io
 import zipfile
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from facerec_models.calibration import GenuineScale, PairScale
 from facerec_models.errors import GalleryError, WeightsError
+from facerec_models.files import AnyPath, write_atomically
 from facerec_models.types import FloatArray
 
 
@@ -73,7 +73,7 @@ def load_cohort(embedder: str) -> Cohort:
         return _read(file, embedder)
 
 
-def read_cohort(path: Path, embedder: str) -> Cohort:
+def read_cohort(path: AnyPath, embedder: str) -> Cohort:
     """Return what `save_cohort` wrote.
 
     Raises
@@ -101,17 +101,16 @@ def _read(file: IO[bytes], embedder: str) -> Cohort:
         )
 
 
-def save_cohort(cohort: Cohort, path: Path) -> None:
+def save_cohort(cohort: Cohort, path: AnyPath) -> None:
     """Write a cohort as ``.npz``, whole or not at all, vectors in half precision."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        np.savez_compressed(
-            file,
-            stills=cohort.stills.astype(np.float16),
-            tracks=cohort.tracks.astype(np.float16),
-            pair=np.array([cohort.pair.midpoint, cohort.pair.slope]),
-            genuine_stills=np.array([cohort.genuine_stills.mean, cohort.genuine_stills.deviation]),
-            genuine_tracks=np.array([cohort.genuine_tracks.mean, cohort.genuine_tracks.deviation]),
-            source=np.array(cohort.source),
-        )
-    temporary.replace(path)
+    data = io.BytesIO()
+    np.savez_compressed(
+        data,
+        stills=cohort.stills.astype(np.float16),
+        tracks=cohort.tracks.astype(np.float16),
+        pair=np.array([cohort.pair.midpoint, cohort.pair.slope]),
+        genuine_stills=np.array([cohort.genuine_stills.mean, cohort.genuine_stills.deviation]),
+        genuine_tracks=np.array([cohort.genuine_tracks.mean, cohort.genuine_tracks.deviation]),
+        source=np.array(cohort.source),
+    )
+    write_atomically(path, data.getvalue())

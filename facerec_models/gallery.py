@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from facerec_models.classifiers import (
 from facerec_models.cohort import Cohort
 from facerec_models.corrections import Corrections
 from facerec_models.errors import EmptyGalleryError, GalleryError, GalleryMismatchError
+from facerec_models.files import AnyPath
 from facerec_models.held_out import Learn, fit_classifier, genuine_scores, learn_in_turn
 from facerec_models.model_folder import read_folder, unreadable, write_folder
 from facerec_models.types import FloatArray
@@ -124,7 +124,7 @@ class NamingModel:
         order = np.argsort(-similarity, kind="stable")[:count]
         return [(str(self.gallery.face_ids[rows[i]]), float(similarity[i])) for i in order]
 
-    def save(self, directory: Path, facts: Mapping[str, Any] | None = None) -> None:
+    def save(self, directory: AnyPath, facts: Mapping[str, Any] | None = None) -> None:
         """Write the model as arrays and JSON, whole or not at all: loading it never runs code.
 
         Parameters
@@ -161,7 +161,7 @@ class NamingModel:
         )
 
     @classmethod
-    def load(cls, directory: Path) -> NamingModel:
+    def load(cls, directory: AnyPath) -> NamingModel:
         """Read a model.
 
         Raises
@@ -248,6 +248,7 @@ def fit_model(
         raise GalleryMismatchError(
             f"the gallery was embedded with {gallery.embedder!r}, the cohort of strangers with {cohort.embedder!r}"
         )
+    require_strangers(cohort, len(np.unique(gallery.person_ids)))
     prototypes = PrototypeClassifier().fit(gallery.embeddings, gallery.person_ids, cohort.stills)
     chosen = build_classifier(classifier, seed)
     if not chosen.learns_from_strangers:
@@ -323,13 +324,18 @@ def _without_learning_strangers(
     )
 
 
+def require_strangers(cohort: Cohort, people: int) -> None:
+    """Raise `GalleryError` if there is nobody to calibrate names with: neither a cohort nor enough people in the gallery."""
+    if len(cohort.stills) == 0 and people < _LEAST_PEOPLE:
+        raise GalleryError(
+            f"no cohort of strangers is shipped for {cohort.embedder!r}, and {people} people are too few to stand in for one: "
+            f"enrol at least {_LEAST_PEOPLE}, import strangers with 'facerec cohort import', or begin a project with the embedder "
+            f"'dlib'"
+        )
+
+
 def _scores_of_others(gallery: Gallery, classifier: PrototypeClassifier) -> FloatArray:
     """Score every enrolled face against everybody but its own person: strangers, where there is no cohort."""
-    if len(classifier.classes_) < _LEAST_PEOPLE:
-        raise GalleryError(
-            f"no cohort of strangers is shipped for {gallery.embedder!r}, and {len(classifier.classes_)} people are too few to "
-            f"stand in for one: enrol at least {_LEAST_PEOPLE}, or begin a project with the embedder 'dlib'"
-        )
     similarity = classifier.decision_function(gallery.embeddings)
     similarity[classifier.classes_[None, :] == gallery.person_ids[:, None]] = -1
     return np.asarray(similarity.max(axis=1), np.float32)

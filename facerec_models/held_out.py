@@ -115,7 +115,7 @@ def genuine_scores(
     """
     stills: list[npt.NDArray[np.floating]] = []
     tracks: list[npt.NDArray[np.floating]] = []
-    fold = _folds(y)
+    fold = folds_of(y)
     for number in range(FOLDS):
         out = fold == number
         if not out.any():
@@ -136,8 +136,8 @@ def genuine_scores(
     return GenuineScores(_scale(stills), _scale(tracks), held_out, imagined)
 
 
-def _folds(y: npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
-    """Return in which round each face is held out; -1 for those of people with one picture."""
+def folds_of(y: npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
+    """Return in which of `FOLDS` rounds each face is held out; -1 for those of people with one picture."""
     _, order, starts = grouped(y)
     sizes = np.diff(np.append(starts, len(y)))
     position = np.arange(len(y)) - np.repeat(starts, sizes)

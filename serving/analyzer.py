@@ -10,11 +10,10 @@ from ray.serve.handle import DeploymentHandle
 from serving.crawls import crawl_person
 from serving.detector import DetectorProxy
 from serving.embedder import EmbedderProxy
-from serving.home import Home
 from serving.jobs import JobControl, JobRunner, Work
 from serving.networks import Networks
+from serving.nodes import open_places
 from serving.settings import Settings
-from serving.store import open_store
 from serving.store.rows import Job
 from serving.sweep import sweep
 from serving.video_jobs import VideoJobs
@@ -38,8 +37,7 @@ class AnalyzerReplica:
         self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 2
     ) -> None:
         self._settings = settings
-        self._home = Home(settings.home)
-        self._store = open_store(settings.home)
+        self._home, self._store = open_places(settings)
         self._detector = detector
         self._embedder = embedder
         self._networks: Networks | None = None

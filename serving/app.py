@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ray import serve
 from ray.serve import Application
 
@@ -17,15 +17,22 @@ from serving.api.app import ApiReplica
 from serving.classifier import ClassifierReplica
 from serving.detector import DetectorReplica
 from serving.embedder import EmbedderReplica
+from serving.home import Home
+from serving.nodes import count_nodes, require_shared_places
 from serving.settings import Settings
 
 
 class AppArgs(BaseModel):
     """What ``args:`` of serve_config.yaml may say; it overrides the environment."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     home: Path | None = None
+    files: str | None = None
+    store: SecretStr | None = Field(
+        default=None, description="A MongoDB database; a secret, unless it needs no password."
+    )
+    shared_home: bool | None = Field(default=None, description="Whether all nodes share the home's file system.")
     threads: int = Field(default=0, ge=0, description="Of each network's replica; 0: one for each core.")
     slots: int = Field(default=2, ge=1, description="Videos at a time for each analyzer.")
     gpu_share: float = Field(
@@ -48,9 +55,17 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     ----------
     options : mapping of str to dict
         Options of deployments by name, as in the file's ``deployments:``.
+
+    Raises
+    ------
+    InputError
+        If the cluster has several nodes, and store or home are not shared by them.
     """
-    settings = Settings() if args.home is None else Settings(home=args.home)
-    settings = settings.model_copy(update={"home": settings.home.resolve()})
+    given = args.model_dump(include={"home", "files", "store", "shared_home"}, exclude_none=True)
+    settings = Settings(**given)
+    home = Home.at(settings.home, settings.files)
+    settings = settings.model_copy(update={"home": home.root})
+    require_shared_places(settings, count_nodes())
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpu = args.gpu_share if cluster.get("GPU", 0) > 0 else 0.0
     device = "cuda" if gpu else "cpu"
@@ -67,8 +82,8 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
         return serve.deployment(name=name, **{"ray_actor_options": resources, **own})(replica)
 
     detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)
-    embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, settings.home / "weights", threads)
+    embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, home.weights, threads)
     light = {"num_cpus": 0.1, "runtime_env": quiet}
-    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings.home, settings.identification)
+    classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings)
     analyzer = deployment(AnalyzerReplica, "VideoAnalyzer", light).bind(settings, detector, embedder, args.slots)
     return deployment(ApiReplica, "Api", light).bind(settings, detector, embedder, classifier, analyzer)

@@ -28,6 +28,7 @@ from serving.naming import index_archive, load_model, revision_of
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, AppearanceRow, Application, Correction, Naming, Revision, Stranger
 from serving.strangers import Grouping, UnknownTracks
+from serving.vector_sets import present_analyses
 
 Item = TypeVar("Item")
 
@@ -106,7 +107,7 @@ def identify_archive(
 def usual_error(store: Store, project: str) -> float | None:
     """Return the accepted error of most of the archive; None where nothing is named."""
     limits = {revision.revision: revision.max_false_names for revision in store.list_revisions(project)}
-    usual = Counter(limits[row.revision] for row in store.list_analyses(project) if row.revision in limits)
+    usual = Counter(limits[row.revision] for row in present_analyses(store, project) if row.revision in limits)
     return usual.most_common(1)[0][0] if usual else None
 
 
@@ -157,7 +158,7 @@ def _rename(
     said = said or Said(store.list_corrections(project))
     change = IdentificationChange(revision.revision, said.state or state_of(store, project, revision))
     require_state(project, change.state, expected_state)
-    analyses = store.list_analyses(project)
+    analyses = present_analyses(store, project)
     known = store.list_strangers(project)
     before = rows_by_analysis(store.list_appearances(project, [row.analysis_id for row in analyses]))
     named = name_analyses(store, project, rules, [(row, revision, model) for row in analyses])
@@ -178,13 +179,13 @@ def _rename(
         known=len(known),
         promoted=revision.model_version,
     )
-    undo = {**_before(store, project, naming, known), **said.undo}
-    change.application = _record(store, project, revision, naming, undo, cause, note)
+    undo = {**before_naming(store, project, naming, known), **said.undo}
+    change.application = record(store, project, revision, naming, undo, cause, note)
     change.applied = True
     return change
 
 
-def _record(
+def record(
     store: Store, project: str, revision: Revision, naming: Naming, undo: dict[str, Any], cause: str, note: str
 ) -> int:
     """Write a naming as the project's next application, and return its number."""
@@ -206,7 +207,7 @@ def _record(
     return number
 
 
-def _before(store: Store, project: str, naming: Naming, known: Sequence[Stranger]) -> dict[str, Any]:
+def before_naming(store: Store, project: str, naming: Naming, known: Sequence[Stranger]) -> dict[str, Any]:
     """Return what a naming replaces, as JSON values."""
     replaced = {stranger.stranger_id for stranger in naming.strangers}
     tracks: dict[str, list[tuple[int, str]]] = {}
@@ -312,7 +313,7 @@ def state_of(store: Store, project: str, revision: Revision, *more: object) -> s
     seen = {stranger_id for _, _, stranger_id in tracks}
     parts = [
         revision.revision,
-        [(row.analysis_id, row.revision, row.created_at) for row in store.list_analyses(project)],
+        [(row.analysis_id, row.revision, row.created_at) for row in present_analyses(store, project)],
         # One that was undone is seen nowhere, and changes nothing.
         [
             asdict(one)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from ray import serve
 
-from facerec_models.config import IdentificationConfig
 from facerec_models.gallery import NamingModel
 from facerec_models.result import StillResult
 from facerec_models.types import FaceSet
-from serving.home import Home
 from serving.naming import load_model, stored_result
+from serving.nodes import open_places
 from serving.outcomes import Outcome, run_batch
+from serving.settings import Settings
 from serving.stills import name_still
-from serving.store import open_store
 from serving.store.rows import AnalysisRow, AppearanceRow
 
 _Request = tuple[str, FaceSet | StillResult, NamingModel, float | None]
@@ -30,10 +28,9 @@ def crop_address(analysis: AnalysisRow | AppearanceRow, track_id: int, k: int) -
 class ClassifierReplica:
     """Names the faces of stills and stored tracks. Requests carry a model as ``project/version``, by Serve's multiplexing."""
 
-    def __init__(self, root: Path, rules: IdentificationConfig) -> None:
-        self._home = Home(root)
-        self._store = open_store(root)
-        self._rules = rules
+    def __init__(self, settings: Settings) -> None:
+        self._home, self._store = open_places(settings)
+        self._rules = settings.identification
 
     @serve.multiplexed(max_num_models_per_replica=8)  # type: ignore[untyped-decorator]
     async def get_model(self, model_id: str) -> NamingModel:

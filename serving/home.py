@@ -1,21 +1,39 @@
-"""Where files are: pictures, crops, models and uploads below one folder."""
+"""Where files are: pictures, crops, models and uploads below one folder, or crops and models in a bucket."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-UNFINISHED = ".unfinished"
+from facerec_models.files import UNFINISHED, AnyPath, open_files, remove_tree, write_atomically
+
+__all__ = ["UNFINISHED", "AnyPath", "Home", "remove_tree", "write_atomically"]
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Paths below the home. Names of projects and ids are checked where they are made; see `check_name`."""
+    """Paths below the home. Names of projects and ids are checked where they are made; see `check_name`.
+
+    Parameters
+    ----------
+    root : Path
+        What must be on this machine: the embedded store, uploads, weights, collected pictures, logs.
+    shared : Path or RemotePath, optional
+        What all nodes share: crops, models, cohorts, parts of jobs. By default the home.
+    """
 
     root: Path
+    shared: AnyPath | None = None
+
+    @classmethod
+    def at(cls, root: Path, files: str | None) -> Home:
+        """Return the home at a folder, with shared files at an address; see `open_files`."""
+        return cls(root.resolve(), None if files is None else open_files(files))
+
+    @property
+    def files(self) -> AnyPath:
+        """Where shared files are."""
+        return self.root if self.shared is None else self.shared
 
     @property
     def weights(self) -> Path:
@@ -39,49 +57,46 @@ class Home:
         """Return the folder of the pictures that were collected of a person."""
         return self.project(project) / "pictures" / person_id
 
-    def face_crop(self, project: str, face_id: str) -> Path:
-        """Return the file of the aligned face of an enrolled picture."""
-        return self.project(project) / "faces" / f"{face_id}.jpg"
+    def project_files(self, project: str) -> AnyPath:
+        """Everything shared of one project."""
+        return self.files / "projects" / project
 
-    def model(self, project: str, version: str) -> Path:
+    def face_crop(self, project: str, face_id: str) -> AnyPath:
+        """Return the file of the aligned face of an enrolled picture."""
+        return self.project_files(project) / "faces" / f"{face_id}.jpg"
+
+    def model(self, project: str, version: str) -> AnyPath:
         """Return the folder of a trained model."""
-        return self.project(project) / "models" / version
+        return self.files / self.model_name(project, version)
+
+    def model_name(self, project: str, version: str) -> str:
+        """Return where among the shared files a model is."""
+        return f"projects/{project}/models/{version}"
 
     def job_log(self, project: str, job_id: str) -> Path:
         """Return the file of what a job said while it ran."""
         return self.project(project) / "jobs" / f"{job_id}.log"
 
-    def job_parts(self, project: str, job_id: str) -> Path:
+    def job_parts(self, project: str, job_id: str) -> AnyPath:
         """Return the folder of what a job has done of its segments; it goes when the job has ended."""
-        return self.project(project) / "jobs" / job_id
+        return self.project_files(project) / "jobs" / job_id
 
-    def cohort(self, project: str, embedder: str) -> Path:
+    def cohort(self, project: str, embedder: str) -> AnyPath:
         """Return the file of the strangers that were imported into a project."""
-        return self.project(project) / "cohorts" / f"{embedder}.npz"
+        return self.project_files(project) / "cohorts" / f"{embedder}.npz"
 
-    def analysis(self, project: str, analysis_id: str) -> Path:
+    def face_vectors(self, project: str, embedder: str) -> AnyPath:
+        """Return the file of enrolled faces' vectors by an embedder that the project does not use now."""
+        return self.project_files(project) / "vectors" / f"{embedder}.npz"
+
+    def analysis(self, project: str, analysis_id: str) -> AnyPath:
         """Return the folder of an analysis' crops."""
-        return self.project(project) / "analyses" / analysis_id
+        return self.project_files(project) / "analyses" / analysis_id
 
-    def track_crop(self, project: str, analysis_id: str, track_id: int, k: int) -> Path:
+    def analysis_mark(self, project: str, analysis_id: str) -> AnyPath:
+        """Return the file that is among an analysis' crops as long as they are not all there."""
+        return self.analysis(project, analysis_id) / "being-made"
+
+    def track_crop(self, project: str, analysis_id: str, track_id: int, k: int) -> AnyPath:
         """Return the file of the k-th best aligned face of a track."""
         return self.analysis(project, analysis_id) / f"{track_id}-{k}.jpg"
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder with everything in it, if it is there."""
-    if path.exists():
-        shutil.rmtree(path)

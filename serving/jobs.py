@@ -233,7 +233,11 @@ class JobRunner:
         what = f"job {job.job_id}" + ("" if number is None else f", segment {number}")
         attempt = job.attempt if number is None else job.segments[number].attempt
         if attempt > MAX_DEATHS:
-            self._end(claimed, JobState.FAILED, f"given up after {MAX_DEATHS} attempts: each ended with its process")
+            self._end(
+                claimed,
+                JobState.FAILED,
+                f"given up after {MAX_DEATHS} attempts: each ended with its process, or by the store",
+            )
             return
         try:
             if number is None:
@@ -241,6 +245,11 @@ class JobRunner:
             else:
                 video_id = None
                 self._segment_work[job.kind](job, job.segments[number], control)
+        except StoreError:
+            # Nothing is given back: until the lease ends nobody takes it again, and the store has time to recover.
+            logger.warning(
+                "%s: the store failed at attempt %d", what, attempt, exc_info=True, extra={"job_id": job.job_id}
+            )
         except FacerecError as error:
             logger.warning("%s failed: %s", what, error, extra={"job_id": job.job_id})
             self._end(claimed, JobState.FAILED, str(error))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import ModelNotFoundError
@@ -14,7 +13,7 @@ from facerec_models.identification import identify_tracks
 from facerec_models.result import ModelView, Result, VideoView, build_result
 from serving import strangers
 from serving.appearances import appearance_rows
-from serving.home import Home
+from serving.home import AnyPath, Home
 from serving.names import short_id
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, AppearanceRow, Revision
@@ -30,7 +29,7 @@ def load_model(home: Home, project: str, version: str) -> NamingModel:
 
 
 @lru_cache(maxsize=8)
-def _load(directory: Path) -> NamingModel:
+def _load(directory: AnyPath) -> NamingModel:
     return NamingModel.load(directory)
 
 

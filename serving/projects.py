@@ -19,12 +19,15 @@ def delete_project(store: Store, home: Home, name: str) -> None:
     ProjectNotFoundError
         If there is no such project.
     """
+    others = [project.name for project in store.list_projects() if project.name != name]
     own = _uploads(store, home, name)
-    store.delete_project(name)
-    remove_tree(home.project(name))
-    shared = {file for project in store.list_projects() for file in _uploads(store, home, project.name)}
+    shared = {file for other in others for file in _uploads(store, home, other)}
+    # Rows go last: as long as they are there, what was interrupted can be done again.
     for file in own - shared:
         file.unlink(missing_ok=True)
+    remove_tree(home.project_files(name))
+    remove_tree(home.project(name))
+    store.delete_project(name)
 
 
 def _uploads(store: Store, home: Home, project: str) -> set[Path]:

@@ -92,7 +92,11 @@ def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerName]:
 
 
 def regroup(
-    store: Store, project: str, archive: Sequence[UnknownTracks], corrections: Sequence[Correction] | None = None
+    store: Store,
+    project: str,
+    archive: Sequence[UnknownTracks],
+    corrections: Sequence[Correction] | None = None,
+    settled: Sequence[StrangerTrack] | None = None,
 ) -> Grouping:
     """Group all unknown tracks of a project anew; ids last, and strangers that turn out to be one are merged.
 
@@ -100,11 +104,14 @@ def regroup(
     ----------
     corrections : sequence of Correction, optional
         What people said; by default what the store has.
+    settled : sequence of StrangerTrack, optional
+        Which strangers tracks show so far; by default what the store has.
     """
     count = sum(len(unknown.tracks) for unknown in archive)
     strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
     still = {(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks}
-    kept = [row for row in store.list_stranger_tracks(project) if (row.analysis_id, row.track_id) in still]
+    shown = store.list_stranger_tracks(project) if settled is None else settled
+    kept = [row for row in shown if (row.analysis_id, row.track_id) in still]
     said = store.list_corrections(project) if corrections is None else corrections
     return group(project, archive, kept, strangers, said, anew=count <= _MOST_REGROUPED)
 

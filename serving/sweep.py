@@ -1,4 +1,7 @@
-"""Remove what killed processes left behind: parts of jobs that have ended, files that were never finished, crops of no analysis."""
+"""Remove what killed processes left behind: parts of jobs that have ended, files and crops that were never finished.
+
+What is removed says of itself that it is unfinished. That a store does not know a file is no reason: it may be another store.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from serving.home import UNFINISHED, Home, remove_tree
+from facerec_models.files import RemotePath
+from serving.home import UNFINISHED, AnyPath, Home, remove_tree
 from serving.store.base import Store
 from serving.store.rows import JobState
 
@@ -15,7 +19,7 @@ _AGE_S = 24 * 3600.0
 
 
 def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
-    """Remove files that no row of the store speaks of and that nobody can be writing any more.
+    """Remove what was begun, and what nobody can be writing any more.
 
     Parameters
     ----------
@@ -28,9 +32,8 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
         How many files and folders were removed.
     """
     then = time.time() - age_s
-    left_over = [
-        *(path for path in home.root.rglob(f"*{UNFINISHED}") if _is_older(path, then)),
-        *(path for path in _uploads(store, home) if _is_older(path, then)),
+    left_over: list[AnyPath] = [
+        *(path for path in _unfinished(home) if _is_older(path, then)),
         *_parts(store, home),
         *(path for path in _analyses(store, home) if _is_older(path, then)),
     ]
@@ -42,35 +45,41 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
     return len(left_over)
 
 
+def _unfinished(home: Home) -> Iterator[Path]:
+    """List what was to be renamed when it was whole; in a bucket nothing is."""
+    folders = {home.root, home.files} if isinstance(home.files, Path) else {home.root}
+    for folder in folders:
+        yield from folder.rglob(f"*{UNFINISHED}")
+
+
 # In each of these the files are listed before the rows: what begins to be there meanwhile has a row then.
 
 
-def _uploads(store: Store, home: Home) -> Iterator[Path]:
-    there = _children(home.uploads)
-    # By name, which is made from the content: a home that was moved has the same uploads at another place.
-    known = {Path(video.file).name for project in store.list_projects() for video in store.list_videos(project.name)}
-    return (path for path in there if path.name not in known)
-
-
-def _parts(store: Store, home: Home) -> Iterator[Path]:
+def _parts(store: Store, home: Home) -> Iterator[AnyPath]:
     there = [path for project in store.list_projects() for path in _children(home.job_parts(project.name, ""))]
     active = {job.job_id for job in store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
     return (path for path in there if path.is_dir() and path.name not in active)
 
 
-def _analyses(store: Store, home: Home) -> Iterator[Path]:
+def _analyses(store: Store, home: Home) -> Iterator[AnyPath]:
     names = [project.name for project in store.list_projects()]
-    there = [path for name in names for path in _children(home.analysis(name, ""))]
+    there = [(name, path) for name in names for path in _children(home.analysis(name, ""))]
     busy = {job.project for job in store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
     known = {row.analysis_id for name in names if name not in busy for row in store.list_analyses(name)}
-    return (path for path in there if path.parents[1].name not in busy and path.name not in known)
+    return (
+        path
+        for name, path in there
+        if name not in busy and path.name not in known and home.analysis_mark(name, path.name).is_file()
+    )
 
 
-def _children(folder: Path) -> list[Path]:
+def _children(folder: AnyPath) -> list[AnyPath]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def _is_older(path: Path, then: float) -> bool:
+def _is_older(path: AnyPath, then: float) -> bool:
+    if isinstance(path, RemotePath):
+        return all(facts.modified_at < then for facts in path.files().values())
     try:
         return path.stat().st_mtime < then
     except FileNotFoundError:  # its writer has finished it

@@ -50,6 +50,7 @@ class _Rows:
     blocks: list[_Block] = field(default_factory=list)
     analyses: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
+    embedder: str | None = None
     state: tuple[int, int] = (0, 0)
     since: int = 0
     rows: int = 0
@@ -58,6 +59,8 @@ class _Rows:
 
 class TrackIndex:
     """The vectors of one project, compared one by one; `refresh` reads what is new in the store. May be shared by threads.
+
+    Of a project with two sets of vectors only those of its present embedder are read.
 
     A million tracks of 128 numbers take 549 MB.
     """
@@ -80,15 +83,18 @@ class TrackIndex:
     def refresh(self) -> None:
         """Take over what was added to the store, replaced and deleted, by whatever process."""
         with self._lock:
+            embedder = self._store.get_project(self.project).embedder
+            if embedder != self._rows.embedder:
+                self._rows = _Rows(embedder=embedder)
             state = self._store.vector_state(self.project)
             if state == self._rows.state:
                 return
             self._read_new(self._rows)
-            # All that the store has is here now: one more is one that was deleted.
+            # All that the store has is here now, but for another embedder's: one more or less may be one that was deleted.
             if len(self._rows.numbers) != state[0]:
                 self._remove_deleted(self._rows)
             if self._rows.dead > self._rows.rows // 2:
-                fresh = _Rows()
+                fresh = _Rows(embedder=embedder)
                 self._read_new(fresh)
                 self._rows = fresh
             self._rows.state = state
@@ -120,7 +126,8 @@ class TrackIndex:
         while part := self._store.list_vectors(self.project, since=rows.since, limit=_READ):
             for one in part:
                 self._drop(rows, one.analysis_id)
-                self._add(rows, one)
+                if rows.embedder in (None, one.embedder):
+                    self._add(rows, one)
             rows.since = part[-1].position
 
     def _remove_deleted(self, rows: _Rows) -> None:

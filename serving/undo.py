@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from facerec_models.config import IdentificationConfig
 from facerec_models.errors import ConflictError, ModelNotFoundError
 from facerec_models.gallery import NamingModel
 from facerec_models.identification import track_embedding
+from facerec_models.types import FloatArray
 from serving.archive import Named, name_analyses, promoted_version
 from serving.home import Home
 from serving.naming import load_model, revision_of
@@ -19,6 +21,7 @@ from serving.statements import with_corrections, words_from_json
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, Application, Naming, Revision, Stranger, StrangerTrack, Words
 from serving.strangers import Grouping, group
+from serving.vector_sets import read_vectors
 
 _Wanted = tuple[AnalysisRow, Revision, NamingModel]
 
@@ -67,6 +70,7 @@ def undo_application(store: Store, home: Home, project: str, revision: str, rule
         )
     analyses = store.list_analyses(project)
     targets = _targets(store, project, application, undo, analyses, rules)
+    embedder = undo.get("embedder")
     wanted: list[_Wanted] = [
         (row, target, load_model(home, project, target.model_version))
         for row in analyses
@@ -84,7 +88,8 @@ def undo_application(store: Store, home: Home, project: str, revision: str, rule
     grouping = group(project, named.unknown, settled, people, with_corrections(said, words.replaced))
     for target in {target.revision: target for target in targets.values() if target is not None}.values():
         store.put_revision(target)
-    is_promoted = promoted_version(store, project) == application.model_version
+    # With the embedder goes every version that was trained for it.
+    is_promoted = embedder is not None or promoted_version(store, project) == application.model_version
     naming = Naming(
         expected={row.analysis_id: row.revision for row in analyses if row.analysis_id in targets},
         revisions={analysis_id: None if target is None else target.revision for analysis_id, target in targets.items()},
@@ -96,12 +101,17 @@ def undo_application(store: Store, home: Home, project: str, revision: str, rule
         promoted=undo["promoted"] if is_promoted else None,
         promotes_none=is_promoted and undo["promoted"] is None,
         taken_back=words,
+        embedder=embedder,
+        touched={} if embedder is None else _touched(analyses, undo, embedder),
+        vectors={} if embedder is None else _vectors(store, home, project, embedder),
     )
     store.undo_naming(project, naming, application.number, time.time())
     for face_id in words.faces:
         home.face_crop(project, face_id).unlink(missing_ok=True)
     promoted = promoted_version(store, project)
-    return Undone(revision, application.number, len(targets), promoted, _note(targets, promoted))
+    lone = 0 if embedder is None else _lone(analyses, embedder)
+    named_again = [target for target in targets.values() if embedder is None or target is not None]
+    return Undone(revision, application.number, len(named_again), promoted, _note(targets, promoted, lone, embedder))
 
 
 def _last(store: Store, project: str, revision: str) -> Application:
@@ -135,6 +145,10 @@ def _targets(
         raise ConflictError(f"what named before is gone: {', '.join(sorted(lost))}")
     models = Counter(revisions[one].model_version for one in former.values() if one is not None)
     before = models.most_common(1)[0][0] if models else undo["promoted"]
+    if undo.get("embedder") is not None:
+        limit = application.max_false_names
+        other = None if before is None else revision_of(project, before, rules, limit)
+        return _targets_of_embedder(undo, analyses, revisions, other)
     targets: dict[str, Revision | None] = {}
     for row in analyses:
         present = None if row.revision is None else revisions[row.revision]
@@ -146,6 +160,63 @@ def _targets(
             limit = present.max_false_names
             targets[row.analysis_id] = None if before is None else revision_of(project, before, rules, limit)
     return targets
+
+
+def _targets_of_embedder(
+    undo: Mapping[str, Any],
+    analyses: Sequence[AnalysisRow],
+    revisions: Mapping[str, Revision],
+    other: Revision | None,
+) -> dict[str, Revision | None]:
+    """Return the targets where the embedder is what is undone: nothing names its analyses, and those before are named as before.
+
+    Parameters
+    ----------
+    other : Revision or None
+        What names analyses of the embedder before that were made since.
+    """
+    former: dict[str, str | None] = undo["revisions"]
+    targets: dict[str, Revision | None] = {}
+    for row in analyses:
+        if row.embedder != undo["embedder"]:
+            if row.revision is not None:
+                targets[row.analysis_id] = None
+        elif row.analysis_id in former:
+            previous = former[row.analysis_id]
+            targets[row.analysis_id] = None if previous is None else revisions[previous]
+        else:
+            targets[row.analysis_id] = other
+    return targets
+
+
+def _touched(analyses: Sequence[AnalysisRow], undo: Mapping[str, Any], embedder: str) -> dict[str, float]:
+    """Return when analyses count as made, so that of every video one of this embedder is the latest where there is any."""
+    there = {row.analysis_id for row in analyses}
+    touched: dict[str, float] = {key: at for key, at in undo["touched"].items() if key in there}
+    newest: dict[str, tuple[float, str]] = {}
+    own: dict[str, tuple[float, str]] = {}
+    for row in analyses:
+        age = (touched.get(row.analysis_id, row.created_at), row.analysis_id)
+        newest[row.video_id] = max(age, newest.get(row.video_id, age))
+        if row.embedder == embedder:
+            own[row.video_id] = max(age, own.get(row.video_id, age))
+    for video_id, (_, analysis_id) in own.items():
+        at, latest = newest[video_id]
+        if latest != analysis_id:  # it was analysed again since
+            touched[analysis_id] = math.nextafter(at, math.inf)
+    return touched
+
+
+def _vectors(store: Store, home: Home, project: str, embedder: str) -> dict[str, FloatArray]:
+    """Return the vectors of this embedder that faces had."""
+    kept = read_vectors(home, project, embedder)
+    faces = [face.face_id for face in store.list_faces(project) if face.embedder != embedder]
+    return {face_id: kept[face_id] for face_id in faces if face_id in kept}
+
+
+def _lone(analyses: Sequence[AnalysisRow], embedder: str) -> int:
+    """Return how many videos have no analysis of an embedder."""
+    return len({row.video_id for row in analyses} - {row.video_id for row in analyses if row.embedder == embedder})
 
 
 def _settled(
@@ -172,8 +243,10 @@ def _merged(restored: Sequence[Stranger], grouping: Grouping) -> list[Stranger]:
     return list(rows.values())
 
 
-def _note(targets: Mapping[str, Revision | None], promoted: str | None) -> str:
-    """Say whether the archive and the promoted version are at odds."""
+def _note(targets: Mapping[str, Revision | None], promoted: str | None, lone: int, embedder: str | None) -> str:
+    """Say whether the archive and the promoted version are at odds, and what the embedder before has not seen."""
+    if lone:
+        return f"{lone} videos came since and have no vectors of {embedder}: submit them again"
     naming = Counter(target.model_version for target in targets.values() if target is not None)
     if promoted is None or not naming:
         return ""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 
 from facerec_models.appearances import track_interval
 from facerec_models.types import Track
-from serving.home import Home
+from serving.home import AnyPath, Home
 from serving.store.base import Store
 from serving.strangers import resolved
 from serving.videos import read_analysis
@@ -24,7 +23,7 @@ class Sighting:
     start_s: float
     end_s: float
     quality: float
-    crop: Path
+    crop: AnyPath
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Analyse a video as a job: one runner leads, and whoever is free helps with the segments of a long one.
 
 The leader lists the frames, divides them, looks at segments like everybody else, and in the end links what all have found. What was
-seen in a segment is a file below the home until then, so that nobody's death costs more than the segment that they were at.
+seen in a segment is a file that all nodes share until then, so that nobody's death costs more than the segment that they were at.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from facerec_models.analysis import AnalysisStoppedError
@@ -19,7 +18,7 @@ from facerec_models.looks import Observation
 from facerec_models.observer import Observer
 from facerec_models.segments import FrameIndex, Segment, SegmentError, plan_segments
 from facerec_models.video import Video
-from serving.home import Home, remove_tree, write_atomically
+from serving.home import AnyPath, Home, remove_tree, write_atomically
 from serving.jobs import JobControl
 from serving.names import short_id
 from serving.naming import assign_current
@@ -51,9 +50,10 @@ class VideoJobs:
         """Analyse and name the video of a job; return its id."""
         config, video = self._config(job), self._video(job)
         embedder = self._networks().embedder.name
+        # Before anything is looked for: an analysis by another embedder must not become the video's latest.
+        self._store.fix_embedder(job.project, embedder)
         analysis = None if job.spec["no_cache"] else find_analysis(self._store, video, config, embedder)
         if analysis is None:
-            self._store.fix_embedder(job.project, embedder)
             analysis = self._analyze(job, control, video, config)
         rules, limit = self._settings.identification, job.spec["max_false_names"]
         assign_current(self._store, self._home, analysis, rules, limit)
@@ -94,7 +94,7 @@ class VideoJobs:
                 files = (self._folder(job) / f"{segment.index}.npz" for segment in segments)
                 observations = (Observation.from_bytes(file.read_bytes()) for file in files)
                 return join_video(self._store, self._home, video, config, networks.embedder.name, observations)
-            if not self._in_one_go(job).exists():
+            if not self._in_one_go(job).is_file():
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
             control.plan(())
@@ -111,9 +111,9 @@ class VideoJobs:
     def _index(self, job: Job, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
         """List the frames of a video that is worth dividing and can be; the list stays for those who help."""
         kept = self._folder(job) / _INDEX
-        if self._in_one_go(job).exists():
+        if self._in_one_go(job).is_file():
             return None
-        if not kept.exists():
+        if not kept.is_file():
             with Video(video_file(video), config.limits, name=video.name) as opened:
                 start_s, end_s = config.sampling.fragment or (0.0, opened.info.duration_s or math.inf)
                 is_long = end_s - start_s >= 1.5 * self._settings.segment_s
@@ -123,10 +123,10 @@ class VideoJobs:
             write_atomically(kept, index.to_bytes())
         return FrameIndex.from_bytes(kept.read_bytes())
 
-    def _folder(self, job: Job) -> Path:
+    def _folder(self, job: Job) -> AnyPath:
         return self._home.job_parts(job.project, job.job_id)
 
-    def _in_one_go(self, job: Job) -> Path:
+    def _in_one_go(self, job: Job) -> AnyPath:
         return self._folder(job) / _IN_ONE_GO
 
     def _config(self, job: Job) -> AnalysisConfig:

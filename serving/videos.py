@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
@@ -16,12 +17,15 @@ from facerec_models.errors import VideoNotFoundError, VideoOpenError
 from facerec_models.looks import Observation, Timing
 from facerec_models.types import Track
 from facerec_models.video import Video, VideoInfo
-from facerec_models.weights import file_sha256
-from serving.home import Home, remove_tree, write_atomically
+from facerec_models.weights import KNOWN, file_sha256
+from serving.home import Home, write_atomically
 from serving.names import short_id
 from serving.networks import Networks
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, VideoRow
+
+MADE_FROM = "made_from"
+"""In the summary of an analysis of a second set: the id of the analysis whose crops it was made from."""
 
 
 def register_video(
@@ -63,13 +67,29 @@ def analysis_id_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> st
     return short_id("a", video.project, video.sha256, config.key(embedder))
 
 
+def second_key(key: str, embedder: str) -> str:
+    """Return the key of an analysis that is made from another one's crops: not that of one made from pictures."""
+    return hashlib.sha256(f"{embedder}\n{key}".encode()).hexdigest()[:16]
+
+
+def second_analysis_id(video: VideoRow, key: str, embedder: str) -> str:
+    """Return the id of the analysis that is made with another embedder from the crops of the one with this key."""
+    return short_id("a", video.project, video.sha256, second_key(key, embedder))
+
+
 def find_analysis(store: Store, video: VideoRow, config: AnalysisConfig, embedder: str) -> AnalysisRow | None:
-    """Return the stored analysis with these settings, if there is one; it is then the video's latest again."""
-    try:
-        store.touch_analysis(video.project, analysis_id_of(video, config, embedder), time.time())
-    except VideoNotFoundError:
-        return None
-    return store.latest_analysis(video.project, video.video_id)
+    """Return the stored analysis with these settings, if there is one; it is then the video's latest again.
+
+    One that was made from the crops of such an analysis by another embedder is as good: no picture is looked at again.
+    """
+    others = [second_analysis_id(video, config.key(name), embedder) for name in KNOWN if name != embedder]
+    for analysis_id in (analysis_id_of(video, config, embedder), *others):
+        try:
+            store.touch_analysis(video.project, analysis_id, time.time())
+        except VideoNotFoundError:
+            continue
+        return store.get_analysis(video.project, analysis_id)
+    return None
 
 
 def video_file(video: VideoRow) -> Path:
@@ -153,18 +173,20 @@ def _store_analysis(
     embedder: str,
     make: Callable[[Callable[[Track], None]], Analysis],
 ) -> AnalysisRow:
-    """Store an analysis whose crops are written while it is made; leave nothing of one that fails."""
+    """Store an analysis whose crops are written while it is made; those of one that fails are left, with a mark, for `sweep`.
+
+    They are not removed here: somebody else may be making the same analysis, or have made it before.
+    """
     analysis_id = analysis_id_of(video, config, embedder)
 
     def keep_crops(track: Track) -> None:
         for k, crop in enumerate(track.crops):
             write_atomically(home.track_crop(video.project, analysis_id, track.track_id, k), crop)
 
-    try:
-        analysis = make(keep_crops)
-    except BaseException:
-        remove_tree(home.analysis(video.project, analysis_id))
-        raise
+    mark = home.analysis_mark(video.project, analysis_id)
+    write_atomically(mark, b"")
+    analysis = make(keep_crops)
+    store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
     row = AnalysisRow(
         analysis_id=analysis_id,
         project=video.project,
@@ -176,6 +198,7 @@ def _store_analysis(
         created_at=time.time(),
     )
     store.put_analysis(row, analysis.tracks)
+    mark.unlink(missing_ok=True)
     return row
 
 
@@ -193,6 +216,7 @@ def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
     summary = dict(row.summary)
     info = summary.pop("info")
     timing = summary.pop("timing")
+    summary.pop(MADE_FROM, None)
     return Analysis(
         **{
             **summary,

@@ -11,13 +11,15 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
+import torch
+from facenet_pytorch import InceptionResnetV1
 
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedder
 from facerec_models.mtcnn import MtcnnDetector
-from facerec_models.weights import WeightsRegistry
+from facerec_models.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha256
 
-pytest_plugins = ["tests.serving.service", "tests.mongodb"]
+pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket"]
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +42,17 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> TorchEmbedder:
     """The packaged network on the CPU."""
     registry = WeightsRegistry(tmp_path_factory.mktemp("weights"))
     return build_embedder(EmbeddingConfig(embedder="dlib", device="cpu"), registry)
+
+
+@pytest.fixture(scope="session")
+def facenet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights with a FaceNet whose numbers are random: a network all the same."""
+    folder = tmp_path_factory.mktemp("facenet")
+    torch.manual_seed(0)
+    torch.save(InceptionResnetV1(pretrained=None).state_dict(), folder / "random.pt")
+    registry = WeightsRegistry(folder / "weights")
+    registry.fetch(FACENET_VGGFACE2.name, source=folder / "random.pt", sha256=file_sha256(folder / "random.pt"))
+    return registry.directory
 
 
 @pytest.fixture(autouse=True)

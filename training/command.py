@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     store = None
     try:
         settings = Settings() if given.home is None else Settings(home=given.home)
-        home = Home(settings.home.resolve())
-        store = open_store(home.root)
+        home = Home.at(settings.home, settings.files)
+        store = open_store(home.root, settings.store)
         store.get_project(given.project)
         with logged_to(logging.StreamHandler()):
             workers = Workers(home.root, given.address)

@@ -5,8 +5,9 @@ Every correction is kept, becomes part of the next model version, and names the 
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from facerec_models.config import IdentificationConfig, TrainingConfig
@@ -20,7 +21,6 @@ from facerec_models.gallery import NamingModel
 from facerec_models.identification import track_embedding
 from facerec_models.result import STRANGER_PREFIX
 from facerec_models.types import Track
-from facerec_models.weights import file_sha256
 from serving.archive import (
     Said,
     promoted_version,
@@ -37,6 +37,7 @@ from serving.statements import with_corrections, words_to_json
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, Correction, CorrectionKind, Face, FaceStatus, Stranger, Words
 from serving.strangers import resolve
+from serving.vector_sets import origins
 from training.train import fit_preview, train, version_of
 
 # Faces of one confirmed track that are enrolled: more of one moment would outweigh the person's other pictures.
@@ -224,11 +225,17 @@ def _new_faces(store: Store, project: str, candidates: Sequence[Face], said: Seq
     """Return the faces that are enrolled: those of tracks that, all said, are their person, and that are not enrolled yet."""
     confirmed = {(c.analysis_id, c.track_id, c.person_id) for c in said if c.kind is CorrectionKind.IS}
     # Somebody who disabled a face by hand is not overruled.
-    known = {face.face_id for face in store.list_faces(project) if face.reason != _SAID_OTHERWISE}
+    rows = [face for face in store.list_faces(project) if face.reason != _SAID_OTHERWISE]
+    known = {face.face_id for face in rows}
+    # The same crop of the same track, enrolled while the project had another embedder.
+    origin_of = origins(store.list_analyses(project))
+    taken = {(_origin_of_face(face, origin_of), face.person_id, face.sha256) for face in rows if _is_of_track(face)}
     return [
         face
         for face in candidates
-        if face.face_id not in known and (*_track_of_face(face), face.person_id) in confirmed
+        if face.face_id not in known
+        and (_origin_of_face(face, origin_of), face.person_id, face.sha256) not in taken
+        and (*_track_of_face(face), face.person_id) in confirmed
     ]
 
 
@@ -238,11 +245,16 @@ def _words(
     """Return what of the news changes anything; a track that is said to be somebody else now loses the faces that it gave."""
     old, new = {row.correction_id for row in before}, {row.correction_id for row in said}
     replaced = [row for row in before if row.correction_id not in new]
-    lost = {(c.analysis_id, c.track_id, c.person_id) for c in replaced if c.kind is CorrectionKind.IS}
+    origin_of = origins(store.list_analyses(project)) if replaced else {}
+    lost = {
+        ((origin_of.get(c.analysis_id, c.analysis_id), c.track_id), c.person_id)
+        for c in replaced
+        if c.kind is CorrectionKind.IS
+    }
     disabled = {
         face.face_id: face.reason
         for face in store.list_faces(project, status=FaceStatus.TAKEN)
-        if lost and (face.source or "").startswith(_SOURCE) and (*_track_of_face(face), face.person_id) in lost
+        if lost and _is_of_track(face) and (_origin_of_face(face, origin_of), face.person_id) in lost
     }
     return Words(
         [c.correction_id for c in said if c.correction_id not in old], replaced, [f.face_id for f in faces], disabled
@@ -272,8 +284,23 @@ def _track_of_face(face: Face) -> tuple[str, int]:
     return analysis_id, int(track_id)
 
 
+def _is_of_track(face: Face) -> bool:
+    return (face.source or "").startswith(_SOURCE)
+
+
+def _origin_of_face(face: Face, origin_of: Mapping[str, str]) -> tuple[str, int]:
+    """Return analysis and track of a face that came from a video, whichever set it came from."""
+    analysis_id, track_id = _track_of_face(face)
+    return origin_of.get(analysis_id, analysis_id), track_id
+
+
 def _find_track(store: Store, project: str, video_id: str, track_id: int) -> tuple[AnalysisRow, Track]:
     analysis = store.latest_analysis(project, video_id)
+    embedder = store.get_project(project).embedder
+    if embedder not in (None, analysis.embedder):
+        raise VideoNotFoundError(
+            f"video {video_id} has no vectors of {embedder}, which the project uses: submit it again"
+        )
     return analysis, _track_of(store, analysis, track_id)
 
 
@@ -318,7 +345,7 @@ def _faces_of_track(
                 project=project,
                 person_id=person_id,
                 path=f"{person_id}/{analysis.video_id}_{track.times_s[sample]:.2f}s.jpg",
-                sha256=file_sha256(crop),
+                sha256=hashlib.sha256(crop.read_bytes()).hexdigest(),
                 status=FaceStatus.TAKEN,
                 reason="confirmed in a video",
                 quality=quality,

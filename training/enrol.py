@@ -126,7 +126,8 @@ def enrol(
         new = {i: picture for i, picture in dict(zip(ids, of_person, strict=True)).items() if i not in known}
         found = _look(list(new.values()), networks, analysis)
         faces = dict(known)
-        anchors = [face.embedding for face in known.values() if face.status is FaceStatus.TAKEN]
+        own = [face for face in known.values() if face.embedder == networks.embedder.name]
+        anchors = [face.embedding for face in own if face.status is FaceStatus.TAKEN]
         chosen = _choose(found, np.array(anchors, np.float32), cohort)
         for (face_id, picture), seen, index in zip(new.items(), found, chosen, strict=True):
             faces[face_id] = _enrol_picture(
@@ -146,7 +147,9 @@ def disable_outliers(faces: Iterable[Face], cohort: Cohort, strategy: OutlierStr
     judged = [
         face
         for face in faces
-        if face.embedding is not None and (face.status is FaceStatus.TAKEN or _is_machine_outlier(face))
+        if face.embedding is not None
+        and face.embedder == cohort.embedder
+        and (face.status is FaceStatus.TAKEN or _is_machine_outlier(face))
     ]
     if not judged:
         return {}

@@ -27,9 +27,13 @@ from training.truth import Truth, read_document, write_truth
 _log = logging.getLogger(__name__)
 
 
-def best_analysis(store: Store, video: VideoRow) -> AnalysisRow | None:
-    """Return the analysis that covers most of a video, the newest of equals: not the latest look at a part; None without any."""
-    analyses = [one for one in store.list_analyses(video.project) if one.video_id == video.video_id]
+def best_analysis(store: Store, video: VideoRow, embedder: str) -> AnalysisRow | None:
+    """Return the analysis by an embedder that covers most of a video, the newest of equals; None without any.
+
+    That is not the latest look at a part.
+    """
+    rows = store.list_analyses(video.project)
+    analyses = [one for one in rows if one.video_id == video.video_id and one.embedder == embedder]
     return max(analyses, key=lambda one: (round(_covered_s(one), 1), one.created_at), default=None)
 
 
@@ -74,7 +78,7 @@ def evaluate_version(
     videos = {video.sha256: video for video in store.list_videos(project)}
     scores = []
     for sha256, truth in kept_truths(home, project).items():
-        analysis = best_analysis(store, videos[sha256]) if sha256 in videos else None
+        analysis = best_analysis(store, videos[sha256], model.gallery.embedder) if sha256 in videos else None
         if analysis is None:
             _log.warning("the evaluation set of project %s has a truth of %s, but no analysis of it", project, sha256)
             continue

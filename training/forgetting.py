@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from facerec_models.config import IdentificationConfig
-from facerec_models.errors import ConflictError, EmptyGalleryError, PersonNotFoundError
+from facerec_models.errors import ConflictError, EmptyGalleryError, ModelNotFoundError, PersonNotFoundError
 from facerec_models.types import Decision
 from serving.archive import name_analyses, promoted_version, usual_error
-from serving.home import Home, remove_tree
+from serving.home import AnyPath, Home, remove_tree
 from serving.names import person_id_of
 from serving.naming import drop_loaded_models, index_archive, load_model, revision_of
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, Stranger
+from serving.vector_sets import drop_vectors, in_all_sets, present_analyses
 from training.corrections import learn_and_name
 
 
@@ -29,7 +29,7 @@ class Receipt:
     faces, crops, pictures : int
         Enrolled faces with their vectors; aligned face files; files of crawled pictures.
     tracks, track_crops : int
-        Tracks of videos that were named so: their vectors and their face files. When and where a face was seen stays.
+        Tracks of videos that were named so, in every set: their vectors and their face files. When and where a face was seen stays.
     models : list of str
         Versions that knew the person, and are gone: nobody can go back to them.
     new_model : str or None
@@ -78,9 +78,11 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
     # First of all: what undoing takes knows them too, and nobody goes back any more.
     store.seal_applications(project)
     store.delete_corrections(project, [correction.correction_id for correction in corrections])
-    store.delete_faces(project, [face.face_id for face in faces])
-    _unname_strangers(store, project, person_id)
+    # Files before rows, here and below: by the rows an interrupted try is done again.
     crops = _unlink(home.face_crop(project, face.face_id) for face in faces)
+    store.delete_faces(project, [face.face_id for face in faces])
+    drop_vectors(home, project, {face.face_id for face in faces})
+    _unname_strangers(store, project, person_id)
     album = home.pictures(project, person_id)
     pictures = sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
     remove_tree(album)
@@ -94,13 +96,13 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
     except EmptyGalleryError:
         new_model = None
     if former is not None:
-        late = [row for row in store.list_analyses(project) if (row.analysis_id, row.created_at) not in seen]
+        late = [row for row in present_analyses(store, project) if (row.analysis_id, row.created_at) not in seen]
         more, in_videos = _named_by(store, home, project, rules, former, late, person_id)
         counts = _remove_tracks(store, home, project, more)
         emptied, track_crops, videos = emptied + counts[0], track_crops + counts[1], videos | in_videos
     for row in models:
-        store.delete_model(project, row.version)
         remove_tree(home.model(project, row.version))
+        store.delete_model(project, row.version)
     drop_loaded_models()
     store.seal_applications(project)
     store.scrub()
@@ -147,20 +149,28 @@ def _named_by(
 
 
 def _remove_tracks(store: Store, home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:
-    """Remove the vectors and face files of tracks, and drawn videos, which show names; return how many of the first two."""
+    """Remove the vectors and face files of tracks, and drawn videos, which show names; return how many of the first two.
+
+    Of tracks that are in two sets, both are removed.
+    """
     _unlink(
         drawn
         for analysis in store.list_analyses(project)
         for drawn in home.analysis(project, analysis.analysis_id).glob("annotated-*")
     )
-    crops = sum(
-        _unlink(home.analysis(project, analysis_id).glob(f"{track_id}-*.jpg")) for analysis_id, track_id in tracks
-    )
-    return store.empty_tracks(project, tracks), crops
+    emptied, crops = 0, 0
+    for _ in range(2):  # a second set that was being made the first time is there the second time
+        everywhere = in_all_sets(store, project, tracks)
+        crops += _unlink(_crops_of(home, project, everywhere))
+        emptied += store.empty_tracks(project, everywhere)
+    return emptied, crops
 
 
 def _knows(home: Home, project: str, version: str, person_id: str) -> bool:
-    model = load_model(home, project, version)
+    try:
+        model = load_model(home, project, version)
+    except ModelNotFoundError:  # an interrupted try has removed its files
+        return True
     return (
         person_id in model.classifier.classes_
         or person_id in model.corrections.denied_people
@@ -179,7 +189,18 @@ def _unname_strangers(store: Store, project: str, person_id: str) -> None:
         return
 
 
-def _unlink(paths: Iterable[Path]) -> int:
+def _crops_of(home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> Iterator[AnyPath]:
+    """Yield the face files of tracks; each analysis' folder is listed once."""
+    wanted: dict[str, set[str]] = {}
+    for analysis_id, track_id in tracks:
+        wanted.setdefault(analysis_id, set()).add(str(track_id))
+    for analysis_id, track_ids in wanted.items():
+        for path in home.analysis(project, analysis_id).glob("*-*.jpg"):
+            if path.name.partition("-")[0] in track_ids:
+                yield path
+
+
+def _unlink(paths: Iterable[AnyPath]) -> int:
     count = 0
     for path in paths:
         if path.is_file():

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayTaskError
 
-from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
+from facerec_models.config import TrainingConfig
 from serving.home import Home
 from serving.jobs import JobControl
+from serving.nodes import open_places
 from serving.settings import Settings
-from serving.store import open_store
 from serving.store.rows import Job
 from training.logs import job_log, logged_to, note
 from training.train import train
@@ -44,15 +43,14 @@ class Trainer:
 
     def train(
         self,
-        root: Path,
+        settings: Settings,
         project: str,
         job_id: str,
-        rules: IdentificationConfig,
         config: TrainingConfig,
-        embedding: EmbeddingConfig,
     ) -> str:
         """Train, and promote if the gate allows it; return the version."""
-        home, store = Home(root), open_store(root)
+        home, store = open_places(settings)
+        rules, embedding = settings.identification, settings.analysis.embedding
         try:
             with logged_to(job_log(home, project, job_id)):
                 try:
@@ -80,17 +78,15 @@ def run_training(settings: Settings, job: Job, control: JobControl) -> None:
         If the job was cancelled or lost. Its process is killed; a version is there whole or not at all.
     """
     config = TrainingConfig(**job.spec)
-    root = settings.home.resolve()
+    home = Home.at(settings.home, settings.files)
     # It asks for no CPU: beside a service that has reserved them all it would wait for ever.
     actor: Any = ray.remote(num_cpus=0, max_restarts=0)(Trainer)
     trainer = actor.options(max_concurrency=2).remote()
     try:
-        version = trainer.train.remote(
-            root, job.project, job.job_id, settings.identification, config, settings.analysis.embedding
-        )
+        version = trainer.train.remote(settings, job.project, job.job_id, config)
         while not ray.wait([version], timeout=_POLL_S)[0]:
             if control.should_stop():
-                note(Home(root), job.project, job.job_id, "stopped")
+                note(home, job.project, job.job_id, "stopped")
                 raise TrainingStoppedError(f"the training {job.job_id} was stopped")
             try:
                 control.report(ray.get(trainer.progress.remote(), timeout=_ANSWER_S))

@@ -14,6 +14,7 @@ from serving.naming import name_analysis
 from serving.networks import Networks
 from serving.store.base import Store
 from serving.store.rows import AnalysisRow, Revision
+from serving.vector_sets import present_analyses
 from serving.videos import analyze_video, find_analysis, read_analysis, register_video
 from training.baseline import IndependentClassifiers, merge_votes, vote_tracks
 from training.counting import BASELINE_THRESHOLD, Evaluation, score_names
@@ -90,7 +91,7 @@ def analysis_of(store: Store, project: str, stem: str, result: Result) -> Analys
     """
     rows = [video for video in store.list_videos(project) if video.sha256 == result.video.sha256]
     wanted = [(track.track_id, tuple(s.frame_index for s in track.samples)) for track in result.tracks]
-    for analysis in reversed(store.list_analyses(project)):
+    for analysis in reversed(present_analyses(store, project)):
         if any(analysis.video_id == video.video_id for video in rows):
             tracks = store.get_tracks(project, [analysis.analysis_id])[analysis.analysis_id]
             if [(track.track_id, tuple(track.frame_indexes.tolist())) for track in tracks] == wanted:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from facerec_models.alignment import Template
+from facerec_models.alignment import Template, realign, template_of_size
 from facerec_models.config import EmbeddingConfig, LimitsConfig
 from facerec_models.embedding import FaceEmbedder
-from facerec_models.errors import ImageError, WeightsError
+from facerec_models.errors import ImageError
 from facerec_models.images import read_image
 from facerec_models.types import FloatArray, ImageArray
 from facerec_models.weights import WeightsRegistry
-from serving.home import Home
+from serving.home import AnyPath, Home
 from serving.store.base import Store
 from serving.store.rows import Face, FaceStatus
 from training.workers import Workers
@@ -35,7 +35,7 @@ class Reembedded:
     ----------
     embedded : int
     impossible : int
-        Faces whose crop is missing, unreadable, or was aligned for another network: their pictures must be imported again.
+        Faces whose crop is missing or unreadable: their pictures must be imported again.
     """
 
     embedded: int = 0
@@ -54,7 +54,7 @@ def embed_missing(
 ) -> Reembedded:
     """Embed the enabled faces that have no vector of the project's own network, and store them batch by batch.
 
-    All others are left as they are. A crop was aligned for one network, and is of no use to one that wants faces elsewhere in it.
+    All others are left as they are. A crop that was aligned for another network is realigned from what it shows.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def embed_missing(
     def read() -> Iterator[ImageArray]:
         """Read crops a batch at a time: those of a large gallery would fill the memory."""
         for start in range(0, len(wanting), _BATCH):
-            part = [(face, _read_crop(home, face, template)) for face in wanting[start : start + _BATCH]]
+            part = [(face, read_crop(face_crop(home, face), template)) for face in wanting[start : start + _BATCH]]
             usable = [(face, crop) for face, crop in part if crop is not None]
             if usable:
                 batches.append([face for face, _ in usable])
@@ -128,15 +128,18 @@ def _embedder(config: EmbeddingConfig, weights: Path) -> FaceEmbedder:
     return build_embedder(config, WeightsRegistry(weights))
 
 
-def _read_crop(home: Home, face: Face, template: Template) -> ImageArray | None:
-    """Return a face's stored crop if it is there and was aligned to `template`."""
-    from facerec_models.embedders.torch_embedder import template_of
+def face_crop(home: Home, face: Face) -> AnyPath | None:
+    """Return the file of a face's stored crop; None if it has none."""
+    return None if face.crop is None else home.face_crop(face.project, face.face_id)
 
-    path = home.face_crop(face.project, face.face_id)
+
+def read_crop(path: AnyPath | None, template: Template) -> ImageArray | None:
+    """Return a stored crop as `template` wants it, realigned where it was made for another; None if it cannot be read."""
     try:
-        if face.crop is None or not path.is_file() or template_of(face.embedder) != template:
+        if path is None or not path.is_file():
             return None
-        crop = read_image(path, LimitsConfig())
-    except (ImageError, WeightsError):
+        crop = read_image(path.read_bytes(), LimitsConfig(), name=str(path))
+    except ImageError:
         return None
-    return crop if crop.shape == (template.size, template.size, 3) else None
+    source = template_of_size(*crop.shape[:2])
+    return None if source is None else realign(crop, source, template)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from serving.home import Home
 from serving.networks import Networks
 from serving.stills import find_stills
 from serving.store.base import Store
+from serving.store.rows import StrangerTrack
 from training.enrol import PICTURES
 
 
@@ -39,14 +40,26 @@ def project_cohort(home: Home, project: str, embedder: str) -> Cohort:
     )
 
 
-def with_seen_strangers(cohort: Cohort, store: Store, project: str, rules: IdentificationConfig) -> Cohort:
+def with_seen_strangers(
+    cohort: Cohort,
+    store: Store,
+    project: str,
+    rules: IdentificationConfig,
+    seen: Sequence[StrangerTrack] | None = None,
+) -> Cohort:
     """Return a cohort with the strangers who were seen in the project's videos and whom nobody has named.
 
     Somebody enrolled whose tracks went unnamed may be among them: that makes limits stricter, never looser. Each stranger
     counts once, by their best look and the mean of their tracks.
+
+    Parameters
+    ----------
+    seen : sequence of StrangerTrack, optional
+        Which strangers tracks show, by default all that the store knows; of a second set, those that were carried to it.
     """
     nameless = {s.stranger_id for s in store.list_strangers(project) if s.merged_into is None and s.person_id is None}
-    rows = [row for row in store.list_stranger_tracks(project) if row.stranger_id in nameless]
+    shown = store.list_stranger_tracks(project) if seen is None else seen
+    rows = [row for row in shown if row.stranger_id in nameless]
     found = store.get_tracks(project, sorted({row.analysis_id for row in rows}))
     by_id = {(analysis_id, track.track_id): track for analysis_id, tracks in found.items() for track in tracks}
     looks: dict[str, list[tuple[float, FloatArray, FloatArray]]] = defaultdict(list)
@@ -133,9 +146,7 @@ def import_cohort(
         tracks=tracks,
         source=f"{len(stills)} of the project's own ({_fingerprint(stills)})",
     )
-    path = home.cohort(project, embedder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_cohort(cohort, path)
+    save_cohort(cohort, home.cohort(project, embedder))
     return cohort
 
 

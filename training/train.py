@@ -13,60 +13,33 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from facerec_models.classifiers import Arrays, OneAgainstRest, TrainingFaces, build_classifier
+from facerec_models.classifiers import build_classifier
 from facerec_models.cohort import Cohort
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.corrections import Corrections
 from facerec_models.errors import EmptyGalleryError
 from facerec_models.gallery import Gallery, NamingModel, fit_model
-from facerec_models.held_out import FOLDS, learn_in_turn
+from facerec_models.held_out import learn_in_turn
 from facerec_models.model_folder import remove_abandoned
 from facerec_models.result import STRANGER_PREFIX
 from serving.home import Home
 from serving.names import short_id
 from serving.store.base import Store
-from serving.store.rows import Correction, CorrectionKind, Face, FaceStatus, ModelVersion
+from serving.store.rows import Correction, CorrectionKind, Face, FaceStatus, ModelVersion, StrangerTrack
+from training.learning import FIT_FROM, SAVE_FROM, Learner, NoProgress, Progress, stop_if_asked
 from training.promotion import Evaluate, judge
 from training.reembed import embed_missing
 from training.strangers import project_cohort, with_seen_strangers
-from training.workers import TrainingStoppedError, Workers
+from training.workers import Workers
 
 logger = logging.getLogger(__name__)
-
-# Starting Ray and loading scikit-learn in its workers takes as long: what is learned sooner is learned here.
-_WORTH_A_RAY_S = 8.0
-_BATCH_S = 2.0
-_MOST_OF_A_BATCH = 64
-# Where the parts of the work begin, as fractions of all.
-_FIT_FROM, _SAVE_FROM = 0.3, 0.9
-
-
-class Progress(Protocol):
-    """Who is told how far the work is, and may stop it."""
-
-    def report(self, progress: float) -> None:
-        """Take the fraction that is done, in [0, 1]."""
-
-    def should_stop(self) -> bool:
-        """Whether the work must end now."""
-
-
-class NoProgress:
-    """Nobody looks, nobody stops."""
-
-    def report(self, progress: float) -> None:
-        """Take the fraction that is done."""
-
-    def should_stop(self) -> bool:
-        """Never stop."""
-        return False
 
 
 def read_gallery(store: Store, project: str, more: Sequence[Face] = (), less: Collection[str] = frozenset()) -> Gallery:
@@ -142,10 +115,16 @@ def fit_preview(
 
 
 def _cohort(
-    store: Store, home: Home, project: str, gallery: Gallery, rules: IdentificationConfig, config: TrainingConfig
+    store: Store,
+    home: Home,
+    project: str,
+    gallery: Gallery,
+    rules: IdentificationConfig,
+    config: TrainingConfig,
+    seen: Sequence[StrangerTrack] | None = None,
 ) -> Cohort:
     cohort = project_cohort(home, project, gallery.embedder)
-    return with_seen_strangers(cohort, store, project, rules) if config.use_seen_strangers else cohort
+    return with_seen_strangers(cohort, store, project, rules, seen) if config.use_seen_strangers else cohort
 
 
 def _version(
@@ -220,7 +199,7 @@ def train(
         )
     with workers or Workers(home.root) as used:
         row = _make(store, home, project, rules, config, used, progress, embedding or EmbeddingConfig())
-    _stop_if_asked(progress)
+    stop_if_asked(progress)
     store.add_model(row)
     row = _promote(store, home, row, rules, config, evaluate)
     progress.report(1.0)
@@ -238,7 +217,7 @@ def _make(
     progress: Progress,
     embedding: EmbeddingConfig,
 ) -> ModelVersion:
-    """Fit and write a version; the store does not know of it yet."""
+    """Fit and write a version of the project's faces; the store does not know of it yet."""
     started = time.perf_counter()
     found = embed_missing(
         store,
@@ -246,21 +225,59 @@ def _make(
         project,
         embedding,
         workers,
-        on_progress=lambda done: progress.report(done * _FIT_FROM),
+        on_progress=lambda done: progress.report(done * FIT_FROM),
         should_stop=progress.should_stop,
     )
-    gallery = read_gallery(store, project)
-    cohort = _cohort(store, home, project, gallery, rules, config)
+    progress.report(FIT_FROM)
+    facts = {"embedded_faces": found.embedded, "unusable_faces": found.impossible}
+    learned = Learned(read_gallery(store, project), store.list_corrections(project), facts, started)
+    return fit_version(store, home, project, learned, rules, config, workers, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a version is made of, beside the project's cohort.
+
+    Parameters
+    ----------
+    said : sequence of Correction
+        With vectors of the gallery's embedder.
+    facts : mapping
+        What else its metrics say, as JSON values.
+    started : float
+        When the work began, by `time.perf_counter`.
+    seen : sequence of StrangerTrack, optional
+        See `training.strangers.with_seen_strangers`.
+    """
+
+    gallery: Gallery
+    said: Sequence[Correction]
+    facts: Mapping[str, Any]
+    started: float
+    seen: Sequence[StrangerTrack] | None = None
+
+
+def fit_version(
+    store: Store,
+    home: Home,
+    project: str,
+    learned: Learned,
+    rules: IdentificationConfig,
+    config: TrainingConfig,
+    workers: Workers,
+    progress: Progress,
+) -> ModelVersion:
+    """Fit and write a version; the store does not know of it yet."""
+    gallery, said = learned.gallery, learned.said
+    cohort = _cohort(store, home, project, gallery, rules, config, learned.seen)
     logger.info("learning %d faces with %s", len(gallery.face_ids), config.classifier)
-    progress.report(_FIT_FROM)
-    learner = _Learner(workers, progress, len(np.unique(gallery.person_ids)))
+    learner = Learner(workers, progress, len(np.unique(gallery.person_ids)))
     model = fit_model(
         gallery, cohort, rules.prior_known, classifier=config.classifier, seed=config.seed, learn=learner.learn
     )
-    said = store.list_corrections(project)
     model = replace(model, corrections=_corrections(said))
-    _stop_if_asked(progress)
-    progress.report(_SAVE_FROM)
+    stop_if_asked(progress)
+    progress.report(SAVE_FROM)
     version = _version(project, gallery, cohort, rules, config, said)
     directory = home.model(project, version)
     row = ModelVersion(
@@ -271,15 +288,14 @@ def _make(
         classifier=config.classifier,
         people=len(model.classifier.classes_),
         faces=len(gallery.face_ids),
-        directory=directory.relative_to(home.root).as_posix(),
+        directory=home.model_name(project, version),
         metrics={
-            "seconds": time.perf_counter() - started,
+            "seconds": time.perf_counter() - learned.started,
             "training": config.model_dump(mode="json", include={"classifier", "seed", "use_seen_strangers"}),
             "cohort": cohort.source,
             "strangers": len(model.stills.strangers),
             **model.facts,
-            "embedded_faces": found.embedded,
-            "unusable_faces": found.impossible,
+            **learned.facts,
             "limit_stills": model.stills.limit(rules.max_false_names_stills),
             "limit_tracks": model.tracks.limit(rules.max_false_names_tracks),
             "extrapolated_tracks": model.tracks.is_extrapolated(rules.max_false_names_tracks),
@@ -334,60 +350,6 @@ def _promote(
         store.promote_model(row.project, row.version)
     logger.info("%s: %s", "promoted" if promoted else "not promoted", gate.get("reason", "by hand"))
     return row
-
-
-class _Learner:
-    """Learns people in this process as long as starting Ray would take, and the rest in tasks."""
-
-    def __init__(self, workers: Workers, progress: Progress, people: int) -> None:
-        self._workers = workers
-        self._progress = progress
-        # Once with all pictures, and once for each part that is held out.
-        self._total = people * (1 + FOLDS)
-        self._done = 0
-        self._spent_s = 0.0
-
-    def learn(self, classifier: OneAgainstRest, faces: TrainingFaces, people: Sequence[int]) -> Sequence[Arrays]:
-        """See `facerec_models.held_out.learn_in_turn`."""
-        learned: list[Arrays] = []
-        while len(learned) < len(people) and (not learned or self._spent_s < _WORTH_A_RAY_S):
-            _stop_if_asked(self._progress)
-            started = time.perf_counter()
-            learned += learn_in_turn(classifier, faces, [people[len(learned)]])
-            self._spent_s += time.perf_counter() - started
-            self._count(1)
-            if self._workers.is_at_hand:
-                break
-        rest = people[len(learned) :]
-        if not rest:
-            return learned
-        each_s = self._spent_s / max(self._done, 1)
-        size = max(1, min(_MOST_OF_A_BATCH, int(_BATCH_S / max(each_s, 1e-3))))
-        batches = [rest[start : start + size] for start in range(0, len(rest), size)]
-        logger.info("learning %d people in %d tasks", len(rest), len(batches))
-        parts = self._workers.map(
-            learn_batch,
-            batches,
-            classifier,
-            faces,
-            on_done=lambda number, _: self._count(len(batches[number])),
-            should_stop=self._progress.should_stop,
-        )
-        return learned + [one for part in parts for one in part]
-
-    def _count(self, people: int) -> None:
-        self._done += people
-        self._progress.report(_FIT_FROM + (_SAVE_FROM - _FIT_FROM) * min(1.0, self._done / self._total))
-
-
-def learn_batch(people: Sequence[int], classifier: OneAgainstRest, faces: TrainingFaces) -> Sequence[Arrays]:
-    """Learn some people in a process of their own."""
-    return learn_in_turn(classifier, faces, people)
-
-
-def _stop_if_asked(progress: Progress) -> None:
-    if progress.should_stop():
-        raise TrainingStoppedError("the training was stopped")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import uuid
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from facerec_models.errors import FacerecError
-from ui.cli.common import open_home
+from facerec_models.files import AnyPath, write_atomically
+from serving.home import Home
+from serving.settings import Settings
+from serving.store import open_store
+from ui.cli.common import read_settings
 
 Finding = tuple[str, Literal["ok", "note", "bad"], str]
 
@@ -39,26 +45,48 @@ def examine(path: Path | None) -> list[Finding]:
             "H.264 can be written" if h264 else "PyAV lacks libx264: no annotated video",
         )
     )
+    settings = read_settings(path)
+    home = Home(settings.home.resolve())
+    findings += [_examine_store(settings), *_examine_home(home.root)]
     try:
-        with open_home(path) as opened:
-            findings += _examine_home(opened.home.root, len(opened.store.list_projects()))
-            findings += _examine_weights(opened.home.weights)
+        findings.append(_examine_files(Home.at(settings.home, settings.files).files))
     except FacerecError as error:
-        findings.append(("home", "bad", str(error)))
-    return findings
+        findings.append(("files", "bad", str(error)))
+    return findings + _examine_weights(home.weights)
 
 
-def _examine_home(root: Path, projects: int) -> list[Finding]:
-    free_gb = shutil.disk_usage(root).free / 2**30
+def _examine_store(settings: Settings) -> Finding:
+    try:
+        with closing(open_store(settings.home, settings.store)) as opened:
+            store = opened.describe()
+    except FacerecError as error:
+        return "store", "bad", str(error)
+    return "store", "ok", f"{store.kind}, {store.address}, {store.rows['projects']} projects: {store.promise}"
+
+
+def _examine_home(root: Path) -> list[Finding]:
+    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    free_gb = shutil.disk_usage(there).free / 2**30
     return [
         ("home", "ok", str(root)),
-        (
-            "store",
-            "ok",
-            f"SQLite, {projects} projects: durable against crashes on one machine and a local disk, not for several machines",
-        ),
         ("disk", "ok" if free_gb >= _LEAST_FREE_GB else "bad", f"{free_gb:.0f} GB free"),
     ]
+
+
+def _examine_files(files: AnyPath) -> Finding:
+    """Write a file where crops and models go, read it, and remove it again."""
+    probe, content = files / f"probe-{uuid.uuid4().hex}", uuid.uuid4().bytes
+    try:
+        write_atomically(probe, content)
+        try:
+            same = probe.read_bytes() == content
+        finally:
+            probe.unlink()
+        if not same or probe.is_file():
+            return "files", "bad", f"{files} does not give back what was written, or keeps what was removed"
+    except (FacerecError, OSError) as error:
+        return "files", "bad", str(error)
+    return "files", "ok", f"{files}: crops and models can be written, read and removed"
 
 
 def _examine_weights(directory: Path) -> list[Finding]:

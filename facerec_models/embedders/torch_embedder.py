@@ -125,6 +125,16 @@ def choice_of(name: str) -> str:
     )
 
 
+def embedder_named(given: str) -> str:
+    """Return the name of the embedder that is called so, or that this setting gives; raise `WeightsError` if there is none."""
+    return _ARCHITECTURES[given if given in _ARCHITECTURES else choice_of(given)].weights.name
+
+
+def dimension_of(name: str) -> int:
+    """Return the length of the vectors of the embedder called `name`; raise `WeightsError` if there is none."""
+    return _ARCHITECTURES[choice_of(name)].dimension
+
+
 def template_of(name: str) -> Template:
     """Return how faces must be aligned for the embedder called `name`; raise `WeightsError` if there is none."""
     return _ARCHITECTURES[choice_of(name)].template

@@ -14,9 +14,8 @@ from serving.api import corrections, jobs, people, projects, search, videos
 from serving.api.problems import add_problem_handlers, problem
 from serving.api.schemas import Health
 from serving.api.service import Service, ServiceDep
-from serving.home import Home
+from serving.nodes import open_places
 from serving.settings import Settings
-from serving.store import open_store
 from serving.store.rows import JobState
 
 
@@ -77,9 +76,7 @@ class ApiReplica:
         classifier: DeploymentHandle[Any],
         analyzer: DeploymentHandle[Any],
     ) -> None:
-        self._service = Service(
-            settings, Home(settings.home), open_store(settings.home), detector, embedder, classifier, analyzer
-        )
+        self._service = Service(settings, *open_places(settings), detector, embedder, classifier, analyzer)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application in the replica."""

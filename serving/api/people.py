@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, File, Query, UploadFile
+from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 
@@ -15,6 +15,7 @@ from facerec_models.errors import LimitExceededError, NotFoundError, PersonNotFo
 from facerec_models.result import StillResult, identity_of
 from facerec_models.types import FaceSet
 from serving import jobs
+from serving.api.files import answer_file
 from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.crawls import check_source
@@ -100,13 +101,16 @@ def change_status(project: ProjectName, change: StatusChange, service: ServiceDe
 
 @router.get("/projects/{project}/faces/{face_id}.jpg", response_class=FileResponse)
 def face_crop(
-    project: ProjectName, face_id: Annotated[str, PathParameter(pattern=r"^[a-z0-9-]{1,64}$")], service: ServiceDep
-) -> FileResponse:
+    project: ProjectName,
+    face_id: Annotated[str, PathParameter(pattern=r"^[a-z0-9-]{1,64}$")],
+    request: Request,
+    service: ServiceDep,
+) -> Response:
     """Return the aligned face of an enrolled picture."""
-    path = service.home.face_crop(project, face_id)
-    if not path.is_file():
+    answer = answer_file(service.home.face_crop(project, face_id), request, "image/jpeg")
+    if answer is None:
         raise NotFoundError(f"project {project!r} has no face {face_id!r}")
-    return FileResponse(path, media_type="image/jpeg")
+    return answer
 
 
 @router.post("/projects/{project}/faces")
@@ -119,6 +123,7 @@ async def name_faces(
     """Say who is in pictures."""
     model = await asyncio.to_thread(service.store.get_model, project)
     names = [Path(upload.filename or f"picture {i + 1}").name for i, upload in enumerate(files)]
+    await asyncio.to_thread(service.require_embedder, project)
     found = await asyncio.to_thread(_find, service, names, files)
     classifier = service.classifier.options(multiplexed_model_id=f"{project}/{model.version}")
     replies = [classifier.name_still.remote(name, one, max_false_names) for name, one in zip(names, found, strict=True)]

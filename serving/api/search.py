@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Query, UploadFile
 
-from facerec_models.errors import GalleryMismatchError, InputError
+from facerec_models.errors import InputError
 from facerec_models.result import StillResult
 from serving.api.people import read_picture
 from serving.api.schemas import AppearancePage, FaceSearch, FoundAppearance, FoundFace
@@ -77,11 +77,7 @@ def find_faces(
     limit: Annotated[int, Query(ge=1, le=1000)] = 20,
 ) -> list[FaceSearch]:
     """Find who looks like the faces of a picture among all stored tracks, known or not; one answer for each face."""
-    embedder = service.store.get_project(project).embedder
-    if embedder != service.networks.embedder.name:
-        raise GalleryMismatchError(
-            f"project {project!r} has embeddings of {embedder}, the service runs {service.networks.embedder.name}"
-        )
+    service.require_embedder(project)
     name = Path(file.filename or "picture").name
     (found,) = find_stills([(name, read_picture(file))], service.networks, service.settings.analysis)
     if isinstance(found, StillResult):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from ray.serve.handle import DeploymentHandle
 
+from facerec_models.errors import GalleryMismatchError
 from serving.detector import DetectorProxy
 from serving.embedder import EmbedderProxy
 from serving.home import Home
@@ -34,6 +35,15 @@ class Service:
     def networks(self) -> Networks:
         """The batched deployments as networks; ask in a thread, not in the event loop."""
         return Networks(DetectorProxy(self.detector), EmbedderProxy(self.embedder))
+
+    def require_embedder(self, project: str) -> None:
+        """Raise `GalleryMismatchError` unless the network that runs is the project's; ask in a thread."""
+        embedder, running = self.store.get_project(project).embedder, self.networks.embedder.name
+        if embedder != running:
+            raise GalleryMismatchError(
+                f"project {project!r} has embeddings of {embedder}, the service runs {running}: start one with "
+                f"FACEREC_ANALYSIS__EMBEDDING__EMBEDDER set"
+            )
 
     @cached_property
     def indexes(self) -> TrackIndexes:

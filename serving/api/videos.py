@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from facerec_models.errors import InputError, LimitExceededError, NotFoundError
+from facerec_models.files import UNFINISHED, AnyPath, local_target
 from facerec_models.result import Result
 from serving import jobs
+from serving.api.files import answer_file
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.exports.annotated import write_annotated
@@ -113,23 +115,33 @@ def get_file(project: ProjectName, video_id: str, service: ServiceDep) -> FileRe
 
 
 @router.get("/projects/{project}/videos/{video_id}/annotated.mp4", response_class=FileResponse)
-async def get_annotated(project: ProjectName, video_id: str, service: ServiceDep) -> FileResponse:
-    """Return the video with boxes and names; it is drawn when it is first asked for."""
+async def get_annotated(project: ProjectName, video_id: str, request: Request, service: ServiceDep) -> Response:
+    """Return the video with boxes and names; it is drawn when it is first asked for. Byte ranges are answered."""
     found = Result.model_validate_json(await service.classifier.result.remote(project, video_id))
     path = await asyncio.to_thread(_draw, service, project, found)
-    return FileResponse(path, media_type="video/mp4")
+    answer = await asyncio.to_thread(answer_file, path, request, "video/mp4")
+    if answer is None:
+        raise NotFoundError(f"the annotated video {video_id} was removed just now: ask again")
+    return answer
 
 
 @router.get("/projects/{project}/videos/{video_id}/crops/{analysis_id}/{track_id}/{k}.jpg", response_class=FileResponse)
 def get_crop(
-    project: ProjectName, video_id: str, analysis_id: str, track_id: int, k: int, service: ServiceDep
-) -> FileResponse:
+    project: ProjectName,
+    video_id: str,
+    analysis_id: str,
+    track_id: int,
+    k: int,
+    request: Request,
+    service: ServiceDep,
+) -> Response:
     """Return an aligned face of a track, the best being number 0."""
     analysis = service.store.get_analysis(project, analysis_id)
     path = service.home.track_crop(project, analysis.analysis_id, track_id, k)
-    if analysis.video_id != video_id or not path.is_file():
+    answer = answer_file(path, request, "image/jpeg", {"Cache-Control": "max-age=86400, immutable"})
+    if analysis.video_id != video_id or answer is None:
         raise NotFoundError(f"video {video_id} has no crop {k} of track {track_id}")
-    return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": "max-age=86400, immutable"})
+    return answer
 
 
 def _queue(service: Service, video: VideoRow, settings: VideoRequest) -> Job:
@@ -179,7 +191,7 @@ def _take_upload(service: Service, project: str, upload: UploadFile) -> VideoRow
     name = file_name_of(upload.filename, "video")
     limit = service.settings.analysis.limits.max_upload_bytes
     service.home.uploads.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=service.home.uploads) as folder:
+    with tempfile.TemporaryDirectory(dir=service.home.uploads, suffix=UNFINISHED) as folder:
         file = Path(folder) / name
         size = 0
         with file.open("wb") as target:
@@ -204,14 +216,14 @@ def _take_upload(service: Service, project: str, upload: UploadFile) -> VideoRow
     return moved
 
 
-def _draw(service: Service, project: str, found: Result) -> Path:
+def _draw(service: Service, project: str, found: Result) -> AnyPath:
     """Return the annotated video of a result, drawn once for each analysis and revision."""
     video = service.store.get_video(project, found.video.id)
     analysis = service.store.latest_analysis(project, video.video_id)
     path = service.home.analysis(project, analysis.analysis_id) / f"annotated-{found.revision}.mp4"
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_annotated(found, Path(video.file), path, service.settings.analysis.limits)
+        with local_target(path, service.home.root) as target:
+            write_annotated(found, Path(video.file), target, service.settings.analysis.limits)
     return path
 
 

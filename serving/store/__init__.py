@@ -4,26 +4,73 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from facerec_models.errors import StoreError
 from serving.store.base import Store
 from serving.store.sqlite import SqliteStore
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_address", "open_store"]
+
+FILE_NAME = "facerec.sqlite3"
+_MONGODB = ("mongodb://", "mongodb+srv://")
 
 
-def open_store(home: Path) -> Store:
-    """Open the store of a home, creating both where they do not exist.
+def open_store(home: Path, address: SecretStr | None = None) -> Store:
+    """Open a store, creating it where it does not exist.
 
-    What is created is readable by its owner alone: it holds faces.
+    Parameters
+    ----------
+    home : Path
+        Where the SQLite store is. What is created is readable by its owner alone: it holds faces.
+    address : SecretStr or None
+        `Settings.store`: a MongoDB database, which is used instead.
 
     Raises
     ------
     StoreError
-        If the folder cannot be used, or a newer program wrote the store.
+        If the folder cannot be used, the database does not answer, or a newer program wrote the store.
     """
-    path = home / "facerec.sqlite3"
+    if address is None:
+        return _open_sqlite(home / FILE_NAME)
+    uri = address.get_secret_value()
+    if not uri.startswith(_MONGODB):
+        raise StoreError("FACEREC_STORE must begin with mongodb://; without it SQLite is used, in the home")
+    return _open_mongodb(uri)
+
+
+def open_address(address: str, *, create: bool) -> Store:
+    """Open a store to copy from, or to copy into: a MongoDB database, or an SQLite file.
+
+    Parameters
+    ----------
+    create : bool
+        Whether a file that is not there is made, and an interrupted copy may be there.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or it cannot be used.
+    """
+    if address.startswith(_MONGODB):
+        return _open_mongodb(address, copying=create)
+    if "://" in address:
+        raise StoreError(f"{address.partition('://')[0]}:// is no store: name mongodb://HOST:27017/NAME, or a file")
+    if not create and not Path(address).is_file():
+        raise StoreError(f"there is no store {address}; name an SQLite file, or mongodb://HOST:27017/NAME")
+    return _open_sqlite(Path(address))
+
+
+def _open_mongodb(uri: str, *, copying: bool = False) -> Store:
+    # Here and not above: who uses SQLite need not wait for a driver.
+    from serving.store.mongo import MongoStore
+
+    return MongoStore(uri, copying=copying)
+
+
+def _open_sqlite(path: Path) -> Store:
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
     except OSError as error:
         raise StoreError(f"cannot create the store {path}: {error.strerror}; choose another home") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from facerec_models.types import Track
@@ -28,6 +29,7 @@ from serving.store.rows import (
     VideoRow,
     Words,
 )
+from serving.store.transfer import Export, Import, StoreInfo
 
 
 class Store(Protocol):
@@ -42,6 +44,23 @@ class Store(Protocol):
 
     def scrub(self) -> None:
         """Leave nothing of deleted rows in the store's files; raise `StoreError` if others are at work for too long."""
+
+    # The store as a whole
+
+    def describe(self) -> StoreInfo:
+        """Return which store it is, what is in it, and what it promises."""
+
+    def list_tables(self) -> list[str]:
+        """Return the names of all tables: the same for every kind of store."""
+
+    def exporting(self) -> AbstractContextManager[Export]:
+        """Begin to read everything, in one state."""
+
+    def importing(self) -> AbstractContextManager[Import]:
+        """Begin to fill the store, whole when the block ends; raise `ConflictError` unless it is empty.
+
+        After an exception it is empty still, or can be opened for nothing but another copy.
+        """
 
     # Projects
 
@@ -91,10 +110,10 @@ class Store(Protocol):
         """Return all versions, oldest first."""
 
     def promote_model(self, project: str, version: str) -> None:
-        """Let this version name from now on."""
+        """Let this version name from now on; raise `GalleryMismatchError` if it is for another embedder than the project's."""
 
     def rollback_model(self, project: str) -> ModelVersion:
-        """Promote again the version that was promoted before the present one, and return it."""
+        """Promote again the version that was promoted before the present one, and return it; raises as `promote_model` does."""
 
     def delete_model(self, project: str, version: str) -> None:
         """Delete a version with the revisions that name by it.
@@ -168,7 +187,8 @@ class Store(Protocol):
     ) -> None:
         """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once.
 
-        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster.
+        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster; and
+        `GalleryMismatchError` for analyses by another embedder than the project's.
         """
 
     # How tracks are named
@@ -187,12 +207,14 @@ class Store(Protocol):
     ) -> None:
         """Let a revision name these analyses, with all their appearances in place of those before.
 
-        An appearance of another analysis is a `ValueError`.
+        An appearance of another analysis is a `ValueError`, an analysis by another embedder than the project's
+        `GalleryMismatchError`.
         """
 
     def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
         """Name the archive again, and record it as the project's next application, all at once.
 
+        A version that is promoted must be for the project's embedder, the new one where that changes: `GalleryMismatchError`.
         Raises `ConflictError`, and writes nothing, if an analysis is not named as expected, or is named but not expected, if the
         project has another number of strangers, or if the application's number is not the next one: somebody else was faster. The
         same for a missing revision is `ModelNotFoundError`, for a missing analysis `VideoNotFoundError`.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sqlite3
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -17,6 +19,7 @@ import numpy as np
 
 from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError, StoreError, VideoNotFoundError
 from facerec_models.types import Decision
+from serving.store import conflicts
 from serving.store.blobs import pack_embedding, unpack_embedding
 from serving.store.rows import (
     AnalysisRow,
@@ -83,7 +86,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "decision": Decision,
     # A list of whole numbers: a third of the time of reading any JSON, and search reads thousands.
     "track_ids": lambda text: tuple(map(int, text[1:-1].split(","))),
-    "undo": lambda text: None if text is None else json.loads(text),
+    "undo": lambda text: _read_undo(text),
 }
 
 
@@ -99,7 +102,7 @@ class Database:
     """
 
     def __init__(self, path: Path, busy_timeout_s: float) -> None:
-        self._path = path
+        self.path = path
         self._busy_timeout_s = busy_timeout_s
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
@@ -126,7 +129,7 @@ class Database:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         if self._closed:
-            raise StoreError(f"the store {self._path} is closed")
+            raise StoreError(f"the store {self.path} is closed")
         connection: sqlite3.Connection | None = None
         try:
             connection = self._take()
@@ -138,7 +141,7 @@ class Database:
                 connection.close()
             if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
                 raise  # a mistake of the program, which trying again does not mend
-            raise StoreError(f"the store {self._path} does not answer: {error}") from error
+            raise StoreError(f"the store {self.path} does not answer: {error}") from error
         except BaseException:
             if connection is not None:
                 connection.rollback()
@@ -160,7 +163,7 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         # A connection serves one transaction at a time, but not always the same thread.
         connection = sqlite3.connect(
-            self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
         )
         try:
             self._use_write_ahead_log(connection)
@@ -198,18 +201,32 @@ class Database:
         try:
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
-            raise StoreError(f"the store {self._path} does not answer: {error}") from error
+            raise StoreError(f"the store {self.path} does not answer: {error}") from error
         finally:
             self._put_back(connection)
         if busy:
-            raise StoreError(f"the store {self._path} is in use: what was deleted is still in its log; try again")
+            raise StoreError(f"the store {self.path} is in use: what was deleted is still in its log; try again")
+
+    def back_up(self, path: Path) -> None:
+        """Write a copy of the file, in one state, into another one, without keeping others from writing."""
+        connection = self._take()
+        target = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.backup(target)
+            # The copy has the mode of the original, which wants a second file beside it.
+            target.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot copy the store {self.path} to {path}: {error}; name another file") from error
+        finally:
+            target.close()
+            self._put_back(connection)
 
     def _migrate(self) -> None:
         with self.writing() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > len(MIGRATIONS):
                 raise StoreError(
-                    f"the store {self._path} has schema {version}, but this program knows only {len(MIGRATIONS)}; "
+                    f"the store {self.path} has schema {version}, but this program knows only {len(MIGRATIONS)}; "
                     "install a newer FaceRec"
                 )
             for number, script in enumerate(MIGRATIONS[version:], version + 1):
@@ -273,6 +290,14 @@ def require_analyses(db: sqlite3.Connection, project: str, analysis_ids: Sequenc
         raise VideoNotFoundError(f"project {project!r} has no analysis {missing[0]!r}")
 
 
+def require_present(db: sqlite3.Connection, project: str, analysis_ids: Sequence[str]) -> None:
+    """Raise as `conflicts.require_present`; analyses that are not there are passed over."""
+    query = """SELECT DISTINCT embedder FROM analyses
+        WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?))"""
+    found = db.execute(query, (project, json.dumps(list(analysis_ids))))
+    conflicts.require_present(require_project(db, project), [embedder for (embedder,) in found])
+
+
 def require_revision(db: sqlite3.Connection, project: str, revision: str) -> Revision:
     """Return a revision; raise `ModelNotFoundError` if there is none."""
     require_project(db, project)
@@ -288,14 +313,40 @@ def insert(db: sqlite3.Connection, rows: Iterable[Table], kind: type[Table], *, 
     values = ", ".join("?" * len(names))
     db.executemany(
         f"INSERT INTO {_TABLES[kind]} ({', '.join(names)}) VALUES ({values}) ON CONFLICT DO {action}",  # noqa: S608
-        ([encode(getattr(row, name)) for name in names] for row in rows),
+        ([encode(name, getattr(row, name)) for name in names] for row in rows),
     )
 
 
-def encode(value: Any) -> Any:
+def encode(name: str, value: Any) -> Any:
     """Return a field of a row as SQLite takes it."""
+    if name == "undo" and value is not None:
+        # It names each unknown track of the archive: compressed it is a tenth.
+        return base64.b64encode(zlib.compress(json.dumps(value).encode())).decode("ascii")
     if isinstance(value, np.ndarray):
         return pack_embedding(value)
     if isinstance(value, dict | tuple | Webhook):
         return json.dumps(value, default=asdict)
     return str(value) if isinstance(value, StrEnum) else value
+
+
+def encode_row(row: Table) -> dict[str, Any]:
+    """Return a row's columns as a store keeps them: arrays as bytes, dicts and tuples as JSON."""
+    return {field.name: encode(field.name, getattr(row, field.name)) for field in fields(row)}
+
+
+def _read_undo(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    values: dict[str, Any] = json.loads(text if text.startswith("{") else zlib.decompress(base64.b64decode(text)))
+    return values
+
+
+def decode_row(kind: type[Row], columns: Mapping[str, Any]) -> Row:
+    """Return the row that `encode_row` was given; other columns are left out."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: _DECODERS[name](columns[name]) if name in _DECODERS else columns[name] for name in names})
+
+
+def table_of(kind: type[Any]) -> str:
+    """Return the name of the table, or of the collection, that keeps rows of a type."""
+    return _TABLES[kind]

@@ -42,7 +42,7 @@ class JobState(StrEnum):
 class Project:
     """A set of people, models and videos that belong together.
 
-    `embedder` is None until the first face or video fixes it; it never changes afterwards.
+    `embedder` is None until the first face or video fixes it; afterwards only an application changes it, see `Naming`.
     """
 
     name: str
@@ -308,6 +308,8 @@ class TrackVectors:
     ----------
     position : int
         Grows with every write of a project's vectors, and is never used again.
+    embedder : str
+        The analysis'.
     track_ids : (N,) int64
         Tracks that have embeddings, ascending.
     vectors : (N, D) float32
@@ -315,6 +317,7 @@ class TrackVectors:
 
     analysis_id: str
     position: int
+    embedder: str
     track_ids: npt.NDArray[np.int64]
     vectors: FloatArray
 
@@ -367,7 +370,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Naming:
-    """What naming the archive again writes, all at once.
+    """What naming the archive again writes, all at once, and with it where the project changes to another embedder.
 
     Parameters
     ----------
@@ -385,6 +388,12 @@ class Naming:
         Whether no version is promoted any more; only to undo the first that was.
     taken_back : Words or None
         What was said and is taken back with it.
+    embedder : str or None
+        The project's from now on; None leaves the one that it has.
+    touched : mapping of str to float
+        When analyses count as made from now on: the latest of a video is what its result means.
+    vectors : mapping of str to (D,) float32
+        Of faces, by id, from `embedder`; faces that are there no more are passed over.
     """
 
     expected: Mapping[str, str | None]
@@ -396,6 +405,9 @@ class Naming:
     promoted: str | None = None
     promotes_none: bool = False
     taken_back: Words | None = None
+    embedder: str | None = None
+    touched: Mapping[str, float] = field(default_factory=dict)
+    vectors: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from sqlite3 import Connection
 
 from facerec_models.errors import GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.types import Track
+from serving.store import conflicts
 from serving.store.blobs import pack_track, unpack_track, without_embeddings
 from serving.store.database import (
     Database,
@@ -32,15 +33,16 @@ from serving.store.rows import (
 )
 from serving.store.sqlite_corrections import SqliteCorrections
 from serving.store.sqlite_jobs import SqliteJobs
-from serving.store.sqlite_naming import SqliteNaming
+from serving.store.sqlite_naming import SqliteNaming, promote
 from serving.store.sqlite_search import SqliteSearch
+from serving.store.sqlite_transfer import SqliteTransfer
 from serving.store.sqlite_vectors import put_vectors
 
 _PROMOTED = """SELECT models.* FROM promotions JOIN models USING (project, version)
     WHERE project = ? ORDER BY position DESC LIMIT 1"""
 
 
-class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch):
+class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, SqliteTransfer):
     """A `Store` in one SQLite file.
 
     Parameters
@@ -87,7 +89,8 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch):
             row = require_project(db, project)
             if row.embedder != embedder:
                 raise GalleryMismatchError(
-                    f"project {project!r} has embeddings of {row.embedder}, not of {embedder}; use another project"
+                    f"project {project!r} has embeddings of {row.embedder}, not of {embedder}; set "
+                    f"FACEREC_ANALYSIS__EMBEDDING__EMBEDDER, or use another project"
                 )
             return row
 
@@ -183,21 +186,20 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch):
         """Let this version name from now on."""
         with self._database.writing() as db:
             require_project(db, project)
-            require_model(db, project, version)
-            promoted = select(db, ModelVersion, _PROMOTED, (project,))
-            if not promoted or promoted[0].version != version:
-                db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, version))
+            promote(db, project, version)
 
     def rollback_model(self, project: str) -> ModelVersion:
         """Promote again the version that was promoted before the present one, and return it."""
         with self._database.writing() as db:
-            require_project(db, project)
+            embedder = require_project(db, project).embedder
             db.execute(
                 "DELETE FROM promotions WHERE position = (SELECT max(position) FROM promotions WHERE project = ?)",
                 (project,),
             )
             missing = ModelNotFoundError(f"project {project!r} has no model that was promoted before the present one")
-            return select_one(db, ModelVersion, _PROMOTED, (project,), missing)
+            row = select_one(db, ModelVersion, _PROMOTED, (project,), missing)
+            conflicts.require_embedder(row, embedder)
+            return row
 
     def delete_model(self, project: str, version: str) -> None:
         """Delete a version with the revisions that name by it; analyses that they named are named by none, until named again."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from facerec_models.errors import ConflictError
-from serving.store.database import Database, insert, require_project, select
+from serving.store import conflicts
+from serving.store.database import Database, insert, require_present, require_project, select
 from serving.store.rows import Correction, CorrectionKind, Stranger, StrangerTrack
 
 
@@ -84,10 +84,8 @@ class SqliteCorrections:
         with self._database.writing() as db:
             require_project(db, project)
             (count,) = db.execute("SELECT count(*) FROM strangers WHERE project = ?", (project,)).fetchone()
-            if count != known:
-                raise ConflictError(
-                    f"project {project!r} has {count} strangers by now, not {known}: look at them again"
-                )
+            conflicts.require_known(project, known, count)
+            require_present(db, project, analysis_ids)
             insert(db, strangers, Stranger, replace=True)
             db.execute(
                 "DELETE FROM stranger_tracks WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?))",

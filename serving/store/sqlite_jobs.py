@@ -95,4 +95,4 @@ def _update(db: Connection, job_id: str, change: Callable[[Job], Job | None]) ->
 
 
 def _record(job: Job) -> dict[str, object]:
-    return {**{name: encode(getattr(job, name)) for name in _FIELDS}, "due_at": job.due_at}
+    return {**{name: encode(name, getattr(job, name)) for name in _FIELDS}, "due_at": job.due_at}

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from sqlite3 import Connection
 
-from facerec_models.errors import ConflictError, ModelNotFoundError
+from facerec_models.errors import ModelNotFoundError
+from serving.store import conflicts
 from serving.store.database import (
     Database,
+    encode,
     insert,
     require_analyses,
     require_model,
+    require_present,
     require_project,
     require_revision,
     select,
@@ -55,19 +58,18 @@ class SqliteNaming:
         with self._database.writing() as db:
             require_revision(db, project, revision)
             require_analyses(db, project, analysis_ids)
+            require_present(db, project, analysis_ids)
             _name(db, project, dict.fromkeys(analysis_ids, revision), appearances)
 
     def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
         """Name the archive again, and record it as the project's next application, all at once."""
         with self._database.writing() as db:
-            _require_unchanged(db, project, naming)
-            _require_none_new(db, project, naming)
-            last = _last_number(db, project)
-            if application.number != last + 1:
-                raise ConflictError(f"project {project!r} was named again meanwhile, {last} times by now: look again")
+            found = _require_unchanged(db, project, naming)
+            conflicts.require_none_new(project, naming, found)
+            conflicts.require_next(project, application.number, _last_number(db, project))
             _write(db, project, naming)
-            if naming.promoted is not None and naming.promoted not in _promotions(db, project)[:1]:
-                db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, naming.promoted))
+            if naming.promoted is not None:
+                promote(db, project, naming.promoted)
             insert(db, [application], Application, replace=False)
 
     def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
@@ -76,15 +78,12 @@ class SqliteNaming:
             _require_unchanged(db, project, naming)
             query = "SELECT max(number) FROM applications WHERE project = ? AND undone_at IS NULL"
             (last,) = db.execute(query, (project,)).fetchone()
-            if last != number:
-                raise ConflictError(f"application {number} of project {project!r} is not the last one, which is {last}")
+            conflicts.require_last(project, number, last)
             _write(db, project, naming)
             if naming.promoted is not None:
                 _promote_again(db, project, naming.promoted)
             if naming.promotes_none:
                 db.execute("DELETE FROM promotions WHERE project = ?", (project,))
-            if naming.taken_back is not None:
-                _take_back(db, project, naming.taken_back)
             db.execute(
                 "UPDATE applications SET undone_at = ?, undo = NULL WHERE project = ? AND number = ?",
                 (at, project, number),
@@ -120,27 +119,17 @@ class SqliteNaming:
             db.execute("UPDATE applications SET undo = NULL, note = '' WHERE project = ?", (project,))
 
 
-def _require_unchanged(db: Connection, project: str, naming: Naming) -> None:
+def _require_unchanged(db: Connection, project: str, naming: Naming) -> dict[str, str | None]:
+    """Return which revision names each analysis of the project."""
     require_project(db, project)
-    if naming.expected.keys() != naming.revisions.keys():
-        raise ValueError("every analysis that is named needs the revision that is expected, and no other one does")
+    conflicts.require_same_analyses(naming)
     require_analyses(db, project, list(naming.expected))
     for revision in {revision for revision in naming.revisions.values() if revision is not None}:
         require_revision(db, project, revision)
-    found = dict(db.execute("SELECT analysis_id, revision FROM analyses WHERE project = ?", (project,)))
-    changed = [analysis_id for analysis_id, revision in naming.expected.items() if found[analysis_id] != revision]
-    if changed:
-        raise ConflictError(f"{len(changed)} analyses of project {project!r} were named meanwhile: look again")
-    (count,) = db.execute("SELECT count(*) FROM strangers WHERE project = ?", (project,)).fetchone()
-    if count != naming.known:
-        raise ConflictError(f"project {project!r} has {count} strangers by now, not {naming.known}: look again")
-
-
-def _require_none_new(db: Connection, project: str, naming: Naming) -> None:
-    query = "SELECT analysis_id FROM analyses WHERE project = ? AND revision IS NOT NULL"
-    new = [analysis_id for (analysis_id,) in db.execute(query, (project,)) if analysis_id not in naming.expected]
-    if new:
-        raise ConflictError(f"{len(new)} analyses of project {project!r} were added meanwhile: look again")
+    found = dict(db.execute("SELECT analysis_id, revision FROM analyses WHERE project = ?", (project,)).fetchall())
+    (strangers,) = db.execute("SELECT count(*) FROM strangers WHERE project = ?", (project,)).fetchone()
+    conflicts.require_unchanged(project, naming, found, strangers)
+    return found
 
 
 def _take_back(db: Connection, project: str, words: Words) -> None:
@@ -164,14 +153,27 @@ def _write(db: Connection, project: str, naming: Naming) -> None:
         (project, json.dumps(list(naming.revisions))),
     )
     insert(db, naming.stranger_tracks, StrangerTrack, replace=True)
+    if naming.taken_back is not None:
+        _take_back(db, project, naming.taken_back)
+    if naming.embedder is not None:
+        db.execute("UPDATE projects SET embedder = ? WHERE name = ?", (naming.embedder, project))
+    db.executemany(
+        "UPDATE analyses SET created_at = ? WHERE project = ? AND analysis_id = ?",
+        [(at, project, analysis_id) for analysis_id, at in naming.touched.items()],
+    )
+    db.executemany(
+        "UPDATE faces SET embedder = ?, embedding = ? WHERE project = ? AND face_id = ?",
+        [
+            (naming.embedder, encode("embedding", vector), project, face_id)
+            for face_id, vector in naming.vectors.items()
+        ],
+    )
 
 
 def _name(
     db: Connection, project: str, revisions: Mapping[str, str | None], appearances: Sequence[AppearanceRow]
 ) -> None:
-    strange = {row.analysis_id for row in appearances} - revisions.keys()
-    if strange:
-        raise ValueError(f"appearances of {', '.join(sorted(strange))}, which is not named")
+    conflicts.require_named(revisions, appearances)
     ids = (project, json.dumps(list(revisions)))
     for table in ("appearances", "unindexed_analyses"):
         db.execute(
@@ -196,13 +198,16 @@ def _promotions(db: Connection, project: str) -> list[str]:
     return [version for (version,) in db.execute(query, (project,))]
 
 
+def promote(db: Connection, project: str, version: str) -> None:
+    """Let a version name from now on, unless it does; raise unless there is one, for the project's embedder."""
+    conflicts.require_embedder(require_model(db, project, version), require_project(db, project).embedder)
+    if version not in _promotions(db, project)[:1]:
+        db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, version))
+
+
 def _promote_again(db: Connection, project: str, version: str) -> None:
     promoted = _promotions(db, project)
-    if version in promoted[:1]:
-        return
-    if version in promoted[1:]:
+    if version in promoted[1:] and version != promoted[0]:
         query = "DELETE FROM promotions WHERE position = (SELECT max(position) FROM promotions WHERE project = ?)"
         db.execute(query, (project,))
-    else:
-        require_model(db, project, version)
-        db.execute("INSERT INTO promotions (project, version) VALUES (?, ?)", (project, version))
+    promote(db, project, version)

@@ -87,15 +87,20 @@ class SqliteSearch:
         with self._database.reading() as db:
             require_project(db, project)
             rows = db.execute(
-                """SELECT analysis_id, position, track_ids, vectors, dimension FROM track_vectors
-                WHERE project = ? AND position > ? ORDER BY position LIMIT ?""",
+                """SELECT analysis_id, position, (SELECT embedder FROM analyses WHERE analyses.project = found.project
+                    AND analyses.analysis_id = found.analysis_id), track_ids, vectors, dimension
+                FROM track_vectors AS found WHERE project = ? AND position > ? ORDER BY position LIMIT ?""",
                 (project, since, limit),
             ).fetchall()
         return [
             TrackVectors(
-                analysis_id, position, np.frombuffer(ids, "<i8"), unpack_embedding(vectors).reshape(-1, dimension)
+                analysis_id,
+                position,
+                embedder,
+                np.frombuffer(ids, "<i8"),
+                unpack_embedding(vectors).reshape(-1, dimension),
             )
-            for analysis_id, position, ids, vectors, dimension in rows
+            for analysis_id, position, embedder, ids, vectors, dimension in rows
         ]
 
 

@@ -16,7 +16,8 @@ from tests.contract.store_cases import STORES, Opener
 @pytest.fixture(params=STORES)
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Opens one and the same store, here or in another process."""
-    return partial(STORES[request.param], tmp_path / "home")
+    place = request.getfixturevalue("mongo_store_uri") if request.param == "mongodb" else tmp_path / "home"
+    return partial(STORES[request.param], place)
 
 
 @pytest.fixture

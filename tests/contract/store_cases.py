@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from facerec_models.types import Decision, Track
 from serving import leases
 from serving.store import Store, open_store
+from serving.store.mongo import MongoStore
 from serving.store.rows import (
     AnalysisRow,
     AppearanceRow,
@@ -30,9 +30,10 @@ from serving.store.rows import (
 
 Opener = Callable[[], Store]
 
-# A store of a folder of its own. Other processes open it too: the functions are importable.
-STORES: dict[str, Callable[[Path], Store]] = {
+# A store of a place of its own, a folder or a database. Other processes open it too: the functions are importable.
+STORES: dict[str, Callable[[Any], Store]] = {
     "sqlite": open_store,
+    "mongodb": MongoStore,
 }
 
 
@@ -163,10 +164,12 @@ def named_by(store: Store) -> dict[str, str | None]:
     return {row.analysis_id: row.revision for row in store.list_analyses("p")}
 
 
-def claim_all(store: Store, owner: str) -> list[str]:
+def claim_all(store: Store, owner: str, kinds: Sequence[str] = ("video",)) -> list[str]:
+    """Claim what there is of one kind after the other."""
     claimed = []
-    while (mine := leases.claim(store, ["video"], owner, 60)) is not None:
-        claimed.append(mine.job.job_id)
+    for kind in kinds:
+        while (mine := leases.claim(store, [kind], owner, 60)) is not None:
+            claimed.append(mine.job.job_id)
     return claimed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -24,17 +25,19 @@ from tests.contract.store_cases import (
 )
 
 SPAWN = multiprocessing.get_context("spawn")
+KINDS = [f"kind-{number}" for number in range(20)]
 
 
 def claim_all_in_process(opener: Opener, owner: str, barrier: Barrier, results: Connection) -> None:
     with closing(opener()) as store:
         barrier.wait(60)
-        results.send(claim_all(store, owner))
+        results.send(claim_all(store, owner, KINDS))
 
 
-def submit_many(store: Store, count: int) -> None:
+def submit_many(store: Store, count: int, kinds: Sequence[str] = ("video",)) -> None:
+    """Submit jobs of each kind, those of the first kind first."""
     for number in range(count):
-        store.submit_job(make_job(f"j{number:03}", float(number)))
+        store.submit_job(make_job(f"j{number:03}", float(number), kinds[number * len(kinds) // count]))
 
 
 def assert_claimed_once(store: Store, claimed: dict[str, list[str]], count: int) -> None:
@@ -56,7 +59,7 @@ def test_threads_claim_every_job_once(store: Store) -> None:
 
 
 def test_processes_claim_every_job_once(opener: Opener, store: Store) -> None:
-    submit_many(store, 200)
+    submit_many(store, 1000, KINDS)
     barrier = SPAWN.Barrier(3)
     processes, pipes = [], {}
     for owner in ("o1", "o2", "o3"):
@@ -68,7 +71,7 @@ def test_processes_claim_every_job_once(opener: Opener, store: Store) -> None:
     for process in processes:
         process.join()
         process.close()
-    assert_claimed_once(store, claimed, 200)
+    assert_claimed_once(store, claimed, 1000)
 
 
 def test_threads_read_while_others_write(store: Store) -> None:

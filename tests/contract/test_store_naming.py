@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facerec_models.errors import ConflictError, ModelNotFoundError
+from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
 from serving.store import Store
-from serving.store.rows import FaceStatus, Stranger, StrangerTrack, Words
+from serving.store.rows import FaceStatus, Stranger, StrangerTrack, Words, same_face
 from tests.contract.store_cases import (
     make_appearance,
     make_application,
@@ -153,6 +153,72 @@ def test_an_undoing_that_comes_too_late_writes_nothing(named: Store) -> None:
     assert named.list_applications("p")[0].undone_at is None
 
 
+def test_an_application_changes_the_embedder_and_all_that_depends_on_it(named: Store) -> None:
+    store = named
+    store.fix_embedder("p", "dlib")
+    store.promote_model("p", "m")
+    store.add_model(replace(make_model("m2"), embedder="other"))
+    store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="by hand")])
+    before = store.list_faces("p")
+    old, new = (make_correction(f"c{number}", "is", who) for number, who in enumerate(("Ann", "Bob")))
+    store.put_corrections("p", [old])
+    naming = make_naming(
+        {"a": "r1", "b": "r1"},
+        "r2",
+        promoted="m2",
+        embedder="other",
+        touched={"a": 9.5},
+        vectors={"f2": np.full(3, 0.5, np.float32), "gone": np.ones(3, np.float32)},
+        taken_back=Words(["c0"], [new]),
+    )
+    for wrong in ({"promoted": "m"}, {"embedder": None, "vectors": {}}):
+        with pytest.raises(GalleryMismatchError, match="facerec embedder switch"):
+            store.apply_naming("p", replace(naming, **wrong), make_application(2, "r2"))
+    with pytest.raises(ConflictError, match="look again"):
+        store.apply_naming("p", replace(naming, known=1), make_application(2, "r2"))
+    assert store.get_project("p").embedder == "dlib"
+    assert [row.created_at for row in store.list_analyses("p")] == [0, 1]
+    store.apply_naming("p", naming, make_application(2, "r2"))
+    assert store.get_project("p").embedder == "other"
+    assert store.get_model("p").version == "m2"
+    assert store.latest_analysis("p", "v-a").created_at == 9.5
+    assert [row.analysis_id for row in store.list_analyses("p")] == ["b", "a"]
+    first, second = store.list_faces("p")
+    assert same_face(first, before[0])
+    assert (second.embedder, second.status, second.reason) == ("other", FaceStatus.DISABLED, "by hand")
+    np.testing.assert_array_equal(second.embedding, np.full(3, 0.5, np.float32))
+    assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
+    # What was analysed with the one before comes too late.
+    with pytest.raises(GalleryMismatchError, match="submit the video again"):
+        store.assign_revision("p", "r1", ["b"], [make_appearance("b", owner="Bob")])
+    with pytest.raises(GalleryMismatchError, match="dlib"):
+        store.put_strangers("p", [ANN], [stranger_track("b")], ["b"], known=0)
+    assert store.list_strangers("p") == store.list_stranger_tracks("p") == []
+    # A version for another embedder cannot name, by whatever way.
+    with pytest.raises(GalleryMismatchError, match="'m'"):
+        store.promote_model("p", "m")
+    with pytest.raises(GalleryMismatchError, match="'m'"):
+        store.rollback_model("p")
+    assert store.get_model("p").version == "m2"
+    vector = before[1].embedding
+    assert vector is not None
+    back = make_naming(
+        {"a": "r2", "b": "r2"},
+        "r1",
+        promoted="m",
+        embedder="dlib",
+        touched={"a": 0.0},
+        vectors={"f2": vector},
+        taken_back=Words(["c1"], [old]),
+    )
+    store.undo_naming("p", back, 2, 5.0)
+    assert store.get_project("p").embedder == "dlib"
+    assert store.get_model("p").version == "m"
+    assert [row.created_at for row in store.list_analyses("p")] == [0, 1]
+    assert all(same_face(a, b) for a, b in zip(store.list_faces("p"), before, strict=True))
+    assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
+
+
 def test_sealed_applications_keep_no_word_of_what_was(named: Store) -> None:
     named.seal_applications("p")
     named.apply_naming("p", make_naming({"a": "r1", "b": "r1"}, "r2"), make_application(2, "r2"))
@@ -165,8 +231,9 @@ def test_what_does_not_fit_together_is_a_mistake(named: Store) -> None:
     for naming in (
         make_naming({"a": "r1", "b": "r1"}, "r2", make_appearance("c")),
         replace(make_naming({"a": "r1", "b": "r1"}, "r2"), revisions={"a": "r2"}),
+        make_naming({"a": "r1", "b": "r1"}, "r2", vectors={"f1": np.ones(3, np.float32)}),
     ):
-        with pytest.raises(ValueError, match=r"analysis|named"):
+        with pytest.raises(ValueError, match=r"analysis|named|embedder"):
             named.apply_naming("p", naming, make_application(2, "r2"))
     assert len(named.list_applications("p")) == 1
 

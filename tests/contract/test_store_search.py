@@ -140,7 +140,7 @@ def test_vectors_are_the_means_of_tracks_that_have_any(store: Store) -> None:
     store.put_analysis(make_analysis("b"), [make_track(1, embedded=0)])
     (row,) = store.list_vectors("p", limit=100)
     assert (row.analysis_id, row.track_ids.tolist()) == ("a", [2, 5])
-    assert row.vectors.dtype == np.float32
+    assert (row.embedder, row.vectors.dtype) == ("dlib", np.float32)
     np.testing.assert_array_equal(row.vectors, np.stack([track_embedding(tracks[1]), track_embedding(tracks[0])]))
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 from pydantic import SecretStr
 
-from facerec_models.errors import BusyError, InputError
+from facerec_models.errors import BusyError, InputError, StoreError
 from serving import leases
 from serving.jobs import MAX_DEATHS, JobControl, JobRunner, submit
 from serving.leases import Claim
@@ -78,6 +78,22 @@ def test_an_error_of_ours_ends_a_job_with_its_message(store: Store) -> None:
     with running(store, work):
         job = final(store, job_id)
     assert (job.state, job.error, job.attempt) == (JobState.FAILED, "the video is bad", 1)
+
+
+def test_a_store_that_fails_for_a_while_fails_no_job(store: Store) -> None:
+    job_id = give(store)
+    begun: list[float] = []
+
+    def work(job: Job, control: JobControl) -> str:
+        begun.append(time.monotonic())
+        if len(begun) < 4:  # more often than other errors are tried again
+            raise StoreError("the primary is gone")
+        return "v"
+
+    with running(store, work, lease_s=0.3):
+        job = final(store, job_id)
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 4)
+    assert begun[1] - begun[0] > 0.25
 
 
 def test_other_errors_are_tried_again_and_then_given_up_with_the_reason(store: Store) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facerec_models.config import DetectionConfig, EmbeddingConfig, IdentificationConfig
+from facerec_models.config import DetectionConfig, EmbeddingConfig
 from facerec_models.detection import reduce_image
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import WeightsError
@@ -20,6 +20,7 @@ from facerec_models.types import FaceSet, ImageArray
 from serving.classifier import ClassifierReplica, crop_address
 from serving.detector import DetectorReplica
 from serving.embedder import EmbedderReplica
+from serving.settings import Settings
 from serving.store.rows import AnalysisRow
 from tests.builders import EMBEDDER, Seen, cohort, face_set, look, near, sample_picture
 
@@ -118,7 +119,7 @@ def models() -> list[NamingModel]:
 
 @pytest.fixture
 def namer(tmp_path: Path) -> ClassifierReplica:
-    return ClassifierReplica(tmp_path, IdentificationConfig())
+    return ClassifierReplica(Settings(home=tmp_path))
 
 
 def test_pictures_are_named_together_as_alone_each_by_its_model(

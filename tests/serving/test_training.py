@@ -19,14 +19,18 @@ import httpx
 import numpy as np
 import pytest
 
+from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, realign
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.errors import ModelNotFoundError
 from facerec_models.images import encode_crop
+from facerec_models.model_folder import remove_abandoned
 from serving import leases
 from serving.home import Home, write_atomically
 from serving.naming import load_model
 from serving.store import Store, open_store
 from serving.store.rows import JobState
+from tests.bucket import stalled_at
 from tests.builders import EMBEDDER, look, sample_picture
 from tests.contract.store_cases import make_face
 from tests.serving.service import RunningService, free_port
@@ -153,6 +157,35 @@ def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(store:
                 load_model(home, "p", folder.name)
 
 
+def test_a_training_that_is_killed_between_two_files_of_a_bucket_leaves_no_model(
+    bucket: str, s3_server: str, tmp_path: Path
+) -> None:
+    home = Home.at(tmp_path, bucket)
+    with closing(open_store(tmp_path)) as store, stalled_at(s3_server, rb"PUT /\S+/model\.json") as (address, reached):
+        put_people(store, "p", 5)
+        asked = subprocess.Popen(
+            command(home),
+            env={**os.environ, "FACEREC_FILES": bucket, "AWS_ENDPOINT_URL": address},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with asked:
+            try:
+                assert reached.wait(120)
+            finally:
+                asked.kill()
+        models = home.model("p", "x").parent
+        assert store.list_models("p") == []
+        (left,) = models.iterdir()
+        assert [path.name for path in left.iterdir()] == ["model.npz"]
+        with pytest.raises(ModelNotFoundError, match="holds no readable model"):
+            load_model(home, "p", left.name)
+        remove_abandoned(models)
+        assert left.is_dir()
+        assert train(store, home, "p", RULES).version == left.name
+        load_model(home, "p", left.name)
+
+
 # On Ray
 
 
@@ -161,22 +194,27 @@ def test_pictures_without_a_vector_are_embedded_in_tasks_and_no_others(
 ) -> None:
     size = embedder.template.size
     crop = np.ascontiguousarray(sample_picture("astronaut.png")[:size, 150 : 150 + size])
-    for face_id, embedding, of in (
-        ("new", None, EMBEDDER),
-        ("kept", look(50), EMBEDDER),
-        ("other", None, "facenet-casia"),
+    for face_id, embedding, of, kept in (
+        ("new", None, EMBEDDER, crop),
+        ("kept", look(50), EMBEDDER, crop),
+        ("other", look(51), "facenet-casia", realign(crop, DLIB_TEMPLATE, FACENET_TEMPLATE)),
+        ("odd", None, EMBEDDER, crop[1:]),
     ):
-        write_atomically(home.face_crop("p", face_id), encode_crop(crop))
+        write_atomically(home.face_crop("p", face_id), encode_crop(kept))
         store.put_faces("p", [make_face(face_id, "Zoë", embedder=of, embedding=embedding)])
     with Workers(home.root) as workers:
         row = train(store, home, "p", RULES, workers=workers, embedding=EmbeddingConfig(device="cpu"))
-    assert (row.metrics["embedded_faces"], row.metrics["unusable_faces"], row.faces) == (1, 1, 122)
+    assert (row.metrics["embedded_faces"], row.metrics["unusable_faces"], row.faces) == (2, 1, 123)
     by_id = {face.face_id: face for face in store.list_faces("p", person_id="Zoë")}
     vector = by_id["new"].embedding
     assert vector is not None
     assert float(vector @ embedder.embed(crop[None])[0]) > 0.99
     np.testing.assert_array_equal(by_id["kept"].embedding, look(50))
-    assert by_id["other"].embedding is None
+    other = by_id["other"].embedding
+    assert by_id["other"].embedder == EMBEDDER
+    assert other is not None
+    assert float(vector @ other) > 0.97
+    assert by_id["odd"].embedding is None
 
 
 # In the service

@@ -6,8 +6,20 @@ import cv2
 import numpy as np
 import pytest
 
-from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, Template, align, fit_similarity
+from facerec_models.alignment import (
+    DLIB_TEMPLATE,
+    FACENET_TEMPLATE,
+    Template,
+    align,
+    fit_similarity,
+    realign,
+    template_of_size,
+)
+from facerec_models.alignment import TEMPLATES as ALL_TEMPLATES
+from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import FloatArray, ImageArray
+from tests.builders import sample_picture
 
 TEMPLATES = [DLIB_TEMPLATE, FACENET_TEMPLATE]
 
@@ -146,3 +158,45 @@ def test_border_of_the_picture_is_repeated() -> None:
 def test_template_refuses_another_number_of_points() -> None:
     with pytest.raises(ValueError, match="5x2, not 2x2"):
         Template(100, ((0.0, 0.0), (1.0, 1.0)))
+
+
+# From one template to another
+
+
+def test_the_size_of_a_crop_says_its_template() -> None:
+    assert len({template.size for template in ALL_TEMPLATES}) == len(ALL_TEMPLATES)
+    for template in ALL_TEMPLATES:
+        assert template_of_size(template.size, template.size) is template
+    assert template_of_size(150, 160) is None
+
+
+@pytest.mark.parametrize("source", TEMPLATES)
+@pytest.mark.parametrize("target", TEMPLATES)
+@pytest.mark.parametrize("degrees", [0, 40])
+def test_a_realigned_crop_shows_what_the_picture_would(source: Template, target: Template, degrees: float) -> None:
+    image = smooth_picture(1200, 1000)
+    landmarks = placed(source, scale=2, degrees=degrees, shift=(600, 400))
+    from_picture = align(image, landmarks, target)[0][0].astype(int)
+    crop = align(image, landmarks, source)[0][0]
+    realigned = realign(crop, source, target).astype(int)
+    assert realigned.shape == from_picture.shape
+    # Beyond the source's border, at most 16 % of a side, nothing can be right.
+    edge = 0 if source == target else target.size // 6
+    inside = slice(edge, target.size - edge)
+    assert np.abs(realigned - from_picture)[inside, inside].max() <= 2
+
+
+def test_a_realigned_real_face_is_embedded_alike(detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+    picture = sample_picture("astronaut.png")
+    landmarks = detector.detect([picture])[0].landmarks[:1]
+    (theirs,), _ = align(picture, landmarks, FACENET_TEMPLATE)
+    (ours,), _ = align(picture, landmarks, DLIB_TEMPLATE)
+    back = realign(theirs, FACENET_TEMPLATE, DLIB_TEMPLATE)
+    a, b, distorted = embedder.embed(np.stack([ours, back, cv2.resize(theirs, (150, 150))]))
+    assert a @ b > 0.97
+    assert a @ distorted < a @ b - 0.01
+
+
+def test_a_crop_of_another_template_is_not_realigned() -> None:
+    with pytest.raises(ValueError, match="150 px must not be 160x160x3"):
+        realign(np.zeros((160, 160, 3), np.uint8), DLIB_TEMPLATE, FACENET_TEMPLATE)

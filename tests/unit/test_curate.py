@@ -70,7 +70,7 @@ def test_the_predecessors_rule_drops_until_similarities_vary_little() -> None:
 
 
 def faces(*people: int) -> list[Face]:
-    return [make_face(f"f{i}", embedding=look(who, i)) for i, who in enumerate(people)]
+    return [make_face(f"f{i}", embedder=cohort().embedder, embedding=look(who, i)) for i, who in enumerate(people)]
 
 
 def test_outliers_are_disabled_and_enabled_again_when_they_are_none_any_more() -> None:
@@ -80,7 +80,7 @@ def test_outliers_are_disabled_and_enabled_again_when_they_are_none_any_more() -
     assert changed["f3"].status is FaceStatus.DISABLED
     assert not changed["f3"].by_hand
     # Then it turns out that most pictures show the other person.
-    grown = [*rows[:3], changed["f3"], *[make_face(f"g{i}", embedding=look(2, 10 + i)) for i in range(6)]]
+    grown = [*rows[:3], changed["f3"], *[replace(face, face_id=f"g{i}") for i, face in enumerate(faces(*[2] * 6))]]
     changed = disable_outliers(grown, cohort(), OutlierStrategy.ROBUST)
     assert changed["f3"].status is FaceStatus.TAKEN
     assert changed["f3"].reason is None

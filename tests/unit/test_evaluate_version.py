@@ -126,10 +126,11 @@ def test_a_truth_is_kept_once_a_video(store: Store, home: Home) -> None:
 def test_the_analysis_that_covers_most_counts(store: Store) -> None:
     video = store.get_video("p", "v")
     assert store.latest_analysis("p", "v").analysis_id == "a-part"
-    best = best_analysis(store, video)
+    best = best_analysis(store, video, EMBEDDER)
     assert best is not None
     assert best.analysis_id == "a-whole"
-    assert best_analysis(store, replace(video, video_id="v-other")) is None
+    assert best_analysis(store, replace(video, video_id="v-other"), EMBEDDER) is None
+    assert best_analysis(store, video, "another") is None
 
 
 def test_a_result_is_led_back_to_its_analysis(store: Store, home: Home) -> None:

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,12 +57,16 @@ def test_old_unfinished_files_go_and_new_ones_stay(store: Store, home: Home) -> 
     assert (old.exists(), new.exists(), face.exists()) == (False, True, True)
 
 
-def test_uploads_of_a_video_stay_also_after_the_home_was_moved(store: Store, home: Home) -> None:
-    known = write(home.upload("ab" * 32, ".mp4"))
-    unknown = write(home.upload("cd" * 32, ".mp4"))
-    store.put_video(replace(make_video("v"), file=f"/where/it/was/before/uploads/{known.name}"))
-    assert sweep(store, home) == 1
-    assert (known.exists(), unknown.exists()) == (True, False)
+def test_another_store_than_the_homes_own_removes_nothing(home: Home) -> None:
+    kept = [
+        write(home.upload("ab" * 32, ".mp4")),
+        write(home.track_crop("p", "a", 1, 0)),
+        write(home.face_crop("p", "f")),
+    ]
+    with closing(open_store(home.root / "elsewhere")) as other:
+        other.create_project("p")
+        assert sweep(other, home) == 0
+    assert all(path.exists() for path in kept)
 
 
 def test_crops_of_no_analysis_go_when_nobody_can_be_writing_them(store: Store, home: Home) -> None:
@@ -71,8 +74,10 @@ def test_crops_of_no_analysis_go_when_nobody_can_be_writing_them(store: Store, h
     store.put_analysis(make_analysis("a"), [make_track(1)])
     kept = write(home.track_crop("p", "a", 1, 0))
     orphan = write(home.track_crop("p", "b", 1, 0))
+    write(home.analysis_mark("p", "b"))
+    begun_today = write(home.analysis_mark("p", "c"), days_ago=0.1)
     store.submit_job(make_job("j"))
     assert sweep(store, home) == 0
     leases.cancel(store, "j")
     assert sweep(store, home) == 1
-    assert (kept.exists(), orphan.exists()) == (True, False)
+    assert (kept.exists(), orphan.exists(), begun_today.exists()) == (True, False, True)

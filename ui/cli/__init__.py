@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from facerec_models.errors import FacerecError
-from ui.cli import archive, evaluate, models, people, predecessor, search, service, unknowns, videos
+from ui.cli import archive, embedder, evaluate, models, people, predecessor, search, service, store, unknowns, videos
 
 app = typer.Typer(
     help="Find who appears in a video, when, and on what evidence.",
@@ -36,8 +36,10 @@ app.command("import-predecessor")(predecessor.import_predecessor)
 app.command()(evaluate.evaluate)
 app.add_typer(models.projects, name="projects")
 app.add_typer(models.models, name="models")
+app.add_typer(embedder.app, name="embedder")
 app.add_typer(models.cohort, name="cohort")
 app.add_typer(models.weights, name="weights")
+app.add_typer(store.app, name="store")
 app.command()(service.serve)
 app.command()(service.ui)
 app.command()(service.doctor)

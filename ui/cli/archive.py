@@ -77,8 +77,8 @@ def identify(
     print_change(change, as_json=as_json)
 
 
-def print_change(change: IdentificationChange, *, as_json: bool) -> None:
-    """Say what naming the archive again changes, or has changed."""
+def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str | None = None) -> None:
+    """Say what naming the archive again changes, or has changed; `apply_with` is the command that applies it, where it is another."""
     if as_json:
         print_json(change.to_dict())
         return
@@ -100,7 +100,9 @@ def print_change(change: IdentificationChange, *, as_json: bool) -> None:
     if change.applied:
         output.print(f"Take it back with 'facerec identify --undo {change.revision}'.")
     else:
-        output.print(f"Apply exactly this: the same command with --expect {change.state} in place of --preview.")
+        words = f"'{apply_with} --expect" if apply_with else "the same command with --expect"
+        rest = "'." if apply_with else " in place of --preview."
+        output.print(f"Apply exactly this: {words} {change.state}{rest}")
 
 
 def _undo(opened: Opened, project: str, revision: str, *, as_json: bool) -> None:

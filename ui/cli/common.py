@@ -50,24 +50,33 @@ class Opened:
     store: Store
 
 
+def read_settings(path: Path | None) -> Settings:
+    """Read the settings of the home that ``--home``, the environment or the system's conventions name."""
+    from pydantic import ValidationError
+
+    from serving.settings import Settings
+
+    try:
+        return Settings() if path is None else Settings(home=path)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if not first["loc"]:  # several together
+            raise typer.BadParameter(first["msg"]) from None
+        name = "FACEREC_" + "__".join(str(part).upper() for part in first["loc"])
+        raise typer.BadParameter(f"{name}={first['input']!r}: {first['msg']}") from None
+
+
 @contextmanager
 def open_home(path: Path | None) -> Iterator[Opened]:
     """Open the home that ``--home``, the environment or the system's conventions name."""
-    from pydantic import ValidationError
-
     from serving.home import Home
-    from serving.settings import Settings
     from serving.store import open_store
 
+    settings = read_settings(path)
+    place = Home.at(settings.home, settings.files)
+    store = open_store(settings.home, settings.store)
     try:
-        settings = Settings() if path is None else Settings(home=path)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "FACEREC_" + "__".join(str(part).upper() for part in first["loc"])
-        raise typer.BadParameter(f"{name}={first['input']!r}: {first['msg']}") from error
-    store = open_store(settings.home)
-    try:
-        yield Opened(settings, Home(settings.home.resolve()), store)
+        yield Opened(settings, place, store)
     finally:
         store.close()
 

@@ -74,7 +74,7 @@ def train(
             opened.settings.identification,
             config,
             workers=Workers(opened.home.root, address),
-            progress=_Shown(bar, classifier),
+            progress=ShownProgress(bar, f"training {classifier}"),
             embedding=opened.settings.analysis.embedding,
         )
         rules = opened.settings.identification
@@ -91,17 +91,19 @@ def train(
         raise typer.Exit(3)
 
 
-class _Shown:
-    """Shows a training's progress; Ctrl-C is what stops it."""
+class ShownProgress:
+    """Shows the progress of training, or of what leads to it; Ctrl-C is what stops it."""
 
-    def __init__(self, bar: Progress, classifier: str) -> None:
+    def __init__(self, bar: Progress, words: str) -> None:
         self._bar = bar
-        self._task = bar.add_task(f"training {classifier}", total=1.0)
+        self._task = bar.add_task(words, total=1.0)
 
     def report(self, progress: float) -> None:
+        """Move the bar to the fraction that is done."""
         self._bar.update(self._task, completed=progress)
 
     def should_stop(self) -> bool:
+        """Never stop."""
         return False
 
 
@@ -214,11 +216,16 @@ def import_strangers(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Pictures of people who are enrolled nowhere; a folder is one person.")
     ],
+    embedder: Annotated[
+        str | None,
+        typer.Option(help="Another than the project's, before 'facerec embedder prepare'.", show_default=False),
+    ] = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add strangers of your own world to those that are shipped; takes effect with the next 'facerec train'."""
+    from facerec_models.embedders.torch_embedder import embedder_named
     from serving.names import check_project_name
     from serving.networks import load_networks
     from training.strangers import import_cohort
@@ -226,7 +233,9 @@ def import_strangers(
     check_project_name(project)
     with open_home(home) as opened, progress_bar("items") as progress:
         opened.store.create_project(project)
-        networks = load_networks(opened.settings.analysis, opened.home, opened.store.get_project(project).embedder)
+        own = opened.store.get_project(project).embedder
+        wanted = own if embedder is None else embedder_named(embedder)
+        networks = load_networks(opened.settings.analysis, opened.home, wanted)
         task = progress.add_task("importing", total=None)
         found = import_cohort(
             opened.home,

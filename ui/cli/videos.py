@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -257,7 +256,7 @@ class _Recognizer:
             target.mkdir(parents=True, exist_ok=True)
             for track_id in appearance.track_ids:
                 for crop in crops.glob(f"{track_id}-*.jpg"):
-                    shutil.copyfile(crop, target / f"{appearance.start_s:08.2f}_{crop.name}")
+                    (target / f"{appearance.start_s:08.2f}_{crop.name}").write_bytes(crop.read_bytes())
 
     def _load(self, config: AnalysisConfig) -> Networks:
         from serving.networks import load_networks

@@ -1,0 +1,93 @@
+"""Durable jobs in MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pymongo.errors import DuplicateKeyError
+
+from facerec_models.errors import JobNotFoundError
+from serving.store.database import decode_row, encode_row
+from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
+from serving.store.rows import Job, JobState
+
+
+class MongoJobs:
+    """The part of a `Store` that is about jobs.
+
+    A change replaces one document on the condition that nobody has changed it since it was read: of several who want the
+    same job at once exactly one gets it, without a transaction.
+    """
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
+
+    def submit_job(self, job: Job) -> Job:
+        """Add a job in state ``queued``, or return the one that has this id or key already."""
+        if job.state is not JobState.QUEUED:
+            raise ValueError(f"job {job.job_id} must be submitted as queued, not as {job.state}")
+        same = [{"job_id": job.job_id}, *([] if job.key is None else [{"key": job.key}])]
+        while True:
+            try:
+                with self._database.writing(job.project) as tx:
+                    for where in same:
+                        for there in tx.select(Job, where):
+                            return there
+                    tx.insert_one("jobs", _document(job))
+                    return job
+            except DuplicateKeyError:  # the same key in another project, at the same moment
+                continue
+
+    def get_job(self, job_id: str) -> Job:
+        """Return a job; raise `JobNotFoundError` if there is none."""
+        with self._database.reading() as tx:
+            return tx.select_one(Job, {"job_id": job_id}, JobNotFoundError(f"no job {job_id!r}"))
+
+    def list_jobs(self, project: str | None = None, states: Sequence[JobState] = ()) -> list[Job]:
+        """Return jobs, oldest first."""
+        where: Document = {} if project is None else {"project": project}
+        if states:
+            where["state"] = _among(states)
+        with self._database.reading() as tx:
+            if project is not None:
+                require_project(tx, project)
+            return tx.select(Job, where, ("created_at", "job_id"))
+
+    def count_jobs(self, states: Sequence[JobState]) -> int:
+        """Return how many jobs are in one of these states."""
+        with self._database.reading() as tx:
+            return tx.count("jobs", {"state": _among(states)})
+
+    def find_due_jobs(self, kinds: Sequence[str], now: float, limit: int) -> list[str]:
+        """Return ids of jobs of which somebody may claim something: those of high priority first, then the oldest."""
+        where = {"kind": {"$in": list(kinds)}, "due_at": {"$lte": now}}
+        order = [("priority", -1), ("created_at", 1), ("job_id", 1)]
+        with self._database.single("jobs") as jobs:
+            return [row["job_id"] for row in jobs.find(where, ["job_id"], sort=order, limit=limit)]
+
+    def update_job(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        """Replace a job by what `change` makes of it, and return that; None if there is no job, or nothing to change."""
+        with self._database.single("jobs") as jobs:
+            while (found := jobs.find_one({"job_id": job_id})) is not None:
+                changed = change(decode_row(Job, found))
+                if changed is None:
+                    return None
+                as_read = {"_id": found["_id"], "writes": found["writes"]}
+                written = {**_document(changed), "writes": found["writes"] + 1}
+                if jobs.update_one(as_read, {"$set": written}).matched_count:
+                    return changed
+        return None
+
+
+def forget_submissions(tx: Transaction, project: str, video_id: str) -> None:
+    """Let the same submission of a video be a new job."""
+    for found in list(tx.find("jobs", {"project": project, "video_id": video_id}, columns=["writes"])):
+        tx.update("jobs", {"_id": found["_id"]}, {"key": None, "writes": found["writes"] + 1})
+
+
+def _document(job: Job) -> Document:
+    return {**encode_row(job), "due_at": job.due_at, "writes": 0}
+
+
+def _among(states: Sequence[JobState]) -> Document:
+    return {"$in": [str(state) for state in states]}

@@ -1,0 +1,268 @@
+"""What every store promises of its rows as a whole: described, copied into any other store, and kept in a file."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from facerec_models.errors import ConflictError, StoreError
+from serving import leases
+from serving.store import Store, open_address
+from serving.store.copying import Tally, back_up, copy_store
+from serving.store.mongo import MongoStore
+from serving.store.rows import Correction, CorrectionKind, FaceStatus, JobState, Stranger, StrangerTrack, Webhook
+from serving.store.sqlite import SqliteStore
+from tests.contract.store_cases import (
+    STORES,
+    Opener,
+    make_analysis,
+    make_appearance,
+    make_application,
+    make_face,
+    make_job,
+    make_model,
+    make_naming,
+    make_track,
+    make_video,
+    put_analyses,
+    put_revisions,
+)
+from tests.mongodb import fresh_database
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(params=STORES)
+def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+    """Opens another store, which nobody has used."""
+    if request.param == "sqlite":
+        yield partial(open_address, str(tmp_path / "other.sqlite3"), create=True)
+        return
+    with fresh_database(request.getfixturevalue("mongodb_uri")) as uri:
+        yield partial(open_address, uri, create=True)
+
+
+def fill(store: Store) -> None:
+    """Add some of every kind of row."""
+    store.create_project("q")
+    store.fix_embedder("p", "dlib")
+    odd = np.array([np.nan, -0.0, np.inf], np.float32)
+    store.put_faces("p", [make_face("f1", embedding=odd), make_face("f2", "Zoë", status=FaceStatus.REFUSED, crop=None)])
+    put_analyses(store, "a", "b")
+    put_revisions(store, "r1", "r2")
+    store.add_model(make_model("m2"))
+    for project in ("p", "q"):
+        store.add_model(make_model("m", project=project))
+        store.promote_model(project, "m")
+    store.promote_model("p", "m2")
+    store.put_video(make_video("v-q", project="q"))
+    store.put_analysis(make_analysis("a", "v-q", project="q"), [make_track(i, samples=i * 300) for i in (3, 1)])
+    rows = [make_appearance("a"), make_appearance("a", 1, "stranger-a"), make_appearance("b", 0, None)]
+    store.assign_revision("p", "r1", ["a", "b"], rows)
+    store.apply_naming("p", make_naming({"a": "r1", "b": "r1"}, "r2", *rows), make_application(1, "r2"))
+    leave_unindexed(store, "b")
+    store.put_corrections(
+        "p", [Correction("c", "p", CorrectionKind.IS, "Zoë", "a", 1, "dlib", np.ones(4, np.float32), 2)]
+    )
+    strangers = [Stranger("stranger-a", "p", 1, 1.0), Stranger("stranger-b", "p", 2, 1.0, "stranger-a", "Zoë")]
+    seen = StrangerTrack("p", "a", 1, "stranger-a", np.ones(4, np.float32))
+    store.put_strangers("p", strangers, [seen], ["a"], known=0)
+    store.submit_job(replace(make_job("j1"), key="k", webhook=Webhook("https://example.org/done")))
+    store.submit_job(make_job("j2", kind="training"))
+    leases.claim(store, ["video"], "o", 60)
+
+
+def leave_unindexed(store: Store, analysis_id: str) -> None:
+    """Let an analysis count as named by a version that kept no appearances."""
+    row = {"project": "p", "analysis_id": analysis_id}
+    if isinstance(store, SqliteStore):
+        with store._database.writing() as db:
+            db.execute("INSERT INTO unindexed_analyses VALUES (:project, :analysis_id)", row)
+    else:
+        assert isinstance(store, MongoStore)
+        with store._database.single("unindexed_analyses") as rows:
+            rows.insert_one(row)
+
+
+def contents(store: Store) -> dict[str, Tally]:
+    tallies = {}
+    with store.exporting() as rows:
+        for table in store.list_tables():
+            tallies[table] = Tally()
+            for _ in tallies[table].counting(rows.read(table)):
+                pass
+    return tallies
+
+
+def test_every_kind_of_row_is_copied(store: Store, other: Opener) -> None:
+    fill(store)
+    info = store.describe()
+    assert [table for table, rows in info.rows.items() if not rows] == []
+    assert sorted(info.rows) == store.list_tables()
+    before = contents(store)
+    with closing(other()) as target:
+        assert copy_store(store, target) == info.rows
+        assert contents(target) == contents(store) == before
+        assert target.describe().rows == info.rows
+        assert_same_answers(store, target)
+        with pytest.raises(ConflictError, match="not empty"):
+            copy_store(store, target)
+        assert contents(target) == before
+        assert target.rollback_model("p").version == "m"
+        target.promote_model("p", "m2")
+        assert (target.get_model("p").version, target.get_model("q").version) == ("m2", "m")
+
+
+def assert_same_answers(store: Store, target: Store) -> None:
+    asked: list[Callable[[Store], Any]] = [
+        lambda s: s.list_projects(),
+        lambda s: s.list_people("p"),
+        lambda s: s.list_models("p"),
+        lambda s: s.list_videos("p"),
+        lambda s: s.list_analyses("p"),
+        lambda s: s.list_revisions("p"),
+        lambda s: s.list_strangers("p"),
+        lambda s: s.list_applications("p"),
+        lambda s: s.get_application("p", 1),
+        lambda s: s.list_appearances("p", ["a", "b"]),
+        lambda s: s.list_unindexed("p"),
+        lambda s: s.vector_positions("p"),
+        lambda s: [(row.track_ids.tolist(), row.vectors.tobytes()) for row in s.list_vectors("p", limit=9)],
+        lambda s: s.list_jobs(),
+        lambda s: s.count_jobs([JobState.RUNNING]),
+        lambda s: s.get_model("p"),
+        lambda s: [face.embedding.tobytes() for face in s.list_faces("p")],
+        lambda s: [row.embedding.tobytes() for row in s.list_corrections("p")],
+        lambda s: [track.embeddings.tobytes() for track in s.get_tracks("q", ["a"])["a"]],
+    ]
+    for ask in asked:
+        assert ask(target) == ask(store)
+
+
+def test_a_difference_of_one_value_is_a_difference(store: Store) -> None:
+    fill(store)
+    before = contents(store)
+    assert store.set_face_status("p", ["f1"], FaceStatus.TAKEN, "", by_hand=False) == 1
+    after = contents(store)
+    assert [table for table in after if after[table] != before[table]] == ["faces"]
+
+
+def copy_and_die(source: Opener, target: Opener) -> None:
+    """Kill this process before the last table is there."""
+
+    class Dying:
+        def __init__(self, rows: Any) -> None:
+            self.read, self._add = rows.read, rows.add
+
+        def add(self, table: str, rows: Any) -> None:
+            self._add(table, rows)
+            if table == "strangers":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    store, filled = source(), target()
+    begin = filled.importing
+
+    @contextmanager
+    def importing() -> Iterator[Any]:
+        with begin() as rows:
+            yield Dying(rows)
+
+    filled.importing = importing  # type: ignore[method-assign]
+    copy_store(store, filled)
+
+
+def test_a_copy_that_was_killed_is_no_store_and_is_repeated(opener: Opener, store: Store, other: Opener) -> None:
+    fill(store)
+    with closing(other()):
+        pass
+    process = SPAWN.Process(target=copy_and_die, args=(opener, other))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -9
+    process.close()
+    address = other.args[0]  # type: ignore[attr-defined]
+    if address.startswith("mongodb"):
+        with pytest.raises(StoreError, match="copied only in part"):
+            open_address(address, create=False)
+    else:
+        with closing(open_address(address, create=False)) as left:
+            assert left.list_projects() == []
+    with closing(other()) as target:
+        copy_store(store, target)
+        assert contents(target) == contents(store)
+    with closing(open_address(address, create=False)) as target:
+        assert len(target.list_projects()) == 2
+
+
+def test_what_does_not_arrive_is_told(store: Store, other: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store)
+    with closing(other()) as target:
+        begin = target.importing
+
+        @contextmanager
+        def losing() -> Iterator[Any]:
+            with begin() as rows:
+                add = rows.add
+                monkeypatch.setattr(rows, "add", lambda table, given: add(table, list(given)[1:]))
+                yield rows
+
+        monkeypatch.setattr(target, "importing", losing)
+        with pytest.raises(StoreError, match="arrived"):
+            copy_store(store, target)
+
+
+def write_for_ever(opener: Opener, started: Any) -> None:
+    with closing(opener()) as store:
+        number = 0
+        while True:
+            store.put_analysis(make_analysis(f"w{number}"), [make_track(i) for i in range(1, 21)])
+            number += 1
+            if number == 3:
+                started.set()
+
+
+def test_a_backup_of_a_store_that_is_written_to_is_whole(opener: Opener, store: Store, tmp_path: Path) -> None:
+    store.put_video(make_video("v"))
+    started = SPAWN.Event()
+    writer = SPAWN.Process(target=write_for_ever, args=(opener, started))
+    writer.start()
+    try:
+        assert started.wait(60)
+        file = tmp_path / "backup.sqlite3"
+        back_up(store, file)
+        time.sleep(0.1)
+    finally:
+        writer.kill()
+        writer.join()
+        writer.close()
+    assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == ["backup.sqlite3"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(file)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with closing(open_address(str(file), create=False)) as kept:
+        analyses = [row.analysis_id for row in kept.list_analyses("p")]
+        assert len(analyses) >= 3
+        for tracks in kept.get_tracks("p", analyses).values():
+            assert [track.track_id for track in tracks] == list(range(1, 21))
+    with pytest.raises(ConflictError, match="there already"):
+        back_up(store, file)
+
+
+def test_a_backup_brings_everything_back(store: Store, other: Opener, tmp_path: Path) -> None:
+    fill(store)
+    back_up(store, tmp_path / "backup.sqlite3")
+    with closing(open_address(str(tmp_path / "backup.sqlite3"), create=False)) as kept, closing(other()) as target:
+        copy_store(kept, target)
+        assert contents(target) == contents(store)

@@ -1,0 +1,99 @@
+"""The service without Ray: handles that call the replicas' own methods in this process, with real networks and a real store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from facerec_models.config import DetectionConfig, EmbeddingConfig
+from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.mtcnn import MtcnnDetector
+from serving.analyzer import AnalyzerReplica
+from serving.api.app import build_api
+from serving.api.service import Service
+from serving.classifier import ClassifierReplica, crop_address
+from serving.detector import DetectorReplica
+from serving.embedder import EmbedderReplica
+from serving.home import Home
+from serving.naming import load_model, stored_result
+from serving.settings import Settings
+from serving.store import open_store
+from ui.demo_material import DemoMaterial
+
+
+class Reply:
+    """What a handle's method returns: to be awaited, or asked for its result."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __await__(self) -> Any:
+        return asyncio.sleep(0, self._value).__await__()
+
+    def result(self, timeout_s: float) -> Any:
+        return self._value
+
+
+def handle(**methods: Any) -> Any:
+    return SimpleNamespace(
+        **{name: SimpleNamespace(remote=lambda *a, f=f: Reply(f(*a))) for name, f in methods.items()},
+        options=lambda multiplexed_model_id: handle(
+            **{n: lambda *a, f=f: f(multiplexed_model_id, *a) for n, f in methods.items()}
+        ),
+    )
+
+
+@contextmanager
+def in_process(
+    settings: Settings, detector: MtcnnDetector, embedder: TorchEmbedder
+) -> Iterator[tuple[TestClient, Service]]:
+    """Answer requests and work on jobs, but those of training, until the block ends."""
+    home = Home.at(settings.home, settings.files)
+    finder = DetectorReplica(DetectionConfig(), engine=detector)
+    network = EmbedderReplica(EmbeddingConfig(), home.root, engine=embedder)
+    namer = ClassifierReplica(settings)
+
+    def name_still(model_id: str, *request: Any) -> Any:
+        project, version = model_id.split("/")
+        name, found, limit = request
+        return namer.name_all([(name, found, load_model(home, project, version), limit)])[0].unwrap()
+
+    detectors = handle(detect=lambda images: finder.detect_all([images])[0].unwrap())
+    embedders = handle(
+        embed=lambda crops: network.embed_all([crops])[0].unwrap(), facts=lambda: asyncio.run(network.facts())
+    )
+
+    def result(project: str, video_id: str) -> str:
+        return stored_result(service.store, home, project, video_id, settings.identification, crop_address).to_json()
+
+    classifiers = handle(name_still=name_still, result=result)
+    analyzer = AnalyzerReplica(settings, detectors, embedders, slots=1)
+    service = Service(
+        settings, home, open_store(home.root), detectors, embedders, classifiers, handle(wake=analyzer.wake)
+    )
+    finder.check_health()
+    network.check_health()
+    with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client, service
+    analyzer.check_health()
+    del analyzer
+
+
+def enrol_all(client: TestClient, project: str, material: DemoMaterial) -> None:
+    """Make a project with the demonstration's people."""
+    client.put(f"/v1/projects/{project}")
+    for folder in sorted(material.people.iterdir()):
+        files = [("files", (path.name, path.read_bytes())) for path in sorted(folder.iterdir())]
+        assert client.post(f"/v1/projects/{project}/people/{folder.name}/pictures", files=files).status_code == 200
+
+
+def wait(client: TestClient, job_id: str) -> dict[str, Any]:
+    text = client.get(f"/v1/jobs/{job_id}/events").text
+    assert text.rstrip().rsplit("\n\n", 1)[-1].startswith("event: end")
+    job: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
+    return job

@@ -1,0 +1,221 @@
+"""An archive whose crops and models are elsewhere than in the home: in a bucket, or in a folder that nodes share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.errors import StoreError
+from facerec_models.mtcnn import MtcnnDetector
+from serving.api.app import build_api
+from serving.api.service import Service
+from serving.home import Home, write_atomically
+from serving.jobs import submit
+from serving.naming import load_model
+from serving.settings import Settings
+from serving.store import open_store
+from serving.sweep import sweep
+from tests.bucket import s3_environment
+from tests.serving.in_process import in_process, wait
+from tests.serving.service import free_port, running_service
+from training.train import train
+from ui.client import FacerecClient
+from ui.demo_material import DemoMaterial
+from ui.doctor import examine
+
+P = "/v1/projects/p"
+
+
+@pytest.fixture(params=["bucket", "folder"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "bucket":
+        return request.getfixturevalue("bucket") + "/archive"
+    (tmp_path / "shared").mkdir()
+    return (tmp_path / "shared").as_uri()
+
+
+@pytest.fixture
+def served(
+    address: str, tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+) -> Iterator[tuple[TestClient, Service]]:
+    settings = Settings(home=tmp_path / "home", files=address, segment_s=3.0)
+    with in_process(settings, detector, embedder) as both:
+        yield both
+
+
+def names(address: str) -> set[str]:
+    """What is there, without asking the code that is tested."""
+    if address.startswith("file:"):
+        root = Path(address.removeprefix("file://"))
+        return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    name, _, prefix = address.removeprefix("s3://").partition("/")
+    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=name)
+    return {item["Key"].removeprefix(f"{prefix}/") for page in pages for item in page.get("Contents", [])}
+
+
+def ok(answer: Response) -> Any:
+    assert answer.status_code in (200, 201, 202), answer.text
+    return answer.json()
+
+
+def people(client: TestClient, video_id: str) -> set[str]:
+    found = ok(client.get(f"{P}/videos/{video_id}/result"))
+    return {appearance["identity"] for appearance in found["appearances"] if appearance["identity"]}
+
+
+def test_an_archive_lives_elsewhere(
+    served: tuple[TestClient, Service], address: str, material: DemoMaterial, clip: Path
+) -> None:
+    client, service = served
+    client.put(P)
+    folder = material.people / "Eileen_Collins"
+    pictures = [("files", (path.name, path.read_bytes())) for path in sorted(folder.iterdir())]
+    enrolled = ok(client.post(f"{P}/people/Eileen_Collins/pictures", files=pictures))
+    first = train(service.store, service.home, "p", service.settings.identification)
+    sent = ok(client.post(f"{P}/videos", files={"file": ("a.mp4", clip.read_bytes())}))
+    job = wait(client, sent["job_id"])
+    assert (job["state"], len(job["segments"])) == ("succeeded", 3), job
+    video = f"{P}/videos/{sent['video_id']}"
+    assert people(client, sent["video_id"]) == {"Eileen Collins"}
+    kept = names(address)
+    assert {f"{first.directory}/model.json", f"{first.directory}/model.npz"} <= kept
+    assert not any("/jobs/" in name for name in kept)
+
+    crop = client.get(ok(client.get(f"{video}/result"))["appearances"][0]["evidence"]["crops"][0]["url"])
+    assert crop.content[:2] == b"\xff\xd8"
+    assert crop.headers["content-type"] == "image/jpeg"
+    assert crop.headers["cache-control"] == "max-age=86400, immutable"
+    assert int(crop.headers["content-length"]) == len(crop.content)
+    assert {"etag", "last-modified", "accept-ranges"} <= set(crop.headers)
+    assert client.get(enrolled[0]["crop"]).content[:2] == b"\xff\xd8"
+    assert client.get(f"{P}/faces/f-none.jpg").status_code == 404
+
+    driver = ok(client.get(f"{P}/strangers"))[0]
+    ok(client.post(f"{P}/strangers/{driver['stranger']}/name", json={"person_id": "Carphone Man"}))
+    assert people(client, sent["video_id"]) == {"Eileen Collins", "Carphone Man"}
+    check_ranges(client, f"{video}/annotated.mp4")
+    assert any("annotated-" in name for name in names(address))
+
+    # Back to the first version, and forward again.
+    named = service.store.get_model("p").version
+    assert client.post(f"{P}/models/{first.version}/promote").status_code == 204
+    ok(client.post(f"{P}/identify"))
+    assert people(client, sent["video_id"]) == {"Eileen Collins"}
+    assert client.post(f"{P}/models/{named}/promote").status_code == 204
+    ok(client.post(f"{P}/identify"))
+    assert people(client, sent["video_id"]) == {"Eileen Collins", "Carphone Man"}
+
+    before = names(address)
+    receipt = ok(client.delete(f"{P}/people/Carphone_Man"))
+    assert people(client, sent["video_id"]) == {"Eileen Collins"}
+    gone = before - names(address)
+    assert receipt["crops"] == sum("/faces/" in name for name in gone) > 0
+    assert receipt["track_crops"] == sum(name.endswith(".jpg") and "/analyses/" in name for name in gone) > 0
+    assert named in receipt["models"]
+    assert {f"projects/p/models/{named}/{name}" for name in ("model.json", "model.npz")} <= gone
+    assert not any("annotated-" in name for name in names(address))
+
+    assert [path for path in service.home.root.rglob("*") if "projects" in path.parts and path.is_file()] == []
+    assert client.delete(P).status_code == 204
+    assert names(address) == set()
+
+
+def check_ranges(client: TestClient, address: str) -> None:
+    whole = client.get(address)
+    size = len(whole.content)
+    assert whole.headers["content-type"] == "video/mp4"
+    assert (whole.status_code, int(whole.headers["content-length"])) == (200, size)
+    for asked, start, end in [("5-9", 5, 10), (f"{size - 3}-", size - 3, size), ("-7", size - 7, size), ("0-0", 0, 1)]:
+        part = client.get(address, headers={"Range": f"bytes={asked}"})
+        assert (part.status_code, part.content) == (206, whole.content[start:end])
+        assert part.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
+    beyond = client.get(address, headers={"Range": f"bytes={size}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+    changed = client.get(address, headers={"Range": "bytes=5-9", "If-Range": '"another"'})
+    assert (changed.status_code, len(changed.content)) == (200, size)
+    same = client.get(address, headers={"Range": "bytes=5-9", "If-Range": whole.headers["etag"]})
+    assert same.status_code == 206
+
+
+def test_the_processes_of_a_running_service_share_a_bucket(
+    bucket: str, material: DemoMaterial, clip: Path, tmp_path: Path
+) -> None:
+    with (
+        running_service(tmp_path / "home", {"FACEREC_FILES": bucket, "FACEREC_SEGMENT_S": "3"}) as service,
+        FacerecClient(service.url) as client,
+    ):
+        client.create_project("p")
+        client.add_pictures("p", "Eileen_Collins", sorted((material.people / "Eileen_Collins").iterdir()))
+        client.wait(client.start_training("p"))
+        job_id, video_id = client.submit_video("p", clip)
+        client.wait(job_id)
+        (named,) = [one for one in client.result("p", video_id).appearances if one.identity == "Eileen Collins"]
+        assert client.picture(named.evidence.crops[0].url)[:2] == b"\xff\xd8"
+    kinds = {name.split("/")[2] for name in names(bucket)}
+    assert kinds == {"faces", "models", "analyses"}
+    left = [path for path in (tmp_path / "home" / "projects").rglob("*") if path.is_file()]
+    assert [path.suffix for path in left] == [".log"]
+
+
+def test_what_was_left_behind_is_swept_up(address: str, tmp_path: Path) -> None:
+    home = Home.at(tmp_path / "home", address)
+    with closing(open_store(home.root)) as store:
+        for name in ("p", "busy"):
+            store.create_project(name)
+        active = submit(store, "busy", "video", {}, max_queued=9).job_id
+        write_atomically(home.job_parts("p", "j-ended") / "0.npz", b"")
+        write_atomically(home.job_parts("busy", active) / "0.npz", b"")
+        for name in ("p", "busy"):
+            write_atomically(home.track_crop(name, "a-begun", 1, 0), b"")
+            write_atomically(home.analysis_mark(name, "a-begun"), b"")
+        write_atomically(home.track_crop("p", "a-of-another-store", 1, 0), b"")
+        assert sweep(store, home) == 1
+        assert len(names(address)) == 6
+        assert sweep(store, home, age_s=-60.0) == 1
+        assert names(address) == {
+            f"projects/busy/jobs/{active}/0.npz",
+            "projects/busy/analyses/a-begun/1-0.jpg",
+            "projects/busy/analyses/a-begun/being-made",
+            "projects/p/analyses/a-of-another-store/1-0.jpg",
+        }
+
+
+def test_doctor_tries_the_files_out(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEREC_FILES", address)
+    (finding,) = [one for one in examine(tmp_path / "home") if one[0] == "files"]
+    assert finding[1] == "ok"
+    assert finding[2].endswith("crops and models can be written, read and removed")
+    assert names(address) == set()
+
+
+def test_doctor_tells_where_files_cannot_be_written(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEREC_FILES", f"{bucket}-absent/p")
+    (finding,) = [one for one in examine(tmp_path / "home") if one[0] == "files"]
+    assert finding[1] == "bad"
+    assert f"{bucket}-absent/p/probe-" in finding[2]
+    assert "cannot be written" in finding[2]
+
+
+def test_a_bucket_that_does_not_answer_is_a_problem_document(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, files="s3://b/p")
+    absent: Any = None
+    with s3_environment(f"http://127.0.0.1:{free_port()}"), closing(open_store(tmp_path)) as store:
+        home = Home.at(tmp_path, settings.files)
+        service = Service(settings, home, store, absent, absent, absent, absent)
+        with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+            answer = client.get("/v1/projects/p/faces/f-1.jpg")
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "s3://b/p/projects/p/faces/f-1.jpg cannot be looked up" in answer.json()["detail"]
+        with pytest.raises(StoreError, match=r"s3://b/p/projects/p/models/m-1/model\.json cannot be read"):
+            load_model(home, "p", "m-1")

@@ -1,0 +1,94 @@
+"""``facerec store`` and what ``facerec doctor`` says of the store."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from facerec_models.errors import ConflictError
+from serving.store import open_address, open_store
+from tests.contract.store_cases import make_face, put_analyses
+from ui.cli import app
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with some rows in its SQLite store."""
+    monkeypatch.delenv("FACEREC_STORE", raising=False)
+    home = tmp_path / "home"
+    with closing(open_store(home)) as store:
+        store.create_project("p")
+        store.put_faces("p", [make_face("f")])
+        put_analyses(store, "a")
+    return home
+
+
+def run(home: Path, *arguments: object) -> Result:
+    words = [str(argument) for argument in arguments]
+    return CliRunner().invoke(app, [*words, "--home", str(home)])
+
+
+def answer(home: Path, *arguments: object) -> Any:
+    result = run(home, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_store_is_described(home: Path, mongo_store_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = answer(home, "store", "info")
+    assert (info["kind"], info["address"]) == ("SQLite", str(home / "facerec.sqlite3"))
+    assert (info["rows"]["faces"], info["rows"]["tracks"]) == (1, 1)
+    assert "one machine" in info["promise"]
+    assert "SQLite" in run(home, "store", "info").stdout
+
+    monkeypatch.setenv("FACEREC_STORE", mongo_store_uri)
+    info = answer(home, "store", "info")
+    assert (info["kind"], info["address"]) == ("MongoDB", mongo_store_uri)
+    assert info["rows"]["faces"] == 0
+    found = {finding["what"]: finding for finding in answer(home, "doctor")}
+    assert found["store"]["state"] == "ok"
+    assert found["store"]["detail"].startswith(f"MongoDB, {mongo_store_uri}, 0 projects: ")
+
+
+def test_doctor_tells_of_a_store_that_does_not_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEREC_STORE", "mongodb://user:hidden@127.0.0.1:9/x?serverSelectionTimeoutMS=100")
+    result = run(home, "doctor")
+    assert result.exit_code == 1
+    assert "does not answer" in result.stdout
+    assert "hidden" not in result.output
+
+
+def test_a_store_moves_to_mongodb_and_comes_back(
+    home: Path, mongo_store_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = answer(home, "store", "info")["rows"]
+    copied = answer(home, "store", "copy", "--to", mongo_store_uri)
+    assert copied == {"store": mongo_store_uri, "rows": rows}
+    monkeypatch.setenv("FACEREC_STORE", mongo_store_uri)
+    file = tmp_path / "kept.sqlite3"
+    assert answer(home, "store", "backup", file) == {"file": str(file), "bytes": file.stat().st_size}
+    monkeypatch.delenv("FACEREC_STORE")
+    other = tmp_path / "other"
+    assert "--from or --to" in run(other, "store", "copy").output
+    result = run(other, "store", "copy", "--from", file)
+    assert result.exit_code == 0, result.output
+    assert answer(other, "store", "info")["rows"] == rows
+    with closing(open_address(str(other / "facerec.sqlite3"), create=False)) as store:
+        assert [face.face_id for face in store.list_faces("p")] == ["f"]
+
+
+def test_what_is_there_is_not_written_over(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "kept.sqlite3"
+    assert run(home, "store", "backup", file).exit_code == 0
+    for arguments in (["backup", file], ["copy", "--to", file]):
+        result = run(home, "store", *arguments)
+        assert result.exit_code == 1
+        assert isinstance(result.exception, ConflictError)
+        assert str(file) in str(result.exception)
+    with closing(open_address(str(file), create=False)) as store:
+        assert [face.face_id for face in store.list_faces("p")] == ["f"]

@@ -1,0 +1,154 @@
+"""``facerec embedder``: another network for a project, without opening a video again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from ui.cli.archive import ExpectOption, print_change
+from ui.cli.common import (
+    DEFAULT_PROJECT,
+    HomeOption,
+    JsonOption,
+    ProjectOption,
+    messages,
+    open_home,
+    output,
+    print_json,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from training.compare_sets import ComparedSets, SetFigures
+    from training.second_set import Prepared
+
+app = typer.Typer(
+    help="Change a project's embedder without decoding: prepare a second set, compare, switch, undo.",
+    no_args_is_help=True,
+)
+
+VersionOption = Annotated[
+    str | None,
+    typer.Option("--model", help="A version that was prepared; default: the last one.", show_default=False),
+]
+
+
+@app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(help="The embedder, as 'facerec weights list' names it.")],
+    address: Annotated[
+        str | None, typer.Option(help="A Ray cluster to embed on.", envvar="RAY_ADDRESS", show_default=False)
+    ] = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Embed stored crops with another embedder and train on them, beside what names now; again: what is missing."""
+    from training.second_set import prepare_second_set
+    from training.workers import Workers
+    from ui.cli.models import ShownProgress
+
+    with open_home(home) as opened, progress_bar() as bar:
+        found = prepare_second_set(
+            opened.store,
+            opened.home,
+            project,
+            name,
+            opened.settings.identification,
+            opened.settings.analysis.embedding,
+            workers=Workers(opened.home.root, address),
+            progress=ShownProgress(bar, f"embedding with {name}"),
+        )
+    print_json(found.to_dict()) if as_json else _print_prepared(found)
+
+
+@app.command()
+def compare(
+    model: VersionOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what each set tells apart, and what naming the archive by the prepared one would change."""
+    from training.compare_sets import compare_sets
+
+    with open_home(home) as opened:
+        found = compare_sets(opened.store, opened.home, project, opened.settings.identification, model)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    _print_figures(found)
+    print_change(found.swap.change, as_json=False, apply_with="facerec embedder switch")
+
+
+@app.command()
+def switch(
+    model: VersionOption = None,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the prepared set take the place of the present one, all at once; it can be undone."""
+    from serving.swap import switch_embedder
+
+    with open_home(home) as opened:
+        rules = opened.settings.identification
+        change = switch_embedder(opened.store, opened.home, project, rules, model, expected_state=expect)
+        embedder = opened.store.get_project(project).embedder
+    print_change(change, as_json=as_json)
+    if not as_json:
+        output.print(f"Project {project} is of {embedder} now.")
+    messages.print(
+        f"A service must run with FACEREC_ANALYSIS__EMBEDDING__EMBEDDER set to {embedder}'s to take its videos.",
+        soft_wrap=True,
+    )
+
+
+def _print_prepared(found: Prepared) -> None:
+    output.print(
+        f"Model {found.version}: {found.faces} faces on {found.embedder}, not promoted. {found.videos} videos are ready, "
+        f"{found.made} of them made now from {found.tracks} tracks."
+    )
+    for count, words in (
+        (found.unusable_faces, "faces have no crop to embed: import their pictures again"),
+        (found.lost_tracks, "tracks have no crops, and no vectors any more"),
+        (
+            found.lost_corrections,
+            "corrections are of older analyses, or of tracks without crops, and do not hold in it",
+        ),
+    ):
+        if count:
+            output.print(f"{count} {words}.")
+    output.print("Next: facerec embedder compare, then facerec embedder switch")
+
+
+def _print_figures(found: ComparedSets) -> None:
+    sets = [found.present, found.prepared]
+    table = Table("", *(one.embedder for one in sets if one is not None))
+
+    def add(label: str, *figures: str) -> None:
+        table.add_row(label, *figures)
+
+    shown: list[SetFigures] = [one for one in sets if one is not None]
+    add("version", *(one.version for one in shown))
+    add("people, faces", *(f"{one.people}, {one.faces}" for one in shown))
+    add("pictures named by the others", *(_share(one.held_out.named, one.held_out.faces) for one in shown))
+    add("... nearest to their person", *(_share(one.held_out.nearest, one.held_out.faces) for one in shown))
+    add("... named somebody else", *(_share(one.held_out.wrong, one.held_out.faces) for one in shown))
+    for name in ("recall", "precision"):
+        figures = [None if one.evaluation is None else one.evaluation[name] for one in shown]
+        add(f"{name} on the evaluation set", *("-" if value is None else f"{value:.1%}" for value in figures))
+    add("score that names a track", *(f"{one.metrics['limit_tracks']:.3f}" for one in shown))
+    output.print(table)
+    agreement = found.swap.agreement
+    output.print(
+        f"{_share(agreement.same, agreement.tracks)} of the tracks are decided alike; {agreement.other_person} are named as "
+        f"another person."
+    )
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count} of {of}" if of else "none"
