@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from fractions import Fraction
@@ -13,12 +14,12 @@ from typing import Any
 from facerec_models.analysis import Analysis, analyze, link_segments
 from facerec_models.cohort import load_cohort
 from facerec_models.config import AnalysisConfig
-from facerec_models.errors import VideoNotFoundError, VideoOpenError
+from facerec_models.errors import ProjectNotFoundError, VideoNotFoundError, VideoOpenError
 from facerec_models.looks import Observation, Timing
 from facerec_models.types import Track
 from facerec_models.video import Video, VideoInfo
 from facerec_models.weights import KNOWN, file_sha256
-from serving.home import Home, write_atomically
+from serving.home import Home, remove_tree, write_atomically
 from serving.names import short_id
 from serving.networks import Networks
 from serving.store.base import Store
@@ -173,9 +174,9 @@ def _store_analysis(
     embedder: str,
     make: Callable[[Callable[[Track], None]], Analysis],
 ) -> AnalysisRow:
-    """Store an analysis whose crops are written while it is made; those of one that fails are left, with a mark, for `sweep`.
+    """Store an analysis whose crops are written while it is made; leave nothing of one that fails.
 
-    They are not removed here: somebody else may be making the same analysis, or have made it before.
+    What a killed process leaves bears a mark, for `sweep`.
     """
     analysis_id = analysis_id_of(video, config, embedder)
 
@@ -183,10 +184,16 @@ def _store_analysis(
         for k, crop in enumerate(track.crops):
             write_atomically(home.track_crop(video.project, analysis_id, track.track_id, k), crop)
 
-    mark = home.analysis_mark(video.project, analysis_id)
-    write_atomically(mark, b"")
-    analysis = make(keep_crops)
-    store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
+    mark, own = home.analysis_mark(video.project, analysis_id), uuid.uuid4().bytes
+    write_atomically(mark, own)
+    try:
+        analysis = make(keep_crops)
+        store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
+    except BaseException:
+        # Somebody else may be making the same analysis by now, or have made it before.
+        if mark.is_file() and mark.read_bytes() == own:
+            _discard(store, home, video.project, analysis_id)
+        raise
     row = AnalysisRow(
         analysis_id=analysis_id,
         project=video.project,
@@ -200,6 +207,16 @@ def _store_analysis(
     store.put_analysis(row, analysis.tracks)
     mark.unlink(missing_ok=True)
     return row
+
+
+def _discard(store: Store, home: Home, project: str, analysis_id: str) -> None:
+    """Remove the crops of an analysis, unless it is there already: then only the mark."""
+    try:
+        store.get_analysis(project, analysis_id)
+    except (ProjectNotFoundError, VideoNotFoundError):
+        remove_tree(home.analysis(project, analysis_id))
+    else:
+        home.analysis_mark(project, analysis_id).unlink(missing_ok=True)
 
 
 def summarize(analysis: Analysis) -> dict[str, Any]:

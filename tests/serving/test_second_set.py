@@ -39,7 +39,6 @@ from serving.search import search_face
 from serving.store import Store, open_store
 from serving.store.rows import AnalysisRow, CorrectionKind, FaceStatus
 from serving.swap import preview_swap, switch_embedder
-from serving.sweep import sweep
 from serving.track_index import TrackIndex
 from serving.undo import undo_application
 from serving.unknowns import summarize_strangers
@@ -420,7 +419,6 @@ def test_a_video_that_ends_after_the_switch_is_told_and_leaves_nothing(
     with pytest.raises(GalleryMismatchError, match="submit the video again"):
         assign(store, home, late, revision, RULES)
     assert shown(store, home) == switched[0]
-    assert sweep(store, home, age_s=-60.0) == 1
     folders = {path.name for path in home.analysis("p", "x").parent.iterdir()}
     assert folders == set(ids(store))
     # The archive goes on.
