@@ -14,11 +14,11 @@ from serving.jobs import JobControl, JobRunner, Work
 from serving.networks import Networks
 from serving.nodes import open_places
 from serving.settings import Settings
-from serving.store.rows import Job
+from serving.store.job_rows import Job
 from serving.sweep import sweep
 from serving.video_jobs import VideoJobs
 from serving.webhooks import WebhookSender
-from training.jobs import run_training
+from training.jobs import run_apart
 
 # An analysis that is under way waits for room in a full queue rather than begin again.
 _PATIENCE_S = 300.0
@@ -42,7 +42,12 @@ class AnalyzerReplica:
         self._embedder = embedder
         self._networks: Networks | None = None
         videos = VideoJobs(self._store, self._home, settings, self._connect)
-        work: dict[str, Work] = {"training": self._train, "crawl": self._crawl, "video": videos.lead}
+        work: dict[str, Work] = {
+            "training": self._run_apart,
+            "second_set": self._run_apart,
+            "crawl": self._crawl,
+            "video": videos.lead,
+        }
         self._runner = JobRunner(
             self._store,
             work,
@@ -75,5 +80,5 @@ class AnalyzerReplica:
             )
         return self._networks
 
-    def _train(self, job: Job, control: JobControl) -> None:
-        run_training(self._settings, job, control)
+    def _run_apart(self, job: Job, control: JobControl) -> None:
+        run_apart(self._settings, job, control)

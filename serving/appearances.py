@@ -6,7 +6,8 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from facerec_models.appearances import InView, build_appearances
 from facerec_models.types import Decision, Match
-from serving.store.rows import AnalysisRow, AppearanceRow
+from serving.store.naming_rows import AppearanceRow
+from serving.store.rows import AnalysisRow
 
 
 def appearance_rows(

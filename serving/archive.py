@@ -26,7 +26,8 @@ from serving.home import Home
 from serving.names import short_id
 from serving.naming import index_archive, load_model, revision_of
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, AppearanceRow, Application, Correction, Naming, Revision, Stranger
+from serving.store.naming_rows import AppearanceRow, Application, Correction, Naming, Revision, Stranger
+from serving.store.rows import AnalysisRow
 from serving.strangers import Grouping, UnknownTracks
 from serving.vector_sets import present_analyses
 

@@ -10,7 +10,7 @@ from typing import Any
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
 from serving.store.base import Store
-from serving.store.rows import AppearanceRow, Stranger
+from serving.store.naming_rows import AppearanceRow, Stranger
 from serving.strangers import resolved
 
 _EXAMPLES = 3

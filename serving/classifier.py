@@ -15,7 +15,8 @@ from serving.nodes import open_places
 from serving.outcomes import Outcome, run_batch
 from serving.settings import Settings
 from serving.stills import name_still
-from serving.store.rows import AnalysisRow, AppearanceRow
+from serving.store.naming_rows import AppearanceRow
+from serving.store.rows import AnalysisRow
 
 _Request = tuple[str, FaceSet | StillResult, NamingModel, float | None]
 

@@ -12,7 +12,7 @@ from serving.jobs import JobControl
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store.base import Store
-from serving.store.rows import Job
+from serving.store.job_rows import Job
 from training.crawl import CrawlStoppedError, content_elsewhere, crawl
 from training.crawling.sources import Source, SourceKind, parse_source
 from training.enrol import enrol

@@ -13,7 +13,7 @@ from facerec_models.errors import BusyError, FacerecError, StoreError
 from serving import leases
 from serving.leases import Claim
 from serving.store.base import Store
-from serving.store.rows import Job, JobSegment, JobState, Webhook
+from serving.store.job_rows import Job, JobSegment, JobState, Webhook
 from serving.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from facerec_models.errors import ConflictError
 from serving.store.base import Store
-from serving.store.rows import Job, JobSegment, JobState
+from serving.store.job_rows import Job, JobSegment, JobState
 
 # Of so many due jobs one is free, unless very many ask at once.
 _LOOKED_AT = 16

@@ -16,7 +16,8 @@ from serving.appearances import appearance_rows
 from serving.home import AnyPath, Home
 from serving.names import short_id
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, AppearanceRow, Revision
+from serving.store.naming_rows import AppearanceRow, Revision
+from serving.store.rows import AnalysisRow
 from serving.strangers import UnknownTracks
 from serving.videos import read_analysis
 

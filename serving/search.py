@@ -23,7 +23,7 @@ from serving.home import Home
 from serving.names import person_id_of
 from serving.naming import index_archive
 from serving.store.base import Store
-from serving.store.rows import AppearanceKey, AppearanceQuery, AppearanceRow, Stranger
+from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, Stranger
 from serving.strangers import resolve, resolved
 from serving.track_index import TrackHit, TrackIndex
 

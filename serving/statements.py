@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from serving.store.blobs import pack_embedding, unpack_embedding
-from serving.store.rows import Correction, CorrectionKind, Words
+from serving.store.naming_rows import Correction, CorrectionKind, Words
 
 
 def with_corrections(known: Sequence[Correction], said: Sequence[Correction]) -> list[Correction]:

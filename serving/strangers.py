@@ -22,7 +22,8 @@ from facerec_models.identification import apart_tracks, track_embedding
 from facerec_models.result import StrangerName, stranger_id
 from facerec_models.types import Decision, Match, Track
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, Correction, CorrectionKind, Stranger, StrangerTrack
+from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
+from serving.store.rows import AnalysisRow
 
 _ATTEMPTS = 10
 # Above this many unknown tracks the archive is not grouped anew: their distances would need more than half a gigabyte.

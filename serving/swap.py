@@ -24,7 +24,8 @@ from serving.home import Home
 from serving.naming import index_archive, load_model, revision_of
 from serving.statements import words_to_json
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, AppearanceRow, Correction, ModelVersion, Naming, Revision, Stranger, Words
+from serving.store.naming_rows import AppearanceRow, Correction, Naming, Revision, Stranger, Words
+from serving.store.rows import AnalysisRow, ModelVersion
 from serving.strangers import Grouping
 from serving.vector_sets import (
     carry_corrections,

@@ -12,7 +12,7 @@ from pathlib import Path
 from facerec_models.files import RemotePath
 from serving.home import UNFINISHED, AnyPath, Home, remove_tree
 from serving.store.base import Store
-from serving.store.rows import JobState
+from serving.store.job_rows import JobState
 
 # So long nobody takes to write a file, or a video's crops between two of which some minutes may lie, or to send an upload.
 _AGE_S = 24 * 3600.0

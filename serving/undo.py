@@ -19,7 +19,8 @@ from serving.home import Home
 from serving.naming import load_model, revision_of
 from serving.statements import with_corrections, words_from_json
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, Application, Naming, Revision, Stranger, StrangerTrack, Words
+from serving.store.naming_rows import Application, Naming, Revision, Stranger, StrangerTrack, Words
+from serving.store.rows import AnalysisRow
 from serving.strangers import Grouping, group
 from serving.vector_sets import read_vectors
 

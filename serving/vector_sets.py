@@ -19,7 +19,8 @@ from facerec_models.types import FloatArray
 from serving.home import Home
 from serving.names import short_id
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, Correction, CorrectionKind, FaceStatus, StrangerTrack
+from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
+from serving.store.rows import AnalysisRow, FaceStatus
 from serving.videos import MADE_FROM
 
 

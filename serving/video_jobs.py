@@ -25,7 +25,8 @@ from serving.naming import assign_current
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, Job, JobSegment, JobState, VideoRow
+from serving.store.job_rows import Job, JobSegment, JobState
+from serving.store.rows import AnalysisRow, VideoRow
 from serving.videos import analyze_video, find_analysis, join_video, video_file
 
 _INDEX, _IN_ONE_GO = "frames.npz", "in-one-go"

@@ -16,7 +16,7 @@ from serving import leases
 from serving.leases import Claim
 from serving.settings import WebhookConfig
 from serving.store.base import Store
-from serving.store.rows import Job
+from serving.store.job_rows import Job
 
 logger = logging.getLogger(__name__)
 

@@ -81,6 +81,16 @@ def s3_environment(address: str) -> Iterator[None]:
         _forget_connections()
 
 
+def files_at(address: str) -> set[str]:
+    """Return the names of all files of a bucket, or a folder; the code that is tested is not asked."""
+    if address.startswith("file:"):
+        root = Path(address.removeprefix("file://"))
+        return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    name, _, prefix = address.removeprefix("s3://").partition("/")
+    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=name)
+    return {item["Key"].removeprefix(f"{prefix}/") for page in pages for item in page.get("Contents", [])}
+
+
 @contextmanager
 def stalled_at(address: str, request: bytes) -> Iterator[tuple[str, threading.Event]]:
     """Pass requests on to a server, but none that look so: at the first of these the event is set and the line goes dead.

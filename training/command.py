@@ -26,7 +26,8 @@ from serving.jobs import JobControl, JobRunner
 from serving.settings import Settings
 from serving.store import open_store
 from serving.store.base import Store
-from serving.store.rows import Job, JobState, ModelVersion
+from serving.store.job_rows import Job, JobState
+from serving.store.rows import ModelVersion
 from training.logs import job_log, logged_to
 from training.train import train
 from training.workers import TrainingStoppedError, Workers

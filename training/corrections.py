@@ -35,7 +35,8 @@ from serving.names import person_id_of, short_id
 from serving.naming import index_archive, load_model, revision_of
 from serving.statements import with_corrections, words_to_json
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, Correction, CorrectionKind, Face, FaceStatus, Stranger, Words
+from serving.store.naming_rows import Correction, CorrectionKind, Stranger, Words
+from serving.store.rows import AnalysisRow, Face, FaceStatus
 from serving.strangers import resolve
 from serving.vector_sets import origins
 from training.train import fit_preview, train, version_of

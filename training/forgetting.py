@@ -15,7 +15,8 @@ from serving.home import AnyPath, Home, remove_tree
 from serving.names import person_id_of
 from serving.naming import drop_loaded_models, index_archive, load_model, revision_of
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, Stranger
+from serving.store.naming_rows import Stranger
+from serving.store.rows import AnalysisRow
 from serving.vector_sets import drop_vectors, in_all_sets, present_analyses
 from training.corrections import learn_and_name
 

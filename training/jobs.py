@@ -1,4 +1,4 @@
-"""Training as a job: in a process of its own on Ray, with progress, a log, and an end at any time."""
+"""Training and preparing a second set as jobs: in a process of their own on Ray, with progress, a log, and an end at any time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from serving.home import Home
 from serving.jobs import JobControl
 from serving.nodes import open_places
 from serving.settings import Settings
-from serving.store.rows import Job
+from serving.store.base import Store
+from serving.store.job_rows import Job
 from training.logs import job_log, logged_to, note
+from training.second_set import prepare_second_set
 from training.train import train
 from training.workers import TrainingStoppedError
 
@@ -36,58 +38,57 @@ class _Progress:
 
 
 class Trainer:
-    """Trains a project's model in its own process, and tells how far it is meanwhile."""
+    """Learns in its own process, and tells how far it is meanwhile."""
 
     def __init__(self) -> None:
         self._progress = _Progress()
 
-    def train(
-        self,
-        settings: Settings,
-        project: str,
-        job_id: str,
-        config: TrainingConfig,
-    ) -> str:
-        """Train, and promote if the gate allows it; return the version."""
+    def run(self, settings: Settings, job: Job) -> str:
+        """Train, or prepare a second set; return the version that came of it."""
         home, store = open_places(settings)
-        rules, embedding = settings.identification, settings.analysis.embedding
         try:
-            with logged_to(job_log(home, project, job_id)):
+            with logged_to(job_log(home, job.project, job.job_id)):
                 try:
-                    row = train(store, home, project, rules, config, progress=self._progress, embedding=embedding)
+                    return self._learn(settings, home, store, job)
                 except Exception as error:
                     logger.warning("failed: %s", error)
                     raise
-                return row.version
         finally:
             store.close()
+
+    def _learn(self, settings: Settings, home: Home, store: Store, job: Job) -> str:
+        rules, embedding = settings.identification, settings.analysis.embedding
+        if job.kind == "second_set":
+            name = job.spec["embedder"]
+            return prepare_second_set(store, home, job.project, name, rules, embedding, progress=self._progress).version
+        config = TrainingConfig(**job.spec)
+        return train(store, home, job.project, rules, config, progress=self._progress, embedding=embedding).version
 
     def progress(self) -> float:
         """Return the fraction that is done."""
         return self._progress.done
 
 
-def run_training(settings: Settings, job: Job, control: JobControl) -> None:
-    """Do a job of kind ``training``, whose spec is a `TrainingConfig`.
+def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
+    """Do a job of kind ``training``, whose spec is a `TrainingConfig`, or ``second_set``, whose spec names an embedder.
 
     Raises
     ------
     FacerecError
-        What training raises.
+        What training or preparing raises.
     TrainingStoppedError
         If the job was cancelled or lost. Its process is killed; a version is there whole or not at all.
     """
-    config = TrainingConfig(**job.spec)
     home = Home.at(settings.home, settings.files)
     # It asks for no CPU: beside a service that has reserved them all it would wait for ever.
     actor: Any = ray.remote(num_cpus=0, max_restarts=0)(Trainer)
     trainer = actor.options(max_concurrency=2).remote()
     try:
-        version = trainer.train.remote(settings, job.project, job.job_id, config)
+        version = trainer.run.remote(settings, job)
         while not ray.wait([version], timeout=_POLL_S)[0]:
             if control.should_stop():
                 note(home, job.project, job.job_id, "stopped")
-                raise TrainingStoppedError(f"the training {job.job_id} was stopped")
+                raise TrainingStoppedError(f"the job {job.job_id} was stopped")
             try:
                 control.report(ray.get(trainer.progress.remote(), timeout=_ANSWER_S))
             except GetTimeoutError:

@@ -13,7 +13,8 @@ from serving.home import Home
 from serving.naming import name_analysis
 from serving.networks import Networks
 from serving.store.base import Store
-from serving.store.rows import AnalysisRow, Revision
+from serving.store.naming_rows import Revision
+from serving.store.rows import AnalysisRow
 from serving.vector_sets import present_analyses
 from serving.videos import analyze_video, find_analysis, read_analysis, register_video
 from training.baseline import IndependentClassifiers, merge_votes, vote_tracks

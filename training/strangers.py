@@ -20,7 +20,7 @@ from serving.home import Home
 from serving.networks import Networks
 from serving.stills import find_stills
 from serving.store.base import Store
-from serving.store.rows import StrangerTrack
+from serving.store.naming_rows import StrangerTrack
 from training.enrol import PICTURES
 
 

@@ -32,7 +32,8 @@ from facerec_models.result import STRANGER_PREFIX
 from serving.home import Home
 from serving.names import short_id
 from serving.store.base import Store
-from serving.store.rows import Correction, CorrectionKind, Face, FaceStatus, ModelVersion, StrangerTrack
+from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
+from serving.store.rows import Face, FaceStatus, ModelVersion
 from training.learning import FIT_FROM, SAVE_FROM, Learner, NoProgress, Progress, stop_if_asked
 from training.promotion import Evaluate, judge
 from training.reembed import embed_missing

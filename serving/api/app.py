@@ -10,13 +10,13 @@ from fastapi import FastAPI, Request
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from serving.api import corrections, jobs, people, projects, search, videos
+from serving.api import corrections, embedders, jobs, people, projects, search, videos
 from serving.api.problems import add_problem_handlers, problem
 from serving.api.schemas import Health
 from serving.api.service import Service, ServiceDep
 from serving.nodes import open_places
 from serving.settings import Settings
-from serving.store.rows import JobState
+from serving.store.job_rows import JobState
 
 
 def build_api(service: Service) -> FastAPI:
@@ -28,8 +28,8 @@ def build_api(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problem_handlers(app)
-    for router in (projects.router, people.router, corrections.router, search.router, videos.router, jobs.router):
-        app.include_router(router, prefix="/v1")
+    for part in (projects, people, corrections, search, videos, embedders, jobs):
+        app.include_router(part.router, prefix="/v1")
 
     @app.middleware("http")
     async def refuse_foreign_pages(request: Request, call_next: Any) -> Any:

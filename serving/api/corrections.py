@@ -10,7 +10,7 @@ from serving.api.schemas import CorrectionRequest, StrangerName, StrangerView
 from serving.api.service import ExpectedState, ProjectName, ServiceDep
 from serving.classifier import crop_address
 from serving.names import person_id_of
-from serving.store.rows import CorrectionKind
+from serving.store.naming_rows import CorrectionKind
 from serving.strangers import resolve
 from serving.unknowns import StrangerSummary, summarize_strangers
 from training.corrections import Statement, correct, name_stranger

@@ -11,7 +11,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from serving import leases
 from serving.api.schemas import JobView
 from serving.api.service import ServiceDep
-from serving.store.rows import JobState
+from serving.store.job_rows import JobState
 
 router = APIRouter(tags=["jobs"])
 
@@ -48,7 +48,7 @@ def retry_job(job_id: str, service: ServiceDep) -> JobView:
 
 @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)
 def job_log(job_id: str, service: ServiceDep) -> str:
-    """Return what a training said so far, a line each; nothing before it began, nor of other kinds of jobs."""
+    """Return what a training, or preparing a second set, said so far, a line each; nothing before it began, nor of other kinds."""
     job = service.store.get_job(job_id)
     path = service.home.job_log(job.project, job.job_id)
     return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -11,7 +11,9 @@ from facerec_models.config import SamplingConfig
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
 from serving.search import Hit
-from serving.store.rows import AppearanceRow, Application, Face, Job
+from serving.store.job_rows import Job
+from serving.store.naming_rows import AppearanceRow, Application
+from serving.store.rows import Face
 
 
 class _Model(BaseModel):
@@ -261,6 +263,12 @@ class FaceSearch(_Model):
     score: float
     quality: float
     hits: list[FoundFace]
+
+
+class SecondSet(_Model):
+    """With which network crops are embedded again."""
+
+    embedder: Literal["dlib-resnet-v1", "facenet-vggface2", "facenet-casia"]
 
 
 class CorrectionRequest(_Model):

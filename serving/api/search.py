@@ -16,7 +16,7 @@ from serving.api.service import ProjectName, ServiceDep
 from serving.classifier import crop_address
 from serving.search import Hit, search_face, search_people
 from serving.stills import find_stills
-from serving.store.rows import AppearanceQuery
+from serving.store.naming_rows import AppearanceQuery
 
 router = APIRouter(tags=["search"])
 

@@ -22,7 +22,8 @@ from serving.api.service import ProjectName, Service, ServiceDep
 from serving.exports.annotated import write_annotated
 from serving.exports.table import to_csv
 from serving.names import file_name_of, local_path
-from serving.store.rows import Job, VideoRow
+from serving.store.job_rows import Job
+from serving.store.rows import VideoRow
 from serving.video_jobs import submission_key
 from serving.videos import register_video
 from serving.webhooks import check_webhook

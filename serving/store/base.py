@@ -7,27 +7,28 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from facerec_models.types import Track
-from serving.store.rows import (
-    AnalysisRow,
+from serving.store.job_rows import Job, JobState
+from serving.store.naming_rows import (
     AppearanceKey,
     AppearanceQuery,
     AppearanceRow,
     Application,
     Correction,
-    Face,
-    FaceStatus,
-    Job,
-    JobState,
-    ModelVersion,
     Naming,
-    PersonSummary,
-    Project,
     Revision,
     Stranger,
     StrangerTrack,
+    Words,
+)
+from serving.store.rows import (
+    AnalysisRow,
+    Face,
+    FaceStatus,
+    ModelVersion,
+    PersonSummary,
+    Project,
     TrackVectors,
     VideoRow,
-    Words,
 )
 from serving.store.transfer import Export, Import, StoreInfo
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from facerec_models.errors import ConflictError, GalleryMismatchError
-from serving.store.rows import AppearanceRow, ModelVersion, Naming, Project
+from serving.store.naming_rows import AppearanceRow, Naming
+from serving.store.rows import ModelVersion, Project
 
 
 def require_unchanged(project: str, naming: Naming, found: Mapping[str, str | None], strangers: int) -> None:

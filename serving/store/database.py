@@ -1,4 +1,4 @@
-"""An SQLite file with our tables: connections, transactions, and rows as the types of `serving.store.rows`."""
+"""An SQLite file with our tables: connections, transactions, and rows as the types of `serving.store.rows` and its neighbours."""
 
 from __future__ import annotations
 
@@ -21,24 +21,9 @@ from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError, Stor
 from facerec_models.types import Decision
 from serving.store import conflicts
 from serving.store.blobs import pack_embedding, unpack_embedding
-from serving.store.rows import (
-    AnalysisRow,
-    AppearanceRow,
-    Application,
-    Correction,
-    Face,
-    FaceStatus,
-    Job,
-    JobState,
-    ModelVersion,
-    Project,
-    Revision,
-    Stranger,
-    StrangerTrack,
-    VideoRow,
-    Webhook,
-    read_segment,
-)
+from serving.store.job_rows import Job, JobState, Webhook, read_segment
+from serving.store.naming_rows import AppearanceRow, Application, Correction, Revision, Stranger, StrangerTrack
+from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, Project, VideoRow
 from serving.store.schema import MIGRATIONS
 
 Row = TypeVar("Row")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from serving.store import conflicts
 from serving.store.mongo_database import Document, MongoDatabase, require_present, require_project
-from serving.store.rows import Correction, CorrectionKind, Stranger, StrangerTrack
+from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 
 
 class MongoCorrections:

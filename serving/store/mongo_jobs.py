@@ -8,8 +8,8 @@ from pymongo.errors import DuplicateKeyError
 
 from facerec_models.errors import JobNotFoundError
 from serving.store.database import decode_row, encode_row
+from serving.store.job_rows import Job, JobState
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
-from serving.store.rows import Job, JobState
 
 
 class MongoJobs:

@@ -9,18 +9,17 @@ from facerec_models.errors import ModelNotFoundError, VideoNotFoundError
 from serving.store import conflicts
 from serving.store.database import decode_row, encode, encode_row
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_present, require_project
-from serving.store.rows import (
+from serving.store.naming_rows import (
     AppearanceRow,
     Application,
     Correction,
-    FaceStatus,
-    ModelVersion,
     Naming,
     Revision,
     Stranger,
     StrangerTrack,
     Words,
 )
+from serving.store.rows import FaceStatus, ModelVersion
 
 _ALL_BUT_UNDO = [field.name for field in fields(Application) if field.name != "undo"]
 

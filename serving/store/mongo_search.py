@@ -13,7 +13,8 @@ from serving.store.database import decode_row
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
 from serving.store.mongo_naming import require_analyses
 from serving.store.mongo_vectors import read_vectors
-from serving.store.rows import AppearanceKey, AppearanceQuery, AppearanceRow, TrackVectors
+from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow
+from serving.store.rows import TrackVectors
 
 _FEWEST = 100
 

@@ -22,15 +22,7 @@ from serving.store.database import (
     select,
     select_one,
 )
-from serving.store.rows import (
-    AnalysisRow,
-    Face,
-    FaceStatus,
-    ModelVersion,
-    PersonSummary,
-    Project,
-    VideoRow,
-)
+from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, PersonSummary, Project, VideoRow
 from serving.store.sqlite_corrections import SqliteCorrections
 from serving.store.sqlite_jobs import SqliteJobs
 from serving.store.sqlite_naming import SqliteNaming, promote

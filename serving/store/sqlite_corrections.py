@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from serving.store import conflicts
 from serving.store.database import Database, insert, require_present, require_project, select
-from serving.store.rows import Correction, CorrectionKind, Stranger, StrangerTrack
+from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 
 
 class SqliteCorrections:

@@ -9,7 +9,7 @@ from sqlite3 import Connection
 
 from facerec_models.errors import JobNotFoundError
 from serving.store.database import Database, encode, require_project, select, select_one
-from serving.store.rows import Job, JobState
+from serving.store.job_rows import Job, JobState
 
 _FIELDS = [field.name for field in fields(Job)]
 _COLUMNS = ", ".join(_FIELDS)

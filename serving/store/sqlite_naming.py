@@ -21,7 +21,16 @@ from serving.store.database import (
     select,
     select_one,
 )
-from serving.store.rows import AppearanceRow, Application, Correction, Naming, Revision, Stranger, StrangerTrack, Words
+from serving.store.naming_rows import (
+    AppearanceRow,
+    Application,
+    Correction,
+    Naming,
+    Revision,
+    Stranger,
+    StrangerTrack,
+    Words,
+)
 
 _ALL_BUT_UNDO = ", ".join(field.name for field in fields(Application) if field.name != "undo")
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from serving.store.blobs import unpack_embedding
 from serving.store.database import Database, require_analyses, require_project, select
-from serving.store.rows import AppearanceKey, AppearanceQuery, AppearanceRow, TrackVectors
+from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow
+from serving.store.rows import TrackVectors
 
 _IS_LATEST = """analysis_id = (SELECT latest.analysis_id FROM analyses AS latest
     WHERE latest.project = found.project AND latest.video_id = found.video_id

@@ -25,7 +25,8 @@ from serving.archive import identify_archive
 from serving.home import Home
 from serving.search import search_face, search_people
 from serving.store import Store, open_store
-from serving.store.rows import AnalysisRow, AppearanceQuery, AppearanceRow, VideoRow
+from serving.store.naming_rows import AppearanceQuery, AppearanceRow
+from serving.store.rows import AnalysisRow, VideoRow
 from serving.track_index import TrackIndex
 from tests.benchmarks.pictures import say
 from tests.benchmarks.scale import looks, people_like_the_cohort

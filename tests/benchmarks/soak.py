@@ -36,7 +36,7 @@ from serving.naming import current_revision, name_analysis
 from serving.networks import Networks, load_networks
 from serving.settings import Settings
 from serving.store import Store, open_store
-from serving.store.rows import JobState
+from serving.store.job_rows import JobState
 from serving.sweep import sweep
 from serving.videos import analyze_video, register_video
 from tests.benchmarks.command import say

@@ -47,7 +47,7 @@ def main() -> None:
         local = _Chain(arguments.home)
         local.run(arguments.videos)
         stop = threading.Event()
-        poller = threading.Thread(target=_poll, args=(url, stop, health))
+        poller = threading.Thread(target=_poll, args=(url, stop, health), daemon=True)
         poller.start()
         for _ in range(arguments.rounds):
             alone.append(local.run(arguments.videos))

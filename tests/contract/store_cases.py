@@ -11,22 +11,10 @@ import numpy as np
 from facerec_models.types import Decision, Track
 from serving import leases
 from serving.store import Store, open_store
+from serving.store.job_rows import Job, JobState
 from serving.store.mongo import MongoStore
-from serving.store.rows import (
-    AnalysisRow,
-    AppearanceRow,
-    Application,
-    Correction,
-    CorrectionKind,
-    Face,
-    FaceStatus,
-    Job,
-    JobState,
-    ModelVersion,
-    Naming,
-    Revision,
-    VideoRow,
-)
+from serving.store.naming_rows import AppearanceRow, Application, Correction, CorrectionKind, Naming, Revision
+from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, VideoRow
 
 Opener = Callable[[], Store]
 

@@ -19,18 +19,9 @@ from facerec_models.errors import (
     VideoNotFoundError,
 )
 from serving.store import Store
-from serving.store.rows import (
-    AppearanceQuery,
-    CorrectionKind,
-    Face,
-    FaceStatus,
-    JobState,
-    PersonSummary,
-    Revision,
-    Stranger,
-    StrangerTrack,
-    same_face,
-)
+from serving.store.job_rows import JobState
+from serving.store.naming_rows import AppearanceQuery, CorrectionKind, Revision, Stranger, StrangerTrack
+from serving.store.rows import Face, FaceStatus, PersonSummary, same_face
 from tests.contract.store_cases import (
     Opener,
     make_analysis,

@@ -15,9 +15,7 @@ from facerec_models.errors import (
 )
 from facerec_models.types import Track
 from serving.store import Store
-from serving.store.rows import (
-    Revision,
-)
+from serving.store.naming_rows import Revision
 from tests.contract.store_cases import (
     assert_same_track,
     make_analysis,

@@ -11,7 +11,7 @@ from facerec_models.errors import ConflictError, JobNotFoundError
 from serving import leases
 from serving.leases import Claim
 from serving.store import Store
-from serving.store.rows import Job, JobSegment, JobState, Webhook
+from serving.store.job_rows import Job, JobSegment, JobState, Webhook
 from tests.contract.store_cases import claim_all, make_job, make_video
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
 from serving.store import Store
-from serving.store.rows import FaceStatus, Stranger, StrangerTrack, Words, same_face
+from serving.store.naming_rows import Stranger, StrangerTrack, Words
+from serving.store.rows import FaceStatus, same_face
 from tests.contract.store_cases import (
     make_appearance,
     make_application,

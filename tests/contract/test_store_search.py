@@ -10,7 +10,7 @@ import pytest
 
 from facerec_models.identification import track_embedding
 from serving.store import Store
-from serving.store.rows import AppearanceKey, AppearanceQuery, AppearanceRow
+from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow
 from tests.contract.store_cases import (
     make_analysis,
     make_appearance,

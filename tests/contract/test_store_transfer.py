@@ -21,8 +21,10 @@ from facerec_models.errors import ConflictError, StoreError
 from serving import leases
 from serving.store import Store, open_address
 from serving.store.copying import Tally, back_up, copy_store
+from serving.store.job_rows import JobState, Webhook
 from serving.store.mongo import MongoStore
-from serving.store.rows import Correction, CorrectionKind, FaceStatus, JobState, Stranger, StrangerTrack, Webhook
+from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
+from serving.store.rows import FaceStatus
 from serving.store.sqlite import SqliteStore
 from tests.contract.store_cases import (
     STORES,

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from facerec_models.cohort import Cohort, load_cohort
+from facerec_models.config import EmbeddingConfig
+from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedder
+from facerec_models.weights import FACENET_VGGFACE2, WeightsRegistry
+from tests.builders import sample_picture
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial, prepare
 
@@ -40,3 +47,22 @@ def clip(material: DemoMaterial, tmp_path_factory: pytest.TempPathFactory) -> Pa
             for frame in video.frames(4.0, 13.0):
                 writer.write(frame.to_frame().image, frame.time_s)
     return target
+
+
+@pytest.fixture(scope="session")
+def facenet(facenet_weights: Path) -> TorchEmbedder:
+    """The random FaceNet on the CPU."""
+    return build_embedder(EmbeddingConfig(embedder="facenet-vggface2", device="cpu"), WeightsRegistry(facenet_weights))
+
+
+@pytest.fixture(scope="session")
+def facenet_strangers(facenet: TorchEmbedder) -> Cohort:
+    """Strangers for the random network, which none are shipped for: patches of pictures, to it as good as faces."""
+    rng = np.random.default_rng(4)
+    patches = []
+    for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"):
+        picture = sample_picture(name)
+        corners = [rng.integers(0, np.array(picture.shape[:2]) - 160) for _ in range(12)]
+        patches += [picture[y : y + 160, x : x + 160] for y, x in corners]
+    found = facenet.embed(np.stack(patches))
+    return replace(load_cohort(FACENET_VGGFACE2.name), stills=found, tracks=found, source="patches")

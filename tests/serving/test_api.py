@@ -21,7 +21,8 @@ from serving.api.service import Service
 from serving.home import Home
 from serving.settings import Settings
 from serving.store import Store, open_store
-from serving.store.rows import Face, FaceStatus, JobState
+from serving.store.job_rows import JobState
+from serving.store.rows import Face, FaceStatus
 
 VIDEOS = "/v1/projects/p/videos"
 

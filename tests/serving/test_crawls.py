@@ -26,7 +26,8 @@ from serving.jobs import JobControl, JobRunner
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store import Store, open_store
-from serving.store.rows import FaceStatus, Job, JobState
+from serving.store.job_rows import Job, JobState
+from serving.store.rows import FaceStatus
 from tests.builders import sample_picture
 from tests.picture_site import PictureSite, picture_site
 from training.crawling.config import CrawlConfig

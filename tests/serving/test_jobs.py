@@ -18,7 +18,7 @@ from serving.jobs import MAX_DEATHS, JobControl, JobRunner, submit
 from serving.leases import Claim
 from serving.settings import WebhookConfig
 from serving.store import Store, open_store
-from serving.store.rows import Job, JobSegment, JobState
+from serving.store.job_rows import Job, JobSegment, JobState
 from serving.webhooks import SIGNATURE_HEADER, WebhookSender, sign
 from tests.serving.service import free_port
 

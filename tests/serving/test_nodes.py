@@ -21,7 +21,7 @@ from serving.home import Home
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store import open_store
-from serving.store.rows import JobState
+from serving.store.job_rows import JobState
 from serving.videos import analyze_video, register_video
 from tests.serving.service import free_port
 from training.enrol import enrol, find_pictures

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from facerec_models.classifiers import normalize
-from facerec_models.cohort import Cohort, load_cohort, save_cohort
+from facerec_models.cohort import Cohort, save_cohort
 from facerec_models.config import AnalysisConfig, EmbeddingConfig, IdentificationConfig, SamplingConfig, TrainingConfig
-from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedder
+from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import (
     ConflictError,
     GalleryError,
@@ -30,21 +30,21 @@ from facerec_models.identification import track_embedding
 from facerec_models.images import encode_crop
 from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import Decision
-from facerec_models.weights import DLIB, FACENET_VGGFACE2, WeightsRegistry
+from facerec_models.weights import DLIB, FACENET_VGGFACE2
 from serving.archive import identify_archive
 from serving.home import Home
 from serving.naming import assign, assign_current, current_revision, stored_result
 from serving.networks import Networks
 from serving.search import search_face
 from serving.store import Store, open_store
-from serving.store.rows import AnalysisRow, CorrectionKind, FaceStatus
+from serving.store.naming_rows import CorrectionKind
+from serving.store.rows import AnalysisRow, FaceStatus
 from serving.swap import preview_swap, switch_embedder
 from serving.track_index import TrackIndex
 from serving.undo import undo_application
 from serving.unknowns import summarize_strangers
 from serving.vector_sets import present_analyses, read_vectors
 from serving.videos import MADE_FROM, analyze_video, find_analysis, register_video
-from tests.builders import sample_picture
 from tests.contract.store_cases import make_face
 from training.compare_sets import compare_sets
 from training.corrections import Statement, correct, name_stranger
@@ -82,11 +82,6 @@ class Here(Workers):
         return results
 
 
-@pytest.fixture(scope="module")
-def facenet(facenet_weights: Path) -> TorchEmbedder:
-    return build_embedder(EmbeddingConfig(embedder="facenet-vggface2", device="cpu"), WeightsRegistry(facenet_weights))
-
-
 def make_archive(
     home: Home,
     networks: Networks,
@@ -103,19 +98,6 @@ def make_archive(
             video = register_video(store, "p", file, config)
             assign_current(store, home, analyze_video(store, home, video, config, networks), RULES)
         identify_archive(store, home, "p", RULES, apply=True)
-
-
-@pytest.fixture(scope="module")
-def strangers(facenet: TorchEmbedder) -> Cohort:
-    """Strangers for the random network, which none are shipped for: patches of pictures, to it as good as faces."""
-    rng = np.random.default_rng(4)
-    patches = []
-    for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"):
-        picture = sample_picture(name)
-        corners = [rng.integers(0, np.array(picture.shape[:2]) - 160) for _ in range(12)]
-        patches += [picture[y : y + 160, x : x + 160] for y, x in corners]
-    found = facenet.embed(np.stack(patches))
-    return replace(load_cohort(B), stills=found, tracks=found, source="patches")
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +129,10 @@ def archive(
 
 
 @pytest.fixture
-def home(archive: Path, strangers: Cohort, tmp_path: Path) -> Home:
+def home(archive: Path, facenet_strangers: Cohort, tmp_path: Path) -> Home:
     shutil.copytree(archive, tmp_path / "home", symlinks=True)
     home = Home(tmp_path / "home")
-    save_cohort(strangers, home.cohort("p", B))
+    save_cohort(facenet_strangers, home.cohort("p", B))
     return home
 
 
@@ -345,10 +327,10 @@ def test_from_a_network_that_knows_nobody_to_one_that_does(
     facenet_weights: Path,
     detector: MtcnnDetector,
     facenet: TorchEmbedder,
-    strangers: Cohort,
+    facenet_strangers: Cohort,
 ) -> None:
     home = Home(tmp_path / "home")
-    save_cohort(strangers, home.cohort("p", B))
+    save_cohort(facenet_strangers, home.cohort("p", B))
     make_archive(home, Networks(detector, facenet), material, [(clip, ANALYSIS)], facenet_weights)
     with closing(open_store(home.root)) as store:
         before = shown(store, home)

@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
@@ -23,11 +22,10 @@ from serving.naming import load_model
 from serving.settings import Settings
 from serving.store import open_store
 from serving.sweep import sweep
-from tests.bucket import s3_environment
+from tests.bucket import files_at, s3_environment
 from tests.serving.in_process import in_process, wait
-from tests.serving.service import free_port, running_service
+from tests.serving.service import free_port
 from training.train import train
-from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial
 from ui.doctor import examine
 
@@ -49,16 +47,6 @@ def served(
     settings = Settings(home=tmp_path / "home", files=address, segment_s=3.0)
     with in_process(settings, detector, embedder) as both:
         yield both
-
-
-def names(address: str) -> set[str]:
-    """What is there, without asking the code that is tested."""
-    if address.startswith("file:"):
-        root = Path(address.removeprefix("file://"))
-        return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-    name, _, prefix = address.removeprefix("s3://").partition("/")
-    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=name)
-    return {item["Key"].removeprefix(f"{prefix}/") for page in pages for item in page.get("Contents", [])}
 
 
 def ok(answer: Response) -> Any:
@@ -85,7 +73,7 @@ def test_an_archive_lives_elsewhere(
     assert (job["state"], len(job["segments"])) == ("succeeded", 3), job
     video = f"{P}/videos/{sent['video_id']}"
     assert people(client, sent["video_id"]) == {"Eileen Collins"}
-    kept = names(address)
+    kept = files_at(address)
     assert {f"{first.directory}/model.json", f"{first.directory}/model.npz"} <= kept
     assert not any("/jobs/" in name for name in kept)
 
@@ -102,7 +90,7 @@ def test_an_archive_lives_elsewhere(
     ok(client.post(f"{P}/strangers/{driver['stranger']}/name", json={"person_id": "Carphone Man"}))
     assert people(client, sent["video_id"]) == {"Eileen Collins", "Carphone Man"}
     check_ranges(client, f"{video}/annotated.mp4")
-    assert any("annotated-" in name for name in names(address))
+    assert any("annotated-" in name for name in files_at(address))
 
     # Back to the first version, and forward again.
     named = service.store.get_model("p").version
@@ -113,19 +101,19 @@ def test_an_archive_lives_elsewhere(
     ok(client.post(f"{P}/identify"))
     assert people(client, sent["video_id"]) == {"Eileen Collins", "Carphone Man"}
 
-    before = names(address)
+    before = files_at(address)
     receipt = ok(client.delete(f"{P}/people/Carphone_Man"))
     assert people(client, sent["video_id"]) == {"Eileen Collins"}
-    gone = before - names(address)
+    gone = before - files_at(address)
     assert receipt["crops"] == sum("/faces/" in name for name in gone) > 0
     assert receipt["track_crops"] == sum(name.endswith(".jpg") and "/analyses/" in name for name in gone) > 0
     assert named in receipt["models"]
     assert {f"projects/p/models/{named}/{name}" for name in ("model.json", "model.npz")} <= gone
-    assert not any("annotated-" in name for name in names(address))
+    assert not any("annotated-" in name for name in files_at(address))
 
     assert [path for path in service.home.root.rglob("*") if "projects" in path.parts and path.is_file()] == []
     assert client.delete(P).status_code == 204
-    assert names(address) == set()
+    assert files_at(address) == set()
 
 
 def check_ranges(client: TestClient, address: str) -> None:
@@ -145,26 +133,6 @@ def check_ranges(client: TestClient, address: str) -> None:
     assert same.status_code == 206
 
 
-def test_the_processes_of_a_running_service_share_a_bucket(
-    bucket: str, material: DemoMaterial, clip: Path, tmp_path: Path
-) -> None:
-    with (
-        running_service(tmp_path / "home", {"FACEREC_FILES": bucket, "FACEREC_SEGMENT_S": "3"}) as service,
-        FacerecClient(service.url) as client,
-    ):
-        client.create_project("p")
-        client.add_pictures("p", "Eileen_Collins", sorted((material.people / "Eileen_Collins").iterdir()))
-        client.wait(client.start_training("p"))
-        job_id, video_id = client.submit_video("p", clip)
-        client.wait(job_id)
-        (named,) = [one for one in client.result("p", video_id).appearances if one.identity == "Eileen Collins"]
-        assert client.picture(named.evidence.crops[0].url)[:2] == b"\xff\xd8"
-    kinds = {name.split("/")[2] for name in names(bucket)}
-    assert kinds == {"faces", "models", "analyses"}
-    left = [path for path in (tmp_path / "home" / "projects").rglob("*") if path.is_file()]
-    assert [path.suffix for path in left] == [".log"]
-
-
 def test_what_was_left_behind_is_swept_up(address: str, tmp_path: Path) -> None:
     home = Home.at(tmp_path / "home", address)
     with closing(open_store(home.root)) as store:
@@ -178,9 +146,9 @@ def test_what_was_left_behind_is_swept_up(address: str, tmp_path: Path) -> None:
             write_atomically(home.analysis_mark(name, "a-begun"), b"")
         write_atomically(home.track_crop("p", "a-of-another-store", 1, 0), b"")
         assert sweep(store, home) == 1
-        assert len(names(address)) == 6
+        assert len(files_at(address)) == 6
         assert sweep(store, home, age_s=-60.0) == 1
-        assert names(address) == {
+        assert files_at(address) == {
             f"projects/busy/jobs/{active}/0.npz",
             "projects/busy/analyses/a-begun/1-0.jpg",
             "projects/busy/analyses/a-begun/being-made",
@@ -193,7 +161,7 @@ def test_doctor_tries_the_files_out(address: str, tmp_path: Path, monkeypatch: p
     (finding,) = [one for one in examine(tmp_path / "home") if one[0] == "files"]
     assert finding[1] == "ok"
     assert finding[2].endswith("crops and models can be written, read and removed")
-    assert names(address) == set()
+    assert files_at(address) == set()
 
 
 def test_doctor_tells_where_files_cannot_be_written(

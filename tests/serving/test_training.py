@@ -29,7 +29,7 @@ from serving import leases
 from serving.home import Home, write_atomically
 from serving.naming import load_model
 from serving.store import Store, open_store
-from serving.store.rows import JobState
+from serving.store.job_rows import JobState
 from tests.bucket import stalled_at
 from tests.builders import EMBEDDER, look, sample_picture
 from tests.contract.store_cases import make_face

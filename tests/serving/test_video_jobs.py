@@ -22,7 +22,8 @@ from serving.jobs import JobRunner, submit
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store import Store, open_store
-from serving.store.rows import Job, JobState, VideoRow
+from serving.store.job_rows import Job, JobState
+from serving.store.rows import VideoRow
 from serving.video_jobs import VideoJobs, submission_key
 from serving.videos import analyze_video, find_analysis, read_analysis, register_video
 from training.enrol import enrol, find_pictures

@@ -18,7 +18,7 @@ from serving.changes import IdentificationChange
 from serving.home import Home
 from serving.naming import assign, current_revision, stored_result
 from serving.store import Store, open_store
-from serving.store.rows import CorrectionKind
+from serving.store.naming_rows import CorrectionKind
 from serving.undo import undo_application
 from tests.archive import RULES, enrol, fill, put_video
 from training.corrections import Statement, correct, name_stranger

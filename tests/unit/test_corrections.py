@@ -12,7 +12,8 @@ from facerec_models.result import Result
 from serving.home import Home
 from serving.naming import stored_result
 from serving.store import Store, open_store
-from serving.store.rows import CorrectionKind, FaceStatus
+from serving.store.naming_rows import CorrectionKind
+from serving.store.rows import FaceStatus
 from serving.strangers import resolve
 from serving.unknowns import summarize_strangers
 from tests.archive import RULES, fill

@@ -16,7 +16,8 @@ from serving.archive import identify_archive
 from serving.home import Home
 from serving.naming import assign, assign_current, current_revision
 from serving.store import Store, open_store
-from serving.store.rows import CorrectionKind, FaceStatus
+from serving.store.naming_rows import CorrectionKind
+from serving.store.rows import FaceStatus
 from serving.store.sqlite import SqliteStore
 from serving.undo import undo_application
 from tests.archive import RULES, enrol, fill, put_video

@@ -23,7 +23,7 @@ from facerec_models.errors import StoreError
 from serving import leases
 from serving.store import mongo_database, mongo_schema, mongo_tracks, open_address, open_store
 from serving.store.mongo import MongoStore
-from serving.store.rows import Revision
+from serving.store.naming_rows import Revision
 from tests.contract.store_cases import (
     assert_same_track,
     make_analysis,

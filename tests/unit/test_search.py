@@ -14,7 +14,7 @@ from serving.archive import identify_archive
 from serving.home import Home
 from serving.search import Page, search_face, search_people
 from serving.store import Store, open_store
-from serving.store.rows import AppearanceQuery
+from serving.store.naming_rows import AppearanceQuery
 from serving.track_index import TrackIndex
 from tests.archive import RULES, fill, put_video
 from tests.builders import look

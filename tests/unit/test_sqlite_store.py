@@ -19,7 +19,7 @@ from facerec_models.identification import track_embedding
 from serving.store import database, open_store
 from serving.store.blobs import pack_track
 from serving.store.database import Database
-from serving.store.rows import Job, JobState
+from serving.store.job_rows import Job, JobState
 from serving.store.schema import MIGRATIONS
 from serving.store.sqlite import SqliteStore
 from tests.contract.store_cases import assert_same_track, make_track

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from serving.statements import with_corrections, words_from_json, words_to_json
 from serving.store import open_store
-from serving.store.rows import Correction, CorrectionKind, Words
+from serving.store.naming_rows import Correction, CorrectionKind, Words
 
 CASES = st.tuples(st.sampled_from(CorrectionKind), st.sampled_from(["Ann", "Bob", "Zoë"]), st.integers(1, 2))
 

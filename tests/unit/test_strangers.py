@@ -13,7 +13,7 @@ from facerec_models.errors import NotFoundError
 from facerec_models.types import Track
 from serving import strangers
 from serving.store import Store, open_store
-from serving.store.rows import Correction, CorrectionKind
+from serving.store.naming_rows import Correction, CorrectionKind
 from serving.strangers import UnknownTracks, resolve, settle
 from tests.builders import EMBEDDER, cohort, look, make_match, make_track
 from tests.contract.store_cases import make_analysis, make_video

@@ -57,7 +57,7 @@ def person(
 ) -> None:
     """Find where somebody appears over all videos, or several people together."""
     from serving.search import search_people
-    from serving.store.rows import AppearanceQuery
+    from serving.store.naming_rows import AppearanceQuery
 
     who = [name.strip() for name in names.split(";") if name.strip()]
     if not who:

@@ -192,7 +192,7 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def _statement(opened: Opened, project: str, video: str, track: int, decision: str, person: str) -> Statement:
-    from serving.store.rows import CorrectionKind
+    from serving.store.naming_rows import CorrectionKind
     from training.corrections import Statement
     from ui.cli.videos import find_video
 

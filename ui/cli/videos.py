@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from facerec_models.result import Result
     from serving.naming import CropUrl
     from serving.networks import Networks
-    from serving.store.rows import AnalysisRow, AppearanceRow, VideoRow
+    from serving.store.naming_rows import AppearanceRow
+    from serving.store.rows import AnalysisRow, VideoRow
 
 SpeedupOption = Annotated[
     int | None,

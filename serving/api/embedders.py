@@ -1,0 +1,52 @@
+"""Another network for a project, from stored crops: prepared as a job, compared, switched; undone like any application."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from facerec_models.weights import WeightsRegistry
+from serving import jobs
+from serving.api.schemas import Accepted, SecondSet
+from serving.api.service import ExpectedState, ProjectName, ServiceDep
+from serving.swap import switch_embedder
+from training.compare_sets import compare_sets
+
+router = APIRouter(prefix="/projects/{project}/embedder", tags=["embedder"])
+
+PreparedVersion = Annotated[
+    str | None, Query(alias="model", description="A version that was prepared; the last one by default.")
+]
+
+
+@router.post("/prepare", status_code=202)
+def prepare(project: ProjectName, service: ServiceDep, second: SecondSet) -> Accepted:
+    """Embed stored crops with another network and train on them, as a job, beside what names now; again: what is missing."""
+    service.store.get_project(project)
+    WeightsRegistry(service.home.weights).locate(second.embedder)
+    spec = second.model_dump()
+    job = jobs.submit(service.store, project, "second_set", spec, max_queued=service.settings.max_queued_jobs)
+    service.analyzer.wake.remote()
+    return Accepted(job_id=job.job_id, video_id=None)
+
+
+@router.get("/comparison")
+def compare(project: ProjectName, service: ServiceDep, version: PreparedVersion = None) -> dict[str, Any]:
+    """Say what each set tells apart, and what naming the archive by the prepared one would change."""
+    rules = service.settings.identification
+    return compare_sets(service.store, service.home, project, rules, version).to_dict()
+
+
+@router.post("/switch")
+def switch(
+    project: ProjectName, service: ServiceDep, version: PreparedVersion = None, expected_state: ExpectedState = None
+) -> dict[str, Any]:
+    """Let the prepared set take the place of the present one, all at once.
+
+    `POST .../revisions/{revision}/undo` takes it back. Videos are taken by a service that runs on the new network.
+    """
+    rules = service.settings.identification
+    return switch_embedder(
+        service.store, service.home, project, rules, version, expected_state=expected_state
+    ).to_dict()

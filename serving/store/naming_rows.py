@@ -1,0 +1,246 @@
+"""What the store keeps of names: what people said, strangers, appearances, and what naming the archive again writes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from facerec_models.types import Decision, FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A way to name tracks: a model version and the accepted error. Names follow from it and the tracks alone."""
+
+    revision: str
+    project: str
+    model_version: str
+    max_false_names: float
+    created_at: float
+    note: str = ""
+
+
+class CorrectionKind(StrEnum):
+    """What somebody said of a track."""
+
+    IS = "is"
+    IS_NOT = "is_not"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """What somebody said of a track: that it is a person, or is not a person or a stranger.
+
+    Parameters
+    ----------
+    correction_id : str
+        Made from project, kind, whom it is about, and the track: saying it twice adds nothing.
+    person_id : str
+        A person's, or for "is not" also a stranger's id.
+    embedding : (D,) float32
+        The track's mean embedding: the correction outlives the analysis that it was made on.
+    """
+
+    correction_id: str
+    project: str
+    kind: CorrectionKind
+    person_id: str
+    analysis_id: str
+    track_id: int
+    embedder: str
+    embedding: FloatArray
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Somebody unknown who was seen in a project's videos.
+
+    Parameters
+    ----------
+    number : int
+        Shown as "Unknown n"; never given twice.
+    merged_into : str or None
+        The stranger who this one turned out to be; the id stays an alias of theirs.
+    person_id : str or None
+        Whom somebody named them.
+    """
+
+    stranger_id: str
+    project: str
+    number: int
+    created_at: float
+    merged_into: str | None = None
+    person_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StrangerTrack:
+    """Which stranger a track shows.
+
+    Parameters
+    ----------
+    embedding : (D,) float32
+        The track's mean embedding: a new track is compared with all strangers without reading any video's tracks.
+    """
+
+    project: str
+    analysis_id: str
+    track_id: int
+    stranger_id: str
+    embedding: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class AppearanceRow:
+    """Somebody in view in a video without a gap, as search finds it.
+
+    Parameters
+    ----------
+    position : int
+        Place among the appearances of its analysis, from 0.
+    owner : str or None
+        The person's or the stranger's id; None where the decision is "undecidable".
+    first_shot, last_shot : int
+        The shots that it reaches over, both ends included; it is in view in all of them.
+    track_ids : tuple of int
+        Its tracks, ascending.
+    """
+
+    project: str
+    analysis_id: str
+    position: int
+    video_id: str
+    decision: Decision
+    owner: str | None
+    first_shot: int
+    last_shot: int
+    start_s: float
+    end_s: float
+    probability: float
+    false_name_rate: float
+    track_ids: tuple[int, ...]
+
+    @property
+    def key(self) -> AppearanceKey:
+        """Where it stands in the order of search."""
+        return (self.video_id, self.start_s, self.position)
+
+
+AppearanceKey = tuple[str, float, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AppearanceQuery:
+    """Which appearances are sought; what is None restricts nothing.
+
+    Parameters
+    ----------
+    owners : tuple of tuple of str
+        Who, each as all the ids that mean them: a person has one, a stranger may have aliases. With several, the appearances of the
+        first are found in whose shots each of the others appears too. Empty: everybody's.
+    min_probability : float
+        Of every appearance that counts, those of the others included.
+    submitted_from, submitted_to : float or None
+        When the video was submitted, in seconds since the epoch; the end is not included.
+    start_s, end_s : float or None
+        A part of the video, in seconds, that the appearance must reach into.
+    """
+
+    owners: tuple[tuple[str, ...], ...] = ()
+    video_id: str | None = None
+    min_probability: float = 0.0
+    submitted_from: float | None = None
+    submitted_to: float | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The archive was named again: by which revision, for what, and what it would take to undo that.
+
+    Parameters
+    ----------
+    number : int
+        Counts a project's applications from 1.
+    cause : str
+        What it was done for, such as ``identify`` or ``correction``.
+    undo : dict or None
+        What was before, as JSON values; None where that cannot be brought back any more.
+    """
+
+    project: str
+    number: int
+    revision: str
+    model_version: str
+    max_false_names: float
+    cause: str
+    note: str
+    created_at: float
+    undo: dict[str, Any] | None = None
+    undone_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """What was said at once, as far as it changed the store, and so what taking it back changes.
+
+    Parameters
+    ----------
+    corrections, faces : sequence of str
+        Ids of what was added, and is deleted.
+    replaced : sequence of Correction
+        Which gave way, and come back.
+    disabled : mapping of str to str or None
+        Faces that were disabled, and are enabled again, with the reason that they had before.
+    """
+
+    corrections: Sequence[str] = ()
+    replaced: Sequence[Correction] = ()
+    faces: Sequence[str] = ()
+    disabled: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Naming:
+    """What naming the archive again writes, all at once, and with it where the project changes to another embedder.
+
+    Parameters
+    ----------
+    expected, revisions : mapping of str to str or None
+        Which revision names each analysis so far, and from now on; the same analyses in both.
+    appearances, stranger_tracks : sequence of rows
+        Of all these analyses, in place of theirs.
+    strangers : sequence of Stranger
+        To be added or replaced.
+    known : int
+        How many strangers the project has so far.
+    promoted : str or None
+        The version that is promoted with it; None leaves the one that is.
+    promotes_none : bool
+        Whether no version is promoted any more; only to undo the first that was.
+    taken_back : Words or None
+        What was said and is taken back with it.
+    embedder : str or None
+        The project's from now on; None leaves the one that it has.
+    touched : mapping of str to float
+        When analyses count as made from now on: the latest of a video is what its result means.
+    vectors : mapping of str to (D,) float32
+        Of faces, by id, from `embedder`; faces that are there no more are passed over.
+    """
+
+    expected: Mapping[str, str | None]
+    revisions: Mapping[str, str | None]
+    appearances: Sequence[AppearanceRow]
+    strangers: Sequence[Stranger]
+    stranger_tracks: Sequence[StrangerTrack]
+    known: int
+    promoted: str | None = None
+    promotes_none: bool = False
+    taken_back: Words | None = None
+    embedder: str | None = None
+    touched: Mapping[str, float] = field(default_factory=dict)
+    vectors: Mapping[str, FloatArray] = field(default_factory=dict)
