@@ -1,4 +1,4 @@
-"""An SQLite file with our tables: connections, transactions, and rows as the types of `serving.store.rows` and its neighbours."""
+"""An SQLite file with our tables: connections, transactions, and rows as the types of `serving.store.*rows`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A MongoDB database with our collections: connection, transactions, and documents as the types of `serving.store.rows` and its neighbours.
+"""A MongoDB database with our collections: connection, transactions, and documents as the types of `serving.store.*rows`.
 
 A document has the columns of the SQLite table of the same name, and a key of MongoDB's own. What a transaction writes is
 there whole or not at all. Transactions that write to one project follow each other: each begins by changing the project's

@@ -1,7 +1,7 @@
 """The SQLite tables, as the scripts that lead from each version of them to the next.
 
 A script that was ever released is never edited: the next change is a script of its own at the end. `PRAGMA
-user_version` counts the scripts that a database has seen. Columns bear the names of the fields in `serving.store.rows` and its neighbours.
+user_version` counts the scripts that a database has seen. Columns bear the names of the fields in `serving.store.*rows`.
 No script contains a semicolon but between its statements. What SQL cannot say is a function of the connection.
 """
 
