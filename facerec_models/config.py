@@ -135,7 +135,13 @@ class IdentificationConfig(Config):
     prior_known: float = Field(
         default=0.5, gt=0, lt=1, description="Assumed fraction of faces that belong to enrolled people."
     )
-    min_quality_named: float = Field(default=0.3, ge=0, le=1, description="Below it a face is not named.")
+    min_quality_named_stills: float = Field(
+        default=0.005,
+        ge=0,
+        le=1,
+        description="Below it a face of a still is not named: it is cut, or of some 17 pixels. Above, the false-name rate holds.",
+    )
+    min_quality_named_tracks: float = Field(default=0.3, ge=0, le=1, description="Below it a track is not named.")
     min_quality_unknown: float = Field(
         default=0.3, ge=0, le=1, description="Below it a face that is not named is undecidable, not unknown."
     )

@@ -51,7 +51,8 @@ def identify_faces(
     if len(embeddings) == 0:
         return []
     scored = _Scored.of(embeddings, quality, scores, model, model.stills)
-    return _decide(scored, apart, model, model.stills, limit, config, {}, model.stills.limit(limit))
+    least_score, least_quality = model.stills.limit(limit), config.min_quality_named_stills
+    return _decide(scored, apart, model, model.stills, limit, config, {}, least_score, least_quality)
 
 
 def identify_tracks(
@@ -112,14 +113,16 @@ def identify_videos(
         model,
         model.tracks,
     )
-    least_score = model.tracks.limit(limit)
+    least_score, least_quality = model.tracks.limit(limit), config.min_quality_named_tracks
     found, start = [], 0
     for analysis_id, tracks in videos:
         confirmed = {} if analysis_id is None else model.corrections.confirmed_in(analysis_id)
         said = {i: confirmed[track.track_id] for i, track in enumerate(tracks) if track.track_id in confirmed}
         part = scored.part(start, start + len(tracks))
         apart = apart_tracks(tracks)
-        found.append(_decide(part, apart, model, model.tracks, limit, config, said, least_score) if tracks else [])
+        if tracks:
+            matches = _decide(part, apart, model, model.tracks, limit, config, said, least_score, least_quality)
+        found.append(matches if tracks else [])
         start += len(tracks)
     return found
 
@@ -212,6 +215,7 @@ def _decide(
     config: IdentificationConfig,
     confirmed: Mapping[int, str],
     least_score: float,
+    least_quality: float,
 ) -> list[Match]:
     """Give each face a person if few enough strangers are as near to anybody, and nobody twice among faces that are `apart`."""
     people = model.classifier.classes_
@@ -219,7 +223,7 @@ def _decide(
     nearest, scores, similarity = scored.nearest, scored.scores, scored.similarity
     rates, probability = scored.rates, scored.probability
     ruled_out = scored.ruled_out.copy()
-    allowed = (rates <= max_false_names) & (quality >= config.min_quality_named)[:, None] & ~ruled_out
+    allowed = (rates <= max_false_names) & (quality >= least_quality)[:, None] & ~ruled_out
     for i, person in confirmed.items():
         allowed[i] = False
         allowed[apart[i]] &= people[nearest[apart[i]]] != person

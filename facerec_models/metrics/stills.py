@@ -26,7 +26,7 @@ class FaceAnswer:
     named : str or None
         The person that it was named as, at the limit of the run.
     nearest : str or None
-        The nearest enrolled person, whether or not accepted; None when undecidable.
+        The nearest enrolled person, whether or not accepted.
     false_name_rate : float
         Of the nearest person, in [0, 1]; infinite when undecidable, so that no limit accepts it.
     """
@@ -41,9 +41,9 @@ class FaceAnswer:
         """Read one entry of ``faces`` as `facerec faces` prints it."""
         left, top, right, bottom = face["box_xyxy"]
         area_px = (right - left) * (bottom - top)
-        if face["decision"] == Decision.UNDECIDABLE:
-            return cls(area_px, None, None, math.inf)
-        return cls(area_px, face["person_id"], face["candidates"][0]["person_id"], float(face["false_name_rate"]))
+        is_undecidable = face["decision"] == Decision.UNDECIDABLE
+        rate = math.inf if is_undecidable else float(face["false_name_rate"])
+        return cls(area_px, face["person_id"], face["candidates"][0]["person_id"], rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,10 @@ class StillScore:
         Pictures: what all rates divide by.
     without_face : int
         Probe pictures in which no face was found.
+    nearest_right : float
+        Probes whose subject is nearest to the right person, at any distance and whatever was decided.
     rank1 : float
-        Probes whose subject is nearest to the right person, at any distance. An undecidable face is a miss.
+        The same, but an undecidable face is a miss.
     named_right, named_wrong : float
         Probes whose subject was named, at the limit of the run, as the right person or as another.
     dir : float
@@ -75,6 +77,7 @@ class StillScore:
     probes: int
     strangers: int
     without_face: int
+    nearest_right: float
     rank1: float
     named_right: float
     named_wrong: float
@@ -118,7 +121,8 @@ def still_score(
     if not probes or not strangers:
         raise ValueError(f"rates need probes and strangers, not {len(probes)} and {len(strangers)}")
     subjects = [(person, subject(faces)) for person, faces in probes]
-    right = [face.false_name_rate for person, face in subjects if face is not None and face.nearest == person]
+    nearest = [face.false_name_rate for person, face in subjects if face is not None and face.nearest == person]
+    right = [rate for rate in nearest if math.isfinite(rate)]
     named = [(person, face.named) for person, face in subjects if face is not None and face.named is not None]
     rates = [min((face.false_name_rate for face in faces), default=math.inf) for faces in strangers]
     limit = fpir_limit(rates, max_fpir)
@@ -126,6 +130,7 @@ def still_score(
         probes=len(probes),
         strangers=len(strangers),
         without_face=sum(face is None for _, face in subjects),
+        nearest_right=len(nearest) / len(probes),
         rank1=len(right) / len(probes),
         named_right=sum(person == name for person, name in named) / len(probes),
         named_wrong=sum(person != name for person, name in named) / len(probes),

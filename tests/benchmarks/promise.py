@@ -111,7 +111,7 @@ def _answers(
     """Return which pictures get a name at each claim, as (N, claims), and the nearest person of each."""
     scores = model.classifier.decision_function(np.stack([face.embedding for face in faces]))
     rates = model.stills.false_name_rate(scores.max(axis=1))
-    good = np.array([face.quality >= rules.min_quality_named for face in faces])
+    good = np.array([face.quality >= rules.min_quality_named_stills for face in faces])
     return (rates[:, None] <= np.array(CLAIMS)) & good[:, None], model.classifier.classes_[scores.argmax(axis=1)]
 
 

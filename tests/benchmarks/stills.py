@@ -53,7 +53,7 @@ def as_text(score: StillScore) -> str:
     lines = [
         f"probe pictures            {score.probes}, {score.without_face} without a face",
         f"strangers' pictures       {score.strangers}",
-        f"rank-1                    {score.rank1:.3f}",
+        f"rank-1                    {score.rank1:.3f}   (undecidable is a miss; nearest, whatever decided: {score.nearest_right:.3f})",
         f"DIR at FPIR {score.dir_fpir:.4f}        {score.dir:.3f}   ({limit})",
         f"named right, at default   {score.named_right:.3f}",
         f"named wrong, at default   {score.named_wrong:.3f}",

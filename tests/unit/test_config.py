@@ -114,7 +114,7 @@ def test_the_key_names_the_network() -> None:
         (IdentificationConfig, {"max_false_names_tracks": 0}),
         (IdentificationConfig, {"max_false_names_stills": 1}),
         (IdentificationConfig, {"prior_known": 1}),
-        (IdentificationConfig, {"min_quality_named": 1.5}),
+        (IdentificationConfig, {"min_quality_named_tracks": 1.5}),
     ],
 )
 def test_values_out_of_bounds_are_refused(group: type[Config], values: dict[str, Any]) -> None:

@@ -67,9 +67,8 @@ def test_a_good_look_at_a_stranger_is_unknown(model: NamingModel) -> None:
     assert match.false_name_rate > CONFIG.max_false_names_stills
 
 
-@pytest.mark.parametrize("who", [1, STRANGER])
-def test_a_poor_look_is_undecidable(model: NamingModel, who: int) -> None:
-    (match,) = identify(model, [look(who, 9)], quality=0.02)
+def test_a_poor_look_is_not_called_unknown(model: NamingModel) -> None:
+    (match,) = identify(model, [look(STRANGER, 9)], quality=0.02)
     assert (match.decision, match.person_id) == (Decision.UNDECIDABLE, None)
 
 
@@ -95,10 +94,20 @@ def test_what_may_be_no_face_at_all_is_not_called_unknown(model: NamingModel) ->
 
 
 def test_a_look_too_poor_to_be_named_may_still_be_called_unknown_if_so_configured(model: NamingModel) -> None:
-    strict = CONFIG.model_copy(update={"min_quality_named": 0.5, "min_quality_unknown": 0.2})
+    strict = CONFIG.model_copy(update={"min_quality_named_stills": 0.5, "min_quality_unknown": 0.2})
     probes = np.stack([look(1, 9), look(STRANGER)])
     judged, sure = np.full(2, 0.3, np.float32), np.ones(2, np.float32)
     assert [m.decision for m in identify_faces(probes, judged, sure, model, strict)] == [Decision.UNKNOWN] * 2
+
+
+def test_a_poor_face_of_a_still_may_be_named_but_no_cut_one_and_no_poor_track(model: NamingModel) -> None:
+    probes, sure = np.stack([look(1, 9)]), np.ones(1, np.float32)
+    for judged, decision in ((0.05, Decision.NAMED), (0.0, Decision.UNDECIDABLE)):
+        (match,) = identify_faces(probes, np.full(1, judged, np.float32), sure, model, CONFIG)
+        assert match.decision is decision
+    poor = make_track(1, [0.0, 1.0], embeddings=np.stack([look(1, 8), look(1, 9)]), quality=0.05)
+    (match,) = identify_tracks([poor], model, CONFIG)
+    assert match.decision is Decision.UNDECIDABLE
 
 
 def test_a_track_without_embeddings_is_undecidable(model: NamingModel) -> None:

@@ -200,7 +200,7 @@ def _json(decision: str, person_id: str | None) -> dict[str, object]:
     [
         ("named", "Ada", FaceAnswer(1200, "Ada", "Ada", 0.02)),
         ("unknown", None, FaceAnswer(1200, None, "Ada", 0.02)),
-        ("undecidable", None, FaceAnswer(1200, None, None, math.inf)),
+        ("undecidable", None, FaceAnswer(1200, None, "Ada", math.inf)),
     ],
 )
 def test_face_answer_from_json(decision: str, person_id: str | None, expected: FaceAnswer) -> None:
@@ -220,7 +220,7 @@ def test_still_score() -> None:
         ("Ada", [_face("Ada", 0.04)]),  # nearest, no better than the stranger that must stay out
         ("Ada", [_face("Bob", 0.005)]),  # named wrong
         ("Ada", [_face("Bob", 0.5, area_px=200), _face("Ada", 0.001)]),  # right name, on a bystander
-        ("Bob", [UNDECIDABLE]),
+        ("Bob", [FaceAnswer(100, None, "Bob", math.inf)]),  # nearest, but undecidable
         ("Bob", []),
         ("Bob", [_face("Bob", 0.01)]),  # named right, just so
     ]
@@ -233,7 +233,7 @@ def test_still_score() -> None:
     ]
     score = still_score(probes, strangers, max_fpir=0.2, limits=(0.01, 0.05, 0.5))
     assert (score.probes, score.strangers, score.without_face) == (8, 5, 1)
-    assert score.rank1 == 4 / 8
+    assert (score.nearest_right, score.rank1) == (5 / 8, 4 / 8)
     assert score.named_right == 2 / 8
     assert score.named_wrong == 1 / 8
     assert score.fpir == 1 / 5
