@@ -73,9 +73,10 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     embedding = settings.analysis.embedding.model_copy(update={"device": device})
     threads = args.threads or os.cpu_count() or 1
     # Threads of replicas that wait must not spin: they share the cores. Frames that many threads take and give back fragment as
-    # many heaps of the C library, and memory would creep up over hours.
-    quiet = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads), "MALLOC_ARENA_MAX": "2"}}
-    network = {"num_cpus": 0.2, "num_gpus": gpu, "runtime_env": quiet}
+    # many heaps of the C library, and memory would creep up over hours; taken from the system one by one and given back to it,
+    # those of an analyzer need half the memory in the same time.
+    quiet = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads), "MALLOC_ARENA_MAX": "2"}
+    network = {"num_cpus": 0.2, "num_gpus": gpu, "runtime_env": {"env_vars": quiet}}
 
     def deployment(replica: type, name: str, resources: dict[str, Any]) -> serve.Deployment:
         own = options.get(name, {})
@@ -83,7 +84,7 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
 
     detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)
     embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, home.weights, threads)
-    light = {"num_cpus": 0.1, "runtime_env": quiet}
+    light = {"num_cpus": 0.1, "runtime_env": {"env_vars": {**quiet, "MALLOC_MMAP_THRESHOLD_": str(128 * 2**10)}}}
     classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings)
     analyzer = deployment(AnalyzerReplica, "VideoAnalyzer", light).bind(settings, detector, embedder, args.slots)
     return deployment(ApiReplica, "Api", light).bind(settings, detector, embedder, classifier, analyzer)
