@@ -6,6 +6,7 @@ they found with the same `Linker`. Everything with state (decoder, shots, sample
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -16,6 +17,7 @@ from facerec_models.calibration import PairScale
 from facerec_models.config import AnalysisConfig
 from facerec_models.detection import FaceDetector
 from facerec_models.embedding import FaceEmbedder
+from facerec_models.errors import InputError
 from facerec_models.looks import Look, Observation, Timing
 from facerec_models.observer import Observer
 from facerec_models.sampling import Sampler
@@ -171,7 +173,13 @@ class Linker:
                 self._tracks.append(track)
 
     def result(self, *, complete: bool, warnings: tuple[str, ...]) -> Analysis:
-        """End all tracks and return what was found."""
+        """End all tracks and return what was found; raise `InputError` if no frame was looked at."""
+        if not self._shot_starts:
+            start_s, end_s = self._config.sampling.fragment or (0.0, math.inf)
+            length = "" if self._info.duration_s is None else f", and the video lasts {self._info.duration_s:g} s"
+            raise InputError(
+                f"the fragment {start_s:g},{end_s:g} has no frame{length}: choose one that begins before its end"
+            )
         self._end(self._tracker.finish())
         sampler = Sampler(self._config.sampling, self._info.fps)
         end_s = self._last_s + 1 / self._info.fps

@@ -29,6 +29,8 @@ _PROTOCOLS = {"s3": "s3fs", "gs": "gcsfs"}
 # fsspec would take the first three for patterns; the others begin credentials and parameters, which addresses must not carry.
 _SPECIAL = frozenset("*?[]#@")
 _CHUNK_BYTES = 1 << 20
+# So often a folder is removed that others still write into.
+_REMOVALS = 3
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -260,8 +262,14 @@ def remove_tree(path: AnyPath) -> None:
     """Remove a folder with everything in it, if it is there."""
     if isinstance(path, RemotePath):
         path.remove_all()
-    elif path.exists():
-        shutil.rmtree(path)
+    else:
+        for _ in range(_REMOVALS):
+            if not path.exists():
+                return
+            # Others may write into it, or remove it too: what is left is seen at the next try.
+            shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(path)
 
 
 @lru_cache

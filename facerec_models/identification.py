@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from facerec_models.calibration import ScoreCalibration
@@ -15,6 +16,8 @@ from facerec_models.classifiers import normalize
 from facerec_models.config import IdentificationConfig
 from facerec_models.gallery import NamingModel
 from facerec_models.types import Candidate, Decision, FloatArray, Match, Track
+
+Indexes = npt.NDArray[np.intp]
 
 _CANDIDATES = 5
 _LEAST_GAIN = 1e-6
@@ -47,9 +50,10 @@ def identify_faces(
         In the order of the faces.
     """
     limit = config.max_false_names_stills if max_false_names is None else max_false_names
-    apart = ~np.eye(len(embeddings), dtype=bool)
     if len(embeddings) == 0:
         return []
+    everybody = np.arange(len(embeddings))
+    apart = [np.delete(everybody, i) for i in everybody]
     scored = _Scored.of(embeddings, quality, scores, model, model.stills)
     least_score, least_quality = model.stills.limit(limit), config.min_quality_named_stills
     return _decide(scored, apart, model, model.stills, limit, config, {}, least_score, least_quality)
@@ -148,18 +152,23 @@ def track_quality(track: Track) -> float:
     return float(np.add.reduce(np.sort(track.quality)[-count:]) / np.float32(count))
 
 
-def apart_tracks(tracks: Sequence[Track]) -> npt.NDArray[np.bool_]:
-    """Return which tracks share a frame, and so are different people, as (N, N)."""
-    apart = np.zeros((len(tracks), len(tracks)), bool)
+def apart_tracks(tracks: Sequence[Track]) -> list[Indexes]:
+    """Return with which others each track shares a frame: these are different people.
+
+    Returns
+    -------
+    list of (K,) int
+        Positions in `tracks`, ascending: a matrix of all pairs would fill the memory after some hours of video.
+    """
     by_frame: dict[int, list[int]] = {}
     for i, track in enumerate(tracks):
         for frame in track.frame_indexes.tolist():
             by_frame.setdefault(frame, []).append(i)
+    apart: list[set[int]] = [set() for _ in tracks]
     for members in by_frame.values():
-        if len(members) > 1:
-            apart[np.ix_(members, members)] = True
-    np.fill_diagonal(apart, False)
-    return apart
+        for i in members:
+            apart[i].update(members)
+    return [np.array(sorted(others - {i}), np.intp) for i, others in enumerate(apart)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,7 +217,7 @@ class _Scored:
 
 def _decide(
     scored: _Scored,
-    apart: npt.NDArray[np.bool_],
+    apart: Sequence[Indexes],
     model: NamingModel,
     calibration: ScoreCalibration,
     max_false_names: float,
@@ -288,9 +297,7 @@ def _best(scores: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
     return best, np.take_along_axis(scores, best, axis=1)
 
 
-def _assign(
-    nearest: npt.NDArray[np.intp], margin: npt.NDArray[np.floating], apart: npt.NDArray[np.bool_]
-) -> list[int | None]:
+def _assign(nearest: Indexes, margin: npt.NDArray[np.floating], apart: Sequence[Indexes]) -> list[int | None]:
     """Choose which of its nearest people each face is, or none.
 
     Where two faces that are `apart` want one person, the best assignment of all faces that are bound up with them is taken: the
@@ -302,15 +309,20 @@ def _assign(
         People, nearest first.
     margin : (N, K)
         By how much each passes the limit; negative: not allowed.
-    apart : (N, N) bool
+    apart : sequence of (K,) int
+        Which others each face is apart from.
     """
-    chosen: list[int | None] = [0 if margin[i, 0] >= 0 else None for i in range(len(nearest))]
-    named = np.array([k is not None for k in chosen])
-    rivals = apart & named[:, None] & named[None, :] & (nearest[:, None, 0] == nearest[None, :, 0])
-    if not rivals.any():
+    named = margin[:, 0] >= 0
+    chosen: list[int | None] = [0 if is_named else None for is_named in named.tolist()]
+    others = {i: apart[i][named[apart[i]]] for i in np.flatnonzero(named).tolist()}
+    rivals = [i for i, found in others.items() if (nearest[found, 0] == nearest[i, 0]).any()]
+    if not rivals:
         return chosen
-    _, group = connected_components(apart & named[:, None] & named[None, :], directed=False)
-    for label in np.unique(group[rivals.any(axis=1)]):
+    rows = np.concatenate([np.full(len(found), i) for i, found in others.items()])
+    columns = np.concatenate(list(others.values()))
+    links = csr_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(len(nearest), len(nearest)))
+    _, group = connected_components(links, directed=False)
+    for label in np.unique(group[rivals]):
         members = np.flatnonzero((group == label) & named)
         for i, k in zip(members.tolist(), _best_assignment(members, nearest, margin, apart), strict=True):
             chosen[i] = k
@@ -318,24 +330,31 @@ def _assign(
 
 
 def _best_assignment(
-    members: npt.NDArray[np.intp],
-    nearest: npt.NDArray[np.intp],
-    margin: npt.NDArray[np.floating],
-    apart: npt.NDArray[np.bool_],
+    members: Indexes, nearest: Indexes, margin: npt.NDArray[np.floating], apart: Sequence[Indexes]
 ) -> list[int | None]:
     """Solve the assignment of a few faces as an integer programme: the greatest sum of margins."""
     pairs = [(i, k) for i in members.tolist() for k in range(nearest.shape[1]) if margin[i, k] >= 0]
-    rules = [[float(pair[0] == i) for pair in pairs] for i in members.tolist()]
+    at: dict[int, list[int]] = {}
+    for n, (i, _) in enumerate(pairs):
+        at.setdefault(i, []).append(n)
+    # Of the pairs in one rule, one at most: those of a face, and one person for two faces.
+    rules = list(at.values())
     rules += [
-        [float(n in (a, b)) for n in range(len(pairs))]
-        for a, (i, k) in enumerate(pairs)
-        for b, (j, m) in enumerate(pairs[:a])
-        if apart[i, j] and nearest[i, k] == nearest[j, m]
+        [a, b]
+        for i, own in at.items()
+        for j in apart[i].tolist()
+        if j < i
+        for a in own
+        for b in at.get(j, [])
+        if nearest[pairs[a]] == nearest[pairs[b]]
     ]
+    rows = np.repeat(np.arange(len(rules)), [len(rule) for rule in rules])
+    columns = np.concatenate([np.array(rule) for rule in rules])
+    limits = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(rules), len(pairs)))
     # A face at its very limit counts for a little, so that it is not left out for nothing.
     gain = np.array([margin[pair] + _LEAST_GAIN for pair in pairs])
     solved = milp(
-        -gain, integrality=np.ones(len(pairs)), bounds=Bounds(0, 1), constraints=LinearConstraint(rules, ub=1)
+        -gain, integrality=np.ones(len(pairs)), bounds=Bounds(0, 1), constraints=LinearConstraint(limits, ub=1)
     )
     taken = {i: k for (i, k), value in zip(pairs, np.round(solved.x), strict=True) if value}
     return [taken.get(i) for i in members.tolist()]

@@ -187,7 +187,7 @@ class JobRunner:
                 continue
             segments = self.store.get_job(job_id).segments
             states = {segment.state for segment in segments}
-            if states == {JobState.SUCCEEDED} or JobState.FAILED in states:
+            if states <= {JobState.SUCCEEDED} or JobState.FAILED in states:
                 return segments
             time.sleep(self._poll_s / 4)
         return None
@@ -211,7 +211,12 @@ class JobRunner:
             if is_time:
                 self._idle_again = time.monotonic() + _IDLE_PERIOD_S
         if is_time and self._when_idle is not None:
-            self._when_idle()
+            try:
+                self._when_idle()
+            except StoreError:
+                raise
+            except Exception:  # tidying up ends no work
+                logger.exception("what is done between jobs has failed; it is tried again later")
 
     def _do(self, claimed: Claim) -> None:
         if claimed.webhook:

@@ -192,16 +192,17 @@ def _apart(
     start = 0
     for unknown in archive:
         stop = start + len(unknown.tracks)
-        apart[start:stop, start:stop] = apart_tracks(unknown.tracks)
+        for i, beside in enumerate(apart_tracks(unknown.tracks), start):
+            apart[i, beside + start] = True
         start = stop
     at = {key: i for i, key in enumerate(keys)}
     for correction in corrections:
-        i = at.get((correction.analysis_id, correction.track_id))
-        if correction.kind is CorrectionKind.IS_NOT and correction.person_id in strangers and i is not None:
+        place = at.get((correction.analysis_id, correction.track_id))
+        if correction.kind is CorrectionKind.IS_NOT and correction.person_id in strangers and place is not None:
             denied = resolved(correction.person_id, strangers).stranger_id
             others = np.array([identifier == denied for identifier in before])
-            others[i] = False
-            apart[i, others] = apart[others, i] = True
+            others[place] = False
+            apart[place, others] = apart[others, place] = True
     return apart
 
 

@@ -38,10 +38,13 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
         *(path for path in _analyses(store, home) if _is_older(path, then)),
     ]
     for path in left_over:
-        if path.is_dir():
-            remove_tree(path)
-        else:
-            path.unlink(missing_ok=True)
+        try:
+            if path.is_dir():
+                remove_tree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:  # somebody else sweeps, too
+            continue
     return len(left_over)
 
 

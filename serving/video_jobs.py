@@ -13,11 +13,12 @@ from typing import Any
 
 from facerec_models.analysis import AnalysisStoppedError
 from facerec_models.config import AnalysisConfig, SamplingConfig
-from facerec_models.errors import FacerecError, ModelNotFoundError
+from facerec_models.errors import FacerecError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.looks import Observation
 from facerec_models.observer import Observer
 from facerec_models.segments import FrameIndex, Segment, SegmentError, plan_segments
 from facerec_models.video import Video
+from facerec_models.weights import KNOWN
 from serving.home import AnyPath, Home, remove_tree, write_atomically
 from serving.jobs import JobControl
 from serving.names import short_id
@@ -27,7 +28,7 @@ from serving.settings import Settings
 from serving.store.base import Store
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import AnalysisRow, VideoRow
-from serving.videos import analyze_video, find_analysis, join_video, video_file
+from serving.videos import analyze_video, find_analysis, join_video, second_key, video_file
 
 _INDEX, _IN_ONE_GO = "frames.npz", "in-one-go"
 
@@ -49,7 +50,7 @@ class VideoJobs:
 
     def lead(self, job: Job, control: JobControl) -> str:
         """Analyse and name the video of a job; return its id."""
-        config, video = self._config(job), self._video(job)
+        config, video = _config_of(job, self._settings), self._video(job)
         embedder = self._networks().embedder.name
         # Before anything is looked for: an analysis by another embedder must not become the video's latest.
         self._store.fix_embedder(job.project, embedder)
@@ -66,7 +67,7 @@ class VideoJobs:
         """Look at a segment and keep what is seen in a file."""
         folder = self._folder(job)
         index = FrameIndex.from_bytes((folder / _INDEX).read_bytes())
-        config, video, networks = self._config(job), self._video(job), self._networks()
+        config, video, networks = _config_of(job, self._settings), self._video(job), self._networks()
 
         def go_on(fraction: float) -> None:
             control.report(fraction)
@@ -86,7 +87,13 @@ class VideoJobs:
         networks = self._networks()
         index = self._index(job, video, config)
         if index is not None:
-            if not job.segments and not control.plan(_plan(index, video, config, self._settings.segment_s)):
+            # What was seen is gone where somebody tidied up after a job that had failed, and is tried again now.
+            is_planned = bool(job.segments) and all(
+                (self._folder(job) / f"{segment.index}.npz").is_file()
+                for segment in job.segments
+                if segment.state is JobState.SUCCEEDED
+            )
+            if not is_planned and not control.plan(_plan(index, video, config, self._settings.segment_s)):
                 raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
             segments = control.do_segments()
             if segments is None:
@@ -130,9 +137,6 @@ class VideoJobs:
     def _in_one_go(self, job: Job) -> AnyPath:
         return self._folder(job) / _IN_ONE_GO
 
-    def _config(self, job: Job) -> AnalysisConfig:
-        return self._settings.analysis.model_copy(update={"sampling": SamplingConfig(**job.spec["sampling"])})
-
     def _video(self, job: Job) -> VideoRow:
         return self._store.get_video(job.project, job.spec["video_id"])
 
@@ -144,6 +148,26 @@ def submission_key(store: Store, video: VideoRow, spec: dict[str, Any], webhook:
     except ModelNotFoundError:
         version = None
     return short_id("k", video.project, video.sha256, json.dumps(spec, sort_keys=True), repr(version), repr(webhook))
+
+
+def shows_result_of(store: Store, job: Job, settings: Settings) -> bool:
+    """Whether the result of a job's video is still what that job asked for, and not what a later one did."""
+    try:
+        analysis = store.latest_analysis(job.project, job.spec["video_id"])
+    except VideoNotFoundError:
+        return False
+    config = _config_of(job, settings)
+    keys = {config.key(name) for name in KNOWN}
+    if analysis.key not in keys | {second_key(key, analysis.embedder) for key in keys}:
+        return False
+    limit = job.spec["max_false_names"]
+    if limit is None or analysis.revision is None:
+        return True
+    return bool(store.get_revision(job.project, analysis.revision).max_false_names == limit)
+
+
+def _config_of(job: Job, settings: Settings) -> AnalysisConfig:
+    return settings.analysis.model_copy(update={"sampling": SamplingConfig(**job.spec["sampling"])})
 
 
 def _plan(index: FrameIndex, video: VideoRow, config: AnalysisConfig, segment_s: float) -> list[JobSegment]:

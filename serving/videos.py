@@ -190,8 +190,8 @@ def _store_analysis(
         analysis = make(keep_crops)
         store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
     except BaseException:
-        # Somebody else may be making the same analysis by now, or have made it before.
-        if mark.is_file() and mark.read_bytes() == own:
+        # Somebody else may be making the same analysis by now, or have made it before. Without a mark the project was deleted.
+        if not mark.is_file() or mark.read_bytes() == own:
             _discard(store, home, video.project, analysis_id)
         raise
     row = AnalysisRow(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,9 +23,9 @@ from serving.api.service import ProjectName, Service, ServiceDep
 from serving.exports.annotated import write_annotated
 from serving.exports.table import to_csv
 from serving.names import file_name_of, local_path
-from serving.store.job_rows import Job
+from serving.store.job_rows import Job, JobState
 from serving.store.rows import VideoRow
-from serving.video_jobs import submission_key
+from serving.video_jobs import shows_result_of, submission_key
 from serving.videos import register_video
 from serving.webhooks import check_webhook
 
@@ -155,17 +156,27 @@ def _queue(service: Service, video: VideoRow, settings: VideoRequest) -> Job:
         "max_false_names": settings.max_false_names,
         "no_cache": settings.no_cache,
     }
-    return jobs.submit(
-        service.store,
-        video.project,
-        "video",
-        spec,
-        max_queued=service.settings.max_queued_jobs,
-        video_id=video.video_id,
-        priority=settings.priority,
-        key=None if settings.no_cache else submission_key(service.store, video, spec, settings.webhook),
-        webhook_url=settings.webhook,
-    )
+    key = None if settings.no_cache else submission_key(service.store, video, spec, settings.webhook)
+
+    def submit() -> Job:
+        return jobs.submit(
+            service.store,
+            video.project,
+            "video",
+            spec,
+            max_queued=service.settings.max_queued_jobs,
+            video_id=video.video_id,
+            priority=settings.priority,
+            key=key,
+            webhook_url=settings.webhook,
+        )
+
+    job = submit()
+    if job.state is JobState.SUCCEEDED and not shows_result_of(service.store, job, service.settings):
+        # Other settings were asked for since: the same ones again are work to be done, if little.
+        service.store.update_job(job.job_id, lambda row: replace(row, key=None))
+        return submit()
+    return job
 
 
 def _parse(kind: type[_Request], raw: str | bytes) -> _Request:

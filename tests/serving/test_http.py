@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,42 @@ def test_a_video_goes_through(client: TestClient, clip: Path) -> None:
     assert client.get("/healthz").json()["embedder"] == "dlib-resnet-v1"
     assert client.get("/v1/projects/shown/videos").json()[0]["name"] == "a.mp4"
     assert client.post("/v1/projects/shown/identify?preview=true").json()["tracks"] > 0
+
+
+def test_the_same_settings_again_are_shown_again(client: TestClient, material: DemoMaterial) -> None:
+    def submit(fragment: list[float], limit: float) -> tuple[str, str]:
+        settings = {"fragment": fragment, "max_false_names": limit}
+        sent = client.post("/v1/projects/shown/videos", json={"uri": material.reel.as_uri(), **settings}).json()
+        assert wait(client, sent["job_id"])["state"] == "succeeded"
+        return sent["job_id"], sent["video_id"]
+
+    first, video_id = submit([4, 6], 0.05)
+    assert submit([4, 6], 0.05)[0] == first
+    for fragment, limit in (([10, 12], 0.05), ([4, 6], 0.01)):
+        submit(fragment, limit)
+        again, _ = submit([4, 6], 0.05)
+        assert again != first
+        first = again
+        result = client.get(f"/v1/projects/shown/videos/{video_id}/result").json()
+        assert (result["shots"][0][0], result["model"]["max_false_names"]) == (4.0, 0.05)
+
+
+def test_a_project_that_is_deleted_while_it_is_worked_on_leaves_nothing(
+    client: TestClient, material: DemoMaterial
+) -> None:
+    home: Home = client.app.state.service.home  # type: ignore[attr-defined]
+    client.put("/v1/projects/gone")
+    content = material.reel.read_bytes()
+    job_id = client.post("/v1/projects/gone/videos", files={"file": ("a.mp4", content)}).json()["job_id"]
+    deadline = time.monotonic() + 60
+    while not list(home.project_files("gone").rglob("*.jpg")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "running"
+    assert client.delete("/v1/projects/gone").status_code == 204
+    assert client.get(f"/v1/jobs/{job_id}").status_code == 404
+    time.sleep(2)
+    assert not home.project_files("gone").exists()
 
 
 def test_files_by_address_only_where_the_operator_allows(

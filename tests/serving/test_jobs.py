@@ -53,6 +53,24 @@ def final(store: Store, job_id: str, timeout_s: float = 10.0) -> Job:
     return job
 
 
+@pytest.mark.expects_errors
+def test_tidying_up_that_fails_ends_no_work(store: Store) -> None:
+    tried = threading.Event()
+
+    def tidy_up() -> None:
+        tried.set()
+        raise PermissionError("not yours")
+
+    runner = JobRunner(store, {"video": lambda job, control: None}, slots=1, poll_s=0.02, when_idle=tidy_up)
+    runner.start()
+    try:
+        assert tried.wait(10)
+        assert final(store, give(store)).state is JobState.SUCCEEDED
+        runner.check_health()
+    finally:
+        runner.stop()
+
+
 def test_a_job_is_done_and_says_so(store: Store) -> None:
     job_id = give(store)
 

@@ -17,6 +17,7 @@ from facerec_models.config import AnalysisConfig, SamplingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import Track
+from serving import leases
 from serving.home import Home
 from serving.jobs import JobRunner, submit
 from serving.networks import Networks
@@ -24,6 +25,7 @@ from serving.settings import Settings
 from serving.store import Store, open_store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import VideoRow
+from serving.sweep import sweep
 from serving.video_jobs import VideoJobs, submission_key
 from serving.videos import analyze_video, find_analysis, read_analysis, register_video
 from training.enrol import enrol, find_pictures
@@ -42,10 +44,10 @@ class Archive:
     video: VideoRow
     networks: Networks
 
-    def submit(self) -> str:
+    def submit(self, fragment: tuple[float, float] | None = None) -> str:
         spec = {
             "video_id": self.video.video_id,
-            "sampling": SamplingConfig().model_dump(mode="json"),
+            "sampling": SamplingConfig(fragment=fragment).model_dump(mode="json"),
             "max_false_names": None,
             "no_cache": False,
         }
@@ -142,6 +144,33 @@ def test_seven_segments_give_the_tracks_of_one(people: Callable[[str], Archive],
         assert {segment.state for segment in job.segments} == {JobState.SUCCEEDED}
         assert_same(archive, undisturbed)
         assert archive.submit() == job_id
+
+
+def test_a_job_that_is_tried_again_after_the_sweep_is_whole(
+    people: Callable[[str], Archive], undisturbed: Archive
+) -> None:
+    archive = people("again")
+    with closing(archive.store), running(archive, 5.5):
+        job_id = archive.submit()
+        deadline = time.monotonic() + 120
+        while JobState.SUCCEEDED not in {segment.state for segment in archive.store.get_job(job_id).segments}:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        leases.cancel(archive.store, job_id)
+        assert final(archive.store, job_id).state is JobState.CANCELLED
+        assert sweep(archive.store, archive.home) >= 1
+        leases.retry(archive.store, job_id)
+        job = final(archive.store, job_id)
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        assert_same(archive, undisturbed)
+
+
+def test_a_fragment_beyond_the_end_ends_its_job(people: Callable[[str], Archive]) -> None:
+    archive = people("beyond")
+    with closing(archive.store), running(archive, 5.5):
+        job = final(archive.store, archive.submit(fragment=(600.0, 1200.0)))
+        assert job.state is JobState.FAILED
+        assert "the fragment 600,1200 has no frame" in (job.error or "")
 
 
 def test_what_cannot_be_divided_is_done_in_one_go(

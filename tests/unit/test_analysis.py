@@ -14,7 +14,7 @@ from facerec_models import observer as module
 from facerec_models.analysis import Analysis, AnalysisStoppedError, analyze
 from facerec_models.config import AnalysisConfig, DetectionConfig, LimitsConfig, SamplingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
-from facerec_models.errors import LimitExceededError, VideoOpenError
+from facerec_models.errors import InputError, LimitExceededError, VideoOpenError
 from facerec_models.faces import find_faces
 from facerec_models.identification import track_embedding
 from facerec_models.mtcnn import MtcnnDetector
@@ -191,10 +191,10 @@ def test_a_fragment_keeps_the_times_of_the_video(clip: Path, detector: MtcnnDete
     assert result.timing.frames_decoded == 50
 
 
-def test_a_fragment_beyond_the_end_has_nothing(clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+def test_a_fragment_beyond_the_end_is_told(clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
     config = AnalysisConfig(sampling=SamplingConfig(fragment=(50.0, 60.0)))
-    result = analyze(clip, config, detector, embedder, PAIR)
-    assert (result.tracks, result.shots, result.frames_sampled) == ((), (), 0)
+    with pytest.raises(InputError, match=r"fragment 50,60 has no frame, and the video lasts .* begins before its end"):
+        analyze(clip, config, detector, embedder, PAIR)
 
 
 def test_the_same_video_gives_the_same_tracks(

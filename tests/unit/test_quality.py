@@ -67,9 +67,9 @@ def test_each_feature_alone_can_spoil_a_good_face(feature: str, worse: float) ->
     assert scored(**{feature: worse}) < 0.8 * scored()
 
 
-def test_a_face_of_which_more_than_a_quarter_is_cut_off_is_worth_nothing() -> None:
-    assert scored(outside=0.2) > 0.3
-    assert scored(outside=0.26) == 0
+def test_a_face_of_which_more_than_half_is_cut_off_is_worth_nothing() -> None:
+    assert scored(outside=0.4) > 0.1
+    assert scored(outside=0.51) == 0
 
 
 def test_above_what_a_crop_holds_larger_is_not_better() -> None:
