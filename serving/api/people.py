@@ -21,7 +21,7 @@ from serving.api.service import ProjectName, Service, ServiceDep
 from serving.crawls import check_source
 from serving.names import person_id_of
 from serving.stills import find_stills
-from serving.store.rows import FaceStatus
+from serving.store.rows import DEFAULT_PROJECT, FaceStatus
 from training.enrol import Picture, enrol
 
 router = APIRouter(tags=["people"])
@@ -128,6 +128,17 @@ async def name_faces(
     classifier = service.classifier.options(multiplexed_model_id=f"{project}/{model.version}")
     replies = [classifier.name_still.remote(name, one, max_false_names) for name, one in zip(names, found, strict=True)]
     return [await reply for reply in replies]
+
+
+@router.post("/faces")
+async def name_faces_of(
+    files: Annotated[list[UploadFile], File()],
+    service: ServiceDep,
+    project: Annotated[str, Query(description="Whose people.")] = DEFAULT_PROJECT,
+    max_false_names: Annotated[float | None, Query(gt=0, lt=1)] = None,
+) -> list[StillResult]:
+    """Say who is in pictures, of the people of the default project or another."""
+    return await name_faces(project, files, service, max_false_names)
 
 
 def _find(service: Service, names: list[str], files: list[UploadFile]) -> list[FaceSet | StillResult]:

@@ -112,6 +112,8 @@ def test_pictures(client: TestClient, material: DemoMaterial) -> None:
     first, second = client.post("/v1/projects/shown/faces", files=files).json()
     assert (first["path"], first["faces"][0]["identity"]) == ("good.jpg", "Eileen Collins")
     assert "bad.jpg" in second["error"]
+    assert client.post("/v1/faces", params={"project": "shown"}, files=files).json() == [first, second]
+    assert client.post("/v1/faces", files=files).status_code == 404
     large = client.post("/v1/projects/shown/faces", files={"files": ("large.jpg", b"0" * (64 * 2**20 + 1))})
     assert large.status_code == 413
     assert client.get("/v1/projects/shown/faces/..%2F..%2Fx.jpg").status_code in {404, 422}
