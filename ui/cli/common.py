@@ -52,18 +52,13 @@ class Opened:
 
 def read_settings(path: Path | None) -> Settings:
     """Read the settings of the home that ``--home``, the environment or the system's conventions name."""
-    from pydantic import ValidationError
-
-    from serving.settings import Settings
+    from facerec_models.errors import InputError
+    from serving import settings
 
     try:
-        return Settings() if path is None else Settings(home=path)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:  # several together
-            raise typer.BadParameter(first["msg"]) from None
-        name = "FACEREC_" + "__".join(str(part).upper() for part in first["loc"])
-        raise typer.BadParameter(f"{name}={first['input']!r}: {first['msg']}") from None
+        return settings.read_settings(path)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager
