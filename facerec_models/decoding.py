@@ -7,6 +7,7 @@ files. So only containers that hold their own pictures are allowed, and only fro
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -42,11 +43,15 @@ def open_container(path: Path, name: str) -> InputContainer:
     VideoOpenError
         If there is no such file, or it is empty, a script or playlist, or nothing that FFmpeg knows.
     """
-    if not path.exists():
-        raise VideoOpenError(f"there is no file {name!r}; check the path")
-    if not path.is_file():
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VideoOpenError(f"there is no file {name!r}; check the path") from error
+    except (OSError, ValueError) as error:  # a closed folder, a name that is too long or has a zero in it
+        raise VideoOpenError(f"{name!r} cannot be reached ({error}); check its name and permissions") from error
+    if not stat.S_ISREG(status.st_mode):
         raise VideoOpenError(f"{name!r} is not a file; name a video file")
-    if path.stat().st_size == 0:
+    if status.st_size == 0:
         raise VideoOpenError(f"{name!r} is empty; copy it again")
     try:
         return av.open(

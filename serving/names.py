@@ -13,6 +13,7 @@ from facerec_models.errors import InputError
 
 # What a file system takes, less the checksum that an upload is kept under.
 _MAX_NAME_BYTES = 100
+_MAX_DIGITS = 18  # fits the 64 bits of a store's whole numbers
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -45,6 +46,11 @@ def file_name_of(given: str | None, default: str) -> str:
     name = Path((given or "").replace("\0", "")).name
     name = name.encode(errors="ignore")[-_MAX_NAME_BYTES:].decode(errors="ignore")
     return default if name in {"", ".."} else name
+
+
+def number_of(text: str) -> int | None:
+    """Return the number that somebody wrote in decimal digits, or None; so many digits that no store has it are none."""
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def local_path(uri: str) -> Path:

@@ -293,7 +293,7 @@ def _ids_of(store: Store, project: str, who: str) -> tuple[str, ...]:
 def _is_stranger(who: str) -> bool:
     lower = who.lower()
     return who.startswith(STRANGER_PREFIX) or (
-        lower.startswith("unknown") and lower[len("unknown") :].strip().isdigit()
+        lower.startswith("unknown") and lower[len("unknown") :].strip().isdecimal()
     )
 
 

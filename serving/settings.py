@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from facerec_models.config import AnalysisConfig, Config, IdentificationConfig
+from facerec_models.errors import InputError
 from training.crawling.config import CrawlConfig
+
+
+def _listed(value: Any) -> Any:
+    """Read a list in an environment variable: a JSON list, or parts with commas between them."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; give a JSON list, or parts with commas between them") from error
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_listed)]
+Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class WebhookConfig(Config):
     """Where the ends of jobs may be told; see `serving.webhooks`."""
 
-    hosts: frozenset[str] = Field(default=frozenset(), description="Hosts that may be told.")
+    hosts: Names = Field(default=frozenset(), description="Hosts that may be told, with commas between them.")
     secret: SecretStr | None = Field(default=None, description="What messages are signed with.")
     timeout_s: float = Field(default=10.0, gt=0, description="How long to wait for an answer.")
     max_attempts: int = Field(default=16, ge=1, description="Tries before giving up, within some five hours.")
@@ -41,10 +59,13 @@ class Settings(BaseSettings):
     shared_home: bool = Field(
         default=False, description="Whether the home is on a file system that all nodes of a cluster share."
     )
-    allowed_hosts: frozenset[str] = Field(
-        default=frozenset({"127.0.0.1", "localhost", "::1"}), description="Names under which the service may be asked."
+    allowed_hosts: Names = Field(
+        default=frozenset({"127.0.0.1", "localhost", "::1"}),
+        description="Names under which the service may be asked, with commas between them.",
     )
-    media_roots: tuple[Path, ...] = Field(default=(), description="Folders whose files may be submitted by address.")
+    media_roots: Folders = Field(
+        default=(), description="Folders whose files may be submitted by address, with commas between them."
+    )
     max_queued_jobs: int = Field(default=1000, ge=1, description="Jobs that may wait.")
     analysis: AnalysisConfig = AnalysisConfig()
     identification: IdentificationConfig = IdentificationConfig()
@@ -62,3 +83,25 @@ class Settings(BaseSettings):
                 "this process was started; on a running cluster that is in its nodes' environment or in the job's runtime_env"
             )
         return self
+
+
+def read_settings(home: Path | None = None) -> Settings:
+    """Read the settings from the environment; `home`, where given, goes before ``FACEREC_HOME``.
+
+    Raises
+    ------
+    InputError
+        If a variable cannot be taken: says which, in one line.
+    """
+    try:
+        return Settings() if home is None else Settings(home=home)
+    except SettingsError as error:
+        # Its text has the name between quotes, and of the value only where JSON ends: it may be a secret.
+        name = "FACEREC_" + str(error).partition('"')[2].partition('"')[0].upper()
+        raise InputError(f"{name} is no JSON ({error.__cause__}); set its parts alone, as {name}__PART") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        if not first["loc"]:  # several together
+            raise InputError(str(first["msg"])) from None
+        name = "FACEREC_" + "__".join(str(part).upper() for part in first["loc"])
+        raise InputError(f"{name}={first['input']!r}: {first['msg']}") from None

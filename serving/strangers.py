@@ -21,6 +21,7 @@ from facerec_models.errors import ConflictError, NotFoundError
 from facerec_models.identification import apart_tracks, track_embedding
 from facerec_models.result import StrangerName, stranger_id
 from facerec_models.types import Decision, Match, Track
+from serving.names import number_of
 from serving.store.base import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 from serving.store.rows import AnalysisRow
@@ -126,9 +127,9 @@ def resolve(store: Store, project: str, given: str) -> Stranger:
         If there is none.
     """
     strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
-    number = given.lower().removeprefix("unknown").strip()
+    number = number_of(given.lower().removeprefix("unknown").strip())
     for stranger in strangers.values():
-        if given == stranger.stranger_id or (number.isdigit() and int(number) == stranger.number):
+        if given == stranger.stranger_id or number == stranger.number:
             return resolved(stranger.stranger_id, strangers)
     raise NotFoundError(f"project {project!r} has no stranger {given!r}: 'facerec unknowns list' names all")
 

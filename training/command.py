@@ -23,7 +23,7 @@ from facerec_models.errors import ConflictError, FacerecError, JobNotFoundError
 from serving import leases
 from serving.home import Home
 from serving.jobs import JobControl, JobRunner
-from serving.settings import Settings
+from serving.settings import Settings, read_settings
 from serving.store import open_store
 from serving.store.base import Store
 from serving.store.job_rows import Job, JobState
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     store = None
     try:
-        settings = Settings() if given.home is None else Settings(home=given.home)
+        settings = read_settings(given.home)
         home = Home.at(settings.home, settings.files)
         store = open_store(home.root, settings.store)
         store.get_project(given.project)

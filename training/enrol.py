@@ -102,7 +102,7 @@ def enrol(
     """Enrol pictures, person by person; yield what became of each.
 
     Everything of a person is stored at once, so that an interruption leaves whole people. A picture that is there already, with
-    the same content, keeps the status that somebody gave it.
+    the same content, keeps the status that somebody gave it. A picture whose file cannot be read is refused and not stored.
 
     Parameters
     ----------
@@ -122,8 +122,16 @@ def enrol(
     for person_id in sorted({picture.person_id for picture in pictures}):
         of_person = [picture for picture in pictures if picture.person_id == person_id]
         known = {face.face_id: face for face in store.list_faces(project, person_id=person_id)}
-        ids = [short_id("f", project, person_id, file_sha256(picture.file)) for picture in of_person]
-        new = {i: picture for i, picture in dict(zip(ids, of_person, strict=True)).items() if i not in known}
+        ids: list[str] = []
+        unread: dict[str, Face] = {}
+        for picture in of_person:
+            try:
+                ids.append(short_id("f", project, person_id, file_sha256(picture.file)))
+            except OSError as error:
+                ids.append(short_id("f", project, person_id, "unread", picture.path))
+                unread[ids[-1]] = _refuse(project, ids[-1], picture, str(error), networks.embedder.name)
+        there = known.keys() | unread.keys()
+        new = {i: picture for i, picture in dict(zip(ids, of_person, strict=True)).items() if i not in there}
         found = _look(list(new.values()), networks, analysis)
         faces = dict(known)
         own = [face for face in known.values() if face.embedder == networks.embedder.name]
@@ -136,7 +144,7 @@ def enrol(
         if outliers is not None:
             faces.update(disable_outliers(faces.values(), cohort, outliers))
         store.put_faces(project, [face for face in faces.values() if face is not known.get(face.face_id)])
-        yield from (faces[face_id] for face_id in ids)
+        yield from (unread.get(face_id) or faces[face_id] for face_id in ids)
 
 
 def disable_outliers(faces: Iterable[Face], cohort: Cohort, strategy: OutlierStrategy) -> dict[str, Face]:
@@ -219,6 +227,26 @@ def _enrol_picture(
         source=picture.source,
         fetched_at=picture.fetched_at,
         by_hand=by_hand,
+    )
+
+
+def _refuse(project: str, face_id: str, picture: Picture, reason: str, embedder: str) -> Face:
+    """Make the row of a picture whose content is not known."""
+    return Face(
+        face_id=face_id,
+        project=project,
+        person_id=picture.person_id,
+        path=picture.path,
+        sha256="",
+        status=FaceStatus.REFUSED,
+        reason=reason,
+        quality=0.0,
+        embedder=embedder,
+        embedding=None,
+        crop=None,
+        created_at=time.time(),
+        source=picture.source,
+        fetched_at=picture.fetched_at,
     )
 
 

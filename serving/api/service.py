@@ -37,9 +37,9 @@ class Service:
         return Networks(DetectorProxy(self.detector), EmbedderProxy(self.embedder))
 
     def require_embedder(self, project: str) -> None:
-        """Raise `GalleryMismatchError` unless the network that runs is the project's; ask in a thread."""
+        """Raise `GalleryMismatchError` if the project is of another network than the one that runs; ask in a thread."""
         embedder, running = self.store.get_project(project).embedder, self.networks.embedder.name
-        if embedder != running:
+        if embedder not in (None, running):
             raise GalleryMismatchError(
                 f"project {project!r} has embeddings of {embedder}, the service runs {running}: start one with "
                 f"FACEREC_ANALYSIS__EMBEDDING__EMBEDDER set"

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -17,9 +17,11 @@ from httpx import Response
 from serving.api.app import build_api
 from serving.api.service import Service
 from serving.home import Home
+from serving.networks import load_networks
 from serving.settings import Settings
 from serving.store import Store, open_store
 from tests.archive import fill, put_video
+from ui.demo_material import prepare
 
 BASE = "/v1/projects/p"
 
@@ -156,6 +158,17 @@ def test_search_of_an_absent_project(client: TestClient) -> None:
     problem(client.get("/v1/projects/none/appearances"), 404)
     problem(client.post("/v1/projects/none/search/faces", files={"file": ("a.jpg", b"x")}), 404)
     problem(client.get("/v1/projects/none/revisions"), 404)
+
+
+def test_a_face_is_searched_in_a_project_that_has_nothing_yet(store: Store, tmp_path: Path) -> None:
+    settings, absent = Settings(home=tmp_path), cast(Any, None)
+    service = Service(settings, Home(tmp_path), store, absent, absent, absent, absent)
+    vars(service)["networks"] = load_networks(settings.analysis, Home(tmp_path), None)
+    store.create_project("new")
+    picture = next((prepare(tmp_path / "material").people / "Eileen_Collins").iterdir())
+    with TestClient(build_api(service), base_url="http://127.0.0.1") as client:
+        (face,) = ok(client.post("/v1/projects/new/search/faces", files={"file": ("a.jpg", picture.read_bytes())}))
+    assert face["hits"] == []
 
 
 def test_a_new_video_is_found_at_once(client: TestClient, store: Store, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from typer.testing import CliRunner, Result
 
 from serving.home import Home
 from serving.store import open_store
+from serving.store.rows import Face, FaceStatus
 from tests.archive import fill
 from ui.cli import app
+from ui.cli.targets import result_files
 from ui.demo_material import prepare
 
 
@@ -26,6 +30,11 @@ def run(home: Path, *arguments: object, code: int = 0) -> Result:
 
 def ask(home: Path, *arguments: object) -> Any:
     return json.loads(run(home, *arguments, "--json", "--project", "p").stdout)
+
+
+def refusal(home: Path, *arguments: object) -> str:
+    """What a wrong use is answered, without the frame around it."""
+    return " ".join(run(home, *arguments, code=2).stderr.replace("│", " ").split())
 
 
 @pytest.fixture
@@ -107,3 +116,88 @@ def test_a_face_is_searched_with_the_real_network(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
     refused = run(home, "search", "face", tmp_path / "text.jpg", "--project", "p", code=1)
     assert "text.jpg" in str(refused.exception)
+
+
+def test_errors_are_printed_as_they_are(home: Path) -> None:
+    path = "[/x] Film :m: [dQw4].mp4"
+    assert path in run(home, "recognize", path, "--project", "p", code=1).stderr
+
+
+def test_names_are_printed_as_they_are_and_found_with_blanks(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path)) as store:
+        store.create_project("p")
+        path = "[/x] Film :m: [dQw4].jpg"
+        face = Face(
+            "f-1", "p", "[bold]_Lovelace", path, "0" * 64, FaceStatus.REFUSED, "no face", 0.0, "", None, None, 0.0
+        )
+        store.put_faces("p", [face])
+    assert "[bold] Lovelace" in run(tmp_path, "people", "list", "--project", "p").stdout
+    shown = run(tmp_path, "people", "show", "[bold] Lovelace", "--project", "p").stdout
+    assert path in shown
+    assert "0 outliers" in run(tmp_path, "people", "outliers", "[bold] Lovelace", "--project", "p").stdout
+    assert "hours:minutes:seconds" in " ".join(run(tmp_path, "recognize", "--help").stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.mp4", "--sample-fps", "300"], "300"),
+        (["a.mp4", "--sample-fps", "nan"], "nan"),
+        (["a.mp4", "--fragment", "4,soon"], "'soon' is no time"),
+        (["mon/cam.mp4", "tue/cam.mp4", "--out-dir", "out"], "'mon/cam.mp4' and 'tue/cam.mp4' would both"),
+        (["a.mp4", "a.avi", "--out-dir", "out"], "rename one"),
+        (["a.mp4", "--out-dir", "file"], "'file' is a file; name a folder"),
+        (["a.mp4", "--out-dir", "file/out"], "'file' is a file; name a folder"),
+        (["a.mp4", "--annotated", "no/dir/a.mp4"], "'no/dir'; make it first"),
+        (["a.mp4", "--annotated", "folder"], "'folder' is a folder"),
+        (["a.mp4", "--annotated", "./a.mp4"], "is the video itself"),
+        (["a.mp4", "--result", "folder"], "'folder' is a folder"),
+        (["a.mp4", "--result", "n" * 300 + "/r.json"], "choose another place"),
+        (["a.mp4", "--export-frames", "file"], "'file' is a file"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_analysed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(home)
+    (home / "file").touch()
+    (home / "folder").mkdir()
+    assert words in refusal(home, "recognize", *arguments)
+
+
+def test_disabled_pictures_are_not_written_over_a_folder(home: Path) -> None:
+    assert "name a file in it" in refusal(home, "people", "outliers", "--write-disabled", home, "--project", "p")
+
+
+def test_a_batch_writes_each_fragment_to_a_file_of_its_own(home: Path) -> None:
+    table, out = home / "batch.csv", home / "out"
+    table.write_text("media,start,end\na/x.mp4,1,2\na/x.mp4,1,2\nb/x.mp4,1,2\n")
+    assert "'b/x.mp4' from 1.0 to 2.0 s would both" in refusal(home, "batch", table, "--out-dir", out)
+    fragments: list[tuple[str, tuple[float, float] | None]] = [("x.mp4", (10000.12, 2e6)), ("x.mp4", (10000.14, 2e6))]
+    assert [path.name for path in result_files(out, fragments)] == [
+        "x_10000.12_2000000.json",
+        "x_10000.14_2000000.json",
+    ]
+    table.write_text("media,start,end\nx.mp4,1,2\nx.mp4,1,inf\n")
+    assert f"{table}, line 3: 'inf' is no time" in str(run(home, "batch", table, "--out-dir", out, code=1).exception)
+
+
+def test_an_error_of_the_system_is_one_line(home: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ui.cli", "people", "list", "--home", str(home / "n") + "n" * 300],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("facerec: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_picture_that_cannot_be_read_is_one_refused_picture(tmp_path: Path) -> None:
+    people = prepare(tmp_path / "material").people
+    (people / "Eileen_Collins" / "0.jpg").symlink_to("/proc/self/mem")  # a file whose first byte nobody may read
+    home = tmp_path / "home"
+    lines = [json.loads(line) for line in run(home, "people", "import", people, "--json").stdout.splitlines()]
+    assert [line["path"] for line in lines if line["status"] != "taken"] == ["Eileen_Collins/0.jpg"]
+    assert "facerec recognize VIDEO" in run(home, "train").stdout

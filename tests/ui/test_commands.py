@@ -106,6 +106,10 @@ def test_a_video_is_recognised_written_and_drawn(place: Place, tmp_path: Path) -
     assert result["schema"] == "facerec.result/1"
     named = {(a["person_id"], round(a["start_s"]), round(a["end_s"])) for a in result["appearances"] if a["identity"]}
     assert named == {("Eileen_Collins", 4, 8), ("Carphone_Man", 10, 13)}
+    tracks = [", ".join(map(str, one["track_ids"])) for one in result["appearances"] if one["identity"]]
+    rows = [line.split("│") for line in run.stdout.splitlines() if "Collins" in line or "Carphone" in line]
+    assert [row[-2].strip() for row in rows] == tracks
+    assert "facerec identify --preview" in place.run("train").stdout
     assert (tmp_path / "a.mp4").stat().st_size > 10_000
     assert list((tmp_path / "faces" / "Eileen_Collins").glob("*.jpg"))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,18 @@ def test_everything_is_taken_over_or_told(database: str, data: Path, tmp_path: P
         ("Carphone_Man", 1),
         ("Eileen_Collins", 0),
     ]
+
+
+def test_the_commands_that_come_next_can_be_given(database: str, data: Path, tmp_path: Path) -> None:
+    home, records = tmp_path / "home", tmp_path / "my records"
+    result = run(home, database, "--pictures", data, "--records", records)
+    lines = [shlex.split(line)[2:] for line in result.stdout.splitlines() if line.startswith("Next: ")]
+    train, batch, *others = lines
+    assert [words[0] for words in (train, batch, *others)] == ["train", "batch", "people", "train", "batch"]
+    assert CliRunner().invoke(app, [*train, "--home", str(home)]).exit_code == 0
+    done = CliRunner().invoke(app, [*batch, "--home", str(home)])
+    assert done.exit_code == 1  # its two videos are not there
+    assert "0 of 2 fragments" in done.stdout
 
 
 def test_without_folders_it_says_what_they_would_give(database: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import typer
 from pydantic import ValidationError
 
 from facerec_models import config
@@ -16,6 +17,9 @@ from facerec_models.config import (
     LimitsConfig,
     SamplingConfig,
 )
+from facerec_models.errors import InputError
+from serving.settings import read_settings
+from ui.cli.common import read_settings as read_settings_of_command
 
 GROUPS = [kind for kind in vars(config).values() if isinstance(kind, type) and issubclass(kind, Config)]
 
@@ -120,3 +124,37 @@ def test_the_key_names_the_network() -> None:
 def test_values_out_of_bounds_are_refused(group: type[Config], values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(values)).split("_")[0]):
         group.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a.example", {"a.example"}),
+        ("a.example, b.example", {"a.example", "b.example"}),
+        ('["a,b", "c"]', {"a,b", "c"}),
+    ],
+)
+def test_lists_in_the_environment_are_json_or_have_commas(
+    monkeypatch: pytest.MonkeyPatch, text: str, names: set[str]
+) -> None:
+    for name in ("FACEREC_WEBHOOK__HOSTS", "FACEREC_ALLOWED_HOSTS", "FACEREC_MEDIA_ROOTS"):
+        monkeypatch.setenv(name, text)
+    settings = read_settings()
+    assert settings.webhook.hosts == settings.allowed_hosts == names
+    assert {str(path) for path in settings.media_roots} == names
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("FACEREC_WEBHOOK", "{"), ("FACEREC_MEDIA_ROOTS", '["a'), ("FACEREC_SEGMENT_S", "-1"), ("FACEREC_ANALYSIS", "x")],
+)
+def test_a_variable_that_cannot_be_taken_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(InputError) as raised:
+        read_settings()
+    assert str(raised.value).startswith(name)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(typer.BadParameter, match=name):
+        read_settings_of_command(None)

@@ -15,6 +15,7 @@ from serving.home import Home
 from serving.search import Page, search_face, search_people
 from serving.store import Store, open_store
 from serving.store.naming_rows import AppearanceQuery
+from serving.strangers import resolve
 from serving.track_index import TrackIndex
 from tests.archive import RULES, fill, put_video
 from tests.builders import look
@@ -93,6 +94,11 @@ def test_who_is_not_there_is_told_from_who_is_not_known(store: Store, home: Home
         find(store, home, "Bop")
     with pytest.raises(NotFoundError, match="no stranger 'Unknown 99'"):
         find(store, home, "Unknown 99")
+    for no_number in ("Unknown ²", f"Unknown {'9' * 5000}", f"Unknown {'9' * 18}"):
+        with pytest.raises(NotFoundError, match=r"no (person|stranger) 'Unknown"):
+            find(store, home, no_number)
+        with pytest.raises(NotFoundError, match="no stranger"):
+            resolve(store, "p", no_number)
     for cursor in ("x", "bm9uZQ", "WzEsMl0", "é"):
         with pytest.raises(InputError, match="begin again"):
             find(store, home, "Bob", cursor=cursor)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 import subprocess
 import sys
@@ -374,6 +375,23 @@ def test_paths_that_are_no_file(tmp_path: Path) -> None:
         Video(tmp_path / "nothing.mp4", LIMITS)
     with pytest.raises(VideoOpenError, match="is not a file"):
         Video(tmp_path, LIMITS)
+    with pytest.raises(VideoOpenError, match=r"cannot be reached .*too long"):
+        Video(tmp_path / ("a" * 300), LIMITS)
+    with pytest.raises(VideoOpenError, match="cannot be reached"):
+        Video(tmp_path / "a\0b.mp4", LIMITS)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read closed folders")
+def test_a_file_in_a_closed_folder_cannot_be_reached(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / "a.mp4").write_bytes(b"x")
+    closed.chmod(0)
+    try:
+        with pytest.raises(VideoOpenError, match=r"cannot be reached .*ermission"):
+            Video(closed / "a.mp4", LIMITS)
+    finally:
+        closed.chmod(0o700)
 
 
 def test_sound_alone_and_sound_with_a_cover_are_no_video(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def main() -> None:
     """Run the command; end with the exit codes of the contract."""
     try:
         app()
-    except FacerecError as error:
+    except (FacerecError, OSError) as error:
         Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
             f"facerec: {' '.join(str(error).split())}"
         )

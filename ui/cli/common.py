@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from serving.store.rows import DEFAULT_PROJECT
 
@@ -37,8 +38,9 @@ ErrorOption = Annotated[
     ),
 ]
 
-output = Console(highlight=False, soft_wrap=True)
-messages = Console(stderr=True, highlight=False)
+# Names of people and files may have brackets and colons: they are printed as they are.
+output = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+messages = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +54,13 @@ class Opened:
 
 def read_settings(path: Path | None) -> Settings:
     """Read the settings of the home that ``--home``, the environment or the system's conventions name."""
-    from pydantic import ValidationError
-
-    from serving.settings import Settings
+    from facerec_models.errors import InputError
+    from serving import settings
 
     try:
-        return Settings() if path is None else Settings(home=path)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:  # several together
-            raise typer.BadParameter(first["msg"]) from None
-        name = "FACEREC_" + "__".join(str(part).upper() for part in first["loc"])
-        raise typer.BadParameter(f"{name}={first['input']!r}: {first['msg']}") from None
+        return settings.read_settings(path)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager
@@ -81,6 +78,11 @@ def open_home(path: Path | None) -> Iterator[Opened]:
         store.close()
 
 
+def print_note(word: str, text: object, colour: str) -> None:
+    """Print a line to standard error that begins with a word in colour."""
+    messages.print(Text.assemble((word, colour), f" {text}"), soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """Print one JSON value on one line."""
     typer.echo(json.dumps(value, ensure_ascii=False))
@@ -91,7 +93,12 @@ def progress_bar(unit: str = "percent") -> Iterator[Progress]:
     """Show progress with the remaining time on standard error."""
     count = MofNCompleteColumn() if unit == "items" else TaskProgressColumn()
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn(), console=messages, transient=True
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        count,
+        TimeRemainingColumn(),
+        console=messages,
+        transient=True,
     ) as progress:
         yield progress
 
@@ -113,5 +120,6 @@ __all__ = [
     "open_home",
     "output",
     "print_json",
+    "print_note",
     "progress_bar",
 ]

@@ -102,7 +102,7 @@ def crawl(
             f"Next: facerec train. Embedded with {networks.embedder.name}. {networks.embedder.terms}", style="dim"
         )
     for line in errors[:-1]:
-        messages.print(f"facerec: {line}", soft_wrap=True, markup=False)
+        messages.print(f"facerec: {line}", soft_wrap=True)
     if errors:
         raise SourceError(errors[-1])
 
@@ -140,9 +140,9 @@ def _enrol(
                 }
             )
         elif face.status is FaceStatus.REFUSED:
-            messages.print(f"refused {face.path}: {face.reason}", style="yellow", soft_wrap=True, markup=False)
+            messages.print(f"refused {face.path}: {face.reason}", style="yellow", soft_wrap=True)
     if report.note is not None:
-        messages.print(report.note, soft_wrap=True, markup=False)
+        messages.print(report.note, soft_wrap=True)
     if not as_json:
         output.print(
             f"{identity_of(report.person_id)}: {report.fetched} pictures fetched, {len(report.pictures)} there: "

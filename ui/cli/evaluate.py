@@ -15,12 +15,13 @@ from ui.cli.common import (
     JsonOption,
     Opened,
     ProjectOption,
-    messages,
     open_home,
     output,
     print_json,
+    print_note,
     progress_bar,
 )
+from ui.cli.targets import check_target
 from ui.cli.videos import FpsOption, SpeedupOption
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def evaluate(
     """Measure names against a truth: person-seconds, records, stated chances, faces by size and pose, strangers."""
     if video_speedup is not None and sample_fps is not None:
         raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
+    check_target("--report", report, is_folder=True)
     from training import counting
     from training.gate import read_gate
     from training.report import as_text, to_dict, write_report
@@ -105,11 +107,11 @@ def evaluate(
     if as_json:
         print_json({**document, "gate": [check.to_dict() for check in checks]})
     else:
-        output.print(as_text(evaluation), end="", markup=False)
-        output.print(f"The report is in {report}.", markup=False)
+        output.print(as_text(evaluation), end="")
+        output.print(f"The report is in {report}.")
     failed = [check for check in checks if not check.is_kept]
     for check in failed:
-        messages.print(f"[red]gate:[/red] {check}", soft_wrap=True)
+        print_note("gate:", check, "red")
     if failed:
         raise typer.Exit(_GATE_FAILED)
 

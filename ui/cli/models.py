@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from ui.cli.common import (
     DEFAULT_PROJECT,
@@ -78,11 +79,20 @@ def train(
             embedding=opened.settings.analysis.embedding,
         )
         rules = opened.settings.identification
+        has_videos = bool(opened.store.list_videos(project))
     gate = model.metrics["gate"]
     if as_json:
         print_json(asdict(model))
     else:
         output.print(_describe(model, rules, max_false_names))
+        if gate["promoted"]:
+            of_project = "" if project == DEFAULT_PROJECT else f" --project {project}"
+            output.print(
+                f"Videos that are stored keep their names until: facerec identify --preview{of_project}, then facerec identify"
+                f"{of_project}"
+                if has_videos
+                else f"Next: facerec recognize VIDEO{of_project}"
+            )
     if not gate.get("passed", True):
         messages.print(
             f"Not promoted: {gate['reason']}. {gate['compared_with']} goes on naming; "
@@ -292,7 +302,7 @@ def list_weights(home: HomeOption = None, as_json: JsonOption = False) -> None:
         )
         return
     for entry in entries:
-        output.print(f"[bold]{entry.weights.name}[/bold] {entry.status} {entry.path or ''}\n  {entry.weights.terms}")
+        output.print(Text(entry.weights.name, "bold"), f"{entry.status} {entry.path or ''}\n  {entry.weights.terms}")
 
 
 @weights.command()

@@ -17,12 +17,13 @@ from ui.cli.common import (
     HomeOption,
     JsonOption,
     ProjectOption,
-    messages,
     open_home,
     output,
     print_json,
+    print_note,
     progress_bar,
 )
+from ui.cli.targets import check_target
 
 app = typer.Typer(help="Enrol people and look at their pictures.", no_args_is_help=True)
 app.command()(crawl.crawl)
@@ -88,7 +89,7 @@ def import_people(
     people = len({picture.person_id for picture in pictures})
     if not as_json:
         for line in refused:
-            messages.print(f"[yellow]refused[/yellow] {line}", soft_wrap=True)
+            print_note("refused", line, "yellow")
         output.print(
             f"{people} people, {len(pictures)} pictures: {counts['taken']} taken, {counts['disabled']} disabled, "
             f"{counts['refused']} refused. Next: facerec train"
@@ -131,6 +132,9 @@ def show(
     person_id: str, project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
 ) -> None:
     """Show the pictures of a person and what became of each."""
+    from serving.names import person_id_of
+
+    person_id = person_id_of(person_id)
     with open_home(home) as opened:
         faces = opened.store.list_faces(project, person_id=person_id)
         if not faces:
@@ -190,20 +194,23 @@ def outliers(
     """List pictures that seem to show somebody else; importing finds and disables them by itself."""
     from facerec_models.cohort import load_cohort
     from serving.home import write_atomically
+    from serving.names import person_id_of
     from serving.store.rows import FaceStatus
     from training.enrol import disable_outliers
 
+    check_target("--write-disabled", write_disabled)
+    wanted = [person_id_of(name) for name in person_ids or []]
     with open_home(home) as opened:
         store = opened.store
         embedder = store.get_project(project).embedder
         people = [person.person_id for person in store.list_people(project)]
-        unknown = sorted(set(person_ids or []) - set(people))
+        unknown = sorted(set(wanted) - set(people))
         if unknown:
             raise PersonNotFoundError(
                 f"project {project!r} has no person {unknown[0]!r}; 'facerec people list' names all"
             )
         found = []
-        for person_id in person_ids or people:
+        for person_id in wanted or people:
             faces = {face.face_id: face for face in store.list_faces(project, person_id=person_id)}
             changed = {} if embedder is None else disable_outliers(faces.values(), load_cohort(embedder), strategy)
             if apply:

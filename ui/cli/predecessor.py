@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facerec_models.errors import InputError
-from ui.cli.common import HomeOption, JsonOption, Opened, messages, open_home, output, print_json, progress_bar
+from ui.cli.common import (
+    HomeOption,
+    JsonOption,
+    Opened,
+    messages,
+    open_home,
+    output,
+    print_json,
+    print_note,
+    progress_bar,
+)
+from ui.cli.targets import check_target
 
 if TYPE_CHECKING:
     from training.predecessor import PredecessorDatabase, Recording
@@ -38,6 +50,7 @@ def import_predecessor(
     from serving.names import check_project_name
     from training.predecessor import PredecessorDatabase
 
+    check_target("--records", records, is_folder=True)
     folders = _project_folders(pictures)
     by_project: dict[str, list[Recording]] = defaultdict(list)
     with PredecessorDatabase(uri) as database:
@@ -67,8 +80,24 @@ def import_predecessor(
         print_json({"projects": views, "catalogue": len(catalogue), "left_out": left_out})
         return
     for line in left_out:
-        messages.print(f"[yellow]not taken over:[/yellow] {line}", soft_wrap=True)
-    output.print("Next: facerec train, then facerec batch DIR/PROJECT/videos.csv, for each project.")
+        print_note("not taken over:", line, "yellow")
+    for line in _next_steps(views, records):
+        output.print(f"Next: {line}")
+
+
+def _next_steps(views: list[dict[str, Any]], records: Path | None) -> list[str]:
+    """Return the commands that go on from here; a project that has no pictures yet begins with them."""
+    lines = []
+    for view in views:
+        project = f"--project {view['project']}"
+        if not view["pictures"]:
+            lines.append(f"facerec people import DIR {project}")
+        lines.append(f"facerec train {project}")
+        if records is not None and view["files"]:
+            folder = records / view["project"]
+            table, results = (shlex.quote(str(folder / name)) for name in ("videos.csv", "results"))
+            lines.append(f"facerec batch {table} --out-dir {results} {project}")
+    return lines
 
 
 def _take_over(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from ui.cli.common import HomeOption, JsonOption, messages, open_home, output, print_json
 
@@ -92,7 +93,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     else:
         colours = {"ok": "green", "note": "yellow", "bad": "red"}
         for what, state, detail in findings:
-            output.print(f"[{colours[state]}]{state:4}[/{colours[state]}] {what}: {detail}")
+            output.print(Text.assemble((f"{state:4}", colours[state]), f" {what}: {detail}"))
     if any(state == "bad" for _, state, _ in findings):
         raise typer.Exit(1)
 

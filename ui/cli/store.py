@@ -28,8 +28,8 @@ def info(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(asdict(found))
         return
-    output.print(f"{found.kind}, {found.address}, schema {found.schema}", markup=False)
-    output.print(f"promises: {found.promise}", markup=False)
+    output.print(f"{found.kind}, {found.address}, schema {found.schema}")
+    output.print(f"promises: {found.promise}")
     _print_rows(found.rows)
 
 
@@ -61,7 +61,7 @@ def copy(
     if as_json:
         print_json({"store": target.address, "rows": rows})
     else:
-        output.print(f"{target.kind}, {target.address}: all rows are there, as they were", markup=False)
+        output.print(f"{target.kind}, {target.address}: all rows are there, as they were")
         _print_rows(rows)
     _print_files(home)
 
@@ -78,7 +78,7 @@ def backup(
     if as_json:
         print_json({"file": str(file), "bytes": file.stat().st_size})
     else:
-        output.print(f"{file}: {file.stat().st_size / 2**20:.1f} MB", markup=False)
+        output.print(f"{file}: {file.stat().st_size / 2**20:.1f} MB")
     _print_files(home)
 
 

@@ -178,9 +178,11 @@ def _read(path: Path) -> list[dict[str, str]]:
             ]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{str(path)!r} cannot be read as CSV: {error}") from error
+    from serving.names import number_of
+
     for number, line in enumerate(lines, start=2):
         complete = {"video", "track", "decision", "person"} <= line.keys() and line["video"] and line["person"]
-        if not complete or not line["track"].isdigit() or line["decision"] not in {"is", "is_not"}:
+        if not complete or number_of(line["track"]) is None or line["decision"] not in {"is", "is_not"}:
             raise InputError(
                 f"{path}, line {number}: needs video, track (a number), decision (is or is_not) and person"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,12 +20,13 @@ from ui.cli.common import (
     JsonOption,
     Opened,
     ProjectOption,
-    messages,
     open_home,
     output,
     print_json,
+    print_note,
     progress_bar,
 )
+from ui.cli.targets import check_not_the_video, check_target, result_files
 
 if TYPE_CHECKING:
     from facerec_models.config import AnalysisConfig
@@ -33,6 +35,13 @@ if TYPE_CHECKING:
     from serving.networks import Networks
     from serving.store.naming_rows import AppearanceRow
     from serving.store.rows import AnalysisRow, VideoRow
+
+
+def _check_fps(value: float | None) -> float | None:
+    if value is not None and not 0.01 <= value <= 240:
+        raise typer.BadParameter(f"{value:g} frames a second cannot be looked at; give 0.01 to 240")
+    return value
+
 
 SpeedupOption = Annotated[
     int | None,
@@ -44,10 +53,17 @@ SpeedupOption = Annotated[
     ),
 ]
 FpsOption = Annotated[
-    float | None, typer.Option("--sample-fps", min=0.01, help="Look at this many frames a second.", show_default=False)
+    float | None,
+    typer.Option(
+        "--sample-fps",
+        callback=_check_fps,
+        help="Look at this many frames a second, 0.01 to 240.",
+        show_default=False,
+    ),
 ]
 LengthOption = Annotated[
-    float, typer.Option("--min-length", min=0, help="Drop appearances shorter than this, in seconds.")
+    float,
+    typer.Option("--min-length", min=0, help="Drop appearances shorter than this, in seconds."),
 ]
 
 
@@ -56,7 +72,10 @@ def recognize(
     video_speedup: SpeedupOption = None,
     sample_fps: FpsOption = None,
     fragment: Annotated[
-        str | None, typer.Option(metavar="START,END", help="Only this part, in seconds or h:m:s.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="START,END", help="Only this part, in seconds or hours:minutes:seconds.", show_default=False
+        ),
     ] = None,
     min_length: LengthOption = 0.0,
     max_false_names: ErrorOption = None,
@@ -75,21 +94,27 @@ def recognize(
     if len(videos) > 1 and (result or annotated or export_frames):
         raise typer.BadParameter("--result, --annotated and --export-frames take one video; use --out-dir for several")
     span = parse_fragment(fragment)
+    check_target("--result", result)
+    check_target("--annotated", annotated, makes_folders=False)
+    check_target("--export-frames", export_frames, is_folder=True)
+    for option, file in (("--result", result), ("--annotated", annotated)):
+        check_not_the_video(option, file, videos[0])
+    files = [] if out_dir is None else result_files(out_dir, [(video, None) for video in videos])
     with open_home(home) as opened:
         recognizer = _Recognizer(opened, project, max_false_names, no_cache)
         config = _sampling(opened.settings.analysis, video_speedup, sample_fps, span)
         failed = 0
-        for video in videos:
+        for i, video in enumerate(videos):
             try:
                 found = drop_short(recognizer.recognize(video, config), min_length)
             except FacerecError as error:
                 failed += 1
-                messages.print(f"[red]facerec:[/red] {error}", soft_wrap=True)
+                print_note("facerec:", error, "red")
                 continue
             if result is not None:
                 _write(result, found)
-            if out_dir is not None:
-                _write(out_dir / f"{Path(video).stem}.json", found)
+            if files:
+                _write(files[i], found)
             if annotated is not None:
                 recognizer.annotate(found, annotated)
             if export_frames is not None:
@@ -115,13 +140,13 @@ def batch(
     if video_speedup is not None and sample_fps is not None:
         raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
     rows = read_batch(table)
+    files = result_files(out_dir, [(row.media, row.fragment) for row in rows])
     failed = 0
     with open_home(home) as opened, progress_bar("items") as progress:
         recognizer = _Recognizer(opened, project, max_false_names, no_cache)
         task = progress.add_task("fragments", total=len(rows))
-        for row in rows:
+        for row, target in zip(rows, files, strict=True):
             config = _sampling(opened.settings.analysis, video_speedup, sample_fps, row.fragment)
-            target = out_dir / f"{row.name}.json"
             summary: dict[str, Any] = {"media": row.media, "start_s": None, "end_s": None, "person": row.person}
             if row.fragment is not None:
                 summary["start_s"], summary["end_s"] = row.fragment
@@ -130,7 +155,7 @@ def batch(
             except FacerecError as error:
                 failed += 1
                 summary |= {"result": None, "found": None, "error": str(error)}
-                messages.print(f"[red]facerec:[/red] {error}", soft_wrap=True)
+                print_note("facerec:", error, "red")
             else:
                 _write(target, found)
                 names = {a.person_id for a in found.appearances} | {a.identity for a in found.appearances}
@@ -195,14 +220,17 @@ def export(
     from serving.exports.table import to_csv
     from serving.naming import stored_result
 
+    is_video = export_format is ExportFormat.ANNOTATED
+    if is_video and out is None:
+        raise typer.BadParameter("--format annotated needs --out FILE.mp4")
+    check_target("--out", out, makes_folders=not is_video)
     with open_home(home) as opened:
         row = find_video(opened, project, video)
         found = stored_result(
             opened.store, opened.home, project, row.video_id, opened.settings.identification, track_crop_uri(opened)
         )
-        if export_format is ExportFormat.ANNOTATED:
-            if out is None:
-                raise typer.BadParameter("--format annotated needs --out FILE.mp4")
+        if is_video and out is not None:
+            check_not_the_video("--out", out, row.file)
             _annotate(opened, row, found, out)
         else:
             text = to_csv(found) if export_format is ExportFormat.CSV else found.to_json(indent=1)
@@ -326,26 +354,35 @@ def _sampling(
 
 
 def parse_fragment(text: str | None) -> tuple[float, float] | None:
-    """Read ``START,END`` in seconds or ``h:m:s``."""
+    """Read ``START,END`` in seconds or ``hours:minutes:seconds``."""
     if text is None:
         return None
     parts = text.split(",")
     if len(parts) != 2:
         raise typer.BadParameter(f"--fragment {text!r} must be START,END, as 10,25.5 or 0:01:00,0:02:30")
-    start_s, end_s = (parse_time(part) for part in parts)
+    try:
+        return _parse_span(*parts)
+    except InputError as error:
+        raise typer.BadParameter(f"--fragment {text!r}: {error}") from error
+
+
+def _parse_span(start: str, end: str) -> tuple[float, float]:
+    start_s, end_s = parse_time(start), parse_time(end)
     if not 0 <= start_s < end_s:
-        raise typer.BadParameter(f"--fragment {text!r} must start before it ends, and not before 0")
+        raise InputError(f"{start!r} to {end!r} must start before it ends, and not before 0")
     return start_s, end_s
 
 
 def parse_time(text: str) -> float:
-    """Read seconds, ``m:s`` or ``h:m:s``."""
+    """Read seconds, ``minutes:seconds`` or ``hours:minutes:seconds``."""
     try:
         seconds = 0.0
         for part in text.strip().split(":"):
             seconds = seconds * 60 + float(part)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no time; give seconds, m:s or h:m:s") from None
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise InputError(f"{text!r} is no time; give seconds, minutes:seconds or hours:minutes:seconds")
     return seconds
 
 
@@ -357,12 +394,6 @@ class BatchRow:
     fragment: tuple[float, float] | None
     person: str | None
 
-    @property
-    def name(self) -> str:
-        """What its result is called."""
-        stem = Path(self.media).stem
-        return stem if self.fragment is None else f"{stem}_{self.fragment[0]:g}_{self.fragment[1]:g}"
-
 
 def read_batch(path: Path) -> list[BatchRow]:
     """Read a CSV of media,start,end,person; a relative media file is sought beside the table.
@@ -370,7 +401,7 @@ def read_batch(path: Path) -> list[BatchRow]:
     Raises
     ------
     InputError
-        If the file cannot be read, or a line has no media or half a fragment.
+        If the file cannot be read, or a line has no media, half a fragment or no time where one must be.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -386,11 +417,11 @@ def read_batch(path: Path) -> list[BatchRow]:
             raise InputError(f"{path}, line {number}: needs media, and start and end or neither")
         beside = path.parent / media
         found = str(beside) if "://" not in media and beside.exists() else media
-        rows.append(
-            BatchRow(
-                found, parse_fragment(f"{start},{end}") if start else None, (line.get("person") or "").strip() or None
-            )
-        )
+        try:
+            fragment = _parse_span(start, end) if start else None
+        except InputError as error:
+            raise InputError(f"{path}, line {number}: {error}") from error
+        rows.append(BatchRow(found, fragment, (line.get("person") or "").strip() or None))
     return rows
 
 
@@ -413,10 +444,12 @@ def _write_text(path: Path, text: str) -> None:
 def _print_result(video: str, found: Result) -> None:
     from ui.views import appearance_rows
 
-    table = Table("who", "from", "to", "probability", "so do strangers", title=Path(video).name, title_justify="left")
+    table = Table(
+        "who", "from", "to", "probability", "so do strangers", "tracks", title=Path(video).name, title_justify="left"
+    )
     for row, appearance in zip(appearance_rows(found), found.appearances, strict=True):
         if appearance.person_id or appearance.stranger:
-            table.add_row(*row)
+            table.add_row(*row, ", ".join(map(str, appearance.track_ids)))
     output.print(table)
     seconds = found.coverage
     output.print(
@@ -424,4 +457,4 @@ def _print_result(video: str, found: Result) -> None:
         f"unknown {seconds.unknown_s:.1f} s, undecidable {seconds.undecidable_s:.1f} s."
     )
     for warning in found.video.warnings:
-        messages.print(f"[yellow]warning:[/yellow] {warning}")
+        print_note("warning:", warning, "yellow")
