@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from facerec_models.types import Track
+from facerec_models.types import FloatArray, Track
 from serving.store.job_rows import Job, JobState
 from serving.store.naming_rows import (
     AppearanceKey,
@@ -92,6 +92,9 @@ class Store(Protocol):
         self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
     ) -> int:
         """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+
+    def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
+        """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""
 
     def delete_faces(self, project: str, face_ids: Sequence[str]) -> int:
         """Delete faces; return how many there were. Their crops are files, and the caller's to remove."""

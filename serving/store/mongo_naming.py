@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from facerec_models.errors import ModelNotFoundError, VideoNotFoundError
+from facerec_models.types import FloatArray
 from serving.store import conflicts
 from serving.store.database import decode_row, encode, encode_row
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_present, require_project
@@ -135,8 +136,13 @@ def _write(tx: Transaction, project: str, naming: Naming) -> None:
         tx.update("projects", {"name": project}, {"embedder": naming.embedder})
     for analysis_id, at in naming.touched.items():
         tx.update("analyses", {"project": project, "analysis_id": analysis_id}, {"created_at": at})
-    for face_id, vector in naming.vectors.items():
-        values = {"embedder": naming.embedder, "embedding": encode("embedding", vector)}
+    set_vectors(tx, project, naming.embedder, naming.vectors)
+
+
+def set_vectors(tx: Transaction, project: str, embedder: str | None, vectors: Mapping[str, FloatArray]) -> None:
+    """Give faces that are there their vectors of an embedder."""
+    for face_id, vector in vectors.items():
+        values = {"embedder": embedder, "embedding": encode("embedding", vector)}
         tx.update("faces", {"project": project, "face_id": face_id}, values)
 
 

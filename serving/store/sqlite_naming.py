@@ -8,6 +8,7 @@ from dataclasses import fields
 from sqlite3 import Connection
 
 from facerec_models.errors import ModelNotFoundError
+from facerec_models.types import FloatArray
 from serving.store import conflicts
 from serving.store.database import (
     Database,
@@ -170,12 +171,14 @@ def _write(db: Connection, project: str, naming: Naming) -> None:
         "UPDATE analyses SET created_at = ? WHERE project = ? AND analysis_id = ?",
         [(at, project, analysis_id) for analysis_id, at in naming.touched.items()],
     )
+    set_vectors(db, project, naming.embedder, naming.vectors)
+
+
+def set_vectors(db: Connection, project: str, embedder: str | None, vectors: Mapping[str, FloatArray]) -> None:
+    """Give faces that are there their vectors of an embedder."""
     db.executemany(
         "UPDATE faces SET embedder = ?, embedding = ? WHERE project = ? AND face_id = ?",
-        [
-            (naming.embedder, encode("embedding", vector), project, face_id)
-            for face_id, vector in naming.vectors.items()
-        ],
+        [(embedder, encode("embedding", vector), project, face_id) for face_id, vector in vectors.items()],
     )
 
 

@@ -242,6 +242,35 @@ def test_forgetting_reaches_a_video_that_ends_meanwhile(
     assert (receipt.tracks, receipt.videos) == (3, 3)
 
 
+@pytest.mark.parametrize(
+    "when", ["before the store knows the version", "while it is measured", "before it is promoted"]
+)
+def test_a_training_that_knows_somebody_who_was_forgotten_meanwhile_leaves_nothing(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    enrol(store, home, 7, "Cem")
+
+    def forget_ann(number: int) -> None:
+        if number == 1:
+            forget(store, home, "p", "Ann_Lee", RULES)
+
+    def measure(*_: object) -> None:
+        if when == "while it is measured" and store.list_faces("p", person_id="Ann_Lee"):
+            forget_ann(1)
+
+    if when == "before the store knows the version":
+        before_each(monkeypatch, store, "add_model", forget_ann)
+    elif when == "before it is promoted":
+        before_each(monkeypatch, store, "add_model", lambda number: forget_ann(number - 1))
+    with pytest.raises(ConflictError, match="train again"):
+        train(store, home, "p", RULES, evaluate=measure)
+    (left,) = store.list_models("p")
+    assert store.get_model("p").version == left.version
+    assert left.people == 2
+    assert [path.name for path in home.model("p", left.version).parent.iterdir()] == [left.version]
+    assert {person.person_id for person in store.list_people("p")} == {"Bob", "Cem"}
+
+
 def test_forgetting_that_others_interrupt_can_be_repeated(
     store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
