@@ -152,6 +152,28 @@ def _version(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Unstored:
+    """What a version is to learn although the store does not have it yet.
+
+    Parameters
+    ----------
+    more : sequence of Face
+        That are enrolled then.
+    less : collection of str
+        Ids of faces that are disabled then.
+    said : sequence of Correction
+        All that hold then.
+    new : collection of str
+        Ids of those of them that the store does not have.
+    """
+
+    more: Sequence[Face]
+    less: Collection[str]
+    said: Sequence[Correction]
+    new: Collection[str]
+
+
 def train(
     store: Store,
     home: Home,
@@ -163,6 +185,7 @@ def train(
     progress: Progress | None = None,
     embedding: EmbeddingConfig | None = None,
     evaluate: Evaluate | None = None,
+    unstored: Unstored | None = None,
 ) -> ModelVersion:
     """Train a project's model; the same faces and configuration give the same version.
 
@@ -180,6 +203,8 @@ def train(
         How pictures are embedded, but for the network, which is the project's.
     evaluate : callable, optional
         Measures a version for the gate, see `training.promotion.judge`; by default on the videos with a truth that the project keeps.
+    unstored : Unstored, optional
+        What it learns beside what the store has.
 
     Returns
     -------
@@ -202,7 +227,9 @@ def train(
             update=dict.fromkeys(("max_false_names_stills", "max_false_names_tracks"), config.max_false_names)
         )
     with workers or Workers(home.root) as used:
-        row, learned = _make(store, home, project, rules, config, used, progress, embedding or EmbeddingConfig())
+        row, learned = _make(
+            store, home, project, rules, config, used, progress, embedding or EmbeddingConfig(), unstored
+        )
     stop_if_asked(progress)
     store.add_model(row)
     _require_known(store, home, row, learned)
@@ -221,6 +248,7 @@ def _make(
     workers: Workers,
     progress: Progress,
     embedding: EmbeddingConfig,
+    unstored: Unstored | None,
 ) -> tuple[ModelVersion, Learned]:
     """Fit and write a version of the project's faces, and say what it learned; the store does not know of it yet."""
     started = time.perf_counter()
@@ -235,7 +263,12 @@ def _make(
     )
     progress.report(FIT_FROM)
     facts = {"embedded_faces": found.embedded, "unusable_faces": found.impossible}
-    learned = Learned(read_gallery(store, project), store.list_corrections(project), facts, started)
+    if unstored is None:
+        learned = Learned(read_gallery(store, project), store.list_corrections(project), facts, started)
+    else:
+        gallery = read_gallery(store, project, unstored.more, unstored.less)
+        new = frozenset(face.face_id for face in unstored.more).union(unstored.new)
+        learned = Learned(gallery, unstored.said, facts, started, new=new)
     return fit_version(store, home, project, learned, rules, config, workers, progress), learned
 
 
@@ -253,6 +286,8 @@ class Learned:
         When the work began, by `time.perf_counter`.
     seen : sequence of StrangerTrack, optional
         See `training.strangers.with_seen_strangers`.
+    new : collection of str
+        Ids of faces and corrections that the store does not have yet.
     """
 
     gallery: Gallery
@@ -260,6 +295,7 @@ class Learned:
     facts: Mapping[str, Any]
     started: float
     seen: Sequence[StrangerTrack] | None = None
+    new: Collection[str] = frozenset()
 
 
 def fit_version(
@@ -338,8 +374,8 @@ def _require_known(store: Store, home: Home, row: ModelVersion, learned: Learned
     """
     faces = store.list_faces(row.project)
     known = {face.person_id for face in faces} | {said.person_id for said in store.list_corrections(row.project)}
-    lost = set(learned.gallery.face_ids.tolist()) - {face.face_id for face in faces}
-    if not lost and {said.person_id for said in learned.said} <= known:
+    lost = set(learned.gallery.face_ids.tolist()) - {face.face_id for face in faces} - set(learned.new)
+    if not lost and {said.person_id for said in learned.said if said.correction_id not in learned.new} <= known:
         return
     with suppress(ModelNotFoundError):
         store.delete_model(row.project, row.version)
