@@ -208,7 +208,6 @@ def _learn_and_name(
     make_news : callable
         Returns what is said, as the archive is now.
     """
-    make_news()  # what cannot be said changes nothing, not even the index
     index_archive(store, home, project, rules)
 
     def work(before: list[Correction], basis: Basis) -> IdentificationChange:
