@@ -138,12 +138,15 @@ def who(store: Store) -> set[str | None]:
     return {row.owner for row in store.list_appearances("p", ["a-v-1", "a-v-2"])}
 
 
-def test_of_two_who_correct_at_once_both_are_heard(store: Store, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("when", ["add_model", "apply_naming"])
+def test_of_two_who_correct_at_once_both_are_heard(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
     def other(number: int) -> None:
         if number == 1:
             say(store, home, CorrectionKind.IS, "Dee", track=4)
 
-    before_each(monkeypatch, store, "apply_naming", other)
+    before_each(monkeypatch, store, when, other)
     revision = say(store, home, CorrectionKind.IS, "Cem")
     assert words(store) == (["is Cem", "is Dee"], ["Cem", "Dee"])
     assert who(store) == {"Ann_Lee", "Bob", "Cem", "Dee"}
