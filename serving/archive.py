@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, islice
 from typing import Any, NamedTuple, TypeVar
@@ -26,7 +26,7 @@ from serving.home import Home
 from serving.names import short_id
 from serving.naming import index_archive, load_model, revision_of
 from serving.store.base import Store
-from serving.store.naming_rows import AppearanceRow, Application, Correction, Naming, Revision, Stranger
+from serving.store.naming_rows import AppearanceRow, Application, Basis, Correction, Naming, News, Revision, Stranger
 from serving.store.rows import AnalysisRow
 from serving.strangers import Grouping, UnknownTracks
 from serving.vector_sets import present_analyses
@@ -46,18 +46,48 @@ class Said:
     ----------
     corrections : sequence of Correction
         All that hold with it.
+    basis : Basis
+        What was known when that was worked out: `apply_naming` refuses it if that has changed.
+    news : News or None
+        What is stored with it.
     stranger : Stranger or None
         One who is named, as the row says it then.
-    state : str or None
-        That of the archive before anything of it was stored; by default the present one.
+    about : tuple of str
+        What the state of a preview depends on beside the archive and the revision.
     undo : mapping
         What undoing takes beside the names, as JSON values.
     """
 
     corrections: Sequence[Correction]
+    basis: Basis
+    news: News | None = None
     stranger: Stranger | None = None
-    state: str | None = None
+    about: tuple[str, ...] = ()
     undo: Mapping[str, Any] = field(default_factory=dict)
+
+
+def on_what_was_said(
+    store: Store, project: str, work: Callable[[list[Correction], Basis], Item], *, once: bool
+) -> Item:
+    """Do what rests on all corrections so far; where somebody was faster, begin again with what they said, unless `once`."""
+    attempts = 1 if once else _ATTEMPTS
+    while True:
+        attempts -= 1
+        said, basis = _read_basis(store, project)
+        try:
+            return work(said, basis)
+        except ConflictError:
+            if attempts == 0 or _read_basis(store, project)[1] == basis:
+                raise
+
+
+def _read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
+    # What comes in between makes a basis that never was: nothing is applied on it.
+    applications = store.list_applications(project)
+    said = store.list_corrections(project)
+    standing = [row.number for row in applications if row.undone_at is None]
+    last = applications[-1].number if applications else 0
+    return said, Basis(last, standing[-1] if standing else 0, frozenset(row.correction_id for row in said))
 
 
 def identify_archive(
@@ -90,19 +120,23 @@ def identify_archive(
         If the archive is not in the expected state, or changes meanwhile.
     """
     index_archive(store, home, project, rules)
-    version = store.get_model(project, model_version).version
-    limit = usual_error(store, project) if max_false_names is None else max_false_names
-    revision = revision_of(project, version, rules, limit)
-    return rename(
-        store,
-        project,
-        rules,
-        revision,
-        load_model(home, project, version),
-        cause="identify" if model_version is None else "promotion",
-        apply=apply,
-        expected_state=expected_state,
-    )
+
+    def name(said: list[Correction], basis: Basis) -> IdentificationChange:
+        version = store.get_model(project, model_version).version
+        limit = usual_error(store, project) if max_false_names is None else max_false_names
+        return rename(
+            store,
+            project,
+            rules,
+            revision_of(project, version, rules, limit),
+            load_model(home, project, version),
+            cause="identify" if model_version is None else "promotion",
+            said=Said(said, basis),
+            apply=apply,
+            expected_state=expected_state,
+        )
+
+    return on_what_was_said(store, project, name, once=not apply or expected_state is not None)
 
 
 def usual_error(store: Store, project: str) -> float | None:
@@ -121,13 +155,14 @@ def rename(
     *,
     cause: str,
     note: str = "",
-    said: Said | None = None,
+    said: Said,
     apply: bool,
     expected_state: str | None = None,
 ) -> IdentificationChange:
     """Name the archive by a revision, or say what that would change; see `identify_archive`.
 
-    Where a video ends meanwhile, it is done again with that video, unless a state is expected.
+    Where a video ends meanwhile, it is done again with that video, unless a state is expected. Where somebody else names, undoes or
+    says something meanwhile, it is a `ConflictError`: the model and what was said are not what they should be any more.
 
     Parameters
     ----------
@@ -140,7 +175,7 @@ def rename(
         try:
             return _rename(store, project, rules, revision, model, cause, note, said, apply, expected_state)
         except ConflictError:
-            if attempts == 0:
+            if attempts == 0 or _read_basis(store, project)[1] != said.basis:
                 raise
 
 
@@ -152,12 +187,11 @@ def _rename(
     model: NamingModel,
     cause: str,
     note: str,
-    said: Said | None,
+    said: Said,
     apply: bool,
     expected_state: str | None,
 ) -> IdentificationChange:
-    said = said or Said(store.list_corrections(project))
-    change = IdentificationChange(revision.revision, said.state or state_of(store, project, revision))
+    change = IdentificationChange(revision.revision, state_of(store, project, revision, *said.about))
     require_state(project, change.state, expected_state)
     analyses = present_analyses(store, project)
     known = store.list_strangers(project)
@@ -179,6 +213,8 @@ def _rename(
         stranger_tracks=grouping.tracks,
         known=len(known),
         promoted=revision.model_version,
+        news=said.news,
+        basis=said.basis,
     )
     undo = {**before_naming(store, project, naming, known), **said.undo}
     change.application = record(store, project, revision, naming, undo, cause, note)

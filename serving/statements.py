@@ -35,6 +35,7 @@ def words_to_json(words: Words) -> dict[str, Any]:
         "replaced": [_correction_to_json(row) for row in words.replaced],
         "faces": list(words.faces),
         "disabled": dict(words.disabled),
+        "enabled": dict(words.enabled),
     }
 
 

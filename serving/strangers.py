@@ -167,7 +167,7 @@ def group(
     index = {identifier: i for i, identifier in enumerate(ids)}
     before = [of_track.get(key) for key in keys]
     known = np.array([-1 if anew or identifier is None else index[identifier] for identifier in before], np.intp)
-    if not keys:
+    if not archive or not keys:  # no track needs a stranger, whoever is settled elsewhere
         return Grouping([], [], len(strangers))
     apart = _apart(archive, keys, before, corrections, strangers)[known < 0]
     pair = load_cohort(archive[0].analysis.embedder).pair

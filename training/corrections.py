@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from facerec_models.config import IdentificationConfig, TrainingConfig
@@ -23,6 +23,7 @@ from facerec_models.result import STRANGER_PREFIX
 from facerec_models.types import Track
 from serving.archive import (
     Said,
+    on_what_was_said,
     promoted_version,
     rename,
     require_state,
@@ -35,11 +36,11 @@ from serving.names import person_id_of, short_id
 from serving.naming import index_archive, load_model, revision_of
 from serving.statements import with_corrections, words_to_json
 from serving.store.base import Store
-from serving.store.naming_rows import Correction, CorrectionKind, Stranger, Words
+from serving.store.naming_rows import Basis, Correction, CorrectionKind, News, Stranger, Words
 from serving.store.rows import AnalysisRow, Face, FaceStatus
 from serving.strangers import resolve
 from serving.vector_sets import origins
-from training.train import fit_preview, train, version_of
+from training.train import Unstored, fit_preview, train, version_of
 
 # Faces of one confirmed track that are enrolled: more of one moment would outweigh the person's other pictures.
 _ENROLLED_OF_TRACK = 4
@@ -90,6 +91,16 @@ def correct(
     ConflictError
         If the archive is not in the expected state.
     """
+
+    def news() -> _News:
+        return _news_of(store, home, project, statements, rules)
+
+    return _learn_and_name(store, home, project, rules, news, preview=preview, expected_state=expected_state)
+
+
+def _news_of(
+    store: Store, home: Home, project: str, statements: Sequence[Statement], rules: IdentificationConfig
+) -> _News:
     known = {person.person_id for person in store.list_people(project)}
     corrections, faces = [], []
     for statement in statements:
@@ -107,8 +118,7 @@ def correct(
         if statement.kind is CorrectionKind.IS:
             faces += _faces_of_track(home, analysis, track, person_id, rules)
     words = ", ".join(f"{c.kind.replace('_', ' ')} {c.person_id}" for c in corrections[:_NOTED])
-    news = _News("correction", words + (", ..." if len(corrections) > _NOTED else ""), corrections, faces)
-    return _learn_and_name(store, home, project, rules, news, preview=preview, expected_state=expected_state)
+    return _News("correction", words + (", ..." if len(corrections) > _NOTED else ""), corrections, faces)
 
 
 def name_stranger(
@@ -136,8 +146,17 @@ def name_stranger(
     ConflictError
         If no track is this stranger any more, or the archive is not in the expected state.
     """
+
+    def news() -> _News:
+        return _news_of_stranger(store, home, project, given, person_id_of(name), rules)
+
+    return _learn_and_name(store, home, project, rules, news, preview=preview, expected_state=expected_state)
+
+
+def _news_of_stranger(
+    store: Store, home: Home, project: str, given: str, person_id: str, rules: IdentificationConfig
+) -> _News:
     stranger = resolve(store, project, given)
-    person_id = person_id_of(name)
     rows = [row for row in store.list_stranger_tracks(project) if row.stranger_id == stranger.stranger_id]
     if not rows:
         whom = f", but {stranger.person_id}" if stranger.person_id else ""
@@ -151,8 +170,7 @@ def name_stranger(
         candidates += _faces_of_track(home, analysis, track, person_id, rules)
     best = sorted(candidates, key=lambda face: -face.quality)[: 3 * _ENROLLED_OF_TRACK]
     words = f"Unknown {stranger.number} is {person_id}"
-    news = _News("stranger", words, corrections, best, replace(stranger, person_id=person_id))
-    return _learn_and_name(store, home, project, rules, news, preview=preview, expected_state=expected_state)
+    return _News("stranger", words, corrections, best, replace(stranger, person_id=person_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +186,7 @@ class _News:
 
 def learn_and_name(store: Store, home: Home, project: str, rules: IdentificationConfig) -> IdentificationChange:
     """Make a model version of what is known now, with the classifier in use, promote it, and name the archive with it."""
-    return _learn_and_name(store, home, project, rules, _News("training", ""))
+    return _learn_and_name(store, home, project, rules, lambda: _News("training", ""))
 
 
 def _learn_and_name(
@@ -176,17 +194,43 @@ def _learn_and_name(
     home: Home,
     project: str,
     rules: IdentificationConfig,
-    news: _News,
+    make_news: Callable[[], _News],
     *,
     preview: bool = False,
     expected_state: str | None = None,
 ) -> IdentificationChange:
+    """Learn what is said, and store it with the names that follow: all of it at once, or nothing.
+
+    Whoever says something meanwhile and is faster is learned too: it begins again, unless a state is expected.
+
+    Parameters
+    ----------
+    make_news : callable
+        Returns what is said, as the archive is now.
+    """
     index_archive(store, home, project, rules)
+
+    def work(before: list[Correction], basis: Basis) -> IdentificationChange:
+        return _learn_once(store, home, project, rules, make_news(), before, basis, preview, expected_state)
+
+    return on_what_was_said(store, project, work, once=preview or expected_state is not None)
+
+
+def _learn_once(
+    store: Store,
+    home: Home,
+    project: str,
+    rules: IdentificationConfig,
+    news: _News,
+    before: Sequence[Correction],
+    basis: Basis,
+    preview: bool,
+    expected_state: str | None,
+) -> IdentificationChange:
     promoted = promoted_version(store, project)
     # The application promotes it: until then nothing is named by a model that nobody may come to see.
     learned = store.get_model(project).metrics.get("training", {}) if promoted else {}
     config = TrainingConfig.model_validate({**learned, "promote": "no"})
-    before = store.list_corrections(project)
     said = with_corrections(before, news.corrections)
     faces = _new_faces(store, project, news.faces, said)
     words = _words(store, project, before, said, faces)
@@ -205,7 +249,14 @@ def _learn_and_name(
             model,
             cause=news.cause,
             note=news.note,
-            said=Said(said, news.stranger, state, {"promoted": promoted, "said": words_to_json(words)}),
+            said=Said(
+                said,
+                basis,
+                News(news.corrections, faces, list(words.disabled), _SAID_OTHERWISE),
+                news.stranger,
+                (about,),
+                {"promoted": promoted, "said": words_to_json(words)},
+            ),
             apply=not preview,
             expected_state=expected_state,
         )
@@ -213,12 +264,13 @@ def _learn_and_name(
     if preview:
         model = fit_preview(store, home, project, rules, config, more=faces, less=words.disabled, said=said)
         return name(version, model)
-    _keep(store, home, project, news, faces, words)
+    unstored = Unstored(faces, words.disabled, said, words.corrections)
+    version = train(store, home, project, rules, config, unstored=unstored).version
+    _keep_crops(home, project, faces)
     try:
-        version = train(store, home, project, rules, config).version
         return name(version, load_model(home, project, version))
     except BaseException:
-        _take_back(store, home, project, words)
+        _drop_crops(store, home, project, faces)
         raise
 
 
@@ -252,31 +304,41 @@ def _words(
         for c in replaced
         if c.kind is CorrectionKind.IS
     }
+    rows = store.list_faces(project)
     disabled = {
         face.face_id: face.reason
-        for face in store.list_faces(project, status=FaceStatus.TAKEN)
-        if lost and _is_of_track(face) and (_origin_of_face(face, origin_of), face.person_id) in lost
+        for face in rows
+        if face.status is FaceStatus.TAKEN
+        and lost
+        and _is_of_track(face)
+        and (_origin_of_face(face, origin_of), face.person_id) in lost
     }
+    enrolled = {face.face_id for face in faces}
+    # Those that an earlier word disabled come back under their ids.
+    enabled = {face.face_id: face.reason for face in rows if face.face_id in enrolled}
     return Words(
-        [c.correction_id for c in said if c.correction_id not in old], replaced, [f.face_id for f in faces], disabled
+        [c.correction_id for c in said if c.correction_id not in old],
+        replaced,
+        [face.face_id for face in faces if face.face_id not in enabled],
+        disabled,
+        enabled,
     )
 
 
-def _keep(store: Store, home: Home, project: str, news: _News, faces: Sequence[Face], words: Words) -> None:
-    """Store what was said, and enrol faces with copies of the crops that they come from."""
+def _keep_crops(home: Home, project: str, faces: Sequence[Face]) -> None:
+    """Copy the crops that faces come from."""
     for face in faces:
         (analysis_id, track_id), k = _track_of_face(face), (face.source or "").rpartition("/")[2]
         crop = home.track_crop(project, analysis_id, track_id, int(k))
         write_atomically(home.face_crop(project, face.face_id), crop.read_bytes())
-    store.put_faces(project, faces)
-    store.set_face_status(project, list(words.disabled), FaceStatus.DISABLED, _SAID_OTHERWISE)
-    store.put_corrections(project, news.corrections)
 
 
-def _take_back(store: Store, home: Home, project: str, words: Words) -> None:
-    store.take_back(project, words)
-    for face_id in words.faces:
-        home.face_crop(project, face_id).unlink(missing_ok=True)
+def _drop_crops(store: Store, home: Home, project: str, faces: Sequence[Face]) -> None:
+    """Remove the crops of faces that were not enrolled after all."""
+    there = {face.face_id for face in store.list_faces(project)}
+    for face in faces:
+        if face.face_id not in there:
+            home.face_crop(project, face.face_id).unlink(missing_ok=True)
 
 
 def _track_of_face(face: Face) -> tuple[str, int]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from facerec_models.config import IdentificationConfig
-from facerec_models.errors import ConflictError, EmptyGalleryError, ModelNotFoundError, PersonNotFoundError
+from facerec_models.errors import (
+    ConflictError,
+    GalleryError,
+    GalleryMismatchError,
+    ModelNotFoundError,
+    PersonNotFoundError,
+)
 from facerec_models.types import Decision
 from serving.archive import name_analyses, promoted_version, usual_error
 from serving.home import AnyPath, Home, remove_tree
@@ -19,6 +27,8 @@ from serving.store.naming_rows import Stranger
 from serving.store.rows import AnalysisRow
 from serving.vector_sets import drop_vectors, in_all_sets, present_analyses
 from training.corrections import learn_and_name
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +44,7 @@ class Receipt:
     models : list of str
         Versions that knew the person, and are gone: nobody can go back to them.
     new_model : str or None
-        What names now; None where nobody is enrolled any more.
+        What names now; None where nobody is enrolled any more, or too few to learn from.
     videos : int
         Whose results no longer have the name.
     """
@@ -82,6 +92,8 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
     # Files before rows, here and below: by the rows an interrupted try is done again.
     crops = _unlink(home.face_crop(project, face.face_id) for face in faces)
     store.delete_faces(project, [face.face_id for face in faces])
+    # Again: one that was trained meanwhile is here by now, or its training finds that the faces are gone.
+    models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
     drop_vectors(home, project, {face.face_id for face in faces})
     _unname_strangers(store, project, person_id)
     album = home.pictures(project, person_id)
@@ -91,19 +103,27 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
     seen = _analyses(store, project)
     tracks, videos = _named_tracks(store, project, person_id)
     emptied, track_crops = _remove_tracks(store, home, project, tracks)
+    new_model: str | None = None
     try:
         learn_and_name(store, home, project, rules)
-        new_model: str | None = store.get_model(project).version
-    except EmptyGalleryError:
-        new_model = None
+        new_model = store.get_model(project).version
+    except GalleryMismatchError:
+        raise
+    except GalleryError as error:  # nobody is left, or too few: nothing names then
+        logger.info("nothing is learned from who is left in %s: %s", project, error)
     if former is not None:
         late = [row for row in present_analyses(store, project) if (row.analysis_id, row.created_at) not in seen]
         more, in_videos = _named_by(store, home, project, rules, former, late, person_id)
         counts = _remove_tracks(store, home, project, more)
         emptied, track_crops, videos = emptied + counts[0], track_crops + counts[1], videos | in_videos
+    late_models = [
+        row for row in store.list_models(project) if row.version not in {new_model, *(m.version for m in models)}
+    ]
+    models += [row for row in late_models if _knows(home, project, row.version, person_id)]
     for row in models:
         remove_tree(home.model(project, row.version))
-        store.delete_model(project, row.version)
+        with suppress(ModelNotFoundError):  # its training has found that the faces are gone
+            store.delete_model(project, row.version)
     drop_loaded_models()
     store.seal_applications(project)
     store.scrub()

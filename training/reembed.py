@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -100,7 +100,8 @@ def embed_missing(
     def keep(number: int, embeddings: FloatArray) -> None:
         nonlocal done
         rows = zip(batches[number], embeddings, strict=True)
-        store.put_faces(project, [replace(face, embedder=embedder, embedding=vector) for face, vector in rows])
+        # Not the rows as they were read: somebody may have been forgotten, or a face disabled, meanwhile.
+        store.set_vectors(project, embedder, {face.face_id: vector for face, vector in rows})
         done += len(embeddings)
         on_progress(done / len(wanting))
 

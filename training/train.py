@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from typing import Any
@@ -24,12 +25,12 @@ from facerec_models.classifiers import build_classifier
 from facerec_models.cohort import Cohort
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.corrections import Corrections
-from facerec_models.errors import EmptyGalleryError
+from facerec_models.errors import ConflictError, EmptyGalleryError, ModelNotFoundError
 from facerec_models.gallery import Gallery, NamingModel, fit_model
 from facerec_models.held_out import learn_in_turn
 from facerec_models.model_folder import remove_abandoned
 from facerec_models.result import STRANGER_PREFIX
-from serving.home import Home
+from serving.home import Home, remove_tree
 from serving.names import short_id
 from serving.store.base import Store
 from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
@@ -151,6 +152,28 @@ def _version(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Unstored:
+    """What a version is to learn although the store does not have it yet.
+
+    Parameters
+    ----------
+    more : sequence of Face
+        That are enrolled then.
+    less : collection of str
+        Ids of faces that are disabled then.
+    said : sequence of Correction
+        All that hold then.
+    new : collection of str
+        Ids of those of them that the store does not have.
+    """
+
+    more: Sequence[Face]
+    less: Collection[str]
+    said: Sequence[Correction]
+    new: Collection[str]
+
+
 def train(
     store: Store,
     home: Home,
@@ -162,6 +185,7 @@ def train(
     progress: Progress | None = None,
     embedding: EmbeddingConfig | None = None,
     evaluate: Evaluate | None = None,
+    unstored: Unstored | None = None,
 ) -> ModelVersion:
     """Train a project's model; the same faces and configuration give the same version.
 
@@ -179,6 +203,8 @@ def train(
         How pictures are embedded, but for the network, which is the project's.
     evaluate : callable, optional
         Measures a version for the gate, see `training.promotion.judge`; by default on the videos with a truth that the project keeps.
+    unstored : Unstored, optional
+        What it learns beside what the store has.
 
     Returns
     -------
@@ -189,6 +215,8 @@ def train(
     ------
     EmptyGalleryError
         If no face is enabled.
+    ConflictError
+        If somebody whom it learned was forgotten meanwhile: the version is deleted.
     TrainingStoppedError
         If `progress` said so.
     """
@@ -199,10 +227,13 @@ def train(
             update=dict.fromkeys(("max_false_names_stills", "max_false_names_tracks"), config.max_false_names)
         )
     with workers or Workers(home.root) as used:
-        row = _make(store, home, project, rules, config, used, progress, embedding or EmbeddingConfig())
+        row, learned = _make(
+            store, home, project, rules, config, used, progress, embedding or EmbeddingConfig(), unstored
+        )
     stop_if_asked(progress)
     store.add_model(row)
-    row = _promote(store, home, row, rules, config, evaluate)
+    _require_known(store, home, row, learned)
+    row = _promote(store, home, row, rules, config, evaluate, learned)
     progress.report(1.0)
     logger.info("version %s: %d people, %d faces, %s", row.version, row.people, row.faces, row.classifier)
     return row
@@ -217,8 +248,9 @@ def _make(
     workers: Workers,
     progress: Progress,
     embedding: EmbeddingConfig,
-) -> ModelVersion:
-    """Fit and write a version of the project's faces; the store does not know of it yet."""
+    unstored: Unstored | None,
+) -> tuple[ModelVersion, Learned]:
+    """Fit and write a version of the project's faces, and say what it learned; the store does not know of it yet."""
     started = time.perf_counter()
     found = embed_missing(
         store,
@@ -231,8 +263,13 @@ def _make(
     )
     progress.report(FIT_FROM)
     facts = {"embedded_faces": found.embedded, "unusable_faces": found.impossible}
-    learned = Learned(read_gallery(store, project), store.list_corrections(project), facts, started)
-    return fit_version(store, home, project, learned, rules, config, workers, progress)
+    if unstored is None:
+        learned = Learned(read_gallery(store, project), store.list_corrections(project), facts, started)
+    else:
+        gallery = read_gallery(store, project, unstored.more, unstored.less)
+        new = frozenset(face.face_id for face in unstored.more).union(unstored.new)
+        learned = Learned(gallery, unstored.said, facts, started, new=new)
+    return fit_version(store, home, project, learned, rules, config, workers, progress), learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +286,8 @@ class Learned:
         When the work began, by `time.perf_counter`.
     seen : sequence of StrangerTrack, optional
         See `training.strangers.with_seen_strangers`.
+    new : collection of str
+        Ids of faces and corrections that the store does not have yet.
     """
 
     gallery: Gallery
@@ -256,6 +295,7 @@ class Learned:
     facts: Mapping[str, Any]
     started: float
     seen: Sequence[StrangerTrack] | None = None
+    new: Collection[str] = frozenset()
 
 
 def fit_version(
@@ -327,6 +367,22 @@ def _corrections(said: Sequence[Correction]) -> Corrections:
     return Corrections(confirmed, np.array([c.person_id for c in denied]), np.stack([c.embedding for c in denied]))
 
 
+def _require_known(store: Store, home: Home, row: ModelVersion, learned: Learned) -> None:
+    """Delete a version that knows somebody who was forgotten meanwhile, and raise `ConflictError`.
+
+    Called when the store knows the version: whoever is forgotten afterwards finds it.
+    """
+    faces = store.list_faces(row.project)
+    known = {face.person_id for face in faces} | {said.person_id for said in store.list_corrections(row.project)}
+    lost = set(learned.gallery.face_ids.tolist()) - {face.face_id for face in faces} - set(learned.new)
+    if not lost and {said.person_id for said in learned.said if said.correction_id not in learned.new} <= known:
+        return
+    with suppress(ModelNotFoundError):
+        store.delete_model(row.project, row.version)
+    remove_tree(home.model(row.project, row.version))
+    raise ConflictError(f"faces or corrections of project {row.project!r} were removed meanwhile: train again")
+
+
 def _promote(
     store: Store,
     home: Home,
@@ -334,6 +390,7 @@ def _promote(
     rules: IdentificationConfig,
     config: TrainingConfig,
     evaluate: Evaluate | None,
+    learned: Learned,
 ) -> ModelVersion:
     """Promote a version if it may be, and note why in its metrics."""
     gate: dict[str, Any] = {"promote": config.promote}
@@ -347,6 +404,7 @@ def _promote(
     promoted = gate.get("passed", config.promote == "yes")
     row.metrics["gate"] = {**gate, "promoted": promoted}
     store.add_model(row)
+    _require_known(store, home, row, learned)  # measuring took its time, and the row may have been deleted
     if promoted:
         store.promote_model(row.project, row.version)
     logger.info("%s: %s", "promoted" if promoted else "not promoted", gate.get("reason", "by hand"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from facerec_models.types import Track
+from facerec_models.types import FloatArray, Track
 from serving.store.job_rows import Job, JobState
 from serving.store.naming_rows import (
     AppearanceKey,
@@ -18,7 +18,6 @@ from serving.store.naming_rows import (
     Revision,
     Stranger,
     StrangerTrack,
-    Words,
 )
 from serving.store.rows import (
     AnalysisRow,
@@ -92,6 +91,9 @@ class Store(Protocol):
         self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
     ) -> int:
         """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+
+    def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
+        """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""
 
     def delete_faces(self, project: str, face_ids: Sequence[str]) -> int:
         """Delete faces; return how many there were. Their crops are files, and the caller's to remove."""
@@ -216,9 +218,10 @@ class Store(Protocol):
         """Name the archive again, and record it as the project's next application, all at once.
 
         A version that is promoted must be for the project's embedder, the new one where that changes: `GalleryMismatchError`.
-        Raises `ConflictError`, and writes nothing, if an analysis is not named as expected, or is named but not expected, if the
-        project has another number of strangers, or if the application's number is not the next one: somebody else was faster. The
-        same for a missing revision is `ModelNotFoundError`, for a missing analysis `VideoNotFoundError`.
+        Raises `ConflictError`, and writes nothing, if the naming's basis has changed, if an analysis is not named as expected, or is
+        named but not expected, if the project has another number of strangers, or if the application's number is not the next one:
+        somebody else was faster. The same for a missing revision is `ModelNotFoundError`, for a missing analysis
+        `VideoNotFoundError`.
         """
 
     def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
@@ -227,9 +230,6 @@ class Store(Protocol):
         `ConflictError` also if a later application is not undone, or this one is already. A version that was promoted right
         before the present one is promoted by taking the present one's promotion back, as `rollback_model` does.
         """
-
-    def take_back(self, project: str, words: Words) -> None:
-        """Take back what was said, all at once."""
 
     def list_applications(self, project: str) -> list[Application]:
         """Return all applications, the first one first; the `undo` of those that can be undone is empty."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from facerec_models.errors import ConflictError, GalleryMismatchError
-from serving.store.naming_rows import AppearanceRow, Naming
+from serving.store.naming_rows import AppearanceRow, Basis, Naming
 from serving.store.rows import ModelVersion, Project
 
 
@@ -37,6 +37,14 @@ def require_next(project: str, number: int, last: int) -> None:
     """Raise `ConflictError` unless an application follows the last one."""
     if number != last + 1:
         raise ConflictError(f"project {project!r} was named again meanwhile, {last} times by now: look again")
+
+
+def require_basis(project: str, basis: Basis, found: Basis) -> None:
+    """Raise `ConflictError` if what a naming rests on has changed."""
+    if found != basis:
+        raise ConflictError(
+            f"somebody else named project {project!r} again, undid that, or corrected it meanwhile: look again"
+        )
 
 
 def require_last(project: str, number: int, last: int | None) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from facerec_models.errors import GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
-from facerec_models.types import Track
+from facerec_models.types import FloatArray, Track
 from serving.store import conflicts
 from serving.store.blobs import without_embeddings
 from serving.store.mongo_corrections import MongoCorrections
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
 from serving.store.mongo_jobs import MongoJobs, forget_submissions
-from serving.store.mongo_naming import MongoNaming, promote, require_analyses, require_model
+from serving.store.mongo_naming import MongoNaming, promote, require_analyses, require_model, set_vectors
 from serving.store.mongo_schema import TABLES
 from serving.store.mongo_search import MongoSearch
 from serving.store.mongo_tracks import (
@@ -136,6 +136,11 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
             return tx.update(
                 "faces", {}, values, ("_id", [row["_id"] for row in found if row["embedding"] is not None])
             )
+
+    def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
+        """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""
+        with self._database.writing(project) as tx:
+            set_vectors(tx, project, embedder, vectors)
 
     def delete_faces(self, project: str, face_ids: Sequence[str]) -> int:
         """Delete faces; return how many there were. Their crops are files, and the caller's to remove."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from serving.store import conflicts
-from serving.store.mongo_database import Document, MongoDatabase, require_present, require_project
+from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_present, require_project
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 
 
@@ -20,16 +20,7 @@ class MongoCorrections:
         """Add what somebody said; "is" takes back what else the same track was said to be, and its own contrary."""
         rows = list(corrections)
         with self._database.writing(project) as tx:
-            for row in rows:
-                if row.project != project:
-                    raise ValueError(f"correction {row.correction_id} is of project {row.project!r}, not {project!r}")
-                # A track is one person: a new "is" replaces the old one; "is X" and "is not X" replace each other.
-                replaced: list[Document] = [{"person_id": row.person_id, "kind": {"$ne": str(row.kind)}}]
-                if row.kind == CorrectionKind.IS:
-                    replaced.append({"kind": "is"})
-                track = {"project": project, "analysis_id": row.analysis_id, "track_id": row.track_id}
-                tx.delete("corrections", {**track, "$or": replaced})
-                tx.put([row], Correction)
+            put_corrections(tx, project, rows)
 
     def list_corrections(self, project: str, *, person_id: str | None = None) -> list[Correction]:
         """Return corrections, oldest first."""
@@ -76,3 +67,17 @@ class MongoCorrections:
             tx.put(strangers, Stranger)
             tx.delete("stranger_tracks", {"project": project}, ("analysis_id", analysis_ids))
             tx.put(tracks, StrangerTrack)
+
+
+def put_corrections(tx: Transaction, project: str, corrections: Iterable[Correction]) -> None:
+    """Add corrections; those that they replace are deleted."""
+    for row in corrections:
+        if row.project != project:
+            raise ValueError(f"correction {row.correction_id} is of project {row.project!r}, not {project!r}")
+        # A track is one person: a new "is" replaces the old one; "is X" and "is not X" replace each other.
+        replaced: list[Document] = [{"person_id": row.person_id, "kind": {"$ne": str(row.kind)}}]
+        if row.kind == CorrectionKind.IS:
+            replaced.append({"kind": "is"})
+        track = {"project": project, "analysis_id": row.analysis_id, "track_id": row.track_id}
+        tx.delete("corrections", {**track, "$or": replaced})
+        tx.put([row], Correction)

@@ -6,20 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from facerec_models.errors import ModelNotFoundError, VideoNotFoundError
+from facerec_models.types import FloatArray
 from serving.store import conflicts
 from serving.store.database import decode_row, encode, encode_row
+from serving.store.mongo_corrections import put_corrections
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_present, require_project
 from serving.store.naming_rows import (
     AppearanceRow,
     Application,
+    Basis,
     Correction,
     Naming,
+    News,
     Revision,
     Stranger,
     StrangerTrack,
     Words,
 )
-from serving.store.rows import FaceStatus, ModelVersion
+from serving.store.rows import Face, FaceStatus, ModelVersion
 
 _ALL_BUT_UNDO = [field.name for field in fields(Application) if field.name != "undo"]
 
@@ -62,8 +66,12 @@ class MongoNaming:
         with self._database.writing(project) as tx:
             found = _require_unchanged(tx, project, naming)
             conflicts.require_none_new(project, naming, found)
+            if naming.basis is not None:
+                conflicts.require_basis(project, naming.basis, _basis(tx, project))
             conflicts.require_next(project, application.number, _last_number(tx, {"project": project}) or 0)
             _write(tx, project, naming)
+            if naming.news is not None:
+                _take_in(tx, project, naming.news)
             if naming.promoted is not None:
                 promote(tx, project, naming.promoted)
             tx.insert("applications", [encode_row(application)])
@@ -96,11 +104,6 @@ class MongoNaming:
         with self._database.reading() as tx:
             require_project(tx, project)
             return tx.select_one(Application, {"project": project, "number": number}, missing)
-
-    def take_back(self, project: str, words: Words) -> None:
-        """Take back what was said, all at once."""
-        with self._database.writing(project) as tx:
-            _take_back(tx, project, words)
 
     def seal_applications(self, project: str) -> None:
         """Let no application so far be undone any more: what undoing needs is deleted, and so are the notes."""
@@ -135,8 +138,13 @@ def _write(tx: Transaction, project: str, naming: Naming) -> None:
         tx.update("projects", {"name": project}, {"embedder": naming.embedder})
     for analysis_id, at in naming.touched.items():
         tx.update("analyses", {"project": project, "analysis_id": analysis_id}, {"created_at": at})
-    for face_id, vector in naming.vectors.items():
-        values = {"embedder": naming.embedder, "embedding": encode("embedding", vector)}
+    set_vectors(tx, project, naming.embedder, naming.vectors)
+
+
+def set_vectors(tx: Transaction, project: str, embedder: str | None, vectors: Mapping[str, FloatArray]) -> None:
+    """Give faces that are there their vectors of an embedder."""
+    for face_id, vector in vectors.items():
+        values = {"embedder": embedder, "embedding": encode("embedding", vector)}
         tx.update("faces", {"project": project, "face_id": face_id}, values)
 
 
@@ -161,10 +169,27 @@ def _take_back(tx: Transaction, project: str, words: Words) -> None:
     for face_id, reason in words.disabled.items():
         enabled = {"status": str(FaceStatus.TAKEN), "reason": reason}
         tx.update("faces", {"project": project, "face_id": face_id}, enabled)
+    for face_id, reason in words.enabled.items():
+        disabled = {"status": str(FaceStatus.DISABLED), "reason": reason}
+        tx.update("faces", {"project": project, "face_id": face_id}, disabled)
+
+
+def _take_in(tx: Transaction, project: str, news: News) -> None:
+    put_corrections(tx, project, news.corrections)
+    tx.put(news.faces, Face)
+    disabled = {"status": str(FaceStatus.DISABLED), "reason": news.reason, "by_hand": True}
+    tx.update("faces", {"project": project}, disabled, ("face_id", list(news.disabled)))
 
 
 def _last_number(tx: Transaction, where: Document) -> int | None:
     return next((row["number"] for row in tx.find("applications", where, ("-number",), limit=1)), None)
+
+
+def _basis(tx: Transaction, project: str) -> Basis:
+    last = _last_number(tx, {"project": project}) or 0
+    standing = _last_number(tx, {"project": project, "undone_at": None}) or 0
+    said = tx.find("corrections", {"project": project}, columns=["correction_id"])
+    return Basis(last, standing, frozenset(row["correction_id"] for row in said))
 
 
 def promote(tx: Transaction, project: str, version: str) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from facerec_models.types import Decision, FloatArray
+from serving.store.rows import Face
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +197,54 @@ class Words:
         Which gave way, and come back.
     disabled : mapping of str to str or None
         Faces that were disabled, and are enabled again, with the reason that they had before.
+    enabled : mapping of str to str or None
+        Faces that were enabled, and are disabled again, with the reason that they had before.
     """
 
     corrections: Sequence[str] = ()
     replaced: Sequence[Correction] = ()
     faces: Sequence[str] = ()
     disabled: Mapping[str, str | None] = field(default_factory=dict)
+    enabled: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class News:
+    """What is said with a naming, and stored with it.
+
+    Parameters
+    ----------
+    corrections : sequence of Correction
+        Added as `Store.put_corrections` does.
+    faces : sequence of Face
+        Enrolled, replacing those with the same id.
+    disabled : sequence of str
+        Ids of faces that are disabled.
+    reason : str
+        Why they are.
+    """
+
+    corrections: Sequence[Correction]
+    faces: Sequence[Face]
+    disabled: Sequence[str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a naming rests on: if any of it has changed, somebody else named, undid or said something meanwhile.
+
+    Parameters
+    ----------
+    last, standing : int
+        Numbers of the last application, and of the last that is not undone; 0 where there is none.
+    corrections : frozenset of str
+        Ids of all that people said.
+    """
+
+    last: int
+    standing: int
+    corrections: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,6 +273,10 @@ class Naming:
         When analyses count as made from now on: the latest of a video is what its result means.
     vectors : mapping of str to (D,) float32
         Of faces, by id, from `embedder`; faces that are there no more are passed over.
+    news : News or None
+        What is said with it.
+    basis : Basis or None
+        What must not have changed; None asks for nothing of that.
     """
 
     expected: Mapping[str, str | None]
@@ -244,3 +291,5 @@ class Naming:
     embedder: str | None = None
     touched: Mapping[str, float] = field(default_factory=dict)
     vectors: Mapping[str, FloatArray] = field(default_factory=dict)
+    news: News | None = None
+    basis: Basis | None = None

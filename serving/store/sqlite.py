@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from sqlite3 import Connection
 
 from facerec_models.errors import GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
-from facerec_models.types import Track
+from facerec_models.types import FloatArray, Track
 from serving.store import conflicts
 from serving.store.blobs import pack_track, unpack_track, without_embeddings
 from serving.store.database import (
@@ -25,7 +25,7 @@ from serving.store.database import (
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, PersonSummary, Project, VideoRow
 from serving.store.sqlite_corrections import SqliteCorrections
 from serving.store.sqlite_jobs import SqliteJobs
-from serving.store.sqlite_naming import SqliteNaming, promote
+from serving.store.sqlite_naming import SqliteNaming, promote, set_vectors
 from serving.store.sqlite_search import SqliteSearch
 from serving.store.sqlite_transfer import SqliteTransfer
 from serving.store.sqlite_vectors import put_vectors
@@ -127,6 +127,12 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, Sql
                 AND face_id IN (SELECT value FROM json_each(?))""",
                 (status, reason, by_hand, project, json.dumps(face_ids)),
             ).rowcount
+
+    def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
+        """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""
+        with self._database.writing() as db:
+            require_project(db, project)
+            set_vectors(db, project, embedder, vectors)
 
     def delete_faces(self, project: str, face_ids: Sequence[str]) -> int:
         """Delete faces; return how many there were. Their crops are files, and the caller's to remove."""

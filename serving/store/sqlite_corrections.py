@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from sqlite3 import Connection
 
 from serving.store import conflicts
 from serving.store.database import Database, insert, require_present, require_project, select
@@ -22,16 +23,7 @@ class SqliteCorrections:
         rows = list(corrections)
         with self._database.writing() as db:
             require_project(db, project)
-            for row in rows:
-                if row.project != project:
-                    raise ValueError(f"correction {row.correction_id} is of project {row.project!r}, not {project!r}")
-                # A track is one person: a new "is" replaces the old one; "is X" and "is not X" replace each other.
-                db.execute(
-                    """DELETE FROM corrections WHERE project = ? AND analysis_id = ? AND track_id = ?
-                    AND ((kind = 'is' AND ? = 'is') OR (person_id = ? AND kind != ?))""",
-                    (project, row.analysis_id, row.track_id, row.kind, row.person_id, row.kind),
-                )
-                insert(db, [row], Correction, replace=True)
+            put_corrections(db, project, rows)
 
     def list_corrections(self, project: str, *, person_id: str | None = None) -> list[Correction]:
         """Return corrections, oldest first."""
@@ -92,3 +84,17 @@ class SqliteCorrections:
                 (project, json.dumps(analysis_ids)),
             )
             insert(db, tracks, StrangerTrack, replace=True)
+
+
+def put_corrections(db: Connection, project: str, corrections: Iterable[Correction]) -> None:
+    """Add corrections; those that they replace are deleted."""
+    for row in corrections:
+        if row.project != project:
+            raise ValueError(f"correction {row.correction_id} is of project {row.project!r}, not {project!r}")
+        # A track is one person: a new "is" replaces the old one; "is X" and "is not X" replace each other.
+        db.execute(
+            """DELETE FROM corrections WHERE project = ? AND analysis_id = ? AND track_id = ?
+            AND ((kind = 'is' AND ? = 'is') OR (person_id = ? AND kind != ?))""",
+            (project, row.analysis_id, row.track_id, row.kind, row.person_id, row.kind),
+        )
+        insert(db, [row], Correction, replace=True)

@@ -8,6 +8,7 @@ from dataclasses import fields
 from sqlite3 import Connection
 
 from facerec_models.errors import ModelNotFoundError
+from facerec_models.types import FloatArray
 from serving.store import conflicts
 from serving.store.database import (
     Database,
@@ -24,13 +25,17 @@ from serving.store.database import (
 from serving.store.naming_rows import (
     AppearanceRow,
     Application,
+    Basis,
     Correction,
     Naming,
+    News,
     Revision,
     Stranger,
     StrangerTrack,
     Words,
 )
+from serving.store.rows import Face
+from serving.store.sqlite_corrections import put_corrections
 
 _ALL_BUT_UNDO = ", ".join(field.name for field in fields(Application) if field.name != "undo")
 
@@ -75,8 +80,12 @@ class SqliteNaming:
         with self._database.writing() as db:
             found = _require_unchanged(db, project, naming)
             conflicts.require_none_new(project, naming, found)
+            if naming.basis is not None:
+                conflicts.require_basis(project, naming.basis, _basis(db, project))
             conflicts.require_next(project, application.number, _last_number(db, project))
             _write(db, project, naming)
+            if naming.news is not None:
+                _take_in(db, project, naming.news)
             if naming.promoted is not None:
                 promote(db, project, naming.promoted)
             insert(db, [application], Application, replace=False)
@@ -85,9 +94,7 @@ class SqliteNaming:
         """Write what was before an application, and mark that one as undone, all at once."""
         with self._database.writing() as db:
             _require_unchanged(db, project, naming)
-            query = "SELECT max(number) FROM applications WHERE project = ? AND undone_at IS NULL"
-            (last,) = db.execute(query, (project,)).fetchone()
-            conflicts.require_last(project, number, last)
+            conflicts.require_last(project, number, _standing_number(db, project))
             _write(db, project, naming)
             if naming.promoted is not None:
                 _promote_again(db, project, naming.promoted)
@@ -114,12 +121,6 @@ class SqliteNaming:
             missing = ModelNotFoundError(f"project {project!r} has no application {number}")
             query = "SELECT * FROM applications WHERE project = ? AND number = ?"
             return select_one(db, Application, query, (project, number), missing)
-
-    def take_back(self, project: str, words: Words) -> None:
-        """Take back what was said, all at once."""
-        with self._database.writing() as db:
-            require_project(db, project)
-            _take_back(db, project, words)
 
     def seal_applications(self, project: str) -> None:
         """Let no application so far be undone any more: what undoing needs is deleted, and so are the notes."""
@@ -152,6 +153,17 @@ def _take_back(db: Connection, project: str, words: Words) -> None:
         "UPDATE faces SET status = 'taken', reason = ? WHERE project = ? AND face_id = ?",
         [(reason, project, face_id) for face_id, reason in words.disabled.items()],
     )
+    db.executemany(
+        "UPDATE faces SET status = 'disabled', reason = ? WHERE project = ? AND face_id = ?",
+        [(reason, project, face_id) for face_id, reason in words.enabled.items()],
+    )
+
+
+def _take_in(db: Connection, project: str, news: News) -> None:
+    put_corrections(db, project, news.corrections)
+    insert(db, news.faces, Face, replace=True)
+    disable = "UPDATE faces SET status = 'disabled', reason = ?, by_hand = 1 WHERE project = ? AND face_id = ?"
+    db.executemany(disable, [(news.reason, project, face_id) for face_id in news.disabled])
 
 
 def _write(db: Connection, project: str, naming: Naming) -> None:
@@ -170,12 +182,14 @@ def _write(db: Connection, project: str, naming: Naming) -> None:
         "UPDATE analyses SET created_at = ? WHERE project = ? AND analysis_id = ?",
         [(at, project, analysis_id) for analysis_id, at in naming.touched.items()],
     )
+    set_vectors(db, project, naming.embedder, naming.vectors)
+
+
+def set_vectors(db: Connection, project: str, embedder: str | None, vectors: Mapping[str, FloatArray]) -> None:
+    """Give faces that are there their vectors of an embedder."""
     db.executemany(
         "UPDATE faces SET embedder = ?, embedding = ? WHERE project = ? AND face_id = ?",
-        [
-            (naming.embedder, encode("embedding", vector), project, face_id)
-            for face_id, vector in naming.vectors.items()
-        ],
+        [(embedder, encode("embedding", vector), project, face_id) for face_id, vector in vectors.items()],
     )
 
 
@@ -199,6 +213,19 @@ def _name(
 def _last_number(db: Connection, project: str) -> int:
     (last,) = db.execute("SELECT max(number) FROM applications WHERE project = ?", (project,)).fetchone()
     return last or 0
+
+
+def _standing_number(db: Connection, project: str) -> int | None:
+    """Return the number of the last application that is not undone."""
+    query = "SELECT max(number) FROM applications WHERE project = ? AND undone_at IS NULL"
+    (last,) = db.execute(query, (project,)).fetchone()
+    number: int | None = last
+    return number
+
+
+def _basis(db: Connection, project: str) -> Basis:
+    said = db.execute("SELECT correction_id FROM corrections WHERE project = ?", (project,))
+    return Basis(_last_number(db, project), _standing_number(db, project) or 0, frozenset(one for (one,) in said))
 
 
 def _promotions(db: Connection, project: str) -> list[str]:

@@ -375,6 +375,18 @@ def test_strangers_are_kept_and_a_slower_writer_is_told(store: Store) -> None:
     assert store.list_stranger_tracks("p") == []
 
 
+def test_vectors_are_given_to_faces_that_are_there_and_change_nothing_else(store: Store) -> None:
+    store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="by hand")])
+    vector = np.full(3, 0.5, np.float32)
+    store.set_vectors("p", "other", {"f2": vector, "gone": vector})
+    first, second = store.list_faces("p")
+    assert same_face(first, make_face("f1"))
+    changed = make_face("f2", status=FaceStatus.DISABLED, reason="by hand", embedder="other", embedding=vector)
+    assert same_face(second, changed)
+    with pytest.raises(ProjectNotFoundError):
+        store.set_vectors("q", "other", {"f2": vector})
+
+
 def test_faces_and_the_embeddings_of_tracks_can_be_deleted(store: Store) -> None:
     store.create_project("p")
     put_analyses(store, "a")

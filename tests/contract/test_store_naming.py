@@ -10,7 +10,7 @@ import pytest
 
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
 from serving.store import Store
-from serving.store.naming_rows import Stranger, StrangerTrack, Words
+from serving.store.naming_rows import Basis, News, Stranger, StrangerTrack, Words
 from serving.store.rows import FaceStatus, same_face
 from tests.contract.store_cases import (
     make_appearance,
@@ -228,6 +228,31 @@ def test_sealed_applications_keep_no_word_of_what_was(named: Store) -> None:
     assert later == replace(make_application(2, "r2"), undo={})
 
 
+def test_what_is_said_is_stored_with_the_names_that_follow(named: Store) -> None:
+    store = named
+    store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise")])
+    store.put_corrections("p", [make_correction("c0", "is", "Ann")])
+    news = News([make_correction("c1", "is", "Bob")], [make_face("f2"), make_face("f3")], ["f1"], "is Bob")
+    naming = make_naming({"a": "r1", "b": "r1"}, "r2", news=news, basis=Basis(1, 1, frozenset({"c0"})))
+    for late in (Basis(1, 1, frozenset()), Basis(0, 1, frozenset({"c0"})), Basis(1, 0, frozenset({"c0"}))):
+        with pytest.raises(ConflictError, match="meanwhile"):
+            store.apply_naming("p", replace(naming, basis=late), make_application(2, "r2"))
+    assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
+    assert [face.face_id for face in store.list_faces("p")] == ["f1", "f2"]
+    store.apply_naming("p", naming, make_application(2, "r2"))
+    assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
+    assert [(face.face_id, face.status, face.reason, face.by_hand) for face in store.list_faces("p")] == [
+        ("f1", FaceStatus.DISABLED, "is Bob", True),
+        ("f2", FaceStatus.TAKEN, None, False),
+        ("f3", FaceStatus.TAKEN, None, False),
+    ]
+    store.undo_naming("p", make_naming({"a": "r2", "b": "r2"}, "r1"), 2, 5.0)
+    again = make_naming({"a": "r1", "b": "r1"}, "r2", basis=Basis(2, 2, frozenset({"c1"})))
+    with pytest.raises(ConflictError, match="meanwhile"):
+        store.apply_naming("p", again, make_application(3, "r2"))
+    store.apply_naming("p", replace(again, basis=Basis(2, 1, frozenset({"c1"}))), make_application(3, "r2"))
+
+
 def test_what_does_not_fit_together_is_a_mistake(named: Store) -> None:
     for naming in (
         make_naming({"a": "r1", "b": "r1"}, "r2", make_appearance("c")),
@@ -241,12 +266,14 @@ def test_what_does_not_fit_together_is_a_mistake(named: Store) -> None:
 
 def test_what_was_said_is_taken_back_whole(named: Store) -> None:
     store = named
-    store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise")])
+    store.put_faces(
+        "p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise"), make_face("f3")]
+    )
     old, new = (make_correction(f"c{number}", "is", who) for number, who in enumerate(("Ann", "Bob")))
     store.put_corrections("p", [old])
     store.put_corrections("p", [new])
     assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
-    words = Words(["c1"], [old], ["f1"], {"f2": "as before"})
+    words = Words(["c1"], [old], ["f1"], {"f2": "as before"}, {"f3": "said otherwise"})
     naming = replace(make_naming({"a": "r1", "b": "r1"}, None), promotes_none=True, taken_back=words)
     store.promote_model("p", "m")
     with pytest.raises(ConflictError):
@@ -254,9 +281,9 @@ def test_what_was_said_is_taken_back_whole(named: Store) -> None:
     assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
     store.undo_naming("p", naming, 1, 5.0)
     assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
-    (face,) = store.list_faces("p")
-    assert (face.face_id, face.status, face.reason) == ("f2", FaceStatus.TAKEN, "as before")
+    assert [(face.face_id, face.status, face.reason) for face in store.list_faces("p")] == [
+        ("f2", FaceStatus.TAKEN, "as before"),
+        ("f3", FaceStatus.DISABLED, "said otherwise"),
+    ]
     with pytest.raises(ModelNotFoundError):
         store.get_model("p")
-    store.take_back("p", Words(["c0"]))
-    assert store.list_corrections("p") == []

@@ -16,11 +16,12 @@ from facerec_models.errors import ConflictError, ModelNotFoundError
 from serving.archive import identify_archive
 from serving.changes import IdentificationChange
 from serving.home import Home
-from serving.naming import assign, current_revision, stored_result
+from serving.naming import assign, current_revision, revision_of, stored_result
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from serving.undo import undo_application
-from tests.archive import RULES, enrol, fill, put_video
+from tests.archive import PEOPLE, RULES, enrol, fill, put_video
+from tests.builders import EMBEDDER
 from training.corrections import Statement, correct, name_stranger
 from training.forgetting import forget
 from training.train import train
@@ -225,6 +226,42 @@ def test_videos_that_came_since_follow_when_their_model_is_undone(store: Store, 
     assert [one.owner for one in since] == [one.owner for one in before]
     result = stored_result(store, home, "p", "v-3", RULES, lambda *_: "")
     assert [appearance.stranger for appearance in result.appearances][2:] == [one.owner for one in since][2:]
+
+
+def test_an_application_is_undone_whose_only_video_is_named_otherwise_by_now(store: Store, home: Home) -> None:
+    store.delete_video("p", "v-2")
+    before = store.list_corrections("p")
+    applied = correct(store, home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")], RULES)
+    strict = RULES.model_copy(update={"max_false_names_tracks": 1e-9})
+    version = store.get_model("p").version
+    revision = revision_of("p", version, strict)
+    store.put_revision(revision)
+    assign(store, home, store.get_analysis("p", "a-v-1"), revision, strict)
+    rows = store.list_appearances("p", ["a-v-1"])
+    shown = [(row.track_id, row.stranger_id) for row in store.list_stranger_tracks("p")]
+    undone = undo_application(store, home, "p", applied.revision, RULES)
+    assert undone.videos == 0
+    assert store.list_corrections("p") == before
+    assert store.get_model("p").version != version
+    assert store.list_appearances("p", ["a-v-1"]) == rows
+    assert [(row.track_id, row.stranger_id) for row in store.list_stranger_tracks("p")] == shown != []
+
+
+def test_an_application_to_videos_that_nothing_named_before_is_undone(tmp_path: Path) -> None:
+    home = Home(tmp_path / "empty")
+    with closing(open_store(home.root)) as store:
+        store.create_project("p")
+        store.fix_embedder("p", EMBEDDER)
+        put_video(store, home, "v-1", 0)
+        for who, person_id in PEOPLE.items():
+            enrol(store, home, who, person_id)
+        train(store, home, "p", RULES)
+        applied = identify_archive(store, home, "p", RULES, apply=True)
+        assign(store, home, put_video(store, home, "v-2", 1), current_revision(store, "p", RULES), RULES)
+        shown = [row.analysis_id for row in store.list_stranger_tracks("p")]
+        assert undo_application(store, home, "p", applied.revision, RULES).videos == 1
+        assert {row.analysis_id: row.revision for row in store.list_analyses("p")}["a-v-1"] is None
+        assert shown.count("a-v-2") == [row.analysis_id for row in store.list_stranger_tracks("p")].count("a-v-2") == 2
 
 
 def test_forgetting_somebody_seals_what_was_before(store: Store, home: Home) -> None:

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError, VideoNotFoundError
@@ -17,8 +18,10 @@ from serving.store.rows import FaceStatus
 from serving.strangers import resolve
 from serving.unknowns import summarize_strangers
 from tests.archive import RULES, fill
+from tests.contract.store_cases import make_face
 from training.corrections import Statement, correct, name_stranger
 from training.forgetting import forget
+from training.train import train
 
 
 @pytest.fixture
@@ -121,6 +124,31 @@ def test_the_last_person_can_be_forgotten_too(store: Store, home: Home) -> None:
     assert receipt.new_model is None
     assert store.list_models("p") == []
     assert store.list_people("p") == []
+
+
+def test_somebody_is_forgotten_though_too_few_are_left_to_learn_from(tmp_path: Path) -> None:
+    home = Home(tmp_path / "no-cohort")
+    with closing(open_store(home.root)) as store:
+        store.create_project("p")
+        store.fix_embedder("p", "facenet-vggface2")
+        vectors = np.random.default_rng(0).standard_normal((40, 512)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        people = [f"Person_{i // 2}" for i in range(40)]
+        store.put_faces(
+            "p",
+            [
+                make_face(f"f{i}", who, embedder="facenet-vggface2", embedding=vectors[i])
+                for i, who in enumerate(people)
+            ],
+        )
+        version = train(store, home, "p", RULES).version
+        assert store.get_model("p").version == version
+        receipt = forget(store, home, "p", "Person_3", RULES)
+        assert (receipt.faces, receipt.models, receipt.new_model) == (2, [version], None)
+        assert store.list_models("p") == []
+        assert not home.model("p", version).exists()
+        with pytest.raises(PersonNotFoundError):
+            forget(store, home, "p", "Person_3", RULES)
 
 
 @pytest.mark.parametrize(

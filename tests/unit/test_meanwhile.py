@@ -131,7 +131,98 @@ def test_a_video_that_was_named_by_the_old_model_is_named_by_the_new_one(
     assert models_in_use(store) == {version}
 
 
+# Somebody else says something meanwhile
+
+
+def who(store: Store) -> set[str | None]:
+    return {row.owner for row in store.list_appearances("p", ["a-v-1", "a-v-2"])}
+
+
+@pytest.mark.parametrize("when", ["add_model", "apply_naming"])
+def test_of_two_who_correct_at_once_both_are_heard(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    def other(number: int) -> None:
+        if number == 1:
+            say(store, home, CorrectionKind.IS, "Dee", track=4)
+
+    before_each(monkeypatch, store, when, other)
+    revision = say(store, home, CorrectionKind.IS, "Cem")
+    assert words(store) == (["is Cem", "is Dee"], ["Cem", "Dee"])
+    assert who(store) == {"Ann_Lee", "Bob", "Cem", "Dee"}
+    assert models_in_use(store) == {store.get_model("p").version}
+    undo_application(store, home, "p", revision, RULES)
+    assert words(store) == (["is Dee"], ["Dee"])
+    assert "Cem" not in who(store) >= {"Dee"}
+
+
+def test_who_expects_a_state_is_told_that_somebody_was_faster_and_nothing_of_it_stays(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement = Statement("v-1", 3, CorrectionKind.IS, "Cem")
+    state = correct(store, home, "p", [statement], RULES, preview=True).state
+    before_each(
+        monkeypatch,
+        store,
+        "apply_naming",
+        lambda n: say(store, home, CorrectionKind.IS, "Dee", track=4) if n == 1 else None,
+    )
+    with pytest.raises(ConflictError):
+        correct(store, home, "p", [statement], RULES, expected_state=state)
+    assert words(store) == (["is Dee"], ["Dee"])
+    assert who(store) >= {"Dee"}
+    assert "Cem" not in who(store)
+    assert sorted(path.name for path in (home.project("p") / "faces").iterdir()) == sorted(
+        face.crop for face in store.list_faces("p") if face.crop
+    )
+
+
+@pytest.mark.parametrize("when", ["read", "applied"])
+def test_naming_anew_does_not_bring_back_the_model_before_a_correction(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    before_each(
+        monkeypatch,
+        store,
+        "apply_naming" if when == "applied" else "list_appearances",
+        lambda n: say(store, home, CorrectionKind.IS, "Cem") if n == 1 else None,
+    )
+    identify_archive(store, home, "p", RULES, apply=True)
+    assert who(store) >= {"Cem"}
+    assert models_in_use(store) == {store.get_model("p").version}
+
+
+def test_a_correction_does_not_bring_back_what_was_undone_meanwhile(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = say(store, home, CorrectionKind.IS, "Dee", track=4)
+    before_each(
+        monkeypatch,
+        store,
+        "apply_naming",
+        lambda n: undo_application(store, home, "p", revision, RULES) if n == 1 else None,
+    )
+    say(store, home, CorrectionKind.IS, "Cem")
+    assert words(store) == (["is Cem"], ["Cem"])
+    assert "Dee" not in who(store) >= {"Cem"}
+
+
 # A mind is changed
+
+
+def test_a_mind_that_is_changed_back_is_undone_step_by_step(store: Store, home: Home) -> None:
+    def state() -> tuple[object, ...]:
+        faces = {face.face_id: (face.person_id, face.status, face.reason) for face in store.list_faces("p")}
+        return words(store), faces, sorted(path.name for path in (home.project("p") / "faces").iterdir())
+
+    states, revisions = [state()], []
+    for person in ("Cem", "Dee", "Cem"):
+        revisions.append(say(store, home, CorrectionKind.IS, person))
+        states.append(state())
+    assert states[3][0] == (["is Cem"], ["Cem"])
+    for revision, before in zip(reversed(revisions), reversed(states[:-1]), strict=True):
+        undo_application(store, home, "p", revision, RULES)
+        assert state() == before
 
 
 @pytest.mark.parametrize("kind", [CorrectionKind.IS, CorrectionKind.IS_NOT])
@@ -240,6 +331,35 @@ def test_forgetting_reaches_a_video_that_ends_meanwhile(
     assert [len(track.embedded) for track in tracks] == [0, 2]
     assert not list(home.analysis("p", "a-v-3").glob("1-*.jpg"))
     assert (receipt.tracks, receipt.videos) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "when", ["before the store knows the version", "while it is measured", "before it is promoted"]
+)
+def test_a_training_that_knows_somebody_who_was_forgotten_meanwhile_leaves_nothing(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    enrol(store, home, 7, "Cem")
+
+    def forget_ann(number: int) -> None:
+        if number == 1:
+            forget(store, home, "p", "Ann_Lee", RULES)
+
+    def measure(*_: object) -> None:
+        if when == "while it is measured" and store.list_faces("p", person_id="Ann_Lee"):
+            forget_ann(1)
+
+    if when == "before the store knows the version":
+        before_each(monkeypatch, store, "add_model", forget_ann)
+    elif when == "before it is promoted":
+        before_each(monkeypatch, store, "add_model", lambda number: forget_ann(number - 1))
+    with pytest.raises(ConflictError, match="train again"):
+        train(store, home, "p", RULES, evaluate=measure)
+    (left,) = store.list_models("p")
+    assert store.get_model("p").version == left.version
+    assert left.people == 2
+    assert [path.name for path in home.model("p", left.version).parent.iterdir()] == [left.version]
+    assert {person.person_id for person in store.list_people("p")} == {"Bob", "Cem"}
 
 
 def test_forgetting_that_others_interrupt_can_be_repeated(

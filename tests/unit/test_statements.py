@@ -40,6 +40,9 @@ def test_corrections_are_merged_as_a_store_does(said: list[list[tuple[Correction
             expected = with_corrections(expected, rows)
             store.put_corrections("p", rows)
             assert facts(store.list_corrections("p")) == facts(expected)
-            again = words_from_json(json.loads(json.dumps(words_to_json(Words(["c"], expected, ["f"], {"g": None})))))
-            assert (again.corrections, again.faces, again.disabled) == (["c"], ["f"], {"g": None})
+            again = words_from_json(
+                json.loads(json.dumps(words_to_json(Words(["c"], expected, ["f"], {"g": None}, {"h": "x"}))))
+            )
+            assert (again.corrections, again.faces) == (["c"], ["f"])
+            assert (again.disabled, again.enabled) == ({"g": None}, {"h": "x"})
             assert facts(list(again.replaced)) == facts(expected)
