@@ -30,7 +30,8 @@ def main() -> None:
     second = cluster.add_node(**{**small, "resources": {"second": 1}})
     ray.init(address=cluster.address, configure_logging=False, log_to_driver=False)
     try:
-        serve.start(http_options={"host": "127.0.0.1", "port": port})
+        # As in serve_config.yaml: a proxy of the second node would share the port, and die with it.
+        serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
         at_head = {"ray_actor_options": {"num_cpus": 0.1, "resources": {"head": 0.01}}}
         options = {
             **dict.fromkeys(("FaceDetector", "FaceEmbedder", "IdentityClassifier", "Api"), at_head),
