@@ -232,7 +232,6 @@ def train(
         )
     stop_if_asked(progress)
     store.add_model(row)
-    _require_known(store, home, row, learned)
     row = _promote(store, home, row, rules, config, evaluate, learned)
     progress.report(1.0)
     logger.info("version %s: %d people, %d faces, %s", row.version, row.people, row.faces, row.classifier)
@@ -404,7 +403,7 @@ def _promote(
     promoted = gate.get("passed", config.promote == "yes")
     row.metrics["gate"] = {**gate, "promoted": promoted}
     store.add_model(row)
-    _require_known(store, home, row, learned)  # measuring took its time, and the row may have been deleted
+    _require_known(store, home, row, learned)
     if promoted:
         store.promote_model(row.project, row.version)
     logger.info("%s: %s", "promoted" if promoted else "not promoted", gate.get("reason", "by hand"))
