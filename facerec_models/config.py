@@ -139,7 +139,7 @@ class IdentificationConfig(Config):
         default=0.005,
         ge=0,
         le=1,
-        description="Below it a face of a still is not named: it is cut, or of some 17 pixels. Above, the false-name rate holds.",
+        description="Below it a face of a still is not named: it is cut by more than half, or of less than some 17 pixels.",
     )
     min_quality_named_tracks: float = Field(default=0.3, ge=0, le=1, description="Below it a track is not named.")
     min_quality_unknown: float = Field(

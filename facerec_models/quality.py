@@ -8,8 +8,8 @@ alone .70). The detector's score enters as the probability that there is a face 
 faces in compressed video, of which only .79 are nearest to the right person at 27 to 33 px and .65 below: under about 28 px the
 number falls to nothing, as it does where the landmarks fit the template worse than by 11 px of a 150 px crop: a face in profile.
 It is 0 where the picture cuts off more than half of the face: such crops look alike, and strangers cut so far were named four
-times as often as claimed (people in Labeled Faces in the Wild, cut near the middle), while the claims held for the small and the
-blurred; between a quarter and a half there were too few to tell.
+times as often as claimed (people in Labeled Faces in the Wild, cut near the middle), while the claims held for the small and
+the slightly blurred, and strong blur doubled them; between a quarter and a half there were too few to tell.
 """
 
 from __future__ import annotations
