@@ -17,11 +17,12 @@ from serving.settings import Settings
 from serving.stills import name_still
 from serving.store.naming_rows import AppearanceRow
 from serving.store.rows import AnalysisRow
+from serving.unknowns import Sighting
 
 _Request = tuple[str, FaceSet | StillResult, NamingModel, float | None]
 
 
-def crop_address(analysis: AnalysisRow | AppearanceRow, track_id: int, k: int) -> str:
+def crop_address(analysis: AnalysisRow | AppearanceRow | Sighting, track_id: int, k: int) -> str:
     """Return the path under which the service gives out a kept crop."""
     return f"/v1/projects/{analysis.project}/videos/{analysis.video_id}/crops/{analysis.analysis_id}/{track_id}/{k}.jpg"
 

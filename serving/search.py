@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -15,21 +14,22 @@ from facerec_models.calibration import PairScale
 from facerec_models.clustering import stranger_similarity
 from facerec_models.cohort import load_cohort
 from facerec_models.config import IdentificationConfig
-from facerec_models.errors import InputError, PersonNotFoundError
+from facerec_models.errors import PersonNotFoundError
 from facerec_models.result import STRANGER_PREFIX, identity_of
 from facerec_models.types import Decision, FloatArray
 from serving.archive import batched
 from serving.home import Home
 from serving.names import person_id_of
 from serving.naming import index_archive
+from serving.paging import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from serving.store.base import Store
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, Stranger
-from serving.strangers import resolve, resolved
+from serving.strangers import aliases, resolve, resolved
 from serving.track_index import TrackHit, TrackIndex
 
-_MAX_LIMIT = 1000
 # Tracks that are looked at for each hit that is wanted: an appearance may have several.
 _TRACKS_PER_HIT = 4
+_EVERYWHERE = AppearanceQuery()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,14 @@ class FaceHit:
     is_named: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FacePage:
+    """Some of who looks like a face; `next_cursor` leads to the rest, and is None at the end."""
+
+    hits: list[FaceHit]
+    next_cursor: str | None
+
+
 def search_people(
     store: Store,
     home: Home,
@@ -117,19 +125,18 @@ def search_people(
     InputError
         If the cursor is none, or the limit is not between 1 and 1000.
     """
-    if not 1 <= limit <= _MAX_LIMIT:
-        raise InputError(f"limit {limit} must be between 1 and {_MAX_LIMIT}")
+    check_limit(limit)
     index_archive(store, home, project, rules)
     query = replace(query, owners=tuple(_ids_of(store, project, one) for one in who))
     names = _Names(store, project)
     hits: list[Hit] = []
-    after = None if cursor is None else _read_cursor(cursor)
+    after = None if cursor is None else _key_of(cursor)
     while True:
         rows = store.find_appearances(project, query, after=after, limit=limit + 1)
         company = _company(store, project, query, rows)
         for row in rows:
             if len(hits) == limit:
-                return Page(hits, _cursor(after))
+                return Page(hits, None if after is None else write_cursor(after))
             after = row.key
             hit = _together(row, [found.get(row.video_id, []) for found in company], names)
             hits += [] if hit is None else [hit]
@@ -145,11 +152,11 @@ def search_face(
     index: TrackIndex,
     face: FloatArray,
     rules: IdentificationConfig,
+    query: AppearanceQuery = _EVERYWHERE,
     *,
-    video_id: str | None = None,
-    min_probability: float = 0.0,
     limit: int = 20,
-) -> list[FaceHit]:
+    cursor: str | None = None,
+) -> FacePage:
     """Find who looks like a face among all stored tracks, known or not, the most alike first.
 
     Parameters
@@ -158,34 +165,63 @@ def search_face(
         Of the project; it is brought up to date first.
     face : (D,) float32
         From the project's network.
+    query : AppearanceQuery
+        What restricts the search; the least probability is that both are one person, and its owners count for nothing.
+
+    Raises
+    ------
+    InputError
+        If the cursor is none, or the limit is not between 1 and 1000.
     """
-    if not 1 <= limit <= _MAX_LIMIT:
-        raise InputError(f"limit {limit} must be between 1 and {_MAX_LIMIT}")
-    project = index.project
-    index_archive(store, home, project, rules)
+    check_limit(limit)
+    passed = 0 if cursor is None else max(0, *read_cursor(cursor, int))
+    index_archive(store, home, index.project, rules)
     index.refresh()
-    latest = store.latest_analyses(project)
-    analyses = set(latest.values()) if video_id is None else {latest.get(video_id, "")}
+    hits = list(islice(_face_hits(store, index, face, query, passed + limit + 1), passed, None))
+    return FacePage(hits[:limit], write_cursor((passed + limit,)) if len(hits) > limit else None)
+
+
+def _face_hits(
+    store: Store, index: TrackIndex, face: FloatArray, query: AppearanceQuery, wanted: int
+) -> Iterator[FaceHit]:
+    """Yield up to so many appearances by the likeness of their most alike track."""
+    project = index.project
+    analyses = _analyses_of(store, project, query)
     embedder = store.get_project(project).embedder
     pair = load_cohort(embedder).pair if embedder else PairScale(1.0, 1.0)
     names = _Names(store, project)
-    found: dict[tuple[str, int], FaceHit] = {}
-    tracks = index.search(face, analyses, limit * _TRACKS_PER_HIT)
-    for track, row, is_named in _owners(store, project, tracks, limit):
-        probability = float(1 / (1 + np.exp(-pair.log_odds(np.array(track.similarity)))))
-        if probability < min_probability or (row.analysis_id, row.position) in found:
-            continue
-        found[row.analysis_id, row.position] = FaceHit(
-            names.hit(row),
-            track.track_id,
-            track.similarity,
-            probability,
-            is_match=track.similarity >= stranger_similarity(pair),
-            is_named=is_named,
-        )
-        if len(found) == limit:
-            break
-    return list(found.values())
+    seen: set[tuple[str, int]] = set()
+    looked_at, tracks = 0, index.search(face, analyses, wanted * _TRACKS_PER_HIT)
+    while len(tracks) > looked_at:
+        for track, row, is_named in _owners(store, project, tracks[looked_at:], min(wanted, MAX_LIMIT)):
+            probability = float(1 / (1 + np.exp(-pair.log_odds(np.array(track.similarity)))))
+            if probability < query.min_probability:
+                return
+            if (row.analysis_id, row.position) in seen or not _is_within(row, query):
+                continue
+            seen.add((row.analysis_id, row.position))
+            is_match = track.similarity >= stranger_similarity(pair)
+            yield FaceHit(names.hit(row), track.track_id, track.similarity, probability, is_match, is_named)
+            if len(seen) == wanted:
+                return
+        looked_at, tracks = len(tracks), index.search(face, analyses, 4 * len(tracks))
+
+
+def _analyses_of(store: Store, project: str, query: AppearanceQuery) -> set[str]:
+    """Return the latest analyses of the videos that a query is about."""
+    latest = store.latest_analyses(project)
+    if query.video_id is not None:
+        latest = {query.video_id: latest[query.video_id]} if query.video_id in latest else {}
+    if query.submitted_from is not None or query.submitted_to is not None:
+        since = -math.inf if query.submitted_from is None else query.submitted_from
+        until = math.inf if query.submitted_to is None else query.submitted_to
+        submitted = {video.video_id for video in store.list_videos(project) if since <= video.created_at < until}
+        latest = {video_id: analysis_id for video_id, analysis_id in latest.items() if video_id in submitted}
+    return set(latest.values())
+
+
+def _is_within(row: AppearanceRow, query: AppearanceQuery) -> bool:
+    return (query.start_s is None or row.end_s > query.start_s) and (query.end_s is None or row.start_s < query.end_s)
 
 
 def _owners(
@@ -206,7 +242,7 @@ def _owners(
 
 def _not_named(store: Store, project: str, hit: TrackHit) -> AppearanceRow:
     analysis = store.get_analysis(project, hit.analysis_id)
-    (track,) = [t for t in store.get_tracks(project, [hit.analysis_id])[hit.analysis_id] if t.track_id == hit.track_id]
+    (track,) = store.pick_tracks(project, {hit.analysis_id: [hit.track_id]})[hit.analysis_id]
     start_s, end_s = track_interval(track, analysis.summary["shots"], analysis.summary["period_s"])
     return AppearanceRow(
         project=project,
@@ -234,7 +270,7 @@ def _company(
         of_owner = {}
         for video_id in {row.video_id for row in rows}:
             wanted = AppearanceQuery((owner,), video_id=video_id, min_probability=query.min_probability)
-            of_owner[video_id] = store.find_appearances(project, wanted, limit=10 * _MAX_LIMIT)
+            of_owner[video_id] = store.find_appearances(project, wanted, limit=10 * MAX_LIMIT)
         found.append(of_owner)
     return found
 
@@ -285,9 +321,8 @@ def _ids_of(store: Store, project: str, who: str) -> tuple[str, ...]:
     if not _is_stranger(who):
         return (person_id_of(who),)
     found = resolve(store, project, who)
-    strangers = {one.stranger_id: one for one in store.list_strangers(project)}
-    aliases = [one for one in strangers if resolved(one, strangers).stranger_id == found.stranger_id]
-    return (*aliases, *([found.person_id] if found.person_id else []))
+    others = aliases({one.stranger_id: one for one in store.list_strangers(project)})[found.stranger_id]
+    return (found.stranger_id, *others, *([found.person_id] if found.person_id else []))
 
 
 def _is_stranger(who: str) -> bool:
@@ -295,6 +330,11 @@ def _is_stranger(who: str) -> bool:
     return who.startswith(STRANGER_PREFIX) or (
         lower.startswith("unknown") and lower[len("unknown") :].strip().isdecimal()
     )
+
+
+def _key_of(cursor: str) -> AppearanceKey:
+    video_id, start_s, position = read_cursor(cursor, str, float, int)
+    return video_id, start_s, position
 
 
 def _require_known(store: Store, project: str, who: Sequence[str]) -> None:
@@ -305,17 +345,3 @@ def _require_known(store: Store, project: str, who: Sequence[str]) -> None:
             continue
         if not store.list_corrections(project, person_id=person_id_of(one)):
             raise PersonNotFoundError(f"project {project!r} has no person {one!r}; 'facerec people list' names all")
-
-
-def _cursor(key: AppearanceKey | None) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> AppearanceKey:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        video_id, start_s, position = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-        # What SQLite can compare with; Infinity and huge numbers are none of ours.
-        return str(video_id), float(start_s), max(-(2**31), min(int(position), 2**31))
-    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
-        raise InputError(f"cursor {cursor!r} is none that a search has answered: begin again without it") from error

@@ -147,6 +147,16 @@ def resolved(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:
     return stranger
 
 
+def aliases(strangers: Mapping[str, Stranger]) -> dict[str, tuple[str, ...]]:
+    """Return for each stranger the ids of those who turned out to be this one."""
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(strangers, ())
+    for one in strangers:
+        stranger_id = resolved(one, strangers).stranger_id
+        if one != stranger_id:
+            found[stranger_id] += (one,)
+    return found
+
+
 def group(
     project: str,
     archive: Sequence[UnknownTracks],

@@ -23,6 +23,7 @@ from serving.api.schemas import (
     JobView,
     PersonView,
     PictureView,
+    StrangerPage,
     StrangerView,
     VideoRequest,
 )
@@ -35,6 +36,8 @@ _BUSY_ATTEMPTS = 5
 _BUSY_WAIT_S = 5.0
 _LONGEST_BUSY_WAIT_S = 30.0
 _TOO_MANY_REQUESTS = 429
+# Of lists, so much is asked for at once.
+_PAGE = 200
 
 
 class ServiceError(FacerecError):
@@ -240,8 +243,15 @@ class FacerecClient:
 
     def strangers(self, project: str) -> list[StrangerView]:
         """Return who is seen but not known, the longest seen first."""
-        content = self._send("GET", _path("projects", project, "strangers")).content
-        return TypeAdapter(list[StrangerView]).validate_json(content)
+        strangers: list[StrangerView] = []
+        query: dict[str, str | int] = {"limit": _PAGE}
+        while True:
+            content = self._send("GET", _path("projects", project, "strangers"), params=query).content
+            page = StrangerPage.model_validate_json(content)
+            strangers += page.items
+            if page.next_cursor is None:
+                return strangers
+            query["cursor"] = page.next_cursor
 
     def stranger(self, project: str, stranger: str) -> StrangerView:
         """Return one stranger, by an id, also a former one, or the n of "Unknown n"."""

@@ -257,12 +257,13 @@ class FoundFace(FoundAppearance):
 
 
 class FaceSearch(_Model):
-    """A face of the picture, and who looks like it, the most alike first."""
+    """A face of the picture, and who looks like it, the most alike first; `next_cursor` leads to more, and is null at the end."""
 
     box_xyxy: tuple[float, float, float, float]
     score: float
     quality: float
     hits: list[FoundFace]
+    next_cursor: str | None
 
 
 class SecondSet(_Model):
@@ -293,6 +294,13 @@ class StrangerView(_Model):
     screen_time_s: float
     videos: int
     tracks: list[dict[str, Any]]
+
+
+class StrangerPage(_Model):
+    """Some strangers, the longest seen first; `next_cursor` leads to the rest, and is null at the end."""
+
+    items: list[StrangerView]
+    next_cursor: str | None
 
 
 class Health(_Model):

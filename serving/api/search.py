@@ -1,4 +1,4 @@
-"""Search the archive by person, by company, and by face."""
+"""Search the archive by person, by company, by face, and for strangers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,45 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, File, Query, UploadFile
+from fastapi import APIRouter, Depends, File, Query, UploadFile
 
 from facerec_models.errors import InputError
 from facerec_models.result import StillResult
 from serving.api.people import read_picture
-from serving.api.schemas import AppearancePage, FaceSearch, FoundAppearance, FoundFace
+from serving.api.schemas import AppearancePage, FaceSearch, FoundAppearance, FoundFace, StrangerPage, StrangerView
 from serving.api.service import ProjectName, ServiceDep
 from serving.classifier import crop_address
 from serving.search import Hit, search_face, search_people
 from serving.stills import find_stills
 from serving.store.naming_rows import AppearanceQuery
+from serving.unknowns import StrangerSummary, rank_strangers, show_stranger
 
 router = APIRouter(tags=["search"])
 
-Probability = Annotated[float, Query(ge=0, le=1)]
+
+def _query(
+    min_probability: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    video_id: str | None = None,
+    submitted_from: Annotated[
+        datetime | None, Query(alias="from", description="Videos submitted since; without a zone it is UTC.")
+    ] = None,
+    submitted_to: Annotated[datetime | None, Query(alias="to", description="Videos submitted before.")] = None,
+    start_s: Annotated[float | None, Query(ge=0, description="Appearances that reach beyond this second.")] = None,
+    end_s: Annotated[float | None, Query(ge=0, description="Appearances that begin before this second.")] = None,
+) -> AppearanceQuery:
+    return AppearanceQuery(
+        video_id=video_id,
+        min_probability=min_probability,
+        submitted_from=_seconds(submitted_from),
+        submitted_to=_seconds(submitted_to),
+        start_s=start_s,
+        end_s=end_s,
+    )
+
+
+Where = Annotated[AppearanceQuery, Depends(_query)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
 
 
 @router.get("/projects/{project}/appearances")
@@ -34,26 +58,11 @@ def find_appearances(
             description="A person, or a stranger by id, alias or 'Unknown n'. Several: the first one's, in shots that all share.",
         ),
     ],
-    min_probability: Probability = 0.0,
-    video_id: str | None = None,
-    submitted_from: Annotated[
-        datetime | None, Query(alias="from", description="Videos submitted since; without a zone it is UTC.")
-    ] = None,
-    submitted_to: Annotated[datetime | None, Query(alias="to", description="Videos submitted before.")] = None,
-    start_s: Annotated[float | None, Query(ge=0, description="Appearances that reach beyond this second.")] = None,
-    end_s: Annotated[float | None, Query(ge=0, description="Appearances that begin before this second.")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: Annotated[str | None, Query(description="The `next_cursor` of the page before.")] = None,
+    query: Where,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> AppearancePage:
     """Find the appearances of a person, or of several together, over all videos, by video and time."""
-    query = AppearanceQuery(
-        video_id=video_id,
-        min_probability=min_probability,
-        submitted_from=_seconds(submitted_from),
-        submitted_to=_seconds(submitted_to),
-        start_s=start_s,
-        end_s=end_s,
-    )
     page = search_people(
         service.store,
         service.home,
@@ -72,49 +81,91 @@ def find_faces(
     project: ProjectName,
     file: Annotated[UploadFile, File()],
     service: ServiceDep,
-    min_probability: Probability = 0.0,
-    video_id: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 20,
+    query: Where,
+    limit: Limit = 20,
+    cursor: Cursor = None,
 ) -> list[FaceSearch]:
-    """Find who looks like the faces of a picture among all stored tracks, known or not; one answer for each face."""
+    """Find who looks like the faces of a picture among all stored tracks, known or not; one answer for each face.
+
+    `min_probability` is that both are one person. The same picture with the `next_cursor` of a face leads to more like that face.
+    """
     service.require_embedder(project)
     name = Path(file.filename or "picture").name
     (found,) = find_stills([(name, read_picture(file))], service.networks, service.settings.analysis)
     if isinstance(found, StillResult):
         raise InputError(found.error or f"{name!r} cannot be read")
+    index, rules = service.indexes.of(project), service.settings.identification
+    answers = []
     boxes, scores = found.detections.boxes.tolist(), found.detections.scores.tolist()
-    return [
-        FaceSearch(
-            box_xyxy=tuple(box),
-            score=score,
-            quality=float(quality),
-            hits=[
-                FoundFace(
-                    **_view(one.hit).model_dump(),
-                    track_id=one.track_id,
-                    similarity=one.similarity,
-                    same_probability=one.probability,
-                    is_match=one.is_match,
-                    is_named=one.is_named,
-                )
-                for one in search_face(
-                    service.store,
-                    service.home,
-                    service.indexes.of(project),
-                    embedding,
-                    service.settings.identification,
-                    video_id=video_id,
-                    min_probability=min_probability,
-                    limit=limit,
-                )
-            ],
+    for box, score, quality, embedding in zip(boxes, scores, found.quality, found.embeddings, strict=True):
+        page = search_face(service.store, service.home, index, embedding, rules, query, limit=limit, cursor=cursor)
+        hits = [
+            FoundFace(
+                **_view(one.hit).model_dump(),
+                track_id=one.track_id,
+                similarity=one.similarity,
+                same_probability=one.probability,
+                is_match=one.is_match,
+                is_named=one.is_named,
+            )
+            for one in page.hits
+        ]
+        answers.append(
+            FaceSearch(
+                box_xyxy=tuple(box), score=score, quality=float(quality), hits=hits, next_cursor=page.next_cursor
+            )
         )
-        for box, score, quality, embedding in zip(boxes, scores, found.quality, found.embeddings, strict=True)
-    ]
+    return answers
+
+
+@router.get("/projects/{project}/strangers")
+def list_strangers(
+    project: ProjectName, service: ServiceDep, query: Where, limit: Limit = 50, cursor: Cursor = None
+) -> StrangerPage:
+    """List strangers by screen time, the longest seen first; what is asked for alone counts and is shown."""
+    page = rank_strangers(
+        service.store,
+        service.home,
+        project,
+        service.settings.identification,
+        query,
+        limit=limit,
+        cursor=cursor,
+    )
+    return StrangerPage(items=[_stranger(one) for one in page.strangers], next_cursor=page.next_cursor)
+
+
+@router.get("/projects/{project}/strangers/{stranger}")
+def get_stranger(project: ProjectName, stranger: str, service: ServiceDep) -> StrangerView:
+    """Show where a stranger is seen; an alias leads to the stranger whom it was merged into."""
+    rules = service.settings.identification
+    return _stranger(show_stranger(service.store, service.home, project, rules, stranger)[1])
 
 
 def _view(hit: Hit) -> FoundAppearance:
     return FoundAppearance.of(hit, crop_address)
+
+
+def _stranger(stranger: StrangerSummary) -> StrangerView:
+    return StrangerView(
+        stranger=stranger.stranger_id,
+        label=f"Unknown {stranger.number}",
+        aliases=list(stranger.aliases),
+        screen_time_s=stranger.screen_time_s,
+        videos=stranger.videos,
+        tracks=[
+            {
+                "video_id": one.video_id,
+                "video": one.video,
+                "track_id": one.track_id,
+                "start_s": one.start_s,
+                "end_s": one.end_s,
+                "quality": one.quality,
+                "crop": crop_address(one, one.track_id, 0),
+            }
+            for one in stranger.sightings
+        ],
+    )
 
 
 def _seconds(moment: datetime | None) -> float | None:

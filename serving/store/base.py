@@ -16,6 +16,7 @@ from serving.store.naming_rows import (
     Correction,
     Naming,
     Revision,
+    ScreenTime,
     Stranger,
     StrangerTrack,
 )
@@ -159,6 +160,9 @@ class Store(Protocol):
     def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
         """Return the tracks of each analysis, by track id."""
 
+    def pick_tracks(self, project: str, wanted: Mapping[str, Sequence[int]]) -> dict[str, list[Track]]:
+        """Return some tracks of each analysis, by track id; those that it does not have are passed over."""
+
     def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
         """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""
 
@@ -249,6 +253,9 @@ class Store(Protocol):
         self, project: str, query: AppearanceQuery, *, after: AppearanceKey | None = None, limit: int
     ) -> list[AppearanceRow]:
         """Return at most `limit` appearances by `AppearanceRow.key`, those after `after`; a video counts by its latest analysis."""
+
+    def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
+        """Return how long strangers are in view, by stranger and video, in the appearances that a query finds."""
 
     def list_unindexed(self, project: str) -> list[str]:
         """Return analyses that are named but were written by a version that kept no appearances."""

@@ -19,6 +19,7 @@ from serving.store.mongo_tracks import (
     adopt_part,
     discard_part,
     drop_parts,
+    pick_from_parts,
     read_part,
     replace_track,
     stage_part,
@@ -296,6 +297,16 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
                 analysis_id: [to_track(columns) for columns in read_part(tx, parts[analysis_id])]
                 for analysis_id in analysis_ids
             }
+
+    def pick_tracks(self, project: str, wanted: Mapping[str, Sequence[int]]) -> dict[str, list[Track]]:
+        """Return some tracks of each analysis, by track id; those that it does not have are passed over."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            parts = require_analyses(tx, project, list(wanted))
+            tracks: dict[str, list[Track]] = {analysis_id: [] for analysis_id in wanted}
+            for columns in pick_from_parts(tx, {parts[name]: ids for name, ids in wanted.items()}):
+                tracks[columns["analysis_id"]].append(to_track(columns))
+            return tracks
 
     def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
         """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""

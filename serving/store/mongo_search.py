@@ -8,15 +8,18 @@ from itertools import islice
 
 import numpy as np
 
+from facerec_models.result import STRANGER_PREFIX
 from serving.store.blobs import unpack_embedding
 from serving.store.database import decode_row
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
 from serving.store.mongo_naming import require_analyses
 from serving.store.mongo_vectors import read_vectors
-from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow
+from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
 from serving.store.rows import TrackVectors
 
+# Appearances whose videos are asked for at once.
 _FEWEST = 100
+_MOST = 10_000
 
 
 class MongoSearch:
@@ -47,6 +50,21 @@ class MongoSearch:
             while len(passed) < limit and (batch := list(islice(found, max(limit - len(passed), _FEWEST)))):
                 passed += _among_videos(tx, project, query, batch)
         return [decode_row(AppearanceRow, document) for document in passed[:limit]]
+
+    def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
+        """Return how long strangers are in view, by stranger and video, in the appearances that a query finds."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            where = _conditions(project, query, None)
+            # All ids that begin so, read from the index: "." is the character after "-".
+            strangers = {"$gt": STRANGER_PREFIX, "$lt": f"{STRANGER_PREFIX.rstrip('-')}."}
+            where["owner"] = where.get("owner", {}) | strangers
+            found = tx.find("appearances", where)
+            seconds: dict[tuple[str, str], float] = defaultdict(float)
+            while batch := list(islice(found, _MOST)):
+                for row in _among_videos(tx, project, query, batch):
+                    seconds[row["owner"], row["video_id"]] += row["end_s"] - row["start_s"]
+        return [ScreenTime(*key, total) for key, total in sorted(seconds.items())]
 
     def list_unindexed(self, project: str) -> list[str]:
         """Return analyses that are named but were written by a version that kept no appearances."""

@@ -11,13 +11,15 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from facerec_models.errors import StoreError
 from facerec_models.types import Track
 from serving.store.blobs import pack_track, unpack_track
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, joined, pieces
 
+# Of so many analyses tracks are asked for at once.
+_PARTS = 50
 # A message holds 48 MB.
 _BATCH_BYTES = 12_000_000
 # Nobody writes one analysis for so long: who staged it died.
@@ -97,6 +99,14 @@ def read_part(tx: Transaction, part: str) -> Iterator[Document]:
     """Yield the tracks of a part by id, as columns of the table ``tracks``."""
     for document in joined(tx.find("tracks", {"part": part}, ("track_id", "piece")), "arrays"):
         yield {name: value for name, value in document.items() if name not in ("_id", "part", "piece")}
+
+
+def pick_from_parts(tx: Transaction, wanted: Mapping[str, Sequence[int]]) -> Iterator[Document]:
+    """Yield some tracks of parts, by part and id, as columns of the table ``tracks``."""
+    either = [{"part": part, "track_id": {"$in": sorted(set(ids))}} for part, ids in sorted(wanted.items()) if ids]
+    for start in range(0, len(either), _PARTS):
+        some = {"$or": either[start : start + _PARTS]}
+        yield from joined(tx.find("tracks", some, ("part", "track_id", "piece")), "arrays")
 
 
 def to_track(columns: Document) -> Track:

@@ -160,6 +160,15 @@ class AppearanceQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class ScreenTime:
+    """How many seconds a stranger is in view in a video, over some of their appearances."""
+
+    stranger_id: str
+    video_id: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """The archive was named again: by which revision, for what, and what it would take to undo that.
 

@@ -299,6 +299,22 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, Sql
             require_analyses(db, project, analysis_ids)
             return _tracks(db, project, analysis_ids)
 
+    def pick_tracks(self, project: str, wanted: Mapping[str, Sequence[int]]) -> dict[str, list[Track]]:
+        """Return some tracks of each analysis, by track id; those that it does not have are passed over."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            require_analyses(db, project, list(wanted))
+            tracks: dict[str, list[Track]] = {analysis_id: [] for analysis_id in wanted}
+            found = db.execute(
+                f"""SELECT {_TRACK} FROM json_each(?) AS wanted CROSS JOIN json_each(wanted.value) AS number
+                CROSS JOIN tracks ON project = ? AND analysis_id = wanted.key AND track_id = number.value
+                ORDER BY analysis_id, track_id""",  # noqa: S608
+                (json.dumps({name: sorted(set(ids)) for name, ids in wanted.items()}), project),
+            )
+            for analysis_id, *columns in found:
+                tracks[analysis_id].append(unpack_track(*columns))
+            return tracks
+
     def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
         """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""
         emptied = 0
@@ -319,10 +335,13 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, Sql
         return emptied
 
 
+_TRACK = "analysis_id, track_id, shot, samples, embedded, dimension, arrays"
+
+
 def _tracks(db: Connection, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
     tracks: dict[str, list[Track]] = {analysis_id: [] for analysis_id in analysis_ids}
-    query = """SELECT analysis_id, track_id, shot, samples, embedded, dimension, arrays FROM tracks
-        WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?)) ORDER BY analysis_id, track_id"""
+    query = f"""SELECT {_TRACK} FROM tracks WHERE project = ?
+        AND analysis_id IN (SELECT value FROM json_each(?)) ORDER BY analysis_id, track_id"""  # noqa: S608
     for analysis_id, *columns in db.execute(query, (project, json.dumps(analysis_ids))):
         tracks[analysis_id].append(unpack_track(*columns))
     return tracks

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from facerec_models.result import STRANGER_PREFIX
 from serving.store.blobs import unpack_embedding
 from serving.store.database import Database, require_analyses, require_project, select
-from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow
+from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
 from serving.store.rows import TrackVectors
 
 _IS_LATEST = """analysis_id = (SELECT latest.analysis_id FROM analyses AS latest
@@ -53,6 +54,21 @@ class SqliteSearch:
                 f"SELECT * FROM appearances AS found {index} WHERE {where} ORDER BY video_id, start_s, position LIMIT :limit",  # noqa: S608
                 values,
             )
+
+    def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
+        """Return how long strangers are in view, by stranger and video, in the appearances that a query finds."""
+        conditions, values = _conditions(query)
+        # All ids that begin so, read from the index: "." is the character after "-".
+        conditions += [f"owner > '{STRANGER_PREFIX}'", f"owner < '{STRANGER_PREFIX.rstrip('-')}.'"]
+        where = " AND ".join(["project = :project", *conditions, _IS_LATEST])
+        with self._database.reading() as db:
+            require_project(db, project)
+            found = db.execute(
+                f"""SELECT owner, video_id, sum(end_s - start_s) FROM appearances AS found INDEXED BY appearances_by_owner
+                WHERE {where} GROUP BY owner, video_id ORDER BY owner, video_id""",  # noqa: S608
+                values | {"project": project},
+            )
+            return [ScreenTime(*row) for row in found]
 
     def list_unindexed(self, project: str) -> list[str]:
         """Return analyses that are named but were written by a version that kept no appearances."""

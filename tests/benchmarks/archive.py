@@ -20,14 +20,16 @@ from pathlib import Path
 import numpy as np
 
 from facerec_models.config import IdentificationConfig
+from facerec_models.result import STRANGER_PREFIX
 from facerec_models.types import Decision, FloatArray, Track
 from serving.archive import identify_archive
 from serving.home import Home
 from serving.search import search_face, search_people
 from serving.store import Store, open_store
-from serving.store.naming_rows import AppearanceQuery, AppearanceRow
+from serving.store.naming_rows import AppearanceQuery, AppearanceRow, Stranger
 from serving.store.rows import AnalysisRow, VideoRow
 from serving.track_index import TrackIndex
+from serving.unknowns import rank_strangers
 from tests.benchmarks.pictures import say
 from tests.benchmarks.scale import looks, people_like_the_cohort
 from tests.builders import EMBEDDER, make_track
@@ -36,6 +38,8 @@ from training.train import train
 
 _IN_VIDEO = 100
 _FACES = 5
+# In the archive that is searched every tenth track is one of so many strangers'.
+_STRANGERS = 2000
 _RULES = IdentificationConfig()
 _REPEATS = 15
 
@@ -78,6 +82,8 @@ def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator)
         train(store, home, "p", _RULES)
         identify_archive(store, home, "p", _RULES, apply=True)
         revision = store.list_applications("p")[-1].revision
+        strangers = [Stranger(f"{STRANGER_PREFIX}{i:010}", "p", i + 1, 0.0) for i in range(_STRANGERS)]
+        store.put_strangers("p", strangers, [], [], known=0)
         started = time.perf_counter()
         rare = len(means) - 1
         for number in range(tracks // _IN_VIDEO):
@@ -89,11 +95,12 @@ def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator)
                 who[1] = rare
             found = [make_track(i + 1, [2.0 * i], embeddings=v[None]) for i, v in enumerate(looks(means[who], rng))]
             store.put_analysis(row, found)
-            store.assign_revision("p", revision, [row.analysis_id], list(appearances(row, who)))
+            store.assign_revision("p", revision, [row.analysis_id], list(appearances(row, who, rng)))
         written = time.perf_counter() - started
         size = sum(path.stat().st_size for path in root.glob("facerec.sqlite3*")) / 1e9
         say(f"{tracks} stored tracks: written in {written:.0f} s, {size:.2f} GB on disk")
         measure_people(store, home, rare)
+        measure_strangers(store, home)
         measure_faces(store, home, means, rng)
 
 
@@ -116,6 +123,18 @@ def measure_people(store: Store, home: Home, rare: int) -> None:
         "by person, page 21",
         lambda: search_people(store, home, "p", ["P0"], AppearanceQuery(), _RULES, limit=50, cursor=page.next_cursor),
     )
+
+
+def measure_strangers(store: Store, home: Home) -> None:
+    """List strangers by screen time."""
+
+    def ask(limit: int, **filters: object) -> Callable[[], object]:
+        query = AppearanceQuery(**filters)  # type: ignore[arg-type]
+        return lambda: rank_strangers(store, home, "p", _RULES, query, limit=limit)
+
+    timed("strangers by screen time, first 50", ask(50), repeats=3)
+    timed("the same, of one video", ask(50, video_id="v-00007"), repeats=3)
+    timed("the same, the first", ask(1), repeats=3)
 
 
 def measure_faces(store: Store, home: Home, means: FloatArray, rng: np.random.Generator) -> None:
@@ -174,11 +193,14 @@ def some_tracks(means: FloatArray, strangers: FloatArray, rng: np.random.Generat
         )
 
 
-def appearances(row: AnalysisRow, who: np.ndarray) -> Iterator[AppearanceRow]:
+def appearances(row: AnalysisRow, who: np.ndarray, rng: np.random.Generator) -> Iterator[AppearanceRow]:
     """Make an appearance of each track, five to a shot."""
     for i, person in enumerate(who.tolist()):
+        is_known = i % 10 != 9
+        owner = f"P{person}" if is_known else f"{STRANGER_PREFIX}{rng.integers(_STRANGERS):010}"
+        decision = Decision.NAMED if is_known else Decision.UNKNOWN
         yield AppearanceRow(
-            row.project, row.analysis_id, i, row.video_id, Decision.NAMED, f"P{person}", i // 5, i // 5,
+            row.project, row.analysis_id, i, row.video_id, decision, owner, i // 5, i // 5,
             2.0 * i, 2.0 * i + 1, 0.95 + 0.05 * (i % 10) / 10, 0.0005, (i + 1,),
         )  # fmt: skip
 

@@ -104,6 +104,15 @@ def test_tracks_come_back_exactly_by_id_and_without_crops(store: Store) -> None:
     for track, put in zip(got["a"], [some[1], some[2], some[0]], strict=True):
         assert_same_track(track, put)
     assert store.get_tracks("p", []) == {}
+    picked = store.pick_tracks("p", {"b": [2], "a": [7, 99, 2, 7], "c": [1]})
+    assert {name: [track.track_id for track in tracks] for name, tracks in picked.items()} == {
+        "b": [2],
+        "a": [2, 7],
+        "c": [],
+    }
+    assert_same_track(picked["a"][1], got["a"][2])
+    assert store.pick_tracks("p", {"a": []}) == {"a": []}
+    assert store.pick_tracks("p", {}) == {}
 
 
 @st.composite

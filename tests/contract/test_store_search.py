@@ -110,6 +110,35 @@ def test_a_page_goes_on_after_the_last_row_whatever_was_added(archive: Store) ->
     assert find(archive, query, limit=0) == []
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (AppearanceQuery(), [("stranger-a", "v-a", 10.0), ("stranger-a", "v-c", 5.0), ("stranger-b", "v-a", 2.5)]),
+        (AppearanceQuery((("stranger-b", "stranger-z"),)), [("stranger-b", "v-a", 2.5)]),
+        (AppearanceQuery((ANN,)), []),
+        (AppearanceQuery(min_probability=0.8), [("stranger-a", "v-a", 5.0), ("stranger-a", "v-c", 5.0)]),
+        (AppearanceQuery(video_id="v-c"), [("stranger-a", "v-c", 5.0)]),
+        (AppearanceQuery(submitted_from=1.0), [("stranger-a", "v-c", 5.0)]),
+        (AppearanceQuery(submitted_to=1.0, start_s=45.0), [("stranger-b", "v-a", 2.5)]),
+        (AppearanceQuery(end_s=20.0), [("stranger-a", "v-c", 5.0)]),
+    ],
+)
+def test_how_long_strangers_are_seen_is_added_up(
+    archive: Store, query: AppearanceQuery, expected: list[tuple[str, str, float]]
+) -> None:
+    rows = archive.list_appearances("p", ["a"])
+    rows += [make_appearance("a", 3, "stranger-a"), make_appearance("a", 4, "stranger-a", probability=0.5)]
+    rows += [make_appearance("a", 5, "stranger-b", end_s=52.5, probability=0.5)]
+    archive.assign_revision("p", "r1", ["a"], rows)
+    found = archive.list_screen_times("p", query)
+    assert [(time.stranger_id, time.video_id, time.seconds) for time in found] == expected
+
+
+def test_screen_time_is_of_the_latest_analysis(archive: Store) -> None:
+    archive.put_analysis(make_analysis("c2", "v-c", 10.0), [])
+    assert archive.list_screen_times("p", AppearanceQuery()) == []
+
+
 def test_a_video_counts_by_its_latest_analysis(archive: Store) -> None:
     archive.put_analysis(make_analysis("a2", "v-a", 10.0), [make_track(1)])
     assert archive.latest_analyses("p") == {"v-a": "a2", "v-b": "b", "v-c": "c"}

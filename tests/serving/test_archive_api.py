@@ -131,6 +131,26 @@ def ok_picture(client: TestClient, address: str) -> bool:
     return client.get(address).content[:2] == b"\xff\xd8"
 
 
+def test_strangers_are_paged_and_filtered(client: TestClient) -> None:
+    whole = ok(client.get(f"{BASE}/strangers"))
+    assert [(one["label"], one["screen_time_s"], one["videos"]) for one in whole["items"]] == [
+        ("Unknown 1", 4.0, 2),
+        ("Unknown 2", 4.0, 2),
+    ]
+    track = whole["items"][0]["tracks"][0]
+    assert ok_picture(client, track["crop"])
+    first = ok(client.get(f"{BASE}/strangers", params={"limit": 1}))
+    second = ok(client.get(f"{BASE}/strangers", params={"limit": 1, "cursor": first["next_cursor"]}))
+    assert first["items"] + second["items"] == whole["items"]
+    assert (second["next_cursor"], whole["next_cursor"]) == (None, None)
+    (one, _) = ok(client.get(f"{BASE}/strangers", params={"video_id": "v-2"}))["items"]
+    assert (one["screen_time_s"], [track["video"] for track in one["tracks"]]) == (2.0, ["v-2.mp4"])
+    assert ok(client.get(f"{BASE}/strangers", params={"from": "2020-01-01"}))["items"] == []
+    assert ok(client.get(f"{BASE}/strangers/Unknown 2")) == whole["items"][1]
+    assert "begin again" in problem(client.get(f"{BASE}/strangers", params={"cursor": "x"}), 422)
+    problem(client.get(f"{BASE}/strangers/Unknown 3"), 404)
+
+
 def test_people_are_found_together(client: TestClient, store: Store) -> None:
     (first, _) = ok(client.get(f"{BASE}/appearances", params={"person_id": ["Ann_Lee", "Bob"]}))["items"]
     assert [one["label"] for one in first["company"]] == ["Bob"]

@@ -42,7 +42,7 @@ from serving.store.rows import AnalysisRow, FaceStatus
 from serving.swap import preview_swap, switch_embedder
 from serving.track_index import TrackIndex
 from serving.undo import undo_application
-from serving.unknowns import summarize_strangers
+from serving.unknowns import rank_strangers
 from serving.vector_sets import present_analyses, read_vectors
 from serving.videos import MADE_FROM, analyze_video, find_analysis, register_video
 from tests.contract.store_cases import make_face
@@ -115,8 +115,7 @@ def archive(
         home, Networks(detector, embedder), material, [(clip, ANALYSIS), (material.reel, PART)], facenet_weights
     )
     with closing(open_store(home.root)) as store:
-        shown = summarize_strangers(store, home, "p")
-        first, second = shown[0], shown[1]
+        first, second = rank_strangers(store, home, "p", RULES, limit=2).strangers
         name_stranger(store, home, "p", first.stranger_id, "Dee", RULES)
         sighting = second.sightings[0]
         denied = Statement(sighting.video_id, sighting.track_id, CorrectionKind.IS_NOT, second.stranger_id)
@@ -161,7 +160,7 @@ def shown(store: Store, home: Home) -> dict[str, Any]:
     return {
         "results": rounded,
         "latest": store.latest_analyses("p"),
-        "strangers": [(one.stranger_id, one.number, one.sightings) for one in summarize_strangers(store, home, "p")],
+        "strangers": rank_strangers(store, home, "p", RULES).strangers,
         "appearances": store.list_appearances("p", list(store.latest_analyses("p").values())),
         "promoted": store.get_model("p").version,
         "embedder": store.get_project("p").embedder,

@@ -88,6 +88,7 @@ def test_people_are_searched_together_and_page_by_page(home: Path) -> None:
     assert found(home, "Ann Lee; Unknown 1") == []
     assert found(home, "Bob", "--video", "v-2") == [("v-2.mp4", "Bob")]
     assert found(home, "Bob", "--since", "2020-01-01") == []
+    assert found(home, "Bob", "--within", "0:00:20,0:01:00") == []
     assert len(found(home, "Bob", "--until", "2020-01-01")) == 2
     first = ask(home, "search", "person", "Bob", "--limit", 1)
     second = ask(home, "search", "person", "Bob", "--limit", 1, "--cursor", first["next_cursor"])
@@ -99,6 +100,20 @@ def test_people_are_searched_together_and_page_by_page(home: Path) -> None:
     assert "Bob" in shown
     assert "no person 'Nobody'" in str(run(home, "search", "person", "Nobody", "--project", "p", code=1).exception)
     run(home, "search", "person", " ; ", "--project", "p", code=2)
+
+
+def test_strangers_are_listed_by_screen_time(home: Path) -> None:
+    first, second = ask(home, "unknowns", "list")
+    assert [one["label"] for one in (first, second)] == ["Unknown 1", "Unknown 2"]
+    assert ask(home, "unknowns", "list", "--limit", 1) == [first]
+    (only,) = ask(home, "unknowns", "list", "--video", "v-2", "--within", "8,11")
+    assert (only["label"], only["screen_time_s"], [track["track_id"] for track in only["tracks"]]) == (
+        "Unknown 1",
+        2.0,
+        [3],
+    )
+    assert ask(home, "unknowns", "show", "1") == {**first, "person_id": None}
+    assert "--within '9'" in refusal(home, "unknowns", "list", "--within", "9", "--project", "p")
 
 
 def test_a_face_is_searched_with_the_real_network(tmp_path: Path) -> None:
@@ -113,6 +128,11 @@ def test_a_face_is_searched_with_the_real_network(tmp_path: Path) -> None:
     assert hits[0]["video"] == material.reel.name
     assert [hit["similarity"] for hit in hits] == sorted((hit["similarity"] for hit in hits), reverse=True)
     assert "Eileen Collins" in run(home, "search", "face", picture, "--video", material.reel, "--project", "p").stdout
+    (first,) = ask(home, "search", "face", picture, "--limit", 1)
+    (second,) = ask(home, "search", "face", picture, "--limit", 1, "--cursor", first["next_cursor"])
+    assert first["hits"] + second["hits"] == hits[:2]
+    (nothing,) = ask(home, "search", "face", picture, "--until", "2020-01-01")
+    assert (nothing["hits"], nothing["next_cursor"]) == ([], None)
     (tmp_path / "text.jpg").write_text("no picture")
     refused = run(home, "search", "face", tmp_path / "text.jpg", "--project", "p", code=1)
     assert "text.jpg" in str(refused.exception)

@@ -16,7 +16,7 @@ from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import FaceStatus
 from serving.strangers import resolve
-from serving.unknowns import summarize_strangers
+from serving.unknowns import StrangerSummary, rank_strangers
 from tests.archive import RULES, fill
 from tests.contract.store_cases import make_face
 from training.corrections import Statement, correct, name_stranger
@@ -40,13 +40,17 @@ def result(store: Store, home: Home, video_id: str) -> Result:
     return stored_result(store, home, "p", video_id, RULES, lambda *_: "")
 
 
+def strangers(store: Store, home: Home) -> list[StrangerSummary]:
+    return rank_strangers(store, home, "p", RULES).strangers
+
+
 def who(store: Store, home: Home, video_id: str) -> list[str]:
     return [a.label for a in result(store, home, video_id).appearances]
 
 
 def test_without_a_word_people_are_named_and_strangers_are_the_same_in_both_videos(store: Store, home: Home) -> None:
     assert who(store, home, "v-1") == who(store, home, "v-2") == ["Ann Lee", "Bob", "Unknown 1", "Unknown 2"]
-    first, second = summarize_strangers(store, home, "p")
+    first, second = strangers(store, home)
     assert (first.videos, second.videos) == (2, 2)
     assert first.screen_time_s == pytest.approx(sum(s.end_s - s.start_s for s in first.sightings))
     assert all(sighting.crop.is_file() for sighting in first.sightings)
@@ -95,7 +99,7 @@ def test_naming_a_stranger_names_them_everywhere(store: Store, home: Home) -> No
     change = name_stranger(store, home, "p", "Unknown 2", "Dee", RULES)
     assert change.added == {"Dee": 2}
     assert who(store, home, "v-1")[3] == who(store, home, "v-2")[3] == "Dee"
-    assert [one.number for one in summarize_strangers(store, home, "p")] == [1]
+    assert [one.number for one in strangers(store, home)] == [1]
     assert resolve(store, "p", "Unknown 2").person_id == "Dee"
     assert len(store.list_faces("p", person_id="Dee")) == 4
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,18 +21,22 @@ from ui.cli.common import (
     output,
     print_json,
 )
-from ui.cli.videos import find_video, track_crop_uri
+from ui.cli.filters import (
+    CursorOption,
+    LimitOption,
+    ProbabilityOption,
+    SinceOption,
+    UntilOption,
+    VideoOption,
+    WithinOption,
+    read_query,
+)
+from ui.cli.videos import track_crop_uri
 
 if TYPE_CHECKING:
-    from serving.search import FaceHit, Hit
+    from serving.search import FaceHit, FacePage, Hit
 
 app = typer.Typer(help="Search the archive by person, by company, and by face.", no_args_is_help=True)
-
-LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="Answer at most this many.")]
-ProbabilityOption = Annotated[
-    float, typer.Option("--min-probability", min=0, max=1, help="Leave out what is less sure.")
-]
-VideoOption = Annotated[str | None, typer.Option(help="Only in this video: its file, or its id.", show_default=False)]
 
 
 @app.command()
@@ -42,32 +45,31 @@ def person(
         str, typer.Argument(metavar="NAME[;NAME...]", help="People, or strangers; several: in the same shot.")
     ],
     limit: LimitOption = 50,
+    cursor: CursorOption = None,
     min_probability: ProbabilityOption = 0.0,
     video: VideoOption = None,
-    since: Annotated[
-        datetime | None, typer.Option(help="Only videos submitted since this date.", show_default=False)
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(help="Only videos submitted before this date.", show_default=False)
-    ] = None,
-    cursor: Annotated[str | None, typer.Option(help="Go on where a search ended.", show_default=False)] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    within: WithinOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find where somebody appears over all videos, or several people together."""
     from serving.search import search_people
-    from serving.store.naming_rows import AppearanceQuery
 
     who = [name.strip() for name in names.split(";") if name.strip()]
     if not who:
         raise typer.BadParameter("give at least one name")
     with open_home(home) as opened:
-        query = AppearanceQuery(
-            video_id=_video_id(opened, project, video),
+        query = read_query(
+            opened,
+            project,
             min_probability=min_probability,
-            submitted_from=since.timestamp() if since else None,
-            submitted_to=until.timestamp() if until else None,
+            video=video,
+            since=since,
+            until=until,
+            within=within,
         )
         rules = opened.settings.identification
         page = search_people(opened.store, opened.home, project, who, query, rules, limit=limit, cursor=cursor)
@@ -80,16 +82,19 @@ def person(
         company = ", ".join(dict.fromkeys(other.label for other in hit.company))
         table.add_row(*_cells(hit), f"{hit.row.probability:.3f}", company)
     output.print(table)
-    if page.next_cursor:
-        messages.print(f"There are more: --cursor {page.next_cursor}", soft_wrap=True)
+    _print_more(page.next_cursor)
 
 
 @app.command()
 def face(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")],
     limit: LimitOption = 20,
+    cursor: CursorOption = None,
     min_probability: ProbabilityOption = 0.0,
     video: VideoOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    within: WithinOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -103,57 +108,62 @@ def face(
 
     with open_home(home) as opened:
         embedder = opened.store.get_project(project).embedder
-        video_id = _video_id(opened, project, video)
+        query = read_query(
+            opened,
+            project,
+            min_probability=min_probability,
+            video=video,
+            since=since,
+            until=until,
+            within=within,
+        )
         if embedder is None:
             raise GalleryMismatchError(f"project {project!r} has no video and no picture yet: recognise one first")
         networks = load_networks(opened.settings.analysis, opened.home, embedder)
         (found,) = find_stills([(str(image), image)], networks, opened.settings.analysis)
         if isinstance(found, StillResult):
             raise ImageError(found.error or f"{str(image)!r} cannot be read")
-        index = TrackIndex(opened.store, project)
+        index, rules = TrackIndex(opened.store, project), opened.settings.identification
         answers = [
-            search_face(
-                opened.store,
-                opened.home,
-                index,
-                embedding,
-                opened.settings.identification,
-                video_id=video_id,
-                min_probability=min_probability,
-                limit=limit,
-            )
+            search_face(opened.store, opened.home, index, embedding, rules, query, limit=limit, cursor=cursor)
             for embedding in found.embeddings
         ]
         boxes = found.detections.boxes.tolist()
         if as_json:
             print_json(
                 [
-                    {"box_xyxy": box, "hits": [_face_document(opened, hit) for hit in hits]}
-                    for box, hits in zip(boxes, answers, strict=True)
+                    {
+                        "box_xyxy": box,
+                        "hits": [_face_document(opened, hit) for hit in page.hits],
+                        "next_cursor": page.next_cursor,
+                    }
+                    for box, page in zip(boxes, answers, strict=True)
                 ]
             )
             return
     if not answers:
         raise InputError(f"no face was found in {str(image)!r}")
-    for box, hits in zip(boxes, answers, strict=True):
-        _print_face(box, hits)
+    for box, page in zip(boxes, answers, strict=True):
+        _print_face(box, page)
 
 
-def _print_face(box: Sequence[float], hits: Sequence[FaceHit]) -> None:
+def _print_face(box: Sequence[float], page: FacePage) -> None:
     table = Table("video", "from", "to", "who", "similarity", "same person", title_justify="left")
     table.title = "Face at " + ", ".join(f"{value:.0f}" for value in box)
-    for one in hits:
+    for one in page.hits:
         mark = "yes" if one.is_match else "perhaps" if one.probability >= 0.5 else "no"
         table.add_row(*_cells(one.hit), f"{one.similarity:.3f}", mark)
     output.print(table)
+    _print_more(page.next_cursor)
+
+
+def _print_more(cursor: str | None) -> None:
+    if cursor is not None:
+        messages.print(f"There are more: --cursor {cursor}", soft_wrap=True)
 
 
 def _cells(hit: Hit) -> tuple[str, str, str, str]:
     return hit.video, f"{hit.row.start_s:.1f}", f"{hit.row.end_s:.1f}", hit.label
-
-
-def _video_id(opened: Opened, project: str, video: str | None) -> str | None:
-    return None if video is None else find_video(opened, project, video).video_id
 
 
 def _document(opened: Opened, hit: Hit) -> dict[str, object]:

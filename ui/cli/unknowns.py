@@ -21,6 +21,7 @@ from ui.cli.common import (
     output,
     print_json,
 )
+from ui.cli.filters import ProbabilityOption, SinceOption, UntilOption, VideoOption, WithinOption, read_query
 
 if TYPE_CHECKING:
     from serving.unknowns import StrangerSummary
@@ -33,13 +34,31 @@ StrangerArgument = Annotated[str, typer.Argument(metavar="STRANGER", help="An id
 
 @app.command("list")
 def list_unknowns(
-    project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
+    limit: Annotated[int | None, typer.Option(min=1, max=1000, help="List at most this many.")] = None,
+    min_probability: ProbabilityOption = 0.0,
+    video: VideoOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    within: WithinOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """List strangers by screen time: what one name settles comes first."""
-    from serving.unknowns import summarize_strangers
+    """List strangers by screen time: what one name settles comes first. What is asked for alone counts."""
+    from serving.unknowns import rank_strangers
 
     with open_home(home) as opened:
-        strangers = summarize_strangers(opened.store, opened.home, project)
+        query = read_query(
+            opened,
+            project,
+            min_probability=min_probability,
+            video=video,
+            since=since,
+            until=until,
+            within=within,
+        )
+        rules = opened.settings.identification
+        strangers = rank_strangers(opened.store, opened.home, project, rules, query, limit=limit).strangers
     if as_json:
         print_json([_view(stranger) for stranger in strangers])
         return
@@ -64,13 +83,11 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show where a stranger is seen, the best look first."""
-    from serving.strangers import resolve
-    from serving.unknowns import StrangerSummary, summarize_strangers
+    from serving.unknowns import show_stranger
 
     with open_home(home) as opened:
-        found = resolve(opened.store, project, stranger)
-        summaries = {one.stranger_id: one for one in summarize_strangers(opened.store, opened.home, project)}
-    summary = summaries.get(found.stranger_id, StrangerSummary(found.stranger_id, found.number, (), ()))
+        rules = opened.settings.identification
+        found, summary = show_stranger(opened.store, opened.home, project, rules, stranger)
     if as_json:
         print_json({**_view(summary), "person_id": found.person_id})
         return

@@ -353,17 +353,17 @@ def _sampling(
     return config.model_copy(update={"sampling": sampling})
 
 
-def parse_fragment(text: str | None) -> tuple[float, float] | None:
-    """Read ``START,END`` in seconds or ``hours:minutes:seconds``."""
+def parse_fragment(text: str | None, option: str = "--fragment") -> tuple[float, float] | None:
+    """Read an option's ``START,END`` in seconds or ``hours:minutes:seconds``."""
     if text is None:
         return None
     parts = text.split(",")
     if len(parts) != 2:
-        raise typer.BadParameter(f"--fragment {text!r} must be START,END, as 10,25.5 or 0:01:00,0:02:30")
+        raise typer.BadParameter(f"{option} {text!r} must be START,END, as 10,25.5 or 0:01:00,0:02:30")
     try:
         return _parse_span(*parts)
     except InputError as error:
-        raise typer.BadParameter(f"--fragment {text!r}: {error}") from error
+        raise typer.BadParameter(f"{option} {text!r}: {error}") from error
 
 
 def _parse_span(start: str, end: str) -> tuple[float, float]:
