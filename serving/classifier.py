@@ -10,7 +10,7 @@ from ray import serve
 from facerec_models.gallery import NamingModel
 from facerec_models.result import StillResult
 from facerec_models.types import FaceSet
-from serving.naming import load_model, stored_result
+from serving.naming import load_model, result_of, stored_result
 from serving.nodes import open_places
 from serving.outcomes import Outcome, run_batch
 from serving.settings import Settings
@@ -58,8 +58,13 @@ class ClassifierReplica:
         return outcome.unwrap()
 
     async def result(self, project: str, video_id: str) -> str:
-        """Return the result of a stored analysis, as JSON."""
+        """Return the result of a video's newest analysis, as JSON."""
         found = await asyncio.to_thread(
             stored_result, self._store, self._home, project, video_id, self._rules, crop_address
         )
+        return found.to_json()
+
+    async def result_of(self, analysis: AnalysisRow) -> str:
+        """Return the result of an analysis, as JSON."""
+        found = await asyncio.to_thread(result_of, self._store, self._home, analysis, self._rules, crop_address)
         return found.to_json()

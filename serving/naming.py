@@ -166,9 +166,22 @@ def stored_result(
         If nothing has named it yet.
     """
     store.get_video(project, video_id)
-    analysis = store.latest_analysis(project, video_id)
+    return result_of(store, home, store.latest_analysis(project, video_id), rules, crop_url)
+
+
+def result_of(
+    store: Store, home: Home, analysis: AnalysisRow, rules: IdentificationConfig, crop_url: CropUrl
+) -> Result:
+    """Return the result of an analysis, under the revision that names it.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If nothing has named it yet.
+    """
     if analysis.revision is None:
         raise ModelNotFoundError(
-            f"video {video_id} was analysed but not identified: train a model, then 'facerec identify'"
+            f"video {analysis.video_id} was analysed but not identified: train a model, then 'facerec identify'"
         )
-    return name_analysis(store, home, analysis, store.get_revision(project, analysis.revision), rules, crop_url)
+    revision = store.get_revision(analysis.project, analysis.revision)
+    return name_analysis(store, home, analysis, revision, rules, crop_url)

@@ -6,29 +6,26 @@ seen in a segment is a file that all nodes share until then, so that nobody's de
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
-from typing import Any
 
 from facerec_models.analysis import AnalysisStoppedError
-from facerec_models.config import AnalysisConfig, SamplingConfig
-from facerec_models.errors import FacerecError, ModelNotFoundError, VideoNotFoundError
+from facerec_models.config import AnalysisConfig
+from facerec_models.errors import FacerecError
 from facerec_models.looks import Observation
 from facerec_models.observer import Observer
 from facerec_models.segments import FrameIndex, Segment, SegmentError, plan_segments
 from facerec_models.video import Video
-from facerec_models.weights import KNOWN
 from serving.home import AnyPath, Home, remove_tree, write_atomically
 from serving.jobs import JobControl
-from serving.names import short_id
 from serving.naming import assign_current
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store.base import Store
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import AnalysisRow, VideoRow
-from serving.videos import analyze_video, find_analysis, join_video, second_key, video_file
+from serving.submissions import config_of
+from serving.videos import analyze_video, find_analysis, join_video, video_file
 
 _INDEX, _IN_ONE_GO = "frames.npz", "in-one-go"
 
@@ -50,7 +47,7 @@ class VideoJobs:
 
     def lead(self, job: Job, control: JobControl) -> str:
         """Analyse and name the video of a job; return its id."""
-        config, video = _config_of(job, self._settings), self._video(job)
+        config, video = config_of(job, self._settings), self._video(job)
         embedder = self._networks().embedder.name
         # Before anything is looked for: an analysis by another embedder must not become the video's latest.
         self._store.fix_embedder(job.project, embedder)
@@ -67,7 +64,7 @@ class VideoJobs:
         """Look at a segment and keep what is seen in a file."""
         folder = self._folder(job)
         index = FrameIndex.from_bytes((folder / _INDEX).read_bytes())
-        config, video, networks = _config_of(job, self._settings), self._video(job), self._networks()
+        config, video, networks = config_of(job, self._settings), self._video(job), self._networks()
 
         def go_on(fraction: float) -> None:
             control.report(fraction)
@@ -139,35 +136,6 @@ class VideoJobs:
 
     def _video(self, job: Job) -> VideoRow:
         return self._store.get_video(job.project, job.spec["video_id"])
-
-
-def submission_key(store: Store, video: VideoRow, spec: dict[str, Any], webhook: str | None) -> str:
-    """Return what makes a submission the same as another: content, settings, and the model that names now."""
-    try:
-        version = store.get_model(video.project).version
-    except ModelNotFoundError:
-        version = None
-    return short_id("k", video.project, video.sha256, json.dumps(spec, sort_keys=True), repr(version), repr(webhook))
-
-
-def shows_result_of(store: Store, job: Job, settings: Settings) -> bool:
-    """Whether the result of a job's video is still what that job asked for, and not what a later one did."""
-    try:
-        analysis = store.latest_analysis(job.project, job.spec["video_id"])
-    except VideoNotFoundError:
-        return False
-    config = _config_of(job, settings)
-    keys = {config.key(name) for name in KNOWN}
-    if analysis.key not in keys | {second_key(key, analysis.embedder) for key in keys}:
-        return False
-    limit = job.spec["max_false_names"]
-    if limit is None or analysis.revision is None:
-        return True
-    return bool(store.get_revision(job.project, analysis.revision).max_false_names == limit)
-
-
-def _config_of(job: Job, settings: Settings) -> AnalysisConfig:
-    return settings.analysis.model_copy(update={"sampling": SamplingConfig(**job.spec["sampling"])})
 
 
 def _plan(index: FrameIndex, video: VideoRow, config: AnalysisConfig, segment_s: float) -> list[JobSegment]:

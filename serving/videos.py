@@ -78,13 +78,18 @@ def second_analysis_id(video: VideoRow, key: str, embedder: str) -> str:
     return short_id("a", video.project, video.sha256, second_key(key, embedder))
 
 
+def analyses_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> list[str]:
+    """Return the ids that analyses of a video with these settings may have: made from pictures, or from another one's crops."""
+    others = [second_analysis_id(video, config.key(name), embedder) for name in KNOWN if name != embedder]
+    return [analysis_id_of(video, config, embedder), *others]
+
+
 def find_analysis(store: Store, video: VideoRow, config: AnalysisConfig, embedder: str) -> AnalysisRow | None:
     """Return the stored analysis with these settings, if there is one; it is then the video's latest again.
 
     One that was made from the crops of such an analysis by another embedder is as good: no picture is looked at again.
     """
-    others = [second_analysis_id(video, config.key(name), embedder) for name in KNOWN if name != embedder]
-    for analysis_id in (analysis_id_of(video, config, embedder), *others):
+    for analysis_id in analyses_of(video, config, embedder):
         try:
             store.touch_analysis(video.project, analysis_id, time.time())
         except VideoNotFoundError:

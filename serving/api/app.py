@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from serving.api import corrections, embedders, jobs, people, projects, search, videos
+from serving.api import batches, corrections, embedders, jobs, people, projects, search, videos
 from serving.api.problems import add_problem_handlers, problem
 from serving.api.schemas import Health
 from serving.api.service import Service, ServiceDep
@@ -28,7 +28,7 @@ def build_api(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problem_handlers(app)
-    for part in (projects, people, corrections, search, videos, embedders, jobs):
+    for part in (projects, people, corrections, search, videos, batches, embedders, jobs):
         app.include_router(part.router, prefix="/v1")
 
     @app.middleware("http")

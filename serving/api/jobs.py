@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from facerec_models.result import Result
 from serving import leases
 from serving.api.schemas import JobView
-from serving.api.service import ServiceDep
+from serving.api.service import PartOfList, ServiceDep
 from serving.store.job_rows import JobState
+from serving.submissions import analysis_of
 
 router = APIRouter(tags=["jobs"])
 
@@ -21,9 +24,17 @@ _MAX_EVENTS = 7200
 
 
 @router.get("/jobs")
-def list_jobs(service: ServiceDep, project: str | None = None, state: JobState | None = None) -> list[JobView]:
+def list_jobs(
+    service: ServiceDep,
+    project: str | None = None,
+    state: JobState | None = None,
+    limit: PartOfList = None,
+    after: Annotated[str | None, Query(description="A job: those that were submitted later.")] = None,
+) -> list[JobView]:
     """List jobs, oldest first."""
-    return [JobView.of(job) for job in service.store.list_jobs(project, states=[state] if state else [])]
+    last = None if after is None else service.store.get_job(after)
+    found = service.store.list_jobs(project, [state] if state else [], after=last, limit=limit)
+    return [JobView.of(job) for job in found]
 
 
 @router.get("/jobs/{job_id}")
@@ -44,6 +55,14 @@ def retry_job(job_id: str, service: ServiceDep) -> JobView:
     job = leases.retry(service.store, job_id)
     service.analyzer.wake.remote()
     return JobView.of(job)
+
+
+@router.get("/jobs/{job_id}/result", response_model=Result)
+async def job_result(job_id: str, service: ServiceDep) -> Response:
+    """Say who is in what a job has looked at, as the archive is named now; whatever was asked of its video since."""
+    job = await asyncio.to_thread(service.store.get_job, job_id)
+    analysis = await asyncio.to_thread(analysis_of, service.store, job, service.settings)
+    return Response(await service.classifier.result_of.remote(analysis), media_type="application/json")
 
 
 @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)

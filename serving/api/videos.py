@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
@@ -16,18 +15,15 @@ from starlette.datastructures import UploadFile
 from facerec_models.errors import InputError, LimitExceededError, NotFoundError
 from facerec_models.files import UNFINISHED, AnyPath, local_target
 from facerec_models.result import Result
-from serving import jobs
+from serving import submissions
 from serving.api.files import answer_file
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
-from serving.api.service import ProjectName, Service, ServiceDep
+from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
 from serving.exports.annotated import write_annotated
 from serving.exports.table import to_csv
 from serving.names import file_name_of, local_path
-from serving.store.job_rows import Job, JobState
 from serving.store.rows import VideoRow
-from serving.video_jobs import shows_result_of, submission_key
 from serving.videos import register_video
-from serving.webhooks import check_webhook
 
 router = APIRouter(tags=["videos"])
 
@@ -63,8 +59,8 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
     """Submit a video as multipart ``file`` (with ``settings`` as JSON), or as JSON with a ``uri`` and the settings."""
     settings: VideoRequest
     if request.headers.get("content-type", "").startswith("application/json"):
-        settings = address = _parse(VideoAddress, await request.body())
-        file = await asyncio.to_thread(_allowed_file, service, address.uri)
+        settings = address = parse_settings(VideoAddress, await request.body())
+        file = await asyncio.to_thread(allowed_file, service, address.uri)
         video = await asyncio.to_thread(
             register_video, service.store, project, file, service.settings.analysis, uri=address.uri
         )
@@ -74,17 +70,33 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
             if not isinstance(upload, UploadFile):
                 raise InputError("the form must have a 'file'")
             raw = form.get("settings")
-            settings = _parse(VideoRequest, raw if isinstance(raw, str) and raw else "{}")
+            settings = parse_settings(VideoRequest, raw if isinstance(raw, str) and raw else "{}")
             video = await asyncio.to_thread(_take_upload, service, project, upload)
-    job = await asyncio.to_thread(_queue, service, video, settings)
+    job = await asyncio.to_thread(
+        submissions.submit_video,
+        service.store,
+        service.settings,
+        video,
+        settings.full_sampling(),
+        max_false_names=settings.max_false_names,
+        no_cache=settings.no_cache,
+        priority=settings.priority,
+        webhook=settings.webhook,
+    )
     service.analyzer.wake.remote()
     return Accepted(job_id=job.job_id, video_id=video.video_id)
 
 
 @router.get("/projects/{project}/videos")
-def list_videos(project: ProjectName, service: ServiceDep) -> list[dict[str, Any]]:
-    """List all videos of a project, oldest first."""
-    return [_view(video) for video in service.store.list_videos(project)]
+def list_videos(
+    project: ProjectName,
+    service: ServiceDep,
+    limit: PartOfList = None,
+    after: Annotated[str | None, Query(description="A video: those that were submitted later.")] = None,
+) -> list[dict[str, Any]]:
+    """List the videos of a project, oldest first."""
+    last = None if after is None else service.store.get_video(project, after)
+    return [_view(video) for video in service.store.list_videos(project, after=last, limit=limit)]
 
 
 @router.get("/projects/{project}/videos/{video_id}")
@@ -146,40 +158,8 @@ def get_crop(
     return answer
 
 
-def _queue(service: Service, video: VideoRow, settings: VideoRequest) -> Job:
-    """Queue the analysis of a video, unless the same was asked for before and has not failed."""
-    if settings.webhook is not None:
-        check_webhook(settings.webhook, service.settings.webhook)
-    spec = {
-        "video_id": video.video_id,
-        "sampling": settings.full_sampling().model_dump(mode="json"),
-        "max_false_names": settings.max_false_names,
-        "no_cache": settings.no_cache,
-    }
-    key = None if settings.no_cache else submission_key(service.store, video, spec, settings.webhook)
-
-    def submit() -> Job:
-        return jobs.submit(
-            service.store,
-            video.project,
-            "video",
-            spec,
-            max_queued=service.settings.max_queued_jobs,
-            video_id=video.video_id,
-            priority=settings.priority,
-            key=key,
-            webhook_url=settings.webhook,
-        )
-
-    job = submit()
-    if job.state is JobState.SUCCEEDED and not shows_result_of(service.store, job, service.settings):
-        # Other settings were asked for since: the same ones again are work to be done, if little.
-        service.store.update_job(job.job_id, lambda row: replace(row, key=None))
-        return submit()
-    return job
-
-
-def _parse(kind: type[_Request], raw: str | bytes) -> _Request:
+def parse_settings(kind: type[_Request], raw: str | bytes) -> _Request:
+    """Read settings; raise `InputError` with the place of the first that cannot be."""
     try:
         settings = kind.model_validate_json(raw)
         settings.full_sampling()
@@ -190,7 +170,7 @@ def _parse(kind: type[_Request], raw: str | bytes) -> _Request:
     return settings
 
 
-def _allowed_file(service: Service, uri: str) -> Path:
+def allowed_file(service: Service, uri: str) -> Path:
     """Return the local file of a ``file:`` address below one of the folders that the operator opened."""
     path = local_path(uri).resolve()
     if not any(path.is_relative_to(root.resolve()) for root in service.settings.media_roots):

@@ -133,8 +133,8 @@ class Store(Protocol):
     def get_video(self, project: str, video_id: str) -> VideoRow:
         """Return a video; raise `VideoNotFoundError` if there is none."""
 
-    def list_videos(self, project: str) -> list[VideoRow]:
-        """Return all videos, oldest first."""
+    def list_videos(self, project: str, *, after: VideoRow | None = None, limit: int | None = None) -> list[VideoRow]:
+        """Return videos, oldest first; at most `limit` of those that come after one of them."""
 
     def delete_video(self, project: str, video_id: str) -> None:
         """Delete a video with its analyses and tracks; the same submission is then a new job."""
@@ -280,8 +280,15 @@ class Store(Protocol):
     def get_job(self, job_id: str) -> Job:
         """Return a job; raise `JobNotFoundError` if there is none."""
 
-    def list_jobs(self, project: str | None = None, states: Sequence[JobState] = ()) -> list[Job]:
-        """Return jobs, oldest first."""
+    def list_jobs(
+        self,
+        project: str | None = None,
+        states: Sequence[JobState] = (),
+        *,
+        after: Job | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs, oldest first; at most `limit` of those that come after one of them."""
 
     def count_jobs(self, states: Sequence[JobState]) -> int:
         """Return how many jobs are in one of these states."""

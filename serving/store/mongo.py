@@ -10,7 +10,7 @@ from facerec_models.types import FloatArray, Track
 from serving.store import conflicts
 from serving.store.blobs import without_embeddings
 from serving.store.mongo_corrections import MongoCorrections
-from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
+from serving.store.mongo_database import Document, MongoDatabase, Transaction, comes_after, require_project
 from serving.store.mongo_jobs import MongoJobs, forget_submissions
 from serving.store.mongo_naming import MongoNaming, promote, require_analyses, require_model, set_vectors
 from serving.store.mongo_schema import TABLES
@@ -225,11 +225,15 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
         with self._database.reading() as tx:
             return _video(tx, project, video_id)
 
-    def list_videos(self, project: str) -> list[VideoRow]:
-        """Return all videos, oldest first."""
+    def list_videos(self, project: str, *, after: VideoRow | None = None, limit: int | None = None) -> list[VideoRow]:
+        """Return videos, oldest first; at most `limit` of those that come after one of them."""
+        where: Document = {"project": project}
+        if after is not None:
+            where |= comes_after({"created_at": after.created_at, "video_id": after.video_id})
         with self._database.reading() as tx:
             require_project(tx, project)
-            return tx.select(VideoRow, {"project": project}, ("created_at", "video_id"))
+            # No limit is none to the server if it is 0.
+            return [] if limit == 0 else tx.select(VideoRow, where, ("created_at", "video_id"), limit=limit or 0)
 
     def delete_video(self, project: str, video_id: str) -> None:
         """Delete a video with its analyses and tracks; the same submission is then a new job."""

@@ -383,6 +383,15 @@ def joined(documents: Iterable[Document], column: str) -> Iterator[Document]:
         yield whole
 
 
+def comes_after(key: Mapping[str, Any]) -> Document:
+    """Return the condition that a document comes after this key, in the order of its columns."""
+    *before, last = key
+    either: list[Document] = [{**{name: key[name] for name in before}, last: {"$gt": key[last]}}]
+    for i, name in enumerate(before):
+        either.append({**{one: key[one] for one in before[:i]}, name: {"$gt": key[name]}})
+    return {"$or": either}
+
+
 def require_present(tx: Transaction, project: str, analysis_ids: Sequence[str]) -> None:
     """Raise as `conflicts.require_present`; analyses that are not there are passed over."""
     found = tx.find("analyses", {"project": project}, among=("analysis_id", list(analysis_ids)), columns=["embedder"])

@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 from facerec_models.errors import JobNotFoundError
 from serving.store.database import decode_row, encode_row
 from serving.store.job_rows import Job, JobState
-from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
+from serving.store.mongo_database import Document, MongoDatabase, Transaction, comes_after, require_project
 
 
 class MongoJobs:
@@ -43,15 +43,25 @@ class MongoJobs:
         with self._database.reading() as tx:
             return tx.select_one(Job, {"job_id": job_id}, JobNotFoundError(f"no job {job_id!r}"))
 
-    def list_jobs(self, project: str | None = None, states: Sequence[JobState] = ()) -> list[Job]:
-        """Return jobs, oldest first."""
+    def list_jobs(
+        self,
+        project: str | None = None,
+        states: Sequence[JobState] = (),
+        *,
+        after: Job | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs, oldest first; at most `limit` of those that come after one of them."""
         where: Document = {} if project is None else {"project": project}
         if states:
             where["state"] = _among(states)
+        if after is not None:
+            where |= comes_after({"created_at": after.created_at, "job_id": after.job_id})
         with self._database.reading() as tx:
             if project is not None:
                 require_project(tx, project)
-            return tx.select(Job, where, ("created_at", "job_id"))
+            # No limit is none to the server if it is 0.
+            return [] if limit == 0 else tx.select(Job, where, ("created_at", "job_id"), limit=limit or 0)
 
     def count_jobs(self, states: Sequence[JobState]) -> int:
         """Return how many jobs are in one of these states."""

@@ -11,7 +11,7 @@ import numpy as np
 from facerec_models.result import STRANGER_PREFIX
 from serving.store.blobs import unpack_embedding
 from serving.store.database import decode_row
-from serving.store.mongo_database import Document, MongoDatabase, Transaction, require_project
+from serving.store.mongo_database import Document, MongoDatabase, Transaction, comes_after, require_project
 from serving.store.mongo_naming import require_analyses
 from serving.store.mongo_vectors import read_vectors
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
@@ -131,12 +131,7 @@ def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | Non
     if query.end_s is not None:
         where["start_s"] = {"$lt": query.end_s}
     if after is not None:
-        video_id, start_s, position = after
-        where["$or"] = [
-            {"video_id": {"$gt": video_id}},
-            {"video_id": video_id, "start_s": {"$gt": start_s}},
-            {"video_id": video_id, "start_s": start_s, "position": {"$gt": position}},
-        ]
+        where |= comes_after(dict(zip(("video_id", "start_s", "position"), after, strict=True)))
     return where
 
 

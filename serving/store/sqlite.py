@@ -232,12 +232,19 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, Sql
         with self._database.reading() as db:
             return require_video(db, project, video_id)
 
-    def list_videos(self, project: str) -> list[VideoRow]:
-        """Return all videos, oldest first."""
+    def list_videos(self, project: str, *, after: VideoRow | None = None, limit: int | None = None) -> list[VideoRow]:
+        """Return videos, oldest first; at most `limit` of those that come after one of them."""
         with self._database.reading() as db:
             require_project(db, project)
-            query = "SELECT * FROM videos WHERE project = ? ORDER BY created_at, video_id"
-            return select(db, VideoRow, query, (project,))
+            query = """SELECT * FROM videos WHERE project = :project
+                AND (:after IS NULL OR (created_at, video_id) > (:since, :after)) ORDER BY created_at, video_id LIMIT :limit"""
+            values = {
+                "project": project,
+                "since": after.created_at if after else 0.0,
+                "after": after.video_id if after else None,
+                "limit": -1 if limit is None else limit,
+            }
+            return select(db, VideoRow, query, values)
 
     def delete_video(self, project: str, video_id: str) -> None:
         """Delete a video with its analyses and tracks; the same submission is then a new job."""

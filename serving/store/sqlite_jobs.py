@@ -46,8 +46,15 @@ class SqliteJobs:
             missing = JobNotFoundError(f"no job {job_id!r}")
             return select_one(db, Job, f"SELECT {_COLUMNS} FROM jobs WHERE job_id = ?", (job_id,), missing)  # noqa: S608
 
-    def list_jobs(self, project: str | None = None, states: Sequence[JobState] = ()) -> list[Job]:
-        """Return jobs, oldest first."""
+    def list_jobs(
+        self,
+        project: str | None = None,
+        states: Sequence[JobState] = (),
+        *,
+        after: Job | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs, oldest first; at most `limit` of those that come after one of them."""
         with self._database.reading() as db:
             if project is not None:
                 require_project(db, project)
@@ -56,8 +63,15 @@ class SqliteJobs:
                 Job,
                 f"""SELECT {_COLUMNS} FROM jobs WHERE (:project IS NULL OR project = :project)
                 AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
-                ORDER BY created_at, job_id""",  # noqa: S608
-                {"project": project, "states": json.dumps(states)},
+                AND (:after IS NULL OR (created_at, job_id) > (:since, :after))
+                ORDER BY created_at, job_id LIMIT :limit""",  # noqa: S608
+                {
+                    "project": project,
+                    "states": json.dumps(states),
+                    "since": after.created_at if after else 0.0,
+                    "after": after.job_id if after else None,
+                    "limit": -1 if limit is None else limit,
+                },
             )
 
     def count_jobs(self, states: Sequence[JobState]) -> int:

@@ -37,6 +37,11 @@ def test_videos_come_back_as_they_were_oldest_first(store: Store) -> None:
         store.put_video(video)
     assert store.list_videos("p") == videos
     assert store.get_video("p", "a") == videos[1]
+    store.put_video(make_video("c", 2.0))
+    assert [video.video_id for video in store.list_videos("p", limit=2)] == ["b", "a"]
+    assert [video.video_id for video in store.list_videos("p", after=videos[0], limit=1)] == ["a"]
+    assert [video.video_id for video in store.list_videos("p", after=videos[1])] == ["c"]
+    assert store.list_videos("p", limit=0) == []
 
 
 def test_putting_a_video_again_keeps_its_analyses(store: Store) -> None:

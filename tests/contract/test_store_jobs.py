@@ -51,6 +51,17 @@ def test_jobs_come_back_as_they_were_oldest_first(store: Store) -> None:
     assert store.count_jobs([JobState.FAILED]) == 0
 
 
+def test_jobs_are_listed_part_by_part(store: Store) -> None:
+    # Two at the same moment: the id decides.
+    jobs = [make_job("j2", 1.0), make_job("j1", 2.0), make_job("j3", 2.0), make_job("j0", 3.0)]
+    for job in jobs:
+        store.submit_job(job)
+    assert store.list_jobs(limit=2) == jobs[:2]
+    assert store.list_jobs(after=jobs[1], limit=1) == [jobs[2]]
+    assert store.list_jobs("p", [JobState.QUEUED], after=jobs[1]) == jobs[2:]
+    assert store.list_jobs(after=jobs[3]) == store.list_jobs(limit=0) == []
+
+
 def test_a_job_is_submitted_as_queued(store: Store) -> None:
     with pytest.raises(ValueError, match="running"):
         store.submit_job(replace(make_job("j"), state=JobState.RUNNING))

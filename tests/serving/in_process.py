@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.mtcnn import MtcnnDetector
+from serving import naming
 from serving.analyzer import AnalyzerReplica
 from serving.api.app import build_api
 from serving.api.service import Service
@@ -23,6 +24,7 @@ from serving.home import Home
 from serving.naming import load_model, stored_result
 from serving.settings import Settings
 from serving.store import open_store
+from serving.store.rows import AnalysisRow
 from ui.demo_material import DemoMaterial
 
 
@@ -71,7 +73,10 @@ def in_process(
     def result(project: str, video_id: str) -> str:
         return stored_result(service.store, home, project, video_id, settings.identification, crop_address).to_json()
 
-    classifiers = handle(name_still=name_still, result=result)
+    def result_of(analysis: AnalysisRow) -> str:
+        return naming.result_of(service.store, home, analysis, settings.identification, crop_address).to_json()
+
+    classifiers = handle(name_still=name_still, result=result, result_of=result_of)
     analyzer = AnalyzerReplica(settings, detectors, embedders, slots=1)
     service = Service(
         settings, home, open_store(home.root), detectors, embedders, classifiers, handle(wake=analyzer.wake)

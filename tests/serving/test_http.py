@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -134,6 +136,61 @@ def test_a_face_is_searched_in_all_videos(client: TestClient, material: DemoMate
     assert [hit["similarity"] for hit in hits] == sorted((hit["similarity"] for hit in hits), reverse=True)
     refused = client.post("/v1/projects/shown/search/faces", files={"file": ("bad.jpg", b"no picture")})
     assert refused.status_code == 422
+
+
+def test_each_line_of_a_batch_is_a_job_with_a_result_of_its_own(client: TestClient, material: DemoMaterial) -> None:
+    def send(table: str, status: int = 202, **settings: object) -> Any:
+        files = {"file": ("many.csv", table.encode())}
+        answer = client.post("/v1/projects/shown/batches", files=files, data={"settings": json.dumps(settings)})
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    uri = material.reel.as_uri()
+    table = (
+        f"media,start,end,person\n{uri},4,6,Eileen_Collins\n{uri},0:10,0:11,\nfile:///etc/passwd,,,\nv-none,1,2,Ada\n"
+    )
+    items = send(table, priority=3)
+    assert [(item["line"], item["start_s"], item["end_s"], item["person"]) for item in items] == [
+        (2, 4.0, 6.0, "Eileen_Collins"), (3, 10.0, 11.0, None), (4, None, None, None), (5, 1.0, 2.0, "Ada"),
+    ]  # fmt: skip
+    assert [item["error"] is None for item in items] == [True, True, False, False]
+    assert "FACEREC_MEDIA_ROOTS" in items[2]["error"]
+    assert "'v-none' is no video" in items[3]["error"]
+    shown = []
+    for item in items[:2]:
+        assert wait(client, item["job_id"])["state"] == "succeeded"
+    for item in items[:2]:
+        result = client.get(f"/v1/jobs/{item['job_id']}/result").json()
+        assert result["video"]["id"] == item["video_id"]
+        shown.append([sample["time_s"] for track in result["tracks"] for sample in track["samples"]])
+    assert all(4 <= time_s < 6 for time_s in shown[0])
+    assert all(10 <= time_s < 11 for time_s in shown[1])
+    assert shown[0]
+    assert shown[1]
+    assert [item["job_id"] for item in send(table, priority=3)] == [item["job_id"] for item in items]
+    (by_id,) = send(f"media,start,end\n{items[0]['video_id']},4,6\n")
+    assert by_id["job_id"] == items[0]["job_id"]
+    training = client.post("/v1/projects/shown/training").json()["job_id"]
+    assert "no result" in client.get(f"/v1/jobs/{training}/result").json()["detail"]
+    client.post(f"/v1/jobs/{training}/cancel")
+    assert "line 2" in send(f"media,start\n{uri},4\n", 422)["detail"]
+    assert "media,start,end,person" in send("a,b\n1,2\n", 422)["detail"]
+    assert "fragment" in send(table, 422, fragment=[1, 2])["detail"]
+
+
+def test_lists_are_read_page_by_page(client: TestClient) -> None:
+    for address, name in (("/v1/jobs", "job_id"), ("/v1/projects/shown/videos", "video_id")):
+        whole = client.get(address).json()
+        assert len(whole) > 1
+        seen: list[dict[str, Any]] = []
+        while page := client.get(address, params={"limit": 1, **({"after": seen[-1][name]} if seen else {})}).json():
+            assert len(page) == 1
+            seen += page
+        assert seen == whole
+        assert client.get(address, params={"after": "none"}).status_code == 404
+        assert client.get(address, params={"limit": 0}).status_code == 422
+    found = client.get("/v1/jobs", params={"project": "shown", "state": "succeeded", "limit": 1}).json()
+    assert [job["state"] for job in found] == ["succeeded"]
 
 
 def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:

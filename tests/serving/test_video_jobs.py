@@ -25,8 +25,9 @@ from serving.settings import Settings
 from serving.store import Store, open_store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import VideoRow
+from serving.submissions import submission_key
 from serving.sweep import sweep
-from serving.video_jobs import VideoJobs, submission_key
+from serving.video_jobs import VideoJobs
 from serving.videos import analyze_video, find_analysis, read_analysis, register_video
 from training.enrol import enrol, find_pictures
 from training.train import train

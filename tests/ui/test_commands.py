@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from serving.batch import parse_time
 from serving.home import Home
 from serving.store import open_store
 from serving.store.rows import VideoRow
 from ui.cli import app
-from ui.cli.videos import parse_fragment, parse_time
+from ui.cli.videos import parse_fragment
 from ui.demo_material import DemoMaterial, prepare
 
 PART = ["--fragment", "4,14"]

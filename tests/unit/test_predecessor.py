@@ -143,15 +143,16 @@ def test_credentials_are_taken_out_of_addresses_alone() -> None:
 
 
 def test_the_tables_are_read_by_what_measures(documents: Documents, uri: str, tmp_path: Path) -> None:
-    from ui.cli.videos import read_batch
+    from serving.batch import read_batch
 
     documents.track.insert_many(
         [look(1, i, "Guy_Mollet", 0.8) for i in (4, 5)] + [look(1, 0, "A", 0.8, locator="b.mp4")]
     )
     files = write_records(tmp_path, list(read(uri).values()))
     assert [file.name for file in files] == ["videos.csv", "names.csv", "strangers.csv"]
-    assert [(row.media, row.fragment) for row in read_batch(files[0])] == [("b.mp4", None), ("news.mp4", None)]
-    assert [(row.media, row.fragment, row.person) for row in read_batch(files[1])] == [
+    videos, names = (read_batch(file.read_text().splitlines(), file.name) for file in files[:2])
+    assert [(row.media, row.fragment) for row in videos] == [("b.mp4", None), ("news.mp4", None)]
+    assert [(row.media, row.fragment, row.person) for row in names] == [
         ("b.mp4", (0.0, 0.5), "A"),
         ("news.mp4", (3.5, 5.5), "Guy_Mollet"),
     ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from dataclasses import dataclass
+import io
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ import typer
 from rich.table import Table
 
 from facerec_models.errors import FacerecError, InputError
+from serving.batch import BatchRow, parse_span, read_batch
 from ui.cli.common import (
     DEFAULT_PROJECT,
     ErrorOption,
@@ -139,7 +139,7 @@ def batch(
     """Recognise many fragments, one result each; fragments that are done already are not done again."""
     if video_speedup is not None and sample_fps is not None:
         raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
-    rows = read_batch(table)
+    rows = _read_table(table)
     files = result_files(out_dir, [(row.media, row.fragment) for row in rows])
     failed = 0
     with open_home(home) as opened, progress_bar("items") as progress:
@@ -361,68 +361,23 @@ def parse_fragment(text: str | None, option: str = "--fragment") -> tuple[float,
     if len(parts) != 2:
         raise typer.BadParameter(f"{option} {text!r} must be START,END, as 10,25.5 or 0:01:00,0:02:30")
     try:
-        return _parse_span(*parts)
+        return parse_span(*parts)
     except InputError as error:
         raise typer.BadParameter(f"{option} {text!r}: {error}") from error
 
 
-def _parse_span(start: str, end: str) -> tuple[float, float]:
-    start_s, end_s = parse_time(start), parse_time(end)
-    if not 0 <= start_s < end_s:
-        raise InputError(f"{start!r} to {end!r} must start before it ends, and not before 0")
-    return start_s, end_s
-
-
-def parse_time(text: str) -> float:
-    """Read seconds, ``minutes:seconds`` or ``hours:minutes:seconds``."""
+def _read_table(path: Path) -> list[BatchRow]:
+    """Read a batch; a relative media file is sought beside the table."""
     try:
-        seconds = 0.0
-        for part in text.strip().split(":"):
-            seconds = seconds * 60 + float(part)
-    except ValueError:
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise InputError(f"{text!r} is no time; give seconds, minutes:seconds or hours:minutes:seconds")
-    return seconds
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRow:
-    """One line of a batch."""
-
-    media: str
-    fragment: tuple[float, float] | None
-    person: str | None
-
-
-def read_batch(path: Path) -> list[BatchRow]:
-    """Read a CSV of media,start,end,person; a relative media file is sought beside the table.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or a line has no media, half a fragment or no time where one must be.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.DictReader(file))
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{str(path)!r} cannot be read as CSV: {error}") from error
-    if not lines or "media" not in lines[0]:
-        raise InputError(f"{str(path)!r} must begin with the line media,start,end,person and have at least one more")
-    rows = []
-    for number, line in enumerate(lines, start=2):
-        media, start, end = (str(line.get(key) or "").strip() for key in ("media", "start", "end"))
-        if not media or bool(start) != bool(end):
-            raise InputError(f"{path}, line {number}: needs media, and start and end or neither")
-        beside = path.parent / media
-        found = str(beside) if "://" not in media and beside.exists() else media
-        try:
-            fragment = _parse_span(start, end) if start else None
-        except InputError as error:
-            raise InputError(f"{path}, line {number}: {error}") from error
-        rows.append(BatchRow(found, fragment, (line.get("person") or "").strip() or None))
-    return rows
+
+    def beside(media: str) -> str:
+        file = path.parent / media
+        return str(file) if "://" not in media and file.exists() else media
+
+    return [replace(row, media=beside(row.media)) for row in read_batch(io.StringIO(text, newline=""), str(path))]
 
 
 def drop_short(found: Result, min_length_s: float) -> Result:

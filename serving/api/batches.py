@@ -1,0 +1,111 @@
+"""Many fragments of videos at once."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, UploadFile
+from pydantic import BaseModel
+
+from facerec_models.config import SamplingConfig
+from facerec_models.errors import FacerecError, InputError, VideoNotFoundError
+from serving.api.schemas import VideoRequest
+from serving.api.service import ProjectName, Service, ServiceDep
+from serving.api.videos import allowed_file, parse_settings
+from serving.batch import read_batch
+from serving.store.rows import VideoRow
+from serving.submissions import submit_video
+from serving.videos import register_video
+
+router = APIRouter(tags=["videos"])
+
+_MAX_TABLE_BYTES = 16 * 2**20
+
+
+class BatchItem(BaseModel):
+    """What became of a line: a job, or an error. Who is expected is repeated, for whoever reads the result."""
+
+    line: int
+    media: str
+    start_s: float | None
+    end_s: float | None
+    person: str | None
+    job_id: str | None
+    video_id: str | None
+    error: str | None
+
+
+@router.post("/projects/{project}/batches", status_code=202)
+def submit_batch(
+    project: ProjectName,
+    file: Annotated[UploadFile, File(description="CSV of media,start,end,person")],
+    service: ServiceDep,
+    settings: Annotated[str, Form(description="VideoRequest as JSON, for all lines; without a fragment")] = "{}",
+) -> list[BatchItem]:
+    """Queue a job for each line of a table of media,start,end,person; the same table again means the same jobs.
+
+    A medium is the id of a video of the project, or a ``file://`` address below one of the folders that the operator opened. A line
+    that cannot be queued has an error, and the others are queued; send the table again once it is mended. Each result is at
+    ``/v1/jobs/{job_id}/result``.
+    """
+    wanted = parse_settings(VideoRequest, settings)
+    if wanted.fragment is not None or wanted.sampling.fragment is not None:
+        raise InputError("settings.fragment: the lines say from when to when")
+    content = file.file.read(_MAX_TABLE_BYTES + 1)
+    name = Path(file.filename or "batch.csv").name
+    if len(content) > _MAX_TABLE_BYTES:
+        raise InputError(f"{name!r} is larger than {_MAX_TABLE_BYTES} bytes: divide it")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name!r} cannot be read as CSV: {error}") from error
+    service.store.get_project(project)
+    videos: dict[str, VideoRow | str] = {}
+    items = []
+    for row in read_batch(io.StringIO(text, newline=""), name):
+        if row.media not in videos:
+            videos[row.media] = _find(service, project, row.media)
+        video = videos[row.media]
+        start_s, end_s = row.fragment or (None, None)
+        item = BatchItem(
+            line=row.line, media=row.media, start_s=start_s, end_s=end_s, person=row.person,
+            job_id=None, video_id=None, error=None,
+        )  # fmt: skip
+        items.append(item)
+        if isinstance(video, str):
+            item.error = video
+            continue
+        item.video_id = video.video_id
+        try:
+            job = submit_video(
+                service.store,
+                service.settings,
+                video,
+                SamplingConfig(**{**wanted.sampling.model_dump(), "fragment": row.fragment}),
+                max_false_names=wanted.max_false_names,
+                no_cache=wanted.no_cache,
+                priority=wanted.priority,
+                webhook=wanted.webhook,
+                one_of_many=True,
+            )
+        except FacerecError as error:
+            item.error = str(error)
+        else:
+            item.job_id = job.job_id
+    service.analyzer.wake.remote()
+    return items
+
+
+def _find(service: Service, project: str, media: str) -> VideoRow | str:
+    """Return the video that a line is about, or why there is none."""
+    try:
+        if "://" in media:
+            file = allowed_file(service, media)
+            return register_video(service.store, project, file, service.settings.analysis, uri=media)
+        return service.store.get_video(project, media)
+    except VideoNotFoundError:
+        return f"{media!r} is no video of project {project!r}, and no file:// address: submit the file first"
+    except FacerecError as error:
+        return str(error)
