@@ -73,15 +73,16 @@ def on_what_was_said(
     attempts = 1 if once else _ATTEMPTS
     while True:
         attempts -= 1
-        said, basis = _read_basis(store, project)
+        said, basis = read_basis(store, project)
         try:
             return work(said, basis)
         except ConflictError:
-            if attempts == 0 or _read_basis(store, project)[1] == basis:
+            if attempts == 0 or read_basis(store, project)[1] == basis:
                 raise
 
 
-def _read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
+def read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
+    """Return what people said, and what a naming rests on with it."""
     # What comes in between makes a basis that never was: nothing is applied on it.
     applications = store.list_applications(project)
     said = store.list_corrections(project)
@@ -175,7 +176,7 @@ def rename(
         try:
             return _rename(store, project, rules, revision, model, cause, note, said, apply, expected_state)
         except ConflictError:
-            if attempts == 0 or _read_basis(store, project)[1] != said.basis:
+            if attempts == 0 or read_basis(store, project)[1] != said.basis:
                 raise
 
 
@@ -194,10 +195,11 @@ def _rename(
     change = IdentificationChange(revision.revision, state_of(store, project, revision, *said.about))
     require_state(project, change.state, expected_state)
     analyses = present_analyses(store, project)
-    known = store.list_strangers(project)
     before = rows_by_analysis(store.list_appearances(project, [row.analysis_id for row in analyses]))
     named = name_analyses(store, project, rules, [(row, revision, model) for row in analyses])
-    grouping = strangers.regroup(store, project, named.unknown, said.corrections)
+    # Not before the appearances: all whom they show must be among them.
+    known, shown = store.read_strangers(project)
+    grouping = strangers.regroup(project, named.unknown, shown, known, said.corrections)
     after = named.rows(grouping)
     compare(store, project, before, after, [*known, *grouping.strangers], change)
     latest = set(store.latest_analyses(project).values())
@@ -209,7 +211,7 @@ def _rename(
         expected={row.analysis_id: row.revision for row in analyses},
         revisions=dict.fromkeys(named.spans, revision.revision),
         appearances=[row for rows in after.values() for row in rows],
-        strangers=[*([said.stranger] if said.stranger else []), *grouping.strangers],
+        strangers=_each_once([*grouping.strangers, *([said.stranger] if said.stranger else [])]),
         stranger_tracks=grouping.tracks,
         known=len(known),
         promoted=revision.model_version,
@@ -220,6 +222,11 @@ def _rename(
     change.application = record(store, project, revision, naming, undo, cause, note)
     change.applied = True
     return change
+
+
+def _each_once(strangers: Sequence[Stranger]) -> list[Stranger]:
+    """Return strangers without those of whom a later one says more."""
+    return list({stranger.stranger_id: stranger for stranger in strangers}.values())
 
 
 def record(

@@ -311,7 +311,7 @@ class _Names:
             return "Undecidable"
         if row.decision is Decision.NAMED:
             return identity_of(row.owner)
-        if not self._strangers:
+        if row.owner not in self._strangers:
             self._strangers = {one.stranger_id: one for one in self._store.list_strangers(self._project)}
         return f"Unknown {resolved(row.owner, self._strangers).number}"
 

@@ -7,6 +7,7 @@ without tracks stays as an alias.
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,9 @@ from serving.store.base import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 from serving.store.rows import AnalysisRow
 
-_ATTEMPTS = 10
+# So long a video waits for others that end at the same moment.
+_PATIENCE_S = 120.0
+_LONGEST_PAUSE_S = 1.0
 # Above this many unknown tracks the archive is not grouped anew: their distances would need more than half a gigabyte.
 _MOST_REGROUPED = 8000
 
@@ -74,13 +77,19 @@ class Grouping:
 def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerName]:
     """Return who the unknown tracks of an analysis are, by track id; those without a stranger get one.
 
-    Nothing is written when all is known already.
+    Nothing is written when all is known already. Of several videos that end at once one is settled after the other.
+
+    Raises
+    ------
+    ConflictError
+        If others were always faster, for minutes.
     """
     project, analysis_id = unknown.analysis.project, unknown.analysis.analysis_id
     wanted = {track.track_id for track in unknown.tracks}
-    for _ in range(_ATTEMPTS):
-        strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
-        rows = store.list_stranger_tracks(project)
+    deadline, pause_s = time.monotonic() + _PATIENCE_S, 0.01
+    while True:
+        known, rows = store.read_strangers(project)
+        strangers = {stranger.stranger_id: stranger for stranger in known}
         mine = {row.track_id: row for row in rows if row.analysis_id == analysis_id}
         if mine.keys() == wanted:
             return {track_id: _name_of(row.stranger_id, strangers) for track_id, row in mine.items()}
@@ -89,33 +98,35 @@ def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerName]:
         try:
             store.put_strangers(project, found.strangers, found.tracks, [analysis_id], known=found.known)
         except ConflictError:
-            continue
-    raise ConflictError(f"the strangers of project {project!r} keep changing: ask again")
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0, pause_s))  # noqa: S311
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
 def regroup(
-    store: Store,
     project: str,
     archive: Sequence[UnknownTracks],
-    corrections: Sequence[Correction] | None = None,
-    settled: Sequence[StrangerTrack] | None = None,
+    settled: Sequence[StrangerTrack],
+    known: Sequence[Stranger],
+    corrections: Sequence[Correction],
 ) -> Grouping:
     """Group all unknown tracks of a project anew; ids last, and strangers that turn out to be one are merged.
 
     Parameters
     ----------
-    corrections : sequence of Correction, optional
-        What people said; by default what the store has.
-    settled : sequence of StrangerTrack, optional
-        Which strangers tracks show so far; by default what the store has.
+    settled : sequence of StrangerTrack
+        Which strangers tracks show so far.
+    known : sequence of Stranger
+        All of the project, as they were at the same moment.
+    corrections : sequence of Correction
+        What people said.
     """
     count = sum(len(unknown.tracks) for unknown in archive)
-    strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
+    strangers = {stranger.stranger_id: stranger for stranger in known}
     still = {(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks}
-    shown = store.list_stranger_tracks(project) if settled is None else settled
-    kept = [row for row in shown if (row.analysis_id, row.track_id) in still]
-    said = store.list_corrections(project) if corrections is None else corrections
-    return group(project, archive, kept, strangers, said, anew=count <= _MOST_REGROUPED)
+    kept = [row for row in settled if (row.analysis_id, row.track_id) in still]
+    return group(project, archive, kept, strangers, corrections, anew=count <= _MOST_REGROUPED)
 
 
 def resolve(store: Store, project: str, given: str) -> Stranger:
@@ -259,8 +270,8 @@ def _give_ids(
         identifier = stranger_id(project, *first[key])
         while identifier in taken:  # the stranger who was first seen in this track has other tracks now
             identifier = stranger_id(f"{project}\n{identifier}", *first[key])
-        if identifier in strangers:  # known from an analysis that was done again
-            merged[identifier] = replace(strangers[identifier], merged_into=None)
+        if identifier in strangers:  # known from an analysis that was done again, or from before they were named
+            merged[identifier] = replace(strangers[identifier], merged_into=None, person_id=None)
         else:
             number += 1
             merged[identifier] = Stranger(identifier, project, number, time.time())

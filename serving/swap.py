@@ -13,6 +13,7 @@ from serving import strangers
 from serving.archive import (
     before_naming,
     name_analyses,
+    read_basis,
     record,
     require_state,
     rows_by_analysis,
@@ -149,12 +150,12 @@ def switch_embedder(
         As `preview_swap`, and `ConflictError` if the archive is not in the expected state, or changes meanwhile.
     """
     index_archive(store, home, project, rules)
+    before, basis = read_basis(store, project)
     plan = _plan(store, home, project, rules, version)
     change, model = plan.swap.change, plan.swap.version
     require_state(project, change.state, expected_state)
     embedder = store.get_project(project).embedder
     latest = {second.analysis_id: first for first, second in _paired(plan)}
-    before = store.list_corrections(project)
     naming = Naming(
         expected={row.analysis_id: row.revision for row in (*plan.first, *plan.second)},
         revisions={
@@ -170,6 +171,7 @@ def switch_embedder(
         embedder=model.embedder,
         touched={key: math.nextafter(row.created_at, math.inf) for key, row in latest.items()},
         vectors=_second_vectors(store, home, project, model.embedder),
+        basis=basis,
     )
     undo = {
         **before_naming(store, project, naming, plan.known),
@@ -194,8 +196,11 @@ def _plan(store: Store, home: Home, project: str, rules: IdentificationConfig, v
     model = load_model(home, project, row.version)
     named = name_analyses(store, project, rules, [(one, revision, model) for one in second])
     said = carry_corrections(store, project, pairs)
+    before = rows_by_analysis(store.list_appearances(project, [one.analysis_id for one in first]))
+    shown = carry_strangers(store, project, pairs)
+    # Not before these: all whom they show must be among them.
     known = store.list_strangers(project)
-    grouping = strangers.regroup(store, project, named.unknown, said, carry_strangers(store, project, pairs))
+    grouping = strangers.regroup(project, named.unknown, shown, known, said)
     rows = named.rows(grouping)
     # Counted as if the first set's analyses were named anew: the tracks are the same.
     stands_for = {pair.analysis_id: analysis_id for analysis_id, pair in pairs.items()}
@@ -203,7 +208,6 @@ def _plan(store: Store, home: Home, project: str, rules: IdentificationConfig, v
         stands_for.get(key, key): [replace(one, analysis_id=stands_for.get(key, key)) for one in found]
         for key, found in rows.items()
     }
-    before = rows_by_analysis(store.list_appearances(project, [one.analysis_id for one in first]))
     compare(store, project, before, after, [*known, *grouping.strangers], change)
     change.videos, change.tracks = len(second), sum(map(len, named.spans.values()))
     swap = Swap(row, change, _agreement(before, after))

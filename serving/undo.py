@@ -14,7 +14,7 @@ from facerec_models.errors import ConflictError, ModelNotFoundError
 from facerec_models.gallery import NamingModel
 from facerec_models.identification import track_embedding
 from facerec_models.types import FloatArray
-from serving.archive import Named, name_analyses, promoted_version
+from serving.archive import Named, name_analyses, promoted_version, read_basis
 from serving.home import Home
 from serving.naming import load_model, revision_of
 from serving.statements import with_corrections, words_from_json
@@ -23,6 +23,8 @@ from serving.store.naming_rows import Application, Naming, Revision, Stranger, S
 from serving.store.rows import AnalysisRow
 from serving.strangers import Grouping, group
 from serving.vector_sets import read_vectors
+
+_ATTEMPTS = 5
 
 _Wanted = tuple[AnalysisRow, Revision, NamingModel]
 
@@ -63,12 +65,25 @@ def undo_application(store: Store, home: Home, project: str, revision: str, rule
     ConflictError
         If another one was applied since, if it was undone already, or if somebody was forgotten since.
     """
-    application = _last(store, project, revision)
-    undo = application.undo
+    attempts = _ATTEMPTS
+    while True:
+        attempts -= 1
+        application = _last(store, project, revision)
+        try:
+            return _undo(store, home, project, application, rules)
+        except ConflictError:
+            # A video that ended meanwhile is named again with the others; what somebody said stays said.
+            if attempts == 0 or application.undo is None:
+                raise
+
+
+def _undo(store: Store, home: Home, project: str, application: Application, rules: IdentificationConfig) -> Undone:
+    revision, undo = application.revision, application.undo
     if undo is None:
         raise ConflictError(
             f"revision {revision} of project {project!r} cannot be undone: somebody was forgotten since, and is in what was before"
         )
+    corrections, basis = read_basis(store, project)
     analyses = store.list_analyses(project)
     targets = _targets(store, project, application, undo, analyses, rules)
     embedder = undo.get("embedder")
@@ -78,14 +93,14 @@ def undo_application(store: Store, home: Home, project: str, revision: str, rule
         if (target := targets.get(row.analysis_id)) is not None
     ]
     wanted.sort(key=lambda one: (one[1].revision, one[0].created_at, one[0].analysis_id))
-    known = store.list_strangers(project)
-    restored = [Stranger(**row) for row in undo["strangers"]]
-    people = {row.stranger_id: row for row in [*known, *restored]}
     named = name_analyses(store, project, rules, wanted)
     words = words_from_json(undo["said"]) if "said" in undo else Words()
     # As they will be then: what came in between stays.
-    said = [row for row in store.list_corrections(project) if row.correction_id not in words.corrections]
-    settled = _settled(store, project, targets, undo, named)
+    said = [row for row in corrections if row.correction_id not in words.corrections]
+    known, shown = store.read_strangers(project)
+    restored = [Stranger(**row) for row in undo["strangers"]]
+    people = {row.stranger_id: row for row in [*known, *restored]}
+    settled = _settled(project, shown, targets, undo, named)
     grouping = group(project, named.unknown, settled, people, with_corrections(said, words.replaced))
     for target in {target.revision: target for target in targets.values() if target is not None}.values():
         store.put_revision(target)
@@ -94,6 +109,7 @@ def undo_application(store: Store, home: Home, project: str, revision: str, rule
     naming = Naming(
         expected={row.analysis_id: row.revision for row in analyses if row.analysis_id in targets},
         revisions={analysis_id: None if target is None else target.revision for analysis_id, target in targets.items()},
+        beside={row.analysis_id: row.revision for row in analyses if row.analysis_id not in targets},
         appearances=[row for rows in named.rows(grouping).values() for row in rows],
         strangers=_merged(restored, grouping),
         stranger_tracks=grouping.tracks,
@@ -105,6 +121,7 @@ def undo_application(store: Store, home: Home, project: str, revision: str, rule
         embedder=embedder,
         touched={} if embedder is None else _touched(analyses, undo, embedder),
         vectors={} if embedder is None else _vectors(store, home, project, embedder),
+        basis=basis,
     )
     store.undo_naming(project, naming, application.number, time.time())
     for face_id in words.faces:
@@ -153,10 +170,9 @@ def _targets(
     targets: dict[str, Revision | None] = {}
     for row in analyses:
         present = None if row.revision is None else revisions[row.revision]
-        if row.analysis_id in former:
-            if present is not None and present.revision == application.revision:
-                previous = former[row.analysis_id]
-                targets[row.analysis_id] = None if previous is None else revisions[previous]
+        if row.analysis_id in former and present is not None and present.revision == application.revision:
+            previous = former[row.analysis_id]
+            targets[row.analysis_id] = None if previous is None else revisions[previous]
         elif present is not None and present.model_version == application.model_version != before:
             limit = present.max_false_names
             targets[row.analysis_id] = None if before is None else revision_of(project, before, rules, limit)
@@ -221,10 +237,14 @@ def _lone(analyses: Sequence[AnalysisRow], embedder: str) -> int:
 
 
 def _settled(
-    store: Store, project: str, targets: Mapping[str, Revision | None], undo: Mapping[str, Any], named: Named
+    project: str,
+    shown: Sequence[StrangerTrack],
+    targets: Mapping[str, Revision | None],
+    undo: Mapping[str, Any],
+    named: Named,
 ) -> list[StrangerTrack]:
     """Return which stranger tracks show: of the analyses that are named as before what was, of the others what is."""
-    rows = [row for row in store.list_stranger_tracks(project) if row.analysis_id not in targets]
+    rows = [row for row in shown if row.analysis_id not in targets]
     former = {
         (analysis_id, track_id): stranger_id
         for analysis_id, tracks in undo["stranger_tracks"].items()

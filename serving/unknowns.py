@@ -94,10 +94,12 @@ def rank_strangers(
     if limit is not None:
         check_limit(limit)
     index_archive(store, home, project, rules)
+    times = store.list_screen_times(project, query)
+    # Not before the times: all whom they are of must be among them.
     strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
     seconds: dict[str, float] = defaultdict(float)
     videos: dict[str, set[str]] = defaultdict(set)
-    for time in store.list_screen_times(project, query):
+    for time in times:
         stranger_id = resolved(time.stranger_id, strangers).stranger_id
         seconds[stranger_id] += time.seconds
         videos[stranger_id].add(time.video_id)

@@ -183,6 +183,9 @@ class Store(Protocol):
     def list_stranger_tracks(self, project: str) -> list[StrangerTrack]:
         """Return which stranger each unknown track shows, by analysis and track."""
 
+    def read_strangers(self, project: str) -> tuple[list[Stranger], list[StrangerTrack]]:
+        """Return what `list_strangers` and `list_stranger_tracks` do, as both are at one moment."""
+
     def put_strangers(
         self,
         project: str,

@@ -19,7 +19,9 @@ def require_unchanged(project: str, naming: Naming, found: Mapping[str, str | No
     strangers : int
         How many the project has.
     """
-    changed = [analysis_id for analysis_id, revision in naming.expected.items() if found[analysis_id] != revision]
+    expected = {**naming.expected, **naming.beside}
+    # One that is only beside may be gone.
+    changed = [key for key, revision in expected.items() if found.get(key, revision) != revision]
     if changed:
         raise ConflictError(f"{len(changed)} analyses of project {project!r} were named meanwhile: look again")
     if strangers != naming.known:
@@ -28,7 +30,8 @@ def require_unchanged(project: str, naming: Naming, found: Mapping[str, str | No
 
 def require_none_new(project: str, naming: Naming, found: Mapping[str, str | None]) -> None:
     """Raise `ConflictError` if an analysis is named that a naming does not know."""
-    new = [key for key, revision in found.items() if revision is not None and key not in naming.expected]
+    known = naming.expected.keys() | naming.beside.keys()
+    new = [key for key, revision in found.items() if revision is not None and key not in known]
     if new:
         raise ConflictError(f"{len(new)} analyses of project {project!r} were added meanwhile: look again")
 

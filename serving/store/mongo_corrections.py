@@ -39,13 +39,19 @@ class MongoCorrections:
         """Return all strangers, merged and named ones included, by number."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            return tx.select(Stranger, {"project": project}, ("number",))
+            return _strangers(tx, project)
 
     def list_stranger_tracks(self, project: str) -> list[StrangerTrack]:
         """Return which stranger each unknown track shows, by analysis and track."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            return tx.select(StrangerTrack, {"project": project}, ("analysis_id", "track_id"))
+            return _tracks(tx, project)
+
+    def read_strangers(self, project: str) -> tuple[list[Stranger], list[StrangerTrack]]:
+        """Return what `list_strangers` and `list_stranger_tracks` do, as both are at one moment."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            return _strangers(tx, project), _tracks(tx, project)
 
     def put_strangers(
         self,
@@ -81,3 +87,11 @@ def put_corrections(tx: Transaction, project: str, corrections: Iterable[Correct
         track = {"project": project, "analysis_id": row.analysis_id, "track_id": row.track_id}
         tx.delete("corrections", {**track, "$or": replaced})
         tx.put([row], Correction)
+
+
+def _strangers(tx: Transaction, project: str) -> list[Stranger]:
+    return tx.select(Stranger, {"project": project}, ("number",))
+
+
+def _tracks(tx: Transaction, project: str) -> list[StrangerTrack]:
+    return tx.select(StrangerTrack, {"project": project}, ("analysis_id", "track_id"))

@@ -79,7 +79,10 @@ class MongoNaming:
     def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
         """Write what was before an application, and mark that one as undone, all at once."""
         with self._database.writing(project) as tx:
-            _require_unchanged(tx, project, naming)
+            found = _require_unchanged(tx, project, naming)
+            if naming.basis is not None:
+                conflicts.require_none_new(project, naming, found)
+                conflicts.require_basis(project, naming.basis, _basis(tx, project))
             conflicts.require_last(project, number, _last_number(tx, {"project": project, "undone_at": None}))
             _write(tx, project, naming)
             if naming.promoted is not None:

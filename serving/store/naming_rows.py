@@ -264,6 +264,8 @@ class Naming:
     ----------
     expected, revisions : mapping of str to str or None
         Which revision names each analysis so far, and from now on; the same analyses in both.
+    beside : mapping of str to str or None
+        Which revision names each analysis that is left as it is, where all must be known.
     appearances, stranger_tracks : sequence of rows
         Of all these analyses, in place of theirs.
     strangers : sequence of Stranger
@@ -302,3 +304,4 @@ class Naming:
     vectors: Mapping[str, FloatArray] = field(default_factory=dict)
     news: News | None = None
     basis: Basis | None = None
+    beside: Mapping[str, str | None] = field(default_factory=dict)

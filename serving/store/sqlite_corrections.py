@@ -11,6 +11,9 @@ from serving.store import conflicts
 from serving.store.database import Database, insert, require_present, require_project, select
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 
+_STRANGERS = "SELECT * FROM strangers WHERE project = ? ORDER BY number"
+_TRACKS = "SELECT * FROM stranger_tracks WHERE project = ? ORDER BY analysis_id, track_id"
+
 
 class SqliteCorrections:
     """The part of a `Store` that is about corrections and strangers."""
@@ -51,14 +54,19 @@ class SqliteCorrections:
         """Return all strangers, merged and named ones included, by number."""
         with self._database.reading() as db:
             require_project(db, project)
-            return select(db, Stranger, "SELECT * FROM strangers WHERE project = ? ORDER BY number", (project,))
+            return select(db, Stranger, _STRANGERS, (project,))
 
     def list_stranger_tracks(self, project: str) -> list[StrangerTrack]:
         """Return which stranger each unknown track shows, by analysis and track."""
         with self._database.reading() as db:
             require_project(db, project)
-            query = "SELECT * FROM stranger_tracks WHERE project = ? ORDER BY analysis_id, track_id"
-            return select(db, StrangerTrack, query, (project,))
+            return select(db, StrangerTrack, _TRACKS, (project,))
+
+    def read_strangers(self, project: str) -> tuple[list[Stranger], list[StrangerTrack]]:
+        """Return what `list_strangers` and `list_stranger_tracks` do, as both are at one moment."""
+        with self._database.reading() as db:
+            require_project(db, project)
+            return select(db, Stranger, _STRANGERS, (project,)), select(db, StrangerTrack, _TRACKS, (project,))
 
     def put_strangers(
         self,

@@ -93,7 +93,10 @@ class SqliteNaming:
     def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
         """Write what was before an application, and mark that one as undone, all at once."""
         with self._database.writing() as db:
-            _require_unchanged(db, project, naming)
+            found = _require_unchanged(db, project, naming)
+            if naming.basis is not None:
+                conflicts.require_none_new(project, naming, found)
+                conflicts.require_basis(project, naming.basis, _basis(db, project))
             conflicts.require_last(project, number, _standing_number(db, project))
             _write(db, project, naming)
             if naming.promoted is not None:

@@ -105,6 +105,7 @@ def test_an_embedder_is_fixed_once(store: Store) -> None:
         lambda s: s.find_appearances("absent", AppearanceQuery(), limit=1),
         lambda s: s.list_screen_times("absent", AppearanceQuery()),
         lambda s: s.list_unindexed("absent"),
+        lambda s: s.read_strangers("absent"),
         lambda s: s.latest_analyses("absent"),
         lambda s: s.vector_state("absent"),
         lambda s: s.vector_positions("absent"),

@@ -319,6 +319,22 @@ def assert_counted(added: Any, removed: Any, before: dict[str, Any], after: dict
         assert (added[person], removed[person]) == (len(is_now - was), len(was - is_now))
 
 
+def test_what_is_said_while_the_network_changes_is_not_overwritten(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(store, home)
+    apply, said = store.apply_naming, [row.correction_id for row in store.list_corrections("p")]
+
+    def take_back_and_apply(*arguments: Any) -> None:
+        store.delete_corrections("p", said[:1])
+        apply(*arguments)
+
+    monkeypatch.setattr(store, "apply_naming", take_back_and_apply)
+    with pytest.raises(ConflictError, match="meanwhile"):
+        switch_embedder(store, home, "p", RULES)
+    assert [row.correction_id for row in store.list_corrections("p")] == said[1:]
+
+
 def test_from_a_network_that_knows_nobody_to_one_that_does(
     tmp_path: Path,
     material: DemoMaterial,
@@ -353,12 +369,12 @@ def test_after_a_switch_everything_is_of_the_new_embedder(
     first = present_analyses(store, "p")[0]
     track = store.get_tracks("p", [first.analysis_id])[first.analysis_id][0]
     prepare(store, home)
-    hits = search_face(store, home, index, track_embedding(track), RULES)
+    hits = search_face(store, home, index, track_embedding(track), RULES).hits
     assert (hits[0].track_id, hits[0].similarity) == (track.track_id, pytest.approx(1, abs=1e-5))
     switch_embedder(store, home, "p", RULES)
     second = next(second for one, second in pairs(store) if one.analysis_id == first.analysis_id)
     theirs = store.get_tracks("p", [second.analysis_id])[second.analysis_id][0]
-    hits = search_face(store, home, index, track_embedding(theirs), RULES)
+    hits = search_face(store, home, index, track_embedding(theirs), RULES).hits
     assert hits[0].similarity == pytest.approx(1, abs=1e-5)
     assert {hit.hit.row.analysis_id for hit in hits} <= set(store.latest_analyses("p").values())
     # A network that is not the project's is refused, and harms nothing.

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from facerec_models.config import TrainingConfig
 from facerec_models.errors import ConflictError, ModelNotFoundError
 from serving.archive import identify_archive
 from serving.changes import IdentificationChange
 from serving.home import Home
-from serving.naming import assign, current_revision, revision_of, stored_result
+from serving.naming import assign, assign_current, current_revision, revision_of, stored_result
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from serving.undo import undo_application
@@ -228,23 +229,33 @@ def test_videos_that_came_since_follow_when_their_model_is_undone(store: Store, 
     assert [appearance.stranger for appearance in result.appearances][2:] == [one.owner for one in since][2:]
 
 
-def test_an_application_is_undone_whose_only_video_is_named_otherwise_by_now(store: Store, home: Home) -> None:
-    store.delete_video("p", "v-2")
+def test_an_application_is_undone_in_a_video_that_has_another_accepted_error_by_now(store: Store, home: Home) -> None:
     before = store.list_corrections("p")
+    shown = [(row.video_id, row.owner) for row in store.list_appearances("p", ["a-v-1", "a-v-2"])]
+    former = store.get_model("p").version
     applied = correct(store, home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")], RULES)
-    strict = RULES.model_copy(update={"max_false_names_tracks": 1e-9})
-    version = store.get_model("p").version
-    revision = revision_of("p", version, strict)
-    store.put_revision(revision)
-    assign(store, home, store.get_analysis("p", "a-v-1"), revision, strict)
-    rows = store.list_appearances("p", ["a-v-1"])
-    shown = [(row.track_id, row.stranger_id) for row in store.list_stranger_tracks("p")]
+    row = store.latest_analysis("p", "v-1")
+    revision = assign_current(store, home, row, RULES, 0.06)
+    assert revision.max_false_names == 0.06
     undone = undo_application(store, home, "p", applied.revision, RULES)
-    assert undone.videos == 0
+    assert undone.videos == 2
     assert store.list_corrections("p") == before
-    assert store.get_model("p").version != version
+    assert store.get_model("p").version == former
+    assert [(row.video_id, row.owner) for row in store.list_appearances("p", ["a-v-1", "a-v-2"])] == shown
+    now = store.get_revision("p", store.get_analysis("p", "a-v-1").revision or "")
+    assert (now.model_version, now.max_false_names) == (former, 0.06)
+
+
+def test_an_application_is_undone_beside_a_video_that_another_model_names_by_now(store: Store, home: Home) -> None:
+    applied = correct(store, home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")], RULES)
+    other = train(store, home, "p", RULES, config=TrainingConfig(classifier="knn")).version
+    revision = revision_of("p", other, RULES)
+    store.put_revision(revision)
+    assign(store, home, store.get_analysis("p", "a-v-1"), revision, RULES)
+    rows = store.list_appearances("p", ["a-v-1"])
+    undone = undo_application(store, home, "p", applied.revision, RULES)
+    assert undone.videos == 1
     assert store.list_appearances("p", ["a-v-1"]) == rows
-    assert [(row.track_id, row.stranger_id) for row in store.list_stranger_tracks("p")] == shown != []
 
 
 def test_an_application_to_videos_that_nothing_named_before_is_undone(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,12 @@ from serving import archive
 from serving.archive import identify_archive
 from serving.home import Home
 from serving.naming import assign, assign_current, current_revision
+from serving.search import search_people
 from serving.store import Store, open_store
-from serving.store.naming_rows import CorrectionKind
+from serving.store.naming_rows import AppearanceQuery, CorrectionKind, Revision
 from serving.store.rows import FaceStatus
 from serving.store.sqlite import SqliteStore
+from serving.strangers import resolve
 from serving.undo import undo_application
 from tests.archive import RULES, enrol, fill, put_video
 from tests.builders import EMBEDDER
@@ -41,6 +45,10 @@ def store(home: Home) -> Iterator[Store]:
 
 def say(store: Store, home: Home, kind: CorrectionKind, person: str, video: str = "v-1", track: int = 3) -> str:
     return correct(store, home, "p", [Statement(video, track, kind, person)], RULES).revision
+
+
+def revisions(store: Store) -> list[Revision]:
+    return [store.get_revision("p", row.revision or "") for row in store.list_analyses("p")]
 
 
 def video_ends(store: Store, home: Home, seen: tuple[int, ...], video_id: str = "v-3") -> None:
@@ -105,13 +113,62 @@ def test_an_undoing_that_comes_too_late_takes_nothing_back(
 ) -> None:
     revision = say(store, home, CorrectionKind.IS, "Cem")
     before = words(store)
-    before_each(monkeypatch, store, "undo_naming", lambda n: video_ends(store, home, (9,)))
+    before_each(monkeypatch, store, "undo_naming", lambda n: video_ends(store, home, (20 + n,), f"v-{10 + n}"))
     with pytest.raises(ConflictError):
         undo_application(store, home, "p", revision, RULES)
     assert words(store) == before == (["is Cem"], ["Cem"])
     monkeypatch.undo()
     undo_application(store, home, "p", revision, RULES)
     assert words(store) == ([], [])
+
+
+@pytest.mark.parametrize("seen", [(1, 2, 7, 8), (1, 9)])
+def test_undoing_reaches_a_video_that_ends_meanwhile(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, seen: tuple[int, ...]
+) -> None:
+    revision = say(store, home, CorrectionKind.IS, "Carl")
+    ends = lambda call: video_ends(store, home, seen) if call == 1 else None  # noqa: E731
+    before_each(monkeypatch, store, "undo_naming", ends)
+    undo_application(store, home, "p", revision, RULES)
+    assert len(store.list_analyses("p")) == 3
+    assert {row.model_version for row in revisions(store)} == {store.get_model("p").version}
+    assert "Carl" not in {row.owner for row in store.find_appearances("p", AppearanceQuery(), limit=99)}
+
+
+@pytest.mark.parametrize("method", ["list_strangers", "list_stranger_tracks", "read_strangers", "list_appearances"])
+def test_somebody_new_who_is_seen_meanwhile_ends_no_undoing_and_no_correction(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    ends = lambda call: video_ends(store, home, (9, 10), f"v-{call + 3}") if call in (1, 2) else None  # noqa: E731
+    before_each(monkeypatch, store, method, ends)
+    revision = say(store, home, CorrectionKind.IS, "Carl")
+    monkeypatch.undo()
+    before_each(monkeypatch, store, method, lambda call: ends(call + 10))
+    undo_application(store, home, "p", revision, RULES)
+    assert {row.model_version for row in revisions(store)} == {store.get_model("p").version}
+
+
+def test_videos_that_end_at_once_get_strangers_one_after_the_other(store: Store, home: Home) -> None:
+    ended = [put_video(store, home, f"v-{number}", number, seen=(number, number + 20)) for number in range(20, 32)]
+    revision = current_revision(store, "p", RULES)
+    with ThreadPoolExecutor(len(ended)) as pool:
+        list(pool.map(lambda row: assign(store, home, row, revision, RULES), ended))
+    known, shown = store.read_strangers("p")
+    assert len(known) == 2 + 2 * len(ended)
+    assert [one.number for one in known] == list(range(1, len(known) + 1))
+    assert {row.stranger_id for row in shown} == {one.stranger_id for one in known}
+
+
+def test_a_stranger_who_is_one_again_has_no_name(store: Store, home: Home) -> None:
+    (first, _), _ = store.read_strangers("p")
+    name_stranger(store, home, "p", "Unknown 1", "Bob", RULES)
+    for video in ("v-1", "v-2"):
+        say(store, home, CorrectionKind.IS_NOT, "Bob", video)
+    again = resolve(store, "p", "Unknown 1")
+    assert again == replace(first, person_id=None)
+    assert {row.stranger_id for row in store.list_stranger_tracks("p")} >= {again.stranger_id}
+    found = search_people(store, home, "p", ["Unknown 1"], AppearanceQuery(), RULES).hits
+    assert {hit.label for hit in found} == {"Unknown 1"}
 
 
 def test_a_video_that_was_named_by_the_old_model_is_named_by_the_new_one(

@@ -47,7 +47,8 @@ def ids(store: Store, unknown: UnknownTracks) -> list[str]:
 
 def regroup(store: Store, archive: Sequence[UnknownTracks]) -> None:
     """Group anew, and store that."""
-    found = strangers.regroup(store, "p", archive)
+    known, shown = store.read_strangers("p")
+    found = strangers.regroup("p", archive, shown, known, store.list_corrections("p"))
     analysis_ids = [unknown.analysis.analysis_id for unknown in archive]
     store.put_strangers("p", found.strangers, found.tracks, analysis_ids, known=found.known)
 
