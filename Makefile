@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= demo
-# Processes that test side by side what needs no service.
+# Processes that test side by side; all that starts Ray is tested by one of them.
 WORKERS ?= 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -15,9 +15,7 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest tests/contract tests/unit --numprocesses $(WORKERS) --dist loadfile \
-		--cov --cov-report= --cov-fail-under=0
-	$(BIN)/python -m pytest tests/serving tests/ui --cov --cov-append --cov-report=term
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --cov --cov-report=term
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

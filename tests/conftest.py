@@ -22,6 +22,20 @@ from facerec_models.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha25
 pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket"]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process test all that starts Ray, and what it starts not wait for other services; of the rest, a file is tested by one."""
+
+    def needs_shared_service(item: pytest.Item) -> bool:
+        return "service" in getattr(item, "fixturenames", ())
+
+    # The service that many tests share runs until the end: what starts its own comes before.
+    items.sort(key=needs_shared_service)
+    for item in items:
+        starts_ray = needs_shared_service(item) or item.get_closest_marker("starts_ray") is not None
+        item.add_marker(pytest.mark.xdist_group("ray" if starts_ray else item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def eval_data() -> Path:
     """Real people and footage to measure with."""

@@ -39,6 +39,7 @@ ray.shutdown()
 """
 
 
+@pytest.mark.starts_ray
 @pytest.mark.parametrize(
     ("gpus", "share", "device", "then"), [(1, "0.25", "cuda", "DeviceError"), (0, "0.0", "cpu", "runs")]
 )
