@@ -30,11 +30,11 @@ class AnalyzerReplica:
     Parameters
     ----------
     slots : int
-        Videos, or segments of them, at a time. While one waits for a network, another decodes.
+        Videos, or segments of them, at a time. More than one share the process, and its death.
     """
 
     def __init__(
-        self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 2
+        self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 1
     ) -> None:
         self._settings = settings
         self._home, self._store = open_places(settings)

@@ -34,7 +34,9 @@ class AppArgs(BaseModel):
     )
     shared_home: bool | None = Field(default=None, description="Whether all nodes share the home's file system.")
     threads: int = Field(default=0, ge=0, description="Of each network's replica; 0: one for each core.")
-    slots: int = Field(default=2, ge=1, description="Videos at a time for each analyzer.")
+    slots: int = Field(
+        default=1, ge=1, description="Videos at a time for each analyzer: they share its memory, and its death."
+    )
     gpu_share: float = Field(
         default=0.25, gt=0, le=1, description="Of a GPU, for each network's replica, where there is one."
     )

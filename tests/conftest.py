@@ -24,7 +24,7 @@ pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket"]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process test all that starts Ray, and what it starts not wait for other services; of the rest, a file is tested by one."""
+    """Let one process test all that starts Ray: two services wait for the same cores. Of the rest, a file is tested by one."""
 
     def needs_shared_service(item: pytest.Item) -> bool:
         return "service" in getattr(item, "fixturenames", ())

@@ -32,7 +32,8 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServ
     folder = tmp_path_factory.mktemp("serve-run")
     document = yaml.safe_load(find_config().read_text())
     port = document["http_options"]["port"] = free_port()
-    document["applications"][0]["args"]["slots"] = 1
+    analyzer = next(one for one in document["applications"][0]["deployments"] if one["name"] == "VideoAnalyzer")
+    analyzer["num_replicas"] = 1
     config, log = folder / "serve_config.yaml", folder / "log"
     config.write_text(yaml.safe_dump(document))
     token = folder / "token"
