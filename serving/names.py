@@ -10,10 +10,15 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from facerec_models.errors import InputError
+from facerec_models.result import STRANGER_PREFIX
 
 # What a file system takes, less the checksum that an upload is kept under.
 _MAX_NAME_BYTES = 100
 _MAX_DIGITS = 18  # fits the 64 bits of a store's whole numbers
+
+# Controls that turn the direction of what follows: a name would show as another.
+_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_STRANGER = re.compile(rf"{STRANGER_PREFIX}.*|unknown_*\d+", re.IGNORECASE)
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -28,10 +33,20 @@ def check_project_name(name: str) -> str:
 
 
 def person_id_of(folder: str) -> str:
-    """Return the person id of a folder's name: NFC-normalised, blanks as underscores."""
+    """Return the person id of a folder's name: NFC-normalised, blanks as underscores.
+
+    Raises
+    ------
+    InputError
+        If it can be no folder's name, has characters that do not show, or means a stranger.
+    """
     person_id = unicodedata.normalize("NFC", folder.strip()).replace(" ", "_")
-    if not person_id or person_id in {".", ".."} or any(c in person_id for c in '/\\\0:*?"<>|'):
+    if not person_id or person_id in {".", ".."} or any(c in person_id for c in '/\\:*?"<>|'):
         raise InputError(f'person name {folder!r} must not be empty or contain / \\ : * ? " < > |')
+    if any(unicodedata.category(c) in {"Cc", "Cs"} or unicodedata.bidirectional(c) in _TURNING for c in person_id):
+        raise InputError(f"person name {folder!r} must not contain control characters")
+    if _STRANGER.fullmatch(person_id):
+        raise InputError(f"person name {folder!r} is what strangers are called: choose another")
     return person_id
 
 

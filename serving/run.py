@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
     Raises
     ------
     InputError
-        If the configuration cannot be read.
+        If the configuration cannot be read, or something listens at the port already.
     """
     path = config or find_config()
     try:
@@ -48,6 +49,7 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
         application = document["applications"][0]
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
         raise InputError(f"{str(path)!r} is no Serve configuration with an application: {error}") from error
+    _require_free(host, port)
     prepare_environment(home)
 
     import ray
@@ -74,6 +76,19 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
     finally:
         serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise `InputError` if something listens already: Serve's proxy shares a port with whatever does."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        # A port of connections that have ended is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"{host}:{port} cannot be listened at ({error.strerror}): choose another --port"
+            ) from error
 
 
 def prepare_environment(home: Path) -> None:

@@ -127,16 +127,17 @@ def search_people(
     """
     check_limit(limit)
     index_archive(store, home, project, rules)
+    search = ("people", project, *who, query)
     query = replace(query, owners=tuple(_ids_of(store, project, one) for one in who))
     names = _Names(store, project)
     hits: list[Hit] = []
-    after = None if cursor is None else _key_of(cursor)
+    after: AppearanceKey | None = None if cursor is None else read_cursor(search, cursor, str, float, int)
     while True:
         rows = store.find_appearances(project, query, after=after, limit=limit + 1)
         company = _company(store, project, query, rows)
         for row in rows:
             if len(hits) == limit:
-                return Page(hits, None if after is None else write_cursor(after))
+                return Page(hits, None if after is None else write_cursor(search, after))
             after = row.key
             hit = _together(row, [found.get(row.video_id, []) for found in company], names)
             hits += [] if hit is None else [hit]
@@ -174,11 +175,12 @@ def search_face(
         If the cursor is none, or the limit is not between 1 and 1000.
     """
     check_limit(limit)
-    passed = 0 if cursor is None else max(0, *read_cursor(cursor, int))
+    search = ("faces", index.project, query)
+    passed = 0 if cursor is None else max(0, *read_cursor(search, cursor, int))
     index_archive(store, home, index.project, rules)
     index.refresh()
     hits = list(islice(_face_hits(store, index, face, query, passed + limit + 1), passed, None))
-    return FacePage(hits[:limit], write_cursor((passed + limit,)) if len(hits) > limit else None)
+    return FacePage(hits[:limit], write_cursor(search, (passed + limit,)) if len(hits) > limit else None)
 
 
 def _face_hits(
@@ -330,11 +332,6 @@ def _is_stranger(who: str) -> bool:
     return who.startswith(STRANGER_PREFIX) or (
         lower.startswith("unknown") and lower[len("unknown") :].strip().isdecimal()
     )
-
-
-def _key_of(cursor: str) -> AppearanceKey:
-    video_id, start_s, position = read_cursor(cursor, str, float, int)
-    return video_id, start_s, position
 
 
 def _require_known(store: Store, project: str, who: Sequence[str]) -> None:

@@ -93,6 +93,7 @@ def rank_strangers(
     """
     if limit is not None:
         check_limit(limit)
+    search = ("strangers", project, query)
     index_archive(store, home, project, rules)
     times = store.list_screen_times(project, query)
     # Not before the times: all whom they are of must be among them.
@@ -105,7 +106,7 @@ def rank_strangers(
         videos[stranger_id].add(time.video_id)
     order = sorted((-value, strangers[stranger_id].number, stranger_id) for stranger_id, value in seconds.items())
     if cursor is not None:
-        after_s, number = read_cursor(cursor, float, int)
+        after_s, number = read_cursor(search, cursor, float, int)
         order = [one for one in order if one[:2] > (-after_s, number)]
     page = [stranger_id for *_, stranger_id in order[:limit]]
     others = aliases(strangers)
@@ -125,7 +126,7 @@ def rank_strangers(
             )
             for stranger_id in page
         ],
-        None if is_last else write_cursor((seconds[page[-1]], strangers[page[-1]].number)),
+        None if is_last else write_cursor(search, (seconds[page[-1]], strangers[page[-1]].number)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,17 @@ def test_a_configuration_that_is_none_is_refused(tmp_path: Path) -> None:
         run_service(tmp_path, host="127.0.0.1", port=1, config=broken),
     ):
         pass
+
+
+def test_a_port_that_somebody_listens_at_is_refused(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with (
+            pytest.raises(InputError, match=f"127.0.0.1:{port} .* choose another --port"),
+            run_service(tmp_path / "home", host="127.0.0.1", port=port),
+        ):
+            pass
+    assert not (tmp_path / "home").exists()
 
 
 def test_one_bad_request_does_not_sink_its_batch() -> None:

@@ -104,7 +104,8 @@ def test_who_is_not_there_is_told_from_who_is_not_known(store: Store, home: Home
             find(store, home, no_number)
         with pytest.raises(NotFoundError, match="no stranger"):
             resolve(store, "p", no_number)
-    for cursor in ("x", "bm9uZQ", "WzEsMl0", "é"):
+    of_ann = find(store, home, "Ann_Lee", limit=1).next_cursor
+    for cursor in ("x", "bm9uZQ", "WzEsMl0", "é", of_ann):
         with pytest.raises(InputError, match="begin again"):
             find(store, home, "Bob", cursor=cursor)
     with pytest.raises(InputError, match="limit 0"):
@@ -146,11 +147,13 @@ def test_faces_are_found_page_by_page_and_in_a_part_of_the_archive(store: Store,
         cursor = page.next_cursor
         assert (cursor is None) == (number == 4)
     assert seen == whole.hits
-    late = look_for(store, home, 7, AppearanceQuery(submitted_from=1.0, start_s=5.0)).hits
+    late_ones = AppearanceQuery(submitted_from=1.0, start_s=5.0)
+    late = look_for(store, home, 7, late_ones).hits
     assert late == [one for one in whole.hits if one.hit.video != "v-1.mp4" and one.hit.row.end_s > 5]
     early = look_for(store, home, 7, AppearanceQuery(submitted_to=1.0, end_s=8.0)).hits
     assert early == [one for one in whole.hits if one.hit.video == "v-1.mp4" and one.hit.row.start_s < 8]
-    for cursor in ("x", "WzEsMl0", write_cursor(("v", 1.0, 2))):
+    other = look_for(store, home, 7, late_ones, limit=1).next_cursor
+    for cursor in ("x", "WzEsMl0", write_cursor("", ("v", 1.0, 2)), other):
         with pytest.raises(InputError, match="begin again"):
             look_for(store, home, 7, cursor=cursor)
 
@@ -186,9 +189,9 @@ def test_strangers_are_found_by_screen_time(store: Store, home: Home) -> None:
     assert (only.number, only.screen_time_s, only.videos, len(only.sightings)) == (1, 2.0, 1, 1)
     assert strangers(store, home, AppearanceQuery(video_id="v-none")).strangers == []
     assert strangers(store, home, AppearanceQuery(start_s=100.0)).strangers == []
-    for cursor in ("x", write_cursor((1,))):
+    for cursor in ("x", write_cursor("", (1,)), strangers(store, home, limit=1).next_cursor):
         with pytest.raises(InputError, match="begin again"):
-            strangers(store, home, cursor=cursor)
+            strangers(store, home, AppearanceQuery(end_s=9.0), cursor=cursor)
     with pytest.raises(InputError, match="limit 0"):
         strangers(store, home, limit=0)
 
