@@ -9,11 +9,13 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from facerec_models.config import IdentificationConfig, TrainingConfig
 from facerec_models.errors import (
     ConflictError,
     InputError,
+    ModelNotFoundError,
     PersonNotFoundError,
     VideoNotFoundError,
 )
@@ -24,7 +26,6 @@ from facerec_models.types import Track
 from serving.archive import (
     Said,
     on_what_was_said,
-    promoted_version,
     rename,
     require_state,
     state_of,
@@ -227,10 +228,8 @@ def _learn_once(
     preview: bool,
     expected_state: str | None,
 ) -> IdentificationChange:
-    promoted = promoted_version(store, project)
     # The application promotes it: until then nothing is named by a model that nobody may come to see.
-    learned = store.get_model(project).metrics.get("training", {}) if promoted else {}
-    config = TrainingConfig.model_validate({**learned, "promote": "no"})
+    config = TrainingConfig.model_validate({**_learned_with(store, project, basis.promoted), "promote": "no"})
     said = with_corrections(before, news.corrections)
     faces = _new_faces(store, project, news.faces, said)
     words = _words(store, project, before, said, faces)
@@ -255,7 +254,7 @@ def _learn_once(
                 News(news.corrections, faces, list(words.disabled), _SAID_OTHERWISE),
                 news.stranger,
                 (about,),
-                {"promoted": promoted, "said": words_to_json(words)},
+                {"promoted": basis.promoted, "said": words_to_json(words)},
             ),
             apply=not preview,
             expected_state=expected_state,
@@ -272,6 +271,17 @@ def _learn_once(
     except BaseException:
         _drop_crops(store, home, project, faces)
         raise
+
+
+def _learned_with(store: Store, project: str, version: str | None) -> dict[str, Any]:
+    """Return how the promoted version was trained; nothing where there is none."""
+    if version is None:
+        return {}
+    try:
+        found: dict[str, Any] = store.get_model(project, version).metrics.get("training", {})
+    except ModelNotFoundError as error:
+        raise ConflictError(f"version {version} of project {project!r} was deleted meanwhile: look again") from error
+    return found
 
 
 def _new_faces(store: Store, project: str, candidates: Sequence[Face], said: Sequence[Correction]) -> list[Face]:

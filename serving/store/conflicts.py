@@ -43,7 +43,7 @@ def require_basis(project: str, basis: Basis, found: Basis) -> None:
     """Raise `ConflictError` if what a naming rests on has changed."""
     if found != basis:
         raise ConflictError(
-            f"somebody else named project {project!r} again, undid that, or corrected it meanwhile: look again"
+            f"somebody else named project {project!r} again, undid that, corrected it or promoted a version meanwhile: look again"
         )
 
 

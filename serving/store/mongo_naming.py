@@ -189,7 +189,8 @@ def _basis(tx: Transaction, project: str) -> Basis:
     last = _last_number(tx, {"project": project}) or 0
     standing = _last_number(tx, {"project": project, "undone_at": None}) or 0
     said = tx.find("corrections", {"project": project}, columns=["correction_id"])
-    return Basis(last, standing, frozenset(row["correction_id"] for row in said))
+    promoted = next((row["version"] for row in _promotions(tx, project)), None)
+    return Basis(last, standing, frozenset(row["correction_id"] for row in said), promoted)
 
 
 def promote(tx: Transaction, project: str, version: str) -> None:

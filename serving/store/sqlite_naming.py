@@ -225,7 +225,9 @@ def _standing_number(db: Connection, project: str) -> int | None:
 
 def _basis(db: Connection, project: str) -> Basis:
     said = db.execute("SELECT correction_id FROM corrections WHERE project = ?", (project,))
-    return Basis(_last_number(db, project), _standing_number(db, project) or 0, frozenset(one for (one,) in said))
+    promoted = next(iter(_promotions(db, project)), None)
+    standing = _standing_number(db, project) or 0
+    return Basis(_last_number(db, project), standing, frozenset(one for (one,) in said), promoted)
 
 
 def _promotions(db: Connection, project: str) -> list[str]:

@@ -207,6 +207,27 @@ def test_a_correction_does_not_bring_back_what_was_undone_meanwhile(
     assert "Dee" not in who(store) >= {"Cem"}
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_correction_is_learned_again_where_a_version_is_promoted_meanwhile(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+) -> None:
+    enrol(store, home, 5, "Eve")
+    version = train(store, home, "p", RULES, TrainingConfig(promote="no", seed=5)).version
+    before = store.get_model("p").version
+
+    def promote(number: int) -> None:
+        if number == 1:
+            store.promote_model("p", version)
+            if not is_kept:
+                store.delete_model("p", before)
+
+    before_each(monkeypatch, store, "apply_naming" if is_kept else "list_people", promote)
+    revision = say(store, home, CorrectionKind.IS, "Cem")
+    assert store.get_model("p").metrics["training"]["seed"] == 5
+    undo_application(store, home, "p", revision, RULES)
+    assert store.get_model("p").version == version != before
+
+
 # A mind is changed
 
 
