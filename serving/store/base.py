@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -113,8 +113,11 @@ class Store(Protocol):
     def list_models(self, project: str) -> list[ModelVersion]:
         """Return all versions, oldest first."""
 
-    def promote_model(self, project: str, version: str) -> None:
-        """Let this version name from now on; raise `GalleryMismatchError` if it is for another embedder than the project's."""
+    def promote_model(self, project: str, version: str, *, said: Collection[str] | None = None) -> None:
+        """Let this version name from now on; raise `GalleryMismatchError` if it is for another embedder than the project's.
+
+        With `said`, raises `ConflictError` unless these are the ids of all corrections: something was said or taken back meanwhile.
+        """
 
     def rollback_model(self, project: str) -> ModelVersion:
         """Promote again the version that was promoted before the present one, and return it; raises as `promote_model` does."""

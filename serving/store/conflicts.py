@@ -47,6 +47,12 @@ def require_basis(project: str, basis: Basis, found: Basis) -> None:
         )
 
 
+def require_said(project: str, said: Collection[str], found: Iterable[str]) -> None:
+    """Raise `ConflictError` unless a version knows all that people said, and nothing else."""
+    if set(said) != set(found):
+        raise ConflictError(f"something was said of project {project!r}, or taken back, meanwhile: train again")
+
+
 def require_last(project: str, number: int, last: int | None) -> None:
     """Raise `ConflictError` unless an application is the last one that is not undone."""
     if number != last:

@@ -315,6 +315,19 @@ def test_a_model_serves_when_it_is_promoted(store: Store) -> None:
     assert store.get_model("p") == make_model("m1")
 
 
+def test_a_model_that_does_not_know_what_was_said_is_not_promoted(store: Store) -> None:
+    store.add_model(make_model("m1"))
+    store.put_corrections("p", [make_correction("c1", "is", "Ann"), make_correction("c2", "is", "Bob", track_id=2)])
+    store.create_project("q")
+    for said in ({"c1"}, {"c1", "c2", "c3"}, set()):
+        with pytest.raises(ConflictError, match="train again"):
+            store.promote_model("p", "m1", said=said)
+        with pytest.raises(ModelNotFoundError):
+            store.get_model("p")
+    store.promote_model("p", "m1", said=["c2", "c1"])
+    assert store.get_model("p").version == "m1"
+
+
 def test_rollback_goes_back_as_often_as_was_promoted(store: Store) -> None:
     for version in ("m1", "m2", "m3"):
         store.add_model(make_model(version))

@@ -14,7 +14,7 @@ from facerec_models.errors import ConflictError, ModelNotFoundError, PersonNotFo
 from serving import archive
 from serving.archive import identify_archive
 from serving.home import Home
-from serving.naming import assign, assign_current, current_revision
+from serving.naming import assign, assign_current, current_revision, load_model
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import FaceStatus
@@ -226,6 +226,49 @@ def test_a_correction_is_learned_again_where_a_version_is_promoted_meanwhile(
     assert store.get_model("p").metrics["training"]["seed"] == 5
     undo_application(store, home, "p", revision, RULES)
     assert store.get_model("p").version == version != before
+
+
+@pytest.mark.parametrize("is_undone", [True, False])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_training_does_not_bring_back_what_was_before_a_word(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, times: int, is_undone: bool
+) -> None:
+    words = [(CorrectionKind.IS_NOT, "Ann_Lee", "v-1", 2 + n) for n in range(times)]
+    revisions = [say(store, home, *word) for word in words if is_undone]
+    enrol(store, home, 5, "Eve")
+
+    def change(number: int) -> None:
+        if number > times:
+            return
+        if is_undone:
+            undo_application(store, home, "p", revisions.pop(), RULES)
+        else:
+            say(store, home, *words.pop())
+        enrol(store, home, 10 + number, f"Other{number}")
+
+    before_each(monkeypatch, store, "promote_model", change)
+    if times == 3:
+        with pytest.raises(ConflictError, match="train again"):
+            train(store, home, "p", RULES)
+        reasons = [model.metrics["gate"].get("reason", "") for model in store.list_models("p")]
+        assert sum("train again" in reason for reason in reasons) == 3
+    else:
+        row = train(store, home, "p", RULES)
+        assert store.get_model("p").version == row.version
+        assert row.metrics["gate"]["promoted"] is True
+    model = load_model(home, "p", store.get_model("p").version)
+    assert len(model.corrections.denied_people) == len(store.list_corrections("p")) == (0 if is_undone else times)
+
+
+def test_a_training_that_knows_faces_of_a_word_that_was_undone_meanwhile_is_refused(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, revision = store.get_model("p").version, say(store, home, CorrectionKind.IS, "Cem")
+    enrol(store, home, 5, "Eve")
+    before_each(monkeypatch, store, "promote_model", lambda _: undo_application(store, home, "p", revision, RULES))
+    with pytest.raises(ConflictError, match="train again"):
+        train(store, home, "p", RULES)
+    assert store.get_model("p").version == before
 
 
 # A mind is changed
