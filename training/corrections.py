@@ -103,7 +103,7 @@ def _news_of(
     store: Store, home: Home, project: str, statements: Sequence[Statement], rules: IdentificationConfig
 ) -> _News:
     known = {person.person_id for person in store.list_people(project)}
-    corrections, faces = [], []
+    said: dict[str, tuple[Correction, list[Face]]] = {}
     for statement in statements:
         analysis, track = _find_track(store, project, statement.video_id, statement.track_id)
         person_id = statement.person_id
@@ -115,11 +115,16 @@ def _news_of(
             person_id = person_id_of(person_id)
             if statement.kind is CorrectionKind.IS_NOT and person_id not in known:
                 raise PersonNotFoundError(f"project {project!r} has no person {person_id!r} whom a track could not be")
-        corrections.append(_correction(project, analysis, track, statement.kind, person_id))
-        if statement.kind is CorrectionKind.IS:
-            faces += _faces_of_track(home, analysis, track, person_id, rules)
+        correction = _correction(project, analysis, track, statement.kind, person_id)
+        is_person = statement.kind is CorrectionKind.IS
+        # The same word twice is one, and is said when it is said last.
+        said.pop(correction.correction_id, None)
+        faces = _faces_of_track(home, analysis, track, person_id, rules) if is_person else []
+        said[correction.correction_id] = correction, faces
+    corrections = [correction for correction, _ in said.values()]
     words = ", ".join(f"{c.kind.replace('_', ' ')} {c.person_id}" for c in corrections[:_NOTED])
-    return _News("correction", words + (", ..." if len(corrections) > _NOTED else ""), corrections, faces)
+    note = words + (", ..." if len(corrections) > _NOTED else "")
+    return _News("correction", note, corrections, [face for _, faces in said.values() for face in faces])
 
 
 def name_stranger(

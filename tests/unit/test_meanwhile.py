@@ -16,7 +16,7 @@ from serving.archive import identify_archive
 from serving.home import Home
 from serving.naming import assign, assign_current, current_revision, load_model
 from serving.store import Store, open_store
-from serving.store.naming_rows import CorrectionKind
+from serving.store.naming_rows import Application, CorrectionKind, Naming
 from serving.store.rows import FaceStatus
 from serving.store.sqlite import SqliteStore
 from serving.undo import undo_application
@@ -313,6 +313,26 @@ def test_of_two_words_on_one_track_the_last_enrols(store: Store, home: Home) -> 
     both = [Statement("v-1", 3, CorrectionKind.IS, who) for who in ("Ann_Lee", "Cem")]
     correct(store, home, "p", both, RULES)
     assert words(store) == (["is Cem"], ["Cem"])
+
+
+def test_the_same_word_twice_is_one_word(store: Store, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    namings: list[Naming] = []
+    apply = store.apply_naming
+
+    def look(project: str, naming: Naming, application: Application) -> None:
+        namings.append(naming)
+        apply(project, naming, application)
+
+    monkeypatch.setattr(store, "apply_naming", look)
+    said = [Statement("v-1", 3, CorrectionKind.IS, who) for who in ("Cem", "Ann_Lee", "Cem", " Cem", "Cem")]
+    change = correct(store, home, "p", said, RULES)
+    assert words(store) == (["is Cem"], ["Cem"])
+    (naming,) = namings
+    assert naming.news is not None
+    assert [row.person_id for row in naming.news.corrections] == ["Ann_Lee", "Cem"]
+    assert len({face.face_id for face in naming.news.faces}) == len(naming.news.faces) == 2
+    undo_application(store, home, "p", change.revision, RULES)
+    assert words(store) == ([], [])
 
 
 def test_a_stranger_without_tracks_cannot_be_named_again(store: Store, home: Home) -> None:
