@@ -91,7 +91,10 @@ class Store(Protocol):
     def set_face_status(
         self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
     ) -> int:
-        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
+
+        What is not `by_hand` leaves those alone, too, whose status somebody decided.
+        """
 
     def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
         """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""

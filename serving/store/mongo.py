@@ -130,10 +130,14 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
     def set_face_status(
         self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
     ) -> int:
-        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
+
+        What is not `by_hand` leaves those alone, too, whose status somebody decided.
+        """
         values = {"status": str(status), "reason": reason, "by_hand": by_hand}
+        where = {"project": project} if by_hand else {"project": project, "by_hand": False}
         with self._database.writing(project) as tx:
-            found = tx.find("faces", {"project": project}, among=("face_id", face_ids), columns=["embedding"])
+            found = tx.find("faces", where, among=("face_id", face_ids), columns=["embedding"])
             return tx.update(
                 "faces", {}, values, ("_id", [row["_id"] for row in found if row["embedding"] is not None])
             )

@@ -119,13 +119,16 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, Sql
     def set_face_status(
         self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
     ) -> int:
-        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
+
+        What is not `by_hand` leaves those alone, too, whose status somebody decided.
+        """
         with self._database.writing() as db:
             require_project(db, project)
             return db.execute(
                 """UPDATE faces SET status = ?, reason = ?, by_hand = ? WHERE project = ? AND embedding IS NOT NULL
-                AND face_id IN (SELECT value FROM json_each(?))""",
-                (status, reason, by_hand, project, json.dumps(face_ids)),
+                AND (? OR NOT by_hand) AND face_id IN (SELECT value FROM json_each(?))""",
+                (status, reason, by_hand, project, by_hand, json.dumps(face_ids)),
             ).rowcount
 
     def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:

@@ -276,6 +276,20 @@ def test_faces_are_enabled_and_disabled(store: Store) -> None:
     assert store.set_face_status("p", [], FaceStatus.DISABLED, None) == 0
 
 
+def test_what_somebody_decided_of_a_face_only_somebody_changes(store: Store) -> None:
+    store.put_faces("p", [make_face("f1"), make_face("f2", by_hand=True)])
+    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.DISABLED, "unlike", by_hand=False) == 1
+    assert [(face.status, face.by_hand) for face in store.list_faces("p")] == [
+        (FaceStatus.DISABLED, False),
+        (FaceStatus.TAKEN, True),
+    ]
+    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.TAKEN, None) == 2
+    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.DISABLED, "unlike", by_hand=False) == 0
+    assert [(face.status, face.reason, face.by_hand) for face in store.list_faces("p")] == [
+        (FaceStatus.TAKEN, None, True)
+    ] * 2
+
+
 def test_thousands_of_faces_change_at_once(store: Store) -> None:
     store.put_faces("p", [make_face(f"f{i}", embedding=np.ones(2, np.float32)) for i in range(5000)])
     ids = [f"f{i}" for i in range(4000)]
