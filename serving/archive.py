@@ -88,7 +88,8 @@ def read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
     said = store.list_corrections(project)
     standing = [row.number for row in applications if row.undone_at is None]
     last = applications[-1].number if applications else 0
-    return said, Basis(last, standing[-1] if standing else 0, frozenset(row.correction_id for row in said))
+    ids = frozenset(row.correction_id for row in said)
+    return said, Basis(last, standing[-1] if standing else 0, ids, promoted_version(store, project))
 
 
 def identify_archive(

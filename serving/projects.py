@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
+from facerec_models.errors import ProjectNotFoundError
 from serving import leases
-from serving.home import Home, remove_tree
+from serving.home import UNFINISHED, Home, remove_tree
 from serving.store.base import Store
 from serving.store.job_rows import JobState
 
@@ -27,16 +31,13 @@ def delete_project(store: Store, home: Home, name: str) -> None:
     """
     store.get_project(name)
     _end_jobs(store, name)
-    others = [project.name for project in store.list_projects() if project.name != name]
-    own = _uploads(store, home, name)
-    shared = {file for other in others for file in _uploads(store, home, other)}
     # Rows go last: as long as they are there, what was interrupted can be done again.
-    for file in own - shared:
-        file.unlink(missing_ok=True)
+    _remove_uploads(store, home, name, _uploads(store, home, [name]) - _uploads_of_others(store, home, name))
     _remove_files(home, name)
     store.delete_project(name)
-    # What somebody was writing meanwhile who did not stop in time.
-    _remove_files(home, name)
+    if name not in {project.name for project in store.list_projects()}:  # nobody has created it again
+        # What somebody was writing meanwhile who did not stop in time.
+        _remove_files(home, name)
 
 
 def _end_jobs(store: Store, name: str) -> None:
@@ -54,6 +55,33 @@ def _remove_files(home: Home, name: str) -> None:
         remove_tree(folder)
 
 
-def _uploads(store: Store, home: Home, project: str) -> set[Path]:
-    """Return where uploads of a project's videos are, or will be: a row comes before its file is in its place."""
-    return {home.upload(video.sha256, Path(video.file).suffix) for video in store.list_videos(project)}
+def _remove_uploads(store: Store, home: Home, name: str, files: Iterable[Path]) -> None:
+    """Remove uploads, but for those that another project takes meanwhile."""
+    aside: dict[Path, Path] = {}
+    for file in files:
+        moved = file.with_name(f"{file.name}.{uuid.uuid4().hex}{UNFINISHED}")
+        try:
+            file.rename(moved)
+        except FileNotFoundError:
+            continue
+        aside[file] = moved
+    # Asked when they are away: whoever has no row by now puts the file there anew.
+    taken = _uploads_of_others(store, home, name) if aside else set()
+    for file, moved in aside.items():
+        if file in taken:
+            moved.replace(file)
+        else:
+            moved.unlink(missing_ok=True)
+
+
+def _uploads_of_others(store: Store, home: Home, name: str) -> set[Path]:
+    return _uploads(store, home, [project.name for project in store.list_projects() if project.name != name])
+
+
+def _uploads(store: Store, home: Home, projects: Iterable[str]) -> set[Path]:
+    """Return where uploads of projects' videos are, or will be: a row comes before its file is in its place."""
+    found: set[Path] = set()
+    for project in projects:
+        with suppress(ProjectNotFoundError):  # it was deleted just now
+            found |= {home.upload(video.sha256, Path(video.file).suffix) for video in store.list_videos(project)}
+    return found

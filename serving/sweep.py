@@ -24,7 +24,8 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
     Parameters
     ----------
     age_s : float
-        How old something must be to be taken for left behind. Parts of jobs go as soon as their job has ended.
+        How old something must be to be taken for left behind. Parts of jobs go as soon as their job has ended, or when they are so old
+        where there is no such project.
 
     Returns
     -------
@@ -34,7 +35,7 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
     then = time.time() - age_s
     left_over: list[AnyPath] = [
         *(path for path in _unfinished(home) if _is_older(path, then)),
-        *_parts(store, home),
+        *_parts(store, home, then),
         *(path for path in _analyses(store, home) if _is_older(path, then)),
     ]
     for path in left_over:
@@ -58,10 +59,17 @@ def _unfinished(home: Home) -> Iterator[Path]:
 # In each of these the files are listed before the rows: what begins to be there meanwhile has a row then.
 
 
-def _parts(store: Store, home: Home) -> Iterator[AnyPath]:
-    there = [path for project in store.list_projects() for path in _children(home.job_parts(project.name, ""))]
+def _parts(store: Store, home: Home, then: float) -> Iterator[AnyPath]:
+    folders = [folder.name for folder in _children(home.project_files(""))]
+    there = [(name, path) for name in folders for path in _children(home.job_parts(name, ""))]
     active = {job.job_id for job in store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
-    return (path for path in there if path.is_dir() and path.name not in active)
+    known = {project.name for project in store.list_projects()}
+    return (
+        path
+        for name, path in there
+        # Of a project that was deleted somebody may have finished a part just afterwards.
+        if path.is_dir() and path.name not in active and (name in known or _is_older(path, then))
+    )
 
 
 def _analyses(store: Store, home: Home) -> Iterator[AnyPath]:

@@ -45,11 +45,15 @@ class _Block:
 
 @dataclass(slots=True, eq=False)
 class _Rows:
-    """Everything that the index holds; replaced as a whole when it is read anew."""
+    """Everything that the index holds; replaced as a whole when it is read anew.
+
+    `others` are the analyses of another embedder: of them it has no vectors, but the store counts them too.
+    """
 
     blocks: list[_Block] = field(default_factory=list)
     analyses: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
     embedder: str | None = None
     state: tuple[int, int] = (0, 0)
     since: int = 0
@@ -90,8 +94,8 @@ class TrackIndex:
             if state == self._rows.state:
                 return
             self._read_new(self._rows)
-            # All that the store has is here now, but for another embedder's: one more or less may be one that was deleted.
-            if len(self._rows.numbers) != state[0]:
+            # All that the store has is here now: one more is one that was deleted.
+            if len(self._rows.numbers) + len(self._rows.others) != state[0]:
                 self._remove_deleted(self._rows)
             if self._rows.dead > self._rows.rows // 2:
                 fresh = _Rows(embedder=embedder)
@@ -128,11 +132,13 @@ class TrackIndex:
                 self._drop(rows, one.analysis_id)
                 if rows.embedder in (None, one.embedder):
                     self._add(rows, one)
+                else:
+                    rows.others.add(one.analysis_id)
             rows.since = part[-1].position
 
     def _remove_deleted(self, rows: _Rows) -> None:
         stored = self._store.vector_positions(self.project)
-        for analysis_id in rows.numbers.keys() - stored.keys():
+        for analysis_id in (rows.numbers.keys() | rows.others) - stored.keys():
             self._drop(rows, analysis_id)
 
     def _add(self, rows: _Rows, found: TrackVectors) -> None:
@@ -156,6 +162,7 @@ class TrackIndex:
 
     def _drop(self, rows: _Rows, analysis_id: str) -> None:
         """Forget an analysis: its vectors are overwritten."""
+        rows.others.discard(analysis_id)
         number = rows.numbers.pop(analysis_id, None)
         if number is None:
             return

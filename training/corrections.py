@@ -9,11 +9,13 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from facerec_models.config import IdentificationConfig, TrainingConfig
 from facerec_models.errors import (
     ConflictError,
     InputError,
+    ModelNotFoundError,
     PersonNotFoundError,
     VideoNotFoundError,
 )
@@ -24,7 +26,6 @@ from facerec_models.types import Track
 from serving.archive import (
     Said,
     on_what_was_said,
-    promoted_version,
     rename,
     require_state,
     state_of,
@@ -102,7 +103,7 @@ def _news_of(
     store: Store, home: Home, project: str, statements: Sequence[Statement], rules: IdentificationConfig
 ) -> _News:
     known = {person.person_id for person in store.list_people(project)}
-    corrections, faces = [], []
+    said: dict[str, tuple[Correction, list[Face]]] = {}
     for statement in statements:
         analysis, track = _find_track(store, project, statement.video_id, statement.track_id)
         person_id = statement.person_id
@@ -114,11 +115,16 @@ def _news_of(
             person_id = person_id_of(person_id)
             if statement.kind is CorrectionKind.IS_NOT and person_id not in known:
                 raise PersonNotFoundError(f"project {project!r} has no person {person_id!r} whom a track could not be")
-        corrections.append(_correction(project, analysis, track, statement.kind, person_id))
-        if statement.kind is CorrectionKind.IS:
-            faces += _faces_of_track(home, analysis, track, person_id, rules)
+        correction = _correction(project, analysis, track, statement.kind, person_id)
+        is_person = statement.kind is CorrectionKind.IS
+        # The same word twice is one, and is said when it is said last.
+        said.pop(correction.correction_id, None)
+        faces = _faces_of_track(home, analysis, track, person_id, rules) if is_person else []
+        said[correction.correction_id] = correction, faces
+    corrections = [correction for correction, _ in said.values()]
     words = ", ".join(f"{c.kind.replace('_', ' ')} {c.person_id}" for c in corrections[:_NOTED])
-    return _News("correction", words + (", ..." if len(corrections) > _NOTED else ""), corrections, faces)
+    note = words + (", ..." if len(corrections) > _NOTED else "")
+    return _News("correction", note, corrections, [face for _, faces in said.values() for face in faces])
 
 
 def name_stranger(
@@ -227,10 +233,8 @@ def _learn_once(
     preview: bool,
     expected_state: str | None,
 ) -> IdentificationChange:
-    promoted = promoted_version(store, project)
     # The application promotes it: until then nothing is named by a model that nobody may come to see.
-    learned = store.get_model(project).metrics.get("training", {}) if promoted else {}
-    config = TrainingConfig.model_validate({**learned, "promote": "no"})
+    config = TrainingConfig.model_validate({**_learned_with(store, project, basis.promoted), "promote": "no"})
     said = with_corrections(before, news.corrections)
     faces = _new_faces(store, project, news.faces, said)
     words = _words(store, project, before, said, faces)
@@ -255,7 +259,7 @@ def _learn_once(
                 News(news.corrections, faces, list(words.disabled), _SAID_OTHERWISE),
                 news.stranger,
                 (about,),
-                {"promoted": promoted, "said": words_to_json(words)},
+                {"promoted": basis.promoted, "said": words_to_json(words)},
             ),
             apply=not preview,
             expected_state=expected_state,
@@ -272,6 +276,17 @@ def _learn_once(
     except BaseException:
         _drop_crops(store, home, project, faces)
         raise
+
+
+def _learned_with(store: Store, project: str, version: str | None) -> dict[str, Any]:
+    """Return how the promoted version was trained; nothing where there is none."""
+    if version is None:
+        return {}
+    try:
+        found: dict[str, Any] = store.get_model(project, version).metrics.get("training", {})
+    except ModelNotFoundError as error:
+        raise ConflictError(f"version {version} of project {project!r} was deleted meanwhile: look again") from error
+    return found
 
 
 def _new_faces(store: Store, project: str, candidates: Sequence[Face], said: Sequence[Correction]) -> list[Face]:

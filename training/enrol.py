@@ -143,7 +143,11 @@ def enrol(
             )
         if outliers is not None:
             faces.update(disable_outliers(faces.values(), cohort, outliers))
-        store.put_faces(project, [face for face in faces.values() if face is not known.get(face.face_id)])
+        store.put_faces(project, [face for face_id, face in faces.items() if face_id not in known])
+        changed = [face for face_id, face in faces.items() if known.get(face_id, face) is not face]
+        put_judgements(store, project, changed)
+        if changed:
+            faces.update({face.face_id: face for face in store.list_faces(project, person_id=person_id)})
         yield from (unread.get(face_id) or faces[face_id] for face_id in ids)
 
 
@@ -170,6 +174,15 @@ def disable_outliers(faces: Iterable[Face], cohort: Cohort, strategy: OutlierStr
         if not face.by_hand and (status, reason) != (face.status, face.reason):
             changed[face.face_id] = replace(face, status=status, reason=reason)
     return changed
+
+
+def put_judgements(store: Store, project: str, judged: Iterable[Face]) -> None:
+    """Store the status of faces that `disable_outliers` judged, except of those that somebody has decided on since."""
+    alike: dict[tuple[FaceStatus, str | None], list[str]] = {}
+    for face in judged:
+        alike.setdefault((face.status, face.reason), []).append(face.face_id)
+    for (status, reason), face_ids in alike.items():
+        store.set_face_status(project, face_ids, status, reason, by_hand=False)
 
 
 def _is_machine_outlier(face: Face) -> bool:

@@ -120,6 +120,8 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
         row for row in store.list_models(project) if row.version not in {new_model, *(m.version for m in models)}
     ]
     models += [row for row in late_models if _knows(home, project, row.version, person_id)]
+    # Before the last trace goes by which an interrupted try is done again; what others apply until it is gone is sealed below.
+    store.seal_applications(project)
     for row in models:
         remove_tree(home.model(project, row.version))
         with suppress(ModelNotFoundError):  # its training has found that the faces are gone
@@ -154,10 +156,13 @@ def _named_by(
     person_id: str,
 ) -> tuple[list[tuple[str, int]], set[str]]:
     """Return the tracks of analyses that a model version names so, and their videos."""
-    revision, model = (
-        revision_of(project, version, rules, usual_error(store, project)),
-        load_model(home, project, version),
-    )
+    if not analyses:
+        return [], set()
+    revision = revision_of(project, version, rules, usual_error(store, project))
+    try:
+        model = load_model(home, project, version)
+    except ModelNotFoundError:  # an interrupted try has removed its files: nothing is named by it any more
+        return [], set()
     named = name_analyses(store, project, rules, [(row, revision, model) for row in analyses])
     tracks = [
         (analysis_id, span.track_id)

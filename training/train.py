@@ -25,7 +25,7 @@ from facerec_models.classifiers import build_classifier
 from facerec_models.cohort import Cohort
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.corrections import Corrections
-from facerec_models.errors import ConflictError, EmptyGalleryError, ModelNotFoundError
+from facerec_models.errors import ConflictError, EmptyGalleryError, GalleryMismatchError, ModelNotFoundError
 from facerec_models.gallery import Gallery, NamingModel, fit_model
 from facerec_models.held_out import learn_in_turn
 from facerec_models.model_folder import remove_abandoned
@@ -42,6 +42,9 @@ from training.strangers import project_cohort, with_seen_strangers
 from training.workers import Workers
 
 logger = logging.getLogger(__name__)
+
+# So often it learns, where something is said each time meanwhile.
+_ATTEMPTS = 3
 
 
 def read_gallery(store: Store, project: str, more: Sequence[Face] = (), less: Collection[str] = frozenset()) -> Gallery:
@@ -216,7 +219,8 @@ def train(
     EmptyGalleryError
         If no face is enabled.
     ConflictError
-        If somebody whom it learned was forgotten meanwhile: the version is deleted.
+        If somebody whom it learned was forgotten meanwhile: the version is deleted. Also if, each time that it learned, something was
+        said or taken back before the version could be promoted.
     TrainingStoppedError
         If `progress` said so.
     """
@@ -226,13 +230,19 @@ def train(
         rules = rules.model_copy(
             update=dict.fromkeys(("max_false_names_stills", "max_false_names_tracks"), config.max_false_names)
         )
-    with workers or Workers(home.root) as used:
-        row, learned = _make(
-            store, home, project, rules, config, used, progress, embedding or EmbeddingConfig(), unstored
-        )
-    stop_if_asked(progress)
-    store.add_model(row)
-    row = _promote(store, home, row, rules, config, evaluate, learned)
+    attempts = _ATTEMPTS
+    while True:
+        attempts -= 1
+        with workers or Workers(home.root) as used:
+            row, learned = _make(
+                store, home, project, rules, config, used, progress, embedding or EmbeddingConfig(), unstored
+            )
+        stop_if_asked(progress)
+        store.add_model(row)
+        if _promote(store, home, row, rules, config, evaluate, learned):
+            break
+        if attempts == 0:
+            raise ConflictError(row.metrics["gate"]["reason"])
     progress.report(1.0)
     logger.info("version %s: %d people, %d faces, %s", row.version, row.people, row.faces, row.classifier)
     return row
@@ -390,8 +400,11 @@ def _promote(
     config: TrainingConfig,
     evaluate: Evaluate | None,
     learned: Learned,
-) -> ModelVersion:
-    """Promote a version if it may be, and note why in its metrics."""
+) -> bool:
+    """Promote a version if it may be, and note why in its metrics; False, and not promoted, if something was said since it learned.
+
+    It would take that back. Pictures that were enrolled since are learned by the next version.
+    """
     gate: dict[str, Any] = {"promote": config.promote}
     if config.promote == "auto":
         if evaluate is None:
@@ -401,13 +414,24 @@ def _promote(
             evaluate = evaluate_version
         gate.update(judge(store, home, row.project, row.version, rules, evaluate))
     promoted = gate.get("passed", config.promote == "yes")
-    row.metrics["gate"] = {**gate, "promoted": promoted}
+    _note(store, home, row, {**gate, "promoted": promoted}, learned)
+    if promoted:
+        try:
+            store.promote_model(row.project, row.version, said={one.correction_id for one in learned.said})
+        except GalleryMismatchError:
+            raise
+        except ConflictError as error:
+            _note(store, home, row, {**gate, "promoted": False, "reason": str(error)}, learned)
+            logger.info("not promoted: %s", error)
+            return False
+    logger.info("%s: %s", "promoted" if promoted else "not promoted", gate.get("reason", "by hand"))
+    return True
+
+
+def _note(store: Store, home: Home, row: ModelVersion, gate: Mapping[str, Any], learned: Learned) -> None:
+    row.metrics["gate"] = dict(gate)
     store.add_model(row)
     _require_known(store, home, row, learned)
-    if promoted:
-        store.promote_model(row.project, row.version)
-    logger.info("%s: %s", "promoted" if promoted else "not promoted", gate.get("reason", "by hand"))
-    return row
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -91,7 +91,10 @@ class Store(Protocol):
     def set_face_status(
         self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
     ) -> int:
-        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
+
+        What is not `by_hand` leaves those alone, too, whose status somebody decided.
+        """
 
     def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
         """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""
@@ -113,8 +116,11 @@ class Store(Protocol):
     def list_models(self, project: str) -> list[ModelVersion]:
         """Return all versions, oldest first."""
 
-    def promote_model(self, project: str, version: str) -> None:
-        """Let this version name from now on; raise `GalleryMismatchError` if it is for another embedder than the project's."""
+    def promote_model(self, project: str, version: str, *, said: Collection[str] | None = None) -> None:
+        """Let this version name from now on; raise `GalleryMismatchError` if it is for another embedder than the project's.
+
+        With `said`, raises `ConflictError` unless these are the ids of all corrections: something was said or taken back meanwhile.
+        """
 
     def rollback_model(self, project: str) -> ModelVersion:
         """Promote again the version that was promoted before the present one, and return it; raises as `promote_model` does."""

@@ -46,8 +46,14 @@ def require_basis(project: str, basis: Basis, found: Basis) -> None:
     """Raise `ConflictError` if what a naming rests on has changed."""
     if found != basis:
         raise ConflictError(
-            f"somebody else named project {project!r} again, undid that, or corrected it meanwhile: look again"
+            f"somebody else named project {project!r} again, undid that, corrected it or promoted a version meanwhile: look again"
         )
+
+
+def require_said(project: str, said: Collection[str], found: Iterable[str]) -> None:
+    """Raise `ConflictError` unless a version knows all that people said, and nothing else."""
+    if set(said) != set(found):
+        raise ConflictError(f"something was said of project {project!r}, or taken back, meanwhile: train again")
 
 
 def require_last(project: str, number: int, last: int | None) -> None:

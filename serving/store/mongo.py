@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from facerec_models.errors import GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.types import FloatArray, Track
@@ -12,7 +12,7 @@ from serving.store.blobs import without_embeddings
 from serving.store.mongo_corrections import MongoCorrections
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, comes_after, require_project
 from serving.store.mongo_jobs import MongoJobs, forget_submissions
-from serving.store.mongo_naming import MongoNaming, promote, require_analyses, require_model, set_vectors
+from serving.store.mongo_naming import MongoNaming, promote, require_analyses, require_model, said_ids, set_vectors
 from serving.store.mongo_schema import TABLES
 from serving.store.mongo_search import MongoSearch
 from serving.store.mongo_tracks import (
@@ -130,10 +130,14 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
     def set_face_status(
         self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
     ) -> int:
-        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
+
+        What is not `by_hand` leaves those alone, too, whose status somebody decided.
+        """
         values = {"status": str(status), "reason": reason, "by_hand": by_hand}
+        where = {"project": project} if by_hand else {"project": project, "by_hand": False}
         with self._database.writing(project) as tx:
-            found = tx.find("faces", {"project": project}, among=("face_id", face_ids), columns=["embedding"])
+            found = tx.find("faces", where, among=("face_id", face_ids), columns=["embedding"])
             return tx.update(
                 "faces", {}, values, ("_id", [row["_id"] for row in found if row["embedding"] is not None])
             )
@@ -183,9 +187,11 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
             require_project(tx, project)
             return tx.select(ModelVersion, {"project": project}, ("created_at", "version"))
 
-    def promote_model(self, project: str, version: str) -> None:
-        """Let this version name from now on."""
+    def promote_model(self, project: str, version: str, *, said: Collection[str] | None = None) -> None:
+        """Let this version name from now on; with `said`, only if these are the ids of all corrections."""
         with self._database.writing(project) as tx:
+            if said is not None:
+                conflicts.require_said(project, said, said_ids(tx, project))
             promote(tx, project, version)
 
     def rollback_model(self, project: str) -> ModelVersion:

@@ -191,8 +191,14 @@ def _last_number(tx: Transaction, where: Document) -> int | None:
 def _basis(tx: Transaction, project: str) -> Basis:
     last = _last_number(tx, {"project": project}) or 0
     standing = _last_number(tx, {"project": project, "undone_at": None}) or 0
+    promoted = next((row["version"] for row in _promotions(tx, project)), None)
+    return Basis(last, standing, said_ids(tx, project), promoted)
+
+
+def said_ids(tx: Transaction, project: str) -> frozenset[str]:
+    """Return the ids of all corrections."""
     said = tx.find("corrections", {"project": project}, columns=["correction_id"])
-    return Basis(last, standing, frozenset(row["correction_id"] for row in said))
+    return frozenset(row["correction_id"] for row in said)
 
 
 def promote(tx: Transaction, project: str, version: str) -> None:

@@ -241,7 +241,7 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a naming rests on: if any of it has changed, somebody else named, undid or said something meanwhile.
+    """What a naming rests on: if any of it has changed, somebody else named, undid, said or promoted something meanwhile.
 
     Parameters
     ----------
@@ -249,11 +249,14 @@ class Basis:
         Numbers of the last application, and of the last that is not undone; 0 where there is none.
     corrections : frozenset of str
         Ids of all that people said.
+    promoted : str or None
+        The version that is promoted, if there is one.
     """
 
     last: int
     standing: int
     corrections: frozenset[str]
+    promoted: str | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

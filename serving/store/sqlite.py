@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -25,7 +25,7 @@ from serving.store.database import (
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, PersonSummary, Project, VideoRow
 from serving.store.sqlite_corrections import SqliteCorrections
 from serving.store.sqlite_jobs import SqliteJobs
-from serving.store.sqlite_naming import SqliteNaming, promote, set_vectors
+from serving.store.sqlite_naming import SqliteNaming, promote, said_ids, set_vectors
 from serving.store.sqlite_search import SqliteSearch
 from serving.store.sqlite_transfer import SqliteTransfer
 from serving.store.sqlite_vectors import put_vectors
@@ -119,13 +119,16 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, Sql
     def set_face_status(
         self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
     ) -> int:
-        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are."""
+        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
+
+        What is not `by_hand` leaves those alone, too, whose status somebody decided.
+        """
         with self._database.writing() as db:
             require_project(db, project)
             return db.execute(
                 """UPDATE faces SET status = ?, reason = ?, by_hand = ? WHERE project = ? AND embedding IS NOT NULL
-                AND face_id IN (SELECT value FROM json_each(?))""",
-                (status, reason, by_hand, project, json.dumps(face_ids)),
+                AND (? OR NOT by_hand) AND face_id IN (SELECT value FROM json_each(?))""",
+                (status, reason, by_hand, project, by_hand, json.dumps(face_ids)),
             ).rowcount
 
     def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
@@ -180,10 +183,12 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, Sql
             query = "SELECT * FROM models WHERE project = ? ORDER BY created_at, version"
             return select(db, ModelVersion, query, (project,))
 
-    def promote_model(self, project: str, version: str) -> None:
-        """Let this version name from now on."""
+    def promote_model(self, project: str, version: str, *, said: Collection[str] | None = None) -> None:
+        """Let this version name from now on; with `said`, only if these are the ids of all corrections."""
         with self._database.writing() as db:
             require_project(db, project)
+            if said is not None:
+                conflicts.require_said(project, said, said_ids(db, project))
             promote(db, project, version)
 
     def rollback_model(self, project: str) -> ModelVersion:

@@ -227,8 +227,15 @@ def _standing_number(db: Connection, project: str) -> int | None:
 
 
 def _basis(db: Connection, project: str) -> Basis:
+    promoted = next(iter(_promotions(db, project)), None)
+    standing = _standing_number(db, project) or 0
+    return Basis(_last_number(db, project), standing, said_ids(db, project), promoted)
+
+
+def said_ids(db: Connection, project: str) -> frozenset[str]:
+    """Return the ids of all corrections."""
     said = db.execute("SELECT correction_id FROM corrections WHERE project = ?", (project,))
-    return Basis(_last_number(db, project), _standing_number(db, project) or 0, frozenset(one for (one,) in said))
+    return frozenset(one for (one,) in said)
 
 
 def _promotions(db: Connection, project: str) -> list[str]:

@@ -277,6 +277,20 @@ def test_faces_are_enabled_and_disabled(store: Store) -> None:
     assert store.set_face_status("p", [], FaceStatus.DISABLED, None) == 0
 
 
+def test_what_somebody_decided_of_a_face_only_somebody_changes(store: Store) -> None:
+    store.put_faces("p", [make_face("f1"), make_face("f2", by_hand=True)])
+    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.DISABLED, "unlike", by_hand=False) == 1
+    assert [(face.status, face.by_hand) for face in store.list_faces("p")] == [
+        (FaceStatus.DISABLED, False),
+        (FaceStatus.TAKEN, True),
+    ]
+    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.TAKEN, None) == 2
+    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.DISABLED, "unlike", by_hand=False) == 0
+    assert [(face.status, face.reason, face.by_hand) for face in store.list_faces("p")] == [
+        (FaceStatus.TAKEN, None, True)
+    ] * 2
+
+
 def test_thousands_of_faces_change_at_once(store: Store) -> None:
     store.put_faces("p", [make_face(f"f{i}", embedding=np.ones(2, np.float32)) for i in range(5000)])
     ids = [f"f{i}" for i in range(4000)]
@@ -314,6 +328,19 @@ def test_a_model_serves_when_it_is_promoted(store: Store) -> None:
         store.get_model("p")
     store.promote_model("p", "m1")
     assert store.get_model("p") == make_model("m1")
+
+
+def test_a_model_that_does_not_know_what_was_said_is_not_promoted(store: Store) -> None:
+    store.add_model(make_model("m1"))
+    store.put_corrections("p", [make_correction("c1", "is", "Ann"), make_correction("c2", "is", "Bob", track_id=2)])
+    store.create_project("q")
+    for said in ({"c1"}, {"c1", "c2", "c3"}, set()):
+        with pytest.raises(ConflictError, match="train again"):
+            store.promote_model("p", "m1", said=said)
+        with pytest.raises(ModelNotFoundError):
+            store.get_model("p")
+    store.promote_model("p", "m1", said=["c2", "c1"])
+    assert store.get_model("p").version == "m1"
 
 
 def test_rollback_goes_back_as_often_as_was_promoted(store: Store) -> None:

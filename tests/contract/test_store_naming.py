@@ -233,8 +233,14 @@ def test_what_is_said_is_stored_with_the_names_that_follow(named: Store) -> None
     store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise")])
     store.put_corrections("p", [make_correction("c0", "is", "Ann")])
     news = News([make_correction("c1", "is", "Bob")], [make_face("f2"), make_face("f3")], ["f1"], "is Bob")
-    naming = make_naming({"a": "r1", "b": "r1"}, "r2", news=news, basis=Basis(1, 1, frozenset({"c0"})))
-    for late in (Basis(1, 1, frozenset()), Basis(0, 1, frozenset({"c0"})), Basis(1, 0, frozenset({"c0"}))):
+    naming = make_naming({"a": "r1", "b": "r1"}, "r2", news=news, basis=Basis(1, 1, frozenset({"c0"}), None))
+    store.add_model(make_model("m2"))
+    for late in (
+        Basis(1, 1, frozenset(), None),
+        Basis(0, 1, frozenset({"c0"}), None),
+        Basis(1, 0, frozenset({"c0"}), None),
+        Basis(1, 1, frozenset({"c0"}), "m2"),
+    ):
         with pytest.raises(ConflictError, match="meanwhile"):
             store.apply_naming("p", replace(naming, basis=late), make_application(2, "r2"))
     assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
@@ -247,10 +253,15 @@ def test_what_is_said_is_stored_with_the_names_that_follow(named: Store) -> None
         ("f3", FaceStatus.TAKEN, None, False),
     ]
     store.undo_naming("p", make_naming({"a": "r2", "b": "r2"}, "r1"), 2, 5.0)
-    again = make_naming({"a": "r1", "b": "r1"}, "r2", basis=Basis(2, 2, frozenset({"c1"})))
+    again = make_naming({"a": "r1", "b": "r1"}, "r2", basis=Basis(2, 2, frozenset({"c1"}), None))
     with pytest.raises(ConflictError, match="meanwhile"):
         store.apply_naming("p", again, make_application(3, "r2"))
-    store.apply_naming("p", replace(again, basis=Basis(2, 1, frozenset({"c1"}))), make_application(3, "r2"))
+    store.promote_model("p", "m")
+    store.promote_model("p", "m2")
+    for late in (Basis(2, 1, frozenset({"c1"}), None), Basis(2, 1, frozenset({"c1"}), "m")):
+        with pytest.raises(ConflictError, match="promoted a version meanwhile"):
+            store.apply_naming("p", replace(again, basis=late), make_application(3, "r2"))
+    store.apply_naming("p", replace(again, basis=Basis(2, 1, frozenset({"c1"}), "m2")), make_application(3, "r2"))
 
 
 def test_what_does_not_fit_together_is_a_mistake(named: Store) -> None:

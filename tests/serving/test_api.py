@@ -18,7 +18,7 @@ from httpx import Response
 from serving import leases
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.home import Home
+from serving.home import Home, write_atomically
 from serving.settings import Settings
 from serving.store import Store, open_store
 from serving.store.job_rows import JobState
@@ -246,6 +246,57 @@ def test_uploads_go_with_the_last_project_that_has_them(client: TestClient, stor
     assert list(uploads.iterdir()) == [beside]
     assert clip.exists()
     problem(client.delete("/v1/projects/q"), 404)
+
+
+@pytest.mark.parametrize(
+    "when", [(Path, "rename"), (Path, "unlink"), (Store, "list_videos"), (Store, "delete_project")]
+)
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_upload_that_another_project_takes_while_one_is_deleted_stays(
+    client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch, when: tuple[type, str], number: int
+) -> None:
+    contents = [clip.read_bytes(), clip.read_bytes() + b"0"]
+
+    def take(project: str) -> None:
+        for content in contents:
+            answer = client.post(f"/v1/projects/{project}/videos", files={"file": ("a.mp4", content)})
+            assert answer.status_code == 202
+
+    kind, method = when
+    owner = Path if kind is Path else type(store)
+    original, calls = getattr(owner, method), []
+
+    def take_before(self: Any, *arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == number:
+            take("q")
+        return original(self, *arguments, **options)
+
+    take("p")
+    store.create_project("q")
+    monkeypatch.setattr(owner, method, take_before)
+    client.delete("/v1/projects/p")
+    monkeypatch.undo()
+    uploads = set(client.app.state.service.home.uploads.iterdir())  # type: ignore[attr-defined]
+    assert uploads == {Path(video.file) for video in store.list_videos("q")}
+    assert {path.read_bytes() for path in uploads} == (set(contents) if uploads else set())
+
+
+def test_what_is_written_into_a_project_that_was_created_again_stays(
+    client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crop = client.app.state.service.home.face_crop("p", "f")  # type: ignore[attr-defined]
+    original = store.delete_project
+
+    def create_again(name: str) -> None:
+        original(name)
+        store.create_project(name)
+        write_atomically(crop, b"new")
+
+    monkeypatch.setattr(store, "delete_project", create_again)
+    write_atomically(crop, b"old")
+    assert client.delete("/v1/projects/p").status_code == 204
+    assert crop.read_bytes() == b"new"
 
 
 def test_a_person_is_no_path(client: TestClient) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -11,13 +11,13 @@ import pytest
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError, VideoNotFoundError
 from facerec_models.result import Result
 from serving.home import Home
-from serving.naming import stored_result
+from serving.naming import drop_loaded_models, stored_result
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import FaceStatus
 from serving.strangers import resolve
 from serving.unknowns import StrangerSummary, rank_strangers
-from tests.archive import RULES, fill
+from tests.archive import RULES, fill, put_video
 from tests.contract.store_cases import make_face
 from training.corrections import Statement, correct, name_stranger
 from training.forgetting import forget
@@ -128,6 +128,42 @@ def test_the_last_person_can_be_forgotten_too(store: Store, home: Home) -> None:
     assert receipt.new_model is None
     assert store.list_models("p") == []
     assert store.list_people("p") == []
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+@pytest.mark.parametrize("are_deleted", [True, False])
+def test_forgetting_that_ends_at_the_last_model_is_ended_by_the_next_try(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, is_last: bool, are_deleted: bool
+) -> None:
+    if is_last:
+        forget(store, home, "p", "Ann_Lee", RULES)
+    delete = store.delete_model
+
+    def die(project: str, version: str) -> None:
+        if are_deleted:
+            delete(project, version)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "delete_model", die)
+    with pytest.raises(KeyboardInterrupt):
+        forget(store, home, "p", "Bob", RULES)
+    monkeypatch.undo()
+    drop_loaded_models()
+    if are_deleted:
+        with pytest.raises(PersonNotFoundError):
+            forget(store, home, "p", "Bob", RULES)
+    else:
+        empty = store.empty_tracks
+
+        def come_late(project: str, tracks: Sequence[tuple[str, int]]) -> int:
+            put_video(store, home, "v-3", 2)
+            return empty(project, tracks)
+
+        monkeypatch.setattr(store, "empty_tracks", come_late)
+        assert len(forget(store, home, "p", "Bob", RULES).models) == 1
+    assert len(store.list_models("p")) == (0 if is_last else 1)
+    assert [row.undo for row in store.list_applications("p") if row.undo is not None] == []
+    assert "Bob" not in {row.owner for row in store.list_appearances("p", ["a-v-1", "a-v-2"])}
 
 
 def test_somebody_is_forgotten_though_too_few_are_left_to_learn_from(tmp_path: Path) -> None:

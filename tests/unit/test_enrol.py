@@ -21,7 +21,8 @@ from serving.home import Home
 from serving.networks import Networks
 from serving.store import Store, open_store
 from serving.store.rows import Face, FaceStatus
-from tests.builders import sample_picture
+from tests.builders import look, sample_picture
+from tests.contract.store_cases import make_face
 from training.enrol import enrol, find_pictures
 from ui.demo_material import HOPPER, find_file
 
@@ -190,6 +191,33 @@ def test_importing_again_looks_at_nothing_and_keeps_what_somebody_decided(
         "A/one.png": "disabled",
         "B/two.png": "taken",
     }
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_what_somebody_decides_while_pictures_are_looked_at_stays(
+    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, is_deleted: bool
+) -> None:
+    name = networks.embedder.name
+    store.create_project("p")
+    store.fix_embedder("p", name)
+    rows = [make_face(f"f{i}", "A", embedder=name, embedding=look(1, i)) for i in range(6)]
+    rows += [make_face(face_id, "A", embedder=name, embedding=look(9)) for face_id in ("g0", "g1")]
+    store.put_faces("p", rows)
+
+    class Meanwhile:
+        def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
+            if is_deleted:
+                store.delete_faces("p", ["g0"])
+            else:
+                store.set_face_status("p", ["g0"], FaceStatus.TAKEN, "it is them")
+            return networks.detector.detect(images)
+
+    write(tmp_path / "in" / "A" / "1.png", collins)
+    take(store, home, tmp_path / "in", Networks(Meanwhile(), networks.embedder))
+    found = {face.face_id: (face.status, face.reason, face.by_hand) for face in store.list_faces("p")}
+    assert len(found) == (8 if is_deleted else 9)
+    assert found["g1"][0] is FaceStatus.DISABLED
+    assert found.get("g0") == (None if is_deleted else (FaceStatus.TAKEN, "it is them", True))
 
 
 def test_an_interruption_leaves_whole_people(

@@ -16,10 +16,10 @@ from facerec_models.errors import ConflictError, ModelNotFoundError, PersonNotFo
 from serving import archive
 from serving.archive import identify_archive
 from serving.home import Home
-from serving.naming import assign, assign_current, current_revision
+from serving.naming import assign, assign_current, current_revision, load_model
 from serving.search import search_people
 from serving.store import Store, open_store
-from serving.store.naming_rows import AppearanceQuery, CorrectionKind, Revision
+from serving.store.naming_rows import AppearanceQuery, Application, CorrectionKind, Naming, Revision
 from serving.store.rows import FaceStatus
 from serving.store.sqlite import SqliteStore
 from serving.strangers import resolve
@@ -264,6 +264,70 @@ def test_a_correction_does_not_bring_back_what_was_undone_meanwhile(
     assert "Dee" not in who(store) >= {"Cem"}
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_correction_is_learned_again_where_a_version_is_promoted_meanwhile(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+) -> None:
+    enrol(store, home, 5, "Eve")
+    version = train(store, home, "p", RULES, TrainingConfig(promote="no", seed=5)).version
+    before = store.get_model("p").version
+
+    def promote(number: int) -> None:
+        if number == 1:
+            store.promote_model("p", version)
+            if not is_kept:
+                store.delete_model("p", before)
+
+    before_each(monkeypatch, store, "apply_naming" if is_kept else "list_people", promote)
+    revision = say(store, home, CorrectionKind.IS, "Cem")
+    assert store.get_model("p").metrics["training"]["seed"] == 5
+    undo_application(store, home, "p", revision, RULES)
+    assert store.get_model("p").version == version != before
+
+
+@pytest.mark.parametrize("is_undone", [True, False])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_training_does_not_bring_back_what_was_before_a_word(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, times: int, is_undone: bool
+) -> None:
+    words = [(CorrectionKind.IS_NOT, "Ann_Lee", "v-1", 2 + n) for n in range(times)]
+    revisions = [say(store, home, *word) for word in words if is_undone]
+    enrol(store, home, 5, "Eve")
+
+    def change(number: int) -> None:
+        if number > times:
+            return
+        if is_undone:
+            undo_application(store, home, "p", revisions.pop(), RULES)
+        else:
+            say(store, home, *words.pop())
+        enrol(store, home, 10 + number, f"Other{number}")
+
+    before_each(monkeypatch, store, "promote_model", change)
+    if times == 3:
+        with pytest.raises(ConflictError, match="train again"):
+            train(store, home, "p", RULES)
+        reasons = [model.metrics["gate"].get("reason", "") for model in store.list_models("p")]
+        assert sum("train again" in reason for reason in reasons) == 3
+    else:
+        row = train(store, home, "p", RULES)
+        assert store.get_model("p").version == row.version
+        assert row.metrics["gate"]["promoted"] is True
+    model = load_model(home, "p", store.get_model("p").version)
+    assert len(model.corrections.denied_people) == len(store.list_corrections("p")) == (0 if is_undone else times)
+
+
+def test_a_training_that_knows_faces_of_a_word_that_was_undone_meanwhile_is_refused(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, revision = store.get_model("p").version, say(store, home, CorrectionKind.IS, "Cem")
+    enrol(store, home, 5, "Eve")
+    before_each(monkeypatch, store, "promote_model", lambda _: undo_application(store, home, "p", revision, RULES))
+    with pytest.raises(ConflictError, match="train again"):
+        train(store, home, "p", RULES)
+    assert store.get_model("p").version == before
+
+
 # A mind is changed
 
 
@@ -306,6 +370,26 @@ def test_of_two_words_on_one_track_the_last_enrols(store: Store, home: Home) -> 
     both = [Statement("v-1", 3, CorrectionKind.IS, who) for who in ("Ann_Lee", "Cem")]
     correct(store, home, "p", both, RULES)
     assert words(store) == (["is Cem"], ["Cem"])
+
+
+def test_the_same_word_twice_is_one_word(store: Store, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    namings: list[Naming] = []
+    apply = store.apply_naming
+
+    def look(project: str, naming: Naming, application: Application) -> None:
+        namings.append(naming)
+        apply(project, naming, application)
+
+    monkeypatch.setattr(store, "apply_naming", look)
+    said = [Statement("v-1", 3, CorrectionKind.IS, who) for who in ("Cem", "Ann_Lee", "Cem", " Cem", "Cem")]
+    change = correct(store, home, "p", said, RULES)
+    assert words(store) == (["is Cem"], ["Cem"])
+    (naming,) = namings
+    assert naming.news is not None
+    assert [row.person_id for row in naming.news.corrections] == ["Ann_Lee", "Cem"]
+    assert len({face.face_id for face in naming.news.faces}) == len(naming.news.faces) == 2
+    undo_application(store, home, "p", change.revision, RULES)
+    assert words(store) == ([], [])
 
 
 def test_a_stranger_without_tracks_cannot_be_named_again(store: Store, home: Home) -> None:

@@ -49,6 +49,14 @@ def test_parts_go_as_soon_as_their_job_has_ended(store: Store, home: Home) -> No
     assert log.exists()
 
 
+def test_parts_of_a_project_that_was_deleted_go_when_they_are_old(store: Store, home: Home) -> None:
+    old = write(home.job_parts("gone", "a") / "0.npz")
+    new = write(home.job_parts("gone", "b") / "0.npz", days_ago=0.1)
+    log = write(home.job_log("gone", "a"))
+    assert sweep(store, home) == 1
+    assert (old.exists(), new.exists(), log.exists()) == (False, True, True)
+
+
 def test_old_unfinished_files_go_and_new_ones_stay(store: Store, home: Home) -> None:
     old = write(home.face_crop("p", "f").with_suffix(UNFINISHED))
     new = write(home.face_crop("p", "g").with_suffix(UNFINISHED), days_ago=0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,32 @@ def test_the_index_follows_the_store(store: Store) -> None:
     put(store, "a", 3)
     check(store, index)
     check(store, late)
+
+
+def test_of_two_sets_one_is_followed_however_many_the_other_has(store: Store) -> None:
+    store.fix_embedder("p", "dlib")
+    index = TrackIndex(store, "p")
+
+    def put_other(analysis_id: str) -> None:
+        store.put_analysis(replace(make_analysis(analysis_id), embedder="other"), [make_track(1)])
+
+    def found() -> set[str]:
+        index.refresh()
+        return {hit.analysis_id for hit in index.search(face(), set(store.vector_positions("p")) | {"a", "b"}, 9)}
+
+    put(store, "a", 3)
+    put(store, "b", 2)
+    put_other("other-a")
+    assert found() == {"a", "b"}
+    store.empty_tracks("p", [("a", 1), ("a", 2), ("a", 3)])
+    assert found() == {"b"}
+    put_other("other-b")
+    put(store, "b", 0)
+    assert found() == set()
+    put(store, "other-a", 0)
+    put(store, "a", 1)
+    assert found() == {"a"}
+    assert len(index) == 1
 
 
 def test_nothing_is_read_when_nothing_has_changed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

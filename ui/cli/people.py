@@ -196,7 +196,7 @@ def outliers(
     from serving.home import write_atomically
     from serving.names import person_id_of
     from serving.store.rows import FaceStatus
-    from training.enrol import disable_outliers
+    from training.enrol import disable_outliers, put_judgements
 
     check_target("--write-disabled", write_disabled)
     wanted = [person_id_of(name) for name in person_ids or []]
@@ -214,7 +214,8 @@ def outliers(
             faces = {face.face_id: face for face in store.list_faces(project, person_id=person_id)}
             changed = {} if embedder is None else disable_outliers(faces.values(), load_cohort(embedder), strategy)
             if apply:
-                store.put_faces(project, list(changed.values()))
+                put_judgements(store, project, changed.values())
+                changed = {face.face_id: face for face in store.list_faces(project, person_id=person_id)}
             judged = {**faces, **changed}
             found += [face for face in judged.values() if face.status is FaceStatus.DISABLED and not face.by_hand]
         if write_disabled is not None:
