@@ -315,6 +315,24 @@ def test_uploads_go_with_the_last_project_that_has_them(client: TestClient, stor
     problem(client.delete("/v1/projects/q"), 404)
 
 
+@pytest.mark.parametrize("by_address", [False, True])
+def test_content_under_another_ending_leaves_no_upload_behind(
+    client: TestClient, store: Store, clip: Path, by_address: bool
+) -> None:
+    content = clip.read_bytes()
+    uploads = client.app.state.service.home.uploads  # type: ignore[attr-defined]
+    assert client.post(VIDEOS, files={"file": ("b.mp4", content)}).status_code == 202
+    (kept,) = uploads.iterdir()
+    if by_address:
+        assert client.post(VIDEOS, json={"uri": clip.as_uri()}).status_code == 202
+    else:
+        assert client.post(VIDEOS, files={"file": ("b.mov", content)}).status_code == 202
+    assert [video.file for video in store.list_videos("p")] == [str(kept)]
+    assert client.delete("/v1/projects/p").status_code == 204
+    assert list(uploads.iterdir()) == []
+    assert clip.exists()
+
+
 def test_a_person_is_no_path(client: TestClient) -> None:
     for person in ("%2e%2e", "a:b", "%00", "%20"):
         problem(client.post(f"/v1/projects/p/people/{person}/pictures", files={"files": ("a.jpg", b"x")}), 422)
