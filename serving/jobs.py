@@ -73,15 +73,18 @@ def submit(
     key: str | None = None,
     webhook_url: str | None = None,
 ) -> Job:
-    """Add a job to the queue, or return the one that has the same key and has not failed.
+    """Add a job to the queue, or return the one that has the same key and has neither failed nor been cancelled.
 
     Raises
     ------
     BusyError
-        If `max_queued` jobs wait already.
+        If `max_queued` jobs wait already, and none has the same key.
     """
     waiting = store.count_jobs([JobState.QUEUED])
     if waiting >= max_queued:
+        there = None if key is None else store.find_job(key)
+        if there is not None:
+            return there
         raise BusyError(f"{waiting} jobs wait already, as many as may: try again later", retry_after_s=10.0)
     now = time.time()
     return store.submit_job(

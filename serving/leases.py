@@ -239,7 +239,8 @@ def cancel(store: Store, job_id: str) -> Job:
         now = time.time()
         if job.state is JobState.QUEUED:
             return _ended(replace(job, cancel_requested=True), JobState.CANCELLED, now)
-        return replace(job, cancel_requested=True, updated_at=now)
+        # The same submission from now on is one that nobody has cancelled.
+        return replace(job, cancel_requested=True, key=None, updated_at=now)
 
     return store.update_job(job_id, change) or store.get_job(job_id)
 

@@ -79,7 +79,7 @@ def _uploads_of_others(store: Store, home: Home, name: str) -> set[Path]:
 
 
 def _uploads(store: Store, home: Home, projects: Iterable[str]) -> set[Path]:
-    """Return where uploads of projects' videos are, or will be: a row comes before its file is in its place."""
+    """Return where uploads of projects' videos are."""
     found: set[Path] = set()
     for project in projects:
         with suppress(ProjectNotFoundError):  # it was deleted just now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -30,9 +31,18 @@ MADE_FROM = "made_from"
 
 
 def register_video(
-    store: Store, project: str, file: Path, config: AnalysisConfig, *, uri: str | None = None, name: str | None = None
+    store: Store,
+    project: str,
+    file: Path,
+    config: AnalysisConfig,
+    *,
+    uri: str | None = None,
+    name: str | None = None,
+    place: Callable[[str], Path] | None = None,
 ) -> VideoRow:
-    """Add a video file to a project, which is created if need be; the same content keeps its id.
+    """Add a video file to a project, which is created if need be.
+
+    The same content again keeps its id, the time at which it was first submitted, and its file, as long as that is there.
 
     Parameters
     ----------
@@ -40,6 +50,10 @@ def register_video(
         Where the video comes from; the file's own address by default.
     name : str, optional
         What it is called, in errors too; by default the file's name, and in errors its path.
+    place : callable, optional
+        Says for a SHA-256 where to put the file beside where it is, on the same file system. By default it stays alone where it is.
+        Nothing refers to a file before it is in its place, and what a process that dies in between leaves there is
+        used when the same content comes again.
 
     Raises
     ------
@@ -50,17 +64,54 @@ def register_video(
         pass
     store.create_project(project)
     sha256 = file_sha256(file)
+    video_id = short_id("v", project, sha256)
+    known = _known_video(store, project, video_id)
+    kept = file.resolve() if place is None else place(sha256)
+    if known is not None and known.file != str(kept) and _has_content(Path(known.file), sha256):
+        kept = Path(known.file)
+        uri = uri or known.uri
+    elif place is not None:
+        _put(file, kept)
     video = VideoRow(
-        video_id=short_id("v", project, sha256),
+        video_id=video_id,
         project=project,
-        uri=uri or file.resolve().as_uri(),
+        uri=uri or kept.as_uri(),
         sha256=sha256,
         name=name or file.name,
-        file=str(file.resolve()),
-        created_at=time.time(),
+        file=str(kept),
+        created_at=time.time() if known is None else known.created_at,
     )
     store.put_video(video)
+    if place is not None and not kept.is_file():
+        # The last project that had this content was deleted meanwhile, before this row was there.
+        _put(file, kept)
     return video
+
+
+def _put(file: Path, target: Path) -> None:
+    """Let a file be in a second place, whole or not at all."""
+    second = file.with_name(f"{file.name}.second")
+    try:
+        second.hardlink_to(file)
+    except OSError:  # not every file system has links
+        shutil.copyfile(file, second)
+    second.replace(target)
+    second.unlink(missing_ok=True)  # of one file with two names, replacing one by the other leaves both
+
+
+def _known_video(store: Store, project: str, video_id: str) -> VideoRow | None:
+    try:
+        return store.get_video(project, video_id)
+    except VideoNotFoundError:
+        return None
+
+
+def _has_content(file: Path, sha256: str) -> bool:
+    """Whether a file is there and has not become another one under the same name."""
+    try:
+        return file_sha256(file) == sha256
+    except OSError:
+        return False
 
 
 def analysis_id_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> str:

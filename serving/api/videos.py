@@ -192,20 +192,14 @@ def _take_upload(service: Service, project: str, upload: UploadFile) -> VideoRow
                 if size > limit:
                     raise LimitExceededError(f"{name!r} is larger than limits.max_upload_bytes = {limit}")
                 target.write(chunk)
-        video = register_video(service.store, project, file, service.settings.analysis, name=name)
-        kept = service.home.upload(video.sha256, file.suffix)
-        file.replace(kept)
-    moved = VideoRow(
-        video_id=video.video_id,
-        project=project,
-        uri=kept.as_uri(),
-        sha256=video.sha256,
-        name=name,
-        file=str(kept),
-        created_at=video.created_at,
-    )
-    service.store.put_video(moved)
-    return moved
+        return register_video(
+            service.store,
+            project,
+            file,
+            service.settings.analysis,
+            name=name,
+            place=lambda sha256: service.home.upload(sha256, file.suffix),
+        )
 
 
 def _draw(service: Service, project: str, found: Result) -> AnyPath:

@@ -286,6 +286,9 @@ class Store(Protocol):
     def submit_job(self, job: Job) -> Job:
         """Add a job in state ``queued``, or return the one that has this id or key already."""
 
+    def find_job(self, key: str) -> Job | None:
+        """Return the job that has this key, if there is one."""
+
     def get_job(self, job_id: str) -> Job:
         """Return a job; raise `JobNotFoundError` if there is none."""
 

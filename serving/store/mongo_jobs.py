@@ -38,6 +38,12 @@ class MongoJobs:
             except DuplicateKeyError:  # the same key in another project, at the same moment
                 continue
 
+    def find_job(self, key: str) -> Job | None:
+        """Return the job that has this key, if there is one."""
+        with self._database.reading() as tx:
+            found = tx.select(Job, {"key": key})
+            return found[0] if found else None
+
     def get_job(self, job_id: str) -> Job:
         """Return a job; raise `JobNotFoundError` if there is none."""
         with self._database.reading() as tx:

@@ -40,6 +40,12 @@ class SqliteJobs:
             )
             return there[0]
 
+    def find_job(self, key: str) -> Job | None:
+        """Return the job that has this key, if there is one."""
+        with self._database.reading() as db:
+            found = select(db, Job, f"SELECT {_COLUMNS} FROM jobs WHERE key = ?", (key,))  # noqa: S608
+            return found[0] if found else None
+
     def get_job(self, job_id: str) -> Job:
         """Return a job; raise `JobNotFoundError` if there is none."""
         with self._database.reading() as db:

@@ -115,6 +115,24 @@ def test_the_same_submission_is_the_same_job_until_it_fails(store: Store) -> Non
     assert store.submit_job(replace(make_job("j9"), key="k3", video_id="v")).job_id == "j9"
 
 
+def test_what_is_asked_to_stop_does_not_stand_in_the_way_of_the_same_submission(store: Store) -> None:
+    store.submit_job(replace(make_job("j1"), key="k"))
+    stopping = claimed(store)
+    leases.cancel(store, "j1")
+    assert store.submit_job(replace(make_job("j2"), key="k")).job_id == "j2"
+    leases.release(store, stopping)
+    assert store.submit_job(replace(make_job("j3"), key="k")).job_id == "j2"
+
+
+def test_a_job_is_found_by_its_key(store: Store) -> None:
+    job = store.submit_job(replace(make_job("j"), key="k"))
+    store.submit_job(make_job("keyless"))
+    assert store.find_job("k") == job
+    assert store.find_job("k2") is None
+    leases.cancel(store, "j")
+    assert store.find_job("k") is None
+
+
 # Jobs
 
 

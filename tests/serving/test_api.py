@@ -15,6 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
+from facerec_models.errors import StoreError
 from serving import leases
 from serving.api.app import build_api
 from serving.api.service import Service
@@ -22,7 +23,7 @@ from serving.home import Home, write_atomically
 from serving.settings import Settings
 from serving.store import Store, open_store
 from serving.store.job_rows import JobState
-from serving.store.rows import Face, FaceStatus
+from serving.store.rows import Face, FaceStatus, VideoRow
 
 VIDEOS = "/v1/projects/p/videos"
 
@@ -124,6 +125,72 @@ def test_the_same_submission_is_one_job_and_another_is_one_more(client: TestClie
     assert client.post(f"/v1/jobs/{first['job_id']}/retry").json()["state"] == "queued"
     problem(client.post(f"/v1/jobs/{others[0]['job_id']}/retry"), 409)
     problem(client.post("/v1/jobs/absent/retry"), 404)
+
+
+def test_a_row_never_says_that_an_upload_is_where_it_is_not(
+    client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video, rows = type(store).put_video, []
+
+    def watched(store: Store, video: VideoRow) -> None:
+        rows.append((video.file, Path(video.file).is_file()))
+        put_video(store, video)
+
+    monkeypatch.setattr(type(store), "put_video", watched)
+    for name in ("a.mp4", "a.mp4", "b.mov"):
+        assert client.post(VIDEOS, files={"file": (name, clip.read_bytes())}).status_code == 202
+    (upload,) = client.app.state.service.home.uploads.iterdir()  # type: ignore[attr-defined]
+    assert set(rows) == {(str(upload), True)}
+
+
+def test_an_upload_that_was_moved_and_got_no_row_is_used_when_it_is_sent_again(
+    client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise StoreError("the primary is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store), "put_video", die)
+        problem(client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}), 503)
+    assert store.list_videos("p") == []
+    (left,) = client.app.state.service.home.uploads.iterdir()  # type: ignore[attr-defined]
+    assert client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).status_code == 202
+    (video,) = store.list_videos("p")
+    assert video.file == str(left)
+    assert client.delete("/v1/projects/p").status_code == 204
+    assert not left.exists()
+
+
+def test_content_that_comes_again_is_the_video_as_it_was_submitted(
+    client: TestClient, store: Store, clip: Path, tmp_path: Path
+) -> None:
+    media, content = tmp_path / "media", clip.read_bytes()
+    media.mkdir()
+    first, second = media / "first.mp4", media / "second.mp4"
+    for file in (first, second):
+        file.write_bytes(content)
+
+    def submit(file: Path) -> VideoRow:
+        assert client.post(VIDEOS, json={"uri": file.as_uri()}).status_code == 202
+        (video,) = store.list_videos("p")
+        return video
+
+    submitted = submit(first)
+    again = submit(second)
+    assert (again.file, again.created_at) == (str(first), submitted.created_at)
+    table = f"media,start,end\n{second.as_uri()},0,1\n".encode()
+    assert client.post("/v1/projects/p/batches", files={"file": ("many.csv", table)}).status_code == 202
+    assert store.list_videos("p")[0].file == str(first)
+    assert client.post(VIDEOS, files={"file": ("a.mp4", content)}).status_code == 202
+    assert store.list_videos("p")[0].file == str(first)
+    first.write_bytes(b"another film by now")
+    moved = submit(second)
+    assert (moved.file, moved.uri, moved.created_at) == (str(second), second.as_uri(), submitted.created_at)
+    second.unlink()
+    assert client.post(VIDEOS, files={"file": ("a.mp4", content)}).status_code == 202
+    (upload,) = client.app.state.service.home.uploads.iterdir()  # type: ignore[attr-defined]
+    (video,) = store.list_videos("p")
+    assert (video.file, video.uri, video.created_at) == (str(upload), upload.as_uri(), submitted.created_at)
 
 
 def test_a_webhook_needs_a_host_that_is_allowed(client: TestClient, clip: Path) -> None:
@@ -297,6 +364,24 @@ def test_what_is_written_into_a_project_that_was_created_again_stays(
     write_atomically(crop, b"old")
     assert client.delete("/v1/projects/p").status_code == 204
     assert crop.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("by_address", [False, True])
+def test_content_under_another_ending_leaves_no_upload_behind(
+    client: TestClient, store: Store, clip: Path, by_address: bool
+) -> None:
+    content = clip.read_bytes()
+    uploads = client.app.state.service.home.uploads  # type: ignore[attr-defined]
+    assert client.post(VIDEOS, files={"file": ("b.mp4", content)}).status_code == 202
+    (kept,) = uploads.iterdir()
+    if by_address:
+        assert client.post(VIDEOS, json={"uri": clip.as_uri()}).status_code == 202
+    else:
+        assert client.post(VIDEOS, files={"file": ("b.mov", content)}).status_code == 202
+    assert [video.file for video in store.list_videos("p")] == [str(kept)]
+    assert client.delete("/v1/projects/p").status_code == 204
+    assert list(uploads.iterdir()) == []
+    assert clip.exists()
 
 
 def test_a_person_is_no_path(client: TestClient) -> None:

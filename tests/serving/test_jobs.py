@@ -221,6 +221,35 @@ def test_a_full_queue_refuses(store: Store) -> None:
         submit(store, "p", "video", {}, max_queued=1)
 
 
+def test_a_full_queue_knows_the_submissions_that_are_in_it(store: Store) -> None:
+    job = submit(store, "p", "video", {}, max_queued=1, key="k")
+    assert submit(store, "p", "video", {}, max_queued=1, key="k") == job
+    with pytest.raises(BusyError, match="1 jobs wait"):
+        submit(store, "p", "video", {}, max_queued=1, key="another")
+
+
+def test_what_is_submitted_while_the_same_is_being_cancelled_is_done(store: Store) -> None:
+    began, let_go = threading.Event(), threading.Event()
+
+    def work(job: Job, control: JobControl) -> str:
+        began.set()
+        while not control.should_stop():
+            time.sleep(0.01)
+        let_go.wait(5)
+        raise RuntimeError("stopped")
+
+    first = submit(store, "p", "video", {}, max_queued=9, key="k")
+    with running(store, work):
+        assert began.wait(5)
+        leases.cancel(store, first.job_id)
+        second = submit(store, "p", "video", {}, max_queued=9, key="k")
+        let_go.set()
+        assert final(store, first.job_id).state is JobState.CANCELLED
+    assert second.job_id != first.job_id
+    with running(store, lambda job, control: "v"):
+        assert final(store, second.job_id).state is JobState.SUCCEEDED
+
+
 def test_a_job_whose_project_is_deleted_harms_no_other(store: Store) -> None:
     began, ended = threading.Event(), threading.Event()
 
