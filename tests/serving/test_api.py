@@ -349,6 +349,24 @@ def test_an_upload_that_another_project_takes_while_one_is_deleted_stays(
     assert {path.read_bytes() for path in uploads} == (set(contents) if uploads else set())
 
 
+def test_an_upload_whose_last_other_project_is_deleted_before_its_row_is_there_stays(
+    client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = store.put_video
+
+    def delete_the_other_and_put(video: VideoRow) -> None:
+        if video.project == "q":
+            assert client.delete("/v1/projects/p").status_code == 204
+        original(video)
+
+    monkeypatch.setattr(store, "put_video", delete_the_other_and_put)
+    for project in ("p", "q"):
+        sent = client.post(f"/v1/projects/{project}/videos", files={"file": ("a.mp4", clip.read_bytes())})
+        assert sent.status_code == 202
+    (video,) = store.list_videos("q")
+    assert Path(video.file).read_bytes() == clip.read_bytes()
+
+
 def test_what_is_written_into_a_project_that_was_created_again_stays(
     client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
