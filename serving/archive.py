@@ -64,6 +64,7 @@ class Said:
     stranger: Stranger | None = None
     about: tuple[str, ...] = ()
     undo: Mapping[str, Any] = field(default_factory=dict)
+    goes_back: bool = False
 
 
 def on_what_was_said(
@@ -100,6 +101,7 @@ def identify_archive(
     *,
     max_false_names: float | None = None,
     model_version: str | None = None,
+    goes_back: bool = False,
     apply: bool,
     expected_state: str | None = None,
 ) -> IdentificationChange:
@@ -111,20 +113,23 @@ def identify_archive(
         Accepted error; by default that of most of the archive, or the configured one where nothing is named yet.
     model_version : str, optional
         The promoted version by default; another one is promoted with it.
+    goes_back : bool
+        Whether the version that was promoted before the present one names again.
     expected_state : str, optional
         What a preview answered as `state`.
 
     Raises
     ------
     ModelNotFoundError
-        If there is no such version, or none is promoted.
+        If there is no such version, none is promoted, or none was before.
     ConflictError
         If the archive is not in the expected state, or changes meanwhile.
     """
+    cause = "rollback" if goes_back else "identify" if model_version is None else "promotion"
     index_archive(store, home, project, rules)
 
     def name(said: list[Correction], basis: Basis) -> IdentificationChange:
-        version = store.get_model(project, model_version).version
+        version = (store.former_model(project) if goes_back else store.get_model(project, model_version)).version
         limit = usual_error(store, project) if max_false_names is None else max_false_names
         return rename(
             store,
@@ -132,8 +137,8 @@ def identify_archive(
             rules,
             revision_of(project, version, rules, limit),
             load_model(home, project, version),
-            cause="identify" if model_version is None else "promotion",
-            said=Said(said, basis),
+            cause=cause,
+            said=Said(said, basis, goes_back=goes_back),
             apply=apply,
             expected_state=expected_state,
         )
@@ -216,6 +221,7 @@ def _rename(
         stranger_tracks=grouping.tracks,
         known=len(known),
         promoted=revision.model_version,
+        goes_back=said.goes_back,
         news=said.news,
         basis=said.basis,
     )
@@ -262,8 +268,18 @@ def before_naming(store: Store, project: str, naming: Naming, known: Sequence[St
         "revisions": dict(naming.expected),
         "stranger_tracks": tracks,
         "strangers": [asdict(stranger) for stranger in known if stranger.stranger_id in replaced],
-        "promoted": promoted_version(store, project),
+        "promoted": _version_before(store, project, naming),
     }
+
+
+def _version_before(store: Store, project: str, naming: Naming) -> str | None:
+    """Return the version that names before: the promoted one, or where that has only named new videos so far, the archive's."""
+    promoted = promoted_version(store, project)
+    if promoted != naming.promoted:
+        return promoted
+    versions = {row.revision: row.model_version for row in store.list_revisions(project)}
+    names = Counter(versions[revision] for revision in naming.expected.values() if revision in versions)
+    return names.most_common(1)[0][0] if names else promoted
 
 
 class Span(NamedTuple):

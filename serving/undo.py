@@ -105,7 +105,7 @@ def _undo(store: Store, home: Home, project: str, application: Application, rule
     for target in {target.revision: target for target in targets.values() if target is not None}.values():
         store.put_revision(target)
     # With the embedder goes every version that was trained for it.
-    is_promoted = embedder is not None or promoted_version(store, project) == application.model_version
+    is_promoted = embedder is not None or basis.promoted == application.model_version
     naming = Naming(
         expected={row.analysis_id: row.revision for row in analyses if row.analysis_id in targets},
         revisions={analysis_id: None if target is None else target.revision for analysis_id, target in targets.items()},

@@ -56,10 +56,36 @@ def list_models(project: ProjectName, service: ServiceDep) -> list[dict[str, Any
     return [{**asdict(row), "promoted": row.version == promoted} for row in service.store.list_models(project)]
 
 
-@router.post("/projects/{project}/models/{version}/promote", status_code=204)
-def promote_model(project: ProjectName, version: str, service: ServiceDep) -> None:
-    """Let a version name from now on."""
-    service.store.promote_model(project, version)
+@router.post("/projects/{project}/models/{version}/promote")
+def promote_model(
+    project: ProjectName, version: str, service: ServiceDep, preview: bool = False, expected_state: ExpectedState = None
+) -> dict[str, Any]:
+    """Let a version name new videos and the whole archive, or show what that would change."""
+    return identify_archive(
+        service.store,
+        service.home,
+        project,
+        service.settings.identification,
+        model_version=version,
+        apply=not preview,
+        expected_state=expected_state,
+    ).to_dict()
+
+
+@router.post("/projects/{project}/rollback")
+def roll_back(
+    project: ProjectName, service: ServiceDep, preview: bool = False, expected_state: ExpectedState = None
+) -> dict[str, Any]:
+    """Let the version that was promoted before name new videos and the whole archive again, or show what that would change."""
+    return identify_archive(
+        service.store,
+        service.home,
+        project,
+        service.settings.identification,
+        goes_back=True,
+        apply=not preview,
+        expected_state=expected_state,
+    ).to_dict()
 
 
 @router.post("/projects/{project}/identify")

@@ -122,8 +122,8 @@ class Store(Protocol):
         With `said`, raises `ConflictError` unless these are the ids of all corrections: something was said or taken back meanwhile.
         """
 
-    def rollback_model(self, project: str) -> ModelVersion:
-        """Promote again the version that was promoted before the present one, and return it; raises as `promote_model` does."""
+    def former_model(self, project: str) -> ModelVersion:
+        """Return the version that was promoted before the present one; raise `ModelNotFoundError` if there is none."""
 
     def delete_model(self, project: str, version: str) -> None:
         """Delete a version with the revisions that name by it.
@@ -241,7 +241,7 @@ class Store(Protocol):
         """Write what was before an application, and mark that one as undone, all at once; raises as `apply_naming` does.
 
         `ConflictError` also if a later application is not undone, or this one is already. A version that was promoted right
-        before the present one is promoted by taking the present one's promotion back, as `rollback_model` does.
+        before the present one is promoted by taking the present one's promotion back.
         """
 
     def list_applications(self, project: str) -> list[Application]:

@@ -12,7 +12,15 @@ from serving.store.blobs import without_embeddings
 from serving.store.mongo_corrections import MongoCorrections
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, comes_after, require_project
 from serving.store.mongo_jobs import MongoJobs, forget_submissions
-from serving.store.mongo_naming import MongoNaming, promote, require_analyses, require_model, said_ids, set_vectors
+from serving.store.mongo_naming import (
+    MongoNaming,
+    promote,
+    promotions,
+    require_analyses,
+    require_model,
+    said_ids,
+    set_vectors,
+)
 from serving.store.mongo_schema import TABLES
 from serving.store.mongo_search import MongoSearch
 from serving.store.mongo_tracks import (
@@ -194,14 +202,13 @@ class MongoStore(MongoCorrections, MongoJobs, MongoNaming, MongoSearch, MongoTra
                 conflicts.require_said(project, said, said_ids(tx, project))
             promote(tx, project, version)
 
-    def rollback_model(self, project: str) -> ModelVersion:
-        """Promote again the version that was promoted before the present one, and return it."""
-        missing = f"project {project!r} has no model that was promoted before the present one"
-        with self._database.writing(project) as tx:
-            tx.delete("promotions", {"_id": _promoted(tx, project, missing)["_id"]})
-            row = require_model(tx, project, _promoted(tx, project, missing)["version"])
-            conflicts.require_embedder(row, require_project(tx, project).embedder)
-            return row
+    def former_model(self, project: str) -> ModelVersion:
+        """Return the version that was promoted before the present one; raise `ModelNotFoundError` if there is none."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            for found in promotions(tx, project)[1:]:
+                return require_model(tx, project, found["version"])
+        raise ModelNotFoundError(f"project {project!r} has no model that was promoted before the present one")
 
     def delete_model(self, project: str, version: str) -> None:
         """Delete a version with the revisions that name by it; analyses that they named are named by none, until named again."""

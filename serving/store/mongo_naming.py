@@ -73,7 +73,7 @@ class MongoNaming:
             if naming.news is not None:
                 _take_in(tx, project, naming.news)
             if naming.promoted is not None:
-                promote(tx, project, naming.promoted)
+                (_promote_again if naming.goes_back else promote)(tx, project, naming.promoted)
             tx.insert("applications", [encode_row(application)])
 
     def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
@@ -191,7 +191,7 @@ def _last_number(tx: Transaction, where: Document) -> int | None:
 def _basis(tx: Transaction, project: str) -> Basis:
     last = _last_number(tx, {"project": project}) or 0
     standing = _last_number(tx, {"project": project, "undone_at": None}) or 0
-    promoted = next((row["version"] for row in _promotions(tx, project)), None)
+    promoted = next((row["version"] for row in promotions(tx, project)), None)
     return Basis(last, standing, said_ids(tx, project), promoted)
 
 
@@ -204,18 +204,18 @@ def said_ids(tx: Transaction, project: str) -> frozenset[str]:
 def promote(tx: Transaction, project: str, version: str) -> None:
     """Let a version name from now on, unless it does; raise unless there is one, for the project's embedder."""
     conflicts.require_embedder(require_model(tx, project, version), require_project(tx, project).embedder)
-    if version not in [row["version"] for row in _promotions(tx, project)[:1]]:
+    if version not in [row["version"] for row in promotions(tx, project)[:1]]:
         tx.insert("promotions", [{"position": tx.next_position(), "project": project, "version": version}])
 
 
 def _promote_again(tx: Transaction, project: str, version: str) -> None:
-    last = _promotions(tx, project)
+    last = promotions(tx, project)
     if version in [row["version"] for row in last[1:]] and version != last[0]["version"]:
         tx.delete("promotions", {"_id": last[0]["_id"]})
     promote(tx, project, version)
 
 
-def _promotions(tx: Transaction, project: str) -> list[Document]:
+def promotions(tx: Transaction, project: str) -> list[Document]:
     """Return the two promotions that were last, the present one first."""
     return list(tx.find("promotions", {"project": project}, ("-position",), limit=2))
 

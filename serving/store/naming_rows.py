@@ -277,6 +277,8 @@ class Naming:
         How many strangers the project has so far.
     promoted : str or None
         The version that is promoted with it; None leaves the one that is.
+    goes_back : bool
+        Whether it is promoted by taking the present one's promotion back, if it was promoted right before that.
     promotes_none : bool
         Whether no version is promoted any more; only to undo the first that was.
     taken_back : Words or None
@@ -300,6 +302,7 @@ class Naming:
     stranger_tracks: Sequence[StrangerTrack]
     known: int
     promoted: str | None = None
+    goes_back: bool = False
     promotes_none: bool = False
     taken_back: Words | None = None
     embedder: str | None = None

@@ -191,18 +191,12 @@ class SqliteStore(SqliteCorrections, SqliteJobs, SqliteNaming, SqliteSearch, Sql
                 conflicts.require_said(project, said, said_ids(db, project))
             promote(db, project, version)
 
-    def rollback_model(self, project: str) -> ModelVersion:
-        """Promote again the version that was promoted before the present one, and return it."""
-        with self._database.writing() as db:
-            embedder = require_project(db, project).embedder
-            db.execute(
-                "DELETE FROM promotions WHERE position = (SELECT max(position) FROM promotions WHERE project = ?)",
-                (project,),
-            )
+    def former_model(self, project: str) -> ModelVersion:
+        """Return the version that was promoted before the present one; raise `ModelNotFoundError` if there is none."""
+        with self._database.reading() as db:
+            require_project(db, project)
             missing = ModelNotFoundError(f"project {project!r} has no model that was promoted before the present one")
-            row = select_one(db, ModelVersion, _PROMOTED, (project,), missing)
-            conflicts.require_embedder(row, embedder)
-            return row
+            return select_one(db, ModelVersion, f"{_PROMOTED} OFFSET 1", (project,), missing)
 
     def delete_model(self, project: str, version: str) -> None:
         """Delete a version with the revisions that name by it; analyses that they named are named by none, until named again."""

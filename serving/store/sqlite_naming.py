@@ -87,7 +87,7 @@ class SqliteNaming:
             if naming.news is not None:
                 _take_in(db, project, naming.news)
             if naming.promoted is not None:
-                promote(db, project, naming.promoted)
+                (_promote_again if naming.goes_back else promote)(db, project, naming.promoted)
             insert(db, [application], Application, replace=False)
 
     def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:

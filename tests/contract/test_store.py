@@ -82,7 +82,7 @@ def test_an_embedder_is_fixed_once(store: Store) -> None:
         lambda s: s.get_model("absent", "m"),
         lambda s: s.list_models("absent"),
         lambda s: s.promote_model("absent", "m"),
-        lambda s: s.rollback_model("absent"),
+        lambda s: s.former_model("absent"),
         lambda s: s.put_video(make_video("v", project="absent")),
         lambda s: s.get_video("absent", "v"),
         lambda s: s.list_videos("absent"),
@@ -343,18 +343,24 @@ def test_a_model_that_does_not_know_what_was_said_is_not_promoted(store: Store) 
     assert store.get_model("p").version == "m1"
 
 
-def test_rollback_goes_back_as_often_as_was_promoted(store: Store) -> None:
+def test_the_version_before_is_the_one_that_was_promoted_before(store: Store) -> None:
     for version in ("m1", "m2", "m3"):
         store.add_model(make_model(version))
+    for missing in (None, "m1"):
+        if missing is not None:
+            store.promote_model("p", missing)
+        with pytest.raises(ModelNotFoundError, match="before"):
+            store.former_model("p")
+    for version in ("m2", "m3", "m3"):
         store.promote_model("p", version)
-    store.promote_model("p", "m3")
-    assert store.rollback_model("p").version == "m2"
-    store.promote_model("p", "m3")
-    assert store.rollback_model("p").version == "m2"
-    assert store.rollback_model("p") == store.get_model("p") == make_model("m1")
+    assert store.former_model("p") == make_model("m2")
+    for number, version in enumerate(("m2", "m1"), 1):
+        store.put_revision(Revision(f"r-{version}", "p", version, 0.01, 1.0))
+        naming = make_naming({}, None, promoted=version, goes_back=True)
+        store.apply_naming("p", naming, make_application(number, f"r-{version}"))
+        assert store.get_model("p").version == version
     with pytest.raises(ModelNotFoundError, match="before"):
-        store.rollback_model("p")
-    assert store.get_model("p").version == "m1"
+        store.former_model("p")
 
 
 def test_promotions_of_projects_are_apart(store: Store) -> None:
@@ -363,8 +369,9 @@ def test_promotions_of_projects_are_apart(store: Store) -> None:
         for version in ("m1", "m2"):
             store.add_model(make_model(version, project=project))
             store.promote_model(project, version)
-    assert store.rollback_model("p").version == "m1"
-    assert store.get_model("q").version == "m2"
+    store.promote_model("p", "m1")
+    assert store.former_model("p").version == "m2"
+    assert (store.get_model("q").version, store.former_model("q").version) == ("m2", "m1")
 
 
 # Corrections and strangers

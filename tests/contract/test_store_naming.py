@@ -139,7 +139,7 @@ def test_undoing_writes_what_was_and_says_so(named: Store) -> None:
     with pytest.raises(ConflictError, match="not the last"):
         store.undo_naming("p", replace(back, expected={"a": "r1", "b": "r1"}), 2, 6.0)
     with pytest.raises(ModelNotFoundError):  # the promotion was taken back, not added
-        store.rollback_model("p")
+        store.former_model("p")
     store.undo_naming("p", make_naming({"a": "r1", "b": "r1"}, None, known=1), 1, 6.0)
     assert named_by(store) == {"a": None, "b": None}
     store.apply_naming("p", make_naming({"a": None, "b": None}, "r1", known=1), make_application(3))
@@ -198,8 +198,6 @@ def test_an_application_changes_the_embedder_and_all_that_depends_on_it(named: S
     # A version for another embedder cannot name, by whatever way.
     with pytest.raises(GalleryMismatchError, match="'m'"):
         store.promote_model("p", "m")
-    with pytest.raises(GalleryMismatchError, match="'m'"):
-        store.rollback_model("p")
     assert store.get_model("p").version == "m2"
     vector = before[1].embedding
     assert vector is not None

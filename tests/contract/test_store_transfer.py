@@ -122,8 +122,7 @@ def test_every_kind_of_row_is_copied(store: Store, other: Opener) -> None:
         with pytest.raises(ConflictError, match="not empty"):
             copy_store(store, target)
         assert contents(target) == before
-        assert target.rollback_model("p").version == "m"
-        target.promote_model("p", "m2")
+        assert target.former_model("p").version == "m"
         assert (target.get_model("p").version, target.get_model("q").version) == ("m2", "m")
 
 

@@ -204,16 +204,47 @@ def test_an_application_can_insist_on_the_archive_of_its_preview(
     assert everything(store, home) == before
 
 
-def test_a_promotion_by_hand_stays_and_is_told_of(store: Store, home: Home) -> None:
+def test_what_an_enrolment_led_to_is_undone_with_the_version_that_it_made(store: Store, home: Home) -> None:
     old = store.get_model("p").version
     enrol(store, home, 7, "Cem")
     new = train(store, home, "p", RULES, _config("yes")).version
+    assert store.get_model("p").version == new
     applied = identify_archive(store, home, "p", RULES, apply=True)
     assert applied.appearances_added == {"Cem": 2}
     undone = undo_application(store, home, "p", applied.revision, RULES)
+    assert (undone.promoted, undone.note) == (old, "")
+    assert store.get_model("p").version == old
+    assert "Cem" not in {row.owner for row in store.list_appearances("p", ["a-v-1"])}
+    with pytest.raises(ModelNotFoundError):  # the promotion was taken back, not added
+        store.former_model("p")
+
+
+def test_a_version_that_was_promoted_since_stays_and_is_told_of(store: Store, home: Home) -> None:
+    old = store.get_model("p").version
+    applied = identify_archive(store, home, "p", RULES, max_false_names=0.3, apply=True)
+    enrol(store, home, 7, "Cem")
+    new = train(store, home, "p", RULES, _config("yes")).version
+    undone = undo_application(store, home, "p", applied.revision, RULES)
     assert undone.promoted == store.get_model("p").version == new
     assert f"named by {old} again, but {new} is promoted" in undone.note
-    assert "Cem" not in {row.owner for row in store.list_appearances("p", ["a-v-1"])}
+
+
+def test_rolling_back_is_previewed_applied_and_undone(store: Store, home: Home) -> None:
+    old = store.get_model("p").version
+    enrol(store, home, 7, "Cem")
+    new = train(store, home, "p", RULES, _config("no")).version
+    identify_archive(store, home, "p", RULES, model_version=new, apply=True)
+    before = everything(store, home)
+    preview = identify_archive(store, home, "p", RULES, goes_back=True, apply=False)
+    assert preview.appearances_removed == {"Cem": 2}
+    assert everything(store, home) == before
+    back = identify_archive(store, home, "p", RULES, goes_back=True, apply=True, expected_state=preview.state)
+    assert (back.people, store.get_model("p").version) == (preview.people, old)
+    assert [row.cause for row in store.list_applications("p")] == ["identify", "promotion", "rollback"]
+    with pytest.raises(ModelNotFoundError, match="before"):
+        identify_archive(store, home, "p", RULES, goes_back=True, apply=False)
+    undo_application(store, home, "p", back.revision, RULES)
+    assert everything(store, home) == before
 
 
 def test_videos_that_came_since_follow_when_their_model_is_undone(store: Store, home: Home) -> None:

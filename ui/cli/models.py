@@ -11,6 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from ui.cli.archive import ExpectOption, PreviewOption, print_change
 from ui.cli.common import (
     DEFAULT_PROJECT,
     ErrorOption,
@@ -27,6 +28,7 @@ from ui.cli.common import (
 
 if TYPE_CHECKING:
     from facerec_models.config import IdentificationConfig
+    from serving.changes import IdentificationChange
     from serving.store.rows import ModelVersion
 
 projects = typer.Typer(help="Sets of people, models and videos that belong together.", no_args_is_help=True)
@@ -205,20 +207,57 @@ def list_models(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = Non
 
 @models.command()
 def promote(
-    version: str, project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
+    version: str,
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Let a version name from now on; 'facerec identify' applies it to what was analysed before."""
+    """Let a version name new videos and the whole archive; 'facerec identify --undo' takes that back."""
+    from serving.archive import identify_archive
+
     with open_home(home) as opened:
-        opened.store.promote_model(project, version)
-    print_json({"promoted": version}) if as_json else output.print(f"{version} names from now on.")
+        rules = opened.settings.identification
+        change = identify_archive(
+            opened.store,
+            opened.home,
+            project,
+            rules,
+            model_version=version,
+            apply=not preview,
+            expected_state=expect,
+        )
+    _print_promotion(version, change, as_json=as_json)
 
 
 @models.command()
-def rollback(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Let the version that was promoted before name again."""
+def rollback(
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the version that was promoted before name new videos and the whole archive again."""
+    from serving.archive import identify_archive
+
     with open_home(home) as opened:
-        row = opened.store.rollback_model(project)
-    print_json({"promoted": row.version}) if as_json else output.print(f"{row.version} names again.")
+        rules = opened.settings.identification
+        version = opened.store.former_model(project).version
+        change = identify_archive(
+            opened.store, opened.home, project, rules, goes_back=True, apply=not preview, expected_state=expect
+        )
+    _print_promotion(version, change, as_json=as_json)
+
+
+def _print_promotion(version: str, change: IdentificationChange, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"promoted": version, **change.to_dict()})
+        return
+    if change.applied:
+        output.print(f"{version} names from now on.")
+    print_change(change, as_json=False)
 
 
 @cohort.command("import")
