@@ -86,7 +86,7 @@ def test_an_archive_lives_elsewhere(
     assert client.get(enrolled[0]["crop"]).content[:2] == b"\xff\xd8"
     assert client.get(f"{P}/faces/f-none.jpg").status_code == 404
 
-    driver = ok(client.get(f"{P}/strangers"))[0]
+    driver = ok(client.get(f"{P}/strangers"))["items"][0]
     ok(client.post(f"{P}/strangers/{driver['stranger']}/name", json={"person_id": "Carphone Man"}))
     assert people(client, sent["video_id"]) == {"Eileen Collins", "Carphone Man"}
     check_ranges(client, f"{video}/annotated.mp4")
