@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facerec_models.files import RemotePath
+from serving.enrolments import crops_of, marks_of
 from serving.home import UNFINISHED, AnyPath, Home, remove_tree
 from serving.store.base import Store
 from serving.store.job_rows import JobState
@@ -37,6 +38,7 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
         *(path for path in _unfinished(home) if _is_older(path, then)),
         *_parts(store, home, then),
         *(path for path in _analyses(store, home) if _is_older(path, then)),
+        *_enrolments(store, home, then),
     ]
     for path in left_over:
         try:
@@ -82,6 +84,15 @@ def _analyses(store: Store, home: Home) -> Iterator[AnyPath]:
         for name, path in there
         if name not in busy and path.name not in known and home.analysis_mark(name, path.name).is_file()
     )
+
+
+def _enrolments(store: Store, home: Home, then: float) -> Iterator[AnyPath]:
+    names = [project.name for project in store.list_projects()]
+    there = [(name, mark) for name in names for mark in marks_of(home, name) if _is_older(mark, then)]
+    crops = [(name, crops_of(home, name, mark)) for name, mark in there]
+    known = {face.face_id for name in {name for name, _ in there} for face in store.list_faces(name)}
+    yield from (path for _, found in crops for key, path in found.items() if key not in known and path.is_file())
+    yield from (mark for _, mark in there)
 
 
 def _children(folder: AnyPath) -> list[AnyPath]:

@@ -19,6 +19,7 @@ from facerec_models.errors import (
 )
 from facerec_models.types import Decision
 from serving.archive import name_analyses, promoted_version, usual_error
+from serving.enrolments import crops_of, marks_of
 from serving.home import AnyPath, Home, remove_tree
 from serving.names import person_id_of
 from serving.naming import drop_loaded_models, index_archive, load_model, revision_of
@@ -79,18 +80,22 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
         If others read the store for so long that traces stay in its files.
     """
     person_id = person_id_of(given)
+    # First: an enrolment that is under way finds that its mark is gone, and one that was killed has no rows.
+    marks = marks_of(home, project, person_id)
+    crops = _unlink(path for mark in marks for path in crops_of(home, project, mark).values())
+    _unlink(marks)
     faces = store.list_faces(project, person_id=person_id)
     corrections = store.list_corrections(project, person_id=person_id)
     models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
-    if not (faces or corrections or models):
+    if not (faces or corrections or models or marks):
         store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
     index_archive(store, home, project, rules)
-    # First of all: what undoing takes knows them too, and nobody goes back any more.
+    # Before all else: what undoing takes knows them too, and nobody goes back any more.
     store.seal_applications(project)
     store.delete_corrections(project, [correction.correction_id for correction in corrections])
     # Files before rows, here and below: by the rows an interrupted try is done again.
-    crops = _unlink(home.face_crop(project, face.face_id) for face in faces)
+    crops += _unlink(home.face_crop(project, face.face_id) for face in faces)
     store.delete_faces(project, [face.face_id for face in faces])
     # Again: one that was trained meanwhile is here by now, or its training finds that the faces are gone.
     models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
