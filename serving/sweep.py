@@ -1,6 +1,7 @@
 """Remove what killed processes left behind: parts of jobs that have ended, files and crops that were never finished.
 
-What is removed says of itself that it is unfinished. That a store does not know a file is no reason: it may be another store.
+What is removed says of itself that it is unfinished, or is drawn again when it is asked for. That a store does not know a file is no
+reason: it may be another store.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from serving.store.job_rows import JobState
 
 # So long nobody takes to write a file, or a video's crops between two of which some minutes may lie, or to send an upload.
 _AGE_S = 24 * 3600.0
+# So long after a naming nobody draws what was named before.
+_DRAWN_S = 7 * 24 * 3600.0
 
 
 def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
@@ -39,6 +42,7 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
         *_parts(store, home, then),
         *(path for path in _analyses(store, home) if _is_older(path, then)),
         *_enrolments(store, home, then),
+        *_drawn(store, home),
     ]
     for path in left_over:
         try:
@@ -93,6 +97,29 @@ def _enrolments(store: Store, home: Home, then: float) -> Iterator[AnyPath]:
     known = {face.face_id for name in {name for name, _ in there} for face in store.list_faces(name)}
     yield from (path for _, found in crops for key, path in found.items() if key not in known and path.is_file())
     yield from (mark for _, mark in there)
+
+
+def _drawn(store: Store, home: Home) -> Iterator[AnyPath]:
+    """List drawn videos that show other names than the analysis has now: somebody may have been forgotten while one was drawn."""
+    then = time.time() - _DRAWN_S
+    there: list[tuple[str, str, AnyPath]] = []
+    for project in store.list_projects():
+        name = project.name
+        is_named_lately = any(max(row.created_at, row.undone_at or 0.0) > then for row in store.list_applications(name))
+        # Otherwise not: in a bucket each folder is a question.
+        wanted = [row for row in store.list_analyses(name) if is_named_lately or row.revision is None]
+        there += [
+            (name, row.analysis_id, drawn)
+            for row in wanted
+            for drawn in home.analysis(name, row.analysis_id).glob("annotated-*.mp4")
+        ]
+    names = {name for name, _, _ in there}
+    named = {(name, row.analysis_id): row.revision for name in names for row in store.list_analyses(name)}
+    return (
+        drawn
+        for name, analysis_id, drawn in there
+        if (name, analysis_id) in named and drawn.name != f"annotated-{named[name, analysis_id]}.mp4"
+    )
 
 
 def _children(folder: AnyPath) -> list[AnyPath]:

@@ -221,12 +221,14 @@ def _named_by(
 def _remove_tracks(store: Store, home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:
     """Remove the vectors and face files of tracks, and drawn videos, which show names; return how many of the first two.
 
-    Of tracks that are in two sets, both are removed.
+    One that is being drawn is removed under its hidden name, which ends the drawing; what is drawn of an older result is swept. Of
+    tracks that are in two sets, both are removed.
     """
     _unlink(
         drawn
         for analysis in store.list_analyses(project)
-        for drawn in home.analysis(project, analysis.analysis_id).glob("annotated-*")
+        for pattern in ("annotated-*", ".annotated-*")
+        for drawn in home.analysis(project, analysis.analysis_id).glob(pattern)
     )
     emptied, crops = 0, 0
     for _ in range(2):  # a second set that was being made the first time is there the second time

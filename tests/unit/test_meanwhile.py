@@ -8,10 +8,12 @@ from contextlib import closing
 from pathlib import Path
 from threading import Timer
 
+import numpy as np
 import pytest
 
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import ConflictError, InputError, ModelNotFoundError, PersonNotFoundError, StoreError
+from facerec_models.video_writer import VideoWriter
 from serving import archive, jobs, leases
 from serving.archive import identify_archive
 from serving.crawls import crawl_person
@@ -449,6 +451,19 @@ def test_a_training_that_knows_somebody_who_was_forgotten_meanwhile_leaves_nothi
     assert left.people == 2
     assert [path.name for path in home.model("p", left.version).parent.iterdir()] == [left.version]
     assert {person.person_id for person in store.list_people("p")} == {"Bob", "Cem"}
+
+
+def test_a_video_that_is_drawn_while_somebody_is_forgotten_does_not_appear(store: Store, home: Home) -> None:
+    folder = home.analysis("p", "a-v-1")
+
+    def draw() -> None:
+        with VideoWriter(folder / "annotated-r-1.mp4", 25, 64, 48) as writer:
+            writer.write(np.zeros((48, 64, 3), np.uint8))
+            forget(store, home, "p", "Bob", RULES)
+
+    with pytest.raises(ConflictError, match="removed while it was written"):
+        draw()
+    assert [path.name for path in folder.iterdir() if "annotated" in path.name] == []
 
 
 def crawl_of(store: Store, person_id: str) -> str:
