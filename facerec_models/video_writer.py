@@ -23,6 +23,8 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from facerec_models.config import LimitsConfig
 from facerec_models.decoding import open_container
+from facerec_models.errors import ConflictError
+from facerec_models.files import UNFINISHED
 from facerec_models.types import ImageArray
 from facerec_models.video import Video
 
@@ -32,10 +34,14 @@ _COPIED_CODECS = ("aac", "mp3")  # what browsers play from an MP4
 # The source of sound is a video that was opened within limits before.
 _NO_LIMITS = LimitsConfig(max_frame_pixels=2**40, max_video_duration_s=math.inf)
 _AAC_RATE = 48_000
+# A file system takes names of 255 bytes.
+_SHOWN = 40
 
 
 class VideoWriter:
     """Write H.264 in MP4; the file appears under its name when the context ends without an error, or not at all.
+
+    Until then it has a hidden name beside it. Whoever removes that ends the writing: leaving the context raises `ConflictError`.
 
     Odd sizes are padded by repeating the last column or row, because 4:2:0 needs even ones and cropping loses pixels.
 
@@ -55,7 +61,7 @@ class VideoWriter:
         self, path: Path, fps: Fraction | float, width: int, height: int, *, audio_from: Path | None = None
     ) -> None:
         self._path = path
-        self._temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+        self._temporary = path.with_name(f".{path.name[:_SHOWN]}.{secrets.token_hex(8)}{UNFINISHED}")
         self._fps = Fraction(fps).limit_denominator(100_000)
         self._size = width, height
         self._audio_from = audio_from
@@ -84,6 +90,8 @@ class VideoWriter:
                 source = undo.enter_context(open_container(self._audio_from, str(self._audio_from)))
                 if source.streams.audio:
                     self._sound = _Sound(source, self._audio_from, self._container)
+            # The file is there from now on, and not when the encoder has seen enough: it may be removed.
+            self._container.start_encoding()
             self._undo = undo.pop_all()
         return self
 
@@ -136,8 +144,11 @@ class VideoWriter:
             if self._sound is not None:
                 self._sound.copy(self._first_s, self._last_pts / _TICKS_PER_S + float(1 / self._fps))
                 self._sound.finish()
-            self._container.close()
-            self._temporary.replace(self._path)
+            try:
+                self._container.close()
+                self._temporary.replace(self._path)
+            except FileNotFoundError as gone:
+                raise ConflictError(f"{self._path.name!r} was removed while it was written: ask for it again") from gone
 
 
 class _Sound:

@@ -51,6 +51,8 @@ def crawl_person(
 
     Raises
     ------
+    InputError
+        If the person was forgotten since the job ended before.
     SourceError
         If the source gave nothing usable; what was there is enrolled before.
     CrawlStoppedError
@@ -58,6 +60,8 @@ def crawl_person(
     """
     spec: dict[str, Any] = job.spec
     person_id, most = spec["person_id"], spec["max_num"]
+    if person_id is None:
+        raise InputError(f"the person of job {job.job_id} was forgotten: begin another crawl")
     fetched = 0
 
     def count(_: object) -> None:

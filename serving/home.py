@@ -65,6 +65,10 @@ class Home:
         """Return the file of the aligned face of an enrolled picture."""
         return self.project_files(project) / "faces" / f"{face_id}.jpg"
 
+    def enrolment_mark(self, project: str, name: str) -> AnyPath:
+        """Return a file that is there as long as face files of an enrolment may have no rows yet."""
+        return self.project_files(project) / "enrolments" / name
+
     def model(self, project: str, version: str) -> AnyPath:
         """Return the folder of a trained model."""
         return self.files / self.model_name(project, version)

@@ -1,6 +1,7 @@
 """Remove what killed processes left behind: parts of jobs that have ended, files and crops that were never finished.
 
-What is removed says of itself that it is unfinished. That a store does not know a file is no reason: it may be another store.
+What is removed says of itself that it is unfinished, or is drawn again when it is asked for. That a store does not know a file is no
+reason: it may be another store.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facerec_models.files import RemotePath
+from serving.enrolments import crops_of, marks_of
 from serving.home import UNFINISHED, AnyPath, Home, remove_tree
 from serving.store.base import Store
 from serving.store.job_rows import JobState
 
 # So long nobody takes to write a file, or a video's crops between two of which some minutes may lie, or to send an upload.
 _AGE_S = 24 * 3600.0
+# So long after a naming nobody draws what was named before.
+_DRAWN_S = 7 * 24 * 3600.0
 
 
 def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
@@ -37,6 +41,8 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
         *(path for path in _unfinished(home) if _is_older(path, then)),
         *_parts(store, home, then),
         *(path for path in _analyses(store, home) if _is_older(path, then)),
+        *_enrolments(store, home, then),
+        *_drawn(store, home),
     ]
     for path in left_over:
         try:
@@ -81,6 +87,38 @@ def _analyses(store: Store, home: Home) -> Iterator[AnyPath]:
         path
         for name, path in there
         if name not in busy and path.name not in known and home.analysis_mark(name, path.name).is_file()
+    )
+
+
+def _enrolments(store: Store, home: Home, then: float) -> Iterator[AnyPath]:
+    names = [project.name for project in store.list_projects()]
+    there = [(name, mark) for name in names for mark in marks_of(home, name) if _is_older(mark, then)]
+    crops = [(name, crops_of(home, name, mark)) for name, mark in there]
+    known = {face.face_id for name in {name for name, _ in there} for face in store.list_faces(name)}
+    yield from (path for _, found in crops for key, path in found.items() if key not in known and path.is_file())
+    yield from (mark for _, mark in there)
+
+
+def _drawn(store: Store, home: Home) -> Iterator[AnyPath]:
+    """List drawn videos that show other names than the analysis has now: somebody may have been forgotten while one was drawn."""
+    then = time.time() - _DRAWN_S
+    there: list[tuple[str, str, AnyPath]] = []
+    for project in store.list_projects():
+        name = project.name
+        is_named_lately = any(max(row.created_at, row.undone_at or 0.0) > then for row in store.list_applications(name))
+        # Otherwise not: in a bucket each folder is a question.
+        wanted = [row for row in store.list_analyses(name) if is_named_lately or row.revision is None]
+        there += [
+            (name, row.analysis_id, drawn)
+            for row in wanted
+            for drawn in home.analysis(name, row.analysis_id).glob("annotated-*.mp4")
+        ]
+    names = {name for name, _, _ in there}
+    named = {(name, row.analysis_id): row.revision for name in names for row in store.list_analyses(name)}
+    return (
+        drawn
+        for name, analysis_id, drawn in there
+        if (name, analysis_id) in named and drawn.name != f"annotated-{named[name, analysis_id]}.mp4"
     )
 
 

@@ -32,6 +32,7 @@ from serving.archive import (
     usual_error,
 )
 from serving.changes import IdentificationChange
+from serving.enrolments import enrolling
 from serving.home import Home, write_atomically
 from serving.names import person_id_of, short_id
 from serving.naming import index_archive, load_model, revision_of
@@ -270,12 +271,14 @@ def _learn_once(
         return name(version, model)
     unstored = Unstored(faces, words.disabled, said, words.corrections)
     version = train(store, home, project, rules, config, unstored=unstored).version
-    _keep_crops(home, project, faces)
-    try:
-        return name(version, load_model(home, project, version))
-    except BaseException:
-        _drop_crops(store, home, project, faces)
-        raise
+    of_people: dict[str, list[str]] = {}
+    for face in faces:
+        of_people.setdefault(face.person_id, []).append(face.face_id)
+    with enrolling(store, home, project, of_people) as require_not_forgotten:
+        _keep_crops(home, project, faces)
+        model = load_model(home, project, version)
+        require_not_forgotten()
+        return name(version, model)
 
 
 def _learned_with(store: Store, project: str, version: str | None) -> dict[str, Any]:
@@ -346,14 +349,6 @@ def _keep_crops(home: Home, project: str, faces: Sequence[Face]) -> None:
         (analysis_id, track_id), k = _track_of_face(face), (face.source or "").rpartition("/")[2]
         crop = home.track_crop(project, analysis_id, track_id, int(k))
         write_atomically(home.face_crop(project, face.face_id), crop.read_bytes())
-
-
-def _drop_crops(store: Store, home: Home, project: str, faces: Sequence[Face]) -> None:
-    """Remove the crops of faces that were not enrolled after all."""
-    there = {face.face_id for face in store.list_faces(project)}
-    for face in faces:
-        if face.face_id not in there:
-            home.face_crop(project, face.face_id).unlink(missing_ok=True)
 
 
 def _track_of_face(face: Face) -> tuple[str, int]:

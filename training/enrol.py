@@ -19,6 +19,7 @@ from facerec_models.faces import find_faces
 from facerec_models.images import encode_crop, read_image
 from facerec_models.types import FaceSet, FloatArray
 from facerec_models.weights import file_sha256
+from serving.enrolments import enrolling
 from serving.home import Home, write_atomically
 from serving.names import person_id_of, short_id
 from serving.networks import Networks
@@ -115,6 +116,8 @@ def enrol(
     ------
     GalleryMismatchError
         If the project was begun with another embedder.
+    ConflictError
+        If a person was forgotten meanwhile.
     """
     store.create_project(project)
     store.fix_embedder(project, networks.embedder.name)
@@ -137,13 +140,15 @@ def enrol(
         own = [face for face in known.values() if face.embedder == networks.embedder.name]
         anchors = [face.embedding for face in own if face.status is FaceStatus.TAKEN]
         chosen = _choose(found, np.array(anchors, np.float32), cohort)
-        for (face_id, picture), seen, index in zip(new.items(), found, chosen, strict=True):
-            faces[face_id] = _enrol_picture(
-                home, project, face_id, picture, seen, index, networks.embedder.name, rules, one_face_only
-            )
-        if outliers is not None:
-            faces.update(disable_outliers(faces.values(), cohort, outliers))
-        store.put_faces(project, [face for face_id, face in faces.items() if face_id not in known])
+        with enrolling(store, home, project, {person_id: list(new)}) as require_not_forgotten:
+            for (face_id, picture), seen, index in zip(new.items(), found, chosen, strict=True):
+                faces[face_id] = _enrol_picture(
+                    home, project, face_id, picture, seen, index, networks.embedder.name, rules, one_face_only
+                )
+            if outliers is not None:
+                faces.update(disable_outliers(faces.values(), cohort, outliers))
+            require_not_forgotten()
+            store.put_faces(project, [face for face_id, face in faces.items() if face_id not in known])
         changed = [face for face_id, face in faces.items() if known.get(face_id, face) is not face]
         put_judgements(store, project, changed)
         if changed:

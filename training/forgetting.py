@@ -18,17 +18,23 @@ from facerec_models.errors import (
     PersonNotFoundError,
 )
 from facerec_models.types import Decision
+from serving import leases
 from serving.archive import name_analyses, promoted_version, usual_error
+from serving.enrolments import crops_of, marks_of
 from serving.home import AnyPath, Home, remove_tree
 from serving.names import person_id_of
 from serving.naming import drop_loaded_models, index_archive, load_model, revision_of
 from serving.store.base import Store
+from serving.store.job_rows import Job, JobState
 from serving.store.naming_rows import Stranger
 from serving.store.rows import AnalysisRow
 from serving.vector_sets import drop_vectors, in_all_sets, present_analyses
 from training.corrections import learn_and_name
 
 logger = logging.getLogger(__name__)
+
+# So long a crawl has to see that it is cancelled, or to enrol what it has.
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,34 +75,41 @@ class Receipt:
 def forget(store: Store, home: Home, project: str, given: str, rules: IdentificationConfig) -> Receipt:
     """Remove a person: pictures, crops, vectors, parts of models, and the name in results.
 
-    Where it is interrupted, or others are at work for too long, it can be done again.
+    Crawls of the person are cancelled. Where it is interrupted, or others are at work for too long, it can be done again.
 
     Raises
     ------
     PersonNotFoundError
         If the project knows nobody of this id.
+    ConflictError
+        If a crawl of the person does not stop in time; nothing is removed.
     StoreError
         If others read the store for so long that traces stay in its files.
     """
     person_id = person_id_of(given)
+    album = home.pictures(project, person_id)
+    has_crawls = _end_crawls(store, project, person_id)
+    # Then: an enrolment that is under way finds that its mark is gone, and one that was killed has no rows.
+    marks = marks_of(home, project, person_id)
+    crops = _unlink(path for mark in marks for path in crops_of(home, project, mark).values())
+    _unlink(marks)
     faces = store.list_faces(project, person_id=person_id)
     corrections = store.list_corrections(project, person_id=person_id)
     models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
-    if not (faces or corrections or models):
+    if not (faces or corrections or models or marks or has_crawls or album.is_dir()):
         store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
     index_archive(store, home, project, rules)
-    # First of all: what undoing takes knows them too, and nobody goes back any more.
+    # Before all else: what undoing takes knows them too, and nobody goes back any more.
     store.seal_applications(project)
     store.delete_corrections(project, [correction.correction_id for correction in corrections])
     # Files before rows, here and below: by the rows an interrupted try is done again.
-    crops = _unlink(home.face_crop(project, face.face_id) for face in faces)
+    crops += _unlink(home.face_crop(project, face.face_id) for face in faces)
     store.delete_faces(project, [face.face_id for face in faces])
     # Again: one that was trained meanwhile is here by now, or its training finds that the faces are gone.
     models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
     drop_vectors(home, project, {face.face_id for face in faces})
     _unname_strangers(store, project, person_id)
-    album = home.pictures(project, person_id)
     pictures = sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
     remove_tree(album)
     former = promoted_version(store, project)
@@ -133,6 +146,37 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
         person_id, time.time(), len(faces), crops, pictures, len(corrections), emptied, track_crops,
         [row.version for row in models], new_model, len(videos),
     )  # fmt: skip
+
+
+def _end_crawls(store: Store, project: str, person_id: str) -> bool:
+    """Cancel crawls of a person, wait until none is at work, and take the name out of them; return whether there were any."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while active := [job for job in _crawls(store, project, person_id) if not job.state.is_final]:
+        for job in active:
+            leases.cancel(store, job.job_id)
+        # Whoever takes one up that its owner has left finds that it is cancelled.
+        working = [job for job in active if job.state is JobState.RUNNING and job.lease_until > time.time()]
+        if not working:
+            break
+        if time.monotonic() > deadline:
+            raise ConflictError(
+                f"a crawl of {person_id} still enrols pictures, job {working[0].job_id}: try again soon"
+            )
+        time.sleep(0.1)
+    crawls = _crawls(store, project, person_id)
+    for job in crawls:
+        store.update_job(job.job_id, _without_name)
+    return bool(crawls)
+
+
+def _crawls(store: Store, project: str, person_id: str) -> list[Job]:
+    return [job for job in store.list_jobs(project) if job.kind == "crawl" and job.spec["person_id"] == person_id]
+
+
+def _without_name(job: Job) -> Job:
+    # The source may be a page about the person, and the error names them.
+    error = None if job.error is None else "it failed; its person was forgotten since"
+    return replace(job, spec={**job.spec, "person_id": None, "source": None}, error=error)
 
 
 def _named_tracks(store: Store, project: str, person_id: str) -> tuple[list[tuple[str, int]], set[str]]:
@@ -177,12 +221,14 @@ def _named_by(
 def _remove_tracks(store: Store, home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:
     """Remove the vectors and face files of tracks, and drawn videos, which show names; return how many of the first two.
 
-    Of tracks that are in two sets, both are removed.
+    One that is being drawn is removed under its hidden name, which ends the drawing; what is drawn of an older result is swept. Of
+    tracks that are in two sets, both are removed.
     """
     _unlink(
         drawn
         for analysis in store.list_analyses(project)
-        for drawn in home.analysis(project, analysis.analysis_id).glob("annotated-*")
+        for pattern in ("annotated-*", ".annotated-*")
+        for drawn in home.analysis(project, analysis.analysis_id).glob(pattern)
     )
     emptied, crops = 0, 0
     for _ in range(2):  # a second set that was being made the first time is there the second time

@@ -143,9 +143,11 @@ def test_what_was_left_behind_is_swept_up(address: str, tmp_path: Path) -> None:
             write_atomically(home.track_crop(name, "a-begun", 1, 0), b"")
             write_atomically(home.analysis_mark(name, "a-begun"), b"")
         write_atomically(home.track_crop("p", "a-of-another-store", 1, 0), b"")
+        write_atomically(home.enrolment_mark("p", "e-begun"), b"f-begun")
+        write_atomically(home.face_crop("p", "f-begun"), b"")
         assert sweep(store, home) == 1
-        assert len(files_at(address)) == 6
-        assert sweep(store, home, age_s=-60.0) == 1
+        assert len(files_at(address)) == 8
+        assert sweep(store, home, age_s=-60.0) == 3
         assert files_at(address) == {
             f"projects/busy/jobs/{active}/0.npz",
             "projects/busy/analyses/a-begun/1-0.jpg",

@@ -13,17 +13,20 @@ from PIL import Image
 
 from facerec_models.config import AnalysisConfig, IdentificationConfig, LimitsConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
-from facerec_models.errors import GalleryMismatchError, InputError
+from facerec_models.errors import ConflictError, GalleryMismatchError, InputError
 from facerec_models.images import read_image
 from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import Detections, ImageArray
+from serving.enrolments import marks_of
 from serving.home import Home
 from serving.networks import Networks
 from serving.store import Store, open_store
 from serving.store.rows import Face, FaceStatus
 from tests.builders import look, sample_picture
 from tests.contract.store_cases import make_face
+from training import enrol as enrol_module
 from training.enrol import enrol, find_pictures
+from training.forgetting import forget
 from ui.demo_material import HOPPER, find_file
 
 ANALYSIS, RULES = AnalysisConfig(), IdentificationConfig()
@@ -229,6 +232,36 @@ def test_an_interruption_leaves_whole_people(
     write(folder / "B" / "3.png", hopper)
     next(enrol(store, home, "p", find_pictures(folder), networks, ANALYSIS, RULES))
     assert [(person.person_id, person.taken) for person in store.list_people("p")] == [("A", 2)]
+
+
+@pytest.mark.parametrize("is_forgotten", [True, False])
+def test_an_enrolment_that_fails_leaves_no_face_file(
+    tmp_path: Path,
+    store: Store,
+    home: Home,
+    networks: Networks,
+    collins: ImageArray,
+    monkeypatch: pytest.MonkeyPatch,
+    is_forgotten: bool,
+) -> None:
+    write(tmp_path / "in" / "A" / "1.png", collins)
+    folder = home.face_crop("p", "x").parent
+
+    def fail(*_: object) -> dict[str, Face]:
+        assert len(list(folder.iterdir())) == 1
+        if is_forgotten:
+            assert forget(store, home, "p", "A", RULES).crops == 1
+            return {}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(enrol_module, "disable_outliers", fail)
+    with pytest.raises(ConflictError if is_forgotten else KeyboardInterrupt):
+        take(store, home, tmp_path / "in", networks)
+    assert list(folder.iterdir()) == store.list_faces("p") == marks_of(home, "p") == []
+    monkeypatch.undo()
+    take(store, home, tmp_path / "in", networks)
+    assert [path.stem for path in folder.iterdir()] == [face.face_id for face in store.list_faces("p")]
+    assert marks_of(home, "p") == []
 
 
 def test_a_project_keeps_its_embedder(

@@ -8,17 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 
+import numpy as np
 import pytest
 
 from facerec_models.config import TrainingConfig
-from facerec_models.errors import ConflictError, ModelNotFoundError, PersonNotFoundError, StoreError
-from serving import archive
+from facerec_models.errors import ConflictError, InputError, ModelNotFoundError, PersonNotFoundError, StoreError
+from facerec_models.video_writer import VideoWriter
+from serving import archive, jobs, leases
 from serving.archive import identify_archive
-from serving.home import Home
+from serving.crawls import crawl_person
+from serving.home import Home, write_atomically
 from serving.naming import assign, assign_current, current_revision, load_model
 from serving.search import search_people
+from serving.settings import Settings
 from serving.store import Store, open_store
+from serving.store.job_rows import JobState
 from serving.store.naming_rows import AppearanceQuery, Application, CorrectionKind, Naming, Revision
 from serving.store.rows import FaceStatus
 from serving.store.sqlite import SqliteStore
@@ -26,6 +32,7 @@ from serving.strangers import resolve
 from serving.undo import undo_application
 from tests.archive import RULES, enrol, fill, put_video
 from tests.builders import EMBEDDER
+from training import forgetting
 from training.corrections import Statement, correct, name_stranger
 from training.forgetting import forget
 from training.train import train
@@ -501,6 +508,85 @@ def test_a_training_that_knows_somebody_who_was_forgotten_meanwhile_leaves_nothi
     assert left.people == 2
     assert [path.name for path in home.model("p", left.version).parent.iterdir()] == [left.version]
     assert {person.person_id for person in store.list_people("p")} == {"Bob", "Cem"}
+
+
+def test_a_video_that_is_drawn_while_somebody_is_forgotten_does_not_appear(store: Store, home: Home) -> None:
+    folder = home.analysis("p", "a-v-1")
+
+    def draw() -> None:
+        with VideoWriter(folder / "annotated-r-1.mp4", 25, 64, 48) as writer:
+            writer.write(np.zeros((48, 64, 3), np.uint8))
+            forget(store, home, "p", "Bob", RULES)
+
+    with pytest.raises(ConflictError, match="removed while it was written"):
+        draw()
+    assert [path.name for path in folder.iterdir() if "annotated" in path.name] == []
+
+
+def crawl_of(store: Store, person_id: str) -> str:
+    spec = {
+        "person_id": person_id,
+        "source": f"site:https://{person_id}.example",
+        "max_num": 5,
+        "discard_multi_face": False,
+    }
+    return jobs.submit(store, "p", "crawl", spec, max_queued=9).job_id
+
+
+def test_forgetting_ends_crawls_and_takes_the_name_out_of_them(store: Store, home: Home) -> None:
+    failed = crawl_of(store, "Ann_Lee")
+    claimed = leases.claim(store, ["crawl"], "runner", 60)
+    assert claimed is not None
+    leases.finish(store, claimed, JobState.FAILED, error="nothing of 'Ann Lee'")
+    left = crawl_of(store, "Ann_Lee")
+    assert leases.claim(store, ["crawl"], "runner", -1) is not None
+    waiting, other = crawl_of(store, "Ann_Lee"), crawl_of(store, "Bob")
+    forget(store, home, "p", "Ann_Lee", RULES)
+    for job_id in (failed, left, waiting):
+        job = store.get_job(job_id)
+        assert "Ann" not in repr(job)
+        assert job.spec["person_id"] is None
+    assert store.get_job(waiting).state is JobState.CANCELLED
+    assert leases.claim(store, ["crawl"], "runner", 60).job.job_id == other  # type: ignore[union-attr]
+    assert store.get_job(left).state is JobState.CANCELLED
+    for file in home.root.glob("facerec.sqlite3*"):
+        assert b"Ann_Lee" not in file.read_bytes()
+    again = leases.retry(store, failed)
+    with pytest.raises(InputError, match="was forgotten"):
+        crawl_person(store, home, Settings(home=home.root), None, again, None)  # type: ignore[arg-type]
+
+
+def test_a_crawl_that_is_at_work_is_waited_for_and_forgotten_with_what_it_enrolled(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = crawl_of(store, "Cem")
+    claimed = leases.claim(store, ["crawl"], "runner", 60)
+    assert claimed is not None
+    monkeypatch.setattr(forgetting, "_PATIENCE_S", 0.3)
+    home.pictures("p", "Cem").mkdir(parents=True)
+    with pytest.raises(ConflictError, match=f"job {job_id}: try again"):
+        forget(store, home, "p", "Cem", RULES)
+    assert home.pictures("p", "Cem").is_dir()
+    assert store.get_job(job_id).cancel_requested
+    monkeypatch.undo()
+
+    def end() -> None:
+        enrol(store, home, 5, "Cem")
+        leases.finish(store, claimed, JobState.SUCCEEDED)
+
+    timer = Timer(0.3, end)
+    timer.start()
+    assert forget(store, home, "p", "Cem", RULES).faces == 3
+    timer.join()
+    assert store.list_faces("p", person_id="Cem") == []
+    assert not home.pictures("p", "Cem").exists()
+
+
+def test_somebody_whose_pictures_were_only_collected_is_forgotten(store: Store, home: Home) -> None:
+    write_atomically(home.pictures("p", "Cem") / "1.jpg", b"jpeg")
+    assert forget(store, home, "p", "Cem", RULES).pictures == 1
+    with pytest.raises(PersonNotFoundError):
+        forget(store, home, "p", "Cem", RULES)
 
 
 def test_forgetting_that_others_interrupt_can_be_repeated(

@@ -12,7 +12,16 @@ from serving import leases
 from serving.home import UNFINISHED, Home
 from serving.store import Store, open_store
 from serving.sweep import sweep
-from tests.contract.store_cases import make_analysis, make_job, make_track, make_video
+from tests.contract.store_cases import (
+    make_analysis,
+    make_application,
+    make_job,
+    make_naming,
+    make_track,
+    make_video,
+    put_analyses,
+    put_revisions,
+)
 
 
 @pytest.fixture
@@ -75,6 +84,33 @@ def test_another_store_than_the_homes_own_removes_nothing(home: Home) -> None:
         other.create_project("p")
         assert sweep(other, home) == 0
     assert all(path.exists() for path in kept)
+
+
+def test_drawn_videos_with_other_names_than_now_go(store: Store, home: Home) -> None:
+    put_analyses(store, "a", "b", "d")
+    put_revisions(store, "r1", "r2")
+    store.assign_revision("p", "r2", ["a", "d"], [])
+    drawn = {
+        (analysis_id, revision): write(home.analysis("p", analysis_id) / f"annotated-{revision}.mp4", days_ago=0)
+        for analysis_id in ("a", "b", "c", "d")
+        for revision in ("r1", "r2")
+    }
+    half = write(home.analysis("p", "a") / f".annotated-r1.mp4.0{UNFINISHED}")
+    kept = {(analysis_id, revision) for analysis_id in "acd" for revision in ("r1", "r2")}
+
+    def left() -> set[tuple[str, str]]:
+        return {key for key, path in drawn.items() if path.exists()}
+
+    assert sweep(store, home) == 3
+    assert left() == kept
+    assert not half.exists()
+    naming = make_naming({"a": "r2", "d": "r2", "b": None}, "r2")
+    long_ago = time.time() - 30 * 86400
+    store.apply_naming("p", naming, make_application(1, "r2", created_at=long_ago))
+    assert sweep(store, home) == 0
+    store.undo_naming("p", make_naming({"a": "r2"}, "r1"), 1, time.time())
+    assert sweep(store, home) == 2
+    assert left() == kept - {("a", "r2"), ("d", "r1")}
 
 
 def test_crops_of_no_analysis_go_when_nobody_can_be_writing_them(store: Store, home: Home) -> None:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from facerec_models.config import LimitsConfig
-from facerec_models.errors import VideoOpenError
+from facerec_models.errors import ConflictError, VideoOpenError
+from facerec_models.files import UNFINISHED
 from facerec_models.types import ImageArray
 from facerec_models.video import Video
 from facerec_models.video_writer import VideoWriter
@@ -142,6 +143,28 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
         pass
     assert path.read_bytes() == b"old"
     assert sorted(tmp_path.iterdir()) == [path, source]
+
+
+def test_long_names_are_possible(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / f"{'é' * 125}.mp4", 25, 64, 48) as writer:
+        writer.write(gray(1))
+    assert [len(path.name) for path in tmp_path.iterdir()] == [129]
+
+
+def test_what_is_removed_while_it_is_written_does_not_appear(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "source.mp4", "aac")
+
+    def write() -> None:
+        with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=source) as writer:
+            for _ in range(100):
+                writer.write(gray(1))
+            (hidden,) = tmp_path.glob(".out.mp4.*")
+            assert hidden.name.endswith(UNFINISHED)
+            hidden.unlink()
+
+    with pytest.raises(ConflictError, match=r"'out\.mp4' was removed"):
+        write()
+    assert list(tmp_path.iterdir()) == [source]
 
 
 def test_wrong_pictures_and_times_are_refused(tmp_path: Path) -> None:
