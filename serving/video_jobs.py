@@ -7,7 +7,7 @@ seen in a segment is a file that all nodes share until then, so that nobody's de
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from facerec_models.analysis import AnalysisStoppedError
 from facerec_models.config import AnalysisConfig
@@ -62,8 +62,6 @@ class VideoJobs:
 
     def help(self, job: Job, segment: JobSegment, control: JobControl) -> None:
         """Look at a segment and keep what is seen in a file."""
-        folder = self._folder(job)
-        index = FrameIndex.from_bytes((folder / _INDEX).read_bytes())
         config, video, networks = config_of(job, self._settings), self._video(job), self._networks()
 
         def go_on(fraction: float) -> None:
@@ -71,32 +69,38 @@ class VideoJobs:
             if control.should_stop():
                 raise AnalysisStoppedError(f"segment {segment.index} of {video.name!r} was stopped")
 
+        # Where the leader's list was swept up in the last moment, it is made again: that costs no attempt.
+        index = self._list_frames(job, video, config)
+        if index is None:
+            raise self._undivided(job, f"the frames of {video.name!r} cannot be listed any more")
         with Video(video_file(video), config.limits, name=video.name) as opened:
             observer = Observer(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
             try:
                 seen = observer.observe(go_on)
-            except SegmentError as error:  # trying again would find the same
-                write_atomically(self._in_one_go(job), b"")
-                raise FacerecError(str(error)) from error
-        write_atomically(folder / f"{segment.index}.npz", seen.to_bytes())
+            except SegmentError as error:
+                raise self._undivided(job, str(error)) from error
+        write_atomically(self._part(job, segment), seen.to_bytes())
 
     def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
         networks = self._networks()
-        index = self._index(job, video, config)
+        stopped = AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
+        is_whole = self._in_one_go(job).is_file()
+        is_planned = bool(job.segments) and (self._folder(job) / _INDEX).is_file() and not is_whole
+        # Somebody may have tidied up after a job that had failed, and is tried again now: nobody is to begin on its old plan.
+        if job.segments and not is_planned and not control.plan(()):
+            raise stopped
+        is_divided = is_planned or (not is_whole and self._is_long(video, config))
+        index = self._list_frames(job, video, config) if is_divided else None
         if index is not None:
-            # What was seen is gone where somebody tidied up after a job that had failed, and is tried again now.
-            is_planned = bool(job.segments) and all(
-                (self._folder(job) / f"{segment.index}.npz").is_file()
-                for segment in job.segments
-                if segment.state is JobState.SUCCEEDED
-            )
             if not is_planned and not control.plan(_plan(index, video, config, self._settings.segment_s)):
-                raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
+                raise stopped
             segments = control.do_segments()
+            while segments is not None and (lost := self._lost(job, segments)):
+                segments = control.do_segments() if control.reopen(lost) else None
             if segments is None:
-                raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
+                raise stopped
             if all(segment.state is JobState.SUCCEEDED for segment in segments):
-                files = (self._folder(job) / f"{segment.index}.npz" for segment in segments)
+                files = (self._part(job, segment) for segment in segments)
                 observations = (Observation.from_bytes(file.read_bytes()) for file in files)
                 return join_video(self._store, self._home, video, config, networks.embedder.name, observations)
             if not self._in_one_go(job).is_file():
@@ -113,23 +117,40 @@ class VideoJobs:
             should_stop=control.should_stop,
         )
 
-    def _index(self, job: Job, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
-        """List the frames of a video that is worth dividing and can be; the list stays for those who help."""
+    def _undivided(self, job: Job, reason: str) -> FacerecError:
+        """Note that the video must be looked at in one go; return what ends the segment, for trying again would find the same."""
+        write_atomically(self._in_one_go(job), b"")
+        return FacerecError(reason)
+
+    def _is_long(self, video: VideoRow, config: AnalysisConfig) -> bool:
+        """Whether a video is worth dividing."""
+        with Video(video_file(video), config.limits, name=video.name) as opened:
+            start_s, end_s = config.sampling.fragment or (0.0, opened.info.duration_s or math.inf)
+        return bool(end_s - start_s >= 1.5 * self._settings.segment_s)
+
+    def _list_frames(self, job: Job, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
+        """List the frames of a video, if that can be done; the list stays for those who help."""
         kept = self._folder(job) / _INDEX
-        if self._in_one_go(job).is_file():
-            return None
-        if not kept.is_file():
+        try:
+            return FrameIndex.from_bytes(kept.read_bytes())
+        except FileNotFoundError:
             with Video(video_file(video), config.limits, name=video.name) as opened:
-                start_s, end_s = config.sampling.fragment or (0.0, opened.info.duration_s or math.inf)
-                is_long = end_s - start_s >= 1.5 * self._settings.segment_s
-                index = opened.index() if is_long else None
-            if index is None:
-                return None
-            write_atomically(kept, index.to_bytes())
-        return FrameIndex.from_bytes(kept.read_bytes())
+                index = opened.index()
+            if index is not None:
+                write_atomically(kept, index.to_bytes())
+            return index
+
+    def _lost(self, job: Job, segments: Sequence[JobSegment]) -> list[int]:
+        """Return which of the segments must be looked at again, now that all have succeeded."""
+        if not all(segment.state is JobState.SUCCEEDED for segment in segments):
+            return []
+        return [segment.index for segment in segments if not self._part(job, segment).is_file()]
 
     def _folder(self, job: Job) -> AnyPath:
         return self._home.job_parts(job.project, job.job_id)
+
+    def _part(self, job: Job, segment: JobSegment) -> AnyPath:
+        return self._folder(job) / f"{segment.index}.npz"
 
     def _in_one_go(self, job: Job) -> AnyPath:
         return self._folder(job) / _IN_ONE_GO

@@ -16,14 +16,16 @@ import pytest
 from facerec_models.config import AnalysisConfig, SamplingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.mtcnn import MtcnnDetector
+from facerec_models.segments import FrameIndex, plan_segments
 from facerec_models.types import Track
+from facerec_models.video import Video
 from serving import leases
 from serving.home import Home
 from serving.jobs import JobRunner, submit
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store import Store, open_store
-from serving.store.job_rows import Job, JobState
+from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import VideoRow
 from serving.submissions import submission_key
 from serving.sweep import sweep
@@ -147,6 +149,19 @@ def test_seven_segments_give_the_tracks_of_one(people: Callable[[str], Archive],
         assert archive.submit() == job_id
 
 
+@pytest.fixture
+def slow_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listing the frames takes as long as of a very long video."""
+    truth = Video.index
+
+    def index(video: Video) -> FrameIndex | None:
+        time.sleep(1.5)
+        return truth(video)
+
+    monkeypatch.setattr(Video, "index", index)
+
+
+@pytest.mark.usefixtures("slow_lists")
 def test_a_job_that_is_tried_again_after_the_sweep_is_whole(
     people: Callable[[str], Archive], undisturbed: Archive
 ) -> None:
@@ -166,6 +181,56 @@ def test_a_job_that_is_tried_again_after_the_sweep_is_whole(
         assert_same(archive, undisturbed)
 
 
+@pytest.mark.usefixtures("slow_lists")
+def test_a_job_that_had_done_no_segment_is_planned_anew_when_it_is_tried_again(
+    people: Callable[[str], Archive],
+) -> None:
+    archive = people("unbegun")
+    with closing(archive.store):
+        job_id = archive.submit(fragment=(0.0, 9.0))
+        leader = leases.claim(archive.store, ["video"], "leader", 60)
+        assert leader is not None
+        assert leases.plan(archive.store, leader, [JobSegment(i, 3.0 * i, 3.0 * i + 3, 0, 9) for i in range(3)])
+        leases.cancel(archive.store, job_id)
+        leases.release(archive.store, leader)
+        leases.retry(archive.store, job_id)
+        with running(archive, 4.5):
+            job = final(archive.store, job_id)
+        assert (job.state, job.error, len(job.segments)) == (JobState.SUCCEEDED, None, 2)
+
+
+def test_what_is_swept_up_under_those_who_work_is_made_again_and_costs_no_attempt(
+    people: Callable[[str], Archive],
+) -> None:
+    archive = people("swept")
+    settings = Settings(home=archive.home.root, segment_s=3.0)
+    with closing(archive.store):
+        job_id = archive.submit(fragment=(0.0, 9.0))
+        leader = leases.claim(archive.store, ["video"], "leader", 60)
+        assert leader is not None
+        parts = archive.home.job_parts("p", job_id)
+        with Video(Path(archive.video.file), CONFIG.limits) as video:
+            index = video.index()
+            assert index is not None
+            planned = plan_segments(index, SamplingConfig(fragment=(0.0, 9.0)), video.info.fps, 3)
+        segments = [JobSegment(i, part.start_s, part.end_s, part.first, part.end) for i, part in enumerate(planned)]
+        assert leases.plan(archive.store, leader, segments)
+        with running(archive, settings.segment_s):
+            while not all(segment.state.is_final for segment in archive.store.get_job(job_id).segments):
+                time.sleep(0.05)
+        job = archive.store.get_job(job_id)
+        assert [(segment.error, segment.attempt) for segment in job.segments] == [(None, 1)] * 3
+        (lost,) = parts.rglob("1*.npz")
+        lost.unlink()
+        leases.release(archive.store, leader)
+        with running(archive, settings.segment_s):
+            job = final(archive.store, job_id)
+        assert (job.state, job.error, job.attempt) == (JobState.SUCCEEDED, None, 1)
+        row = archive.store.latest_analysis("p", archive.video.video_id)
+        (tracks,) = archive.store.get_tracks("p", [row.analysis_id]).values()
+        assert 1 in {int(track.times_s[0] // 3) for track in tracks}
+
+
 def test_a_fragment_beyond_the_end_ends_its_job(people: Callable[[str], Archive]) -> None:
     archive = people("beyond")
     with closing(archive.store), running(archive, 5.5):
@@ -177,8 +242,6 @@ def test_a_fragment_beyond_the_end_ends_its_job(people: Callable[[str], Archive]
 def test_what_cannot_be_divided_is_done_in_one_go(
     people: Callable[[str], Archive], undisturbed: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from facerec_models.segments import FrameIndex
-
     archive = people("whole")
     truth = FrameIndex.from_bytes.__func__  # type: ignore[attr-defined]
 
