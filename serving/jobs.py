@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from facerec_models.errors import BusyError, FacerecError, StoreError
@@ -45,6 +45,10 @@ class JobControl:
     def plan(self, segments: Sequence[JobSegment]) -> bool:
         """Divide the job, so that others can help; False if the work must end now."""
         return leases.plan(self._runner.store, self._claim, segments)
+
+    def reopen(self, indexes: Collection[int]) -> bool:
+        """Let segments be done again whose work is lost; False if the work must end now."""
+        return leases.reopen(self._runner.store, self._claim, indexes)
 
     def do_segments(self) -> tuple[JobSegment, ...] | None:
         """Work on the job's segments beside others, until all have succeeded or one has failed.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from facerec_models.errors import ConflictError
@@ -151,6 +151,23 @@ def plan(store: Store, claimed: Claim, segments: Sequence[JobSegment]) -> bool:
     return store.update_job(claimed.job.job_id, change) is not None
 
 
+def reopen(store: Store, claimed: Claim, indexes: Collection[int]) -> bool:
+    """Let these segments be done again, whose work is lost; False if the job is no longer the owner's or was cancelled."""
+
+    def change(job: Job) -> Job | None:
+        if job.owner != claimed.owner or job.cancel_requested:
+            return None
+        segments = tuple(
+            JobSegment(segment.index, segment.start_s, segment.end_s, segment.first, segment.end)
+            if segment.index in indexes and segment.state is JobState.SUCCEEDED
+            else segment
+            for segment in job.segments
+        )
+        return replace(job, segments=segments, progress=_progress(segments), updated_at=time.time())
+
+    return store.update_job(claimed.job.job_id, change) is not None
+
+
 def finish_segment(store: Store, claimed: Claim, state: JobState, error: str | None = None) -> bool:
     """End a segment; False, and nothing written, if it is no longer the owner's."""
     _check_final(claimed, state)
@@ -246,7 +263,7 @@ def cancel(store: Store, job_id: str) -> Job:
 
 
 def retry(store: Store, job_id: str) -> Job:
-    """Queue a failed or cancelled job again; what it had done of its segments stays done.
+    """Queue a failed or cancelled job again; what it had done of its segments stays done, and without any it is planned anew.
 
     Raises
     ------
@@ -259,6 +276,7 @@ def retry(store: Store, job_id: str) -> Job:
     def change(job: Job) -> Job | None:
         if job.state not in (JobState.FAILED, JobState.CANCELLED):
             return None
+        is_begun = any(segment.state is JobState.SUCCEEDED for segment in job.segments)
         segments = tuple(
             segment
             if segment.state is JobState.SUCCEEDED
@@ -268,7 +286,7 @@ def retry(store: Store, job_id: str) -> Job:
         return replace(
             job,
             state=JobState.QUEUED,
-            segments=segments,
+            segments=segments if is_begun else (),
             attempt=0,
             error=None,
             cancel_requested=False,
@@ -302,9 +320,13 @@ def _own_segment(job: Job, claimed: Claim) -> JobSegment | None:
 
 def _with(job: Job, changed: JobSegment, now: float) -> Job:
     segments = tuple(changed if segment.index == changed.index else segment for segment in job.segments)
+    return replace(job, segments=segments, progress=_progress(segments), updated_at=now)
+
+
+def _progress(segments: Sequence[JobSegment]) -> float:
     lengths = [(segment.end_s or segment.start_s + 1.0) - segment.start_s for segment in segments]
     done = sum(segment.progress * length for segment, length in zip(segments, lengths, strict=True))
-    return replace(job, segments=segments, progress=done / max(sum(lengths), 1e-9), updated_at=now)
+    return done / max(sum(lengths), 1e-9)
 
 
 def _ended(job: Job, state: JobState, now: float, error: str | None = None) -> Job:

@@ -357,6 +357,30 @@ def test_segments_that_have_not_ended_end_with_their_job(store: Store) -> None:
     assert states(store) == ["succeeded", "cancelled", "cancelled"]
 
 
+def test_a_job_without_a_finished_segment_is_tried_again_without_its_plan(store: Store) -> None:
+    leader = divide(store)
+    leases.finish(store, leader, JobState.FAILED, error="no picture can be read")
+    assert leases.retry(store, "j").segments == ()
+    assert claimed(store).segment is None
+    assert claim(store) is None
+
+
+def test_segments_whose_work_is_lost_are_done_again(store: Store) -> None:
+    leader = divide(store)
+    for _ in range(2):
+        leases.finish_segment(store, claimed(store), JobState.SUCCEEDED)
+    busy = claimed(store)
+    assert leases.reopen(store, leader, [0, 2])
+    assert states(store) == ["queued", "succeeded", "running"]
+    job = store.get_job("j")
+    assert (job.segments[0], job.progress) == (JobSegment(0, 0.0, 60.0, 0, 9), pytest.approx(1 / 3))
+    assert leases.finish_segment(store, busy, JobState.SUCCEEDED)
+    leases.cancel(store, "j")
+    assert not leases.reopen(store, leader, [1])
+    leases.release(store, leader)
+    assert not leases.reopen(store, leader, [1])
+
+
 def test_helpers_of_a_cancelled_job_stop(store: Store) -> None:
     leader = divide(store)
     helper = claimed(store)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +17,17 @@ import pytest
 from facerec_models.config import AnalysisConfig, SamplingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.mtcnn import MtcnnDetector
+from facerec_models.segments import FrameIndex, plan_segments
 from facerec_models.types import Track
+from facerec_models.video import Video
 from serving import leases
 from serving.home import Home
 from serving.jobs import JobRunner, submit
+from serving.leases import Claim
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store import Store, open_store
-from serving.store.job_rows import Job, JobState
+from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import VideoRow
 from serving.submissions import submission_key
 from serving.sweep import sweep
@@ -124,8 +128,8 @@ def final(store: Store, job_id: str, timeout_s: float = 200.0) -> Job:
 
 
 @contextmanager
-def running(archive: Archive, segment_s: float, **changes: object) -> Iterator[JobRunner]:
-    settings = Settings(home=archive.home.root, segment_s=segment_s)
+def running(archive: Archive, segment_s: float, **changes: Any) -> Iterator[JobRunner]:
+    settings = Settings(home=archive.home.root, segment_s=segment_s, **changes)
     videos = VideoJobs(archive.store, archive.home, settings, lambda: archive.networks)
     runner = JobRunner(archive.store, {"video": videos.lead}, segment_work={"video": videos.help}, slots=2, poll_s=0.05)
     runner.start()
@@ -147,6 +151,19 @@ def test_seven_segments_give_the_tracks_of_one(people: Callable[[str], Archive],
         assert archive.submit() == job_id
 
 
+@pytest.fixture
+def slow_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listing the frames takes as long as of a very long video."""
+    truth = Video.index
+
+    def index(video: Video) -> FrameIndex | None:
+        time.sleep(1.5)
+        return truth(video)
+
+    monkeypatch.setattr(Video, "index", index)
+
+
+@pytest.mark.usefixtures("slow_lists")
 def test_a_job_that_is_tried_again_after_the_sweep_is_whole(
     people: Callable[[str], Archive], undisturbed: Archive
 ) -> None:
@@ -166,6 +183,87 @@ def test_a_job_that_is_tried_again_after_the_sweep_is_whole(
         assert_same(archive, undisturbed)
 
 
+@pytest.mark.usefixtures("slow_lists")
+def test_a_job_that_had_done_no_segment_is_planned_anew_when_it_is_tried_again(
+    people: Callable[[str], Archive],
+) -> None:
+    archive = people("unbegun")
+    with closing(archive.store):
+        job_id = archive.submit(fragment=(0.0, 9.0))
+        leader = leases.claim(archive.store, ["video"], "leader", 60)
+        assert leader is not None
+        assert leases.plan(archive.store, leader, [JobSegment(i, 3.0 * i, 3.0 * i + 3, 0, 9) for i in range(3)])
+        leases.cancel(archive.store, job_id)
+        leases.release(archive.store, leader)
+        leases.retry(archive.store, job_id)
+        with running(archive, 4.5):
+            job = final(archive.store, job_id)
+        assert (job.state, job.error, len(job.segments)) == (JobState.SUCCEEDED, None, 2)
+
+
+def divide(archive: Archive) -> Claim:
+    """Lead the job with the fragment from 0 to 9 s as one would whose list of frames was swept up: in three segments."""
+    leader = leases.claim(archive.store, ["video"], "leader", 60)
+    assert leader is not None
+    with Video(Path(archive.video.file), CONFIG.limits) as video:
+        index = video.index()
+        assert index is not None
+        planned = plan_segments(index, SamplingConfig(fragment=(0.0, 9.0)), video.info.fps, 3)
+    segments = [JobSegment(i, part.start_s, part.end_s, part.first, part.end) for i, part in enumerate(planned)]
+    assert leases.plan(archive.store, leader, segments)
+    return leader
+
+
+def help_all(archive: Archive, job_id: str) -> None:
+    """Do the segments of a job that somebody leads."""
+    with running(archive, 3.0):
+        while not all(segment.state.is_final for segment in archive.store.get_job(job_id).segments):
+            time.sleep(0.05)
+
+
+def test_segments_that_were_made_with_other_settings_are_not_joined(people: Callable[[str], Archive]) -> None:
+    archive = people("changed")
+    detection = CONFIG.detection.model_copy(update={"min_face_px": 120})
+    changed = CONFIG.model_copy(update={"detection": detection})
+    with closing(archive.store):
+        job_id = archive.submit(fragment=(0.0, 9.0))
+        leader = divide(archive)
+        help_all(archive, job_id)
+        leases.release(archive.store, leader)
+        with running(archive, 3.0, analysis=changed):
+            job = final(archive.store, job_id)
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        row = archive.store.latest_analysis("p", archive.video.video_id)
+        config = changed.model_copy(update={"sampling": SamplingConfig(fragment=(0.0, 9.0))})
+        assert row.key == config.key(archive.networks.embedder.name)
+        (tracks,) = archive.store.get_tracks("p", [row.analysis_id]).values()
+        whole = analyze_video(archive.store, archive.home, archive.video, config, archive.networks)
+        (expected,) = archive.store.get_tracks("p", [whole.analysis_id]).values()
+        assert [len(track) for track in tracks] == [len(track) for track in expected]
+
+
+def test_what_is_swept_up_under_those_who_work_is_made_again_and_costs_no_attempt(
+    people: Callable[[str], Archive],
+) -> None:
+    archive = people("swept")
+    with closing(archive.store):
+        job_id = archive.submit(fragment=(0.0, 9.0))
+        leader = divide(archive)
+        parts = archive.home.job_parts("p", job_id)
+        help_all(archive, job_id)
+        job = archive.store.get_job(job_id)
+        assert [(segment.error, segment.attempt) for segment in job.segments] == [(None, 1)] * 3
+        (lost,) = parts.glob("*/1-*.npz")
+        lost.unlink()
+        leases.release(archive.store, leader)
+        with running(archive, 3.0):
+            job = final(archive.store, job_id)
+        assert (job.state, job.error, job.attempt) == (JobState.SUCCEEDED, None, 1)
+        row = archive.store.latest_analysis("p", archive.video.video_id)
+        (tracks,) = archive.store.get_tracks("p", [row.analysis_id]).values()
+        assert 1 in {int(track.times_s[0] // 3) for track in tracks}
+
+
 def test_a_fragment_beyond_the_end_ends_its_job(people: Callable[[str], Archive]) -> None:
     archive = people("beyond")
     with closing(archive.store), running(archive, 5.5):
@@ -177,8 +275,6 @@ def test_a_fragment_beyond_the_end_ends_its_job(people: Callable[[str], Archive]
 def test_what_cannot_be_divided_is_done_in_one_go(
     people: Callable[[str], Archive], undisturbed: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from facerec_models.segments import FrameIndex
-
     archive = people("whole")
     truth = FrameIndex.from_bytes.__func__  # type: ignore[attr-defined]
 
@@ -211,7 +307,7 @@ def test_killed_runners_cost_a_segment_each_and_change_nothing(
             process = start()
             parts = archive.home.job_parts("p", job_id)
             deadline = time.monotonic() + 120
-            while len(list(parts.glob("[0-9]*.npz"))) < done:
+            while len(list(parts.glob("*/[0-9]*.npz"))) < done:
                 assert time.monotonic() < deadline
                 assert process.poll() is None
                 time.sleep(0.02)
