@@ -56,13 +56,14 @@ class VideoJobs:
             analysis = self._analyze(job, control, video, config)
         rules, limit = self._settings.identification, job.spec["max_false_names"]
         assign_current(self._store, self._home, analysis, rules, limit)
-        remove_tree(self._folder(job))
+        remove_tree(self._home.job_parts(job.project, job.job_id))
         control.report(1.0)
         return video.video_id
 
     def help(self, job: Job, segment: JobSegment, control: JobControl) -> None:
         """Look at a segment and keep what is seen in a file."""
         config, video, networks = config_of(job, self._settings), self._video(job), self._networks()
+        folder = self._folder(job, config)
 
         def go_on(fraction: float) -> None:
             control.report(fraction)
@@ -70,40 +71,41 @@ class VideoJobs:
                 raise AnalysisStoppedError(f"segment {segment.index} of {video.name!r} was stopped")
 
         # Where the leader's list was swept up in the last moment, it is made again: that costs no attempt.
-        index = self._list_frames(job, video, config)
+        index = _list_frames(folder, video, config)
         if index is None:
-            raise self._undivided(job, f"the frames of {video.name!r} cannot be listed any more")
+            raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
         with Video(video_file(video), config.limits, name=video.name) as opened:
             observer = Observer(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
             try:
                 seen = observer.observe(go_on)
             except SegmentError as error:
-                raise self._undivided(job, str(error)) from error
-        write_atomically(self._part(job, segment), seen.to_bytes())
+                raise _undivided(folder, str(error)) from error
+        write_atomically(_part(folder, segment), seen.to_bytes())
 
     def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
-        networks = self._networks()
+        networks, folder = self._networks(), self._folder(job, config)
         stopped = AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
-        is_whole = self._in_one_go(job).is_file()
-        is_planned = bool(job.segments) and (self._folder(job) / _INDEX).is_file() and not is_whole
-        # Somebody may have tidied up after a job that had failed, and is tried again now: nobody is to begin on its old plan.
+        is_whole = (folder / _IN_ONE_GO).is_file()
+        is_planned = bool(job.segments) and (folder / _INDEX).is_file() and not is_whole
+        # Without a list the plan was made with other settings, or somebody tidied up before the job was tried again: nobody is to
+        # begin on it.
         if job.segments and not is_planned and not control.plan(()):
             raise stopped
         is_divided = is_planned or (not is_whole and self._is_long(video, config))
-        index = self._list_frames(job, video, config) if is_divided else None
+        index = _list_frames(folder, video, config) if is_divided else None
         if index is not None:
             if not is_planned and not control.plan(_plan(index, video, config, self._settings.segment_s)):
                 raise stopped
             segments = control.do_segments()
-            while segments is not None and (lost := self._lost(job, segments)):
+            while segments is not None and (lost := _lost(folder, segments)):
                 segments = control.do_segments() if control.reopen(lost) else None
             if segments is None:
                 raise stopped
             if all(segment.state is JobState.SUCCEEDED for segment in segments):
-                files = (self._part(job, segment) for segment in segments)
+                files = (_part(folder, segment) for segment in segments)
                 observations = (Observation.from_bytes(file.read_bytes()) for file in files)
                 return join_video(self._store, self._home, video, config, networks.embedder.name, observations)
-            if not self._in_one_go(job).is_file():
+            if not (folder / _IN_ONE_GO).is_file():
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
             control.plan(())
@@ -117,46 +119,49 @@ class VideoJobs:
             should_stop=control.should_stop,
         )
 
-    def _undivided(self, job: Job, reason: str) -> FacerecError:
-        """Note that the video must be looked at in one go; return what ends the segment, for trying again would find the same."""
-        write_atomically(self._in_one_go(job), b"")
-        return FacerecError(reason)
-
     def _is_long(self, video: VideoRow, config: AnalysisConfig) -> bool:
         """Whether a video is worth dividing."""
         with Video(video_file(video), config.limits, name=video.name) as opened:
             start_s, end_s = config.sampling.fragment or (0.0, opened.info.duration_s or math.inf)
         return bool(end_s - start_s >= 1.5 * self._settings.segment_s)
 
-    def _list_frames(self, job: Job, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
-        """List the frames of a video, if that can be done; the list stays for those who help."""
-        kept = self._folder(job) / _INDEX
-        try:
-            return FrameIndex.from_bytes(kept.read_bytes())
-        except FileNotFoundError:
-            with Video(video_file(video), config.limits, name=video.name) as opened:
-                index = opened.index()
-            if index is not None:
-                write_atomically(kept, index.to_bytes())
-            return index
-
-    def _lost(self, job: Job, segments: Sequence[JobSegment]) -> list[int]:
-        """Return which of the segments must be looked at again, now that all have succeeded."""
-        if not all(segment.state is JobState.SUCCEEDED for segment in segments):
-            return []
-        return [segment.index for segment in segments if not self._part(job, segment).is_file()]
-
-    def _folder(self, job: Job) -> AnyPath:
-        return self._home.job_parts(job.project, job.job_id)
-
-    def _part(self, job: Job, segment: JobSegment) -> AnyPath:
-        return self._folder(job) / f"{segment.index}.npz"
-
-    def _in_one_go(self, job: Job) -> AnyPath:
-        return self._folder(job) / _IN_ONE_GO
+    def _folder(self, job: Job, config: AnalysisConfig) -> AnyPath:
+        """Return where parts are that were made with these settings and this embedder: others are not to be joined with them."""
+        return self._home.job_parts(job.project, job.job_id) / config.key(self._networks().embedder.name)
 
     def _video(self, job: Job) -> VideoRow:
         return self._store.get_video(job.project, job.spec["video_id"])
+
+
+def _list_frames(folder: AnyPath, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
+    """List the frames of a video, if that can be done; the list stays for those who help."""
+    kept = folder / _INDEX
+    try:
+        return FrameIndex.from_bytes(kept.read_bytes())
+    except FileNotFoundError:
+        with Video(video_file(video), config.limits, name=video.name) as opened:
+            index = opened.index()
+        if index is not None:
+            write_atomically(kept, index.to_bytes())
+        return index
+
+
+def _part(folder: AnyPath, segment: JobSegment) -> AnyPath:
+    """Return the file of what is seen in a segment; that of another plan has another one."""
+    return folder / f"{segment.index}-{segment.first}-{segment.end}.npz"
+
+
+def _lost(folder: AnyPath, segments: Sequence[JobSegment]) -> list[int]:
+    """Return which segments must be looked at again, now that all have succeeded; before, none."""
+    if not all(segment.state is JobState.SUCCEEDED for segment in segments):
+        return []
+    return [segment.index for segment in segments if not _part(folder, segment).is_file()]
+
+
+def _undivided(folder: AnyPath, reason: str) -> FacerecError:
+    """Note that the video must be looked at in one go; return what ends the segment, for trying again would find the same."""
+    write_atomically(folder / _IN_ONE_GO, b"")
+    return FacerecError(reason)
 
 
 def _plan(index: FrameIndex, video: VideoRow, config: AnalysisConfig, segment_s: float) -> list[JobSegment]:

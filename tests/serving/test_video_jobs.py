@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from facerec_models.config import AnalysisConfig, SamplingConfig
+from facerec_models.config import AnalysisConfig, SamplingConfig, ShotConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.segments import FrameIndex, plan_segments
@@ -22,6 +23,7 @@ from facerec_models.video import Video
 from serving import leases
 from serving.home import Home
 from serving.jobs import JobRunner, submit
+from serving.leases import Claim
 from serving.networks import Networks
 from serving.settings import Settings
 from serving.store import Store, open_store
@@ -126,8 +128,8 @@ def final(store: Store, job_id: str, timeout_s: float = 200.0) -> Job:
 
 
 @contextmanager
-def running(archive: Archive, segment_s: float, **changes: object) -> Iterator[JobRunner]:
-    settings = Settings(home=archive.home.root, segment_s=segment_s)
+def running(archive: Archive, segment_s: float, **changes: Any) -> Iterator[JobRunner]:
+    settings = Settings(home=archive.home.root, segment_s=segment_s, **changes)
     videos = VideoJobs(archive.store, archive.home, settings, lambda: archive.networks)
     runner = JobRunner(archive.store, {"video": videos.lead}, segment_work={"video": videos.help}, slots=2, poll_s=0.05)
     runner.start()
@@ -199,31 +201,58 @@ def test_a_job_that_had_done_no_segment_is_planned_anew_when_it_is_tried_again(
         assert (job.state, job.error, len(job.segments)) == (JobState.SUCCEEDED, None, 2)
 
 
+def divide(archive: Archive) -> Claim:
+    """Lead the job with the fragment from 0 to 9 s as one would whose list of frames was swept up: in three segments."""
+    leader = leases.claim(archive.store, ["video"], "leader", 60)
+    assert leader is not None
+    with Video(Path(archive.video.file), CONFIG.limits) as video:
+        index = video.index()
+        assert index is not None
+        planned = plan_segments(index, SamplingConfig(fragment=(0.0, 9.0)), video.info.fps, 3)
+    segments = [JobSegment(i, part.start_s, part.end_s, part.first, part.end) for i, part in enumerate(planned)]
+    assert leases.plan(archive.store, leader, segments)
+    return leader
+
+
+def help_all(archive: Archive, job_id: str) -> None:
+    """Do the segments of a job that somebody leads."""
+    with running(archive, 3.0):
+        while not all(segment.state.is_final for segment in archive.store.get_job(job_id).segments):
+            time.sleep(0.05)
+
+
+def test_segments_that_were_made_with_other_settings_are_not_joined(people: Callable[[str], Archive]) -> None:
+    archive = people("changed")
+    changed = CONFIG.model_copy(update={"shots": ShotConfig(threshold=1.0)})  # there are no cuts then
+    with closing(archive.store):
+        job_id = archive.submit(fragment=(0.0, 9.0))
+        leader = divide(archive)
+        help_all(archive, job_id)
+        leases.release(archive.store, leader)
+        with running(archive, 3.0, analysis=changed):
+            job = final(archive.store, job_id)
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        row = archive.store.latest_analysis("p", archive.video.video_id)
+        config = changed.model_copy(update={"sampling": SamplingConfig(fragment=(0.0, 9.0))})
+        assert row.key == config.key(archive.networks.embedder.name)
+        assert len(archive.shots()) == 1
+
+
 def test_what_is_swept_up_under_those_who_work_is_made_again_and_costs_no_attempt(
     people: Callable[[str], Archive],
 ) -> None:
     archive = people("swept")
-    settings = Settings(home=archive.home.root, segment_s=3.0)
     with closing(archive.store):
         job_id = archive.submit(fragment=(0.0, 9.0))
-        leader = leases.claim(archive.store, ["video"], "leader", 60)
-        assert leader is not None
+        leader = divide(archive)
         parts = archive.home.job_parts("p", job_id)
-        with Video(Path(archive.video.file), CONFIG.limits) as video:
-            index = video.index()
-            assert index is not None
-            planned = plan_segments(index, SamplingConfig(fragment=(0.0, 9.0)), video.info.fps, 3)
-        segments = [JobSegment(i, part.start_s, part.end_s, part.first, part.end) for i, part in enumerate(planned)]
-        assert leases.plan(archive.store, leader, segments)
-        with running(archive, settings.segment_s):
-            while not all(segment.state.is_final for segment in archive.store.get_job(job_id).segments):
-                time.sleep(0.05)
+        help_all(archive, job_id)
         job = archive.store.get_job(job_id)
         assert [(segment.error, segment.attempt) for segment in job.segments] == [(None, 1)] * 3
-        (lost,) = parts.rglob("1*.npz")
+        (lost,) = parts.glob("*/1-*.npz")
         lost.unlink()
         leases.release(archive.store, leader)
-        with running(archive, settings.segment_s):
+        with running(archive, 3.0):
             job = final(archive.store, job_id)
         assert (job.state, job.error, job.attempt) == (JobState.SUCCEEDED, None, 1)
         row = archive.store.latest_analysis("p", archive.video.video_id)
@@ -274,7 +303,7 @@ def test_killed_runners_cost_a_segment_each_and_change_nothing(
             process = start()
             parts = archive.home.job_parts("p", job_id)
             deadline = time.monotonic() + 120
-            while len(list(parts.glob("[0-9]*.npz"))) < done:
+            while len(list(parts.glob("*/[0-9]*.npz"))) < done:
                 assert time.monotonic() < deadline
                 assert process.poll() is None
                 time.sleep(0.02)
