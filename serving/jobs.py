@@ -207,7 +207,14 @@ class JobRunner:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             try:
-                claimed = leases.claim(self.store, list(self._work), self.name, self._lease_s)
+                claimed = leases.claim(
+                    self.store,
+                    list(self._work),
+                    self.name,
+                    self._lease_s,
+                    delivery_s=self._webhooks.lease_s,
+                    max_deliveries=self._webhooks.max_attempts,
+                )
                 if claimed is None:
                     self._be_idle()
                     self._wake.acquire(timeout=self._poll_s)

@@ -417,6 +417,26 @@ def test_the_end_of_a_job_is_told_until_it_is_taken(store: Store) -> None:
     assert store.get_job("j").owner is None
 
 
+def test_a_delivery_is_nobody_elses_for_as_long_as_it_may_take(store: Store) -> None:
+    store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
+    leases.cancel(store, "j")
+    mine = leases.claim(store, ["video"], "o1", 0.0, delivery_s=60.0)
+    assert mine is not None
+    assert mine.webhook
+    assert leases.claim(store, ["video"], "o2", 0.0, delivery_s=60.0) is None
+
+
+def test_a_delivery_that_ends_with_its_process_each_time_is_given_up(store: Store) -> None:
+    store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
+    leases.cancel(store, "j")
+    taken = [leases.claim(store, ["video"], "o", 0.0, max_deliveries=3) for _ in range(5)]
+    assert [mine is not None for mine in taken] == [True, True, True, False, False]
+    hook = store.get_job("j").webhook
+    assert hook is not None
+    assert (hook.due_at, hook.attempt, hook.delivered_at) == (None, 3, None)
+    assert "ended with its process" in (hook.error or "")
+
+
 def test_a_job_that_is_cancelled_is_told_too(store: Store) -> None:
     store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
     leases.cancel(store, "j")
