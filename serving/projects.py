@@ -55,5 +55,5 @@ def _remove_files(home: Home, name: str) -> None:
 
 
 def _uploads(store: Store, home: Home, project: str) -> set[Path]:
-    """Return where uploads of a project's videos are."""
+    """Return where uploads of a project's videos are, or will be: a row comes before its file is in its place."""
     return {home.upload(video.sha256, Path(video.file).suffix) for video in store.list_videos(project)}

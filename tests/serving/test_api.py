@@ -161,6 +161,23 @@ def test_an_upload_that_was_moved_and_got_no_row_is_used_when_it_is_sent_again(
     assert not left.exists()
 
 
+def test_an_upload_that_goes_with_another_project_just_now_is_put_there_again(
+    client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video, removed = type(store).put_video, []
+
+    def after_a_removal(store: Store, video: VideoRow) -> None:
+        if not removed:
+            Path(video.file).unlink()
+            removed.append(video.file)
+        put_video(store, video)
+
+    monkeypatch.setattr(type(store), "put_video", after_a_removal)
+    assert client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).status_code == 202
+    assert Path(removed[0]).read_bytes() == clip.read_bytes()
+    assert [video.file for video in store.list_videos("p")] == removed
+
+
 def test_content_that_comes_again_is_the_video_as_it_was_submitted(
     client: TestClient, store: Store, clip: Path, tmp_path: Path
 ) -> None:
