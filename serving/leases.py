@@ -304,6 +304,7 @@ def retry(store: Store, job_id: str) -> Job:
         return replace(
             job,
             state=JobState.QUEUED,
+            owner=None,  # who is telling its end now
             segments=segments if is_begun else (),
             attempt=0,
             error=None,

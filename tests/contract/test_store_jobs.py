@@ -83,6 +83,23 @@ def test_a_job_is_changed_whole_or_not_at_all(store: Store) -> None:
     assert changed == store.get_job("j") == replace(job, progress=0.5, error="so far")
 
 
+def test_no_two_jobs_have_one_key(store: Store) -> None:
+    store.submit_job(replace(make_job("j1"), key="k"))
+    other = store.submit_job(make_job("j2"))
+    with pytest.raises(ConflictError, match="j2"):
+        store.update_job("j2", lambda job: replace(job, key="k", progress=0.5))
+    assert store.get_job("j2") == other
+
+
+def test_a_delivery_of_a_job_that_is_tried_again_writes_nothing(store: Store) -> None:
+    store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
+    leases.cancel(store, "j")
+    telling = claimed(store)
+    again = leases.retry(store, "j")
+    leases.finish_delivery(store, telling)
+    assert store.get_job("j") == again
+
+
 def test_due_jobs_are_found_by_priority_and_age(store: Store) -> None:
     for job_id, created_at, priority in (("a", 1.0, 0), ("b", 2.0, 5), ("c", 3.0, 5), ("d", 4.0, -1)):
         store.submit_job(replace(make_job(job_id, created_at), priority=priority))

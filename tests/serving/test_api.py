@@ -127,6 +127,22 @@ def test_the_same_submission_is_one_job_and_another_is_one_more(client: TestClie
     problem(client.post("/v1/jobs/absent/retry"), 404)
 
 
+def test_a_job_that_is_tried_again_is_what_the_same_submission_means(client: TestClient, clip: Path) -> None:
+    def submit() -> str:
+        job_id: str = client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).json()["job_id"]
+        return job_id
+
+    first = submit()
+    client.post(f"/v1/jobs/{first}/cancel")
+    assert client.post(f"/v1/jobs/{first}/retry").status_code == 202
+    assert submit() == first
+    client.post(f"/v1/jobs/{first}/cancel")
+    second = submit()
+    assert second != first
+    assert client.post(f"/v1/jobs/{first}/retry").status_code == 202
+    assert submit() == second
+
+
 def test_a_row_never_says_that_an_upload_is_where_it_is_not(
     client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
