@@ -33,6 +33,7 @@ class JobControl:
         self._claim = claimed
         self.progress = 0.0
         self.lost = False
+        self.leftovers: list[Callable[[], object]] = []
 
     def report(self, progress: float) -> None:
         """Record how far the work is, in [0, 1]."""
@@ -41,6 +42,10 @@ class JobControl:
     def should_stop(self) -> bool:
         """Whether the work must end now."""
         return self.lost
+
+    def when_done(self, tidy_up: Callable[[], object]) -> None:
+        """Have something removed once the success is written; whoever does the work again after a crash before that still needs it."""
+        self.leftovers.append(tidy_up)
 
     def plan(self, segments: Sequence[JobSegment]) -> bool:
         """Divide the job, so that others can help; False if the work must end now."""
@@ -202,7 +207,14 @@ class JobRunner:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             try:
-                claimed = leases.claim(self.store, list(self._work), self.name, self._lease_s)
+                claimed = leases.claim(
+                    self.store,
+                    list(self._work),
+                    self.name,
+                    self._lease_s,
+                    delivery_s=self._webhooks.lease_s,
+                    max_deliveries=self._webhooks.max_attempts,
+                )
                 if claimed is None:
                     self._be_idle()
                     self._wake.acquire(timeout=self._poll_s)
@@ -276,13 +288,13 @@ class JobRunner:
             else:
                 leases.release(self.store, claimed, reason)
         else:
-            self._end(claimed, JobState.SUCCEEDED, video_id=video_id)
+            if self._end(claimed, JobState.SUCCEEDED, video_id=video_id):
+                _tidy_up(control, what)
 
-    def _end(self, claimed: Claim, state: JobState, error: str | None = None, video_id: str | None = None) -> None:
+    def _end(self, claimed: Claim, state: JobState, error: str | None = None, video_id: str | None = None) -> bool:
         if claimed.segment is None:
-            leases.finish(self.store, claimed, state, error=error, video_id=video_id)
-        else:
-            leases.finish_segment(self.store, claimed, state, error)
+            return leases.finish(self.store, claimed, state, error=error, video_id=video_id)
+        return leases.finish_segment(self.store, claimed, state, error)
 
     def _renew_all(self) -> None:
         while not self._stopping.wait(self._lease_s / _RENEWALS_PER_LEASE):
@@ -296,3 +308,11 @@ class JobRunner:
                     continue
                 if not kept:
                     control.lost = True
+
+
+def _tidy_up(control: JobControl, what: str) -> None:
+    for tidy_up in control.leftovers:
+        try:
+            tidy_up()
+        except Exception:  # the sweep does it
+            logger.exception("%s has succeeded, but something is left of it", what)

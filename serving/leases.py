@@ -42,13 +42,25 @@ class Claim:
     webhook: bool = False
 
 
-def claim(store: Store, kinds: Sequence[str], who: str, lease_s: float) -> Claim | None:
+def claim(
+    store: Store,
+    kinds: Sequence[str],
+    who: str,
+    lease_s: float,
+    *,
+    delivery_s: float = 0.0,
+    max_deliveries: int | None = None,
+) -> Claim | None:
     """Take the most urgent thing that is to be done: a job, a segment of one that others work on, or a webhook.
 
     Parameters
     ----------
     who : str
         For people who read the row; the owner is made from it.
+    delivery_s : float
+        How long a claim on a webhook holds, which nobody renews, if that is longer than `lease_s`.
+    max_deliveries : int, optional
+        A webhook that was claimed so often is given up.
 
     Returns
     -------
@@ -56,7 +68,7 @@ def claim(store: Store, kinds: Sequence[str], who: str, lease_s: float) -> Claim
         None if there is nothing to do.
     """
     for job_id in store.find_due_jobs(kinds, time.time(), _LOOKED_AT):
-        taken = _take(store, job_id, who, lease_s, segments_only=False)
+        taken = _take(store, job_id, who, lease_s, (max(lease_s, delivery_s), max_deliveries))
         if taken is not None:
             return taken
     return None
@@ -64,16 +76,19 @@ def claim(store: Store, kinds: Sequence[str], who: str, lease_s: float) -> Claim
 
 def claim_segment(store: Store, job_id: str, who: str, lease_s: float) -> Claim | None:
     """Take a segment of this job that nobody works on, if there is one."""
-    return _take(store, job_id, who, lease_s, segments_only=True)
+    return _take(store, job_id, who, lease_s, None)
 
 
-def _take(store: Store, job_id: str, who: str, lease_s: float, *, segments_only: bool) -> Claim | None:
+def _take(
+    store: Store, job_id: str, who: str, lease_s: float, delivery: tuple[float, int | None] | None
+) -> Claim | None:
+    """Take something of a job; without the lease and the limit of deliveries, segments only."""
     owner = f"{who}/{uuid.uuid4().hex[:8]}"
 
     def change(job: Job) -> Job | None:
         now = time.time()  # not before: waiting for other writers would eat into the lease
         is_left = job.state is JobState.RUNNING and job.lease_until <= now
-        if not segments_only:
+        if delivery is not None:
             if is_left and job.cancel_requested:
                 return _ended(job, JobState.CANCELLED, now)
             if is_left or job.state is JobState.QUEUED:
@@ -83,10 +98,11 @@ def _take(store: Store, job_id: str, who: str, lease_s: float, *, segments_only:
                     owner=owner,
                     lease_until=now + lease_s,
                     attempt=job.attempt + 1,
+                    error=_left(job.attempt) if is_left else job.error,
                     updated_at=now,
                 )
             if job.state.is_final:
-                return _with_delivery(job, owner, now, lease_s)
+                return _with_delivery(job, owner, now, *delivery)
         return None if job.cancel_requested else _with_segment(job, owner, now, lease_s)
 
     job = store.update_job(job_id, change)
@@ -96,6 +112,10 @@ def _take(store: Store, job_id: str, who: str, lease_s: float, *, segments_only:
         return Claim(owner, job, webhook=job.state.is_final)
     segment = next((segment.index for segment in job.segments if segment.owner == owner), None)
     return None if segment is None else Claim(owner, job, segment)
+
+
+def _left(attempt: int) -> str:
+    return f"attempt {attempt} ended with its process, or was given up by the store"
 
 
 def _with_segment(job: Job, owner: str, now: float, lease_s: float) -> Job | None:
@@ -108,16 +128,20 @@ def _with_segment(job: Job, owner: str, now: float, lease_s: float) -> Job | Non
                 owner=owner,
                 lease_until=now + lease_s,
                 attempt=segment.attempt + 1,
+                error=_left(segment.attempt) if is_left else segment.error,
                 progress=0.0,
             )
             return _with(job, taken, now)
     return None
 
 
-def _with_delivery(job: Job, owner: str, now: float, lease_s: float) -> Job | None:
+def _with_delivery(job: Job, owner: str, now: float, lease_s: float, limit: int | None) -> Job | None:
     hook = job.webhook
     if hook is None or hook.due_at is None or hook.due_at > now:
         return None
+    if limit is not None and hook.attempt >= limit:
+        reason = hook.error or "each attempt ended with its process, or by the store"
+        return replace(job, owner=None, webhook=replace(hook, due_at=None, error=reason))
     return replace(job, owner=owner, webhook=replace(hook, due_at=now + lease_s, attempt=hook.attempt + 1))
 
 
@@ -286,6 +310,7 @@ def retry(store: Store, job_id: str) -> Job:
         return replace(
             job,
             state=JobState.QUEUED,
+            owner=None,  # who is telling its end now
             segments=segments if is_begun else (),
             attempt=0,
             error=None,

@@ -36,8 +36,13 @@ class WebhookConfig(Config):
 
     hosts: Names = Field(default=frozenset(), description="Hosts that may be told, with commas between them.")
     secret: SecretStr | None = Field(default=None, description="What messages are signed with.")
-    timeout_s: float = Field(default=10.0, gt=0, description="How long to wait for an answer.")
-    max_attempts: int = Field(default=16, ge=1, description="Tries before giving up, within some five hours.")
+    timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=60,
+        description="How long to wait for a connection, for a message to be taken, for an answer.",
+    )
+    max_attempts: int = Field(default=16, ge=1, le=100, description="Tries before giving up, within some five hours.")
 
 
 class Settings(BaseSettings):

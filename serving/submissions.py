@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from facerec_models.config import AnalysisConfig, SamplingConfig
-from facerec_models.errors import ConflictError, ModelNotFoundError, VideoNotFoundError
+from facerec_models.errors import ConflictError, ModelNotFoundError, NotFoundError, VideoNotFoundError
 from facerec_models.weights import KNOWN
-from serving import jobs
+from serving import jobs, leases
 from serving.names import short_id
 from serving.settings import Settings
 from serving.store.base import Store
@@ -74,6 +74,29 @@ def submit_video(
         store.update_job(job.job_id, lambda row: replace(row, key=None))
         return submit()
     return job
+
+
+def retry(store: Store, job_id: str) -> Job:
+    """Queue a failed or cancelled job again; the same submission is then this job, unless it is another one already.
+
+    Raises
+    ------
+    JobNotFoundError, ConflictError
+        As `leases.retry` does.
+    """
+    job = leases.retry(store, job_id)
+    if job.kind != "video" or job.spec["no_cache"]:
+        return job
+    try:
+        video = store.get_video(job.project, job.spec["video_id"])
+        key = submission_key(store, video, job.spec, job.webhook.url if job.webhook else None)
+        return store.update_job(job_id, lambda row: None if _is_over(row) else replace(row, key=key)) or job
+    except (ConflictError, NotFoundError):
+        return job
+
+
+def _is_over(job: Job) -> bool:
+    return job.cancel_requested or job.state in (JobState.FAILED, JobState.CANCELLED)
 
 
 def submission_key(store: Store, video: VideoRow, spec: dict[str, Any], webhook: str | None) -> str:

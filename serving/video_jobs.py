@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from facerec_models.analysis import AnalysisStoppedError
 from facerec_models.config import AnalysisConfig
@@ -56,7 +57,7 @@ class VideoJobs:
             analysis = self._analyze(job, control, video, config)
         rules, limit = self._settings.identification, job.spec["max_false_names"]
         assign_current(self._store, self._home, analysis, rules, limit)
-        remove_tree(self._home.job_parts(job.project, job.job_id))
+        control.when_done(partial(remove_tree, self._home.job_parts(job.project, job.job_id)))
         control.report(1.0)
         return video.video_id
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -51,8 +50,8 @@ def register_video(
     name : str, optional
         What it is called, in errors too; by default the file's name, and in errors its path.
     place : callable, optional
-        Says for a SHA-256 where to put the file beside where it is, on the same file system. By default it stays alone where it is.
-        Nothing refers to a file before it is in its place, and what a process that dies in between leaves there is
+        Says for a SHA-256 where to move the file, on the same file system; a file that is not needed stays where it is. By default
+        none is moved. Nothing refers to a file before it is in its place, and what a process that dies in between leaves there is
         used when the same content comes again.
 
     Raises
@@ -71,7 +70,7 @@ def register_video(
         kept = Path(known.file)
         uri = uri or known.uri
     elif place is not None:
-        _put(file, kept)
+        file.replace(kept)
     video = VideoRow(
         video_id=video_id,
         project=project,
@@ -82,21 +81,7 @@ def register_video(
         created_at=time.time() if known is None else known.created_at,
     )
     store.put_video(video)
-    if place is not None and not kept.is_file():
-        # The last project that had this content was deleted meanwhile, before this row was there.
-        _put(file, kept)
     return video
-
-
-def _put(file: Path, target: Path) -> None:
-    """Let a file be in a second place, whole or not at all."""
-    second = file.with_name(f"{file.name}.second")
-    try:
-        second.hardlink_to(file)
-    except OSError:  # not every file system has links
-        shutil.copyfile(file, second)
-    second.replace(target)
-    second.unlink(missing_ok=True)  # of one file with two names, replacing one by the other leaves both
 
 
 def _known_video(store: Store, project: str, video_id: str) -> VideoRow | None:

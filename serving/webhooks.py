@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 SIGNATURE_HEADER = "X-Facerec-Signature"
 
+_LEASE_MARGIN_S = 5.0
+
 
 def check_webhook(url: str, config: WebhookConfig) -> str:
     """Return what to sign with, if the operator lets the ends of jobs be told at this address.
@@ -67,6 +69,16 @@ class WebhookSender:
     def __init__(self, config: WebhookConfig | None = None) -> None:
         self._config = config or WebhookConfig()
 
+    @property
+    def lease_s(self) -> float:
+        """How long a delivery may take: the timeout is counted for connecting, for sending and for the answer apart."""
+        return 3 * self._config.timeout_s + _LEASE_MARGIN_S
+
+    @property
+    def max_attempts(self) -> int:
+        """How often a message is delivered before it is given up."""
+        return self._config.max_attempts
+
     def deliver(self, store: Store, claimed: Claim) -> None:
         """Try once to deliver a message that was claimed, and record how it went.
 
@@ -97,12 +109,13 @@ class WebhookSender:
         }
         try:
             # A redirect would lead to a host that nobody allowed.
-            answer = httpx.post(
-                url, content=body, headers=headers, timeout=self._config.timeout_s, follow_redirects=False
-            )
+            # The status is all that counts: a body, which could go on for as long as its sender likes, is not read.
+            with httpx.stream(
+                "POST", url, content=body, headers=headers, timeout=self._config.timeout_s, follow_redirects=False
+            ) as answer:
+                return None if answer.is_success else f"it answered {answer.status_code}"
         except httpx.HTTPError as error:
             return f"{type(error).__name__}: {error}"
-        return None if answer.is_success else f"it answered {answer.status_code}"
 
 
 def _message(job: Job) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from facerec_models.result import Result
-from serving import leases
+from serving import leases, submissions
 from serving.api.schemas import JobView
 from serving.api.service import PartOfList, ServiceDep
 from serving.store.job_rows import JobState
@@ -52,7 +52,7 @@ def cancel_job(job_id: str, service: ServiceDep) -> JobView:
 @router.post("/jobs/{job_id}/retry", status_code=202)
 def retry_job(job_id: str, service: ServiceDep) -> JobView:
     """Queue a failed or cancelled job again; what was done of its segments stays done."""
-    job = leases.retry(service.store, job_id)
+    job = submissions.retry(service.store, job_id)
     service.analyzer.wake.remote()
     return JobView.of(job)
 

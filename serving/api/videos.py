@@ -180,6 +180,15 @@ def allowed_file(service: Service, uri: str) -> Path:
 
 def _take_upload(service: Service, project: str, upload: UploadFile) -> VideoRow:
     """Keep an upload under the name of its content; nothing is left of one that is no video."""
+    while True:
+        video = _keep_upload(service, project, upload)
+        if Path(video.file).is_file():
+            return video
+        # Another project was deleted that had the same content, before this one's row could be seen.
+        upload.file.seek(0)
+
+
+def _keep_upload(service: Service, project: str, upload: UploadFile) -> VideoRow:
     name = file_name_of(upload.filename, "video")
     limit = service.settings.analysis.limits.max_upload_bytes
     service.home.uploads.mkdir(parents=True, exist_ok=True)

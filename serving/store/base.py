@@ -311,5 +311,6 @@ class Store(Protocol):
     def update_job(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
         """Replace a job by what `change` makes of it, and return that; None if there is no job, or nothing to change.
 
-        Atomic: nobody else changes the job in between. `change` has no side effects, for it may be called again.
+        Atomic: nobody else changes the job in between. `change` has no side effects, for it may be called again. Raises
+        `ConflictError`, and changes nothing, if another job has the new key.
         """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pymongo.errors import DuplicateKeyError
 
-from facerec_models.errors import JobNotFoundError
+from facerec_models.errors import ConflictError, JobNotFoundError
 from serving.store.database import decode_row, encode_row
 from serving.store.job_rows import Job, JobState
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, comes_after, require_project
@@ -90,8 +90,11 @@ class MongoJobs:
                     return None
                 as_read = {"_id": found["_id"], "writes": found["writes"]}
                 written = {**_document(changed), "writes": found["writes"] + 1}
-                if jobs.update_one(as_read, {"$set": written}).matched_count:
-                    return changed
+                try:
+                    if jobs.update_one(as_read, {"$set": written}).matched_count:
+                        return changed
+                except DuplicateKeyError as error:
+                    raise ConflictError(f"another job has the key of job {job_id}") from error
         return None
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from sqlite3 import Connection
 
-from facerec_models.errors import JobNotFoundError
+from facerec_models.errors import ConflictError, JobNotFoundError
 from serving.store.database import Database, encode, require_project, select, select_one
 from serving.store.job_rows import Job, JobState
 
@@ -99,8 +100,11 @@ class SqliteJobs:
 
     def update_job(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
         """Replace a job by what `change` makes of it, and return that; None if there is no job, or nothing to change."""
-        with self._database.writing() as db:
-            return _update(db, job_id, change)
+        try:
+            with self._database.writing() as db:
+                return _update(db, job_id, change)
+        except sqlite3.IntegrityError as error:
+            raise ConflictError(f"another job has the key of job {job_id}") from error
 
 
 def _update(db: Connection, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:

@@ -83,6 +83,23 @@ def test_a_job_is_changed_whole_or_not_at_all(store: Store) -> None:
     assert changed == store.get_job("j") == replace(job, progress=0.5, error="so far")
 
 
+def test_no_two_jobs_have_one_key(store: Store) -> None:
+    store.submit_job(replace(make_job("j1"), key="k"))
+    other = store.submit_job(make_job("j2"))
+    with pytest.raises(ConflictError, match="j2"):
+        store.update_job("j2", lambda job: replace(job, key="k", progress=0.5))
+    assert store.get_job("j2") == other
+
+
+def test_a_delivery_of_a_job_that_is_tried_again_writes_nothing(store: Store) -> None:
+    store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
+    leases.cancel(store, "j")
+    telling = claimed(store)
+    again = leases.retry(store, "j")
+    leases.finish_delivery(store, telling)
+    assert store.get_job("j") == again
+
+
 def test_due_jobs_are_found_by_priority_and_age(store: Store) -> None:
     for job_id, created_at, priority in (("a", 1.0, 0), ("b", 2.0, 5), ("c", 3.0, 5), ("d", 4.0, -1)):
         store.submit_job(replace(make_job(job_id, created_at), priority=priority))
@@ -415,6 +432,26 @@ def test_the_end_of_a_job_is_told_until_it_is_taken(store: Store) -> None:
     assert hook.delivered_at is not None
     assert claim(store) is None
     assert store.get_job("j").owner is None
+
+
+def test_a_delivery_is_nobody_elses_for_as_long_as_it_may_take(store: Store) -> None:
+    store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
+    leases.cancel(store, "j")
+    mine = leases.claim(store, ["video"], "o1", 0.0, delivery_s=60.0)
+    assert mine is not None
+    assert mine.webhook
+    assert leases.claim(store, ["video"], "o2", 0.0, delivery_s=60.0) is None
+
+
+def test_a_delivery_that_ends_with_its_process_each_time_is_given_up(store: Store) -> None:
+    store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
+    leases.cancel(store, "j")
+    taken = [leases.claim(store, ["video"], "o", 0.0, max_deliveries=3) for _ in range(5)]
+    assert [mine is not None for mine in taken] == [True, True, True, False, False]
+    hook = store.get_job("j").webhook
+    assert hook is not None
+    assert (hook.due_at, hook.attempt, hook.delivered_at) == (None, 3, None)
+    assert "ended with its process" in (hook.error or "")
 
 
 def test_a_job_that_is_cancelled_is_told_too(store: Store) -> None:

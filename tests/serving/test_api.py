@@ -127,6 +127,22 @@ def test_the_same_submission_is_one_job_and_another_is_one_more(client: TestClie
     problem(client.post("/v1/jobs/absent/retry"), 404)
 
 
+def test_a_job_that_is_tried_again_is_what_the_same_submission_means(client: TestClient, clip: Path) -> None:
+    def submit() -> str:
+        job_id: str = client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).json()["job_id"]
+        return job_id
+
+    first = submit()
+    client.post(f"/v1/jobs/{first}/cancel")
+    assert client.post(f"/v1/jobs/{first}/retry").status_code == 202
+    assert submit() == first
+    client.post(f"/v1/jobs/{first}/cancel")
+    second = submit()
+    assert second != first
+    assert client.post(f"/v1/jobs/{first}/retry").status_code == 202
+    assert submit() == second
+
+
 def test_a_row_never_says_that_an_upload_is_where_it_is_not(
     client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +175,23 @@ def test_an_upload_that_was_moved_and_got_no_row_is_used_when_it_is_sent_again(
     assert video.file == str(left)
     assert client.delete("/v1/projects/p").status_code == 204
     assert not left.exists()
+
+
+def test_an_upload_that_goes_with_another_project_just_now_is_put_there_again(
+    client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_video, removed = type(store).put_video, []
+
+    def after_a_removal(store: Store, video: VideoRow) -> None:
+        if not removed:
+            Path(video.file).unlink()
+            removed.append(video.file)
+        put_video(store, video)
+
+    monkeypatch.setattr(type(store), "put_video", after_a_removal)
+    assert client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).status_code == 202
+    assert Path(removed[0]).read_bytes() == clip.read_bytes()
+    assert [video.file for video in store.list_videos("p")] == removed
 
 
 def test_content_that_comes_again_is_the_video_as_it_was_submitted(
@@ -355,7 +388,7 @@ def test_an_upload_whose_last_other_project_is_deleted_before_its_row_is_there_s
     original = store.put_video
 
     def delete_the_other_and_put(video: VideoRow) -> None:
-        if video.project == "q":
+        if video.project == "q" and "p" in {project.name for project in store.list_projects()}:
             assert client.delete("/v1/projects/p").status_code == 204
         original(video)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from facerec_models.errors import BusyError, InputError, StoreError
 from serving import leases
@@ -407,6 +407,37 @@ def test_the_end_of_a_job_is_posted_signed_until_it_is_taken(store: Store) -> No
         assert signature != sign("another", timestamp, body)
         message = json.loads(body)
         assert (message["job_id"], message["state"], message["video_id"]) == (job_id, "succeeded", "v-1")
+
+
+def test_a_slow_receiver_is_told_once(store: Store) -> None:
+    class Slow(Receiver):
+        got: ClassVar[list[tuple[str, bytes]]] = []
+
+        def do_POST(self) -> None:
+            time.sleep(0.8)
+            super().do_POST()
+
+    config = WebhookConfig(hosts=frozenset({"127.0.0.1"}), secret=SecretStr("s"), timeout_s=5.0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/ended"
+        work = {"video": lambda job, control: None}
+        runner = JobRunner(store, work, slots=2, lease_s=0.2, poll_s=0.02, webhooks=WebhookSender(config))
+        runner.start()
+        job_id = submit(store, "p", "video", {}, max_queued=9, webhook_url=url).job_id
+        deadline = time.monotonic() + 10
+        while (hook := store.get_job(job_id).webhook) is None or hook.delivered_at is None:
+            assert time.monotonic() < deadline, hook
+            time.sleep(0.02)
+        runner.stop()
+        server.shutdown()
+    assert (hook.attempt, len(Slow.got)) == (1, 1)
+
+
+def test_how_long_a_receiver_may_take_has_a_limit() -> None:
+    for setting in ({"timeout_s": 61}, {"max_attempts": 101}):
+        with pytest.raises(ValidationError, match="less than or equal"):
+            WebhookConfig(**setting)  # type: ignore[arg-type]
 
 
 def test_a_receiver_that_is_not_there_is_given_up_with_the_reason(store: Store) -> None:
