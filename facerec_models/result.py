@@ -14,11 +14,10 @@ from facerec_models.analysis import Analysis
 from facerec_models.appearances import build_appearances, track_interval
 from facerec_models.gallery import NamingModel
 from facerec_models.identification import track_embedding
-from facerec_models.types import Appearance, Candidate, Decision, FaceSet, Match, Track
+from facerec_models.types import STRANGER_PREFIX, Appearance, Candidate, Decision, FaceSet, Match, Track
 
 Interval = tuple[float, float]
 
-STRANGER_PREFIX = "stranger-"
 _SHOWN_CROPS = 3
 
 

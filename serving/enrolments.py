@@ -21,7 +21,7 @@ _PREFIX = "e"
 def enrolling(
     store: Store, home: Home, project: str, faces: Mapping[str, Collection[str]]
 ) -> Iterator[Callable[[], None]]:
-    """Write face files, and then their rows, in the block; after an error those files are removed that have no row.
+    """Write face files, and then their rows, in the block, or remove rows, and then files; after an error files without a row go.
 
     What a killed process leaves is removed with its person, or by `serving.sweep`.
 

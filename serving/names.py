@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from facerec_models.errors import InputError
-from facerec_models.result import STRANGER_PREFIX
+from facerec_models.types import STRANGER_PREFIX
 
 # What a file system takes, less the checksum that an upload is kept under.
 _MAX_NAME_BYTES = 100

@@ -15,8 +15,8 @@ from facerec_models.clustering import stranger_similarity
 from facerec_models.cohort import load_cohort
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import PersonNotFoundError
-from facerec_models.result import STRANGER_PREFIX, identity_of
-from facerec_models.types import Decision, FloatArray
+from facerec_models.result import identity_of
+from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from serving.archive import batched
 from serving.home import Home
 from serving.names import person_id_of

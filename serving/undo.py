@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from facerec_models.gallery import NamingModel
 from facerec_models.identification import track_embedding
 from facerec_models.types import FloatArray
 from serving.archive import Named, name_analyses, promoted_version, read_basis
+from serving.enrolments import enrolling
 from serving.home import Home
 from serving.naming import load_model, revision_of
 from serving.statements import with_corrections, words_from_json
@@ -123,13 +124,23 @@ def _undo(store: Store, home: Home, project: str, application: Application, rule
         vectors={} if embedder is None else _vectors(store, home, project, embedder),
         basis=basis,
     )
-    store.undo_naming(project, naming, application.number, time.time())
-    for face_id in words.faces:
-        home.face_crop(project, face_id).unlink(missing_ok=True)
+    # Their files go after their rows.
+    with enrolling(store, home, project, _by_person(store, project, words.faces)):
+        store.undo_naming(project, naming, application.number, time.time())
+        for face_id in words.faces:
+            home.face_crop(project, face_id).unlink(missing_ok=True)
     promoted = promoted_version(store, project)
     lone = 0 if embedder is None else _lone(analyses, embedder)
     named_again = [target for target in targets.values() if embedder is None or target is not None]
     return Undone(revision, application.number, len(named_again), promoted, _note(targets, promoted, lone, embedder))
+
+
+def _by_person(store: Store, project: str, face_ids: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for face in store.list_faces(project) if face_ids else ():
+        if face.face_id in face_ids:
+            found[face.person_id].append(face.face_id)
+    return found
 
 
 def _last(store: Store, project: str, revision: str) -> Application:

@@ -21,8 +21,7 @@ from facerec_models.errors import (
 )
 from facerec_models.gallery import NamingModel
 from facerec_models.identification import track_embedding
-from facerec_models.result import STRANGER_PREFIX
-from facerec_models.types import Track
+from facerec_models.types import STRANGER_PREFIX, Track
 from serving.archive import (
     Said,
     on_what_was_said,

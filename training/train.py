@@ -29,7 +29,7 @@ from facerec_models.errors import ConflictError, EmptyGalleryError, GalleryMisma
 from facerec_models.gallery import Gallery, NamingModel, fit_model
 from facerec_models.held_out import learn_in_turn
 from facerec_models.model_folder import remove_abandoned
-from facerec_models.result import STRANGER_PREFIX
+from facerec_models.types import STRANGER_PREFIX
 from serving.home import Home, remove_tree
 from serving.names import short_id
 from serving.store.base import Store

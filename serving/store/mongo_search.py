@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 
-from facerec_models.result import STRANGER_PREFIX
+from facerec_models.types import STRANGER_PREFIX
 from serving.store.blobs import unpack_embedding
 from serving.store.database import decode_row
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, comes_after, require_project

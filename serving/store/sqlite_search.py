@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from facerec_models.result import STRANGER_PREFIX
+from facerec_models.types import STRANGER_PREFIX
 from serving.store.blobs import unpack_embedding
 from serving.store.database import Database, require_analyses, require_project, select
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from facerec_models.config import IdentificationConfig
-from facerec_models.result import STRANGER_PREFIX
-from facerec_models.types import Decision, FloatArray, Track
+from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray, Track
 from serving.archive import identify_archive
 from serving.home import Home
 from serving.search import search_face, search_people

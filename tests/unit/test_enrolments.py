@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from serving.home import Home, write_atomically
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from serving.sweep import sweep
+from serving.undo import undo_application
 from tests.archive import RULES, fill
 from tests.contract.store_cases import make_face
 from training import corrections
@@ -54,6 +56,19 @@ def die_before_there_are_rows(home: Home) -> None:
         die()
 
 
+def die_in_an_undoing(home: Home) -> None:
+    store = open_store(home.root)
+    revision = correct(store, home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")], RULES).revision
+    undo = store.undo_naming
+
+    def undo_and_die(*arguments: Any) -> None:
+        undo(*arguments)
+        die()
+
+    store.undo_naming = undo_and_die  # type: ignore[method-assign]
+    undo_application(store, home, "p", revision, RULES)
+
+
 def run(what: Callable[[Home], None], home: Home) -> None:
     process = multiprocessing.get_context("spawn").Process(target=what, args=(home,))
     process.start()
@@ -69,7 +84,7 @@ def rows(store: Store) -> set[str]:
     return {face.face_id for face in store.list_faces("p")}
 
 
-@pytest.mark.parametrize("what", [die_in_a_correction, die_before_there_are_rows])
+@pytest.mark.parametrize("what", [die_in_a_correction, die_before_there_are_rows, die_in_an_undoing])
 def test_forgetting_removes_what_a_killed_enrolment_of_the_person_left(
     store: Store, home: Home, what: Callable[[Home], None]
 ) -> None:
