@@ -15,7 +15,7 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report=term
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Before torch is imported: several processes compute on the same cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -13,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 import torch
 from facenet_pytorch import InceptionResnetV1
+from xdist.scheduler import LoadFileScheduling
 
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedder
@@ -22,18 +24,45 @@ from facerec_models.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha25
 pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket"]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process test all that starts Ray: two services wait for the same cores. Of the rest, a file is tested by one."""
+# One process tests all of these, for two services would wait for the same cores; of the others each file is tested by one.
+_START_RAY = {
+    "test_client.py",
+    "test_corrections.py",
+    "test_crawls.py",
+    "test_demo.py",
+    "test_graph.py",
+    "test_live.py",
+    "test_nodes.py",
+    "test_page.py",
+    "test_serve_run.py",
+    "test_shared_places.py",
+    "test_shared_service.py",
+    "test_soak.py",
+    "test_training.py",
+}
 
-    def needs_shared_service(item: pytest.Item) -> bool:
+
+class _Scheduling(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "ray" if Path(file).parent.name != "unit" and Path(file).name in _START_RAY else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return _Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what starts a service of its own come before the one that many tests share, which runs until the end."""
+
+    def shares_service(item: pytest.Item) -> bool:
         return "service" in getattr(item, "fixturenames", ())
 
-    # The service that many tests share runs until the end: what starts its own comes before.
-    items.sort(key=needs_shared_service)
-    for item in items:
-        starts_ray = needs_shared_service(item) or item.get_closest_marker("starts_ray") is not None
-        item.add_marker(pytest.mark.xdist_group("ray" if starts_ray else item.nodeid.partition("::")[0]))
+    strangers = {item.path.name for item in items if shares_service(item)} - _START_RAY
+    if strangers:
+        raise pytest.UsageError(f"add {', '.join(sorted(strangers))} to those that start Ray, in {__file__}")
+    items.sort(key=shares_service)
 
 
 @pytest.fixture(scope="session")

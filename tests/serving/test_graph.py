@@ -40,7 +40,6 @@ ray.shutdown()
 """
 
 
-@pytest.mark.starts_ray
 @pytest.mark.parametrize(
     ("gpus", "share", "device", "then"), [(1, "0.25", "cuda", "DeviceError"), (0, "0.0", "cpu", "runs")]
 )

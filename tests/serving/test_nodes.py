@@ -30,7 +30,6 @@ from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial
 
 
-@pytest.mark.starts_ray
 @pytest.mark.timeout(600)
 def test_a_node_that_is_killed_costs_time_and_nothing_else(
     material: DemoMaterial, detector: MtcnnDetector, embedder: TorchEmbedder, tmp_path: Path, mongo_store_uri: str

@@ -23,7 +23,7 @@ from ui.demo_material import DemoMaterial
 _START_TIMEOUT_S, _STOP_TIMEOUT_S = 240.0, 60.0
 
 # Eleven processes start, on cores that may be shared.
-pytestmark = [pytest.mark.timeout(480), pytest.mark.starts_ray]
+pytestmark = pytest.mark.timeout(480)
 
 
 @pytest.fixture(scope="module")

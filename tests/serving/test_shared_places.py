@@ -73,7 +73,6 @@ cluster.shutdown()
 """
 
 
-@pytest.mark.starts_ray
 def test_a_second_node_keeps_the_graph_from_being_built(tmp_path: Path) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FACEREC_", "RAY_"))}
     done = subprocess.run(

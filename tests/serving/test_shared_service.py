@@ -22,7 +22,6 @@ from ui.demo_material import DemoMaterial
 P = "/v1/projects/shown"
 
 
-@pytest.mark.starts_ray
 @pytest.mark.timeout(480)
 def test_the_service_keeps_everything_where_others_reach_it(
     material: DemoMaterial,

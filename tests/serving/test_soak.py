@@ -9,7 +9,6 @@ import pytest
 from tests.benchmarks.soak import soak
 
 
-@pytest.mark.starts_ray
 @pytest.mark.timeout(1200)
 def test_nothing_is_lost_when_replicas_and_the_whole_service_are_killed(tmp_path: Path) -> None:
     # A few clips warm up less than hundreds: the bound on growth is that of the long form, loosened.

@@ -328,7 +328,6 @@ def _ray_head(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
             process.wait(30)
 
 
-@pytest.mark.starts_ray
 def test_a_clusters_job_server_trains(store: Store, home: Home, cluster: tuple[str, dict[str, str]]) -> None:
     address, environment = cluster
     submit = [

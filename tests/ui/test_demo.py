@@ -5,13 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from facerec_models.config import LimitsConfig
 from facerec_models.video import Video
 
 
-@pytest.mark.starts_ray
 def test_the_demonstration_finds_everybody_and_writes_what_it_says(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "ui.cli", "demo", "--dir", str(tmp_path), "--json"],
