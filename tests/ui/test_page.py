@@ -21,6 +21,7 @@ pytestmark = pytest.mark.browser
 
 _PROJECT = "page"
 _START_TIMEOUT_S = 60.0
+_TIMEOUT_MS = 30_000
 _WORK_TIMEOUT_MS = 90_000
 _CANCEL_TIMEOUT_MS = 20_000
 # A fresh profile, and a browser that calls nobody by itself.
@@ -71,7 +72,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1400, "height": 900})
-    page.set_default_timeout(20_000)
+    # On cores that others use everything takes its time, what is expected too.
+    page.set_default_timeout(_TIMEOUT_MS)
+    expect.set_options(timeout=_TIMEOUT_MS)
     yield page
     page.close()
 
