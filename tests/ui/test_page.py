@@ -152,7 +152,7 @@ def test_what_cannot_be_done_is_said_in_words(page: Page, page_url: str, service
     file = tmp_path / "notes.mp4"
     file.write_text("no video")
     with FacerecClient(service_url) as client:
-        client.create_project("nobody")
+        client.create_project("empty")
     page.goto(page_url)
     choose(page, _PROJECT)
     page.locator("#analyse").click()
@@ -162,7 +162,7 @@ def test_what_cannot_be_done_is_said_in_words(page: Page, page_url: str, service
     page.locator("#analyse").click()
     expect(page.get_by_text("not a video")).to_be_visible()
     expect(page.locator("#analyse")).to_be_enabled()
-    choose(page, "nobody")
+    choose(page, "empty")
     expect(page.get_by_role("alert").filter(has_text="facerec people import")).to_be_visible()
     expect(page.locator("#analyse")).to_be_disabled()
 
