@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
-from pydantic import BaseModel
 
 from facerec_models.config import SamplingConfig
 from facerec_models.errors import FacerecError, InputError, VideoNotFoundError
-from serving.api.schemas import VideoRequest
+from serving.api.schemas import BatchItem, VideoRequest
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.api.videos import allowed_file, parse_settings
 from serving.batch import read_batch
@@ -22,19 +21,6 @@ from serving.videos import register_video
 router = APIRouter(tags=["videos"])
 
 _MAX_TABLE_BYTES = 16 * 2**20
-
-
-class BatchItem(BaseModel):
-    """What became of a line: a job, or an error. Who is expected is repeated, for whoever reads the result."""
-
-    line: int
-    media: str
-    start_s: float | None
-    end_s: float | None
-    person: str | None
-    job_id: str | None
-    video_id: str | None
-    error: str | None
 
 
 @router.post("/projects/{project}/batches", status_code=202)

@@ -50,6 +50,19 @@ class Accepted(_Model):
     video_id: str | None
 
 
+class BatchItem(_Model):
+    """What became of a line: a job, or an error. Who is expected is repeated, for whoever reads the result."""
+
+    line: int
+    media: str
+    start_s: float | None
+    end_s: float | None
+    person: str | None
+    job_id: str | None
+    video_id: str | None
+    error: str | None
+
+
 class SegmentView(_Model):
     """How far a part of a job is; one that is not divided has one part."""
 

@@ -178,7 +178,10 @@ def test_each_line_of_a_batch_is_a_job_with_a_result_of_its_own(client: TestClie
     assert "fragment" in send(table, 422, fragment=[1, 2])["detail"]
 
 
-def test_lists_are_read_page_by_page(client: TestClient) -> None:
+def test_lists_are_read_page_by_page(client: TestClient, clip: Path) -> None:
+    for content in (clip.read_bytes(), clip.read_bytes() + b"0"):
+        sent = client.post("/v1/projects/shown/videos", files={"file": ("a.mp4", content)})
+        assert wait(client, sent.json()["job_id"])["state"] == "succeeded"
     for address, name in (("/v1/jobs", "job_id"), ("/v1/projects/shown/videos", "video_id")):
         whole = client.get(address).json()
         assert len(whole) > 1

@@ -135,6 +135,20 @@ def test_a_job_that_takes_its_process_with_it_is_given_up(store: Store) -> None:
     assert "given up" in (job.error or "")
 
 
+def test_whoever_takes_over_says_why_the_last_attempt_ended(store: Store) -> None:
+    job_id = give(store)
+    leader = leases.claim(store, ["video"], "somebody", 0.0)
+    assert leader is not None
+    taken = leases.claim(store, ["video"], "another", 60.0)
+    assert taken is not None
+    assert (taken.job.attempt, taken.job.error) == (2, "attempt 1 ended with its process, or was given up by the store")
+    leases.plan(store, taken, [JobSegment(0, 0.0, None)])
+    assert leases.claim_segment(store, job_id, "somebody", 0.0) is not None
+    assert leases.claim_segment(store, job_id, "another", 60.0) is not None
+    (segment,) = store.get_job(job_id).segments
+    assert (segment.attempt, segment.error) == (2, "attempt 1 ended with its process, or was given up by the store")
+
+
 def test_a_job_is_cancelled_while_it_waits_and_while_it_runs(store: Store) -> None:
     waiting = give(store)
     assert leases.cancel(store, waiting).state is JobState.CANCELLED
