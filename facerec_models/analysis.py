@@ -7,12 +7,15 @@ they found with the same `Linker`. Everything with state (decoder, shots, sample
 from __future__ import annotations
 
 import math
+from bisect import bisect_right, insort
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from facerec_models.appearances import in_view
 from facerec_models.calibration import PairScale
 from facerec_models.config import AnalysisConfig
 from facerec_models.detection import FaceDetector
@@ -22,6 +25,7 @@ from facerec_models.looks import Look, Observation, Timing
 from facerec_models.observer import Observer
 from facerec_models.sampling import Sampler
 from facerec_models.tracking import Tracker
+from facerec_models.transitions import APART_S, Transition, TransitionDetector, keep_clear
 from facerec_models.types import Track
 from facerec_models.video import Video, VideoInfo
 
@@ -96,13 +100,13 @@ def analyze(
         observer = Observer(video, config, detector, embedder)
         linker = Linker(video.info, config, pair, take_crops)
         with observer.timing.measure("wall_s"):
-            for looks, fraction in observer.looks():
-                linker.link(looks)
+            for part, fraction in observer.parts():
+                linker.link(part)
                 if should_stop is not None and should_stop():
                     raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
                 if on_progress is not None:
                     on_progress(fraction)
-        linker.take(observer.observation())
+        linker.link(Observation(timing=observer.timing))
         return linker.result(complete=video.complete, warnings=video.warnings)
 
 
@@ -125,13 +129,14 @@ def link_segments(
     """
     linker = Linker(info, config, pair, take_crops)
     for observation in observations:
-        linker.link(observation.looks)
-        linker.take(observation)
+        linker.link(observation)
     return linker.result(complete=complete, warnings=warnings)
 
 
 class Linker:
-    """Makes tracks of looks, through the segments of one video in their order.
+    """Makes tracks of what was seen, through the parts of one video in their order.
+
+    Frames wait until it is known whether a transition mixes them with another shot, some four seconds.
 
     Parameters
     ----------
@@ -145,24 +150,41 @@ class Linker:
         self._info = info
         self._config = config
         self._take_crops = take_crops
+        self._sampler = Sampler(config.sampling, info.fps)
         self._tracker = Tracker(config.tracking, pair, width=info.width, height=info.height)
         self._tracks: list[Track] = []
+        self._waiting: deque[Look] = deque()
+        self._detector = TransitionDetector()
+        self._transitions: list[Transition] = []
         self._shot_starts: list[float] = []
+        self._linked: list[tuple[float, float]] = []
         self._last_s = 0.0
-        self._frames_sampled = 0
         self._timing = Timing()
 
-    def link(self, looks: Iterable[Look]) -> None:
-        """Take the next looks of the present segment."""
-        for look in looks:
-            self._frames_sampled += 1
-            self._end(self._tracker.update(replace(look, shot=look.shot + len(self._shot_starts))))
+    def link(self, seen: Observation) -> None:
+        """Take the next part of the video."""
+        self._shot_starts += seen.cuts_s
+        self._waiting += seen.looks
+        self._last_s = max(self._last_s, seen.last_s)
+        self._timing += seen.timing
+        self._take_transitions(self._detector.update(seen.thumbnails))
+        self._link_settled()
 
-    def take(self, observation: Observation) -> None:
-        """End the present segment: the shots of the next are counted from its last."""
-        self._shot_starts.extend(observation.shot_starts)
-        self._last_s = observation.last_s
-        self._timing += observation.timing
+    def _take_transitions(self, found: Iterable[Transition]) -> None:
+        for transition in found:
+            self._transitions.append(transition)
+            # Where a cut was found already it is the beginning or the rest of this transition.
+            if min(abs(start_s - transition.middle_s) for start_s in self._shot_starts) >= APART_S:
+                insort(self._shot_starts, transition.middle_s)
+
+    def _link_settled(self) -> None:
+        while self._waiting and self._waiting[0].time_s < self._detector.settled_s:
+            look = self._waiting.popleft()
+            self._transitions = [one for one in self._transitions if one.end_s > look.time_s]
+            quality = keep_clear(look.quality, look.time_s, self._transitions)
+            self._linked.append((look.time_s, look.until_s))
+            shot = bisect_right(self._shot_starts, look.time_s) - 1
+            self._end(self._tracker.update(replace(look, quality=quality), shot))
 
     def _end(self, tracks: Iterable[Track]) -> None:
         for track in tracks:
@@ -180,17 +202,23 @@ class Linker:
             raise InputError(
                 f"the fragment {start_s:g},{end_s:g} has no frame{length}: choose one that begins before its end"
             )
+        self._take_transitions(self._detector.finish())
+        self._link_settled()
         self._end(self._tracker.finish())
-        sampler = Sampler(self._config.sampling, self._info.fps)
         end_s = self._last_s + 1 / self._info.fps
+        shots = tuple(pairwise([*self._shot_starts, end_s]))
+        half_s = self._sampler.period_s / 2
+        reach_s = half_s if self._sampler.densify == 1 else 0.0
+        bounds = in_view(self._tracks, self._linked, shots, reach_s=reach_s, reach_to_cut_s=half_s)
+        tracks = [replace(t, start_s=a, end_s=b) for t, (a, b) in zip(self._tracks, bounds, strict=True)]
         return Analysis(
             info=self._info,
-            tracks=tuple(sorted(self._tracks, key=lambda track: track.track_id)),
-            shots=tuple(pairwise([*self._shot_starts, end_s])),
-            period_s=sampler.period_s,
-            mode=sampler.mode,
-            frames_sampled=self._frames_sampled,
-            densified=sampler.densify > 1,
+            tracks=tuple(sorted(tracks, key=lambda track: track.track_id)),
+            shots=shots,
+            period_s=self._sampler.period_s,
+            mode=self._sampler.mode,
+            frames_sampled=len(self._linked),
+            densified=self._sampler.densify > 1,
             complete=complete,
             warnings=warnings,
             timing=self._timing,

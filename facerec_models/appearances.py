@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Sequence
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from facerec_models.types import Appearance, Match
+from facerec_models.types import Appearance, Match, Track
 
 Interval = tuple[float, float]
 
@@ -25,27 +23,61 @@ class InView(Protocol):
         """Number of the shot that it lies in."""
 
     @property
-    def times_s(self) -> Sequence[float] | npt.NDArray[np.float64]:
-        """When it was looked at, ascending."""
+    def start_s(self) -> float:
+        """When the face is first in view."""
+
+    @property
+    def end_s(self) -> float:
+        """When it is no longer in view."""
 
 
-def track_interval(track: InView, shots: Sequence[Interval], period_s: float) -> Interval:
-    """Return when a track's face is in view: half a sampling period beyond its first and last sample, within its shot."""
-    shot_start_s, shot_end_s = shots[track.shot]
-    return (
-        max(float(track.times_s[0]) - period_s / 2, shot_start_s),
-        min(float(track.times_s[-1]) + period_s / 2, shot_end_s),
-    )
+def in_view(
+    tracks: Sequence[Track],
+    sampled: Sequence[Interval],
+    shots: Sequence[Interval],
+    *,
+    reach_s: float,
+    reach_to_cut_s: float,
+) -> list[Interval]:
+    """Return from when to when each track's face is in view, as far as the sampled frames tell.
+
+    A frame that was sampled and does not show the face bounds it. Between such a frame and the first or last that shows it the face
+    counts as in view for `reach_s`; between a cut and the nearest sampled frame, where no frame denies it, for `reach_to_cut_s`.
+
+    Parameters
+    ----------
+    sampled : sequence of (time_s, until_s)
+        All sampled frames, by time, each with the time of the frame after it.
+    shots : sequence of (start_s, end_s)
+    reach_s : float
+        0 where sampling is dense: the face is then seen at most a fifth of a second after it came.
+    """
+    times_s = [time_s for time_s, _ in sampled]
+    found = []
+    for track in tracks:
+        shot_start_s, shot_end_s = shots[track.shot]
+        first_s, last_s = float(track.times_s[0]), float(track.times_s[-1])
+        before, after = bisect_left(times_s, first_s) - 1, bisect_right(times_s, last_s)
+        if before >= 0 and times_s[before] >= shot_start_s:
+            start_s = max(first_s - reach_s, min(sampled[before][1], first_s))
+        else:
+            start_s = max(first_s - reach_to_cut_s, shot_start_s)
+        until_s = sampled[after - 1][1]
+        if after < len(times_s) and times_s[after] < shot_end_s:
+            end_s = max(until_s, min(last_s + reach_s, times_s[after]))
+        else:
+            end_s = max(until_s, last_s + reach_to_cut_s)
+        found.append((start_s, min(end_s, shot_end_s)))
+    return found
 
 
 def build_appearances(
     tracks: Sequence[InView],
     matches: Sequence[Match],
     owners: Sequence[Hashable],
-    shots: Sequence[Interval],
     period_s: float,
 ) -> list[Appearance]:
-    """Join the tracks of one owner that follow each other without a gap, also over cuts.
+    """Join the tracks of one owner that follow each other: over a cut without a gap, in one shot with at most half a sampling period.
 
     Parameters
     ----------
@@ -59,13 +91,14 @@ def build_appearances(
     """
     parts: dict[Hashable, list[tuple[Interval, int]]] = {}
     for i, track in enumerate(tracks):
-        parts.setdefault(owners[i], []).append((track_interval(track, shots, period_s), i))
+        parts.setdefault(owners[i], []).append(((track.start_s, track.end_s), i))
     found: list[Appearance] = []
     for intervals in parts.values():
         run: list[int] = []
         start_s = end_s = 0.0
         for (part_start_s, part_end_s), i in sorted(intervals):
-            if run and part_start_s > end_s:
+            most_gap_s = period_s / 2 if run and tracks[run[-1]].shot == tracks[i].shot else 0.0
+            if run and part_start_s > end_s + most_gap_s:
                 found.append(_appearance(start_s, end_s, run, tracks, matches))
                 run = []
             start_s, end_s = (start_s, max(end_s, part_end_s)) if run else (part_start_s, part_end_s)

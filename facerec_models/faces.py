@@ -9,7 +9,7 @@ import numpy as np
 from facerec_models import quality
 from facerec_models.alignment import align
 from facerec_models.config import DetectionConfig
-from facerec_models.detection import FaceDetector, reduce_image, scale_detections
+from facerec_models.detection import FaceDetector, one_box_a_head, reduce_image, scale_detections
 from facerec_models.embedding import FaceEmbedder
 from facerec_models.types import Detections, FaceSet, ImageArray
 
@@ -29,7 +29,7 @@ def detect_faces(images: Sequence[ImageArray], detector: FaceDetector, config: D
     reduced = [reduce_image(image, config.max_side_px) for image in images]
     found = detector.detect([image for image, _ in reduced])
     return [
-        scale_detections(detections, factor, image.shape[1], image.shape[0])
+        one_box_a_head(scale_detections(detections, factor, image.shape[1], image.shape[0]))
         for image, (_, factor), detections in zip(images, reduced, found, strict=True)
     ]
 

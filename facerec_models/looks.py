@@ -13,6 +13,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from facerec_models.images import encode_crop
+from facerec_models.transitions import Thumbnail
 from facerec_models.types import Detections, FaceSet, FloatArray
 
 
@@ -24,9 +25,9 @@ class Look:
     ----------
     time_s : float
         Since the first frame of the video.
+    until_s : float
+        When the next frame is shown.
     frame_index : int
-    shot : int
-        Index of the shot, counted from the beginning of the video or segment; -1 is the shot that the segment before ends with.
     detections : Detections
         N faces.
     quality : (N,) float32
@@ -36,18 +37,18 @@ class Look:
     """
 
     time_s: float
+    until_s: float
     frame_index: int
-    shot: int
     detections: Detections
     quality: FloatArray
     embeddings: FloatArray
     crops: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, time_s: float, frame_index: int, shot: int, faces: FaceSet) -> Look:
+    def of(cls, time_s: float, until_s: float, frame_index: int, faces: FaceSet) -> Look:
         """Keep the faces of a frame, their crops as files."""
         crops = tuple(map(encode_crop, faces.crops))
-        return cls(time_s, frame_index, shot, faces.detections, faces.quality, faces.embeddings, crops)
+        return cls(time_s, until_s, frame_index, faces.detections, faces.quality, faces.embeddings, crops)
 
     def __len__(self) -> int:
         return len(self.detections)
@@ -81,35 +82,47 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Everything that was seen in a video or a segment of it.
+    """What was seen in a part of a video: some seconds, or a segment.
 
     Parameters
     ----------
     looks : tuple of Look
         By time.
-    shot_starts : tuple of float
-        When a shot begins, in seconds; the first segment begins with one.
+    cuts_s : tuple of float
+        When shots begin, as far as cuts tell; the first part begins with one.
+    thumbnails : tuple of Thumbnail
+        Small pictures in which gradual transitions are found.
     last_s : float
         Time of the last frame.
     """
 
-    looks: tuple[Look, ...]
-    shot_starts: tuple[float, ...]
-    last_s: float
+    looks: tuple[Look, ...] = ()
+    cuts_s: tuple[float, ...] = ()
+    thumbnails: tuple[Thumbnail, ...] = ()
+    last_s: float = 0.0
     timing: Timing = field(default_factory=Timing)
+
+    def __add__(self, other: Observation) -> Observation:
+        return Observation(
+            self.looks + other.looks,
+            self.cuts_s + other.cuts_s,
+            self.thumbnails + other.thumbnails,
+            other.last_s,
+            self.timing + other.timing,
+        )
 
     def to_bytes(self) -> bytes:
         """Return the observation as a file, an ``.npz`` without pickle."""
-        looks = self.looks
-        facts = {"shot_starts": self.shot_starts, "last_s": self.last_s, "timing": asdict(self.timing)}
+        looks, small = self.looks, self.thumbnails
+        facts = {"cuts_s": self.cuts_s, "last_s": self.last_s, "timing": asdict(self.timing)}
         crops = [crop for look in looks for crop in look.crops]
         target = io.BytesIO()
         np.savez(
             target,
             facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
             times_s=np.array([look.time_s for look in looks], np.float64),
+            until_s=np.array([look.until_s for look in looks], np.float64),
             frame_indexes=np.array([look.frame_index for look in looks], np.int64),
-            shots=np.array([look.shot for look in looks], np.int64),
             faces=np.array([len(look) for look in looks], np.int64),
             boxes=_joined([look.detections.boxes for look in looks], (0, 4)),
             scores=_joined([look.detections.scores for look in looks], (0,)),
@@ -118,6 +131,10 @@ class Observation:
             embeddings=_joined([look.embeddings for look in looks], (0, 0)),
             crop_sizes=np.array([len(crop) for crop in crops], np.int64),
             crops=np.frombuffer(b"".join(crops), np.uint8),
+            thumbnail_times_s=np.array([one.time_s for one in small], np.float64),
+            thumbnail_sizes=np.array([one.picture.shape for one in small], np.int64).reshape(-1, 3),
+            thumbnail_begins=np.array([one.begins_shot for one in small], bool),
+            thumbnails=np.concatenate([one.picture.reshape(-1) for one in small] or [np.zeros(0, np.uint8)]),
         )
         return target.getvalue()
 
@@ -132,8 +149,8 @@ class Observation:
         looks = tuple(
             Look(
                 float(arrays["times_s"][i]),
+                float(arrays["until_s"][i]),
                 int(arrays["frame_indexes"][i]),
-                int(arrays["shots"][i]),
                 Detections(arrays["boxes"][a:b], arrays["scores"][a:b], arrays["landmarks"][a:b]),
                 arrays["quality"][a:b],
                 arrays["embeddings"][a:b],
@@ -141,7 +158,15 @@ class Observation:
             )
             for i, (a, b) in enumerate(pairwise(bounds))
         )
-        return cls(looks, tuple(facts["shot_starts"]), facts["last_s"], Timing(**facts["timing"]))
+        sizes = arrays["thumbnail_sizes"]
+        pictures = np.split(arrays["thumbnails"], np.cumsum(sizes.prod(axis=1))[:-1]) if len(sizes) else []
+        thumbnails = tuple(
+            Thumbnail(float(time_s), picture.reshape(size), bool(begins))
+            for time_s, picture, size, begins in zip(
+                arrays["thumbnail_times_s"], pictures, sizes.tolist(), arrays["thumbnail_begins"], strict=True
+            )
+        )
+        return cls(looks, tuple(facts["cuts_s"]), thumbnails, facts["last_s"], Timing(**facts["timing"]))
 
 
 def _joined(parts: Sequence[FloatArray], empty: tuple[int, ...]) -> FloatArray:

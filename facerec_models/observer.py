@@ -8,7 +8,7 @@ networks themselves, the service passes proxies that send pictures and crops to 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from facerec_models.config import AnalysisConfig
@@ -19,6 +19,7 @@ from facerec_models.looks import Look, Observation, Timing
 from facerec_models.sampling import Grid, Sampler
 from facerec_models.segments import FrameIndex, Segment, sampler_at
 from facerec_models.shots import ShotDetector
+from facerec_models.transitions import Thumbnail, ThumbnailPicker
 from facerec_models.types import Detections, Frame
 from facerec_models.video import DecodedFrame, Video
 
@@ -31,9 +32,13 @@ _RUN_UP_FRAMES = 64
 
 @dataclass(slots=True)
 class _Step:
-    """A coarse frame and the dense ones up to the next, with the shot of each and what was found on those looked at."""
+    """A coarse frame and the dense ones up to the next, with what was found on those looked at.
+
+    `until_s` says of each when the frame after it is shown, `shots` how many cuts lie before it.
+    """
 
     frames: list[DecodedFrame] = field(default_factory=list)
+    until_s: list[float] = field(default_factory=list)
     shots: list[int] = field(default_factory=list)
     found: dict[int, tuple[Frame, Detections]] = field(default_factory=dict)
 
@@ -55,10 +60,6 @@ class Observer:
 
     Attributes
     ----------
-    shot_starts : list of float
-        Times at which shots begin.
-    last_s : float
-        Time of the last frame.
     timing : Timing
     """
 
@@ -83,12 +84,15 @@ class Observer:
             self._start_s, self._end_s = segment[1].start_s, segment[1].end_s
             self._sampler = sampler_at(*segment, config.sampling, info.fps)
         self._shots = ShotDetector(config.shots)
-        self.shot_starts: list[float] = []
-        self.last_s = self._start_s
+        self._picker = ThumbnailPicker()
+        self._thumbnails: list[Thumbnail] = []
+        self._cuts_s: list[float] = []
+        self._shots_begun = 0
+        self._last_s = self._start_s
         self.timing = Timing()
 
-    def looks(self) -> Iterator[tuple[list[Look], float]]:
-        """Go through the video; yield the next looks and the fraction that is done, chunk by chunk.
+    def parts(self) -> Iterator[tuple[Observation, float]]:
+        """Go through the video; yield what was seen since the last part, and the fraction that is done.
 
         Raises
         ------
@@ -104,10 +108,10 @@ class Observer:
                 looks = self._process(chunk)
                 # The last step's dense frames wait for the coarse frame after them.
                 chunk = chunk[-1:]
-                yield looks, self._fraction(chunk[0].frames[0].time_s)
+                yield self._part(looks), self._fraction(chunk[0].frames[0].time_s)
         # The step after a segment's last is the next segment's first; after the last of all there is none.
         after = [] if self._segment is not None and not self._segment[1].is_last else [_Step()]
-        yield self._process([*chunk, *after]), 1.0
+        yield self._part(self._process([*chunk, *after])), 1.0
 
     def observe(self, on_progress: Callable[[float], None] | None = None) -> Observation:
         """Look at everything and return what was found, all at once: for a segment, whose length is bounded.
@@ -117,17 +121,19 @@ class Observer:
         on_progress : callable, optional
             Gets the fraction that is done; what it raises ends the observation.
         """
-        found: list[Look] = []
+        seen = Observation()
         with self.timing.measure("wall_s"):
-            for looks, fraction in self.looks():
-                found += looks
+            for part, fraction in self.parts():
+                seen += part
                 if on_progress is not None:
                     on_progress(fraction)
-        return self.observation(tuple(found))
+        return replace(seen, timing=self.timing)
 
-    def observation(self, looks: tuple[Look, ...] = ()) -> Observation:
-        """Return what was seen, with these looks."""
-        return Observation(looks, tuple(self.shot_starts), self.last_s, self.timing)
+    def _part(self, looks: list[Look]) -> Observation:
+        part = Observation(tuple(looks), tuple(self._cuts_s), tuple(self._thumbnails), self._last_s)
+        self._cuts_s.clear()
+        self._thumbnails.clear()
+        return part
 
     def _fraction(self, time_s: float) -> float:
         length_s = (self._end_s or 0.0) - self._start_s
@@ -145,20 +151,29 @@ class Observer:
     def _steps(self) -> Iterator[_Step]:
         """Decode, watch for cuts, and gather the frames of both grids."""
         step: _Step | None = None
+        waiting: _Step | None = None
         frames = self._frames()
         while True:
             with self.timing.measure("decode_s"):
                 frame = next(frames, None)
                 if frame is None:
                     break
-                is_cut = self._shots.update(frame.signature())
+                signature = frame.signature()
+                is_cut = self._shots.update(signature)
+                small = self._picker.pick(frame.pts * frame.time_base, signature, begins_shot=is_cut)
             self.timing.frames_decoded += 1
             if self._segment is not None and frame.index < self._segment[1].first:
                 continue
+            if waiting is not None:
+                waiting.until_s.append(frame.time_s)
+                waiting = None
             if self._segment is None or frame.index < self._segment[1].end:
-                self.last_s = frame.time_s
+                self._last_s = frame.time_s
+                if small is not None:
+                    self._thumbnails.append(small)
                 if is_cut or self._is_first(frame):
-                    self.shot_starts.append(frame.time_s)
+                    self._cuts_s.append(frame.time_s)
+                    self._shots_begun += 1
                     is_cut = False
             grid = self._sampler.classify(frame.time_s)
             if grid is Grid.COARSE:
@@ -167,12 +182,15 @@ class Observer:
                 step = _Step()
             if grid is not Grid.NONE and step is not None:
                 step.frames.append(frame)
-                step.shots.append(len(self.shot_starts) - 1 + is_cut)
+                step.shots.append(self._shots_begun + is_cut)
+                waiting = step
+        if waiting is not None:
+            waiting.until_s.append(waiting.frames[-1].time_s + 1 / self._video.info.fps)
         if step is not None:
             yield step
 
     def _is_first(self, frame: DecodedFrame) -> bool:
-        return not self.shot_starts if self._segment is None else frame.index == self._segment[1].origin
+        return not self._shots_begun if self._segment is None else frame.index == self._segment[1].origin
 
     def _process(self, steps: list[_Step]) -> list[Look]:
         """Find and describe the faces of all steps but the last, which only says whether a face follows."""
@@ -194,7 +212,7 @@ class Observer:
             )
         self.timing.faces_embedded += sum(map(len, described))
         return [
-            Look.of(step.frames[i].time_s, step.frames[i].index, step.shots[i], faces)
+            Look.of(step.frames[i].time_s, step.until_s[i], step.frames[i].index, faces)
             for (step, i), faces in zip(sampled, described, strict=True)
         ]
 

@@ -11,7 +11,7 @@ from typing import Literal, overload
 from pydantic import BaseModel, ConfigDict, Field
 
 from facerec_models.analysis import Analysis
-from facerec_models.appearances import build_appearances, track_interval
+from facerec_models.appearances import build_appearances
 from facerec_models.gallery import NamingModel
 from facerec_models.identification import track_embedding
 from facerec_models.types import STRANGER_PREFIX, Appearance, Candidate, Decision, FaceSet, Match, Track
@@ -228,7 +228,7 @@ def build_result(
         match.person_id or strangers.get(track.track_id) or ("track", track.track_id)
         for track, match in zip(tracks, matches, strict=True)
     ]
-    appearances = build_appearances(tracks, matches, owners, analysis.shots, analysis.period_s)
+    appearances = build_appearances(tracks, matches, owners, analysis.period_s)
     by_id = {track.track_id: i for i, track in enumerate(tracks)}
     views = []
     for appearance in appearances:
@@ -249,7 +249,7 @@ def build_result(
                 evidence=_evidence(appearance, [tracks[by_id[i]] for i in appearance.track_ids], model, crop_url),
             )
         )
-    intervals = [track_interval(track, analysis.shots, analysis.period_s) for track in tracks]
+    intervals = [(track.start_s, track.end_s) for track in tracks]
     return Result(
         video=video,
         project=project,

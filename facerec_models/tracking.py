@@ -26,6 +26,7 @@ from scipy.stats import multivariate_normal
 from facerec_models.calibration import PairScale
 from facerec_models.config import TrackingConfig
 from facerec_models.looks import Look
+from facerec_models.one_person import SETTLED, WINDOW, find_change
 from facerec_models.types import FloatArray, Track
 
 # Most that place may say for a link, and looks for or against it.
@@ -37,7 +38,8 @@ _TAIL_SHARE, _TAIL_WIDTH = 0.1, 4.0
 class Tracker:
     """The tracks of one video; all state and the id counter live in this object.
 
-    Feed the sampled frames in the order of their times. A frame of another shot ends all tracks.
+    Feed the sampled frames in the order of their times. A frame of another shot ends all tracks. So does, for one track, the moment at
+    which its own embeddings say that it goes on with another person: see `facerec_models.one_person`.
 
     Parameters
     ----------
@@ -56,11 +58,11 @@ class Tracker:
         self._shot = 0
         self._next_id = 1
 
-    def update(self, look: Look) -> list[Track]:
-        """Take the faces of the next sampled frame; return the tracks that have ended with it."""
-        oldest_s = np.inf if look.shot != self._shot else look.time_s - self._config.max_gap_s
+    def update(self, look: Look, shot: int) -> list[Track]:
+        """Take the faces of the next sampled frame, which lies in this shot; return the tracks that have ended with it."""
+        oldest_s = np.inf if shot != self._shot else look.time_s - self._config.max_gap_s
         ended = self._end_before(oldest_s)
-        self._shot = look.shot
+        self._shot = shot
         for track in self._open:
             track.predict(look.time_s)
         free = set(range(len(look)))
@@ -73,10 +75,10 @@ class Tracker:
                 if odds[row, column] > self._config.min_log_odds:
                     self._open[row].add(look, int(column))
                     free.discard(int(column))
+                    ended += self._divide(self._open[row])
         # Left to right, so that ids do not depend on the detector's order.
         for column in sorted(free, key=lambda i: tuple(look.detections.boxes[i].tolist())):
-            self._open.append(_OpenTrack.start(self._next_id, look, column, self._config))
-            self._next_id += 1
+            self._open.append(_OpenTrack.start(self._take_id(), shot, look, column, self._config))
         return ended
 
     def finish(self) -> list[Track]:
@@ -87,13 +89,24 @@ class Tracker:
         """End the tracks whose face was last seen before this time."""
         over = [track for track in self._open if track.last_s < oldest_s]
         self._open = [track for track in self._open if track.last_s >= oldest_s]
-        return [track.freeze() for track in over]
+        return [part for track in over for part in (*self._divide(track, is_over=True), track.freeze())]
+
+    def _divide(self, track: _OpenTrack, *, is_over: bool = False) -> list[Track]:
+        """Take off a track, again and again, what its embeddings say is another person than the rest; return these parts."""
+        parts = []
+        while (at := track.changes_at(self._pair, is_over=is_over)) is not None:
+            parts.append(track.take_off(at, self._take_id()))
+        return parts
+
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
 
     def _log_odds(self, look: Look) -> npt.NDArray[np.float64]:
         places = [_measure(box) for box in look.detections.boxes]
         motion = np.array([[track.log_likelihood(place) for place in places] for track in self._open])
         motion = np.minimum(motion - self._log_elsewhere, _PLACE_BOUND)
-        latest = np.stack([track.last_embedding for track in self._open]) @ look.embeddings.T
+        latest = np.stack([track.samples[-1].embedding for track in self._open]) @ look.embeddings.T
         average = np.stack([track.mean_embedding for track in self._open]) @ look.embeddings.T
         looks = np.clip(self._pair.log_odds(np.maximum(latest, average)), -_LOOKS_BOUND, _LOOKS_BOUND)
         # A blurred or turned face says little about who it is.
@@ -107,36 +120,51 @@ def _measure(box: FloatArray) -> npt.NDArray[np.float64]:
     return np.array([(x1 + x2) / 2, (y1 + y2) / 2, np.log(np.sqrt(max((x2 - x1) * (y2 - y1), 1.0)))])
 
 
-@dataclass(slots=True)
-class _Kept:
-    """A sample whose embedding and crop are worth keeping."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sample:
+    """A face of a track on one sampled frame."""
 
-    sample: int
+    time_s: float
+    until_s: float
+    frame_index: int
+    box: FloatArray
+    score: float
+    landmarks: FloatArray
     quality: float
     embedding: FloatArray
-    crop: bytes
+
+    @classmethod
+    def of(cls, look: Look, i: int) -> _Sample:
+        """Take the i-th face of a frame."""
+        found = look.detections
+        return cls(
+            look.time_s, look.until_s, look.frame_index, found.boxes[i], float(found.scores[i]), found.landmarks[i],
+            float(look.quality[i]), look.embeddings[i],
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
 class _OpenTrack:
-    """A track that may still grow."""
+    """A track that may still grow.
+
+    `crops` holds those of the latest samples, among which the track may yet turn out to change the person, and of the best sample of
+    each stretch before.
+    """
 
     track_id: int
     shot: int
     config: TrackingConfig
     kalman: KalmanFilter
     size_px: float
-    last_s: float
     predicted_s: float
     mean_sum: FloatArray
-    last_embedding: FloatArray
     best_quality: float = 0.0
-    samples: list[tuple[float, int, FloatArray, float, FloatArray, float]] = field(default_factory=list)
-    kept: list[_Kept] = field(default_factory=list)
+    samples: list[_Sample] = field(default_factory=list)
+    crops: dict[int, bytes] = field(default_factory=dict)
     stride: int = 1
 
     @classmethod
-    def start(cls, track_id: int, look: Look, i: int, config: TrackingConfig) -> _OpenTrack:
+    def start(cls, track_id: int, shot: int, look: Look, i: int, config: TrackingConfig) -> _OpenTrack:
         """Begin with the i-th face of a frame."""
         place = _measure(look.detections.boxes[i])
         size = float(np.exp(place[2]))
@@ -146,11 +174,8 @@ class _OpenTrack:
         kalman.R = np.diag([(config.position_noise * size) ** 2] * 2 + [config.position_noise**2])
         # Unknown speed: about one face size a second, and a tenth of it in log size.
         kalman.P = np.diag([*np.diag(kalman.R), size**2, size**2, 0.1**2])
-        track = cls(
-            track_id, look.shot, config, kalman, size, look.time_s, look.time_s,
-            np.zeros_like(look.embeddings[i]), look.embeddings[i],
-        )  # fmt: skip
-        track._record(look, i)
+        track = cls(track_id, shot, config, kalman, size, look.time_s, np.zeros_like(look.embeddings[i]))
+        track._record(_Sample.of(look, i), look.crops[i])
         return track
 
     def predict(self, time_s: float) -> None:
@@ -176,57 +201,84 @@ class _OpenTrack:
         place = _measure(look.detections.boxes[i])
         self.kalman.update(place)
         self.size_px = float(np.exp(place[2]))
-        self._record(look, i)
+        self._record(_Sample.of(look, i), look.crops[i])
+
+    @property
+    def last_s(self) -> float:
+        """Time of the last sample."""
+        return self.samples[-1].time_s
 
     @property
     def mean_embedding(self) -> FloatArray:
         """Quality-weighted mean of all embeddings so far, unit length."""
         return np.asarray(self.mean_sum / max(float(np.linalg.norm(self.mean_sum)), 1e-9), np.float32)
 
-    def _record(self, look: Look, i: int) -> None:
-        found, quality, embedding = look.detections, float(look.quality[i]), look.embeddings[i]
-        self._keep(_Kept(len(self.samples), quality, embedding, look.crops[i]))
-        self.samples.append(
-            (look.time_s, look.frame_index, found.boxes[i], float(found.scores[i]), found.landmarks[i], quality)
+    def changes_at(self, pair: PairScale, *, is_over: bool) -> int | None:
+        """Return the first sample that shows another person than those before; None if all show one, as far as that can be told yet."""
+        recent = self.samples[-2 * WINDOW :]
+        at = find_change(
+            np.stack([sample.embedding for sample in recent]),
+            np.array([sample.quality for sample in recent], np.float32),
+            pair,
+            settled=0 if is_over else SETTLED,
         )
-        self.mean_sum = self.mean_sum + max(quality, 0.01) * embedding
-        self.last_embedding = embedding
-        self.best_quality = max(self.best_quality, quality)
-        self.last_s = look.time_s
+        return None if at is None else at + len(self.samples) - len(recent)
 
-    def _keep(self, new: _Kept) -> None:
-        """Keep the best sample of each stretch of time; stretches double when there are too many.
+    def take_off(self, at: int, track_id: int) -> Track:
+        """Return the samples before this one as a track; the rest goes on as this one, under another id."""
+        crops = {i: crop for i, crop in self.crops.items() if i < at}
+        part = _freeze(self.track_id, self.shot, self.samples[:at], self._best(crops), self.config.max_kept)
+        rest, rest_crops = self.samples[at:], {i - at: crop for i, crop in self.crops.items() if i >= at}
+        self.track_id, self.stride = track_id, 1
+        self.samples, self.crops = [], {}
+        self.mean_sum, self.best_quality = np.zeros_like(self.mean_sum), 0.0
+        for i, sample in enumerate(rest):
+            self._record(sample, rest_crops[i])
+        return part
 
-        Neighbouring samples are almost the same picture: the best ones of the whole track would be a dozen of one moment.
-        """
-        if self.kept and self.kept[-1].sample // self.stride == new.sample // self.stride:
-            if new.quality > self.kept[-1].quality:
-                self.kept[-1] = new
-            return
-        self.kept.append(new)
-        if len(self.kept) > 2 * self.config.max_kept:
+    def _record(self, sample: _Sample, crop: bytes) -> None:
+        self.crops[len(self.samples)] = crop
+        self.samples.append(sample)
+        self.mean_sum = self.mean_sum + max(sample.quality, 0.01) * sample.embedding
+        self.best_quality = max(self.best_quality, sample.quality)
+        # Neighbouring samples are almost the same picture: the best of each stretch of time is kept, and stretches double when
+        # there are too many.
+        kept = self._best(self.crops)
+        latest = range(len(self.samples) - WINDOW, len(self.samples))
+        if len(self.crops) > len(kept) + WINDOW:
+            self.crops = {i: crop for i, crop in self.crops.items() if i in kept or i in latest}
+        if sum(i not in latest for i in kept) > 2 * self.config.max_kept:
             self.stride *= 2
-            best: dict[int, _Kept] = {}
-            for kept in self.kept:
-                stretch = kept.sample // self.stride
-                if stretch not in best or kept.quality > best[stretch].quality:
-                    best[stretch] = kept
-            self.kept = list(best.values())
+
+    def _best(self, crops: dict[int, bytes]) -> dict[int, bytes]:
+        """Return the crop of the best sample of each stretch."""
+        best: dict[int, int] = {}
+        for i in crops:
+            stretch = i // self.stride
+            if stretch not in best or self.samples[i].quality > self.samples[best[stretch]].quality:
+                best[stretch] = i
+        return {i: crops[i] for i in best.values()}
 
     def freeze(self) -> Track:
         """Return the track as a value."""
-        kept = sorted(self.kept, key=lambda k: (-k.quality, k.sample))[: self.config.max_kept]
-        times, indexes, track_boxes, scores, landmarks, quality = zip(*self.samples, strict=True)
-        return Track(
-            track_id=self.track_id,
-            shot=self.shot,
-            times_s=np.array(times, np.float64),
-            frame_indexes=np.array(indexes, np.int64),
-            boxes=np.stack(track_boxes),
-            scores=np.array(scores, np.float32),
-            landmarks=np.stack(landmarks),
-            quality=np.array(quality, np.float32),
-            embedded=np.array([k.sample for k in kept], np.int64),
-            embeddings=np.stack([k.embedding for k in kept]),
-            crops=tuple(k.crop for k in kept),
-        )
+        return _freeze(self.track_id, self.shot, self.samples, self._best(self.crops), self.config.max_kept)
+
+
+def _freeze(track_id: int, shot: int, samples: list[_Sample], crops: dict[int, bytes], max_kept: int) -> Track:
+    """Make a track of samples, with the crops and embeddings of the best."""
+    kept = sorted(crops, key=lambda i: (-samples[i].quality, i))[:max_kept]
+    return Track(
+        track_id=track_id,
+        shot=shot,
+        times_s=np.array([sample.time_s for sample in samples], np.float64),
+        frame_indexes=np.array([sample.frame_index for sample in samples], np.int64),
+        boxes=np.stack([sample.box for sample in samples]),
+        scores=np.array([sample.score for sample in samples], np.float32),
+        landmarks=np.stack([sample.landmarks for sample in samples]),
+        quality=np.array([sample.quality for sample in samples], np.float32),
+        embedded=np.array(kept, np.int64),
+        embeddings=np.stack([samples[i].embedding for i in kept]),
+        start_s=samples[0].time_s,
+        end_s=samples[-1].until_s,
+        crops=tuple(crops[i] for i in kept),
+    )

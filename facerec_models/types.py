@@ -151,7 +151,7 @@ class Track:
     Parameters
     ----------
     track_id : int
-        Unique within its video, from 1, in the order of first samples.
+        Unique within its video, from 1.
     shot : int
         Index of the shot that contains all samples.
     times_s : (N,) float64
@@ -165,6 +165,8 @@ class Track:
         Which samples `embeddings` and `crops` belong to: the best of the track, best first.
     embeddings : (K, D) float32
         Unit length.
+    start_s, end_s : float
+        From when to when the face is in view, as far as the sampled frames tell; see `facerec_models.appearances.in_view`.
     crops : tuple of K bytes
         Aligned faces as JPEG files, in the order of `embedded`; may be empty where they are kept elsewhere.
     """
@@ -179,6 +181,8 @@ class Track:
     quality: FloatArray
     embedded: npt.NDArray[np.int64]
     embeddings: FloatArray
+    start_s: float
+    end_s: float
     crops: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:

@@ -27,9 +27,8 @@ def appearance_rows(
         for track, match in zip(tracks, matches, strict=True)
     ]
     by_id = {track.track_id: i for i, track in enumerate(tracks)}
-    shots = [(start_s, end_s) for start_s, end_s in analysis.summary["shots"]]
     rows = []
-    found = build_appearances(tracks, matches, owners, shots, analysis.summary["period_s"])
+    found = build_appearances(tracks, matches, owners, analysis.summary["period_s"])
     for position, appearance in enumerate(found):
         owner = owners[by_id[appearance.track_ids[0]]]
         seen_in = [tracks[by_id[track_id]].shot for track_id in appearance.track_ids]

@@ -287,7 +287,8 @@ class Span(NamedTuple):
 
     track_id: int
     shot: int
-    times_s: tuple[float, float]
+    start_s: float
+    end_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +338,7 @@ def name_analyses(
             for row, matches in zip(rows, identify_videos(videos, model, rules, max_false_names=limit), strict=True):
                 found = tracks[row.analysis_id]
                 named.spans[row.analysis_id] = [
-                    Span(track.track_id, track.shot, (float(track.times_s[0]), float(track.times_s[-1])))
-                    for track in found
+                    Span(track.track_id, track.shot, track.start_s, track.end_s) for track in found
                 ]
                 named.matches[row.analysis_id] = [replace(match, candidates=()) for match in matches]
                 named.unknown.append(UnknownTracks.of(row, sha256[row.video_id], found, matches))

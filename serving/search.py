@@ -9,7 +9,6 @@ from itertools import islice
 
 import numpy as np
 
-from facerec_models.appearances import track_interval
 from facerec_models.calibration import PairScale
 from facerec_models.clustering import stranger_similarity
 from facerec_models.cohort import load_cohort
@@ -245,7 +244,6 @@ def _owners(
 def _not_named(store: Store, project: str, hit: TrackHit) -> AppearanceRow:
     analysis = store.get_analysis(project, hit.analysis_id)
     (track,) = store.pick_tracks(project, {hit.analysis_id: [hit.track_id]})[hit.analysis_id]
-    start_s, end_s = track_interval(track, analysis.summary["shots"], analysis.summary["period_s"])
     return AppearanceRow(
         project=project,
         analysis_id=hit.analysis_id,
@@ -255,8 +253,8 @@ def _not_named(store: Store, project: str, hit: TrackHit) -> AppearanceRow:
         owner=None,
         first_shot=track.shot,
         last_shot=track.shot,
-        start_s=start_s,
-        end_s=end_s,
+        start_s=track.start_s,
+        end_s=track.end_s,
         probability=0.0,
         false_name_rate=1.0,
         track_ids=(hit.track_id,),

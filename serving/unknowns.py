@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from facerec_models.appearances import track_interval
 from facerec_models.config import IdentificationConfig
 from serving.archive import batched
 from serving.home import AnyPath, Home
@@ -167,7 +166,6 @@ def _sightings(
             if analysis.video_id not in names:
                 names[analysis.video_id] = store.get_video(project, analysis.video_id).name
             for track in tracks:
-                start_s, end_s = track_interval(track, analysis.summary["shots"], analysis.summary["period_s"])
                 seen[owners[analysis_id, track.track_id]].append(
                     Sighting(
                         project,
@@ -175,8 +173,8 @@ def _sightings(
                         analysis.video_id,
                         names[analysis.video_id],
                         track.track_id,
-                        start_s,
-                        end_s,
+                        track.start_s,
+                        track.end_s,
                         float(track.quality.max()),
                         home.track_crop(project, analysis_id, track.track_id, 0),
                     )

@@ -120,6 +120,8 @@ def make_track(
         quality=np.full(count, quality, np.float32) if isinstance(quality, float) else np.array(quality, np.float32),
         embedded=np.arange(len(kept), dtype=np.int64),
         embeddings=kept.astype(np.float32),
+        start_s=times_s[0],
+        end_s=times_s[-1] + 0.04,
     )
 
 

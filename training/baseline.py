@@ -21,7 +21,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from facerec_models.appearances import track_interval
 from facerec_models.gallery import Gallery
 from facerec_models.metrics import Interval, ShownName
 from facerec_models.types import FloatArray, Track
@@ -116,16 +115,8 @@ def vote(names: Sequence[str], confidences: Sequence[float]) -> tuple[str, float
     return best, weight / counts[best]
 
 
-def vote_tracks(
-    tracks: Sequence[Track], shots: Sequence[Interval], period_s: float, classifiers: IndependentClassifiers
-) -> list[Vote]:
-    """Decide who each track is, at any confidence; tracks whose faces do not agree are left out.
-
-    Parameters
-    ----------
-    period_s : float
-        Sampling period; a track is in view for half of it beyond its first and last sample, as in our own results.
-    """
+def vote_tracks(tracks: Sequence[Track], classifiers: IndependentClassifiers) -> list[Vote]:
+    """Decide who each track is, at any confidence; tracks whose faces do not agree are left out."""
     looked_at = [track for track in tracks if len(track.embeddings)]
     if not looked_at:
         return []
@@ -137,7 +128,7 @@ def vote_tracks(
         names = [classifiers.people[i] for i in rows.argmax(axis=1).tolist()]
         decided = vote(names, rows.max(axis=1).tolist())
         if decided is not None:
-            votes.append(Vote(track_interval(track, shots, period_s), *decided))
+            votes.append(Vote((track.start_s, track.end_s), *decided))
     return votes
 
 

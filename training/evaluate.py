@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from facerec_models.appearances import build_appearances, track_interval
+from facerec_models.appearances import build_appearances
 from facerec_models.config import IdentificationConfig
 from facerec_models.gallery import NamingModel
 from facerec_models.identification import identify_tracks
@@ -94,7 +94,7 @@ def _score(
     found = read_analysis(row, store.get_tracks(row.project, [row.analysis_id])[row.analysis_id])
     matches = identify_tracks(found.tracks, model, rules)
     owners = [m.person_id or ("track", t.track_id) for t, m in zip(found.tracks, matches, strict=True)]
-    appearances = build_appearances(found.tracks, matches, owners, found.shots, found.period_s)
+    appearances = build_appearances(found.tracks, matches, owners, found.period_s)
     names = score_names(
         truth,
         [
@@ -103,7 +103,7 @@ def _score(
             if a.match.person_id is not None
         ],
         [
-            track_interval(track, found.shots, found.period_s)
+            (track.start_s, track.end_s)
             for track, match in zip(found.tracks, matches, strict=True)
             if match.decision is Decision.NAMED
         ],

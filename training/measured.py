@@ -122,7 +122,7 @@ def add_baseline(
     for video in evaluation.videos:
         row = analyses[video.name]
         found = read_analysis(row, store.get_tracks(project, [row.analysis_id])[row.analysis_id])
-        votes = vote_tracks(found.tracks, found.shots, found.period_s, classifiers)
+        votes = vote_tracks(found.tracks, classifiers)
         baseline = score_names(
             truths[video.name],
             merge_votes(votes, found.period_s),

@@ -27,6 +27,7 @@ def pack_track(track: Track) -> bytes:
     """
     return b"".join(
         (
+            np.array([track.start_s, track.end_s], "<f8").tobytes(),
             track.times_s.astype("<f8", copy=False).tobytes(),
             track.frame_indexes.astype("<i8", copy=False).tobytes(),
             track.embedded.astype("<i8", copy=False).tobytes(),
@@ -51,8 +52,9 @@ def unpack_track(track_id: int, shot: int, samples: int, embedded: int, dimensio
     dimension : int
         Length D of an embedding.
     """
-    singles = 8 * (2 * samples + embedded)
-    wholes = np.frombuffer(blob, "<i8", 2 * samples + embedded)
+    start_s, end_s = np.frombuffer(blob, "<f8", 2).tolist()
+    singles = 8 * (2 + 2 * samples + embedded)
+    wholes = np.frombuffer(blob, "<i8", 2 * samples + embedded, 16)
     floats = np.frombuffer(blob, "<f4", offset=singles)
     return Track(
         track_id=track_id,
@@ -65,6 +67,8 @@ def unpack_track(track_id: int, shot: int, samples: int, embedded: int, dimensio
         landmarks=floats[5 * samples : 15 * samples].reshape(samples, 5, 2),
         quality=floats[15 * samples : 16 * samples],
         embeddings=floats[16 * samples :].reshape(embedded, dimension),
+        start_s=start_s,
+        end_s=end_s,
     )
 
 

@@ -74,6 +74,8 @@ def make_track(track_id: int, samples: int = 10, embedded: int = 8, dimension: i
         quality=values(samples),
         embedded=rng.permutation(samples)[:embedded],
         embeddings=values(embedded, dimension),
+        start_s=-0.25,
+        end_s=1.5,
     )
 
 

@@ -141,6 +141,8 @@ def tracks(draw: st.DrawFn, dimension: int) -> Track:
         quality=values(samples),
         embedded=draw(arrays(np.int64, embedded, elements=st.integers(0, samples - 1))),
         embeddings=values(embedded, dimension),
+        start_s=draw(st.floats()),
+        end_s=draw(st.floats()),
     )
 
 

@@ -83,6 +83,6 @@ def test_tracks_are_voted_on() -> None:
         make_track(1, (1.0, 2.0, 3.0), embeddings=np.stack([look(5, at) for at in (30, 31, 32)])),
         make_track(2, (5.0, 6.0), embeddings=np.stack([look(1, 30), look(2, 30)])),
     ]
-    (only,) = vote_tracks(tracks, [(0.0, 10.0)], 1.0, classifiers)
-    assert (only.person_id, only.interval) == ("Person_5", (0.5, 3.5))
-    assert vote_tracks([], [(0.0, 10.0)], 1.0, classifiers) == []
+    (only,) = vote_tracks(tracks, classifiers)
+    assert (only.person_id, only.interval) == ("Person_5", (1.0, 3.04))
+    assert vote_tracks([], classifiers) == []

@@ -32,9 +32,8 @@ def follow(
     tracker = make_tracker(config)
     tracks = []
     for i, seen in enumerate(scene):
-        tracks += tracker.update(
-            Look.of(i * period_s, round(i * period_s * 25), shots[i] if shots else 0, face_set(seen, i))
-        )
+        frame = Look.of(i * period_s, i * period_s + 0.04, round(i * period_s * 25), face_set(seen, i))
+        tracks += tracker.update(frame, shots[i] if shots else 0)
     return sorted([*tracks, *tracker.finish()], key=lambda track: track.track_id)
 
 
@@ -130,9 +129,9 @@ def test_a_video_without_faces_has_no_tracks() -> None:
 
 def test_a_track_is_returned_as_soon_as_it_has_ended() -> None:
     tracker = make_tracker(TrackingConfig(max_gap_s=1.0))
-    assert tracker.update(Look.of(0.0, 0, 0, face_set([Seen(1, 300)]))) == []
-    assert tracker.update(Look.of(1.0, 25, 0, face_set([]))) == []
-    (ended,) = tracker.update(Look.of(1.5, 38, 0, face_set([])))
+    assert tracker.update(Look.of(0.0, 0.04, 0, face_set([Seen(1, 300)])), 0) == []
+    assert tracker.update(Look.of(1.0, 1.04, 25, face_set([])), 0) == []
+    (ended,) = tracker.update(Look.of(1.5, 1.54, 38, face_set([])), 0)
     assert summary([ended]) == [(1, {1}, 1)]
     assert tracker.finish() == []
 
@@ -220,7 +219,7 @@ def test_two_interleaved_videos_do_not_touch_each_other() -> None:
     ended: tuple[list[Track], list[Track]] = [], []
     for i in range(10):
         for tracker, tracks, scene in zip(trackers, ended, (first, second), strict=True):
-            tracks += tracker.update(Look.of(0.2 * i, 5 * i, 0, face_set(scene[i], i)))
+            tracks += tracker.update(Look.of(0.2 * i, 0.2 * i + 0.04, 5 * i, face_set(scene[i], i)), 0)
     for tracker, tracks, scene in zip(trackers, ended, (first, second), strict=True):
         tracks += tracker.finish()
         assert_equal(sorted(tracks, key=lambda track: track.track_id), follow(scene, 0.2))
@@ -256,7 +255,7 @@ def test_every_face_is_in_one_track_of_its_shot_whatever_happens(
         shot_at[time_s] = shot
         faces = face_set(seen, i)
         given_faces += [(time_s, *box) for box in faces.detections.boxes.tolist()]
-        tracks += tracker.update(Look.of(time_s, i, shot, faces))
+        tracks += tracker.update(Look.of(time_s, time_s + 0.04, i, faces), shot)
     tracks += tracker.finish()
     in_tracks = [
         (t, *box) for track in tracks for t, box in zip(track.times_s.tolist(), track.boxes.tolist(), strict=True)
@@ -308,7 +307,7 @@ def test_crops_keep_their_colours() -> None:
     faces = face_set([Seen(1, 300)])
     faces.crops[:] = (220, 40, 10)
     tracker = make_tracker()
-    tracker.update(Look.of(0.0, 0, 0, faces))
+    tracker.update(Look.of(0.0, 0.04, 0, faces), 0)
     crop = cv2.imdecode(np.frombuffer(tracker.finish()[0].crops[0], np.uint8), cv2.IMREAD_COLOR)
     assert crop is not None
     np.testing.assert_allclose(crop[4, 4, ::-1], (220, 40, 10), atol=6)
