@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import matplotlib
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import InputError, LimitExceededError, VideoOpenError
 from facerec_models.faces import find_faces
 from facerec_models.identification import track_embedding
+from facerec_models.images import read_image
 from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import ImageArray, Track
 from facerec_models.video_writer import VideoWriter
@@ -25,6 +27,7 @@ from tests.builders import cohort, sample_picture
 FPS, WIDTH, HEIGHT = 25, 320, 240
 PAIR = cohort().pair
 ASTRONAUT, COFFEE, ROCKET = map(sample_picture, ("astronaut.png", "coffee.png", "rocket.jpg"))
+HOPPER = read_image(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg", LimitsConfig())
 
 
 def look_at(image: ImageArray, x: float, y: float, width: float) -> ImageArray:
@@ -37,6 +40,15 @@ def look_at(image: ImageArray, x: float, y: float, width: float) -> ImageArray:
 
 def face(frames: int, start_x: float = 225, end_x: float = 245) -> list[ImageArray]:
     return [look_at(ASTRONAUT, x, 130, 320) for x in np.linspace(start_x, end_x, frames).tolist()]
+
+
+def other_face(frames: int) -> list[ImageArray]:
+    return [look_at(HOPPER, 258, 220 + i / 10, 460) for i in range(frames)]
+
+
+def dissolve(first: Sequence[ImageArray], second: Sequence[ImageArray]) -> list[ImageArray]:
+    shares = np.linspace(0, 1, len(first))
+    return [cv2.addWeighted(a, 1 - s, b, s, 0) for a, b, s in zip(first, second, shares, strict=True)]
 
 
 def cup(frames: int) -> list[ImageArray]:
@@ -73,6 +85,7 @@ def assert_same(a: Analysis, b: Analysis) -> None:
         assert (one.track_id, one.shot) == (other.track_id, other.shot)
         np.testing.assert_array_equal(one.frame_indexes, other.frame_indexes)
         np.testing.assert_array_equal(one.times_s, other.times_s)
+        assert (one.start_s, one.end_s) == (other.start_s, other.end_s)
         np.testing.assert_array_equal(one.embedded, other.embedded)
         np.testing.assert_allclose(one.boxes, other.boxes, atol=0.05)
         np.testing.assert_allclose(one.embeddings, other.embeddings, atol=2e-3)

@@ -14,13 +14,14 @@ import pytest
 from facerec_models.analysis import Analysis, analyze, link_segments
 from facerec_models.config import AnalysisConfig, LimitsConfig, SamplingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.identification import track_embedding
 from facerec_models.looks import Observation
 from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.observer import Observer
 from facerec_models.segments import FrameIndex, Segment, SegmentError, plan_segments
 from facerec_models.video import Video
 from tests.builders import cohort
-from tests.unit.test_analysis import assert_same, cup, face, launch, write
+from tests.unit.test_analysis import assert_same, cup, dissolve, face, launch, other_face, write
 
 LIMITS = LimitsConfig()
 PAIR = cohort().pair
@@ -184,3 +185,18 @@ def test_segments_change_no_track(
         assert joined.frames_sampled == whole.frames_sampled
         for one, other in zip(joined.tracks, whole.tracks, strict=True):
             assert_alike(one.crops, other.crops)
+
+
+def test_a_dissolve_over_a_segments_border_divides_two_people(
+    tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+) -> None:
+    one, other = face(100), other_face(100)
+    path = write(tmp_path / "clip.mp4", [*one[:60], *dissolve(one[60:], other[:40]), *other[40:]])
+    config = AnalysisConfig()
+    whole = analyze(path, config, detector, embedder, PAIR)
+    first, second = sorted(whole.tracks, key=lambda track: track.start_s)
+    assert first.end_s == second.start_s == pytest.approx(3.2, abs=0.3)
+    assert PAIR.log_odds(track_embedding(first) @ track_embedding(second)) < -3
+    for count in (2, 4, 5):
+        joined, _ = observe(path, config, detector, embedder, count)
+        assert_same(joined, whole)
