@@ -20,10 +20,13 @@ from facerec_models.embedding import FaceEmbedder
 from facerec_models.errors import InputError
 from facerec_models.looks import Look, Observation, Timing
 from facerec_models.observer import Observer
-from facerec_models.sampling import Sampler
+from facerec_models.sampling import Sampler, sampling_period_s
 from facerec_models.tracking import Tracker
 from facerec_models.types import Track
 from facerec_models.video import Video, VideoInfo
+
+# Rates that differ by less are the same, of a video of a few frames too.
+_SAME_RATE = 0.02
 
 
 class AnalysisStoppedError(Exception):
@@ -92,7 +95,7 @@ def analyze(
     AnalysisStoppedError
         If `should_stop` said so.
     """
-    with Video(path, config.limits, name=name) as video:
+    with Video(path, config.limits, name=name, stream=config.sampling.stream) as video:
         observer = Observer(video, config, detector, embedder)
         linker = Linker(video.info, config, pair, take_crops)
         with observer.timing.measure("wall_s"):
@@ -103,7 +106,7 @@ def analyze(
                 if on_progress is not None:
                     on_progress(fraction)
         linker.take(observer.observation())
-        return linker.result(complete=video.complete, warnings=video.warnings)
+        return linker.result(video.info, complete=video.complete, warnings=video.warnings)
 
 
 def link_segments(
@@ -127,7 +130,7 @@ def link_segments(
     for observation in observations:
         linker.link(observation.looks)
         linker.take(observation)
-    return linker.result(complete=complete, warnings=warnings)
+    return linker.result(info, complete=complete, warnings=warnings)
 
 
 class Linker:
@@ -148,7 +151,8 @@ class Linker:
         self._tracker = Tracker(config.tracking, pair, width=info.width, height=info.height)
         self._tracks: list[Track] = []
         self._shot_starts: list[float] = []
-        self._last_s = 0.0
+        self._frames = 0
+        self._end_s = 0.0
         self._frames_sampled = 0
         self._timing = Timing()
 
@@ -161,7 +165,8 @@ class Linker:
     def take(self, observation: Observation) -> None:
         """End the present segment: the shots of the next are counted from its last."""
         self._shot_starts.extend(observation.shot_starts)
-        self._last_s = observation.last_s
+        self._frames += observation.frames
+        self._end_s = observation.end_s
         self._timing += observation.timing
 
     def _end(self, tracks: Iterable[Track]) -> None:
@@ -172,8 +177,14 @@ class Linker:
             else:
                 self._tracks.append(track)
 
-    def result(self, *, complete: bool, warnings: tuple[str, ...]) -> Analysis:
-        """End all tracks and return what was found; raise `InputError` if no frame was looked at."""
+    def result(self, info: VideoInfo, *, complete: bool, warnings: tuple[str, ...]) -> Analysis:
+        """End all tracks and return what was found; raise `InputError` if no frame was looked at.
+
+        Parameters
+        ----------
+        info : VideoInfo
+            As it is after the last frame.
+        """
         if not self._shot_starts:
             start_s, end_s = self._config.sampling.fragment or (0.0, math.inf)
             length = "" if self._info.duration_s is None else f", and the video lasts {self._info.duration_s:g} s"
@@ -181,13 +192,16 @@ class Linker:
                 f"the fragment {start_s:g},{end_s:g} has no frame{length}: choose one that begins before its end"
             )
         self._end(self._tracker.finish())
-        sampler = Sampler(self._config.sampling, self._info.fps)
-        end_s = self._last_s + 1 / self._info.fps
+        length_s = self._end_s - self._shot_starts[0]
+        measured = self._frames / length_s if length_s > 0 else info.fps
+        # What the header or the first frames say has no rounding; it stays where the whole agrees.
+        fps = info.fps if abs(measured / info.fps - 1) <= _SAME_RATE else measured
+        sampler = Sampler(self._config.sampling, fps)
         return Analysis(
-            info=self._info,
+            info=replace(info, fps=fps),
             tracks=tuple(sorted(self._tracks, key=lambda track: track.track_id)),
-            shots=tuple(pairwise([*self._shot_starts, end_s])),
-            period_s=sampler.period_s,
+            shots=tuple(pairwise([*self._shot_starts, self._end_s])),
+            period_s=sampling_period_s(self._config.sampling, fps, info.interval_s),
             mode=sampler.mode,
             frames_sampled=self._frames_sampled,
             densified=sampler.densify > 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
@@ -44,10 +44,23 @@ class Look:
     crops: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, time_s: float, frame_index: int, shot: int, faces: FaceSet) -> Look:
-        """Keep the faces of a frame, their crops as files."""
+    def of(
+        cls,
+        time_s: float,
+        frame_index: int,
+        shot: int,
+        faces: FaceSet,
+        place: Callable[[Detections], Detections] = lambda found: found,
+    ) -> Look:
+        """Keep the faces of a frame, their crops as files.
+
+        Parameters
+        ----------
+        place : callable, optional
+            Takes boxes and landmarks from the picture in which they were found to the stored one.
+        """
         crops = tuple(map(encode_crop, faces.crops))
-        return cls(time_s, frame_index, shot, faces.detections, faces.quality, faces.embeddings, crops)
+        return cls(time_s, frame_index, shot, place(faces.detections), faces.quality, faces.embeddings, crops)
 
     def __len__(self) -> int:
         return len(self.detections)
@@ -89,19 +102,27 @@ class Observation:
         By time.
     shot_starts : tuple of float
         When a shot begins, in seconds; the first segment begins with one.
-    last_s : float
-        Time of the last frame.
+    frames : int
+        How many frames were gone through.
+    end_s : float
+        When the last of them ends, in seconds.
     """
 
     looks: tuple[Look, ...]
     shot_starts: tuple[float, ...]
-    last_s: float
+    frames: int
+    end_s: float
     timing: Timing = field(default_factory=Timing)
 
     def to_bytes(self) -> bytes:
         """Return the observation as a file, an ``.npz`` without pickle."""
         looks = self.looks
-        facts = {"shot_starts": self.shot_starts, "last_s": self.last_s, "timing": asdict(self.timing)}
+        facts = {
+            "shot_starts": self.shot_starts,
+            "frames": self.frames,
+            "end_s": self.end_s,
+            "timing": asdict(self.timing),
+        }
         crops = [crop for look in looks for crop in look.crops]
         target = io.BytesIO()
         np.savez(
@@ -141,7 +162,7 @@ class Observation:
             )
             for i, (a, b) in enumerate(pairwise(bounds))
         )
-        return cls(looks, tuple(facts["shot_starts"]), facts["last_s"], Timing(**facts["timing"]))
+        return cls(looks, tuple(facts["shot_starts"]), facts["frames"], facts["end_s"], Timing(**facts["timing"]))
 
 
 def _joined(parts: Sequence[FloatArray], empty: tuple[int, ...]) -> FloatArray:

@@ -15,6 +15,7 @@ from facerec_models.config import AnalysisConfig
 from facerec_models.detection import FaceDetector
 from facerec_models.embedding import FaceEmbedder
 from facerec_models.faces import describe_faces, detect_faces
+from facerec_models.geometry import Geometry
 from facerec_models.looks import Look, Observation, Timing
 from facerec_models.sampling import Grid, Sampler
 from facerec_models.segments import FrameIndex, Segment, sampler_at
@@ -31,7 +32,10 @@ _RUN_UP_FRAMES = 64
 
 @dataclass(slots=True)
 class _Step:
-    """A coarse frame and the dense ones up to the next, with the shot of each and what was found on those looked at."""
+    """A coarse frame and the dense ones up to the next, with the shot of each and what was found on those looked at.
+
+    Frames are looked at with square pixels, and what was found is kept in those.
+    """
 
     frames: list[DecodedFrame] = field(default_factory=list)
     shots: list[int] = field(default_factory=list)
@@ -57,8 +61,10 @@ class Observer:
     ----------
     shot_starts : list of float
         Times at which shots begin.
-    last_s : float
-        Time of the last frame.
+    frames : int
+        How many frames it went through.
+    end_s : float
+        When the last of them ends.
     timing : Timing
     """
 
@@ -84,7 +90,8 @@ class Observer:
             self._sampler = sampler_at(*segment, config.sampling, info.fps)
         self._shots = ShotDetector(config.shots)
         self.shot_starts: list[float] = []
-        self.last_s = self._start_s
+        self.frames = 0
+        self.end_s = self._start_s
         self.timing = Timing()
 
     def looks(self) -> Iterator[tuple[list[Look], float]]:
@@ -127,7 +134,7 @@ class Observer:
 
     def observation(self, looks: tuple[Look, ...] = ()) -> Observation:
         """Return what was seen, with these looks."""
-        return Observation(looks, tuple(self.shot_starts), self.last_s, self.timing)
+        return Observation(looks, tuple(self.shot_starts), self.frames, self.end_s, self.timing)
 
     def _fraction(self, time_s: float) -> float:
         length_s = (self._end_s or 0.0) - self._start_s
@@ -145,18 +152,25 @@ class Observer:
     def _steps(self) -> Iterator[_Step]:
         """Decode, watch for cuts, and gather the frames of both grids."""
         step: _Step | None = None
+        geometry: Geometry | None = None
         frames = self._frames()
         while True:
             with self.timing.measure("decode_s"):
                 frame = next(frames, None)
                 if frame is None:
                     break
-                is_cut = self._shots.update(frame.signature())
+                # No face can be followed from one size of picture to another.
+                is_resized = geometry is not None and frame.geometry != geometry
+                if is_resized:
+                    self._shots = ShotDetector(self._config.shots)
+                geometry = frame.geometry
+                is_cut = self._shots.update(frame.signature()) or is_resized
             self.timing.frames_decoded += 1
             if self._segment is not None and frame.index < self._segment[1].first:
                 continue
             if self._segment is None or frame.index < self._segment[1].end:
-                self.last_s = frame.time_s
+                self.frames += 1
+                self.end_s = frame.end_s
                 if is_cut or self._is_first(frame):
                     self.shot_starts.append(frame.time_s)
                     is_cut = False
@@ -194,13 +208,15 @@ class Observer:
             )
         self.timing.faces_embedded += sum(map(len, described))
         return [
-            Look.of(step.frames[i].time_s, step.frames[i].index, step.shots[i], faces)
+            Look.of(
+                step.frames[i].time_s, step.frames[i].index, step.shots[i], faces, step.frames[i].geometry.unstretch
+            )
             for (step, i), faces in zip(sampled, described, strict=True)
         ]
 
     def _detect(self, wanted: list[tuple[_Step, int]]) -> None:
         with self.timing.measure("decode_s"):
-            frames = [step.frames[i].to_frame() for step, i in wanted]
+            frames = [step.frames[i].to_square_frame() for step, i in wanted]
         with self.timing.measure("detect_s"):
             found = detect_faces([frame.image for frame in frames], self._detector, self._config.detection)
         for (step, i), frame, detections in zip(wanted, frames, found, strict=True):
