@@ -25,8 +25,8 @@ from facerec_models.tracking import Tracker
 from facerec_models.types import Track
 from facerec_models.video import Video, VideoInfo
 
-# Rates that differ by less are the same, of a video of a few frames too.
-_SAME_RATE = 0.02
+# Rates that differ by less are the same: when the last frame ends is often a guess.
+_SAME_RATE = 0.005
 
 
 class AnalysisStoppedError(Exception):

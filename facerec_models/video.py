@@ -28,7 +28,9 @@ _SIGNATURE_SIDE = 32
 # So many pictures' packets tell the rate of a video.
 _PROBED_PICTURES = 128
 # A header and timestamps that differ by less mean the same rate; the header's has no rounding.
-_SAME_RATE = 0.02
+_SAME_RATE = 0.002
+# The rate of a video varies if its mean and its median differ by more than this.
+_STEADY = 0.05
 # A file that would last so many times less at the rate of its first pictures may have a clock that jumps.
 _DOUBTFUL = 1.5
 
@@ -49,7 +51,7 @@ class VideoInfo:
     fps : float
         Frames per second on average: what the header says where the timestamps of the first frames agree, else what they say.
     interval_s : float
-        Median time between two of the first frames.
+        What is usual between two frames: the median of the first ones, or that of a steady rate.
     width, height : int
         Stored pixels of the upright picture. A stream that changes its size begins with this one.
     sample_aspect_ratio : float
@@ -356,8 +358,10 @@ class Video:
             clock = self._clock(replace(info, interval_s=interval_s), packets.sound)
             times = [clock.tick(pts, own) for pts, own in packets.ordered]
             mean_s = float(times[-1] * info.time_base) / (len(times) - 1)
-            if max(abs(info.fps * interval_s - 1), abs(info.fps * mean_s - 1)) > _SAME_RATE:
-                info = replace(info, fps=1 / mean_s, interval_s=interval_s)
+            fps = info.fps if abs(info.fps * mean_s - 1) <= _SAME_RATE else 1 / mean_s
+            # Containers that count milliseconds make 29.97 frames a second 33 ms each.
+            is_steady = abs(fps * interval_s - 1) <= _STEADY
+            info = replace(info, fps=fps, interval_s=1 / fps if is_steady else interval_s)
         if self._header_s is None:
             return info
         read_s = len(packets.entries) * info.interval_s

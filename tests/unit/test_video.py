@@ -14,7 +14,6 @@ import av
 import numpy as np
 import pytest
 
-from facerec_models.clock import Clock
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import LimitExceededError, VideoDecodeError, VideoOpenError
 from facerec_models.types import ImageArray
@@ -279,14 +278,6 @@ def test_clocks_that_start_anew_or_fall_back_are_repaired(tmp_path: Path) -> Non
     assert [frame.time_s for frame in frames] == pytest.approx([n * 0.04 for n in range(100)], abs=0.05)
     assert all(a.time_s < b.time_s for a, b in pairwise(frames))
     assert any("timestamp" in warning for warning in video.warnings)
-
-
-def test_missing_timestamps_follow_from_the_frames_before() -> None:
-    clock = Clock(0.04, Fraction(1, 1000))
-    ticks = [clock.tick(pts) for pts in (500, None, 580, 570, 620, None, 500_000)]
-    assert ticks == [0, 40, 80, 81, 120, 160, 499_500]
-    assert clock.repaired == 3
-    assert clock.end_s == 499.54
 
 
 def test_a_stream_that_changes_its_size_keeps_each_and_tells(tmp_path: Path) -> None:
