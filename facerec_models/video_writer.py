@@ -161,6 +161,7 @@ class _Sound:
         self._video = video
         self._jumps = 0
         self._end_s: float | None = None
+        self._last_pts = -1
         self._track = track
         self._source = source
         self._is_copy = track.codec.canonical_name in _COPIED_CODECS
@@ -184,7 +185,9 @@ class _Sound:
                 if pts * piece.time_base >= until_s:
                     return
                 self._end_s = start_s + float((piece.duration or 0) * piece.time_base)
-                if pts >= 0:
+                # Where recordings are joined, the sound of one may reach into the next.
+                if pts > self._last_pts:
+                    self._last_pts = pts
                     piece.pts = piece.dts = pts
                     self._put(piece)
             self._next = next(self._pieces, None)
@@ -198,6 +201,7 @@ class _Sound:
             if abs(step_s - jump.by_s) <= _JUMP_S + abs(jump.by_s) / 20:
                 self._zero_s += jump.closed_s
                 self._jumps = i
+                self._end_s = start_s
                 return True
         return step_s > 0
 

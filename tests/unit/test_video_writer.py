@@ -209,6 +209,26 @@ def test_sound_stays_with_its_pictures(
         assert float(ticks * (sound.time_base or 0)) == pytest.approx(video.info.duration_s, abs=0.03)
 
 
+@pytest.mark.parametrize("second_start_s", [3603.0, 0.5])
+def test_sound_follows_a_clock_that_jumps(tmp_path: Path, second_start_s: float) -> None:
+    parts = [
+        write_source(tmp_path / f"{start_s}.ts", "aac", start_s=start_s, beep_s=1.0, seconds=2.0)
+        for start_s in (1.0, second_start_s)
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    source = Video(path, LIMITS)
+    with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=source) as writer:
+        for frame in source.frames():
+            writer.write(frame.to_frame().image, frame.time_s)
+    video, times, images = read(tmp_path / "out.mp4")
+    assert video.info.duration_s == pytest.approx(4.0, abs=0.1)
+    flashes_s = [time_s for time_s, image in zip(times, images, strict=True) if image.mean() > 128]
+    assert flashes_s == pytest.approx([1.0, 3.0], abs=0.05)
+    loud = np.flatnonzero(loudness(tmp_path / "out.mp4") > 0.25) / 100
+    assert [loud[loud < 2].mean(), loud[loud > 2].mean()] == pytest.approx([1.0, 3.0], abs=0.08)
+
+
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 def test_sound_and_pictures_lie_side_by_side(tmp_path: Path, codec: str) -> None:
     source = write_source(tmp_path / "source.mov", codec, seconds=40.0)
