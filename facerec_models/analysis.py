@@ -23,11 +23,14 @@ from facerec_models.embedding import FaceEmbedder
 from facerec_models.errors import InputError
 from facerec_models.looks import Look, Observation, Timing
 from facerec_models.observer import Observer
-from facerec_models.sampling import Sampler
+from facerec_models.sampling import Sampler, sampling_period_s
 from facerec_models.tracking import Tracker
 from facerec_models.transitions import APART_S, Transition, TransitionDetector, keep_clear
 from facerec_models.types import Track
 from facerec_models.video import Video, VideoInfo
+
+# Rates that differ by less are the same: when the last frame ends is often a guess.
+_SAME_RATE = 0.005
 
 
 class AnalysisStoppedError(Exception):
@@ -96,7 +99,7 @@ def analyze(
     AnalysisStoppedError
         If `should_stop` said so.
     """
-    with Video(path, config.limits, name=name) as video:
+    with Video(path, config.limits, name=name, stream=config.sampling.stream) as video:
         observer = Observer(video, config, detector, embedder)
         linker = Linker(video.info, config, pair, take_crops)
         with observer.timing.measure("wall_s"):
@@ -107,7 +110,7 @@ def analyze(
                 if on_progress is not None:
                     on_progress(fraction)
         linker.link(Observation(timing=observer.timing))
-        return linker.result(complete=video.complete, warnings=video.warnings)
+        return linker.result(video.info, complete=video.complete, warnings=video.warnings)
 
 
 def link_segments(
@@ -130,7 +133,7 @@ def link_segments(
     linker = Linker(info, config, pair, take_crops)
     for observation in observations:
         linker.link(observation)
-    return linker.result(complete=complete, warnings=warnings)
+    return linker.result(info, complete=complete, warnings=warnings)
 
 
 class Linker:
@@ -150,7 +153,6 @@ class Linker:
         self._info = info
         self._config = config
         self._take_crops = take_crops
-        self._sampler = Sampler(config.sampling, info.fps)
         self._tracker = Tracker(config.tracking, pair, width=info.width, height=info.height)
         self._tracks: list[Track] = []
         self._waiting: deque[Look] = deque()
@@ -158,14 +160,16 @@ class Linker:
         self._transitions: list[Transition] = []
         self._shot_starts: list[float] = []
         self._linked: list[tuple[float, float]] = []
-        self._last_s = 0.0
+        self._frames = 0
+        self._end_s = 0.0
         self._timing = Timing()
 
     def link(self, seen: Observation) -> None:
         """Take the next part of the video."""
         self._shot_starts += seen.cuts_s
         self._waiting += seen.looks
-        self._last_s = max(self._last_s, seen.last_s)
+        self._frames += seen.frames
+        self._end_s = max(self._end_s, seen.end_s)
         self._timing += seen.timing
         self._take_transitions(self._detector.update(seen.thumbnails))
         self._link_settled()
@@ -194,8 +198,14 @@ class Linker:
             else:
                 self._tracks.append(track)
 
-    def result(self, *, complete: bool, warnings: tuple[str, ...]) -> Analysis:
-        """End all tracks and return what was found; raise `InputError` if no frame was looked at."""
+    def result(self, info: VideoInfo, *, complete: bool, warnings: tuple[str, ...]) -> Analysis:
+        """End all tracks and return what was found; raise `InputError` if no frame was looked at.
+
+        Parameters
+        ----------
+        info : VideoInfo
+            As it is after the last frame.
+        """
         if not self._shot_starts:
             start_s, end_s = self._config.sampling.fragment or (0.0, math.inf)
             length = "" if self._info.duration_s is None else f", and the video lasts {self._info.duration_s:g} s"
@@ -205,20 +215,24 @@ class Linker:
         self._take_transitions(self._detector.finish())
         self._link_settled()
         self._end(self._tracker.finish())
-        end_s = self._last_s + 1 / self._info.fps
-        shots = tuple(pairwise([*self._shot_starts, end_s]))
-        half_s = self._sampler.period_s / 2
-        reach_s = half_s if self._sampler.densify == 1 else 0.0
-        bounds = in_view(self._tracks, self._linked, shots, reach_s=reach_s, reach_to_cut_s=half_s)
+        length_s = self._end_s - self._shot_starts[0]
+        measured = self._frames / length_s if length_s > 0 else info.fps
+        # What the header or the first frames say has no rounding; it stays where the whole agrees.
+        fps = info.fps if abs(measured / info.fps - 1) <= _SAME_RATE else measured
+        sampler = Sampler(self._config.sampling, fps)
+        period_s = sampling_period_s(self._config.sampling, fps, info.interval_s)
+        shots = tuple(pairwise([*self._shot_starts, self._end_s]))
+        reach_s = period_s / 2 if sampler.densify == 1 else 0.0
+        bounds = in_view(self._tracks, self._linked, shots, reach_s=reach_s, reach_to_cut_s=period_s / 2)
         tracks = [replace(t, start_s=a, end_s=b) for t, (a, b) in zip(self._tracks, bounds, strict=True)]
         return Analysis(
-            info=self._info,
+            info=replace(info, fps=fps),
             tracks=tuple(sorted(tracks, key=lambda track: track.track_id)),
             shots=shots,
-            period_s=self._sampler.period_s,
-            mode=self._sampler.mode,
+            period_s=period_s,
+            mode=sampler.mode,
             frames_sampled=len(self._linked),
-            densified=self._sampler.densify > 1,
+            densified=sampler.densify > 1,
             complete=complete,
             warnings=warnings,
             timing=self._timing,

@@ -38,7 +38,7 @@ class LimitsConfig(Config):
 class SamplingConfig(Config):
     """Which frames of a video are looked at.
 
-    With neither `period_frames` nor `fps` the period is 25 frames or one second, whichever is shorter.
+    With neither `period_frames` nor `fps` the period is 25 frames or one second of the video's own timestamps, whichever comes first.
     """
 
     period_frames: int | None = Field(default=None, ge=1, description="Look at one frame in this many.")
@@ -51,6 +51,12 @@ class SamplingConfig(Config):
     )
     fragment: tuple[float, float] | None = Field(
         default=None, description="Only from start to end, in seconds from the first frame."
+    )
+
+    stream: int | None = Field(
+        default=None,
+        ge=0,
+        description="Number of the picture track among all streams of the file, from 0; by default the main one.",
     )
 
     @model_validator(mode="after")
@@ -100,7 +106,11 @@ class TrackingConfig(Config):
     """How detections are linked; see `facerec_models.tracking`."""
 
     min_log_odds: float = Field(default=0.0, description="Least evidence, in nats, that two faces are one person.")
-    max_gap_s: float = Field(default=2.0, gt=0, description="A track ends when its face is not seen for so long.")
+    max_gap_s: float = Field(
+        default=2.0,
+        gt=0,
+        description="A track ends when its face is not seen for so long, and on three samples or more.",
+    )
     position_noise: float = Field(default=0.08, gt=0, description="Jitter of a detection, in face sizes.")
     acceleration: float = Field(default=2.0, gt=0, description="How faces speed up, in face sizes per square second.")
     max_kept: int = Field(default=12, ge=1, description="Embeddings and crops kept of each track.")

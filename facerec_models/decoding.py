@@ -11,23 +11,25 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Stream
 
+from facerec_models.clock import Clock, Sound
 from facerec_models.errors import VideoOpenError
 from facerec_models.segments import FrameIndex
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,mxf,dv,gif"
 _KINDS = "MP4, MOV, MKV, WebM, AVI, MPEG, Ogg, FLV, WMV, MXF, DV or GIF"
-# Timestamps that fall back further than this begin a joined recording; less is one disordered frame.
-_CLOCK_RESET_S = 1
 _MOST_PIXELS = 2**31 - 1  # that FFmpeg can count
+_MOST_REORDERED = 16  # pictures that a codec holds back, in H.264 and H.265
 
 
 def open_container(path: Path, name: str) -> InputContainer:
@@ -69,25 +71,6 @@ def open_container(path: Path, name: str) -> InputContainer:
         raise VideoOpenError(f"{name!r} {what}; copy it again or convert it to MP4") from error
 
 
-def picture_stream(container: InputContainer, name: str) -> av.VideoStream:
-    """Return the main video stream, which is not a cover picture.
-
-    Raises
-    ------
-    VideoOpenError
-        If there is none, or no decoder for it.
-    """
-    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    if not streams:
-        raise VideoOpenError(f"{name!r} has no pictures, only sound or data; name a video with a picture track")
-    best = container.streams.best("video")
-    stream = next((stream for stream in streams if stream is best), streams[0])
-    # Against its annotation, PyAV has no context where FFmpeg has no decoder.
-    if getattr(stream, "codec_context", None) is None:
-        raise VideoOpenError(f"{name!r} has pictures that FFmpeg cannot decode; convert it to H.264 in MP4")
-    return stream
-
-
 class Decoder:
     """The pictures of one stream, in presentation order, read on after damage.
 
@@ -105,19 +88,19 @@ class Decoder:
         How many could not be read or decoded so far.
     damaged_after : int or None
         Timestamp of the last picture before the first of them.
-    sound_end_s : float
-        Container time at which the sound ends, where it was read too.
+    sound : Sound
+        When there is sound, as far as was read.
     """
 
     def __init__(self, container: InputContainer, stream: av.VideoStream, max_pixels: int) -> None:
         self._container = container
         self._stream = stream
-        # Where only the container has a duration, the sound may be what lasts so long.
-        self._streams: list[Stream] = [stream] if stream.duration else [stream, *container.streams.audio]
+        # Where only the container has a duration, the sound may be what lasts so long; and a pause in which it runs on is real.
+        self._streams: list[Stream] = [stream, *container.streams.audio]
         self._last_pts: int | None = None
         self.damaged_packets = 0
         self.damaged_after: int | None = None
-        self.sound_end_s = 0.0
+        self.sound = Sound()
         stream.thread_type = ThreadType.AUTO
         stream.codec_context.options = {"max_pixels": str(min(2 * max_pixels, _MOST_PIXELS))}
 
@@ -125,9 +108,7 @@ class Decoder:
         """Decode from the beginning to the end, skipping what cannot be decoded."""
         for packet in self._packets():
             if packet is not None and packet.stream is not self._stream:
-                if packet.pts is not None and packet.time_base is not None:
-                    end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                    self.sound_end_s = max(self.sound_end_s, end_s)
+                _add_sound(self.sound, packet)
                 continue
             try:
                 pictures = self._stream.decode(packet)
@@ -151,113 +132,123 @@ class Decoder:
             self.damaged_after = self._last_pts
 
 
+def _add_sound(sound: Sound, packet: Packet[Stream]) -> None:
+    if packet.pts is not None and packet.time_base is not None:
+        start_s = float(packet.pts * packet.time_base)
+        sound.add(start_s, start_s + float((packet.duration or 0) * packet.time_base))
+
+
+class _Entry(NamedTuple):
+    """What the packet of a picture says."""
+
+    pts: int | None
+    dts: int | None
+    duration: int
+    is_keyframe: bool
+
+
 @dataclass(frozen=True, slots=True)
 class PacketList:
     """What the packets of a file say, without decoding any.
 
     Parameters
     ----------
-    pts : list of int or None
-        Of each picture, in the order of the file; None where there is none.
-    keyframes : list of int
-        Timestamps of the pictures that decoding can begin with.
-    end_s, sound_end_s : float
-        Container time at which the last picture, and the sound, end.
+    entries : list of _Entry
+        Of each picture, in the order of the file.
+    length_bytes : int
+        Of the part that was read, all streams together; 0 where that cannot be told.
+    sound : Sound
     has_duration : bool
         Whether the picture stream itself says how long it is.
     is_whole : bool
         Whether no packet was unreadable or marked as damaged.
+    is_all : bool
+        Whether the list reaches to the end of the file.
     """
 
-    pts: list[int | None]
-    keyframes: list[int]
-    end_s: float
-    sound_end_s: float
+    entries: list[_Entry]
+    length_bytes: int
+    sound: Sound
     has_duration: bool
     is_whole: bool
+    is_all: bool
     time_base: Fraction | None
 
     @classmethod
-    def read(cls, container: InputContainer, stream: av.VideoStream) -> PacketList:
-        """Read all packets of an opened file."""
-        pts: list[int | None] = []
-        keyframes: list[int] = []
-        end_s = sound_end_s = 0.0
-        is_whole = True
-        streams: list[Stream] = [stream, *container.streams.audio]
+    def read(cls, container: InputContainer, stream: av.VideoStream, most: int | None = None) -> PacketList:
+        """Read the packets of an opened file, all or those up to `most` pictures."""
+        entries: list[_Entry] = []
+        sound, is_whole, is_all = Sound(), True, True
+        places: list[int] = []
         try:
-            for packet in container.demux(*streams):
+            for packet in container.demux(stream, *container.streams.audio):
                 if packet.size == 0 or packet.is_discard:
                     continue
                 is_whole &= not packet.is_corrupt
-                end = float(((packet.pts or 0) + (packet.duration or 0)) * (packet.time_base or 0))
                 if packet.stream is not stream:
-                    sound_end_s = max(sound_end_s, end)
+                    _add_sound(sound, packet)
                     continue
-                end_s = max(end_s, end)
-                pts.append(packet.pts)
-                if packet.is_keyframe and packet.pts is not None:
-                    keyframes.append(packet.pts)
+                entries.append(_Entry(packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe))
+                if packet.pos is not None and packet.pos >= 0:
+                    places.append(packet.pos)
+                if most is not None and len(entries) >= most:
+                    is_all = False
+                    break
         except av.FFmpegError:
             is_whole = False
-        return cls(pts, keyframes, end_s, sound_end_s, bool(stream.duration), is_whole, stream.time_base)
+        length = max(places) - places[0] if places else 0
+        return cls(entries, length, sound, bool(stream.duration), is_whole, is_all, stream.time_base)
 
-    def index(self, time_base: Fraction) -> FrameIndex | None:
-        """Return the frames in presentation order; None where they cannot be told from the packets."""
-        times = [time for time in self.pts if time is not None]
-        is_plain = self.is_whole and len(times) == len(self.pts) and len(set(times)) == len(times)
-        if not (is_plain and times and self.keyframes and self.time_base == time_base):
+    @property
+    def ordered(self) -> list[_Timed]:
+        """The pictures that have timestamps, in presentation order."""
+        timed = [_Timed(entry.pts, entry.duration) for entry in self.entries if entry.pts is not None]
+        timed.sort()
+        # Behind the end of a part of a file are pictures that are shown before its last ones.
+        return timed if self.is_all else timed[: max(2, len(timed) - _MOST_REORDERED)]
+
+    @property
+    def interval_s(self) -> float | None:
+        """Median time between neighbouring pictures; None where timestamps are missing."""
+        if self.time_base is None or any(entry.pts is None for entry in self.entries):
             return None
-        ordered = np.sort(np.array(times, np.int64))
-        return FrameIndex(ordered, np.searchsorted(ordered, np.sort(np.array(self.keyframes, np.int64))), time_base)
-
-
-class Clock:
-    """Strictly ascending timestamps from 0, whatever the decoder gives.
-
-    Attributes
-    ----------
-    repaired : int
-        How many timestamps were missing or not ascending so far.
-    """
-
-    def __init__(self, fps: float, time_base: Fraction) -> None:
-        self._time_base = time_base
-        self._interval = max(1, round(1 / (fps * time_base)))
-        self._origin = 0
-        self._shift = 0
-        self._last: int | None = None
-        self._end = 0
-        self.repaired = 0
-
-    def tick(self, picture: av.VideoFrame) -> int:
-        """Return the time of the next picture, counted from the first one's."""
-        pts = picture.pts
-        if self._last is None:
-            self._origin = pts or 0
-            self._shift = -self._origin
-            now = 0
-        elif pts is None:
-            self.repaired += 1
-            now = self._last + self._interval
-        else:
-            now = pts + self._shift
-            behind = self._last - now
-            if behind >= 0:
-                self.repaired += 1
-                is_reset = behind * self._time_base > _CLOCK_RESET_S
-                now = self._last + (self._interval if is_reset else 1)
-                if is_reset:
-                    self._shift = now - pts
-        self._last = now
-        self._end = now + (picture.duration or self._interval)
-        return now
-
-    def since_first_s(self, pts: int | None) -> float:
-        """Convert a decoder's timestamp to seconds since the first picture."""
-        return 0.0 if pts is None else float((pts - self._origin) * self._time_base)
+        steps = sorted(b.pts - a.pts for a, b in pairwise(self.ordered) if b.pts > a.pts)
+        return float(steps[len(steps) // 2] * self.time_base) if steps else None
 
     @property
     def end_s(self) -> float:
-        """When the last picture ends, in seconds since the first one began."""
-        return float(self._end * self._time_base)
+        """Container time at which the last picture ends."""
+        return max((float((pts + own) * (self.time_base or 0)) for pts, own in self.ordered), default=0.0)
+
+    def replay(self, clock: Clock) -> Clock:
+        """Let a clock go through the pictures in the order in which they are decoded, which a jump does not disturb."""
+        for entry in self.entries:
+            clock.tick(entry.pts if entry.dts is None else entry.dts, entry.duration)
+        return clock
+
+    def index(self, time_base: Fraction, clock: Clock) -> FrameIndex | None:
+        """Return the frames in presentation order; None where they cannot be told from the packets.
+
+        Parameters
+        ----------
+        clock : Clock
+            A new one of this video: where it is set on the way, times do not follow from the timestamps alone.
+        """
+        timed = self.ordered
+        is_plain = self.is_whole and len(timed) == len(self.entries) and len({pts for pts, _ in timed}) == len(timed)
+        keyframes = sorted(entry.pts for entry in self.entries if entry.is_keyframe and entry.pts is not None)
+        if not (is_plain and timed and keyframes and self.time_base == time_base):
+            return None
+        for pts, own in timed:
+            clock.tick(pts, own)
+        if clock.jumps:
+            return None
+        ordered = np.array([pts for pts, _ in timed], np.int64)
+        return FrameIndex(ordered, np.searchsorted(ordered, np.array(keyframes, np.int64)), time_base)
+
+
+class _Timed(NamedTuple):
+    """When a picture is shown, and how long it claims to be."""
+
+    pts: int
+    own: int

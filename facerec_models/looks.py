@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
@@ -45,10 +45,23 @@ class Look:
     crops: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, time_s: float, until_s: float, frame_index: int, faces: FaceSet) -> Look:
-        """Keep the faces of a frame, their crops as files."""
+    def of(
+        cls,
+        time_s: float,
+        until_s: float,
+        frame_index: int,
+        faces: FaceSet,
+        place: Callable[[Detections], Detections] = lambda found: found,
+    ) -> Look:
+        """Keep the faces of a frame, their crops as files.
+
+        Parameters
+        ----------
+        place : callable, optional
+            Takes boxes and landmarks from the picture in which they were found to the stored one.
+        """
         crops = tuple(map(encode_crop, faces.crops))
-        return cls(time_s, until_s, frame_index, faces.detections, faces.quality, faces.embeddings, crops)
+        return cls(time_s, until_s, frame_index, place(faces.detections), faces.quality, faces.embeddings, crops)
 
     def __len__(self) -> int:
         return len(self.detections)
@@ -92,14 +105,17 @@ class Observation:
         When shots begin, as far as cuts tell; the first part begins with one.
     thumbnails : tuple of Thumbnail
         Small pictures in which gradual transitions are found.
-    last_s : float
-        Time of the last frame.
+    frames : int
+        How many frames were gone through.
+    end_s : float
+        When the last of them ends, in seconds.
     """
 
     looks: tuple[Look, ...] = ()
     cuts_s: tuple[float, ...] = ()
     thumbnails: tuple[Thumbnail, ...] = ()
-    last_s: float = 0.0
+    frames: int = 0
+    end_s: float = 0.0
     timing: Timing = field(default_factory=Timing)
 
     def __add__(self, other: Observation) -> Observation:
@@ -107,14 +123,15 @@ class Observation:
             self.looks + other.looks,
             self.cuts_s + other.cuts_s,
             self.thumbnails + other.thumbnails,
-            other.last_s,
+            self.frames + other.frames,
+            max(self.end_s, other.end_s),
             self.timing + other.timing,
         )
 
     def to_bytes(self) -> bytes:
         """Return the observation as a file, an ``.npz`` without pickle."""
         looks, small = self.looks, self.thumbnails
-        facts = {"cuts_s": self.cuts_s, "last_s": self.last_s, "timing": asdict(self.timing)}
+        facts = {"cuts_s": self.cuts_s, "frames": self.frames, "end_s": self.end_s, "timing": asdict(self.timing)}
         crops = [crop for look in looks for crop in look.crops]
         target = io.BytesIO()
         np.savez(
@@ -166,7 +183,8 @@ class Observation:
                 arrays["thumbnail_times_s"], pictures, sizes.tolist(), arrays["thumbnail_begins"], strict=True
             )
         )
-        return cls(looks, tuple(facts["cuts_s"]), thumbnails, facts["last_s"], Timing(**facts["timing"]))
+        timing = Timing(**facts["timing"])
+        return cls(looks, tuple(facts["cuts_s"]), thumbnails, facts["frames"], facts["end_s"], timing)
 
 
 def _joined(parts: Sequence[FloatArray], empty: tuple[int, ...]) -> FloatArray:

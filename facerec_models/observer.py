@@ -15,6 +15,7 @@ from facerec_models.config import AnalysisConfig
 from facerec_models.detection import FaceDetector
 from facerec_models.embedding import FaceEmbedder
 from facerec_models.faces import describe_faces, detect_faces
+from facerec_models.geometry import Geometry
 from facerec_models.looks import Look, Observation, Timing
 from facerec_models.sampling import Grid, Sampler
 from facerec_models.segments import FrameIndex, Segment, sampler_at
@@ -34,7 +35,8 @@ _RUN_UP_FRAMES = 64
 class _Step:
     """A coarse frame and the dense ones up to the next, with what was found on those looked at.
 
-    `until_s` says of each when the frame after it is shown, `shots` how many cuts lie before it.
+    `until_s` says of each when the frame after it is shown, `shots` how many cuts lie before it. Frames are looked at with square
+    pixels, and what was found is kept in those.
     """
 
     frames: list[DecodedFrame] = field(default_factory=list)
@@ -88,7 +90,8 @@ class Observer:
         self._thumbnails: list[Thumbnail] = []
         self._cuts_s: list[float] = []
         self._shots_begun = 0
-        self._last_s = self._start_s
+        self._frames_since = 0
+        self._reached_s = self._start_s
         self.timing = Timing()
 
     def parts(self) -> Iterator[tuple[Observation, float]]:
@@ -130,7 +133,10 @@ class Observer:
         return replace(seen, timing=self.timing)
 
     def _part(self, looks: list[Look]) -> Observation:
-        part = Observation(tuple(looks), tuple(self._cuts_s), tuple(self._thumbnails), self._last_s)
+        part = Observation(
+            tuple(looks), tuple(self._cuts_s), tuple(self._thumbnails), self._frames_since, self._reached_s
+        )
+        self._frames_since = 0
         self._cuts_s.clear()
         self._thumbnails.clear()
         return part
@@ -152,14 +158,20 @@ class Observer:
         """Decode, watch for cuts, and gather the frames of both grids."""
         step: _Step | None = None
         waiting: _Step | None = None
+        geometry: Geometry | None = None
         frames = self._frames()
         while True:
             with self.timing.measure("decode_s"):
                 frame = next(frames, None)
                 if frame is None:
                     break
+                # No face can be followed from one size of picture to another.
+                is_resized = geometry is not None and frame.geometry != geometry
+                if is_resized:
+                    self._shots = ShotDetector(self._config.shots)
+                geometry = frame.geometry
                 signature = frame.signature()
-                is_cut = self._shots.update(signature)
+                is_cut = self._shots.update(signature) or is_resized
                 small = self._picker.pick(frame.pts * frame.time_base, signature, begins_shot=is_cut)
             self.timing.frames_decoded += 1
             if self._segment is not None and frame.index < self._segment[1].first:
@@ -168,7 +180,8 @@ class Observer:
                 waiting.until_s.append(frame.time_s)
                 waiting = None
             if self._segment is None or frame.index < self._segment[1].end:
-                self._last_s = frame.time_s
+                self._frames_since += 1
+                self._reached_s = frame.end_s
                 if small is not None:
                     self._thumbnails.append(small)
                 if is_cut or self._is_first(frame):
@@ -185,7 +198,7 @@ class Observer:
                 step.shots.append(self._shots_begun + is_cut)
                 waiting = step
         if waiting is not None:
-            waiting.until_s.append(waiting.frames[-1].time_s + 1 / self._video.info.fps)
+            waiting.until_s.append(waiting.frames[-1].end_s)
         if step is not None:
             yield step
 
@@ -212,13 +225,15 @@ class Observer:
             )
         self.timing.faces_embedded += sum(map(len, described))
         return [
-            Look.of(step.frames[i].time_s, step.until_s[i], step.frames[i].index, faces)
+            Look.of(
+                step.frames[i].time_s, step.until_s[i], step.frames[i].index, faces, step.frames[i].geometry.unstretch
+            )
             for (step, i), faces in zip(sampled, described, strict=True)
         ]
 
     def _detect(self, wanted: list[tuple[_Step, int]]) -> None:
         with self.timing.measure("decode_s"):
-            frames = [step.frames[i].to_frame() for step, i in wanted]
+            frames = [step.frames[i].to_square_frame() for step, i in wanted]
         with self.timing.measure("detect_s"):
             found = detect_faces([frame.image for frame in frames], self._detector, self._config.detection)
         for (step, i), frame, detections in zip(wanted, frames, found, strict=True):

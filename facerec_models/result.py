@@ -72,7 +72,11 @@ class AppearanceView(_Document):
 
 
 class SampleView(_Document):
-    """One look at a track's face. Boxes and landmarks in pixels of the original frame."""
+    """One look at a track's face.
+
+    Boxes and landmarks in pixels of the upright frame as it is stored: `video.sample_aspect_ratio` is the width of such a pixel over
+    its height. Of a video that changes its size, in the pixels of the frame that they lie on.
+    """
 
     time_s: float
     frame_index: int
@@ -99,7 +103,10 @@ class TrackView(_Document):
 
 
 class VideoView(_Document):
-    """The video itself."""
+    """The video itself. Of a video that changes its size, the first one; `fps` are the frames of what was analysed over its real time.
+
+    `stream` is the number of the picture track among all streams of the file.
+    """
 
     id: str
     uri: str
@@ -107,8 +114,10 @@ class VideoView(_Document):
     duration_s: float
     start_pts_s: float
     fps: float
+    stream: int
     width: int
     height: int
+    sample_aspect_ratio: float
     complete: bool
     warnings: list[str]
 
@@ -125,7 +134,7 @@ class ModelView(_Document):
 
 
 class SamplingView(_Document):
-    """Which frames were looked at."""
+    """Which frames were looked at: faces were sought at least once in `period_s`, unless two frames are further apart."""
 
     period_s: float
     mode: Literal["frames", "fps"]

@@ -33,6 +33,8 @@ from facerec_models.types import FloatArray, Track
 _PLACE_BOUND, _LOOKS_BOUND = 4.0, 6.0
 # Share and width of the heavy tail of the motion model.
 _TAIL_SHARE, _TAIL_WIDTH = 0.1, 4.0
+# A track does not end before its face is missing on so many samples, however far apart these are.
+_MISSED_SAMPLES = 3
 
 
 class Tracker:
@@ -61,10 +63,11 @@ class Tracker:
     def update(self, look: Look, shot: int) -> list[Track]:
         """Take the faces of the next sampled frame, which lies in this shot; return the tracks that have ended with it."""
         oldest_s = np.inf if shot != self._shot else look.time_s - self._config.max_gap_s
-        ended = self._end_before(oldest_s)
+        ended = self._end_before(oldest_s, 0 if shot != self._shot else _MISSED_SAMPLES)
         self._shot = shot
         for track in self._open:
             track.predict(look.time_s)
+            track.missed += 1
         free = set(range(len(look)))
         if self._open and len(look):
             odds = self._log_odds(look)
@@ -83,12 +86,12 @@ class Tracker:
 
     def finish(self) -> list[Track]:
         """End all tracks and return them."""
-        return self._end_before(np.inf)
+        return self._end_before(np.inf, 0)
 
-    def _end_before(self, oldest_s: float) -> list[Track]:
-        """End the tracks whose face was last seen before this time."""
-        over = [track for track in self._open if track.last_s < oldest_s]
-        self._open = [track for track in self._open if track.last_s >= oldest_s]
+    def _end_before(self, oldest_s: float, missed: int) -> list[Track]:
+        """End the tracks whose face was last seen before this time, and not on so many samples since."""
+        over = [track for track in self._open if track.last_s < oldest_s and track.missed >= missed]
+        self._open = [track for track in self._open if track.last_s >= oldest_s or track.missed < missed]
         return [part for track in over for part in (*self._divide(track, is_over=True), track.freeze())]
 
     def _divide(self, track: _OpenTrack, *, is_over: bool = False) -> list[Track]:
@@ -162,6 +165,7 @@ class _OpenTrack:
     samples: list[_Sample] = field(default_factory=list)
     crops: dict[int, bytes] = field(default_factory=dict)
     stride: int = 1
+    missed: int = 0
 
     @classmethod
     def start(cls, track_id: int, shot: int, look: Look, i: int, config: TrackingConfig) -> _OpenTrack:
@@ -180,13 +184,15 @@ class _OpenTrack:
 
     def predict(self, time_s: float) -> None:
         """Move the filter to this time."""
-        gap_s = time_s - self.predicted_s
+        # Faces stay in the picture: after longer gaps they are no further away, or no place would be likelier than elsewhere.
+        until_s = min(time_s, self.last_s + self.config.max_gap_s)
+        gap_s = until_s - self.predicted_s
         transition = np.eye(6)
         transition[:3, 3:] = gap_s * np.eye(3)
         noise = Q_discrete_white_noise(2, gap_s, self.config.acceleration**2, block_size=3, order_by_dim=False)
         units = np.array([self.size_px, self.size_px, 0.3] * 2)
         self.kalman.predict(F=transition, Q=noise * np.outer(units, units))
-        self.predicted_s = time_s
+        self.predicted_s = until_s
 
     def log_likelihood(self, place: npt.NDArray[np.float64]) -> float:
         """Logarithm of the density of a measurement at the predicted place."""
@@ -241,6 +247,8 @@ class _OpenTrack:
         self.samples.append(sample)
         self.mean_sum = self.mean_sum + max(sample.quality, 0.01) * sample.embedding
         self.best_quality = max(self.best_quality, sample.quality)
+        self.predicted_s = sample.time_s
+        self.missed = 0
         # Neighbouring samples are almost the same picture: the best of each stretch of time is kept, and stretches double when
         # there are too many.
         kept = self._best(self.crops)

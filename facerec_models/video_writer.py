@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import secrets
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from facerec_models.config import LimitsConfig
 from facerec_models.decoding import open_container
 from facerec_models.errors import ConflictError
 from facerec_models.files import UNFINISHED
@@ -31,8 +29,8 @@ from facerec_models.video import Video
 _log = logging.getLogger(__name__)
 _TICKS_PER_S = 90_000
 _COPIED_CODECS = ("aac", "mp3")  # what browsers play from an MP4
-# The source of sound is a video that was opened within limits before.
-_NO_LIMITS = LimitsConfig(max_frame_pixels=2**40, max_video_duration_s=math.inf)
+# Sound that goes on further away than this follows a jump of the clock; pictures and sound jump by about as much.
+_JUMP_S = 1.0
 _AAC_RATE = 48_000
 # A file system takes names of 255 bytes.
 _SHOWN = 40
@@ -53,12 +51,13 @@ class VideoWriter:
         Nominal rate, and the rate of frames that are written without a time.
     width, height : int
         Pixels of every picture.
-    audio_from : Path, optional
-        A video whose sound is copied, or encoded as AAC where browsers do not play it; nothing happens if it has none.
+    audio_from : Video, optional
+        A video whose sound is copied, or encoded as AAC where browsers do not play it; nothing happens if it has none. Where its clock
+        jumps, the sound follows the frames that it has given so far.
     """
 
     def __init__(
-        self, path: Path, fps: Fraction | float, width: int, height: int, *, audio_from: Path | None = None
+        self, path: Path, fps: Fraction | float, width: int, height: int, *, audio_from: Video | None = None
     ) -> None:
         self._path = path
         self._temporary = path.with_name(f".{path.name[:_SHOWN]}.{secrets.token_hex(8)}{UNFINISHED}")
@@ -87,7 +86,7 @@ class VideoWriter:
             context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
             context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
             if self._audio_from is not None:
-                source = undo.enter_context(open_container(self._audio_from, str(self._audio_from)))
+                source = undo.enter_context(open_container(self._audio_from.path, self._audio_from.name))
                 if source.streams.audio:
                     self._sound = _Sound(source, self._audio_from, self._container)
             # The file is there from now on, and not when the encoder has seen enough: it may be removed.
@@ -154,11 +153,15 @@ class VideoWriter:
 class _Sound:
     """The first sound track of a source, brought over bit by bit, so that it lies beside the pictures in the file."""
 
-    def __init__(self, source: InputContainer, path: Path, target: OutputContainer) -> None:
+    def __init__(self, source: InputContainer, video: Video, target: OutputContainer) -> None:
         self._target = target
         track = source.streams.audio[0]
         # The track's times count from the container's zero, the pictures' from the first of them.
-        self._zero_s = Video(path, _NO_LIMITS).info.start_pts_s
+        self._zero_s = video.info.start_pts_s
+        self._video = video
+        self._jumps = 0
+        self._end_s: float | None = None
+        self._last_pts = -1
         self._track = track
         self._source = source
         self._is_copy = track.codec.canonical_name in _COPIED_CODECS
@@ -175,13 +178,32 @@ class _Sound:
         """Bring over `until_s` seconds of sound from `first_s` of the source, going on where the last call ended."""
         while (piece := self._next) is not None:
             if piece.pts is not None and piece.time_base is not None:
+                start_s = float(piece.pts * piece.time_base)
+                if not self._follow_jump(start_s):
+                    return
                 pts = piece.pts - round((self._zero_s + first_s) / piece.time_base)
                 if pts * piece.time_base >= until_s:
                     return
-                if pts >= 0:
+                self._end_s = start_s + float((piece.duration or 0) * piece.time_base)
+                # Where recordings are joined, the sound of one may reach into the next.
+                if pts > self._last_pts:
+                    self._last_pts = pts
                     piece.pts = piece.dts = pts
                     self._put(piece)
             self._next = next(self._pieces, None)
+
+    def _follow_jump(self, start_s: float) -> bool:
+        """Go over to the times after a jump where the sound makes it; False if the pictures have yet to come to it."""
+        step_s = 0.0 if self._end_s is None else start_s - self._end_s
+        if abs(step_s) <= _JUMP_S:
+            return True
+        for i, jump in enumerate(self._video.jumps[self._jumps :], self._jumps + 1):
+            if abs(step_s - jump.by_s) <= _JUMP_S + abs(jump.by_s) / 20:
+                self._zero_s += jump.closed_s
+                self._jumps = i
+                self._end_s = start_s
+                return True
+        return step_s > 0
 
     def finish(self) -> None:
         if not self._is_copy:

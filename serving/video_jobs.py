@@ -75,7 +75,7 @@ class VideoJobs:
         index = _list_frames(folder, video, config)
         if index is None:
             raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
-        with Video(video_file(video), config.limits, name=video.name) as opened:
+        with _open(video, config) as opened:
             observer = Observer(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
             try:
                 seen = observer.observe(go_on)
@@ -122,7 +122,7 @@ class VideoJobs:
 
     def _is_long(self, video: VideoRow, config: AnalysisConfig) -> bool:
         """Whether a video is worth dividing."""
-        with Video(video_file(video), config.limits, name=video.name) as opened:
+        with _open(video, config) as opened:
             start_s, end_s = config.sampling.fragment or (0.0, opened.info.duration_s or math.inf)
         return bool(end_s - start_s >= 1.5 * self._settings.segment_s)
 
@@ -134,13 +134,17 @@ class VideoJobs:
         return self._store.get_video(job.project, job.spec["video_id"])
 
 
+def _open(video: VideoRow, config: AnalysisConfig) -> Video:
+    return Video(video_file(video), config.limits, name=video.name, stream=config.sampling.stream)
+
+
 def _list_frames(folder: AnyPath, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
     """List the frames of a video, if that can be done; the list stays for those who help."""
     kept = folder / _INDEX
     try:
         return FrameIndex.from_bytes(kept.read_bytes())
     except FileNotFoundError:
-        with Video(video_file(video), config.limits, name=video.name) as opened:
+        with _open(video, config) as opened:
             index = opened.index()
         if index is not None:
             write_atomically(kept, index.to_bytes())
@@ -168,7 +172,7 @@ def _undivided(folder: AnyPath, reason: str) -> FacerecError:
 def _plan(index: FrameIndex, video: VideoRow, config: AnalysisConfig, segment_s: float) -> list[JobSegment]:
     start_s, end_s = config.sampling.fragment or (0.0, math.inf)
     length_s = min(end_s, index.time_s(len(index) - 1)) - start_s
-    with Video(video_file(video), config.limits, name=video.name) as opened:
+    with _open(video, config) as opened:
         planned = plan_segments(index, config.sampling, opened.info.fps, max(1, round(length_s / segment_s)))
     return [JobSegment(i, part.start_s, part.end_s, part.first, part.end) for i, part in enumerate(planned)]
 

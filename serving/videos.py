@@ -57,9 +57,9 @@ def register_video(
     Raises
     ------
     VideoOpenError, VideoDecodeError, LimitExceededError
-        If it is no video that can be read: nothing is stored.
+        If it is no video that can be read, or has no picture track ``config.sampling.stream``: nothing is stored.
     """
-    with Video(file, config.limits, name=name):
+    with Video(file, config.limits, name=name, stream=config.sampling.stream):
         pass
     store.create_project(project)
     sha256 = file_sha256(file)
@@ -198,11 +198,12 @@ def join_video(
     observations: Iterable[Observation],
 ) -> AnalysisRow:
     """Link what was seen in the segments of a video, in their order, and store it as `analyze_video` does."""
-    with Video(video_file(video), config.limits, name=video.name) as opened:
-        info = opened.info
+    with Video(video_file(video), config.limits, name=video.name, stream=config.sampling.stream) as opened:
+        info, warnings = opened.info, opened.warnings
 
     def make(keep_crops: Callable[[Track], None]) -> Analysis:
-        return link_segments(info, config, load_cohort(embedder).pair, observations, take_crops=keep_crops)
+        pair = load_cohort(embedder).pair
+        return link_segments(info, config, pair, observations, warnings=warnings, take_crops=keep_crops)
 
     return _store_analysis(store, home, video, config, embedder, make)
 

@@ -45,6 +45,7 @@ def make_result(
     size: tuple[int, int] = (640, 360),
     fps: float = 10.0,
     period_s: float = 1.0,
+    sample_aspect_ratio: float = 1.0,
     shots: Sequence[tuple[float, float]] | None = None,
     uri: str = "file:///videos/interview.mp4",
 ) -> Result:
@@ -59,8 +60,10 @@ def make_result(
             duration_s=duration_s,
             start_pts_s=0.0,
             fps=fps,
+            stream=0,
             width=size[0],
             height=size[1],
+            sample_aspect_ratio=sample_aspect_ratio,
             complete=True,
             warnings=[],
         ),

@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
+from facerec_models.config import AnalysisConfig
 from facerec_models.errors import InputError, LimitExceededError, NotFoundError
 from facerec_models.files import UNFINISHED, AnyPath, local_target
 from facerec_models.result import Result
@@ -61,9 +62,8 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
     if request.headers.get("content-type", "").startswith("application/json"):
         settings = address = parse_settings(VideoAddress, await request.body())
         file = await asyncio.to_thread(allowed_file, service, address.uri)
-        video = await asyncio.to_thread(
-            register_video, service.store, project, file, service.settings.analysis, uri=address.uri
-        )
+        config = _with_sampling(service, settings)
+        video = await asyncio.to_thread(register_video, service.store, project, file, config, uri=address.uri)
     else:
         async with request.form() as form:
             upload = form.get("file")
@@ -71,7 +71,7 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
                 raise InputError("the form must have a 'file'")
             raw = form.get("settings")
             settings = parse_settings(VideoRequest, raw if isinstance(raw, str) and raw else "{}")
-            video = await asyncio.to_thread(_take_upload, service, project, upload)
+            video = await asyncio.to_thread(_take_upload, service, project, upload, _with_sampling(service, settings))
     job = await asyncio.to_thread(
         submissions.submit_video,
         service.store,
@@ -178,19 +178,23 @@ def allowed_file(service: Service, uri: str) -> Path:
     return path
 
 
-def _take_upload(service: Service, project: str, upload: UploadFile) -> VideoRow:
+def _with_sampling(service: Service, request: VideoRequest) -> AnalysisConfig:
+    return service.settings.analysis.model_copy(update={"sampling": request.full_sampling()})
+
+
+def _take_upload(service: Service, project: str, upload: UploadFile, config: AnalysisConfig) -> VideoRow:
     """Keep an upload under the name of its content; nothing is left of one that is no video."""
     while True:
-        video = _keep_upload(service, project, upload)
+        video = _keep_upload(service, project, upload, config)
         if Path(video.file).is_file():
             return video
         # Another project was deleted that had the same content, before this one's row could be seen.
         upload.file.seek(0)
 
 
-def _keep_upload(service: Service, project: str, upload: UploadFile) -> VideoRow:
+def _keep_upload(service: Service, project: str, upload: UploadFile, config: AnalysisConfig) -> VideoRow:
     name = file_name_of(upload.filename, "video")
-    limit = service.settings.analysis.limits.max_upload_bytes
+    limit = config.limits.max_upload_bytes
     service.home.uploads.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=service.home.uploads, suffix=UNFINISHED) as folder:
         file = Path(folder) / name
@@ -205,7 +209,7 @@ def _keep_upload(service: Service, project: str, upload: UploadFile) -> VideoRow
             service.store,
             project,
             file,
-            service.settings.analysis,
+            config,
             name=name,
             place=lambda sha256: service.home.upload(sha256, file.suffix),
         )

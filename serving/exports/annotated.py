@@ -5,12 +5,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import InputError
+from facerec_models.geometry import Geometry
 from facerec_models.result import Result, TrackView
 from facerec_models.types import ImageArray
 from facerec_models.video import Video
@@ -33,7 +36,8 @@ def write_annotated(
 ) -> None:
     """Write the video again with the faces of a result framed and named.
 
-    All frames keep their times, and the sound is kept. A face is framed while its track is in view: between two samples
+    All frames keep their times, and the sound is kept. The new video has square pixels; frames of another size than the first are
+    fitted into it between black bars. A face is framed while its track is in view: between two samples
     at most a sampling period apart its box moves steadily, elsewhere it stays for half a period. Undecidable faces get
     a thin gray frame without a label; tracks of no appearance get none.
 
@@ -51,7 +55,7 @@ def write_annotated(
     InputError
         If `video` cannot be read, or its pictures have another size than the result's.
     """
-    with Video(video, limits) as source:
+    with Video(video, limits, stream=result.video.stream) as source:
         info = source.info
         if (info.width, info.height) != (result.video.width, result.video.height):
             raise InputError(
@@ -60,17 +64,73 @@ def write_annotated(
             )
         annotator = Annotator(result)
         reported = 0.0
-        with VideoWriter(target, info.fps, info.width, info.height, audio_from=video) as writer:
+        size = source.geometry.square_size
+        with VideoWriter(target, info.fps, *size, audio_from=source) as writer:
             for decoded in source.frames():
-                frame = decoded.to_frame()
-                annotator.draw(frame.image, frame.time_s)
-                writer.write(frame.image, frame.time_s)
+                frame = decoded.to_square_frame()
+                place = Place.of(decoded.geometry, size)
+                image = place.fit(frame.image)
+                annotator.draw(image, frame.time_s, place)
+                writer.write(image, frame.time_s)
                 done = frame.time_s / max(result.video.duration_s, frame.time_s, 1e-9)
                 if on_progress is not None and done >= reported + _PROGRESS_STEP:
                     on_progress(done)
                     reported = done
     if on_progress is not None:
         on_progress(1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a frame lies in the drawn picture, which is as large as the video's first frame with square pixels.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Width and height of the picture.
+    fitted : tuple of int
+        Width and height of the frame in it.
+    across, down : float
+        Factors from stored pixels of the frame to the picture's.
+    """
+
+    size: tuple[int, int]
+    fitted: tuple[int, int]
+    across: float
+    down: float
+
+    @classmethod
+    def of(cls, geometry: Geometry, size: tuple[int, int]) -> Place:
+        """Fit frames of a geometry into a picture of this size."""
+        width, height = geometry.square_size
+        factor = min(size[0] / width, size[1] / height)
+        fitted = max(1, round(width * factor)), max(1, round(height * factor))
+        return cls(size, fitted, fitted[0] / geometry.width, fitted[1] / geometry.height)
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Where the frame's left upper corner is."""
+        return (self.size[0] - self.fitted[0]) // 2, (self.size[1] - self.fitted[1]) // 2
+
+    def fit(self, image: ImageArray) -> ImageArray:
+        """Put a frame with square pixels into the picture."""
+        if image.shape[1::-1] == self.size:
+            return image
+        picture: ImageArray = np.zeros((self.size[1], self.size[0], 3), np.uint8)
+        left, top = self.corner
+        small = cv2.resize(image, self.fitted, interpolation=cv2.INTER_AREA)
+        picture[top : top + self.fitted[1], left : left + self.fitted[0]] = small
+        return picture
+
+    def box(self, box: Box) -> Box:
+        """Take a box in stored pixels of the frame to the picture."""
+        left, top = self.corner
+        return (
+            left + box[0] * self.across,
+            top + box[1] * self.down,
+            left + box[2] * self.across,
+            top + box[3] * self.down,
+        )
 
 
 class Annotator:
@@ -85,18 +145,19 @@ class Annotator:
         self._period_s = result.sampling.period_s
         # Samples lie on frames, so two of them may be a frame further apart than the period.
         self._max_gap_s = result.sampling.period_s + 1 / result.video.fps
-        side = min(result.video.width, result.video.height)
+        ratio = result.video.sample_aspect_ratio
+        side = min(result.video.width * max(ratio, 1), result.video.height / min(ratio, 1))
         self._line_px = max(2, round(side / 260))
         self._text_px = max(_LEAST_TEXT_PX, round(side / 36))
 
-    def draw(self, image: ImageArray, time_s: float) -> None:
-        """Draw on a frame, in place, the faces in view at its time."""
+    def draw(self, image: ImageArray, time_s: float, place: Place | None = None) -> None:
+        """Draw on a picture, in place, the faces in view at its time; `place` is where the frame lies in it, if not just so."""
         while self._waiting and self._waiting[0][0].start_s <= time_s:
             track, label = self._waiting.popleft()
             self._in_view.append(_Face(track, self._colours[label], self._tag(track, label, image.shape[1])))
         self._in_view = [face for face in self._in_view if time_s < face.track.end_s]
         boxes = [(face, face.box_at(time_s, self._period_s / 2, self._max_gap_s)) for face in self._in_view]
-        placed = [(face, box) for face, box in boxes if box is not None]
+        placed = [(face, place.box(box) if place else box) for face, box in boxes if box is not None]
         for face, box in sorted(placed, key=lambda pair: pair[0].tag is not None):
             self._frame(image, face, box)
         self._put_tags(image, placed)

@@ -85,6 +85,21 @@ def test_settings_are_checked_before_anything_is_kept(
     assert store.list_jobs() == []
 
 
+def test_a_picture_track_that_does_not_exist_is_refused_before_anything_is_kept(
+    client: TestClient, store: Store, clip: Path
+) -> None:
+    settings = '{"sampling": {"stream": 7}}'
+    answer = client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}, data={"settings": settings})
+    assert "'a.mp4' has no picture track 7; it has stream 0" in problem(answer, 422)["detail"]
+    assert store.list_videos("p") == []
+    kept = client.post(
+        VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}, data={"settings": '{"sampling": {"stream": 0}}'}
+    )
+    assert kept.status_code == 202
+    (job,) = store.list_jobs()
+    assert job.spec["sampling"]["stream"] == 0
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [

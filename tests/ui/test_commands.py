@@ -124,6 +124,16 @@ def test_what_was_analysed_is_not_analysed_again(place: Place) -> None:
     assert [a["label"] for a in anew["appearances"]] == [a["label"] for a in first["appearances"]]
 
 
+def test_the_picture_track_is_chosen_by_number(place: Place) -> None:
+    main = place.json("recognize", place.material.reel, *PART)
+    assert main["video"]["sample_aspect_ratio"] == 1.0
+    number = main["video"]["stream"]
+    again = place.json("recognize", place.material.reel, *PART, "--stream", number)
+    assert [a["label"] for a in again["appearances"]] == [a["label"] for a in main["appearances"]]
+    missing = place.run("recognize", place.material.reel, "--stream", 7, code=1)
+    assert f"has no picture track 7; it has stream {number} (h264 " in " ".join(missing.stderr.split())
+
+
 def test_sampling_and_length_are_heard(place: Place) -> None:
     fast = place.json("recognize", place.material.reel, "--fragment", "10,13", "--sample-fps", "5")
     assert (fast["sampling"]["mode"], fast["sampling"]["period_s"]) == ("fps", 0.2)

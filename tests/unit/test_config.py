@@ -27,6 +27,7 @@ GROUPS = [kind for kind in vars(config).values() if isinstance(kind, type) and i
 MATTERS: dict[tuple[str, str], Any] = {
     ("sampling", "period_frames"): 10,
     ("sampling", "fps"): 2.0,
+    ("sampling", "stream"): 1,
     ("sampling", "densify"): 3,
     ("sampling", "fragment"): (1.0, 2.0),
     ("shots", "threshold"): 0.21,

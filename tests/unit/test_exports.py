@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import csv
 import io
+from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -336,6 +338,54 @@ def test_the_annotated_video_is_the_original_with_the_faces_at_their_times(sourc
     assert done == sorted(done)
     assert done[-1] == 1.0
     assert list(tmp_path.iterdir()) == [tmp_path / "out.mp4"]
+
+
+def write_shaped(path: Path, *parts: tuple[int, int], ratio: Fraction | None = None) -> Path:
+    """Write half a second of gray for each size, one file after the other."""
+    content = b""
+    for i, (width, height) in enumerate(parts):
+        with av.open(str(path), "w") as out:
+            stream = out.add_stream("libx264", rate=10, options={"bf": "0"})
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            if ratio is not None:
+                stream.codec_context.sample_aspect_ratio = ratio
+            for number in range(5):
+                frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 40, np.uint8), "rgb24")
+                frame.pts, frame.time_base = 5 * i + number, Fraction(1, 10)
+                out.mux(stream.encode(frame.reformat(format="yuv420p")))
+            out.mux(stream.encode(None))
+        content += path.read_bytes()
+    path.write_bytes(content)
+    return path
+
+
+def test_the_annotated_video_has_square_pixels_and_its_boxes_are_where_the_faces_are(tmp_path: Path) -> None:
+    source = write_shaped(tmp_path / "source.mp4", (320, 360), ratio=Fraction(2))
+    face = Seen("Undecidable", 0.0, 0.5, [(0.0, (100, 100, 150, 200)), (0.4, (100, 100, 150, 200))])
+    result = make_result(face, duration_s=0.5, size=(320, 360), sample_aspect_ratio=2.0)
+    write_annotated(result, source, tmp_path / "out.mp4", LIMITS)
+    with Video(tmp_path / "out.mp4", LIMITS) as video:
+        assert (video.info.width, video.info.height, video.info.sample_aspect_ratio) == (640, 360, 1)
+        image = next(iter(video.frames())).to_frame().image.astype(int)
+    ys, xs = np.nonzero(np.abs(image - image[5, 5]).max(-1) > 25)
+    assert (xs.min(), ys.min(), xs.max(), ys.max()) == pytest.approx((200, 100, 300, 200), abs=3)
+
+
+def test_frames_of_another_size_are_fitted_between_bars_with_their_boxes(tmp_path: Path) -> None:
+    source = write_shaped(tmp_path / "source.ts", (180, 320), (640, 320))
+    face = Seen("Undecidable", 0.5, 1.0, [(0.5, (320, 100, 480, 260)), (0.9, (320, 100, 480, 260))])
+    write_annotated(make_result(face, duration_s=1.0, size=(180, 320)), source, tmp_path / "out.mp4", LIMITS)
+    times, images = read(tmp_path / "out.mp4")
+    assert len(times) == 10
+    assert {image.shape for image in images} == {(320, 180, 3)}
+    assert images[2].min() > 25
+    later = images[7].astype(int)
+    # 640x320 is 180x90 here, in the middle.
+    assert later[:113].max() < 12
+    assert later[208:].max() < 12
+    inside = later[117:203]
+    ys, xs = np.nonzero(np.abs(inside - inside[3, 3]).max(-1) > 25)
+    assert (xs.min(), 117 + ys.min(), xs.max(), 117 + ys.max()) == pytest.approx((90, 143, 135, 188), abs=3)
 
 
 def test_the_sound_is_kept(tmp_path: Path) -> None:

@@ -19,13 +19,13 @@ from facerec_models.video import VideoInfo
 from tests.builders import EMBEDDER, cohort, look, make_match, make_track
 
 VIDEO = VideoView(
-    id="v1", uri="file:///clip.mp4", sha256="ab" * 32, duration_s=20.0, start_pts_s=0.5, fps=25.0, width=640,
-    height=360, complete=True, warnings=[],
+    id="v1", uri="file:///clip.mp4", sha256="ab" * 32, duration_s=20.0, start_pts_s=0.5, fps=25.0, stream=0, width=640,
+    height=360, sample_aspect_ratio=1.0, complete=True, warnings=[],
 )  # fmt: skip
 MODEL_VIEW = ModelView(
     version="3", embedder=EMBEDDER, classifier="prototype", max_false_names=0.005, prior_known=0.5, extrapolated=False
 )
-INFO = VideoInfo(Path("clip.mp4"), "mov", "h264", 20.0, 25.0, 640, 360, 0, 0.5, Fraction(1, 25))
+INFO = VideoInfo(Path("clip.mp4"), "mov", "h264", 0, 20.0, 25.0, 0.04, 640, 360, 1.0, 0, 0.5, Fraction(1, 25))
 SHOTS = ((0.0, 10.0), (10.0, 20.0))
 
 
@@ -91,7 +91,8 @@ CANDIDATE = {"person_id", "similarity", "probability"}
 # The document's fields as published; a list holds the fields of its items.
 CONTRACT: dict[str, Any] = {
     "schema": None,
-    "video": {"id", "uri", "sha256", "duration_s", "start_pts_s", "fps", "width", "height", "complete", "warnings"},
+    "video": {"id", "uri", "sha256", "duration_s", "start_pts_s", "fps", "stream", "width", "height",
+              "sample_aspect_ratio", "complete", "warnings"},
     "project": None,
     "revision": None,
     "model": {"version", "embedder", "classifier", "max_false_names", "prior_known", "extrapolated"},

@@ -117,6 +117,12 @@ def test_a_gap_longer_than_the_limit_ends_the_track() -> None:
     assert summary(follow(scene, 0.2, config=TrackingConfig(max_gap_s=1.0))) == [(1, {1}, 5), (2, {1}, 5)]
 
 
+@pytest.mark.parametrize("period_s", [1.0, 5.0, 60.0])
+def test_a_track_survives_two_missed_samples_however_far_apart_they_are(period_s: float) -> None:
+    scene = [[Seen(1, 300)]] * 4 + [[]] * 2 + [[Seen(1, 300)]] * 4 + [[]] * 3 + [[Seen(1, 300)]] * 2
+    assert summary(follow(scene, period_s)) == [(1, {1}, 8), (2, {1}, 2)]
+
+
 def test_a_face_that_is_hidden_by_another_comes_back_as_itself() -> None:
     both = [Seen(1, 250), Seen(2, 400)]
     scene = [both] * 5 + [[Seen(2, 400 - 30 * i)] for i in range(1, 5)] + [[Seen(1, 250), Seen(2, 200)]] * 5
@@ -131,7 +137,9 @@ def test_a_track_is_returned_as_soon_as_it_has_ended() -> None:
     tracker = make_tracker(TrackingConfig(max_gap_s=1.0))
     assert tracker.update(Look.of(0.0, 0.04, 0, face_set([Seen(1, 300)])), 0) == []
     assert tracker.update(Look.of(1.0, 1.04, 25, face_set([])), 0) == []
-    (ended,) = tracker.update(Look.of(1.5, 1.54, 38, face_set([])), 0)
+    assert tracker.update(Look.of(1.2, 1.24, 30, face_set([])), 0) == []
+    assert tracker.update(Look.of(1.4, 1.44, 35, face_set([])), 0) == []
+    (ended,) = tracker.update(Look.of(1.6, 1.64, 40, face_set([])), 0)
     assert summary([ended]) == [(1, {1}, 1)]
     assert tracker.finish() == []
 
@@ -250,9 +258,11 @@ def test_every_face_is_in_one_track_of_its_shot_whatever_happens(
     time_s, shot = 0.0, 0
     given_faces, tracks = [], []
     shot_at: dict[float, int] = {}
+    sample_at: dict[float, int] = {}
     for i, (seen, (step_s, is_cut)) in enumerate(zip(scene, steps, strict=False)):
         time_s, shot = time_s + step_s, shot + is_cut
         shot_at[time_s] = shot
+        sample_at[time_s] = i
         faces = face_set(seen, i)
         given_faces += [(time_s, *box) for box in faces.detections.boxes.tolist()]
         tracks += tracker.update(Look.of(time_s, time_s + 0.04, i, faces), shot)
@@ -264,7 +274,9 @@ def test_every_face_is_in_one_track_of_its_shot_whatever_happens(
     assert sorted(track.track_id for track in tracks) == list(range(1, len(tracks) + 1))
     for track in tracks:
         assert (np.diff(track.times_s) > 0).all()
-        assert np.diff(track.times_s).max(initial=0) <= TrackingConfig().max_gap_s
+        samples = [sample_at[t] for t in track.times_s.tolist()]
+        for gap_s, missed in zip(np.diff(track.times_s), np.diff(samples) - 1, strict=True):
+            assert gap_s <= TrackingConfig().max_gap_s or missed < 3
         assert {shot_at[t] for t in track.times_s.tolist()} == {track.shot}
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from facerec_models.config import LimitsConfig
-from facerec_models.decoding import Clock
 from facerec_models.errors import LimitExceededError, VideoDecodeError, VideoOpenError
 from facerec_models.types import ImageArray
 from facerec_models.video import DecodedFrame, Video
@@ -281,19 +280,7 @@ def test_clocks_that_start_anew_or_fall_back_are_repaired(tmp_path: Path) -> Non
     assert any("timestamp" in warning for warning in video.warnings)
 
 
-def test_missing_timestamps_follow_from_the_frame_rate() -> None:
-    clock = Clock(25.0, Fraction(1, 1000))
-    ticks = []
-    for pts in (500, None, 580, 570, 620, None, 5_000_000):
-        picture = av.VideoFrame(2, 2)
-        picture.pts = pts
-        ticks.append(clock.tick(picture))
-    assert ticks == [0, 40, 80, 81, 120, 160, 4_999_500]
-    assert clock.repaired == 3
-    assert clock.end_s == 4999.54
-
-
-def test_a_stream_that_changes_its_size_is_scaled_and_told(tmp_path: Path) -> None:
+def test_a_stream_that_changes_its_size_keeps_each_and_tells(tmp_path: Path) -> None:
     small = write_video(tmp_path / "a.ts", range(0, 400, 40), options={**X264, "bf": "0"})
     large = write_video(
         tmp_path / "b.ts", range(400, 800, 40), options={**X264, "bf": "0"}, picture=lambda n: painted(n, 256, 192)
@@ -302,9 +289,13 @@ def test_a_stream_that_changes_its_size_is_scaled_and_told(tmp_path: Path) -> No
     joined.write_bytes(small.read_bytes() + large.read_bytes())
     video, frames = frames_of(joined)
     images = [frame.to_frame().image for frame in frames]
-    assert {image.shape for image in images} == {(96, 128, 3)}
+    assert [image.shape for image in images] == [(96, 128, 3)] * 10 + [(192, 256, 3)] * 10
     assert [read_number(image) for image in images] == [*range(10), *range(10)]
-    assert any("picture size changes at 0.4" in warning for warning in video.warnings)
+    assert video.warnings == (
+        "the picture changes from 128x96 to 256x192 from 0.40 s on; each frame is analysed as it is, and its boxes are in its own "
+        "pixels",
+    )
+    assert (video.info.width, video.info.height) == (128, 96)
 
     with Video(joined, LimitsConfig(max_frame_pixels=96 * 128)) as limited:
         assert len(list(limited.frames())) == 10

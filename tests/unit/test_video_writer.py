@@ -126,7 +126,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     source = write_source(tmp_path / "source.mp4", "aac")
 
     def fail() -> None:
-        with VideoWriter(path, 25, 64, 48, audio_from=source) as writer:
+        with VideoWriter(path, 25, 64, 48, audio_from=Video(source, LIMITS)) as writer:
             for _ in range(100):  # enough for the encoder to write some
                 writer.write(gray(1))
             assert len(list(tmp_path.iterdir())) == 3
@@ -136,10 +136,9 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
         fail()
     with pytest.raises(ValueError, match="no picture was written"), VideoWriter(path, 25, 64, 48):
         pass
-    with (
-        pytest.raises(VideoOpenError),
-        VideoWriter(path, 25, 64, 48, audio_from=tmp_path / "nothing.mp4"),
-    ):
+    gone = Video(write_source(tmp_path / "gone.mp4", "aac"), LIMITS)
+    gone.path.unlink()
+    with pytest.raises(VideoOpenError), VideoWriter(path, 25, 64, 48, audio_from=gone):
         pass
     assert path.read_bytes() == b"old"
     assert sorted(tmp_path.iterdir()) == [path, source]
@@ -155,7 +154,7 @@ def test_what_is_removed_while_it_is_written_does_not_appear(tmp_path: Path) -> 
     source = write_source(tmp_path / "source.mp4", "aac")
 
     def write() -> None:
-        with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=source) as writer:
+        with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=Video(source, LIMITS)) as writer:
             for _ in range(100):
                 writer.write(gray(1))
             (hidden,) = tmp_path.glob(".out.mp4.*")
@@ -194,7 +193,7 @@ def test_sound_stays_with_its_pictures(
 ) -> None:
     source = Video(write_source(tmp_path / name, codec, start_s=start_s), LIMITS)
     path = tmp_path / "out.mp4"
-    with VideoWriter(path, source.info.fps, 64, 48, audio_from=source.path) as writer:
+    with VideoWriter(path, source.info.fps, 64, 48, audio_from=source) as writer:
         for frame in source.frames(*fragment):
             writer.write(frame.to_frame().image, frame.time_s)
     video, times, images = read(path)
@@ -210,10 +209,30 @@ def test_sound_stays_with_its_pictures(
         assert float(ticks * (sound.time_base or 0)) == pytest.approx(video.info.duration_s, abs=0.03)
 
 
+@pytest.mark.parametrize("second_start_s", [3603.0, 0.5])
+def test_sound_follows_a_clock_that_jumps(tmp_path: Path, second_start_s: float) -> None:
+    parts = [
+        write_source(tmp_path / f"{start_s}.ts", "aac", start_s=start_s, beep_s=1.0, seconds=2.0)
+        for start_s in (1.0, second_start_s)
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    source = Video(path, LIMITS)
+    with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=source) as writer:
+        for frame in source.frames():
+            writer.write(frame.to_frame().image, frame.time_s)
+    video, times, images = read(tmp_path / "out.mp4")
+    assert video.info.duration_s == pytest.approx(4.0, abs=0.1)
+    flashes_s = [time_s for time_s, image in zip(times, images, strict=True) if image.mean() > 128]
+    assert flashes_s == pytest.approx([1.0, 3.0], abs=0.05)
+    loud = np.flatnonzero(loudness(tmp_path / "out.mp4") > 0.25) / 100
+    assert [loud[loud < 2].mean(), loud[loud > 2].mean()] == pytest.approx([1.0, 3.0], abs=0.08)
+
+
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 def test_sound_and_pictures_lie_side_by_side(tmp_path: Path, codec: str) -> None:
     source = write_source(tmp_path / "source.mov", codec, seconds=40.0)
-    with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=source) as writer:
+    with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=Video(source, LIMITS)) as writer:
         for _ in range(40 * 25):
             writer.write(gray(100))
     with av.open(str(tmp_path / "out.mp4")) as container:
@@ -229,7 +248,7 @@ def test_damaged_sound_breaks_off_and_the_pictures_go_on(tmp_path: Path, caplog:
             if packet.size:
                 content = content.replace(bytes(packet), b"\xff" * packet.size)
     source.write_bytes(content)
-    with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=source) as writer:
+    with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=Video(source, LIMITS)) as writer:
         for _ in range(100):
             writer.write(gray(100))
     assert len(read(tmp_path / "out.mp4")[1]) == 100
@@ -240,7 +259,7 @@ def test_a_source_without_sound_gives_none(tmp_path: Path) -> None:
     source = tmp_path / "silent.mp4"
     with VideoWriter(source, 25, 64, 48) as writer:
         writer.write(gray(1))
-    with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=source) as writer:
+    with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=Video(source, LIMITS)) as writer:
         writer.write(gray(1))
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert not container.streams.audio
@@ -249,7 +268,7 @@ def test_a_source_without_sound_gives_none(tmp_path: Path) -> None:
 def test_a_real_video_keeps_its_sound(tmp_path: Path, eval_data: Path) -> None:
     source = Video(eval_data / "videos" / "hamilton_9s.mp4", LIMITS)
     with VideoWriter(
-        tmp_path / "out.mp4", source.info.fps, source.info.width, source.info.height, audio_from=source.path
+        tmp_path / "out.mp4", source.info.fps, source.info.width, source.info.height, audio_from=source
     ) as writer:
         for frame in source.frames():
             writer.write(frame.to_frame().image, frame.time_s)

@@ -48,7 +48,7 @@ SpeedupOption = Annotated[
     typer.Option(
         "--video-speedup",
         min=1,
-        help="Look at one frame in N; default: 25, or one second if shorter.",
+        help="Look at one frame in N; default: 25, or one second by the video's clock if that is sooner.",
         show_default=False,
     ),
 ]
@@ -58,6 +58,16 @@ FpsOption = Annotated[
         "--sample-fps",
         callback=_check_fps,
         help="Look at this many frames a second, 0.01 to 240.",
+        show_default=False,
+    ),
+]
+StreamOption = Annotated[
+    int | None,
+    typer.Option(
+        "--stream",
+        min=0,
+        metavar="N",
+        help="Number of the picture track as FFmpeg counts all streams of a file, from 0; default: the main one.",
         show_default=False,
     ),
 ]
@@ -77,6 +87,7 @@ def recognize(
             metavar="START,END", help="Only this part, in seconds or hours:minutes:seconds.", show_default=False
         ),
     ] = None,
+    stream: StreamOption = None,
     min_length: LengthOption = 0.0,
     max_false_names: ErrorOption = None,
     result: Annotated[Path | None, typer.Option(help="Write the result of one video here, as JSON.")] = None,
@@ -102,7 +113,7 @@ def recognize(
     files = [] if out_dir is None else result_files(out_dir, [(video, None) for video in videos])
     with open_home(home) as opened:
         recognizer = _Recognizer(opened, project, max_false_names, no_cache)
-        config = _sampling(opened.settings.analysis, video_speedup, sample_fps, span)
+        config = _sampling(opened.settings.analysis, video_speedup, sample_fps, span, stream)
         failed = 0
         for i, video in enumerate(videos):
             try:
@@ -344,11 +355,17 @@ def _annotate(opened: Opened, video: VideoRow, found: Result, target: Path) -> N
 
 
 def _sampling(
-    config: AnalysisConfig, speedup: int | None, fps: float | None, fragment: tuple[float, float] | None
+    config: AnalysisConfig,
+    speedup: int | None,
+    fps: float | None,
+    fragment: tuple[float, float] | None,
+    stream: int | None = None,
 ) -> AnalysisConfig:
     from facerec_models.config import SamplingConfig
 
     update: dict[str, Any] = {"period_frames": speedup, "fps": fps} if speedup or fps else {}
+    if stream is not None:
+        update["stream"] = stream
     sampling = SamplingConfig(**{**config.sampling.model_dump(), **update, "fragment": fragment})
     return config.model_copy(update={"sampling": sampling})
 
