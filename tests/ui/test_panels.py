@@ -52,7 +52,7 @@ def test_names_are_text_not_markup() -> None:
     [
         (Seen("Ann Li", 0, 3, false_name_rate=1 / 2000), "1 in 2,000  people who are not enrolled would look as near"),
         (Seen("Unknown 1", 0, 3, false_name_rate=0.28), "28 %  of the people who are not enrolled look as near"),
-        (Seen("Undecidable", 0, 3), "Too small, blurred, turned or covered"),
+        (Seen("Undecidable", 0, 3, reason="too small or blurred"), "Too small or blurred."),
     ],
 )
 def test_evidence_is_in_plain_words(seen: Seen, says: str) -> None:
