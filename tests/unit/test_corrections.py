@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,14 @@ from facerec_models.result import Result
 from facerec_models.types import Decision
 from serving.archive import identify_archive
 from serving.home import Home
-from serving.naming import assign_current, drop_loaded_models, stored_result
+from serving.naming import drop_loaded_models, stored_result
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import FaceStatus
 from serving.strangers import resolve
 from serving.undo import undo_application
 from serving.unknowns import StrangerSummary, rank_strangers
-from tests.archive import RULES, fill, put_tracks, put_video
-from tests.builders import look, make_track, near
+from tests.archive import RULES, fill, put_mirror, put_video
 from tests.contract.store_cases import make_face
 from training.corrections import Statement, correct, name_stranger
 from training.forgetting import forget
@@ -196,18 +195,6 @@ def test_somebody_is_forgotten_though_too_few_are_left_to_learn_from(tmp_path: P
 
 
 # One face twice in a frame
-
-
-def put_mirror(store: Store, home: Home, video_id: str, number: int, who: int) -> None:
-    """Store a video that shows somebody and their mirror image all the time, and a stranger beside them."""
-    own = look(who, 50 + number)
-    tracks = [
-        make_track(i, [3.0, 4.0], embeddings=np.stack([face, face]), x=100.0 * i)
-        for i, face in enumerate((own, near(own, 0.995), look(40 + number)), 1)
-    ]
-    tracks = [replace(track, scores=np.ones(len(track), np.float32)) for track in tracks]
-    analysis = put_tracks(store, home, video_id, number, tracks)
-    assign_current(store, home, analysis, RULES)
 
 
 def test_both_images_of_somebody_are_confirmed_and_stay_so(store: Store, home: Home) -> None:
