@@ -56,7 +56,7 @@ def identify_faces(
     apart = [np.delete(everybody, i) for i in everybody]
     scored = _Scored.of(embeddings, quality, scores, quality, model, model.stills)
     least_score, least_quality = model.stills.limit(limit), config.min_quality_named_stills
-    return _decide(scored, apart, model, model.stills, limit, config, {}, least_score, least_quality)
+    return _decide(scored, apart, model, model.stills, limit, config, {}, set(), least_score, least_quality)
 
 
 def identify_tracks(
@@ -128,8 +128,13 @@ def identify_videos(
         said = {i: confirmed[track.track_id] for i, track in enumerate(tracks) if track.track_id in confirmed}
         part = scored.part(start, start + len(tracks))
         apart = apart_tracks(tracks)
+        no_images = {
+            i for i, track in enumerate(tracks) if (analysis_id, track.track_id) in model.corrections.no_images
+        }
         if tracks:
-            matches = _decide(part, apart, model, model.tracks, limit, config, said, least_score, least_quality)
+            matches = _decide(
+                part, apart, model, model.tracks, limit, config, said, no_images, least_score, least_quality
+            )
         found.append(matches if tracks else [])
         start += len(tracks)
     return found
@@ -230,6 +235,7 @@ def _decide(
     max_false_names: float,
     config: IdentificationConfig,
     confirmed: Mapping[int, str],
+    no_images: Set[int],
     least_score: float,
     least_quality: float,
 ) -> list[Match]:
@@ -278,7 +284,7 @@ def _decide(
             reasons[i] = UndecidableReason.POOR, None
         elif scored.detected[i] < config.min_score_unknown:
             reasons[i] = UndecidableReason.MAYBE_NO_FACE, None
-    unknown = [i for i in range(len(quality)) if i not in given and i not in reasons]
+    unknown = [i for i in range(len(quality)) if i not in given and i not in reasons and i not in no_images]
     for i, similarity in repeated(unknown, scored.weight, alike).items():
         reasons[i] = _beside_reason(similarity, one_picture), None
     return _matches(scored, chosen, confirmed, reasons, model, calibration)

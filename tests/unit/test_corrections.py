@@ -256,6 +256,19 @@ def test_an_image_of_a_stranger_is_no_stranger_and_gets_their_name_when_confirme
     assert sorted(who(store, home, "v-3")) == ["Dee", "Unknown 3"]
 
 
+def test_an_image_that_is_said_not_to_be_the_stranger_is_one_of_their_own(store: Store, home: Home) -> None:
+    put_mirror(store, home, "v-3", 2, 7)
+    image = next(track for track in result(store, home, "v-3").tracks if track.decision == "undecidable")
+    stranger = resolve(store, "p", "Unknown 1").stranger_id
+    correct(store, home, "p", [Statement("v-3", image.track_id, CorrectionKind.IS_NOT, stranger)], RULES)
+    assert "Undecidable" not in who(store, home, "v-3")
+    assert len(set(who(store, home, "v-3"))) == 3
+    train(store, home, "p", RULES)
+    drop_loaded_models()
+    identify_archive(store, home, "p", RULES, apply=True)
+    assert "Undecidable" not in who(store, home, "v-3")
+
+
 def test_who_is_forgotten_is_in_no_reason_any_more(store: Store, home: Home) -> None:
     put_mirror(store, home, "v-3", 2, 7)
     name_stranger(store, home, "p", "Unknown 1", "Dee", RULES)
