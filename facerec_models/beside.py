@@ -1,6 +1,6 @@
 """Which faces of one frame may get one name, and which are one face twice.
 
-Two faces in a frame are two people: that decides between equals, and finds nothing out. It never makes somebody else of a face
+Two faces in a frame are two people: that decides between equals, and finds nothing out. It never makes another person of a face
 that its own evidence, or its likeness to the face beside it, says to be that one again: in a mirror, on a screen, in a split
 screen. Of 57 photographs and their mirror images every pair is more alike than .964, 95 % are than .99; of reduced copies 90 %
 are than .98; two photographs of one person are in 1 of 24 cases; of 3,424 pairs of people in group photographs none are than .964.

@@ -24,7 +24,7 @@ class Corrections:
     denied : (R, D) float32
         Mean embeddings of the tracks that are not those people.
     no_images : set of (analysis_id, track_id)
-        Tracks that are not a stranger of the same frame, however alike: they are somebody of their own.
+        Tracks that are not a stranger of the same frame, however alike: each is a stranger of its own.
     """
 
     confirmed: Mapping[tuple[str, int], str] = field(default_factory=dict)

@@ -69,7 +69,7 @@ def identify_tracks(
 ) -> list[Match]:
     """Name the tracks of one video, each from all its good faces.
 
-    Tracks that share a frame are different people: a name goes to the better one. A track that by its own evidence shows somebody
+    Tracks that share a frame are different people: a name goes to the better one. A track that by its own evidence shows a person
     who is named beside it is undecidable, not unknown. A track that is confirmed is that person, also beside another one.
 
     Parameters
@@ -263,27 +263,10 @@ def _decide(
             break
         refuted |= found
         allowed[list(found)] = False
-    reasons: dict[int, tuple[UndecidableReason, str | None]] = {}
-    for i in range(len(quality)):
-        if i in given:
-            continue
-        whom = [(k, str(people[person])) for k, person in enumerate(nearest[i].tolist())]
-        beside = _named_beside(
-            {j: given[j] for j in apart[i].tolist() if j in given},
-            {person for k, person in whom if own[i, k]},
-            {person for k, person in whom if scored.ruled_out[i, k]},
-            alike.get(i, {}),
-        )
-        if i in refuted:
-            reasons[i] = UndecidableReason.SAME_PICTURE_BESIDE, refuted[i]
-        elif beside is not None:
-            reasons[i] = _beside_reason(beside[1], one_picture), beside[0]
-        elif not scored.embeddings[i].any():
-            reasons[i] = UndecidableReason.NO_VECTORS, None
-        elif quality[i] < config.min_quality_unknown:
-            reasons[i] = UndecidableReason.POOR, None
-        elif scored.detected[i] < config.min_score_unknown:
-            reasons[i] = UndecidableReason.MAYBE_NO_FACE, None
+    whose = _named_again(scored, apart, people, own, given, alike)
+    images = {i: (_beside_reason(similarity, one_picture), person) for i, (person, similarity) in whose.items()}
+    images |= {i: (UndecidableReason.SAME_PICTURE_BESIDE, person) for i, person in refuted.items()}
+    reasons = _poor(scored, config) | images
     unknown = [i for i in range(len(quality)) if i not in given and i not in reasons and i not in no_images]
     for i, similarity in repeated(unknown, scored.weight, alike).items():
         reasons[i] = _beside_reason(similarity, one_picture), None
@@ -295,29 +278,56 @@ def _pair_scale(embedder: str) -> PairScale:
     return load_cohort(embedder).pair
 
 
-def _named_beside(
-    given: Mapping[int, str], own: Set[str], ruled_out: Set[str], alike: Mapping[int, float]
-) -> tuple[str, float] | None:
-    """Return who has the name beside a face that, by its own evidence or by its likeness, shows that person too; and the likeness.
+def _named_again(
+    scored: _Scored,
+    apart: Sequence[Indexes],
+    people: npt.NDArray[np.str_],
+    own: npt.NDArray[np.bool_],
+    given: Mapping[int, str],
+    alike: Mapping[int, Mapping[int, float]],
+) -> dict[int, tuple[str, float]]:
+    """Return the faces without a name that, by their own evidence or by likeness, show a person who is named beside them.
 
     Parameters
     ----------
+    own : (N, K) bool
+        Whom each face would be named, were nobody beside it.
     given : mapping of int to str
-        The named faces of the same frames.
-    own, ruled_out : set of str
-        Who the face would be named, were nobody beside it; who it is said not to be.
-    alike : mapping of int to float
-        The faces beside it that it is like.
+        The named faces.
+    alike : mapping of int to mapping of int to float
+        See `facerec_models.beside.find_alike`.
+
+    Returns
+    -------
+    dict of int to (str, float)
+        The person, and how alike the two faces are if that is much.
     """
-    found = [
-        (alike.get(j, 0.0), -j)
-        for j, person in given.items()
-        if person not in ruled_out and (j in alike or person in own)
-    ]
-    if not found:
-        return None
-    similarity, j = max(found)
-    return given[-j], similarity
+    found: dict[int, tuple[str, float]] = {}
+    for i in range(len(scored.quality)):
+        named = [j for j in apart[i].tolist() if j in given]
+        if i in given or not named:
+            continue
+        passed = set(people[scored.nearest[i, own[i]]].tolist())
+        ruled_out = set(people[scored.nearest[i, scored.ruled_out[i]]].tolist())
+        near = alike.get(i, {})
+        shown = [j for j in named if given[j] not in ruled_out and (j in near or given[j] in passed)]
+        if shown:
+            most = max(shown, key=lambda j: (near.get(j, 0.0), -j))
+            found[i] = given[most], near.get(most, 0.0)
+    return found
+
+
+def _poor(scored: _Scored, config: IdentificationConfig) -> dict[int, tuple[UndecidableReason, str | None]]:
+    """Return the faces that are too poor to be called unknown, and why."""
+    found: dict[int, tuple[UndecidableReason, str | None]] = {}
+    # The last that holds counts.
+    for reason, holds in (
+        (UndecidableReason.MAYBE_NO_FACE, scored.detected < config.min_score_unknown),
+        (UndecidableReason.POOR, scored.quality < config.min_quality_unknown),
+        (UndecidableReason.NO_VECTORS, ~scored.embeddings.any(axis=1)),
+    ):
+        found |= dict.fromkeys(np.flatnonzero(holds).tolist(), (reason, None))
+    return found
 
 
 def _beside_reason(similarity: float, one_picture: float) -> UndecidableReason:
@@ -346,7 +356,7 @@ def _matches(
         if i in confirmed:
             matches.append(_confirmed(confirmed[i], scored.embeddings[i], model, calibration))
             continue
-        reason, beside = reasons.get(i, (None, None))
+        reason, beside = (None, None) if k is not None else reasons.get(i, (None, None))
         decision = Decision.NAMED if k is not None else Decision.UNKNOWN if reason is None else Decision.UNDECIDABLE
         rows = zip(names[i], similarity[i], probability[i], is_out[i], strict=True)
         matches.append(
@@ -380,7 +390,7 @@ def _confirmed(person_id: str, embedding: FloatArray, model: NamingModel, calibr
 
 
 def nearest_people(model: NamingModel, embedding: FloatArray, person_id: str | None, count: int = 2) -> list[Candidate]:
-    """Return who is nearest to a track, the most similar first, other than `person_id` and those whom it is said not to be.
+    """Return who is nearest to a track, the most similar first, other than `person_id` and those whom a correction rules out.
 
     Unlike `Match.candidates`, whose order is that of the scores that decide, these are ordered by the similarity that is shown.
 

@@ -53,8 +53,8 @@ class Evidence(_Document):
 
     `runner_up` is the nearest person by similarity other than the one who is named; where nobody is named, the nearest of all.
     `margin` is the similarity to the one who is named less that to the runner-up: below 0 where the runner-up is nearer. Where
-    nobody is named, it is the similarity to the runner-up less that to the next. People whom the track is said not to be count
-    for neither.
+    nobody is named, it is the similarity to the runner-up less that to the next. People whom a correction rules out count for
+    neither.
     """
 
     crops: list[CropView]
@@ -307,7 +307,7 @@ def _evidence(
         ),
         key=lambda crop: (-crop[0], crop[1].track_id, crop[2]),
     )[:_SHOWN_CROPS]
-    # Of an image of somebody, what it is an image of.
+    # Of an image, the person whose it is.
     shown = match.person_id or match.beside
     nearest = model.nearest_faces(track_embedding(crops[0][1]), shown) if shown and crops else []
     runner_up, margin = _runner_up(match, best, model)

@@ -209,7 +209,7 @@ class Decision(StrEnum):
 
 
 class UndecidableReason(StrEnum):
-    """Why nothing can be said about a face or a track."""
+    """Why a face or a track is undecidable."""
 
     POOR = "poor"
     MAYBE_NO_FACE = "maybe_no_face"
@@ -241,7 +241,7 @@ class Match:
     false_name_rate : float
         Fraction of strangers that score at least as well as this one does for `person_id`, or else for `candidates[0]`, in (0, 1].
     candidates : tuple of Candidate
-        The likeliest people, likeliest first, whether or not one of them was accepted; without those whom it is said not to be.
+        The likeliest people, likeliest first, whether or not one of them was accepted; without those whom a correction rules out.
     reason : UndecidableReason or None
         Why it is undecidable; None for every other decision.
     beside : str or None

@@ -87,7 +87,7 @@ def put_tracks(store: Store, home: Home, video_id: str, number: int, tracks: Seq
 
 
 def put_mirror(store: Store, home: Home, video_id: str, number: int, who: int) -> None:
-    """Store a video that shows somebody and their mirror image all the time, and a stranger beside them."""
+    """Store a video that shows a person and their mirror image all the time, and a stranger beside them."""
     own = look(who, 50 + number)
     tracks = [
         make_track(i, [3.0, 4.0], embeddings=np.stack([face, face]), x=100.0 * i)

@@ -106,7 +106,7 @@ def test_a_correction_is_previewed(client: TestClient, store: Store) -> None:
     assert ok(client.post(address, json=said))["people"] == preview["people"]
 
 
-def test_an_image_of_somebody_says_so_and_is_confirmed(client: TestClient, store: Store, tmp_path: Path) -> None:
+def test_an_image_tells_whose_it_is_and_is_confirmed(client: TestClient, store: Store, tmp_path: Path) -> None:
     put_mirror(store, Home(tmp_path), "v-3", 2, 1)
     items = {
         item["decision"]: item for item in ok(client.get(f"{BASE}/appearances", params={"video_id": "v-3"}))["items"]

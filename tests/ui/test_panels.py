@@ -37,12 +37,12 @@ def test_an_image_of_a_face_beside_it_is_not_folded_away_and_says_why() -> None:
 
 def test_the_runner_up_may_be_more_similar() -> None:
     result = make_result(Seen("Ann Li", 0, 3))
-    for margin, said in ((0.05, "0.050 less similar"), (-0.05, "0.050 more similar")):
+    for margin, text in ((0.05, "0.050 less similar"), (-0.05, "0.050 more similar")):
         other = CandidateView(person_id="Bob_Ray", similarity=0.9, probability=0.1)
         shown = result.appearances[0].evidence.model_copy(update={"runner_up": other, "margin": margin})
-        text = text_of(panels.evidence(result, result.appearances[0].model_copy(update={"evidence": shown}), [], []))
-        assert "Bob Ray (similarity 0.900)" in text
-        assert said in re.sub(r"\s+", " ", text)
+        page = text_of(panels.evidence(result, result.appearances[0].model_copy(update={"evidence": shown}), [], []))
+        assert "Bob Ray (similarity 0.900)" in page
+        assert text in re.sub(r"\s+", " ", page)
 
 
 def test_a_table_without_undecidable_rows_has_nothing_to_unfold() -> None:

@@ -63,10 +63,10 @@ def seen(track_id: int, face: FloatArray, *, samples: int = 3, first: int = 0) -
     return Track(**{**{name: getattr(track, name) for name in track.__slots__}, "scores": np.ones(samples, np.float32)})
 
 
-# Somebody enrolled, twice
+# A person who is enrolled, twice
 
 
-def test_an_image_of_somebody_named_is_undecidable_and_says_whose_it_is(model: NamingModel) -> None:
+def test_an_image_of_a_named_face_is_undecidable_and_says_whose_it_is(model: NamingModel) -> None:
     own = look(3, 9)
     for image, reason in ((near(own, ONE_PICTURE), SAME_PICTURE), (look(3, 11), SAME_FACE)):
         named, other = sorted(still(model, own, image), key=lambda match: match.decision)
@@ -133,15 +133,15 @@ def test_one_picture_twice_does_not_get_two_names() -> None:
     assert (image.reason, image.beside) == (SAME_PICTURE, named.person_id)
 
 
-def test_somebody_else_beside_a_named_face_stays_unknown(model: NamingModel) -> None:
+def test_another_person_beside_a_named_face_stays_unknown(model: NamingModel) -> None:
     named, other = still(model, look(3, 9), look(STRANGER))
     assert (named.decision, other.decision, other.reason) == (Decision.NAMED, Decision.UNKNOWN, None)
 
 
-# Somebody unknown, twice
+# A stranger, twice
 
 
-def test_an_image_of_somebody_unknown_is_no_second_stranger(model: NamingModel) -> None:
+def test_an_image_of_an_unknown_face_is_no_second_stranger(model: NamingModel) -> None:
     own = look(STRANGER)
     for image, reason in ((near(own, ONE_PICTURE), SAME_PICTURE), (near(own, (ALIKE + 0.98) / 2), SAME_FACE)):
         matches = still(model, own, image)
@@ -200,7 +200,7 @@ def test_both_can_be_confirmed_and_a_third_is_still_an_image(model: NamingModel)
     assert [m.person_id for m in identify_tracks(tracks, one, CONFIG, analysis_id="a")] == [None, name_of(3), None]
 
 
-def test_who_is_said_not_to_be_somebody_is_not_their_image(model: NamingModel) -> None:
+def test_a_person_whom_a_correction_rules_out_is_not_taken_for_the_original(model: NamingModel) -> None:
     own, other = look(3, 9), look(3, 12)
     denied = with_corrections(model, Corrections({}, np.array([name_of(3)]), other[None]))
     named, match = still(denied, own, other)
@@ -211,7 +211,7 @@ def test_who_is_said_not_to_be_somebody_is_not_their_image(model: NamingModel) -
     assert nearest_people(denied, other, None)[0].person_id == match.candidates[0].person_id
 
 
-def test_somebody_of_whom_all_candidates_are_ruled_out_has_the_figures_of_the_last() -> None:
+def test_a_face_whose_candidates_are_all_ruled_out_has_the_figures_of_the_last() -> None:
     model = fit({"Ann": [look(1)], "Bob": [look(2)]})
     face = look(1, 5)
     denied = with_corrections(model, Corrections({}, np.array(["Ann", "Bob"]), np.stack([face, face])))

@@ -197,12 +197,12 @@ def test_somebody_is_forgotten_though_too_few_are_left_to_learn_from(tmp_path: P
 # One face twice in a frame
 
 
-def test_both_images_of_somebody_are_confirmed_and_stay_so(store: Store, home: Home) -> None:
+def test_a_person_and_their_image_are_both_confirmed_and_stay_so(store: Store, home: Home) -> None:
     put_mirror(store, home, "v-3", 2, 1)
     assert sorted(who(store, home, "v-3")) == ["Ann Lee", "Undecidable", "Unknown 3"]
     image = next(track.track_id for track in result(store, home, "v-3").tracks if track.decision == "undecidable")
     correct(store, home, "p", [Statement("v-3", image, CorrectionKind.IS, "Ann Lee")], RULES)
-    # Who was named by the evidence alone is the image now, until confirmed as well.
+    # The face that was named by its evidence alone is the image now, until confirmed as well.
     other = result(store, home, "v-3").tracks[2 - image]
     assert (other.decision, "Ann Lee, who is named beside it" in (other.reason or "")) == ("undecidable", True)
     correct(store, home, "p", [Statement("v-3", other.track_id, CorrectionKind.IS, "Ann Lee")], RULES)
@@ -256,7 +256,7 @@ def test_an_image_of_a_stranger_is_no_stranger_and_gets_their_name_when_confirme
     assert sorted(who(store, home, "v-3")) == ["Dee", "Unknown 3"]
 
 
-def test_an_image_that_is_said_not_to_be_the_stranger_is_one_of_their_own(store: Store, home: Home) -> None:
+def test_an_image_that_a_correction_takes_from_the_stranger_is_a_stranger_of_its_own(store: Store, home: Home) -> None:
     put_mirror(store, home, "v-3", 2, 7)
     image = next(track for track in result(store, home, "v-3").tracks if track.decision == "undecidable")
     stranger = resolve(store, "p", "Unknown 1").stranger_id

@@ -80,7 +80,7 @@ def answers(seen: dict[str, FaceSet], kind: str, *, enrolled: bool) -> list[Face
 
 
 @pytest.mark.parametrize("kind", TWICE)
-def test_a_photograph_that_shows_somebody_twice_names_them_once_and_says_why_not_twice(
+def test_a_photograph_that_shows_a_person_twice_names_them_once_and_tells_why_not_twice(
     seen: dict[str, FaceSet], kind: str
 ) -> None:
     named, image = answers(seen, kind, enrolled=True)
@@ -98,7 +98,7 @@ def test_a_photograph_that_shows_a_stranger_twice_shows_one_stranger(seen: dict[
     assert "an unknown face beside it" in (image.reason or "")
 
 
-def test_somebody_and_their_mirror_image_in_a_video_are_one(
+def test_a_person_and_their_mirror_image_in_a_video_are_one(
     seen: dict[str, FaceSet], detector: MtcnnDetector, embedder: TorchEmbedder, tmp_path: Path
 ) -> None:
     path = tmp_path / "mirror.mp4"

@@ -197,8 +197,8 @@ def test_evidence_shows_the_best_crops_and_the_nearest_faces(example: Result, mo
     assert example.appearances[1].evidence.nearest == []
 
 
-def test_the_runner_up_is_the_nearest_other_person_and_of_nobody_named_the_nearest(model: NamingModel) -> None:
-    """Hers by confirmation, though Bob is nearer: that is said, and how much."""
+def test_the_runner_up_is_the_nearest_other_person_and_without_a_name_the_nearest(model: NamingModel) -> None:
+    """Ann by confirmation, though Bob is nearer: the margin is below 0."""
     face = look(2, 4)
     track = make_track(1, [1.0], embeddings=face[None])
     to_ann, to_bob = (model.prototypes @ face).tolist()
