@@ -114,6 +114,23 @@ def test_an_image_is_never_named_as_the_second_best_person() -> None:
     assert {match.reason for match in matches} == {SAME_PICTURE, None}
 
 
+def test_another_look_of_a_named_person_is_never_named_as_a_less_likely_one() -> None:
+    """A mirror at an angle: not the same picture, and a look-alike who is enrolled passes the limit as well."""
+    ann = look(1, 0)
+    model = fit({"Ann": [ann], "Double": [near(ann, 0.95)], **{name_of(who): [look(who)] for who in range(2, 20)}})
+    own, image = near(ann, 0.999, 7), near(ann, 0.97, 4)
+    scores = dict(
+        zip(model.classifier.classes_.tolist(), model.classifier.decision_function(image[None])[0], strict=True)
+    )
+    assert model.stills.false_name_rate(np.array(scores["Double"])) <= 0.05
+    assert scores["Ann"] - scores["Double"] > 1.5 * model.stills.genuine.deviation
+    assert own @ image < 0.975
+    sure = np.ones(2, np.float32)
+    named, other = identify_faces(np.stack([own, image]), sure, sure, model, CONFIG, max_false_names=0.05)
+    assert (named.person_id, other.person_id) == ("Ann", None)
+    assert (other.decision, other.reason, other.beside) == (Decision.UNDECIDABLE, SAME_FACE, "Ann")
+
+
 def test_brothers_who_are_both_enrolled_and_equally_near_are_both_named() -> None:
     first, second = look(1, 0), near(look(1, 0), 0.965)
     model = fit({"Abel": [first], "Cain": [second], **{name_of(who): [look(who)] for who in range(2, 20)}})
