@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,11 +23,14 @@ class Corrections:
         For each negative example, who it is not.
     denied : (R, D) float32
         Mean embeddings of the tracks that are not those people.
+    no_images : set of (analysis_id, track_id)
+        Tracks that are not a stranger of the same frame, however alike: each is a stranger of its own.
     """
 
     confirmed: Mapping[tuple[str, int], str] = field(default_factory=dict)
     denied_people: npt.NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, np.str_))
     denied: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    no_images: Set[tuple[str, int]] = frozenset()
 
     def __post_init__(self) -> None:
         if len(self.denied_people) != len(self.denied):

@@ -154,6 +154,7 @@ class NamingModel:
                 "genuine_stills": asdict(self.stills.genuine),
                 "genuine_tracks": asdict(self.tracks.genuine),
                 "confirmed": [[*key, person] for key, person in sorted(self.corrections.confirmed.items())],
+                "no_images": sorted(map(list, self.corrections.no_images)),
                 **self.facts,
                 **(facts or {}),
                 "snapshot": self.gallery.snapshot(),
@@ -205,6 +206,8 @@ class NamingModel:
                 {(analysis_id, track_id): person for analysis_id, track_id, person in facts["confirmed"]},
                 arrays["denied_people"],
                 arrays["denied"],
+                # A model of an older program knows none, and names as well without.
+                frozenset((analysis_id, track_id) for analysis_id, track_id in facts.get("no_images", [])),
             ),
             facts=facts,
         )

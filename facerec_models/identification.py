@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
-from facerec_models.calibration import ScoreCalibration
+from facerec_models.beside import Indexes, assign, find_alike, repeated, weaker_of_one_picture
+from facerec_models.calibration import PairScale, ScoreCalibration
 from facerec_models.classifiers import normalize
+from facerec_models.clustering import stranger_similarity
+from facerec_models.cohort import load_cohort
 from facerec_models.config import IdentificationConfig
 from facerec_models.gallery import NamingModel
-from facerec_models.types import Candidate, Decision, FloatArray, Match, Track
-
-Indexes = npt.NDArray[np.intp]
+from facerec_models.types import Candidate, Decision, FloatArray, Match, Track, UndecidableReason
 
 _CANDIDATES = 5
-_LEAST_GAIN = 1e-6
+# Evidence, in nats, that two faces of one frame are one picture: for the packaged network a cosine of .980.
+_ONE_PICTURE_LOG_ODDS = 11.0
 
 
 def identify_faces(
@@ -32,7 +32,7 @@ def identify_faces(
     *,
     max_false_names: float | None = None,
 ) -> list[Match]:
-    """Name the faces of one picture; two faces in it are two people.
+    """Name the faces of one picture; two faces in it are two people, unless one is the other's image: see `facerec_models.beside`.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ def identify_faces(
         return []
     everybody = np.arange(len(embeddings))
     apart = [np.delete(everybody, i) for i in everybody]
-    scored = _Scored.of(embeddings, quality, scores, model, model.stills)
+    scored = _Scored.of(embeddings, quality, scores, quality, model, model.stills)
     least_score, least_quality = model.stills.limit(limit), config.min_quality_named_stills
-    return _decide(scored, apart, model, model.stills, limit, config, {}, least_score, least_quality)
+    return _decide(scored, apart, model, model.stills, limit, config, {}, set(), least_score, least_quality)
 
 
 def identify_tracks(
@@ -69,7 +69,8 @@ def identify_tracks(
 ) -> list[Match]:
     """Name the tracks of one video, each from all its good faces.
 
-    Tracks that share a frame are different people: a name goes to the better one. A track that somebody confirmed is that person.
+    Tracks that share a frame are different people: a name goes to the better one. A track that by its own evidence shows a person
+    who is named beside it is undecidable, not unknown. A track that is confirmed is that person, also beside another one.
 
     Parameters
     ----------
@@ -110,10 +111,13 @@ def identify_videos(
     if not everything:
         return [[] for _ in videos]
     limit = config.max_false_names_tracks if max_false_names is None else max_false_names
+    quality = np.array([track_quality(track) for track in everything], np.float32)
     scored = _Scored.of(
         normalize(np.stack([_weighted_sum(track) for track in everything])),
-        np.array([track_quality(track) for track in everything], np.float32),
+        quality,
         np.array([track.scores.max() for track in everything], np.float32),
+        # Of one face twice, the one that is longer in view is the one who is there.
+        quality * np.array([len(track) for track in everything], np.float32),
         model,
         model.tracks,
     )
@@ -124,8 +128,13 @@ def identify_videos(
         said = {i: confirmed[track.track_id] for i, track in enumerate(tracks) if track.track_id in confirmed}
         part = scored.part(start, start + len(tracks))
         apart = apart_tracks(tracks)
+        no_images = {
+            i for i, track in enumerate(tracks) if (analysis_id, track.track_id) in model.corrections.no_images
+        }
         if tracks:
-            matches = _decide(part, apart, model, model.tracks, limit, config, said, least_score, least_quality)
+            matches = _decide(
+                part, apart, model, model.tracks, limit, config, said, no_images, least_score, least_quality
+            )
         found.append(matches if tracks else [])
         start += len(tracks)
     return found
@@ -153,7 +162,7 @@ def track_quality(track: Track) -> float:
 
 
 def apart_tracks(tracks: Sequence[Track]) -> list[Indexes]:
-    """Return with which others each track shares a frame: these are different people.
+    """Return with which others each track shares a frame.
 
     Returns
     -------
@@ -178,6 +187,7 @@ class _Scored:
     embeddings: FloatArray
     quality: FloatArray
     detected: FloatArray
+    weight: FloatArray
     nearest: npt.NDArray[np.intp]
     scores: FloatArray
     similarity: FloatArray
@@ -191,6 +201,7 @@ class _Scored:
         embeddings: FloatArray,
         quality: FloatArray,
         detected: FloatArray,
+        weight: FloatArray,
         model: NamingModel,
         calibration: ScoreCalibration,
     ) -> _Scored:
@@ -202,6 +213,7 @@ class _Scored:
             embeddings,
             quality,
             detected,
+            weight,
             nearest,
             scores,
             similarity,
@@ -223,48 +235,139 @@ def _decide(
     max_false_names: float,
     config: IdentificationConfig,
     confirmed: Mapping[int, str],
+    no_images: Set[int],
     least_score: float,
     least_quality: float,
 ) -> list[Match]:
     """Give each face a person if few enough strangers are as near to anybody, and nobody twice among faces that are `apart`."""
     people = model.classifier.classes_
-    embeddings, quality, detected = scored.embeddings, scored.quality, scored.detected
-    nearest, scores, similarity = scored.nearest, scored.scores, scored.similarity
-    rates, probability = scored.rates, scored.probability
-    ruled_out = scored.ruled_out.copy()
-    allowed = (rates <= max_false_names) & (quality >= least_quality)[:, None] & ~ruled_out
+    nearest, scores, quality = scored.nearest, scored.scores, scored.quality
+    own = (scored.rates <= max_false_names) & (quality >= least_quality)[:, None] & ~scored.ruled_out
+    own[list(confirmed)] = False
+    first = np.take_along_axis(scores, own.argmax(axis=1)[:, None], axis=1)
+    # Where the likeliest is taken, another one is as good only if both are equally likely: then the frame decides between them.
+    allowed = own & (scores >= first - calibration.genuine.deviation)
     for i, person in confirmed.items():
-        allowed[i] = False
         allowed[apart[i]] &= people[nearest[apart[i]]] != person
-    chosen = _assign(nearest, np.where(allowed, scores - least_score, -1.0), apart)
-    given = {i: str(people[nearest[i, k]]) for i, k in enumerate(chosen) if k is not None} | dict(confirmed)
-    for i, person in given.items():
-        ruled_out[apart[i]] |= people[nearest[apart[i]]] == person
-    # Who somebody unknown is not: the likeliest person whom nothing else rules out.
-    likeliest = np.argmin(ruled_out, axis=1)
+    pair = _pair_scale(model.gallery.embedder)
+    one_picture = pair.midpoint + _ONE_PICTURE_LOG_ODDS / pair.slope
+    alike = find_alike(scored.embeddings, apart, quality >= config.min_quality_unknown, stranger_similarity(pair))
+    refuted: dict[int, str] = {}
+    while True:
+        chosen = assign(nearest, np.where(allowed, scores - least_score, -1.0), apart)
+        of_score = {i: k for i, k in enumerate(chosen) if k is not None}
+        given = {i: str(people[nearest[i, k]]) for i, k in of_score.items()} | dict(confirmed)
+        strength = {i: float(scores[i, k]) for i, k in of_score.items()} | dict.fromkeys(confirmed, np.inf)
+        found = weaker_of_one_picture(given, strength, alike, one_picture)
+        if not found:
+            break
+        refuted |= found
+        allowed[list(found)] = False
+    whose = _named_again(scored, apart, people, own, given, alike)
+    images = {i: (_beside_reason(similarity, one_picture), person) for i, (person, similarity) in whose.items()}
+    images |= {i: (UndecidableReason.SAME_PICTURE_BESIDE, person) for i, person in refuted.items()}
+    reasons = _poor(scored, config) | images
+    unknown = [i for i in range(len(quality)) if i not in given and i not in reasons and i not in no_images]
+    for i, similarity in repeated(unknown, scored.weight, alike).items():
+        reasons[i] = _beside_reason(similarity, one_picture), None
+    return _matches(scored, chosen, confirmed, reasons, model, calibration)
+
+
+@lru_cache(maxsize=8)
+def _pair_scale(embedder: str) -> PairScale:
+    return load_cohort(embedder).pair
+
+
+def _named_again(
+    scored: _Scored,
+    apart: Sequence[Indexes],
+    people: npt.NDArray[np.str_],
+    own: npt.NDArray[np.bool_],
+    given: Mapping[int, str],
+    alike: Mapping[int, Mapping[int, float]],
+) -> dict[int, tuple[str, float]]:
+    """Return the faces without a name that, by their own evidence or by likeness, show a person who is named beside them.
+
+    Parameters
+    ----------
+    own : (N, K) bool
+        Whom each face would be named, were nobody beside it.
+    given : mapping of int to str
+        The named faces.
+    alike : mapping of int to mapping of int to float
+        See `facerec_models.beside.find_alike`.
+
+    Returns
+    -------
+    dict of int to (str, float)
+        The person, and how alike the two faces are if that is much.
+    """
+    found: dict[int, tuple[str, float]] = {}
+    for i in range(len(scored.quality)):
+        named = [j for j in apart[i].tolist() if j in given]
+        if i in given or not named:
+            continue
+        passed = set(people[scored.nearest[i, own[i]]].tolist())
+        ruled_out = set(people[scored.nearest[i, scored.ruled_out[i]]].tolist())
+        near = alike.get(i, {})
+        shown = [j for j in named if given[j] not in ruled_out and (j in near or given[j] in passed)]
+        if shown:
+            most = max(shown, key=lambda j: (near.get(j, 0.0), -j))
+            found[i] = given[most], near.get(most, 0.0)
+    return found
+
+
+def _poor(scored: _Scored, config: IdentificationConfig) -> dict[int, tuple[UndecidableReason, str | None]]:
+    """Return the faces that are too poor to be called unknown, and why."""
+    found: dict[int, tuple[UndecidableReason, str | None]] = {}
+    # The last that holds counts.
+    for reason, holds in (
+        (UndecidableReason.MAYBE_NO_FACE, scored.detected < config.min_score_unknown),
+        (UndecidableReason.POOR, scored.quality < config.min_quality_unknown),
+        (UndecidableReason.NO_VECTORS, ~scored.embeddings.any(axis=1)),
+    ):
+        found |= dict.fromkeys(np.flatnonzero(holds).tolist(), (reason, None))
+    return found
+
+
+def _beside_reason(similarity: float, one_picture: float) -> UndecidableReason:
+    is_one = similarity >= one_picture
+    return UndecidableReason.SAME_PICTURE_BESIDE if is_one else UndecidableReason.SAME_FACE_BESIDE
+
+
+def _matches(
+    scored: _Scored,
+    chosen: Sequence[int | None],
+    confirmed: Mapping[int, str],
+    reasons: Mapping[int, tuple[UndecidableReason, str | None]],
+    model: NamingModel,
+    calibration: ScoreCalibration,
+) -> list[Match]:
+    people = model.classifier.classes_
+    # The figures of a face without a name are those of its first candidate. If all are ruled out, the others score no better than
+    # the last of them.
+    likeliest = np.where(scored.ruled_out.all(axis=1), -1, scored.ruled_out.argmin(axis=1)).tolist()
     # Lists, whose numbers are Python's own: a third of the time.
-    candidates = [
-        tuple(map(Candidate, *rows))
-        for rows in zip(people[nearest].tolist(), similarity.tolist(), probability.tolist(), strict=True)
-    ]
+    similarity, probability = scored.similarity.tolist(), scored.probability.tolist()
+    rates, is_out = scored.rates.tolist(), scored.ruled_out.tolist()
+    names = people[scored.nearest].tolist()
     matches = []
     for i, k in enumerate(chosen):
         if i in confirmed:
-            matches.append(_confirmed(confirmed[i], embeddings[i], model, calibration))
+            matches.append(_confirmed(confirmed[i], scored.embeddings[i], model, calibration))
             continue
-        if k is not None:
-            decision = Decision.NAMED
-        elif quality[i] >= config.min_quality_unknown and detected[i] >= config.min_score_unknown:
-            decision = Decision.UNKNOWN
-        else:
-            decision = Decision.UNDECIDABLE
+        reason, beside = (None, None) if k is not None else reasons.get(i, (None, None))
+        decision = Decision.NAMED if k is not None else Decision.UNKNOWN if reason is None else Decision.UNDECIDABLE
+        rows = zip(names[i], similarity[i], probability[i], is_out[i], strict=True)
         matches.append(
             Match(
                 decision=decision,
-                person_id=None if k is None else str(people[nearest[i, k]]),
-                probability=float(1 - probability[i, likeliest[i]] if k is None else probability[i, k]),
-                false_name_rate=float(rates[i, likeliest[i] if k is None else k]),
-                candidates=candidates[i],
+                person_id=None if k is None else names[i][k],
+                probability=1 - probability[i][likeliest[i]] if k is None else probability[i][k],
+                false_name_rate=rates[i][likeliest[i] if k is None else k],
+                candidates=tuple(Candidate(*row) for *row, out in rows if not out),
+                reason=reason,
+                beside=beside,
             )
         )
     return matches
@@ -275,14 +378,37 @@ def _confirmed(person_id: str, embedding: FloatArray, model: NamingModel, calibr
     people = model.classifier.classes_
     scores = model.classifier.decision_function(embedding[None])
     nearest, _ = _best(scores)
-    others = [i for i in nearest[0].tolist() if people[i] != person_id]
+    similarity = model.prototypes @ embedding
+    ruled_out = model.corrections.denies(embedding[None], people[nearest], similarity[nearest])[0]
+    others = [i for i, out in zip(nearest[0].tolist(), ruled_out, strict=True) if people[i] != person_id and not out]
     at = int(np.searchsorted(people, person_id))
     is_enrolled = at < len(people) and people[at] == person_id
     rate = float(calibration.false_name_rate(scores[0, at : at + 1])[0]) if is_enrolled else 1.0
-    similarity = model.prototypes @ embedding
     first = Candidate(person_id, float(similarity[at]) if is_enrolled else 0.0, 1.0)
     rest = tuple(Candidate(str(people[i]), float(similarity[i]), 0.0) for i in others[: _CANDIDATES - 1])
     return Match(Decision.NAMED, person_id, 1.0, rate, (first, *rest))
+
+
+def nearest_people(model: NamingModel, embedding: FloatArray, person_id: str | None, count: int = 2) -> list[Candidate]:
+    """Return who is nearest to a track, the most similar first, other than `person_id` and those whom a correction rules out.
+
+    Unlike `Match.candidates`, whose order is that of the scores that decide, these are ordered by the similarity that is shown.
+
+    Parameters
+    ----------
+    embedding : (D,) float32
+        The track's mean.
+    """
+    people = model.classifier.classes_
+    similarity = model.prototypes @ embedding
+    ruled_out = model.corrections.denies(embedding[None], people[None], similarity[None])[0] | (people == person_id)
+    order = [i for i in np.argsort(-similarity, kind="stable").tolist() if not ruled_out[i]][:count]
+    scores = model.classifier.decision_function(embedding[None])[0, order]
+    probability = model.tracks.probability(scores)
+    return [
+        Candidate(str(people[i]), float(similarity[i]), float(chance))
+        for i, chance in zip(order, probability, strict=True)
+    ]
 
 
 def _best(scores: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
@@ -295,66 +421,3 @@ def _best(scores: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
         best[:, k] = left.argmax(axis=1)
         np.put_along_axis(left, best[:, k : k + 1], -np.inf, axis=1)
     return best, np.take_along_axis(scores, best, axis=1)
-
-
-def _assign(nearest: Indexes, margin: npt.NDArray[np.floating], apart: Sequence[Indexes]) -> list[int | None]:
-    """Choose which of its nearest people each face is, or none.
-
-    Where two faces that are `apart` want one person, the best assignment of all faces that are bound up with them is taken: the
-    runner-up of one may be what makes both right.
-
-    Parameters
-    ----------
-    nearest : (N, K) int
-        People, nearest first.
-    margin : (N, K)
-        By how much each passes the limit; negative: not allowed.
-    apart : sequence of (K,) int
-        Which others each face is apart from.
-    """
-    named = margin[:, 0] >= 0
-    chosen: list[int | None] = [0 if is_named else None for is_named in named.tolist()]
-    others = {i: apart[i][named[apart[i]]] for i in np.flatnonzero(named).tolist()}
-    rivals = [i for i, found in others.items() if (nearest[found, 0] == nearest[i, 0]).any()]
-    if not rivals:
-        return chosen
-    rows = np.concatenate([np.full(len(found), i) for i, found in others.items()])
-    columns = np.concatenate(list(others.values()))
-    links = csr_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(len(nearest), len(nearest)))
-    _, group = connected_components(links, directed=False)
-    for label in np.unique(group[rivals]):
-        members = np.flatnonzero((group == label) & named)
-        for i, k in zip(members.tolist(), _best_assignment(members, nearest, margin, apart), strict=True):
-            chosen[i] = k
-    return chosen
-
-
-def _best_assignment(
-    members: Indexes, nearest: Indexes, margin: npt.NDArray[np.floating], apart: Sequence[Indexes]
-) -> list[int | None]:
-    """Solve the assignment of a few faces as an integer programme: the greatest sum of margins."""
-    pairs = [(i, k) for i in members.tolist() for k in range(nearest.shape[1]) if margin[i, k] >= 0]
-    at: dict[int, list[int]] = {}
-    for n, (i, _) in enumerate(pairs):
-        at.setdefault(i, []).append(n)
-    # Of the pairs in one rule, one at most: those of a face, and one person for two faces.
-    rules = list(at.values())
-    rules += [
-        [a, b]
-        for i, own in at.items()
-        for j in apart[i].tolist()
-        if j < i
-        for a in own
-        for b in at.get(j, [])
-        if nearest[pairs[a]] == nearest[pairs[b]]
-    ]
-    rows = np.repeat(np.arange(len(rules)), [len(rule) for rule in rules])
-    columns = np.concatenate([np.array(rule) for rule in rules])
-    limits = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(rules), len(pairs)))
-    # A face at its very limit counts for a little, so that it is not left out for nothing.
-    gain = np.array([margin[pair] + _LEAST_GAIN for pair in pairs])
-    solved = milp(
-        -gain, integrality=np.ones(len(pairs)), bounds=Bounds(0, 1), constraints=LinearConstraint(limits, ub=1)
-    )
-    taken = {i: k for (i, k), value in zip(pairs, np.round(solved.x), strict=True) if value}
-    return [taken.get(i) for i in members.tolist()]

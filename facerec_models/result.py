@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from facerec_models.analysis import Analysis
 from facerec_models.appearances import build_appearances
 from facerec_models.gallery import NamingModel
-from facerec_models.identification import track_embedding
-from facerec_models.types import STRANGER_PREFIX, Appearance, Candidate, Decision, FaceSet, Match, Track
+from facerec_models.identification import nearest_people, track_embedding
+from facerec_models.reasons import reason_of
+from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, FaceSet, Match, Track
 
 Interval = tuple[float, float]
 
@@ -48,7 +49,13 @@ class NearestView(_Document):
 
 
 class Evidence(_Document):
-    """What a decision rests on. `margin` is the similarity to the nearest person less that to the runner-up."""
+    """What a decision rests on.
+
+    `runner_up` is the nearest person by similarity other than the one who is named; where nobody is named, the nearest of all.
+    `margin` is the similarity to the one who is named less that to the runner-up: below 0 where the runner-up is nearer. Where
+    nobody is named, it is the similarity to the runner-up less that to the next. People whom a correction rules out count for
+    neither.
+    """
 
     crops: list[CropView]
     nearest: list[NearestView]
@@ -57,7 +64,7 @@ class Evidence(_Document):
 
 
 class AppearanceView(_Document):
-    """Somebody, from `start_s` to before `end_s`. Neither identity nor stranger: undecidable."""
+    """Somebody, from `start_s` to before `end_s`. Neither identity nor stranger: undecidable, and `reason` says why."""
 
     person_id: str | None
     identity: str | None
@@ -68,6 +75,7 @@ class AppearanceView(_Document):
     probability: float
     false_name_rate: float
     track_ids: list[int]
+    reason: str | None
     evidence: Evidence
 
 
@@ -87,7 +95,7 @@ class SampleView(_Document):
 
 
 class TrackView(_Document):
-    """One face followed through one shot."""
+    """One face followed through one shot. `reason` says why it is undecidable, and is null where it is not."""
 
     track_id: int
     shot: int
@@ -96,6 +104,7 @@ class TrackView(_Document):
     person_id: str | None
     identity: str | None
     decision: Literal["named", "unknown", "undecidable"]
+    reason: str | None
     probability: float
     false_name_rate: float
     candidates: list[CandidateView]
@@ -243,6 +252,7 @@ def build_result(
     for appearance in appearances:
         stranger = strangers.get(appearance.track_ids[0])
         person_id = appearance.match.person_id
+        members = [by_id[track_id] for track_id in appearance.track_ids]
         label = identity_of(person_id) or (f"Unknown {stranger.number}" if stranger else "Undecidable")
         views.append(
             AppearanceView(
@@ -255,7 +265,14 @@ def build_result(
                 probability=appearance.match.probability,
                 false_name_rate=appearance.match.false_name_rate,
                 track_ids=list(appearance.track_ids),
-                evidence=_evidence(appearance, [tracks[by_id[i]] for i in appearance.track_ids], model, crop_url),
+                reason=reason_of(appearance.match, identity_of(appearance.match.beside)),
+                evidence=_evidence(
+                    appearance.match,
+                    [tracks[i] for i in members],
+                    next(tracks[i] for i in members if matches[i] == appearance.match),
+                    model,
+                    crop_url,
+                ),
             )
         )
     intervals = [(track.start_s, track.end_s) for track in tracks]
@@ -288,8 +305,9 @@ def build_result(
 
 
 def _evidence(
-    appearance: Appearance, tracks: Sequence[Track], model: NamingModel, crop_url: Callable[[int, int], str]
+    match: Match, tracks: Sequence[Track], best: Track, model: NamingModel, crop_url: Callable[[int, int], str]
 ) -> Evidence:
+    """Say what the decision about some tracks rests on; `best` is the one that `match` is about."""
     crops = sorted(
         (
             (float(track.quality[sample]), track, k, int(sample))
@@ -298,10 +316,10 @@ def _evidence(
         ),
         key=lambda crop: (-crop[0], crop[1].track_id, crop[2]),
     )[:_SHOWN_CROPS]
-    candidates = appearance.match.candidates
-    person_id = appearance.match.person_id
-    nearest = model.nearest_faces(track_embedding(crops[0][1]), person_id) if person_id and crops else []
-    runner_up = candidates[1] if len(candidates) > 1 else None
+    # Of an image, the person whose it is.
+    shown = match.person_id or match.beside
+    nearest = model.nearest_faces(track_embedding(crops[0][1]), shown) if shown and crops else []
+    runner_up, margin = _runner_up(match, best, model)
     return Evidence(
         crops=[
             CropView(time_s=float(track.times_s[sample]), url=crop_url(track.track_id, k))
@@ -309,8 +327,19 @@ def _evidence(
         ],
         nearest=[NearestView(face_id=face_id, similarity=similarity) for face_id, similarity in nearest],
         runner_up=_candidate_view(runner_up) if runner_up else None,
-        margin=candidates[0].similarity - runner_up.similarity if runner_up else None,
+        margin=margin,
     )
+
+
+def _runner_up(match: Match, track: Track, model: NamingModel) -> tuple[Candidate | None, float | None]:
+    """Return the nearest other person, and the margin; see `Evidence`."""
+    near = nearest_people(model, track_embedding(track), match.person_id) if len(track.embedded) else []
+    if not near:
+        return None, None
+    if match.person_id is None:
+        return near[0], near[0].similarity - near[1].similarity if len(near) > 1 else None
+    (own,) = (one.similarity for one in match.candidates if one.person_id == match.person_id)
+    return near[0], own - near[0].similarity
 
 
 def _candidate_view(candidate: Candidate) -> CandidateView:
@@ -328,6 +357,7 @@ def _track_view(track: Track, match: Match, interval: Interval) -> TrackView:
         person_id=match.person_id,
         identity=identity_of(match.person_id),
         decision=match.decision.value,
+        reason=reason_of(match, identity_of(match.beside)),
         probability=match.probability,
         false_name_rate=match.false_name_rate,
         candidates=[_candidate_view(candidate) for candidate in match.candidates],
@@ -367,12 +397,13 @@ def _coverage(intervals: Sequence[Interval], matches: Sequence[Match]) -> Covera
 
 
 class FaceView(_Document):
-    """A face of a still and who it is."""
+    """A face of a still and who it is. `reason` says why it is undecidable, and is null where it is not."""
 
     box_xyxy: tuple[float, float, float, float]
     score: float
     quality: float
     decision: Literal["named", "unknown", "undecidable"]
+    reason: str | None
     person_id: str | None
     identity: str | None
     probability: float
@@ -398,6 +429,7 @@ def build_still_result(path: str, faces: FaceSet, matches: Sequence[Match]) -> S
                 score=float(faces.detections.scores[i]),
                 quality=float(faces.quality[i]),
                 decision=match.decision.value,
+                reason=reason_of(match, identity_of(match.beside)),
                 person_id=match.person_id,
                 identity=identity_of(match.person_id),
                 probability=match.probability,

@@ -212,6 +212,16 @@ class Decision(StrEnum):
     UNDECIDABLE = "undecidable"
 
 
+class UndecidableReason(StrEnum):
+    """Why a face or a track is undecidable."""
+
+    POOR = "poor"
+    MAYBE_NO_FACE = "maybe_no_face"
+    NO_VECTORS = "no_vectors"
+    SAME_FACE_BESIDE = "same_face_beside"
+    SAME_PICTURE_BESIDE = "same_picture_beside"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A person that a face may be, with the evidence for it."""
@@ -231,11 +241,16 @@ class Match:
     person_id : str or None
         Who it is, when the decision is ``named``.
     probability : float
-        Posterior of `person_id`, or of "nobody enrolled" when there is none.
+        Posterior of `person_id`, or where there is none, of "not `candidates[0]`, nor anybody else who is enrolled".
     false_name_rate : float
-        Fraction of strangers that score at least as well as this one, in (0, 1].
+        Fraction of strangers that score at least as well as this one does for `person_id`, or else for `candidates[0]`, in (0, 1].
     candidates : tuple of Candidate
-        The nearest people, nearest first, whether or not one of them was accepted.
+        The likeliest people, likeliest first, whether or not one of them was accepted; without those whom a correction rules out.
+    reason : UndecidableReason or None
+        Why it is undecidable; None for every other decision.
+    beside : str or None
+        Whose face the same frame shows beside it, where the reason is that the face is that one again; None also where that one
+        is unknown.
     """
 
     decision: Decision
@@ -243,10 +258,14 @@ class Match:
     probability: float
     false_name_rate: float
     candidates: tuple[Candidate, ...] = ()
+    reason: UndecidableReason | None = None
+    beside: str | None = None
 
     def __post_init__(self) -> None:
         if (self.decision is Decision.NAMED) != (self.person_id is not None):
             raise ValueError(f"decision {self.decision} does not go with person {self.person_id!r}")
+        if (self.decision is Decision.UNDECIDABLE) != (self.reason is not None):
+            raise ValueError(f"decision {self.decision} does not go with reason {self.reason}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 
 from facerec_models.appearances import InView, build_appearances
+from facerec_models.reasons import reason_of
+from facerec_models.result import identity_of
 from facerec_models.types import Decision, Match
 from serving.store.naming_rows import AppearanceRow
 from serving.store.rows import AnalysisRow
@@ -48,6 +50,7 @@ def appearance_rows(
                 probability=round(appearance.match.probability, 6),
                 false_name_rate=round(appearance.match.false_name_rate, 9),
                 track_ids=appearance.track_ids,
+                reason=reason_of(appearance.match, identity_of(appearance.match.beside)),
             )
         )
     return rows

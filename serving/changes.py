@@ -21,7 +21,10 @@ _Key = tuple[str | None, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An appearance that changes: where it is, and who it is, before and after; None where it was not there."""
+    """An appearance that changes: where it is, and who it is, before and after; None where it was not there.
+
+    `reason` says why it is undecidable before or after, where it is.
+    """
 
     video_id: str
     video: str
@@ -32,6 +35,7 @@ class Example:
     probability: float
     before: str | None
     after: str | None
+    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -121,13 +125,10 @@ def compare(
                 if person is None or _key(row) in same:
                     continue
                 counts[person] += 1
-                others_of_tracks = [
-                    labels.of(owners[track_id])
-                    for owners in [was if rows is new else is_now]
-                    for track_id in row.track_ids
-                    if track_id in owners
-                ]
-                beside = ", ".join(dict.fromkeys(others_of_tracks)) or None
+                owners = was if rows is new else is_now
+                of_tracks = [owners[track_id] for track_id in row.track_ids if track_id in owners]
+                beside = ", ".join(dict.fromkeys(map(labels.of, of_tracks))) or None
+                reason = "; ".join(dict.fromkeys(one.reason for one in of_tracks if one.reason)) or None
                 mine = labels.of(row)
                 found[person].append(
                     Example(
@@ -140,6 +141,7 @@ def compare(
                         row.probability,
                         before=beside if rows is new else mine,
                         after=mine if rows is new else beside,
+                        reason=reason,
                     )
                 )
     change.examples = {

@@ -258,6 +258,7 @@ def _not_named(store: Store, project: str, hit: TrackHit) -> AppearanceRow:
         probability=0.0,
         false_name_rate=1.0,
         track_ids=(hit.track_id,),
+        reason="its video is not identified yet: 'facerec identify' does that",
     )
 
 

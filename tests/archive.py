@@ -16,10 +16,11 @@ from facerec_models.types import Track
 from facerec_models.video import VideoInfo
 from serving.archive import identify_archive
 from serving.home import Home, write_atomically
+from serving.naming import assign_current
 from serving.store import Store
 from serving.store.rows import AnalysisRow, VideoRow
 from serving.videos import summarize
-from tests.builders import EMBEDDER, look, make_track
+from tests.builders import EMBEDDER, look, make_track, near
 from tests.contract.store_cases import make_face
 from training.train import train
 
@@ -83,3 +84,15 @@ def put_tracks(store: Store, home: Home, video_id: str, number: int, tracks: Seq
             crop = home.track_crop("p", row.analysis_id, track.track_id, k)
             write_atomically(crop, encode_crop(np.full((150, 150, 3), 20 * track.track_id + k + number, np.uint8)))
     return row
+
+
+def put_mirror(store: Store, home: Home, video_id: str, number: int, who: int) -> None:
+    """Store a video that shows a person and their mirror image all the time, and a stranger beside them."""
+    own = look(who, 50 + number)
+    tracks = [
+        make_track(i, [3.0, 4.0], embeddings=np.stack([face, face]), x=100.0 * i)
+        for i, face in enumerate((own, near(own, 0.995), look(40 + number)), 1)
+    ]
+    tracks = [replace(track, scores=np.ones(len(track), np.float32)) for track in tracks]
+    analysis = put_tracks(store, home, video_id, number, tracks)
+    assign_current(store, home, analysis, RULES)

@@ -14,7 +14,17 @@ from facerec_models.classifiers import normalize
 from facerec_models.cohort import Cohort, load_cohort
 from facerec_models.config import LimitsConfig
 from facerec_models.images import read_image
-from facerec_models.types import Candidate, Decision, Detections, FaceSet, FloatArray, ImageArray, Match, Track
+from facerec_models.types import (
+    Candidate,
+    Decision,
+    Detections,
+    FaceSet,
+    FloatArray,
+    ImageArray,
+    Match,
+    Track,
+    UndecidableReason,
+)
 
 EMBEDDER = "dlib-resnet-v1"
 DIMENSION = 128
@@ -128,4 +138,6 @@ def make_track(
 def make_match(person_id: str | None = None, *, decidable: bool = True, rate: float = 0.001) -> Match:
     """Make an answer: named, or unknown, or undecidable."""
     decision = Decision.NAMED if person_id else Decision.UNKNOWN if decidable else Decision.UNDECIDABLE
-    return Match(decision, person_id, 0.9, rate, (Candidate("Ann_Lee", 0.96, 0.9), Candidate("Bob", 0.9, 0.1)))
+    candidates = (Candidate("Ann_Lee", 0.96, 0.9), Candidate("Bob", 0.9, 0.1))
+    reason = UndecidableReason.POOR if decision is Decision.UNDECIDABLE else None
+    return Match(decision, person_id, 0.9, rate, candidates, reason)

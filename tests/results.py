@@ -31,6 +31,7 @@ class Seen:
     samples: Sequence[tuple[float, Box]] = ()
     probability: float = 0.974
     false_name_rate: float = 0.0005
+    reason: str = "too small"
 
     @property
     def decision(self) -> str:
@@ -89,6 +90,7 @@ def make_result(
                 probability=face.probability,
                 false_name_rate=face.false_name_rate,
                 track_ids=[number],
+                reason=face.reason if face.decision == "undecidable" else None,
                 evidence=Evidence(crops=[], nearest=[], runner_up=None, margin=None),
             )
             for number, (face, name, person) in enumerate(zip(seen, names, people, strict=True), 1)
@@ -102,6 +104,7 @@ def make_result(
                 person_id=person,
                 identity=name,
                 decision=face.decision,
+                reason=face.reason if face.decision == "undecidable" else None,
                 probability=face.probability,
                 false_name_rate=face.false_name_rate,
                 candidates=[],

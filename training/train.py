@@ -368,12 +368,15 @@ def fit_version(
 
 
 def _corrections(said: Sequence[Correction]) -> Corrections:
-    """Return what people said as a model knows it; of strangers a model knows nothing."""
-    denied = [c for c in said if c.kind is CorrectionKind.IS_NOT and not c.person_id.startswith(STRANGER_PREFIX)]
+    """Return what people said as a model knows it; of strangers it knows only that a track is not one of them."""
+    is_not = [c for c in said if c.kind is CorrectionKind.IS_NOT]
+    denied = [c for c in is_not if not c.person_id.startswith(STRANGER_PREFIX)]
     confirmed = {(c.analysis_id, c.track_id): c.person_id for c in said if c.kind is CorrectionKind.IS}
+    no_images = frozenset((c.analysis_id, c.track_id) for c in is_not if c.person_id.startswith(STRANGER_PREFIX))
     if not denied:
-        return Corrections(confirmed)
-    return Corrections(confirmed, np.array([c.person_id for c in denied]), np.stack([c.embedding for c in denied]))
+        return Corrections(confirmed, no_images=no_images)
+    people, embeddings = np.array([c.person_id for c in denied]), np.stack([c.embedding for c in denied])
+    return Corrections(confirmed, people, embeddings, no_images)
 
 
 def _require_known(store: Store, home: Home, row: ModelVersion, learned: Learned) -> None:

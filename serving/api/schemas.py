@@ -201,7 +201,7 @@ class RevisionView(_Model):
 
 
 class FoundAppearance(_Model):
-    """Somebody in view in a video. Neither person nor stranger: undecidable.
+    """Somebody in view in a video. Neither person nor stranger: undecidable, and `reason` says why.
 
     `shots` are the shots that it reaches over; with company, those in which all are seen.
     """
@@ -210,6 +210,7 @@ class FoundAppearance(_Model):
     video: str
     analysis_id: str
     decision: Literal["named", "unknown", "undecidable"]
+    reason: str | None
     person_id: str | None
     identity: str | None
     stranger: str | None
@@ -233,6 +234,7 @@ class FoundAppearance(_Model):
             video=hit.video,
             analysis_id=row.analysis_id,
             decision=row.decision.value,
+            reason=row.reason,
             person_id=row.owner if is_named else None,
             identity=identity_of(row.owner) if is_named else None,
             stranger=None if is_named else row.owner,

@@ -21,13 +21,15 @@ COLUMNS = (
     "probability",
     "false_name_rate",
     "track_ids",
+    "reason",
 )
 
 
 def to_csv(result: Result) -> str:
     """Return one row an appearance, in the order of the result, under a row of `COLUMNS`.
 
-    ``start`` and ``end`` are ``hh:mm:ss.mmm``; track ids are separated by spaces; who is not known is empty.
+    ``start`` and ``end`` are ``hh:mm:ss.mmm``; track ids are separated by spaces; who is not known is empty, and so is the
+    reason of what could be decided.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -46,6 +48,7 @@ def to_csv(result: Result) -> str:
             f"{appearance.probability:.4f}",
             f"{appearance.false_name_rate:.6g}",
             " ".join(map(str, appearance.track_ids)),
+            appearance.reason,
         )
         for appearance in result.appearances
     )

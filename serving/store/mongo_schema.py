@@ -60,7 +60,14 @@ def _initial(db: Database[dict[str, Any]]) -> None:
     db["schema"].update_one({"_id": "positions"}, {"$setOnInsert": {"last": 0}}, upsert=True)
 
 
-MIGRATIONS: tuple[Callable[[Database[dict[str, Any]]], None], ...] = (_initial,)
+def _reasons(db: Database[dict[str, Any]]) -> None:
+    """Give appearances a reason; what was named under another rule has none yet and is named again before it is sought."""
+    db["appearances"].update_many({"reason": {"$exists": False}}, {"$set": {"reason": None}})
+    for row in db["analyses"].find({"revision": {"$ne": None}}, {"_id": 0, "project": 1, "analysis_id": 1}):
+        db["unindexed_analyses"].update_one(row, {"$setOnInsert": row}, upsert=True)
+
+
+MIGRATIONS: tuple[Callable[[Database[dict[str, Any]]], None], ...] = (_initial, _reasons)
 
 
 def migrate(db: Database[dict[str, Any]], address: str) -> int:

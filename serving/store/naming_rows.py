@@ -108,6 +108,8 @@ class AppearanceRow:
         The shots that it reaches over, both ends included; it is in view in all of them.
     track_ids : tuple of int
         Its tracks, ascending.
+    reason : str or None
+        Why it is undecidable, as its result says it; None where it is not.
     """
 
     project: str
@@ -123,6 +125,7 @@ class AppearanceRow:
     probability: float
     false_name_rate: float
     track_ids: tuple[int, ...]
+    reason: str | None = None
 
     @property
     def key(self) -> AppearanceKey:

@@ -253,4 +253,10 @@ CREATE TABLE track_vectors (
 CREATE INDEX track_vectors_by_position ON track_vectors (project, position)
 """
 
-MIGRATIONS: tuple[Migration, ...] = (_INITIAL, _CURATION, _SEGMENTS, _SEARCH, fill_vectors)
+# What was named under another rule has no reasons yet: it is named again before it is sought.
+_REASONS = """
+ALTER TABLE appearances ADD COLUMN reason TEXT;
+INSERT OR IGNORE INTO unindexed_analyses SELECT project, analysis_id FROM analyses WHERE revision IS NOT NULL
+"""
+
+MIGRATIONS: tuple[Migration, ...] = (_INITIAL, _CURATION, _SEGMENTS, _SEARCH, fill_vectors, _REASONS)

@@ -100,6 +100,7 @@ def make_appearance(
         probability=0.9,
         false_name_rate=0.001,
         track_ids=(position + 1,),
+        reason="looks like Zoë, who is named beside it" if owner is None else None,
     )
     return replace(row, **changes)
 

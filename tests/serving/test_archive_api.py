@@ -20,7 +20,7 @@ from serving.home import Home
 from serving.networks import load_networks
 from serving.settings import Settings
 from serving.store import Store, open_store
-from tests.archive import fill, put_video
+from tests.archive import fill, put_mirror, put_video
 from ui.demo_material import prepare
 
 BASE = "/v1/projects/p"
@@ -104,6 +104,21 @@ def test_a_correction_is_previewed(client: TestClient, store: Store) -> None:
     assert preview["people"]["Ann_Lee"]["removed"] >= 1
     assert store.list_corrections("p") == []
     assert ok(client.post(address, json=said))["people"] == preview["people"]
+
+
+def test_an_image_tells_whose_it_is_and_is_confirmed(client: TestClient, store: Store, tmp_path: Path) -> None:
+    put_mirror(store, Home(tmp_path), "v-3", 2, 1)
+    items = {
+        item["decision"]: item for item in ok(client.get(f"{BASE}/appearances", params={"video_id": "v-3"}))["items"]
+    }
+    image = items.pop("undecidable")
+    assert (image["label"], image["person_id"], image["stranger"]) == ("Undecidable", None, None)
+    assert "Ann Lee, who is named beside it in the same frame" in image["reason"]
+    assert [item["reason"] for item in items.values()] == [None, None]
+    for track_id in (*image["track_ids"], *items["named"]["track_ids"]):
+        address = f"{BASE}/videos/v-3/tracks/{track_id}/corrections"
+        ok(client.post(address, json={"kind": "is", "person_id": "Ann_Lee"}))
+    assert labels(client, video_id="v-3") == ["Ann Lee", "Unknown 3"]
 
 
 def test_appearances_are_paged_and_filtered(client: TestClient, store: Store) -> None:

@@ -5,6 +5,7 @@ from html import unescape
 
 import pytest
 
+from facerec_models.result import CandidateView
 from tests.results import Seen, make_result
 from ui.pages import panels
 
@@ -22,6 +23,26 @@ def test_rows_can_be_selected_and_what_is_undecidable_is_folded_away() -> None:
     assert ['aria-current="true"' in row for row in rows] == [False, False, True]
     assert ["fr-undecidable" in row for row in rows] == [False, True, False]
     assert "show 1 that cannot be decided" in html
+
+
+def test_an_image_of_a_face_beside_it_is_not_folded_away_and_says_why() -> None:
+    reason = "looks like Ann <Li>, who is named beside it in the same frame: a mirror"
+    result = make_result(Seen("Ann Li", 0, 3), Seen("Undecidable", 1, 2, reason=reason))
+    html = panels.appearance_table(result, None)
+    assert ["fr-undecidable" in row for row in re.findall(r"<tr (.*?)>", html)] == [False, False]
+    assert "cannot be decided" not in html
+    assert reason in text_of(html)
+    assert "L" + reason[1:] + "." in text_of(panels.evidence(result, result.appearances[1], [], []))
+
+
+def test_the_runner_up_may_be_more_similar() -> None:
+    result = make_result(Seen("Ann Li", 0, 3))
+    for margin, text in ((0.05, "0.050 less similar"), (-0.05, "0.050 more similar")):
+        other = CandidateView(person_id="Bob_Ray", similarity=0.9, probability=0.1)
+        shown = result.appearances[0].evidence.model_copy(update={"runner_up": other, "margin": margin})
+        page = text_of(panels.evidence(result, result.appearances[0].model_copy(update={"evidence": shown}), [], []))
+        assert "Bob Ray (similarity 0.900)" in page
+        assert text in re.sub(r"\s+", " ", page)
 
 
 def test_a_table_without_undecidable_rows_has_nothing_to_unfold() -> None:
@@ -52,7 +73,7 @@ def test_names_are_text_not_markup() -> None:
     [
         (Seen("Ann Li", 0, 3, false_name_rate=1 / 2000), "1 in 2,000  people who are not enrolled would look as near"),
         (Seen("Unknown 1", 0, 3, false_name_rate=0.28), "28 %  of the people who are not enrolled look as near"),
-        (Seen("Undecidable", 0, 3), "Too small, blurred, turned or covered"),
+        (Seen("Undecidable", 0, 3, reason="too small or blurred"), "Too small or blurred."),
     ],
 )
 def test_evidence_is_in_plain_words(seen: Seen, says: str) -> None:

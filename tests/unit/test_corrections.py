@@ -10,14 +10,17 @@ import pytest
 
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError, VideoNotFoundError
 from facerec_models.result import Result
+from facerec_models.types import Decision
+from serving.archive import identify_archive
 from serving.home import Home
 from serving.naming import drop_loaded_models, stored_result
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import FaceStatus
 from serving.strangers import resolve
+from serving.undo import undo_application
 from serving.unknowns import StrangerSummary, rank_strangers
-from tests.archive import RULES, fill, put_video
+from tests.archive import RULES, fill, put_mirror, put_video
 from tests.contract.store_cases import make_face
 from training.corrections import Statement, correct, name_stranger
 from training.forgetting import forget
@@ -189,6 +192,90 @@ def test_somebody_is_forgotten_though_too_few_are_left_to_learn_from(tmp_path: P
         assert not home.model("p", version).exists()
         with pytest.raises(PersonNotFoundError):
             forget(store, home, "p", "Person_3", RULES)
+
+
+# One face twice in a frame
+
+
+def test_a_person_and_their_image_are_both_confirmed_and_stay_so(store: Store, home: Home) -> None:
+    put_mirror(store, home, "v-3", 2, 1)
+    assert sorted(who(store, home, "v-3")) == ["Ann Lee", "Undecidable", "Unknown 3"]
+    image = next(track.track_id for track in result(store, home, "v-3").tracks if track.decision == "undecidable")
+    correct(store, home, "p", [Statement("v-3", image, CorrectionKind.IS, "Ann Lee")], RULES)
+    # The face that was named by its evidence alone is the image now, until confirmed as well.
+    other = result(store, home, "v-3").tracks[2 - image]
+    assert (other.decision, "Ann Lee, who is named beside it" in (other.reason or "")) == ("undecidable", True)
+    correct(store, home, "p", [Statement("v-3", other.track_id, CorrectionKind.IS, "Ann Lee")], RULES)
+
+    def both() -> list[str | None]:
+        return [track.person_id for track in result(store, home, "v-3").tracks[:2]]
+
+    assert both() == ["Ann_Lee"] * 2
+    assert {face.source for face in store.list_faces("p", person_id="Ann_Lee") if face.source} == {
+        f"track:a-v-3/{track}/{k}" for track in (1, 2) for k in (0, 1)
+    }
+    identify_archive(store, home, "p", RULES, apply=True)
+    assert both() == ["Ann_Lee"] * 2
+    train(store, home, "p", RULES)
+    identify_archive(store, home, "p", RULES, apply=True)
+    assert both() == ["Ann_Lee"] * 2
+    put_mirror(store, home, "v-4", 3, 1)
+    correct(store, home, "p", [Statement("v-4", 3, CorrectionKind.IS, "Dee")], RULES)
+    assert both() == ["Ann_Lee"] * 2
+    assert [a.label for a in result(store, home, "v-3").appearances] == ["Ann Lee", "Unknown 3"]
+    # In one go, in another video.
+    correct(store, home, "p", [Statement("v-4", i, CorrectionKind.IS, "Ann Lee") for i in (1, 2)], RULES)
+    assert [track.person_id for track in result(store, home, "v-4").tracks[:2]] == ["Ann_Lee"] * 2
+
+
+def test_undoing_a_confirmation_makes_the_image_undecidable_again(store: Store, home: Home) -> None:
+    put_mirror(store, home, "v-3", 2, 1)
+    before = result(store, home, "v-3")
+    both = [Statement("v-3", i, CorrectionKind.IS, "Ann Lee") for i in (1, 2)]
+    preview = correct(store, home, "p", both, RULES, preview=True)
+    (example,) = (one for one in preview.examples["Ann_Lee"] if one.video_id == "v-3" and one.before != "Ann Lee")
+    assert (example.before, example.after) == ("Ann Lee, Undecidable", "Ann Lee")
+    assert "who is named beside it" in (example.reason or "")
+    change = correct(store, home, "p", both, RULES)
+    undo_application(store, home, "p", change.revision, RULES)
+    assert result(store, home, "v-3").appearances == before.appearances
+    rows = store.list_appearances("p", ["a-v-3"])
+    assert [row.reason for row in rows] == [view.reason for view in before.appearances]
+    assert [row.reason for row in rows if row.decision is Decision.UNDECIDABLE] != [None]
+
+
+def test_an_image_of_a_stranger_is_no_stranger_and_gets_their_name_when_confirmed(store: Store, home: Home) -> None:
+    put_mirror(store, home, "v-3", 2, 7)
+    first, image, _ = result(store, home, "v-3").tracks
+    assert sorted((first.decision, image.decision)) == ["undecidable", "unknown"]
+    assert [label for label in who(store, home, "v-3") if label != "Undecidable"] == ["Unknown 1", "Unknown 3"]
+    name_stranger(store, home, "p", "Unknown 1", "Dee", RULES)
+    undecided = next(track for track in result(store, home, "v-3").tracks if track.decision == "undecidable")
+    assert "Dee, who is named beside it" in (undecided.reason or "")
+    correct(store, home, "p", [Statement("v-3", undecided.track_id, CorrectionKind.IS, "Dee")], RULES)
+    assert sorted(who(store, home, "v-3")) == ["Dee", "Unknown 3"]
+
+
+def test_an_image_that_a_correction_takes_from_the_stranger_is_a_stranger_of_its_own(store: Store, home: Home) -> None:
+    put_mirror(store, home, "v-3", 2, 7)
+    image = next(track for track in result(store, home, "v-3").tracks if track.decision == "undecidable")
+    stranger = resolve(store, "p", "Unknown 1").stranger_id
+    correct(store, home, "p", [Statement("v-3", image.track_id, CorrectionKind.IS_NOT, stranger)], RULES)
+    assert "Undecidable" not in who(store, home, "v-3")
+    assert len(set(who(store, home, "v-3"))) == 3
+    train(store, home, "p", RULES)
+    drop_loaded_models()
+    identify_archive(store, home, "p", RULES, apply=True)
+    assert "Undecidable" not in who(store, home, "v-3")
+
+
+def test_who_is_forgotten_is_in_no_reason_any_more(store: Store, home: Home) -> None:
+    put_mirror(store, home, "v-3", 2, 7)
+    name_stranger(store, home, "p", "Unknown 1", "Dee", RULES)
+    assert any("Dee" in (row.reason or "") for row in store.list_appearances("p", ["a-v-3"]))
+    forget(store, home, "p", "Dee", RULES)
+    everything = b"".join(path.read_bytes() for path in home.root.rglob("*") if path.is_file())
+    assert b"Dee" not in everything
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,11 @@ def test_a_table_has_a_row_an_appearance() -> None:
         "probability": "0.9741",
         "false_name_rate": "1.25e-05",
         "track_ids": "1",
+        "reason": "",
     }
     assert (unknown["person_id"], unknown["identity"], unknown["stranger"]) == ("", "", "stranger-0000000002")
     assert (undecidable["stranger"], undecidable["end"]) == ("", "00:01:00.000")
+    assert [row["reason"] for row in (unknown, undecidable)] == ["", "too small"]
 
 
 def test_several_tracks_are_separated_by_spaces() -> None:

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from facerec_models.analysis import Analysis, Timing
 from facerec_models.gallery import Gallery, NamingModel, fit_model
+from facerec_models.identification import track_embedding
 from facerec_models.result import ModelView, Result, StrangerName, VideoView, build_result, identity_of, stranger_id
-from facerec_models.types import Decision, Match, Track
+from facerec_models.types import Candidate, Decision, Match, Track, UndecidableReason
 from facerec_models.video import VideoInfo
 from tests.builders import EMBEDDER, cohort, look, make_match, make_track
 
@@ -35,6 +36,8 @@ def model() -> NamingModel:
     return fit_model(Gallery(EMBEDDER, faces, ("Ann_Lee", "Bob"), ("ann-1", "bob-1")), cohort(), 0.5)
 
 
+# What the best track of the example shows.
+BEST = np.stack([look(1, 1), look(1, 2)])
 # Who the unknown tracks of the example show.
 STRANGERS = {2: 1, 5: 2, 6: 1}
 
@@ -70,7 +73,7 @@ def example(model: NamingModel) -> Result:
         make_track(1, [1.0, 2.0], embeddings=look(1)[None]),
         make_track(2, [2.0, 3.0], embeddings=look(31, 0, 0.99)[None]),
         make_track(3, [9.8], embeddings=look(1, 3)[None]),
-        make_track(4, [10.1, 11.0], shot=1, embeddings=np.stack([look(1, 1), look(1, 2)]), quality=[0.5, 0.95]),
+        make_track(4, [10.1, 11.0], shot=1, embeddings=BEST, quality=[0.5, 0.95]),
         make_track(5, [12.0], shot=1, embeddings=look(32)[None]),
         make_track(6, [15.0, 16.0], shot=1, embeddings=look(31, 1, 0.99)[None]),
         make_track(7, [18.0], shot=1, embeddings=look(60)[None], quality=0.05),
@@ -99,11 +102,11 @@ CONTRACT: dict[str, Any] = {
     "sampling": {"period_s", "mode", "frames_sampled", "densified"},
     "appearances": {
         "person_id", "identity", "stranger", "label", "start_s", "end_s", "probability", "false_name_rate", "track_ids",
-        "evidence",
+        "reason", "evidence",
     },
     "tracks": {
-        "track_id", "shot", "start_s", "end_s", "person_id", "identity", "decision", "probability", "false_name_rate",
-        "candidates", "samples",
+        "track_id", "shot", "start_s", "end_s", "person_id", "identity", "decision", "reason", "probability",
+        "false_name_rate", "candidates", "samples",
     },
     "shots": None,
     "coverage": {"face_s", "named_s", "unknown_s", "undecidable_s"},
@@ -179,7 +182,7 @@ def test_an_appearance_spans_its_tracks(example: Result) -> None:
     assert [a.false_name_rate for a in example.appearances][2] == 0.0001
 
 
-def test_evidence_shows_the_best_crops_and_the_nearest_faces(example: Result) -> None:
+def test_evidence_shows_the_best_crops_and_the_nearest_faces(example: Result, model: NamingModel) -> None:
     evidence = example.appearances[2].evidence
     assert [(crop.time_s, crop.url) for crop in evidence.crops] == [
         (11.0, "/crops/4/1"),
@@ -189,8 +192,44 @@ def test_evidence_shows_the_best_crops_and_the_nearest_faces(example: Result) ->
     assert [face.face_id for face in evidence.nearest] == ["ann-1"]
     assert evidence.runner_up is not None
     assert evidence.runner_up.person_id == "Bob"
-    assert evidence.margin == pytest.approx(0.06)
+    to_bob = float(model.prototypes[1] @ track_embedding(make_track(4, [0, 1], embeddings=BEST, quality=[0.5, 0.95])))
+    assert evidence.runner_up.similarity == pytest.approx(to_bob, abs=1e-6)
+    assert evidence.margin == pytest.approx(0.96 - to_bob, abs=1e-6)
     assert example.appearances[1].evidence.nearest == []
+
+
+def test_the_runner_up_is_the_nearest_other_person_and_without_a_name_the_nearest(model: NamingModel) -> None:
+    """Ann by confirmation, though Bob is nearer: the margin is below 0."""
+    face = look(2, 4)
+    track = make_track(1, [1.0], embeddings=face[None])
+    to_ann, to_bob = (model.prototypes @ face).tolist()
+    confirmed = Match(
+        Decision.NAMED, "Ann_Lee", 1.0, 0.5, (Candidate("Ann_Lee", to_ann, 1.0), Candidate("Bob", to_bob, 0.0))
+    )
+    (view,) = build(model, [track], [confirmed]).appearances
+    assert view.evidence.runner_up is not None
+    assert (view.evidence.runner_up.person_id, view.evidence.margin) == (
+        "Bob",
+        pytest.approx(to_ann - to_bob, abs=1e-6),
+    )
+    assert view.evidence.margin < 0
+    for nobody in (make_match(), make_match(decidable=False)):
+        (view,) = build(model, [track], [nobody]).appearances
+        assert view.evidence.runner_up is not None
+        assert view.evidence.runner_up.person_id == "Bob"
+        assert view.evidence.margin == pytest.approx(to_bob - to_ann, abs=1e-6)
+
+
+def test_what_is_undecidable_says_why_and_nothing_else_does(model: NamingModel, example: Result) -> None:
+    assert [view.reason is None for view in example.appearances] == [True] * 5 + [False]
+    assert [track.reason for track in example.tracks if track.decision == "undecidable"] == [
+        view.reason for view in example.appearances if view.reason
+    ]
+    image = replace(make_match(decidable=False), reason=UndecidableReason.SAME_PICTURE_BESIDE, beside="Ann_Lee")
+    (view,) = build(model, [make_track(1, [1.0], embeddings=look(1)[None])], [image]).appearances
+    assert view.reason is not None
+    assert "Ann Lee, who is named beside it in the same frame" in view.reason
+    assert [face.face_id for face in view.evidence.nearest] == ["ann-1"]
 
 
 def test_coverage_counts_each_second_once(model: NamingModel) -> None:

@@ -122,6 +122,26 @@ def test_what_was_stored_before_search_is_found(tmp_path: Path, monkeypatch: pyt
             assert_same_track(store.get_tracks("p", ["a"])["a"][0], track)
 
 
+def test_what_was_named_before_there_were_reasons_is_named_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "facerec.sqlite3"
+    monkeypatch.setattr(database, "MIGRATIONS", MIGRATIONS[:5])
+    with closing(Database(path, 1.0)) as opened, opened.writing() as db:
+        db.execute("INSERT INTO projects VALUES ('p', 1, 'dlib')")
+        db.execute("INSERT INTO videos VALUES ('v', 'p', 'file:///v', 'ab', 'v', 'v', 1)")
+        for analysis_id, revision in (("a", "r1"), ("b", None)):
+            db.execute("INSERT INTO analyses VALUES (?, 'p', 'v', 'key', 'dlib', '{}', ?, 1)", (analysis_id, revision))
+        db.execute(
+            "INSERT INTO appearances VALUES ('p', 'a', 0, 'v', 'undecidable', NULL, 0, 0, 0.0, 1.0, 0.5, 0.5, '[1]')"
+        )
+    monkeypatch.undo()
+    with closing(SqliteStore(path)) as store:
+        assert store.list_unindexed("p") == ["a"]
+        (row,) = store.list_appearances("p", ["a"])
+        assert (row.decision, row.reason) == ("undecidable", None)
+
+
 def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE extra (a); DROP TABLE absent"))
     with pytest.raises(StoreError, match="absent"):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facerec_models.types import Appearance, Decision, Detections, FaceSet, Frame, Match
+from facerec_models.types import Appearance, Decision, Detections, FaceSet, Frame, Match, UndecidableReason
 from tests.builders import Seen, face_set, make_match, make_track
 
 
@@ -105,6 +105,22 @@ def test_a_mask_and_an_index_select_the_same_faces(index: Any) -> None:
 def test_a_name_goes_with_a_named_decision_and_no_other(decision: Decision, person_id: str | None) -> None:
     with pytest.raises(ValueError, match=f"decision {decision.value} does not go with person {person_id!r}"):
         Match(decision, person_id, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("decision", "reason"),
+    [
+        (Decision.UNDECIDABLE, None),
+        (Decision.UNKNOWN, UndecidableReason.POOR),
+        (Decision.NAMED, UndecidableReason.POOR),
+    ],
+)
+def test_a_reason_goes_with_what_is_undecidable_and_with_nothing_else(
+    decision: Decision, reason: UndecidableReason | None
+) -> None:
+    person_id = "Bob" if decision is Decision.NAMED else None
+    with pytest.raises(ValueError, match=f"decision {decision.value} does not go with reason {reason}"):
+        Match(decision, person_id, 0.5, 0.5, reason=reason)
 
 
 def test_an_appearance_does_not_end_before_it_starts() -> None:

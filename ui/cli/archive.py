@@ -90,6 +90,7 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
             f"+{change.added[person]} -{change.removed[person]}",
             "\n".join(
                 f"{one.video} {one.start_s:.1f}-{one.end_s:.1f} s: {one.before or 'nobody'} -> {one.after or 'nobody'}"
+                + (f" ({one.reason})" if one.reason else "")
                 for one in change.examples.get(person, [])
             ),
         )

@@ -414,15 +414,22 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _print_result(video: str, found: Result) -> None:
+    from facerec_models.reasons import is_beside
     from ui.views import appearance_rows
 
     table = Table(
         "who", "from", "to", "probability", "so do strangers", "tracks", title=Path(video).name, title_justify="left"
     )
+    beside = []
     for row, appearance in zip(appearance_rows(found), found.appearances, strict=True):
-        if appearance.person_id or appearance.stranger:
-            table.add_row(*row, ", ".join(map(str, appearance.track_ids)))
+        tracks = ", ".join(map(str, appearance.track_ids))
+        if appearance.person_id or appearance.stranger or is_beside(appearance.reason):
+            table.add_row(*row, tracks)
+        if is_beside(appearance.reason):
+            beside.append(f"Track {tracks} {appearance.reason}.")
     output.print(table)
+    for line in beside:
+        output.print(line, soft_wrap=True)
     seconds = found.coverage
     output.print(
         f"Faces during {seconds.face_s:.1f} of {found.video.duration_s:.1f} s: named {seconds.named_s:.1f} s, "

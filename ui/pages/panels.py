@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from facerec_models.reasons import is_beside
 from facerec_models.result import AppearanceView, CandidateView, Result, identity_of
 from serving.exports.colours import Colour, label_colours
 from serving.exports.wording import clock, one_in, percent
@@ -69,17 +70,21 @@ def summary(name: str, result: Result) -> str:
 
 
 def appearance_table(result: Result, selected: int | None) -> str:
-    """Return the appearances as rows that can be selected; what cannot be decided is folded away."""
+    """Return the appearances as rows that can be selected; what cannot be decided is folded away.
+
+    A face that is undecidable for one beside it stays: a person can tell who that is.
+    """
     if not result.appearances:
         return '<p class="fr-quiet">Nobody appears in this video.</p>'
     colours = label_colours(result)
     head = "".join(f"<th>{escape(column)}</th>" for column in APPEARANCE_COLUMNS)
     rows = "".join(
-        f'<tr {_selectable(i, selected)} class="{"" if is_decided(view) else "fr-undecidable"}">'
-        f"<td>{_dot(colours[view.label])}{escape(row[0])}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
+        f'<tr {_selectable(i, selected)} class="{"fr-undecidable" if _is_folded(view) else ""}">'
+        f"<td>{_dot(colours[view.label])}{escape(row[0])}{_note(view)}</td>"
+        f"{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
         for i, (view, row) in enumerate(zip(result.appearances, appearance_rows(result), strict=True))
     )
-    hidden = sum(not is_decided(view) for view in result.appearances)
+    hidden = sum(map(_is_folded, result.appearances))
     fold = (
         f'<label class="fr-fold"><input type="checkbox"> show {hidden} that cannot be decided</label>' if hidden else ""
     )
@@ -121,13 +126,14 @@ def is_decided(view: AppearanceView) -> bool:
 def _reasons(result: Result, view: AppearanceView) -> list[str]:
     """Return the figures of a decision as sentences in HTML."""
     limit = one_in(result.model.max_false_names)
+    other, margin = view.evidence.runner_up, view.evidence.margin
+    near = f" The nearest is {_person(other)}." if other else ""
     if not is_decided(view):
-        return ["Too small, blurred, turned or covered to say who this is, or that it is nobody enrolled."]
+        why = view.reason or ""
+        return [f"{escape(why[:1].upper() + why[1:])}.{near if is_beside(why) else ''}"]
     rate = view.false_name_rate
     share = f"<b>{percent(rate)}</b> of the people" if rate >= _RARE else f"<b>{one_in(rate)}</b> people"
-    nearest = _nearest_candidate(result, view)
     if view.identity is None:
-        near = f" The nearest is {_person(nearest)}." if nearest else ""
         return [
             f"Not near enough to anybody enrolled.{near}",
             f"{share} who are not enrolled look as near as this; a name needs {limit} or fewer.",
@@ -136,17 +142,19 @@ def _reasons(result: Result, view: AppearanceView) -> list[str]:
         f"{share} who are not enrolled would look as near as this; the limit is {limit}.",
         f"Probability <b>{percent(view.probability)}</b>, if {percent(result.model.prior_known)} of all faces are enrolled people's.",
     ]
-    other, margin = view.evidence.runner_up, view.evidence.margin
     if other is not None and margin is not None:
-        points.append(f"The runner-up is {_person(other)}, <b>{margin:.3f}</b> less similar.")
+        points.append(
+            f"The runner-up is {_person(other)}, <b>{abs(margin):.3f}</b> {'less' if margin >= 0 else 'more'} similar."
+        )
     return points
 
 
-def _nearest_candidate(result: Result, view: AppearanceView) -> CandidateView | None:
-    candidates = [
-        track.candidates[0] for track in result.tracks if track.track_id in view.track_ids and track.candidates
-    ]
-    return max(candidates, key=lambda candidate: candidate.similarity, default=None)
+def _is_folded(view: AppearanceView) -> bool:
+    return not is_decided(view) and not is_beside(view.reason)
+
+
+def _note(view: AppearanceView) -> str:
+    return f"<small>{escape(view.reason or '')}</small>" if is_beside(view.reason) else ""
 
 
 def _person(candidate: CandidateView) -> str:
