@@ -20,6 +20,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 _CROP_JPEG_QUALITY = 95
 _TIFF_PHOTOMETRIC = 262
 _KINDS = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC and JPEG 2000"
+_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"),
+    *(".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx"),
+}
 # The first 12 bytes of a HEIF file are a box of this type and the file's brand; Pillow reads those of AVIF itself.
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 # Formats whose colours may have 16 bits a channel.
@@ -92,6 +96,23 @@ def read_image(source: Path | bytes, limits: LimitsConfig, *, name: str | None =
         if upright.mode == "RGBA":
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright).convert("RGB")
         return np.array(upright)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file begins as a picture of an allowed kind does, or is called like one; it may still be damaged."""
+    if path.suffix.lower() in _SUFFIXES:
+        return True
+    try:
+        with _open(path, repr(str(path))):
+            return True
+    except (ImageError, LimitExceededError) as error:
+        return isinstance(error, LimitExceededError)
+
+
+def picture_format(source: Path | bytes) -> str:
+    """Return the kind of a picture that `read_image` reads, as Pillow calls it: ``JPEG``, ``HEIF``."""
+    with _open(source, repr("picture")) as opened:
+        return str(opened.format)
 
 
 def _open(source: Path | bytes, label: str) -> Image.Image:

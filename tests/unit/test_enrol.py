@@ -25,8 +25,9 @@ from serving.store.rows import Face, FaceStatus
 from tests.builders import look, sample_picture
 from tests.contract.store_cases import make_face
 from training import enrol as enrol_module
-from training.enrol import enrol, find_pictures
+from training.enrol import enrol
 from training.forgetting import forget
+from training.pictures import find_pictures
 from ui.demo_material import HOPPER, find_file
 
 ANALYSIS, RULES = AnalysisConfig(), IdentificationConfig()
