@@ -80,9 +80,7 @@ def find_pictures(directory: Path) -> list[Picture]:
             continue
         if not entry.is_dir():
             if is_picture(entry):
-                problem = (
-                    f"it is beside the people's folders: it belongs into one, as {directory}/Ada_Lovelace/{entry.name}"
-                )
+                problem = f"it is in no person's folder: it belongs into one, as {directory}/Ada_Lovelace/{entry.name}"
                 pictures.append(Picture(entry, entry.name, "", source=source, problem=problem))
             continue
         files = _files_below(entry)

@@ -85,13 +85,13 @@ def test_importing_again_adds_nothing_and_keeps_what_was_disabled(place: Place, 
     first = sorted((tmp_path / "people" / "Carphone_Man").iterdir())[0]
     (tmp_path / "people" / "disabled.txt").write_text(f"Carphone_Man/{first.name}\n")
     (tmp_path / "people" / "Eileen_Collins" / "broken.jpg").write_bytes(b"no picture")
-    run = place.run("people", "import", tmp_path / "people", "--project", "again", "--json")
+    run = place.run("people", "import", tmp_path / "people", "--project", "again", "--json", code=1)
     lines = {line["path"]: line for line in map(json.loads, run.stdout.splitlines())}
     assert lines[f"Carphone_Man/{first.name}"]["status"] == "disabled"
     assert lines["Eileen_Collins/broken.jpg"]["status"] == "refused"
     assert "no picture" in lines["Eileen_Collins/broken.jpg"]["reason"]
     (tmp_path / "people" / "disabled.txt").unlink()
-    place.run("people", "import", tmp_path / "people", "--project", "again")
+    place.run("people", "import", tmp_path / "people", "--project", "again", code=1)
     people = place.json("people", "list", "--project", "again")
     assert (people[0]["taken"], people[0]["disabled"]) == (4, 1)
 

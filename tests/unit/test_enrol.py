@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import shutil
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -151,13 +149,28 @@ def test_a_refusal_says_why(tmp_path: Path, store: Store, home: Home, networks: 
     write(folder / "small.png", cv2.resize(collins, (75, 75), interpolation=cv2.INTER_AREA).astype(np.uint8))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     (folder / "notes.txt").write_text("not a picture, and not called one")
+    (folder / "no_suffix").write_bytes((folder / "good.png").read_bytes() + b"more")
+    (folder / "nowhere.jpg").symlink_to(tmp_path / "nothing.jpg")
+    for litter in (".DS_Store", "Thumbs.db", "desktop.ini", "._good.png"):
+        (folder / litter).write_bytes(b"left by a system")
     faces = take(store, home, tmp_path / "in", networks)
-    assert sorted(faces) == ["blank.png", "broken.jpg", "good.png", "small.png"]
+    assert sorted(faces) == [
+        "blank.png",
+        "broken.jpg",
+        "good.png",
+        "no_suffix",
+        "notes.txt",
+        "nowhere.jpg",
+        "small.png",
+    ]
+    assert faces["no_suffix"].status is FaceStatus.TAKEN
+    assert "'A/notes.txt' is no picture of an allowed kind" in str(faces["notes.txt"].reason)
+    assert "No such file" in str(faces["nowhere.jpg"].reason)
     assert (faces["good.png"].status, faces["good.png"].reason) == (FaceStatus.TAKEN, None)
     assert faces["blank.png"].reason == "no face was found"
     assert "quality" in str(faces["small.png"].reason)
     assert "broken.jpg" in str(faces["broken.jpg"].reason)
-    for name in ("blank.png", "small.png", "broken.jpg"):
+    for name in ("blank.png", "small.png", "broken.jpg", "notes.txt", "nowhere.jpg"):
         assert faces[name].status is FaceStatus.REFUSED
     assert faces["blank.png"].embedding is None
 
@@ -274,19 +287,3 @@ def test_a_project_keeps_its_embedder(
     with pytest.raises(GalleryMismatchError, match="another"):
         take(store, home, tmp_path / "in", networks)
     assert store.list_faces("p") == []
-
-
-def test_pictures_are_found_by_folder(tmp_path: Path, collins: ImageArray) -> None:
-    folder = tmp_path / "in"
-    first = write(folder / unicodedata.normalize("NFD", "Zoë Kravitz") / "deeper" / "1.PNG", collins)
-    (folder / ".cache").mkdir()
-    shutil.copyfile(first, folder / ".cache" / "2.png")
-    shutil.copyfile(first, folder / "outside.png")
-    (picture,) = find_pictures(folder)
-    assert picture.person_id == unicodedata.normalize("NFC", "Zoë_Kravitz")
-    assert picture.path.endswith("deeper/1.PNG")
-    with pytest.raises(InputError, match="no folder"):
-        find_pictures(first)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="Ada_Lovelace"):
-        find_pictures(tmp_path / "empty")
