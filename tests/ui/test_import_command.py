@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from facerec_models.errors import ConflictError, FacerecError
 from facerec_models.types import ImageArray
 from tests.builders import sample_picture
 from ui.cli import app
@@ -32,7 +33,8 @@ class Place:
 
     def people(self, *arguments: object, code: int = 0) -> Result:
         words = ["people", *map(str, arguments), "--home", str(self.home)]
-        result = CliRunner().invoke(app, words, catch_exceptions=False, env={"COLUMNS": "200"})
+        result = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+        assert isinstance(result.exception, SystemExit | FacerecError | None), result.exception
         assert result.exit_code == code, result.output
         return result
 
@@ -125,6 +127,6 @@ def test_one_face_is_enabled_for_one_person_only(place: Place, collins: ImageArr
         place.write(f"{person}/1.png", collins)
     outcomes = place.outcomes(code=1)
     place.people("enable", outcomes["Ada/1.png"]["face_id"])
-    result = CliRunner().invoke(app, ["people", "enable", outcomes["Bob/1.png"]["face_id"], "--home", str(place.home)])
-    assert "same face as" in str(result.exception or result.output)
+    refused = place.people("enable", outcomes["Bob/1.png"]["face_id"], code=1)
+    assert isinstance(refused.exception, ConflictError)
     assert json.loads(place.people("show", "Bob", "--json").stdout)[0]["status"] == "disabled"
