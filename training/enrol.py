@@ -14,22 +14,20 @@ import numpy as np
 
 from facerec_models.cohort import Cohort, load_cohort
 from facerec_models.config import AnalysisConfig, IdentificationConfig, OutlierStrategy
-from facerec_models.errors import ConflictError, InputError
-from facerec_models.faces import find_faces
-from facerec_models.images import encode_crop, read_image
-from facerec_models.types import FaceSet, FloatArray, ImageArray
+from facerec_models.errors import ConflictError
+from facerec_models.images import encode_crop
+from facerec_models.types import FaceSet, FloatArray
 from serving.enrolments import enrolling
 from serving.home import Home, write_atomically
 from serving.names import short_id
 from serving.networks import Networks
+from serving.stills import find_stills
 from serving.store.base import Store
 from serving.store.rows import Face, FaceStatus
 from serving.vector_sets import drop_vectors
 from training.curate import Choice, choose_faces, find_outliers, shared_face
 from training.pictures import DISABLED_LIST, FOLDER, Picture, folder_source, owners_of, with_content
 
-# Pictures whose faces are searched for together: so many, and fewer of large ones, so that they fit into memory.
-_BATCH, _BATCH_PIXELS = 8, 40_000_000
 GUESSED, DUPLICATE, GONE = "guessed", "duplicate", "gone"
 
 
@@ -344,22 +342,5 @@ def _refuse(project: str, picture: Picture, reason: str, embedder: str) -> Face:
 
 def _search(pictures: Sequence[Picture], networks: Networks, analysis: AnalysisConfig) -> list[FaceSet | str]:
     """Find the faces of pictures; a text tells why one could not be read."""
-    found: dict[int, FaceSet | str] = {}
-    images: dict[int, ImageArray] = {}
-
-    def find() -> None:
-        faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
-        found.update(zip(images, faces, strict=True))
-        images.clear()
-
-    for i, picture in enumerate(pictures):
-        try:
-            image = read_image(picture.file, analysis.limits, name=picture.path)
-        except InputError as error:
-            found[i] = str(error)
-            continue
-        images[i] = image
-        if len(images) >= _BATCH or sum(one.shape[0] * one.shape[1] for one in images.values()) >= _BATCH_PIXELS:
-            find()
-    find()
-    return [found[i] for i in range(len(pictures))]
+    found = find_stills([(picture.path, picture.file) for picture in pictures], networks, analysis)
+    return [one if isinstance(one, FaceSet) else str(one.error) for one in found]

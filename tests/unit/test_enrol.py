@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec_models.config import AnalysisConfig, IdentificationConfig, LimitsConfig
+from facerec_models.config import AnalysisConfig, DetectionConfig, IdentificationConfig, LimitsConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import ConflictError, GalleryMismatchError, InputError
 from facerec_models.images import read_image
@@ -18,6 +19,7 @@ from facerec_models.types import Detections, ImageArray
 from serving.enrolments import marks_of
 from serving.home import Home
 from serving.networks import Networks
+from serving.stills import find_stills
 from serving.store import Store, open_store
 from serving.store.rows import Face, FaceStatus
 from tests.builders import look, sample_picture
@@ -287,3 +289,23 @@ def test_a_project_keeps_its_embedder(
     with pytest.raises(GalleryMismatchError, match="another"):
         take(store, home, tmp_path / "in", networks)
     assert store.list_faces("p") == []
+
+
+def test_large_pictures_are_not_in_memory_together(networks: Networks, collins: ImageArray) -> None:
+    sizes: list[list[int]] = []
+
+    class Sizing:
+        def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
+            sizes.append([max(image.shape) for image in images])
+            return [Detections.empty()] * len(images)
+
+    large = np.full((5000, 9000, 3), 90, np.uint8)
+    contents: list[tuple[str, Path | bytes]] = []
+    for image in (collins, collins, large, large, collins):
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "BMP")
+        contents.append(("it", file.getvalue()))
+    # As large that nothing is searched in tiles: what is left are whole pictures, and blank ones once more with a border.
+    config = AnalysisConfig(detection=DetectionConfig(min_still_face_px=500))
+    assert len(find_stills(contents, Networks(Sizing(), networks.embedder), config)) == 5
+    assert [batch for batch in sizes if len(batch) > 1] == [[300, 300, 1280]]
