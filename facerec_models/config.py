@@ -84,6 +84,12 @@ class DetectionConfig(Config):
         default=24, ge=12, description="Smallest face searched for, in pixels of the detection image."
     )
     max_side_px: int = Field(default=1280, ge=160, description="Frames are reduced to this longer side for detection.")
+    min_still_face_px: int = Field(
+        default=48,
+        ge=12,
+        description="Smallest face searched for in stills, in their own pixels, however large they are; smaller ones "
+        "are found as well, but no longer all, and below some 28 pixels nobody is recognised.",
+    )
     thresholds: tuple[float, float, float] = Field(
         default=(0.6, 0.7, 0.8), description="Least score of a face after P-Net, R-Net and O-Net."
     )
@@ -129,10 +135,14 @@ class AnalysisConfig(Config):
     def key(self, embedder: str) -> str:
         """Return a short name of these settings with the resolved embedder: equal keys mean equal analyses.
 
-        Devices and batch sizes are left out: they change the speed, not what is found.
+        Devices and batch sizes are left out: they change the speed, not what is found. So is what concerns stills alone.
         """
         dump = self.model_dump_json(
-            exclude={"detection": {"device"}, "embedding": {"device", "batch_size", "embedder"}, "limits": True}
+            exclude={
+                "detection": {"device", "min_still_face_px"},
+                "embedding": {"device", "batch_size", "embedder"},
+                "limits": True,
+            }
         )
         return hashlib.sha256(f"{embedder}\n{dump}".encode()).hexdigest()[:16]
 

@@ -11,6 +11,7 @@ from facerec_models.alignment import align
 from facerec_models.config import DetectionConfig
 from facerec_models.detection import FaceDetector, one_box_a_head, reduce_image, scale_detections
 from facerec_models.embedding import FaceEmbedder
+from facerec_models.tiles import search_tiles
 from facerec_models.types import Detections, FaceSet, ImageArray
 
 # Border added around a still in which no face was found, as a fraction of its sides: tight crops of faces lack the
@@ -56,22 +57,38 @@ def describe_faces(images: Sequence[ImageArray], found: Sequence[Detections], em
 def find_faces(
     images: Sequence[ImageArray], detector: FaceDetector, embedder: FaceEmbedder, config: DetectionConfig
 ) -> list[FaceSet]:
-    """Find and describe the faces of stills, tight crops of faces included."""
-    found = detect_faces(images, detector, config)
+    """Find and describe the faces of stills: in large ones all of `min_still_face_px`, in tight crops the one that fills them."""
+    found = detect_in_stills(images, detector, config)
     for i, (image, detections) in enumerate(zip(images, found, strict=True)):
         if len(detections) == 0:
             found[i] = _detect_with_border(image, detector, config)
     return describe_faces(images, found, embedder)
 
 
+def detect_in_stills(images: Sequence[ImageArray], detector: FaceDetector, config: DetectionConfig) -> list[Detections]:
+    """Find the faces of stills, large and long ones in tiles as well: see `facerec_models.tiles`.
+
+    Returns
+    -------
+    list of Detections
+        In the pixels of the given pictures.
+    """
+    return [
+        search_tiles(image, detections, max(1.0, max(image.shape[:2]) / config.max_side_px), detector, config)
+        for image, detections in zip(images, detect_faces(images, detector, config), strict=True)
+    ]
+
+
 def _detect_with_border(image: ImageArray, detector: FaceDetector, config: DetectionConfig) -> Detections:
-    height, width = image.shape[:2]
+    # Reduced before it is copied: with its border a large picture would have three times the pixels.
+    reduced, factor = reduce_image(image, round(config.max_side_px / (1 + 2 * _BORDER)))
+    height, width = reduced.shape[:2]
     border = round(_BORDER * max(height, width))
-    padded = np.pad(image, ((border, border), (border, border), (0, 0)), mode="edge")
+    padded = np.pad(reduced, ((border, border), (border, border), (0, 0)), mode="edge")
     found = detect_faces([padded], detector, config)[0]
     moved = Detections(found.boxes - np.float32(border), found.scores, found.landmarks - np.float32(border))
-    inside = scale_detections(moved, 1.0, width, height)
-    area_left = (inside.boxes[:, 2:] - inside.boxes[:, :2]).prod(axis=1)
+    inside = scale_detections(moved, factor, image.shape[1], image.shape[0])
+    area_left = (inside.boxes[:, 2:] - inside.boxes[:, :2]).prod(axis=1) / factor**2
     area_found = (found.boxes[:, 2:] - found.boxes[:, :2]).prod(axis=1)
     return inside.select(area_left > 0.6 * area_found)
 

@@ -38,11 +38,13 @@ def person_id_of(folder: str) -> str:
     Raises
     ------
     InputError
-        If it can be no folder's name, has characters that do not show, or means a stranger.
+        If it can be no folder's name, has characters that do not show or that separate names, or means a stranger.
     """
     person_id = unicodedata.normalize("NFC", folder.strip()).replace(" ", "_")
     if not person_id or person_id in {".", ".."} or any(c in person_id for c in '/\\:*?"<>|'):
         raise InputError(f'person name {folder!r} must not be empty or contain / \\ : * ? " < > |')
+    if ";" in person_id:
+        raise InputError(f"person name {folder!r} must not contain a semicolon, which separates names in searches")
     if any(unicodedata.category(c) in {"Cc", "Cs"} or unicodedata.bidirectional(c) in _TURNING for c in person_id):
         raise InputError(f"person name {folder!r} must not contain control characters")
     if _STRANGER.fullmatch(person_id):

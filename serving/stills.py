@@ -12,23 +12,32 @@ from facerec_models.gallery import NamingModel
 from facerec_models.identification import identify_faces
 from facerec_models.images import read_image
 from facerec_models.result import StillResult, build_still_result
-from facerec_models.types import FaceSet
+from facerec_models.types import FaceSet, ImageArray
 from serving.networks import Networks
+
+# Pictures whose faces are searched for together: so many, and fewer of large ones, so that they fit into memory.
+_BATCH, _BATCH_PIXELS = 8, 40_000_000
 
 
 def find_stills(
     pictures: Sequence[tuple[str, Path | bytes]], networks: Networks, analysis: AnalysisConfig
 ) -> list[FaceSet | StillResult]:
-    """Find the faces of pictures, given as names with files or contents; a picture that cannot be read gives its error."""
+    """Find the faces of pictures, given as names with files or contents; a picture that cannot be read gives its error.
+
+    However many and large they are, a few are in memory at a time.
+    """
     found: dict[int, FaceSet | StillResult] = {}
-    images = {}
+    images: dict[int, ImageArray] = {}
     for i, (name, source) in enumerate(pictures):
         try:
             images[i] = read_image(source, analysis.limits, name=name)
         except InputError as error:
             found[i] = StillResult(path=name, faces=[], error=str(error))
-    faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
-    found.update(zip(images, faces, strict=True))
+        pixels = sum(image.shape[0] * image.shape[1] for image in images.values())
+        if i == len(pictures) - 1 or len(images) == _BATCH or pixels >= _BATCH_PIXELS:
+            faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
+            found.update(zip(images, faces, strict=True))
+            images = {}
     return [found[i] for i in range(len(pictures))]
 
 

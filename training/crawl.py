@@ -17,7 +17,7 @@ from training.crawling.config import CrawlConfig
 from training.crawling.engine import PictureCrawler, Run
 from training.crawling.session import PoliteSession
 from training.crawling.sources import Source, SourceKind, list_folder
-from training.enrol import Picture
+from training.pictures import Picture
 
 _SHOWN_REASONS = 3
 

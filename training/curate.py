@@ -6,7 +6,8 @@ not learned from keeps its face, its vector and the reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from facerec_models.classifiers import normalize
 from facerec_models.cohort import Cohort
 from facerec_models.config import OutlierStrategy
 from facerec_models.types import FaceSet, FloatArray
+from serving.store.rows import Face
 
 # A wrong picture among twenty, before anything is known of them: what searches by name return once they are filtered.
 _PRIOR_WRONG = 0.05
@@ -28,10 +30,40 @@ _PREDECESSOR_DEVIATION = 0.1
 _USUAL_PAIR, _USUAL_PICTURES = 0.946, 4
 # Two faces that others agree with equally: the larger one. Counts less than any agreement does.
 _AREA_WEIGHT = 1e-3
+# By how many other pictures a face has to lead before the next one, and how many times it has to be as large, to be more than a guess.
+_LEAST_LEAD, _DOMINANT_AREA = 0.5, 4.0
+# Similarity of a face to itself in another copy of the picture: people's pictures of each other stay far below with any embedder.
+_SAME_FACE = 0.98
 
 
-def choose_faces(found: Sequence[FaceSet], anchors: FloatArray, pair: PairScale) -> list[int | None]:
-    """Say which face of each picture is the person: the one that most of their other pictures show as well.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which face of a picture is the person, and what speaks for it.
+
+    Parameters
+    ----------
+    index : int
+        Of the face.
+    doubt : str or None
+        Why it is a guess; None where the person's other pictures support it, or there is nothing to choose.
+    """
+
+    index: int
+    doubt: str | None = None
+
+
+def choose_faces(
+    found: Sequence[FaceSet],
+    anchors: FloatArray,
+    pair: PairScale,
+    shared: Mapping[int, str] | None = None,
+    others: Sequence[Face] = (),
+) -> list[Choice | None]:
+    """Choose which face of each picture is the person: the one that most of their other pictures show as well.
+
+    A choice among several faces is supported if at least one other picture agrees with it, and not with another face, or if the face is
+    at least twice as wide as every other: a portrait before people who happened to be there; or if every other face of the picture is
+    learnt as somebody else's. All else is a guess.
 
     Parameters
     ----------
@@ -41,26 +73,61 @@ def choose_faces(found: Sequence[FaceSet], anchors: FloatArray, pair: PairScale)
         Faces that are known to be theirs, each counting as a picture; may be empty.
     pair : PairScale
         Of the embedder.
+    shared : mapping of int to str
+        Pictures whose content is somebody else's too, with what to tell of it. They support nothing, and need support even for a single
+        face.
+    others : sequence of Face
+        Faces that are learnt as other people's: in another copy of the picture they are not this person.
 
     Returns
     -------
-    list of int or None
-        Index of the face, None where a picture has none. Without any agreement it is the largest.
+    list of Choice or None
+        None where a picture has no face. Without any agreement it is the largest.
     """
-    others = [faces.embeddings for faces in found] + [anchor[None] for anchor in anchors]
-    chosen: list[int | None] = []
+    shared = shared or {}
+    own = [faces.embeddings for faces in found] + [anchor[None] for anchor in anchors]
+    chosen: list[Choice | None] = []
     for i, faces in enumerate(found):
-        if len(faces) < 2:
-            chosen.append(0 if len(faces) else None)
+        if not len(faces):
+            chosen.append(None)
             continue
+        agreement = np.zeros((2, len(faces)))  # of all other pictures, of those that are nobody else's
+        for j, other in enumerate(own):
+            if j != i and len(other):
+                likely = expit(pair.log_odds((faces.embeddings @ other.T).max(axis=1)))
+                agreement += likely * np.array([[1.0], [float(j not in shared)]])
+        is_theirs = np.array([shared_face(embedding, others) is not None for embedding in faces.embeddings])
+        open_to = np.arange(len(faces)) if is_theirs.all() else np.flatnonzero(~is_theirs)
         boxes = faces.detections.boxes
         area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-        support = _AREA_WEIGHT * area / max(float(area.max()), 1.0)
-        for j, other in enumerate(others):
-            if j != i and len(other):
-                support = support + expit(pair.log_odds((faces.embeddings @ other.T).max(axis=1)))
-        chosen.append(int(support.argmax()))
+        support = agreement[0] + _AREA_WEIGHT * area / max(float(area.max()), 1.0)
+        index = int(open_to[support[open_to].argmax()])
+        rivals = open_to[open_to != index]
+        lead = agreement[1, index] - (agreement[1, rivals].max() if len(rivals) else 0.0)
+        is_dominant = bool((area[index] >= _DOMINANT_AREA * area[rivals]).all())
+        is_left = len(open_to) == 1 < len(faces)
+        chosen.append(Choice(index, _doubt(len(faces), lead >= _LEAST_LEAD or is_left, is_dominant, shared.get(i))))
     return chosen
+
+
+def _doubt(faces: int, is_supported: bool, is_dominant: bool, shared: str | None) -> str | None:
+    if is_supported:
+        return None
+    if shared is not None:
+        return f"guessed: {shared}, and no other picture supports whose face this is"
+    if faces > 1 and not is_dominant:
+        return f"guessed: {faces} faces were found, and no other picture supports that it is this one"
+    return None
+
+
+def shared_face(embedding: FloatArray, others: Sequence[Face]) -> Face | None:
+    """Return somebody else's face that is this very face, in the same or another copy of a picture."""
+    candidates = [face for face in others if face.embedding is not None]
+    if not candidates:
+        return None
+    similarity = np.stack([face.embedding for face in candidates if face.embedding is not None]) @ embedding
+    best = int(similarity.argmax())
+    return candidates[best] if similarity[best] >= _SAME_FACE else None
 
 
 def find_outliers(

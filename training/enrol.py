@@ -6,86 +6,35 @@ What a picture's face is, and whether the picture shows the person at all, decid
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from facerec_models.cohort import Cohort, load_cohort
 from facerec_models.config import AnalysisConfig, IdentificationConfig, OutlierStrategy
-from facerec_models.errors import InputError
-from facerec_models.faces import find_faces
-from facerec_models.images import encode_crop, read_image
+from facerec_models.errors import ConflictError
+from facerec_models.images import encode_crop
 from facerec_models.types import FaceSet, FloatArray
-from facerec_models.weights import file_sha256
 from serving.enrolments import enrolling
 from serving.home import Home, write_atomically
-from serving.names import person_id_of, short_id
+from serving.names import short_id
 from serving.networks import Networks
+from serving.stills import find_stills
 from serving.store.base import Store
 from serving.store.rows import Face, FaceStatus
-from training.curate import choose_faces, find_outliers
+from serving.vector_sets import drop_vectors
+from training.curate import Choice, choose_faces, find_outliers, shared_face
+from training.pictures import DISABLED_LIST, FOLDER, Picture, folder_source, owners_of, with_content
 
-DISABLED_LIST = "disabled.txt"
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
-_PREDECESSORS_FOLDER = "training_img_aligned"
-_BATCH = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture of a person before it is looked at.
-
-    Parameters
-    ----------
-    path : str
-        Relative to the imported folder.
-    source : str or None
-        The address it was fetched from.
-    fetched_at : float or None
-        When, in seconds since the epoch.
-    """
-
-    file: Path
-    path: str
-    person_id: str
-    disabled: bool = False
-    source: str | None = None
-    fetched_at: float | None = None
+GUESSED, DUPLICATE, GONE = "guessed", "duplicate", "gone"
 
 
-def find_pictures(directory: Path) -> list[Picture]:
-    """List the pictures of ``DIR/<Person_Name>/*``; those in ``DIR/disabled.txt`` are marked as disabled.
-
-    The predecessor's list names pictures from its data folder on, as ``data/training_img_aligned/<project>/<Person_Name>/1.jpg``: its
-    last two parts count.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, no picture in it, or its list of disabled ones is no text.
-    """
-    if not directory.is_dir():
-        raise InputError(f"{str(directory)!r} is no folder; give one with a folder of pictures for each person")
-    listed = directory / DISABLED_LIST
-    try:
-        lines = listed.read_text(encoding="utf-8-sig").splitlines() if listed.is_file() else []
-    except UnicodeDecodeError as error:
-        raise InputError(f"{str(listed)!r} is no text in UTF-8 ({error}); save it as such") from error
-    disabled = {line.strip() for line in lines if line.strip()}
-    disabled |= {"/".join(line.split("/")[-2:]) for line in disabled if _PREDECESSORS_FOLDER in line.split("/")}
-    pictures = []
-    for folder in sorted(path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and file.suffix.lower() in PICTURES:
-                path = file.relative_to(directory).as_posix()
-                pictures.append(Picture(file, path, person_id_of(folder.name), path in disabled))
-    if not pictures:
-        raise InputError(
-            f"{str(directory)!r} has no pictures: they belong into a folder for each person, as {directory}/Ada_Lovelace/1.jpg"
-        )
-    return pictures
+def tally(face: Face) -> str:
+    """Return under which word of an import's summary an outcome counts: its status, or what the reason begins with."""
+    begins = (face.reason or "").partition(":")[0]
+    return begins if begins in {GUESSED, DUPLICATE, GONE} else face.status.value
 
 
 def enrol(
@@ -100,10 +49,11 @@ def enrol(
     outliers: OutlierStrategy | None = OutlierStrategy.ROBUST,
     one_face_only: bool = False,
 ) -> Iterator[Face]:
-    """Enrol pictures, person by person; yield what became of each.
+    """Enrol pictures, person by person; yield what became of each, in the reason what was guessed or found twice.
 
     Everything of a person is stored at once, so that an interruption leaves whole people. A picture that is there already, with
-    the same content, keeps the status that somebody gave it. A picture whose file cannot be read is refused and not stored.
+    the same content, keeps the status that was given to it by hand; a guess is made anew. A file that cannot be read as a picture is
+    refused and not stored.
 
     Parameters
     ----------
@@ -122,38 +72,156 @@ def enrol(
     store.create_project(project)
     store.fix_embedder(project, networks.embedder.name)
     cohort = load_cohort(networks.embedder.name)
-    for person_id in sorted({picture.person_id for picture in pictures}):
-        of_person = [picture for picture in pictures if picture.person_id == person_id]
-        known = {face.face_id: face for face in store.list_faces(project, person_id=person_id)}
-        ids: list[str] = []
-        unread: dict[str, Face] = {}
-        for picture in of_person:
-            try:
-                ids.append(short_id("f", project, person_id, file_sha256(picture.file)))
-            except OSError as error:
-                ids.append(short_id("f", project, person_id, "unread", picture.path))
-                unread[ids[-1]] = _refuse(project, ids[-1], picture, str(error), networks.embedder.name)
-        there = known.keys() | unread.keys()
-        new = {i: picture for i, picture in dict(zip(ids, of_person, strict=True)).items() if i not in there}
-        found = _look(list(new.values()), networks, analysis)
-        faces = dict(known)
-        own = [face for face in known.values() if face.embedder == networks.embedder.name]
+    read = [with_content(picture) for picture in pictures]
+    owners = owners_of(read)
+    learnt: dict[str, list[Face]] = {}
+    for face in store.list_faces(project, status=FaceStatus.TAKEN):
+        learnt.setdefault(face.person_id, []).append(face)
+        if face.sha256:
+            owners.setdefault(face.sha256, {}).setdefault(face.person_id, face.path)
+    for person_id in sorted({picture.person_id for picture in read}):
+        of_person = [picture for picture in read if picture.person_id == person_id]
+        unread = {
+            picture: _refuse(project, picture, picture.problem, networks.embedder.name)
+            for picture in of_person
+            if picture.problem is not None
+        }
+        known = {face.face_id: face for face in store.list_faces(project, person_id=person_id)} if person_id else {}
+        pending = {face_id for face_id, face in known.items() if _is_guess(face)}
+        ids = [short_id("f", project, person_id, picture.sha256) for picture in of_person]
+        first: dict[str, Picture] = {}
+        for face_id, picture in zip(ids, of_person, strict=True):
+            if picture not in unread:
+                first.setdefault(face_id, picture)
+        new = {i: picture for i, picture in first.items() if i not in known or i in pending}
+        found = dict(zip(new, _search(list(new.values()), networks, analysis), strict=True))
+        for face_id, seen in found.items():
+            if isinstance(seen, str):
+                picture = new.pop(face_id)
+                unread[picture] = _refuse(project, picture, seen, networks.embedder.name)
+        name = networks.embedder.name
+        others = [one for who, theirs in learnt.items() if who != person_id for one in theirs if one.embedder == name]
+        own = [face for face in known.values() if face.embedder == name]
         anchors = [face.embedding for face in own if face.status is FaceStatus.TAKEN]
-        chosen = _choose(found, np.array(anchors, np.float32), cohort)
+        sets = [seen for seen in found.values() if isinstance(seen, FaceSet)]
+        shared = {
+            i: f"the same content is {_listed(theirs)} as well"
+            for i, picture in enumerate(new.values())
+            if (theirs := {who: path for who, path in owners[picture.sha256].items() if who != person_id})
+        }
+        chosen = choose_faces(sets, np.array(anchors, np.float32), cohort.pair, shared, others)
+        faces = dict(known)
         with enrolling(store, home, project, {person_id: list(new)}) as require_not_forgotten:
-            for (face_id, picture), seen, index in zip(new.items(), found, chosen, strict=True):
+            for (face_id, picture), seen, choice in zip(new.items(), sets, chosen, strict=True):
                 faces[face_id] = _enrol_picture(
-                    home, project, face_id, picture, seen, index, networks.embedder.name, rules, one_face_only
+                    home, project, face_id, picture, seen, choice, others, name, rules, one_face_only
                 )
             if outliers is not None:
                 faces.update(disable_outliers(faces.values(), cohort, outliers))
+            for face_id, picture in first.items():
+                if face_id in known and face_id not in new:
+                    faces[face_id] = _at_its_place(faces[face_id], picture)
             require_not_forgotten()
-            store.put_faces(project, [face for face_id, face in faces.items() if face_id not in known])
+            store.put_faces(project, _to_store(store, project, person_id, faces, known))
         changed = [face for face_id, face in faces.items() if known.get(face_id, face) is not face]
-        put_judgements(store, project, changed)
+        put_judgements(store, project, [face for face in changed if face.face_id not in new])
         if changed:
             faces.update({face.face_id: face for face in store.list_faces(project, person_id=person_id)})
-        yield from (unread.get(face_id) or faces[face_id] for face_id in ids)
+        learnt[person_id] = [face for face in faces.values() if face.status is FaceStatus.TAKEN]
+        for face_id, picture in zip(ids, of_person, strict=True):
+            if (refused := unread.get(picture)) is not None:
+                yield refused
+            elif face_id not in faces:  # another file with the same content was refused
+                yield replace(unread[first[face_id]], path=picture.path)
+            elif first[face_id] is picture:
+                yield replace(faces[face_id], path=picture.path)
+            else:
+                reason = f"{DUPLICATE}: the same content as {first[face_id].path!r}"
+                yield replace(faces[face_id], path=picture.path, reason=reason)
+
+
+def enable_faces(store: Store, project: str, face_ids: Sequence[str]) -> int:
+    """Let faces be learned from, as decided by hand; return how many there were.
+
+    Raises
+    ------
+    ConflictError
+        If one is the very face that is learnt as another person's, or is to be: nothing is changed.
+    """
+    wanted = set(face_ids)
+    faces = store.list_faces(project)
+    learnt = [face for face in faces if face.status is FaceStatus.TAKEN or face.face_id in wanted]
+    for face in faces:
+        if face.face_id in wanted and face.embedding is not None:
+            others = [one for one in learnt if one.person_id != face.person_id and one.embedder == face.embedder]
+            twin = shared_face(face.embedding, others)
+            if twin is not None:
+                raise ConflictError(
+                    f"{face.face_id} of {face.person_id} ({face.path!r}) is the same face as {twin.face_id} of "
+                    f"{twin.person_id} ({twin.path!r}): one face is learnt as one person's, disable the wrong one first"
+                )
+    return store.set_face_status(project, face_ids, FaceStatus.TAKEN, None)
+
+
+def find_gone(store: Store, project: str, directory: Path, pictures: Sequence[Picture]) -> list[Face]:
+    """Return the enrolled faces whose pictures were imported from a folder and are there no more, under any name.
+
+    A picture that cannot be read now is not gone.
+    """
+    there = {(picture.person_id, picture.sha256) for picture in pictures if picture.sha256}
+    unread = {picture.path for picture in pictures if not picture.sha256}
+    source = folder_source(directory)
+    return [
+        face
+        for face in store.list_faces(project)
+        if face.source == source and (face.person_id, face.sha256) not in there and face.path not in unread
+    ]
+
+
+def prune(store: Store, home: Home, project: str, faces: Sequence[Face]) -> None:
+    """Remove faces: their files, vectors and rows. The next training learns without them."""
+    ids = [face.face_id for face in faces]
+    # Files before rows: by the rows an interrupted try is done again.
+    for face_id in ids:
+        home.face_crop(project, face_id).unlink(missing_ok=True)
+    drop_vectors(home, project, set(ids))
+    store.delete_faces(project, ids)
+
+
+def _listed(theirs: Mapping[str, str]) -> str:
+    return ", ".join(f"{who}'s ({path!r})" for who, path in sorted(theirs.items()))
+
+
+def _is_guess(face: Face) -> bool:
+    return face.status is FaceStatus.DISABLED and not face.by_hand and tally(face) == GUESSED
+
+
+def _at_its_place(face: Face, picture: Picture) -> Face:
+    """Return a known face with the folder and path at which its picture is now, if it was imported from a folder."""
+    there = (picture.path, picture.source)
+    if not (face.source or "").startswith(FOLDER) or (face.path, face.source) == there:
+        return face
+    return replace(face, path=picture.path, source=picture.source)
+
+
+def _to_store(
+    store: Store, project: str, person_id: str, faces: Mapping[str, Face], known: Mapping[str, Face]
+) -> list[Face]:
+    """Return the rows to write: new ones, guesses that were made anew, and moved ones.
+
+    Of those that are there, what was decided or removed meanwhile stays so.
+    """
+    rows = [face for face_id, face in faces.items() if face_id not in known]
+    present = {face.face_id: face for face in store.list_faces(project, person_id=person_id)} if known else {}
+    for face_id, before in known.items():
+        now, face = present.get(face_id), faces[face_id]
+        if now is None or now.by_hand != before.by_hand:
+            continue
+        if _is_guess(before) and face is not before:
+            rows.append(face)
+        elif (face.path, face.source) != (now.path, now.source):
+            rows.append(replace(now, path=face.path, source=face.source))
+    return rows
 
 
 def disable_outliers(faces: Iterable[Face], cohort: Cohort, strategy: OutlierStrategy) -> dict[str, Face]:
@@ -191,7 +259,7 @@ def put_judgements(store: Store, project: str, judged: Iterable[Face]) -> None:
 
 
 def _is_machine_outlier(face: Face) -> bool:
-    return face.status is FaceStatus.DISABLED and not face.by_hand
+    return face.status is FaceStatus.DISABLED and not face.by_hand and not _is_guess(face)
 
 
 def _enrol_picture(
@@ -199,8 +267,9 @@ def _enrol_picture(
     project: str,
     face_id: str,
     picture: Picture,
-    found: FaceSet | str,
-    chosen: int | None,
+    found: FaceSet,
+    choice: Choice | None,
+    others: Sequence[Face],
     embedder: str,
     rules: IdentificationConfig,
     one_face_only: bool,
@@ -209,32 +278,35 @@ def _enrol_picture(
     status, reason, quality, crop = FaceStatus.REFUSED, None, 0.0, None
     embedding: FloatArray | None = None
     by_hand = False
-    if isinstance(found, str):
-        reason = found
-    elif chosen is None:
+    if choice is None:
         reason = "no face was found"
     elif one_face_only and len(found) > 1:
         reason = f"{len(found)} faces were found, and only pictures of one were to be taken"
     else:
-        quality = float(found.quality[chosen])
-        embedding = found.embeddings[chosen]
+        quality = float(found.quality[choice.index])
+        embedding = found.embeddings[choice.index]
         if quality < rules.min_quality_enrolled:
             reason = (
                 f"too small, blurred, turned or cut off: quality {quality:.2f}, least {rules.min_quality_enrolled:.2f}"
             )
         elif picture.disabled:
             status, reason, by_hand = FaceStatus.DISABLED, f"listed in {DISABLED_LIST}", True
+        elif choice.doubt is not None:
+            status, reason = FaceStatus.DISABLED, choice.doubt
+        elif (twin := shared_face(embedding, others)) is not None:
+            status = FaceStatus.DISABLED
+            reason = f"{GUESSED}: the same face is learnt as {twin.person_id}'s, from {twin.path!r}"
         else:
             status = FaceStatus.TAKEN
         path = home.face_crop(project, face_id)
-        write_atomically(path, encode_crop(found.crops[chosen]))
+        write_atomically(path, encode_crop(found.crops[choice.index]))
         crop = path.name
     return Face(
         face_id=face_id,
         project=project,
         person_id=picture.person_id,
         path=picture.path,
-        sha256=file_sha256(picture.file),
+        sha256=picture.sha256,
         status=status,
         reason=reason,
         quality=quality,
@@ -248,14 +320,14 @@ def _enrol_picture(
     )
 
 
-def _refuse(project: str, face_id: str, picture: Picture, reason: str, embedder: str) -> Face:
-    """Make the row of a picture whose content is not known."""
+def _refuse(project: str, picture: Picture, reason: str, embedder: str) -> Face:
+    """Make the row of a file that is no readable picture of a person; it is not stored."""
     return Face(
-        face_id=face_id,
+        face_id=short_id("f", project, picture.person_id, "unread", picture.path),
         project=project,
         person_id=picture.person_id,
         path=picture.path,
-        sha256="",
+        sha256=picture.sha256,
         status=FaceStatus.REFUSED,
         reason=reason,
         quality=0.0,
@@ -268,22 +340,7 @@ def _refuse(project: str, face_id: str, picture: Picture, reason: str, embedder:
     )
 
 
-def _look(pictures: Sequence[Picture], networks: Networks, analysis: AnalysisConfig) -> list[FaceSet | str]:
-    """Find the faces of pictures; a text says why one could not be read."""
-    found: dict[int, FaceSet | str] = {}
-    for start in range(0, len(pictures), _BATCH):
-        images = {}
-        for i, picture in enumerate(pictures[start : start + _BATCH], start):
-            try:
-                images[i] = read_image(picture.file, analysis.limits)
-            except InputError as error:
-                found[i] = str(error)
-        faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
-        found.update(zip(images, faces, strict=True))
-    return [found[i] for i in range(len(pictures))]
-
-
-def _choose(found: Sequence[FaceSet | str], anchors: FloatArray, cohort: Cohort) -> list[int | None]:
-    readable = {i: faces for i, faces in enumerate(found) if isinstance(faces, FaceSet)}
-    chosen = dict(zip(readable, choose_faces(list(readable.values()), anchors, cohort.pair), strict=True))
-    return [chosen.get(i) for i in range(len(found))]
+def _search(pictures: Sequence[Picture], networks: Networks, analysis: AnalysisConfig) -> list[FaceSet | str]:
+    """Find the faces of pictures; a text tells why one could not be read."""
+    found = find_stills([(picture.path, picture.file) for picture in pictures], networks, analysis)
+    return [one if isinstance(one, FaceSet) else str(one.error) for one in found]

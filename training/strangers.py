@@ -15,13 +15,13 @@ from facerec_models.cohort import Cohort, load_cohort, read_cohort, save_cohort
 from facerec_models.config import AnalysisConfig, IdentificationConfig
 from facerec_models.errors import InputError
 from facerec_models.faces import largest_face
+from facerec_models.images import is_picture
 from facerec_models.types import FaceSet, FloatArray
 from serving.home import Home
 from serving.networks import Networks
 from serving.stills import find_stills
 from serving.store.base import Store
 from serving.store.naming_rows import StrangerTrack
-from training.enrol import PICTURES
 
 
 def project_cohort(home: Home, project: str, embedder: str) -> Cohort:
@@ -115,7 +115,7 @@ def import_cohort(
     """
     if not directory.is_dir():
         raise InputError(f"{str(directory)!r} is no folder; give one with pictures of people whom you will not enrol")
-    pictures = sorted(path for path in directory.rglob("*") if path.is_file() and path.suffix.lower() in PICTURES)
+    pictures = sorted(path for path in directory.rglob("*") if path.is_file() and is_picture(path))
     looks: dict[str, list[tuple[float, FloatArray]]] = defaultdict(list)
     for number, path in enumerate(pictures, 1):
         (found,) = find_stills([(path.name, path)], networks, analysis)

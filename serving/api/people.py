@@ -22,7 +22,8 @@ from serving.crawls import check_source
 from serving.names import person_id_of
 from serving.stills import find_stills
 from serving.store.rows import DEFAULT_PROJECT, FaceStatus
-from training.enrol import Picture, enrol
+from training.enrol import enable_faces, enrol
+from training.pictures import Picture
 
 router = APIRouter(tags=["people"])
 
@@ -94,9 +95,9 @@ def crawl_pictures(project: ProjectName, person_id: str, wanted: CrawlRequest, s
 @router.patch("/projects/{project}/faces")
 def change_status(project: ProjectName, change: StatusChange, service: ServiceDep) -> dict[str, int]:
     """Enable or disable enrolled faces; takes effect with the next training."""
-    status = FaceStatus.TAKEN if change.enabled else FaceStatus.DISABLED
-    reason = None if change.enabled else "by hand"
-    return {"changed": service.store.set_face_status(project, change.face_ids, status, reason)}
+    if change.enabled:
+        return {"changed": enable_faces(service.store, project, change.face_ids)}
+    return {"changed": service.store.set_face_status(project, change.face_ids, FaceStatus.DISABLED, "by hand")}
 
 
 @router.get("/projects/{project}/faces/{face_id}.jpg", response_class=FileResponse)

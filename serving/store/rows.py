@@ -49,8 +49,8 @@ class Face:
     crop : str or None
         Name of the aligned face among the stored files.
     source : str or None
-        Where the picture came from: the address it was fetched from, or ``track:<analysis>/<track>/<k>`` for a face of a
-        confirmed track.
+        Where the picture came from: the address it was fetched from, ``folder:<path>`` of the folder that was imported, or
+        ``track:<analysis>/<track>/<k>`` for a face of a confirmed track.
     fetched_at : float or None
         When it was fetched, in seconds since the epoch.
     by_hand : bool

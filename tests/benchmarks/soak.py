@@ -41,7 +41,8 @@ from serving.sweep import sweep
 from serving.videos import analyze_video, register_video
 from tests.benchmarks.command import say
 from tests.serving.service import RunningService, running_service
-from training.enrol import enrol, find_pictures
+from training.enrol import enrol
+from training.pictures import find_pictures
 from training.train import train
 from ui.demo_material import prepare
 

@@ -22,7 +22,8 @@ from serving.settings import Settings
 from serving.store import open_store
 from serving.videos import analyze_video, register_video
 from tests.serving.service import RunningService
-from training.enrol import enrol, find_pictures
+from training.enrol import enrol
+from training.pictures import find_pictures
 from training.train import train
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial

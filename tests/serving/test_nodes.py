@@ -24,7 +24,8 @@ from serving.store import open_store
 from serving.store.job_rows import JobState
 from serving.videos import analyze_video, register_video
 from tests.serving.service import free_port
-from training.enrol import enrol, find_pictures
+from training.enrol import enrol
+from training.pictures import find_pictures
 from training.train import train
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial

@@ -48,8 +48,9 @@ from serving.videos import MADE_FROM, analyze_video, find_analysis, register_vid
 from tests.contract.store_cases import make_face
 from training.compare_sets import compare_sets
 from training.corrections import Statement, correct, name_stranger
-from training.enrol import enrol, find_pictures
+from training.enrol import enrol
 from training.forgetting import forget
+from training.pictures import find_pictures
 from training.second_set import Prepared, prepare_second_set
 from training.train import train
 from training.workers import TrainingStoppedError, Workers

@@ -33,7 +33,8 @@ from serving.submissions import submission_key
 from serving.sweep import sweep
 from serving.video_jobs import VideoJobs
 from serving.videos import analyze_video, find_analysis, read_analysis, register_video
-from training.enrol import enrol, find_pictures
+from training.enrol import enrol
+from training.pictures import find_pictures
 from training.train import train
 from ui.demo_material import DemoMaterial
 

@@ -22,7 +22,7 @@ from serving.store import open_store
 from serving.store.rows import VideoRow
 from ui.cli import app
 from ui.cli.videos import parse_fragment
-from ui.demo_material import DemoMaterial, prepare
+from ui.demo_material import HOPPER, DemoMaterial, find_file, prepare
 
 PART = ["--fragment", "4,14"]
 
@@ -85,13 +85,13 @@ def test_importing_again_adds_nothing_and_keeps_what_was_disabled(place: Place, 
     first = sorted((tmp_path / "people" / "Carphone_Man").iterdir())[0]
     (tmp_path / "people" / "disabled.txt").write_text(f"Carphone_Man/{first.name}\n")
     (tmp_path / "people" / "Eileen_Collins" / "broken.jpg").write_bytes(b"no picture")
-    run = place.run("people", "import", tmp_path / "people", "--project", "again", "--json")
+    run = place.run("people", "import", tmp_path / "people", "--project", "again", "--json", code=1)
     lines = {line["path"]: line for line in map(json.loads, run.stdout.splitlines())}
     assert lines[f"Carphone_Man/{first.name}"]["status"] == "disabled"
     assert lines["Eileen_Collins/broken.jpg"]["status"] == "refused"
     assert "no picture" in lines["Eileen_Collins/broken.jpg"]["reason"]
     (tmp_path / "people" / "disabled.txt").unlink()
-    place.run("people", "import", tmp_path / "people", "--project", "again")
+    place.run("people", "import", tmp_path / "people", "--project", "again", code=1)
     people = place.json("people", "list", "--project", "again")
     assert (people[0]["taken"], people[0]["disabled"]) == (4, 1)
 
@@ -383,17 +383,16 @@ def test_a_track_is_corrected_and_corrections_are_imported(seen: Place, tmp_path
 
 def test_outliers_are_listed_disabled_and_written(place: Place, tmp_path: Path) -> None:
     shutil.copytree(place.material.people, tmp_path / "people")
-    wrong = sorted((tmp_path / "people" / "Eileen_Collins").iterdir())[0]
-    shutil.copyfile(wrong, tmp_path / "people" / "Carphone_Man" / f"wrong{wrong.suffix}")
+    shutil.copyfile(find_file(*HOPPER), tmp_path / "people" / "Carphone_Man" / "wrong.jpg")
     project = ("--project", "outliers")
     place.run("people", "import", tmp_path / "people", "--no-outliers", *project)
     found = place.json("people", "outliers", "Carphone_Man", *project)
-    assert [face["path"] for face in found] == [f"Carphone_Man/wrong{wrong.suffix}"]
+    assert [face["path"] for face in found] == ["Carphone_Man/wrong.jpg"]
     assert place.json("people", "list", *project)[0]["disabled"] == 0
     assert place.json("people", "outliers", "--strategy", "predecessor", *project) == []
     listed = tmp_path / "disabled.txt"
     place.run("people", "outliers", "--apply", "--write-disabled", listed, *project)
-    assert listed.read_text() == f"Carphone_Man/wrong{wrong.suffix}\n"
+    assert listed.read_text() == "Carphone_Man/wrong.jpg\n"
     assert place.json("people", "list", *project)[0]["disabled"] == 1
     assert "no person 'Nobody'" in place.process("people", "outliers", "Nobody", *project).stderr
 

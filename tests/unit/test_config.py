@@ -47,6 +47,7 @@ MATTERS: dict[tuple[str, str], Any] = {
 }
 CHANGES_NOTHING: dict[tuple[str, str], Any] = {
     ("detection", "device"): "cpu",
+    ("detection", "min_still_face_px"): 61,
     ("embedding", "device"): "cpu",
     ("embedding", "batch_size"): 7,
     # The embedder that was resolved is given by name.
@@ -92,7 +93,7 @@ def test_what_changes_an_analysis_changes_its_key(setting: tuple[str, str]) -> N
 
 
 @pytest.mark.parametrize("setting", CHANGES_NOTHING, ids=".".join)
-def test_what_changes_only_the_speed_keeps_the_key(setting: tuple[str, str]) -> None:
+def test_what_changes_no_video_keeps_the_key(setting: tuple[str, str]) -> None:
     other = changed(setting, CHANGES_NOTHING[setting])
     assert other != AnalysisConfig()
     assert other.key("net") == AnalysisConfig().key("net")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import shutil
-import unicodedata
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec_models.config import AnalysisConfig, IdentificationConfig, LimitsConfig
+from facerec_models.config import AnalysisConfig, DetectionConfig, IdentificationConfig, LimitsConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import ConflictError, GalleryMismatchError, InputError
 from facerec_models.images import read_image
@@ -20,13 +19,15 @@ from facerec_models.types import Detections, ImageArray
 from serving.enrolments import marks_of
 from serving.home import Home
 from serving.networks import Networks
+from serving.stills import find_stills
 from serving.store import Store, open_store
 from serving.store.rows import Face, FaceStatus
 from tests.builders import look, sample_picture
 from tests.contract.store_cases import make_face
 from training import enrol as enrol_module
-from training.enrol import enrol, find_pictures
+from training.enrol import enrol
 from training.forgetting import forget
+from training.pictures import find_pictures
 from ui.demo_material import HOPPER, find_file
 
 ANALYSIS, RULES = AnalysisConfig(), IdentificationConfig()
@@ -150,13 +151,28 @@ def test_a_refusal_says_why(tmp_path: Path, store: Store, home: Home, networks: 
     write(folder / "small.png", cv2.resize(collins, (75, 75), interpolation=cv2.INTER_AREA).astype(np.uint8))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     (folder / "notes.txt").write_text("not a picture, and not called one")
+    (folder / "no_suffix").write_bytes((folder / "good.png").read_bytes() + b"more")
+    (folder / "nowhere.jpg").symlink_to(tmp_path / "nothing.jpg")
+    for litter in (".DS_Store", "Thumbs.db", "desktop.ini", "._good.png"):
+        (folder / litter).write_bytes(b"left by a system")
     faces = take(store, home, tmp_path / "in", networks)
-    assert sorted(faces) == ["blank.png", "broken.jpg", "good.png", "small.png"]
+    assert sorted(faces) == [
+        "blank.png",
+        "broken.jpg",
+        "good.png",
+        "no_suffix",
+        "notes.txt",
+        "nowhere.jpg",
+        "small.png",
+    ]
+    assert faces["no_suffix"].status is FaceStatus.TAKEN
+    assert "'A/notes.txt' is no picture of an allowed kind" in str(faces["notes.txt"].reason)
+    assert "No such file" in str(faces["nowhere.jpg"].reason)
     assert (faces["good.png"].status, faces["good.png"].reason) == (FaceStatus.TAKEN, None)
     assert faces["blank.png"].reason == "no face was found"
     assert "quality" in str(faces["small.png"].reason)
     assert "broken.jpg" in str(faces["broken.jpg"].reason)
-    for name in ("blank.png", "small.png", "broken.jpg"):
+    for name in ("blank.png", "small.png", "broken.jpg", "notes.txt", "nowhere.jpg"):
         assert faces[name].status is FaceStatus.REFUSED
     assert faces["blank.png"].embedding is None
 
@@ -275,17 +291,21 @@ def test_a_project_keeps_its_embedder(
     assert store.list_faces("p") == []
 
 
-def test_pictures_are_found_by_folder(tmp_path: Path, collins: ImageArray) -> None:
-    folder = tmp_path / "in"
-    first = write(folder / unicodedata.normalize("NFD", "Zoë Kravitz") / "deeper" / "1.PNG", collins)
-    (folder / ".cache").mkdir()
-    shutil.copyfile(first, folder / ".cache" / "2.png")
-    shutil.copyfile(first, folder / "outside.png")
-    (picture,) = find_pictures(folder)
-    assert picture.person_id == unicodedata.normalize("NFC", "Zoë_Kravitz")
-    assert picture.path.endswith("deeper/1.PNG")
-    with pytest.raises(InputError, match="no folder"):
-        find_pictures(first)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="Ada_Lovelace"):
-        find_pictures(tmp_path / "empty")
+def test_large_pictures_are_not_in_memory_together(networks: Networks, collins: ImageArray) -> None:
+    sizes: list[list[int]] = []
+
+    class Sizing:
+        def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
+            sizes.append([max(image.shape) for image in images])
+            return [Detections.empty()] * len(images)
+
+    large = np.full((5000, 9000, 3), 90, np.uint8)
+    contents: list[tuple[str, Path | bytes]] = []
+    for image in (collins, collins, large, large, collins):
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "BMP")
+        contents.append(("it", file.getvalue()))
+    # As large that nothing is searched in tiles: what is left are whole pictures, and blank ones once more with a border.
+    config = AnalysisConfig(detection=DetectionConfig(min_still_face_px=500))
+    assert len(find_stills(contents, Networks(Sizing(), networks.embedder), config)) == 5
+    assert [batch for batch in sizes if len(batch) > 1] == [[300, 300, 1280]]

@@ -3,10 +3,16 @@ from __future__ import annotations
 import io
 import logging
 import resource
+import struct
+import sys
 import warnings
+import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
+import numpy.typing as npt
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -16,12 +22,41 @@ from facerec_models.images import read_image
 from facerec_models.types import ImageArray
 
 LIMITS = LimitsConfig()
+KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "HEIC")
 
 
 def _encode(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
+
+
+def _heic(image: Image.Image, **options: object) -> bytes:
+    file = io.BytesIO()
+    pillow_heif.from_pillow(image).save(file, quality=90, **options)
+    return file.getvalue()
+
+
+def _content(image: Image.Image, kind: str) -> bytes:
+    return _heic(image) if kind == "HEIC" else _encode(image, kind)
+
+
+def _tiff(pixels: npt.NDArray[np.uint16], photometric: int) -> bytes:
+    """Write what Pillow does not: 16-bit gray whose 0 may be white."""
+    height, width = pixels.shape
+    data = pixels.astype("<u2").tobytes()
+    entries = {256: width, 257: height, 258: 16, 259: 1, 262: photometric, 273: 8, 277: 1, 278: height, 279: len(data)}
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + struct.pack("<H", len(entries)) + directory + bytes(4)
+
+
+def _deep(kind: str, pixels: npt.NDArray[np.uint16]) -> bytes:
+    """Write 16 bits a channel, which Pillow cannot."""
+    done, data = cv2.imencode(
+        f".{kind}", pixels[..., ::-1], [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000] * (kind == "jp2")
+    )
+    assert done
+    return bytes(data)
 
 
 def _corners() -> Image.Image:
@@ -44,6 +79,7 @@ def _corners() -> Image.Image:
         ("JPEG", "RGB", 4),
         ("WEBP", "RGB", 6),
         ("AVIF", "RGB", 8),
+        ("JPEG2000", "RGB", 0),
         ("JPEG", "CMYK", 4),
         ("TIFF", "CMYK", 0),
     ],
@@ -121,6 +157,94 @@ def test_other_formats_are_refused(kind: str) -> None:
         read_image(_encode(_corners(), kind), LIMITS, name="upload.png")
 
 
+def _ramp(top: int) -> npt.NDArray[np.uint16]:
+    return np.linspace(0, top, 64 * 64).astype(np.uint16).reshape(64, 64)
+
+
+@pytest.mark.parametrize("top", [1023, 4095, 16383])
+def test_gray_that_uses_a_small_part_of_16_bits_is_scaled_over_it(top: int) -> None:
+    expected = np.linspace(0, 255, 64 * 64).reshape(64, 64)
+    for kind in ("PNG", "TIFF"):
+        image = read_image(_encode(Image.fromarray(_ramp(top)), kind), LIMITS)
+        assert np.abs(image[..., 0] - expected).max() <= 2
+    # A sensor's single bright pixel does not make it black again, nor does another level of black.
+    faulty = _ramp(top) + np.uint16(20_000)
+    faulty[30, 30] = 65535
+    image = read_image(_encode(Image.fromarray(faulty)), LIMITS)
+    assert np.abs(image[..., 1] - expected)[np.arange(64) != 30].max() <= 4
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff", "jp2"])
+@pytest.mark.parametrize("top", [4095, 16383, 65535])
+def test_colours_of_16_bits_keep_their_steps_whatever_part_of_the_range_they_use(kind: str, top: int) -> None:
+    ramp = _ramp(top)
+    image = read_image(_deep(kind, np.stack([ramp, ramp[::-1], ramp // 2], axis=-1)), LIMITS)
+    expected = np.linspace(0, 255, 64 * 64).reshape(64, 64)
+    assert np.abs(image[..., 0] - expected).max() <= 4
+    assert np.abs(image[..., 1] - expected[::-1]).max() <= 4
+    assert np.abs(image[..., 2] - expected / 2).max() <= 4
+
+
+def test_deep_colours_are_turned_like_others() -> None:
+    ramp = _ramp(4095)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = bytearray(_deep("png", np.stack([ramp] * 3, axis=-1)))
+    data = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(data)) + b"eXIf" + data + struct.pack(">I", zlib.crc32(b"eXIf" + data))
+    content[33:33] = chunk  # after the header
+    expected = np.rot90(np.linspace(0, 255, 64 * 64).reshape(64, 64), -1)
+    assert np.abs(read_image(bytes(content), LIMITS)[..., 0] - expected).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_an_8_bit_picture_that_is_almost_black_is_scaled_over_its_range(mode: str) -> None:
+    gray = (_ramp(4095) >> 8).astype(np.uint8)
+    picture = Image.fromarray(gray).convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(Image.fromarray(np.where(np.arange(64) < 8, 0, 255).astype(np.uint8)[None].repeat(64, 0)))
+    image = read_image(_encode(picture), LIMITS)
+    assert np.abs(image[:, 8:, 0].astype(int) - gray[:, 8:].astype(int) * 17).max() <= 1
+    if mode == "RGBA":
+        assert (image[:, :8] == 255).all()
+
+
+def test_what_is_dark_but_visible_and_what_is_black_stay_as_they_are() -> None:
+    for top in (5, 40, 255):
+        gray = (np.arange(64 * 64).reshape(64, 64) * top // (64 * 64 - 1)).astype(np.uint8)
+        assert np.array_equal(read_image(_encode(Image.fromarray(gray)), LIMITS)[..., 0], gray)
+
+
+@pytest.mark.parametrize("top", [4095, 65535])
+def test_a_negative_is_shown_as_the_picture_it_is_of(top: int) -> None:
+    positive, negative = (read_image(_tiff(_ramp(top), photometric), LIMITS) for photometric in (1, 0))
+    assert np.abs(positive.astype(int) - np.linspace(0, 255, 64 * 64).reshape(64, 64, 1)).max() <= 2
+    assert np.abs(255 - negative.astype(int) - positive).max() <= 1
+
+
+def test_heic_keeps_its_colours_and_is_turned_once(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = _corners().transpose(Image.Transpose.ROTATE_90)
+    (tmp_path / "IMG_0.HEIC").write_bytes(_heic(stored, exif=exif.tobytes()))
+    for image in (read_image(_heic(_corners()), LIMITS), read_image(tmp_path / "IMG_0.HEIC", LIMITS)):
+        assert image.shape == (64, 96, 3)
+        for y, x in ((16, 24), (16, 72), (48, 24), (48, 72)):
+            assert np.abs(image[y, x].astype(int) - np.asarray(_corners())[y, x]).max() <= 8
+
+
+def test_heic_is_refused_with_the_package_to_install_where_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = _heic(_corners())
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"'a\.heic' is a HEIC picture.*pip install pillow-heif"):
+        read_image(content, LIMITS, name="a.heic")
+
+
+def test_a_large_heic_is_refused_by_its_header() -> None:
+    with pytest.raises(LimitExceededError, match="96x64 = 6144 pixels"):
+        read_image(_heic(_corners()), LimitsConfig(max_image_pixels=6143))
+
+
 def test_32_bit_pictures_are_refused() -> None:
     for array in (np.ones((4, 4), np.float32), np.full((4, 4), 70_000, np.int32)):
         with pytest.raises(ImageError, match="32 bits a channel"):
@@ -136,8 +260,8 @@ def test_the_limit_is_inclusive_and_named() -> None:
 
 def test_a_cut_off_picture_is_an_error_of_one_line() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
-    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"):
-        content = _encode(Image.fromarray(noise), kind)
+    for kind in KINDS:
+        content = _content(Image.fromarray(noise), kind)
         with pytest.raises(ImageError) as caught:
             read_image(content[: len(content) // 2], LIMITS, name="half")
         assert "'half'" in str(caught.value)
@@ -145,11 +269,11 @@ def test_a_cut_off_picture_is_an_error_of_one_line() -> None:
         assert caught.value.__cause__ is not None
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_bytes_give_a_picture_or_an_input_error(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "PIL")  # Pillow logs errors in TIFF headers
-    content = _encode(_corners(), kind)
+    content = _content(_corners(), kind)
     rng = np.random.default_rng(1)
     for _ in range(150):
         damaged = np.frombuffer(content, np.uint8).copy()

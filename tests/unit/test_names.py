@@ -28,6 +28,7 @@ def test_a_person_is_called_as_a_folder(given: str, person_id: str) -> None:
         ("", "empty"),
         ("..", "empty"),
         ("a/b", "must not"),
+        ("AC;DC", "semicolon"),
         ("a\nb", "control characters"),
         ("a\0b", "control characters"),
         ("\u202egpj.evil", "control characters"),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import threading
-import warnings
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,19 +11,21 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import InputError
-from facerec_models.images import FORMATS, read_image
+from facerec_models.images import picture_format, read_image
 from facerec_models.types import ImageArray
 from serving.home import write_atomically
 from training.crawling.config import CrawlConfig
 
 MANIFEST = "manifest.json"
 _HASH_SIDE = 8
-_SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "AVIF": "avif"}
+_SUFFIXES = {
+    **{"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "AVIF": "avif"},
+    **{"HEIF": "heic", "JPEG2000": "jp2"},
+}
 
 
 class _Row(BaseModel):
@@ -213,8 +213,7 @@ class Album:
             raise PictureDroppedError(str(error).removeprefix("'it' ")) from error
         if min(image.shape[:2]) < least:
             raise PictureDroppedError(f"{image.shape[1]}x{image.shape[0]} pixels, fewer than {least}x{least}")
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as header:
-            return image, _SUFFIXES[str(header.format)]
+        return image, _SUFFIXES[picture_format(data)]
 
     def _check_new(self, sha256: str, dhash: int) -> None:
         if sha256 in self._known:

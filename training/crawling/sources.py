@@ -12,8 +12,9 @@ from bs4 import BeautifulSoup
 from requests import Response
 
 from facerec_models.errors import InputError
+from facerec_models.images import is_picture
 
-_SITE_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+_SITE_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jp2")
 # Links to files of these kinds lead to no page.
 _NO_PAGES = (".pdf", ".zip", ".gz", ".mp4", ".webm", ".mp3", ".css", ".js", ".json", ".xml", ".svg", ".ico", ".woff2")
 _NAME = "{name}"
@@ -122,7 +123,7 @@ def list_folder(folder: Path, person_id: str, *, alone: bool) -> list[Path]:
     files = [
         path
         for path in sorted(start.rglob("*") if own else start.glob("*"))
-        if path.suffix.lower() in _SITE_PICTURES and path.is_file() and path.resolve().is_relative_to(root)
+        if path.is_file() and path.resolve().is_relative_to(root) and is_picture(path)
     ]
     if not files:
         raise InputError(f"{str(start)!r} has no picture")

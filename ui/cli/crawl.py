@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +18,7 @@ from ui.cli.common import (
     print_json,
     progress_bar,
 )
+from ui.cli.outcomes import count_outcomes, outcome, print_reasons
 
 if TYPE_CHECKING:
     from serving.networks import Networks
@@ -112,11 +112,10 @@ def _enrol(
 ) -> int:
     """Enrol what a crawl gave and show what became of each picture; return how many are learned from."""
     from facerec_models.result import identity_of
-    from serving.store.rows import FaceStatus
     from training.enrol import enrol
 
     pictures = {picture.path: picture for picture in report.to_enrol()}
-    counts: Counter[str] = Counter()
+    faces = []
     for face in enrol(
         opened.store,
         opened.home,
@@ -127,25 +126,16 @@ def _enrol(
         opened.settings.identification,
         one_face_only=one_face_only,
     ):
-        counts[face.status] += 1
+        faces.append(face)
         if as_json:
-            print_json(
-                {
-                    "path": face.path,
-                    "person_id": face.person_id,
-                    "face_id": face.face_id,
-                    "status": face.status.value,
-                    "reason": face.reason,
-                    "source": pictures[face.path].source,
-                }
-            )
-        elif face.status is FaceStatus.REFUSED:
-            messages.print(f"refused {face.path}: {face.reason}", style="yellow", soft_wrap=True)
+            print_json({**outcome(face), "source": pictures[face.path].source})
+    if not as_json:
+        print_reasons(faces)
     if report.note is not None:
         messages.print(report.note, soft_wrap=True)
     if not as_json:
         output.print(
             f"{identity_of(report.person_id)}: {report.fetched} pictures fetched, {len(report.pictures)} there: "
-            f"{counts['taken']} taken, {counts['disabled']} disabled, {counts['refused']} refused."
+            f"{count_outcomes(faces)}."
         )
-    return counts["taken"]
+    return sum(face.status.value == "taken" for face in faces)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -20,10 +20,13 @@ from ui.cli.common import (
     open_home,
     output,
     print_json,
-    print_note,
     progress_bar,
 )
+from ui.cli.outcomes import count_outcomes, outcome, print_outcome, print_reasons
 from ui.cli.targets import check_target
+
+if TYPE_CHECKING:
+    from serving.store.rows import Face
 
 app = typer.Typer(help="Enrol people and look at their pictures.", no_args_is_help=True)
 app.command()(crawl.crawl)
@@ -36,8 +39,11 @@ def import_people(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder with a folder of pictures for each person.")
     ],
+    prune_gone: Annotated[
+        bool, typer.Option("--prune", help="Remove faces whose pictures were imported from DIR and are there no more.")
+    ] = False,
     find_outliers: Annotated[
-        bool, typer.Option("--outliers/--no-outliers", help="Disable pictures that show somebody else.")
+        bool, typer.Option("--outliers/--no-outliers", help="Disable pictures that show another person.")
     ] = True,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
@@ -45,23 +51,27 @@ def import_people(
 ) -> None:
     """Enrol the people of DIR/<Person_Name>/*; pictures listed in DIR/disabled.txt are kept but not learned from.
 
-    Of a group picture the face is taken that the person's other pictures agree with. Pictures that show somebody else are disabled.
+    Every file is taken, or refused with the reason; the exit code is 1 where one was refused. Of a group picture the face is taken that
+    the person's other pictures agree with. Where nothing supports a choice it is a guess, which is not learned from until
+    'facerec people enable' confirms it. Pictures that show another person are disabled.
     """
     from facerec_models.errors import InputError
     from serving.names import check_project_name
     from serving.networks import load_networks
-    from serving.store.rows import FaceStatus
-    from training.enrol import enrol, find_pictures
+    from training.enrol import enrol, find_gone, prune
+    from training.pictures import find_pictures, with_content
 
     check_project_name(project)
-    pictures = find_pictures(directory)
     with open_home(home) as opened, progress_bar("items") as progress:
+        pictures = [with_content(picture) for picture in find_pictures(directory)]
         opened.store.create_project(project)
         embedder = opened.store.get_project(project).embedder
         networks = load_networks(opened.settings.analysis, opened.home, embedder)
         task = progress.add_task("importing", total=len(pictures))
-        counts: Counter[str] = Counter()
-        refused: list[str] = []
+        gone = find_gone(opened.store, project, directory, pictures)
+        if prune_gone:  # first: what was a person's under another name is then not theirs any more
+            prune(opened.store, opened.home, project, gone)
+        faces = []
         for face in enrol(
             opened.store,
             opened.home,
@@ -73,30 +83,33 @@ def import_people(
             outliers=OutlierStrategy.ROBUST if find_outliers else None,
         ):
             progress.advance(task)
-            counts[face.status] += 1
-            if face.status is FaceStatus.REFUSED:
-                refused.append(f"{face.path}: {face.reason}")
+            faces.append(face)
             if as_json:
-                print_json(
-                    {
-                        "path": face.path,
-                        "person_id": face.person_id,
-                        "face_id": face.face_id,
-                        "status": face.status.value,
-                        "reason": face.reason,
-                    }
-                )
-    people = len({picture.person_id for picture in pictures})
-    if not as_json:
-        for line in refused:
-            print_note("refused", line, "yellow")
-        output.print(
-            f"{people} people, {len(pictures)} pictures: {counts['taken']} taken, {counts['disabled']} disabled, "
-            f"{counts['refused']} refused. Next: facerec train"
-        )
+                print_outcome(face)
+    gone = [_tell_gone(face, directory, prune_gone) for face in gone]
+    if as_json:
+        for face in gone:
+            print_outcome(face)
+    else:
+        print_reasons([*faces, *gone])
+        people = len({picture.person_id for picture in pictures if picture.person_id})
+        output.print(f"{people} people, {len(pictures)} files: {count_outcomes([*faces, *gone])}. Next: facerec train")
         output.print(f"Embedded with {networks.embedder.name}. {networks.embedder.terms}", style="dim")
-    if not counts["taken"]:
+    if not any(face.status.value == "taken" for face in faces):
         raise InputError(f"no picture of {str(directory)!r} could be taken; the reasons are above")
+    if any(face.status.value == "refused" for face in faces):
+        raise typer.Exit(1)
+
+
+def _tell_gone(face: Face, directory: Path, is_pruned: bool) -> Face:
+    from serving.store.rows import FaceStatus
+    from training.enrol import GONE
+
+    if is_pruned:
+        return replace(
+            face, status=FaceStatus.DISABLED, reason=f"{GONE}: removed, since it is no longer in {directory}"
+        )
+    return replace(face, reason=f"{GONE}: it is no longer in {directory}, and still {face.status}; --prune removes it")
 
 
 @app.command("list")
@@ -196,7 +209,7 @@ def outliers(
     from serving.home import write_atomically
     from serving.names import person_id_of
     from serving.store.rows import FaceStatus
-    from training.enrol import disable_outliers, put_judgements
+    from training.enrol import GUESSED, disable_outliers, put_judgements, tally
 
     check_target("--write-disabled", write_disabled)
     wanted = [person_id_of(name) for name in person_ids or []]
@@ -217,23 +230,16 @@ def outliers(
                 put_judgements(store, project, changed.values())
                 changed = {face.face_id: face for face in store.list_faces(project, person_id=person_id)}
             judged = {**faces, **changed}
-            found += [face for face in judged.values() if face.status is FaceStatus.DISABLED and not face.by_hand]
+            found += [
+                face
+                for face in judged.values()
+                if face.status is FaceStatus.DISABLED and not face.by_hand and tally(face) != GUESSED
+            ]
         if write_disabled is not None:
             paths = sorted({face.path for face in store.list_faces(project, status=FaceStatus.DISABLED)})
             write_atomically(write_disabled, "".join(f"{path}\n" for path in paths).encode())
     if as_json:
-        print_json(
-            [
-                {
-                    "path": face.path,
-                    "person_id": face.person_id,
-                    "face_id": face.face_id,
-                    "status": face.status.value,
-                    "reason": face.reason,
-                }
-                for face in found
-            ]
-        )
+        print_json([outcome(face) for face in found])
         return
     for face in found:
         output.print(f"{face.face_id}  {face.path}  {face.reason}")
@@ -268,10 +274,14 @@ def forget(
 def _set_status(face_ids: list[str], project: str, home: Path | None, as_json: bool, *, enabled: bool) -> None:
     from facerec_models.errors import NotFoundError
     from serving.store.rows import FaceStatus
+    from training.enrol import enable_faces
 
     status = FaceStatus.TAKEN if enabled else FaceStatus.DISABLED
     with open_home(home) as opened:
-        changed = opened.store.set_face_status(project, face_ids, status, None if enabled else "by hand")
+        if enabled:
+            changed = enable_faces(opened.store, project, face_ids)
+        else:
+            changed = opened.store.set_face_status(project, face_ids, status, "by hand")
     if as_json:
         print_json({"status": status.value, "changed": changed})
     else:

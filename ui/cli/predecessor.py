@@ -176,7 +176,8 @@ def _enrol(opened: Opened, project: str, folder: Path, left_out: list[str]) -> d
     from facerec_models.config import OutlierStrategy
     from serving.networks import load_networks
     from serving.store.rows import FaceStatus
-    from training.enrol import DISABLED_LIST, enrol, find_pictures
+    from training.enrol import enrol
+    from training.pictures import DISABLED_LIST, find_pictures
 
     try:
         found = find_pictures(folder)

@@ -1,0 +1,132 @@
+"""What ``facerec people import`` tells, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from facerec_models.errors import ConflictError, FacerecError
+from facerec_models.types import ImageArray
+from tests.builders import sample_picture
+from ui.cli import app
+
+
+@dataclass(frozen=True)
+class Place:
+    """A home, and a folder to import from."""
+
+    home: Path
+    folder: Path
+
+    def write(self, path: str, image: ImageArray) -> Path:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(file)
+        return file
+
+    def people(self, *arguments: object, code: int = 0) -> Result:
+        words = ["people", *map(str, arguments), "--home", str(self.home)]
+        result = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+        assert isinstance(result.exception, SystemExit | FacerecError | None), result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    def outcomes(self, *options: str, code: int = 0) -> dict[str, dict[str, Any]]:
+        lines = self.people("import", self.folder, "--json", *options, code=code).stdout.splitlines()
+        found = [json.loads(line) for line in lines]
+        assert len({one["path"] for one in found}) == len(found)
+        return {one["path"]: one for one in found}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "home", tmp_path / "people")
+
+
+@pytest.fixture(scope="module")
+def collins() -> ImageArray:
+    return np.ascontiguousarray(sample_picture("astronaut.png")[0:300, 80:380])
+
+
+@pytest.fixture(scope="module")
+def twice(collins: ImageArray) -> ImageArray:
+    """Two faces of one size."""
+    return np.hstack([collins, collins[:, ::-1]])
+
+
+def test_an_import_tells_of_every_file_and_fails_if_one_was_refused(
+    place: Place, collins: ImageArray, twice: ImageArray
+) -> None:
+    content = place.write("Ada/1.png", collins).read_bytes()
+    (place.folder / "Ada" / "2").write_bytes(content)
+    place.write("Bob/both.png", twice)
+    place.write("2024/Cem/1.png", collins)
+    place.write("2024/Dee/1.png", collins)
+    (place.folder / "Ada" / "notes.txt").write_text("no picture")
+    outcomes = place.outcomes(code=1)
+    assert {path: one["status"] for path, one in outcomes.items()} == {
+        "Ada/1.png": "taken",
+        "Ada/2": "taken",
+        "Bob/both.png": "disabled",
+        "2024/Cem/1.png": "refused",
+        "2024/Dee/1.png": "refused",
+        "Ada/notes.txt": "refused",
+    }
+    assert outcomes["2024/Cem/1.png"]["person_id"] is outcomes["2024/Cem/1.png"]["face_id"] is None
+    assert outcomes["Bob/both.png"]["reason"].startswith("guessed: ")
+    assert outcomes["Ada/2"]["reason"].startswith("duplicate: ")
+    text = place.people("import", place.folder, code=1)
+    assert "2 people, 6 files: 1 taken, 0 disabled, 1 guessed, 3 refused, 1 duplicates." in text.stdout
+    told = " ".join(text.stderr.split())
+    assert "refused 2024/Cem/1.png and 1 more: '2024' holds folders" in told
+    assert f"people enable {outcomes['Bob/both.png']['face_id']}" in told
+    people = json.loads(place.people("list", "--json").stdout)
+    assert [person["person_id"] for person in people] == ["Ada", "Bob"]
+
+
+def test_what_is_gone_is_told_and_pruned_when_asked_to(place: Place, collins: ImageArray) -> None:
+    place.write("Ada/1.png", collins)
+    second = place.write("Ada/2.png", np.ascontiguousarray(collins[:, ::-1]))
+    place.outcomes()
+    second.unlink()
+    told = place.outcomes()["Ada/2.png"]
+    assert (told["status"], told["reason"][:6]) == ("taken", "gone: ")
+    assert "--prune removes it" in told["reason"]
+    assert "1 taken, 0 disabled, 0 guessed, 0 refused, 1 gone." in place.people("import", place.folder).stdout
+    assert place.outcomes("--prune")["Ada/2.png"]["status"] == "disabled"
+    assert list(place.outcomes()) == ["Ada/1.png"]
+    assert [face["path"] for face in json.loads(place.people("show", "Ada", "--json").stdout)] == ["Ada/1.png"]
+
+
+def test_a_renamed_folder_is_another_person_once_it_is_pruned(place: Place, collins: ImageArray) -> None:
+    place.write("Old/1.png", collins)
+    place.outcomes()
+    (place.folder / "Old").rename(place.folder / "New")
+    outcomes = place.outcomes("--prune")
+    assert {path: one["status"] for path, one in outcomes.items()} == {"New/1.png": "taken", "Old/1.png": "disabled"}
+    assert [person["person_id"] for person in json.loads(place.people("list", "--json").stdout)] == ["New"]
+
+
+def test_a_guess_is_no_outlier_and_is_confirmed_by_hand(place: Place, twice: ImageArray) -> None:
+    place.write("Bob/both.png", twice)
+    face = place.outcomes(code=1)["Bob/both.png"]["face_id"]
+    assert json.loads(place.people("outliers", "--json").stdout) == []
+    place.people("enable", face)
+    assert place.outcomes()["Bob/both.png"]["status"] == "taken"
+
+
+def test_one_face_is_enabled_for_one_person_only(place: Place, collins: ImageArray) -> None:
+    for person in ("Ada", "Bob"):
+        place.write(f"{person}/1.png", collins)
+    outcomes = place.outcomes(code=1)
+    place.people("enable", outcomes["Ada/1.png"]["face_id"])
+    refused = place.people("enable", outcomes["Bob/1.png"]["face_id"], code=1)
+    assert isinstance(refused.exception, ConflictError)
+    assert json.loads(place.people("show", "Bob", "--json").stdout)[0]["status"] == "disabled"
