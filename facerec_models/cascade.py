@@ -184,7 +184,7 @@ class Cascade:
         kept: Tensor
         if self._at_once and len(found):
             # The library's way with many boxes is to go through the pictures one by one.
-            kept = nms(_spread(found), found.scores, overlap)
+            kept = nms(_spread(found), found.scores.double(), overlap)
         else:
             kept = batched_nms(found.boxes, found.scores, found.images, overlap)
         return kept
@@ -208,8 +208,9 @@ def _moved(boxes: Tensor, moves: Tensor) -> Tensor:
 
 
 def _spread(found: _Candidates) -> Tensor:
-    """Return the boxes with those of each picture far from those of all others."""
-    return found.boxes + (found.images * (found.boxes.max() + 1))[:, None]
+    """Return the boxes with those of each picture far from those of all others, in float64: float32 would round the farthest."""
+    boxes = found.boxes.double()
+    return boxes + (found.images * (boxes.max() + 1))[:, None]
 
 
 def _distinct_by_the_smaller(found: _Candidates, overlap: float) -> Tensor:

@@ -37,6 +37,8 @@ class Extent:
         Of each kind.
     inputs : int
         Of each network.
+    sizes : tuple of str
+        Of frames.
     frames, crops : tuple of int
         Sizes of batches.
     budget_s : float
@@ -51,6 +53,7 @@ class Extent:
 
     pictures: int
     inputs: int
+    sizes: tuple[str, ...]
     frames: tuple[int, ...]
     crops: tuple[int, ...]
     budget_s: float
@@ -59,8 +62,10 @@ class Extent:
     clips: int
 
 
-FULL = Extent(150, 64, (1, 4, 16, 64), (1, 4, 16, 64, 256, 1024), 1.0, ("360p", "1080p"), 20, 3)
-QUICK = Extent(4, 4, (1, 2), (1, 2), 0.0, ("360p",), 2, 0)
+FULL = Extent(
+    150, 64, ("360p", "720p", "1080p"), (1, 4, 16, 64), (1, 4, 16, 64, 256, 1024), 1.0, ("360p", "1080p"), 20, 3
+)
+QUICK = Extent(4, 4, ("360p", "1080p"), (1, 2), (1, 2), 0.0, ("360p",), 2, 0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,8 +118,10 @@ class _Run:
             "networks",
             parity.compare_networks(parity.networks(portraits, found, weights, extent.inputs), device, clock),
         )
-        self._keep("detection", speed.detection(portraits, device, extent.frames, clock, extent.budget_s))
-        self._keep("stages", speed.stages(portraits, device, clock, extent.budget_s, min(16, max(extent.frames))))
+        self._keep("detection", speed.detection(portraits, device, extent.sizes, extent.frames, clock, extent.budget_s))
+        self._keep(
+            "stages", speed.stages(portraits, device, extent.sizes, min(16, max(extent.frames)), clock, extent.budget_s)
+        )
         self._keep(
             "embedding", speed.embedding(portraits, found, weights, device, extent.crops, clock, extent.budget_s)
         )

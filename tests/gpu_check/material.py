@@ -9,9 +9,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
-import skimage.data
 
 from facerec_models.alignment import Template, align
 from facerec_models.config import LimitsConfig
@@ -104,6 +102,10 @@ def _read(path: Path, person_id: str | None) -> Portrait:
 
 def _of_packages() -> Material:
     """Two people of scikit-image and matplotlib, and altered pictures of them to ask about."""
+    # Here and not above: with other pictures, neither is needed.
+    import matplotlib
+    import skimage.data
+
     files = {
         "Eileen_Collins": Path(skimage.data.__file__).parent / "astronaut.png",
         "Grace_Hopper": Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg",

@@ -56,4 +56,4 @@ def of_networks(device: torch.device) -> list[Precision]:
 
 def of_product(device: torch.device) -> list[Precision]:
     """Return what the whole detector and embedder are run in; the first is what users get."""
-    return [SHIPPED, FP32, FP16, BF16] if device.type == "cuda" else [SHIPPED]
+    return [SHIPPED, FP32, FP16] if device.type == "cuda" else [SHIPPED]

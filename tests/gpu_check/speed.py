@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,13 +12,14 @@ from facenet_pytorch import MTCNN
 from torch import Tensor, nn
 
 from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, Template
+from facerec_models.cascade import Cascade
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from facerec_models.detection import reduce_image
 from facerec_models.embedders.dlib_resnet import load_dlib_resnet
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.faces import detect_faces
 from facerec_models.mtcnn import MtcnnDetector
-from facerec_models.types import Detections, ImageArray
+from facerec_models.types import Detections
 from facerec_models.weights import DLIB, WeightsRegistry
 from tests.gpu_check import material, precision
 from tests.gpu_check.clock import Clock, measure
@@ -25,16 +27,25 @@ from tests.gpu_check.material import Portrait
 from tests.gpu_check.parity import random_facenet
 from tests.gpu_check.precision import Precision
 
-SIZES = {"360p": (640, 360), "1080p": (1920, 1080)}
+SIZES = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080)}
 _Row = dict[str, object]
 
 
 def detection(
-    portraits: Sequence[Portrait], device: torch.device, batches: Sequence[int], clock: Clock, budget_s: float
+    portraits: Sequence[Portrait],
+    device: torch.device,
+    sizes: Sequence[str],
+    batches: Sequence[int],
+    clock: Clock,
+    budget_s: float,
 ) -> list[_Row]:
-    """Time the search for faces in frames, from arrays in memory to boxes in memory."""
+    """Time the search for faces in frames, from arrays in memory to boxes in memory.
+
+    As shipped, frames are reduced first and searched in batches of so many pixels; the other ways get them reduced, all at once.
+    """
     config = DetectionConfig(device="cuda" if device.type == "cuda" else "cpu")
     detector = MtcnnDetector(config)
+    search = Cascade(device, min_face_px=config.min_face_px, thresholds=config.thresholds, factor=config.factor)
     library = MTCNN(
         min_face_size=config.min_face_px,
         thresholds=list(config.thresholds),
@@ -43,22 +54,24 @@ def detection(
         device=device,
     ).eval()
     rows: list[_Row] = []
-    for size, (width, height) in SIZES.items():
-        images = material.frames(portraits, width, height, max(batches))
+    for size in sizes:
+        images = material.frames(portraits, *SIZES[size], max(batches))
         faces = sum(len(found) for found in detect_faces(images, detector, config))
         for batch in batches:
             part = images[:batch]
             reduced = np.stack([reduce_image(image, config.max_side_px)[0] for image in part])
-
-            def product(part: Sequence[ImageArray] = part) -> object:
-                return detect_faces(part, detector, config)
-
-            def plain(reduced: ImageArray = reduced) -> object:
-                return library.detect(reduced, landmarks=True)
-
-            tasks = [(way, way.name, product) for way in precision.of_product(device)]
-            tasks.append((precision.SHIPPED, "facenet-pytorch's own search", plain))
-            for way, name, task in tasks:
+            tasks: list[tuple[str, Precision, Callable[[], object]]] = [
+                ("as shipped", precision.SHIPPED, partial(detect_faces, part, detector, config)),
+                ("one batch", precision.SHIPPED, partial(search.find, reduced)),
+            ]
+            tasks += [
+                (f"one batch, {way.name}", way, partial(search.find, reduced))
+                for way in precision.of_product(device)[1:]
+            ]
+            tasks.append(
+                ("facenet-pytorch's own search", precision.SHIPPED, partial(library.detect, reduced, landmarks=True))
+            )
+            for name, way, task in tasks:
                 if not clock.allows(f"detection, {size}, {batch} frames, {name}"):
                     continue
                 with way.on(device):
@@ -78,14 +91,19 @@ def detection(
 
 @torch.inference_mode()
 def stages(
-    portraits: Sequence[Portrait], device: torch.device, clock: Clock, budget_s: float, batch: int
+    portraits: Sequence[Portrait],
+    device: torch.device,
+    sizes: Sequence[str],
+    batch: int,
+    clock: Clock,
+    budget_s: float,
 ) -> list[_Row]:
     """Time what detection consists of, each by itself: reduction, copy to the device, the pyramid with and without P-Net."""
     config = DetectionConfig(device="cuda" if device.type == "cuda" else "cpu")
     network = MTCNN(device=device).eval().pnet.to(memory_format=torch.channels_last)
     rows: list[_Row] = []
-    for size, (width, height) in SIZES.items():
-        images = material.frames(portraits, width, height, batch)
+    for size in sizes:
+        images = material.frames(portraits, *SIZES[size], batch)
         reduced = np.stack([reduce_image(image, config.max_side_px)[0] for image in images])
         on_device = torch.from_numpy(reduced).to(device)
         # Pinned memory is what the device's own engine copies from.
