@@ -8,7 +8,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,14 @@ QUICK = Extent(4, 4, ("360p", "1080p"), (1, 2), (1, 2), 0.0, ("360p",), 2, 0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, write the report, and print it."""
+    """Measure, write the report, and print it; return 1 if a part failed."""
     options = _options(arguments)
     run = _Run(options, Clock(options.minutes), QUICK if options.quick else FULL, resolve_device(options.device))
     run.all()
     for line in table.lines(run.report):
         sys.stdout.write(f"{line}\n")
-    return 0
+    sys.stderr.writelines(run.report["failed"].values())
+    return 1 if run.report["failed"] else 0
 
 
 class _Run:
@@ -98,6 +100,8 @@ class _Run:
                 "clips": [clip.name for clip in self._pictures.clips],
             },
             "quick": options.quick,
+            "skipped": clock.skipped,
+            "failed": {},
         }
 
     def all(self) -> None:
@@ -114,19 +118,23 @@ class _Run:
         if not shown:
             raise SystemExit(f"the first {len(faces)} pictures of {pictures.source} show no face: name other pictures")
         portraits, found = [portrait for portrait, _ in shown], [one.detections for _, one in shown]
-        self._keep(
-            "networks",
-            parity.compare_networks(parity.networks(portraits, found, weights, extent.inputs), device, clock),
-        )
-        self._keep("detection", speed.detection(portraits, device, extent.sizes, extent.frames, clock, extent.budget_s))
-        self._keep(
-            "stages", speed.stages(portraits, device, extent.sizes, min(16, max(extent.frames)), clock, extent.budget_s)
-        )
-        self._keep(
-            "embedding", speed.embedding(portraits, found, weights, device, extent.crops, clock, extent.budget_s)
-        )
-        self._keep("videos", self._videos(portraits, weights, scratch))
-        self._keep("decisions", parity.compare_decisions(pictures, faces, weights, device, clock, 0.0))
+        frames = (portraits, device, extent.sizes, extent.frames, clock, extent.budget_s)
+        batch = min(16, max(extent.frames))
+        parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
+            "networks": lambda: parity.compare_networks(
+                parity.networks(portraits, found, weights, extent.inputs), device, clock
+            ),
+            "detection": lambda: speed.detection(*frames),
+            "stages": lambda: speed.stages(portraits, device, extent.sizes, batch, clock, extent.budget_s),
+            "embedding": lambda: speed.embedding(
+                portraits, found, weights, device, extent.crops, clock, extent.budget_s
+            ),
+            "videos": lambda: self._videos(portraits, weights, scratch),
+            "decisions": lambda: parity.compare_decisions(pictures, faces, weights, device, clock, 0.0),
+            "library_detection": lambda: speed.library_detection(*frames),
+        }
+        for name, part in parts.items():
+            self._do(name, part)
 
     def _videos(self, portraits: Sequence[Portrait], weights: WeightsRegistry, scratch: Path) -> list[dict[str, Any]]:
         if importlib.util.find_spec("av") is None:
@@ -142,11 +150,16 @@ class _Run:
                 clips.append(videos.write_clip(scratch / f"{size}.mp4", portraits, width, height, self._extent.clip_s))
         return videos.compare_chain(clips, weights, self._device, self._clock)
 
-    def _keep(self, name: str, rows: list[dict[str, Any]]) -> None:
-        self.report |= {name: rows, "skipped": self._clock.skipped, "wall_s": self._clock.spent_s}
+    def _do(self, name: str, part: Callable[[], list[dict[str, Any]]]) -> None:
+        """Measure one part; where it fails, the report says how, and the others are measured all the same."""
+        try:
+            self.report[name] = part()
+        except Exception:
+            self.report["failed"][name] = traceback.format_exc()
+        self.report["wall_s"] = self._clock.spent_s
         if self._json is not None:
             self._json.write_text(json.dumps(self.report, indent=1), encoding="utf-8")
-        sys.stderr.write(f"{self._clock.spent_s:6.1f} s: {name}, {len(rows)} rows\n")
+        sys.stderr.write(f"{self._clock.spent_s:6.1f} s: {name}, {len(self.report.get(name, ()))} rows\n")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

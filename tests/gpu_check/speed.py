@@ -19,7 +19,7 @@ from facerec_models.embedders.dlib_resnet import load_dlib_resnet
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.faces import detect_faces
 from facerec_models.mtcnn import MtcnnDetector
-from facerec_models.types import Detections
+from facerec_models.types import Detections, ImageArray
 from facerec_models.weights import DLIB, WeightsRegistry
 from tests.gpu_check import material, precision
 from tests.gpu_check.clock import Clock, measure
@@ -29,6 +29,7 @@ from tests.gpu_check.precision import Precision
 
 SIZES = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080)}
 _Row = dict[str, object]
+_Way = tuple[str, Precision, Callable[[], object]]
 
 
 def detection(
@@ -46,6 +47,26 @@ def detection(
     config = DetectionConfig(device="cuda" if device.type == "cuda" else "cpu")
     detector = MtcnnDetector(config)
     search = Cascade(device, min_face_px=config.min_face_px, thresholds=config.thresholds, factor=config.factor)
+
+    def ways(part: list[ImageArray], reduced: ImageArray) -> list[_Way]:
+        one_batch: list[_Way] = [
+            (f"one batch, {way.name}", way, partial(search.find, reduced)) for way in precision.of_product(device)
+        ]
+        return [("as shipped", precision.SHIPPED, partial(detect_faces, part, detector, config)), *one_batch]
+
+    return _detection(portraits, device, sizes, batches, clock, budget_s, config, ways)
+
+
+def library_detection(
+    portraits: Sequence[Portrait],
+    device: torch.device,
+    sizes: Sequence[str],
+    batches: Sequence[int],
+    clock: Clock,
+    budget_s: float,
+) -> list[_Row]:
+    """Time facenet-pytorch's own search, from the same networks, for comparison."""
+    config = DetectionConfig()
     library = MTCNN(
         min_face_size=config.min_face_px,
         thresholds=list(config.thresholds),
@@ -53,25 +74,31 @@ def detection(
         keep_all=True,
         device=device,
     ).eval()
+
+    def ways(part: list[ImageArray], reduced: ImageArray) -> list[_Way]:
+        return [("facenet-pytorch's own", precision.SHIPPED, partial(library.detect, reduced, landmarks=True))]
+
+    return _detection(portraits, device, sizes, batches, clock, budget_s, config, ways)
+
+
+def _detection(
+    portraits: Sequence[Portrait],
+    device: torch.device,
+    sizes: Sequence[str],
+    batches: Sequence[int],
+    clock: Clock,
+    budget_s: float,
+    config: DetectionConfig,
+    ways: Callable[[list[ImageArray], ImageArray], list[_Way]],
+) -> list[_Row]:
+    """Time ways to search frames; each gets them as they are, and reduced and stacked."""
     rows: list[_Row] = []
     for size in sizes:
         images = material.frames(portraits, *SIZES[size], max(batches))
-        faces = sum(len(found) for found in detect_faces(images, detector, config))
         for batch in batches:
             part = images[:batch]
             reduced = np.stack([reduce_image(image, config.max_side_px)[0] for image in part])
-            tasks: list[tuple[str, Precision, Callable[[], object]]] = [
-                ("as shipped", precision.SHIPPED, partial(detect_faces, part, detector, config)),
-                ("one batch", precision.SHIPPED, partial(search.find, reduced)),
-            ]
-            tasks += [
-                (f"one batch, {way.name}", way, partial(search.find, reduced))
-                for way in precision.of_product(device)[1:]
-            ]
-            tasks.append(
-                ("facenet-pytorch's own search", precision.SHIPPED, partial(library.detect, reduced, landmarks=True))
-            )
-            for name, way, task in tasks:
+            for name, way, task in ways(part, reduced):
                 if not clock.allows(f"detection, {size}, {batch} frames, {name}"):
                     continue
                 with way.on(device):
@@ -82,7 +109,6 @@ def detection(
                         "batch": batch,
                         "way": name,
                         "frames_per_s": batch / timing.median_s,
-                        "faces_per_frame": faces / len(images),
                         **asdict(timing),
                     }
                 )

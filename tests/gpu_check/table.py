@@ -36,7 +36,7 @@ def lines(report: Report) -> Iterator[str]:
     )
     yield from _table(
         "Detection: frames a second",
-        report.get("detection", ()),
+        (*report.get("detection", ()), *report.get("library_detection", ())),
         lambda row: (
             f"{row['frames']:6} {row['batch']:4} at once  {row['way']:28} {row['frames_per_s']:8.1f}/s, first "
             f"{row['first_s']:.2f} s" + _optional(", {:.0f} MB", row["peak_mb"])
@@ -60,6 +60,7 @@ def lines(report: Report) -> Iterator[str]:
     )
     yield from _table("Videos", report.get("videos", ()), _video)
     yield from (f"skipped: {name}" for name in report["skipped"])
+    yield from (f"failed: {name}: {error.splitlines()[-1]}" for name, error in report["failed"].items())
 
 
 def _table(title: str, rows: Sequence[Row], line: Any) -> Iterator[str]:

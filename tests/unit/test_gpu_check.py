@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.gpu_check import __main__ as command
 from tests.gpu_check import precision, table
 from tests.gpu_check.clock import Clock, measure
 
@@ -32,8 +33,8 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def run(tmp_path: Path, *arguments: str) -> tuple[dict[str, Any], str]:
-    """Run the measurement in a process of its own; return its report and what it prints."""
+def run(tmp_path: Path, *arguments: str, code: int = 0) -> tuple[dict[str, Any], str]:
+    """Run the measurement in a process of its own, to this exit code; return its report and what it prints."""
     report = tmp_path / "report.json"
     line = [
         sys.executable,
@@ -50,7 +51,7 @@ def run(tmp_path: Path, *arguments: str) -> tuple[dict[str, Any], str]:
     ]
     environment = {name: value for name, value in os.environ.items() if name != "FACEREC_EVAL_DATA"}
     done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return json.loads(report.read_text(encoding="utf-8")), done.stdout
 
 
@@ -62,7 +63,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
 def test_the_report_is_whole_and_names_what_it_was_measured_with(measured: tuple[dict[str, Any], str]) -> None:
     report, printed = measured
     assert report["schema"] == "facerec.gpu-check/1"
-    assert report["skipped"] == []
+    assert (report["skipped"], report["failed"]) == ([], {})
     assert (report["machine"]["device"], report["machine"]["commit"]) == ("cpu", "abc123")
     assert report["machine"]["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert report["machine"]["processor"]
@@ -101,8 +102,8 @@ def test_every_speed_is_measured(measured: tuple[dict[str, Any], str]) -> None:
     assert {(row["network"], row["crops"]) for row in report["embedding"]} == {
         (name, count) for name in ("dlib ResNet", "FaceNet, random weights") for count in (1, 2)
     }
-    assert all(row["faces_per_frame"] >= 1 for row in report["detection"])
-    for row in (*report["detection"], *report["embedding"], *report["stages"]):
+    assert len(report["library_detection"]) == 4
+    for row in (*report["detection"], *report["library_detection"], *report["embedding"], *report["stages"]):
         assert 0 < row["fastest_s"] <= row["median_s"] <= row["slowest_s"]
         assert row["peak_mb"] is None
 
@@ -120,6 +121,22 @@ def test_parts_are_skipped_by_name_when_time_is_up(tmp_path: Path) -> None:
     assert "8 of 10 pictures: no time left" in report["skipped"]
     assert "detection, 360p, 1 frames, as shipped: no time left" in report["skipped"]
     assert all(f"skipped: {name}" in printed for name in report["skipped"])
+
+
+def test_a_part_that_fails_is_reported_and_the_others_are_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise ArithmeticError("no such kernel")
+
+    monkeypatch.delenv("FACEREC_EVAL_DATA", raising=False)
+    monkeypatch.setattr(command.speed, "stages", fail)
+    report = tmp_path / "report.json"
+    assert command.main(["--device", "cpu", "--quick", "--minutes", "0.01", "--json", str(report)]) == 1
+    found = json.loads(report.read_text(encoding="utf-8"))
+    assert "no such kernel" in found["failed"]["stages"]
+    assert list(found["failed"]) == ["stages"]
+    assert found["decisions"] == found["library_detection"] == []
 
 
 def test_a_clock_keeps_time_for_others() -> None:
