@@ -95,14 +95,15 @@ class TorchEmbedder:
     @torch.inference_mode()
     def infer(self, crops: Tensor) -> Tensor:
         """Run the network over (N, 3, S, S) uint8 in batches; return (N, D) descriptors on the CPU."""
-        descriptors = torch.zeros(len(crops), self.dimension)
+        # Fetched at the end: each copy to the CPU waits for the accelerator, which then waits for its next batch.
+        described = [torch.zeros(0, self.dimension, device=self.device)]
         for part in split(len(crops), self._batch_size, self.device):
             batch = crops[part].to(self.device).float()
-            described = self._network(batch)
+            descriptors = self._network(batch)
             if self._mirror:
-                described = (described + self._network(batch.flip(3))) / 2
-            descriptors[part] = described
-        return descriptors
+                descriptors = (descriptors + self._network(batch.flip(3))) / 2
+            described.append(descriptors.float())
+        return torch.cat(described).cpu()
 
     def finish(self, descriptors: Tensor) -> FloatArray:
         """Scale descriptors to unit length."""
