@@ -46,6 +46,7 @@ def make_result(
     size: tuple[int, int] = (640, 360),
     fps: float = 10.0,
     period_s: float = 1.0,
+    densified: bool = False,
     sample_aspect_ratio: float = 1.0,
     shots: Sequence[tuple[float, float]] | None = None,
     uri: str = "file:///videos/interview.mp4",
@@ -78,7 +79,7 @@ def make_result(
             prior_known=0.5,
             extrapolated=False,
         ),
-        sampling=SamplingView(period_s=period_s, mode="frames", frames_sampled=4, densified=True),
+        sampling=SamplingView(period_s=period_s, mode="frames", frames_sampled=4, densified=densified),
         appearances=[
             AppearanceView(
                 person_id=person,

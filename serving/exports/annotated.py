@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -37,9 +38,9 @@ def write_annotated(
     """Write the video again with the faces of a result framed and named.
 
     All frames keep their times, and the sound is kept. The new video has square pixels; frames of another size than the first are
-    fitted into it between black bars. A face is framed while its track is in view: between two samples
-    at most a sampling period apart its box moves steadily, elsewhere it stays for half a period. Undecidable faces get
-    a thin gray frame without a label; tracks of no appearance get none.
+    fitted into it between black bars. A face is framed while its track is in view: between two samples its box moves steadily, unless
+    a sampled frame or more between them did not show the face. Undecidable faces get a thin gray frame without a label; tracks of no
+    appearance get none.
 
     Parameters
     ----------
@@ -142,9 +143,15 @@ class Annotator:
         self._waiting = deque(sorted(shown, key=lambda pair: pair[0].start_s))
         self._in_view: list[_Face] = []
         self._colours = label_colours(result)
-        self._period_s = result.sampling.period_s
-        # Samples lie on frames, so two of them may be a frame further apart than the period.
-        self._max_gap_s = result.sampling.period_s + 1 / result.video.fps
+        frame_s, period_s = 1 / result.video.fps, result.sampling.period_s
+        step_s = min(
+            (b.time_s - a.time_s for track in result.tracks for a, b in pairwise(track.samples)), default=period_s
+        )
+        is_dense = result.sampling.densified
+        # Samples lie on frames, so two of them may be a frame further apart than others. A face that is missed once is still there.
+        self._max_gap_s = (2 * step_s if is_dense else period_s) + frame_s
+        # Within a longer gap: how far the face is shown before a sample, and how far from it on.
+        self._hold_s = (0.0, frame_s / 2) if is_dense else (period_s / 2, period_s / 2)
         ratio = result.video.sample_aspect_ratio
         side = min(result.video.width * max(ratio, 1), result.video.height / min(ratio, 1))
         self._line_px = max(2, round(side / 260))
@@ -156,7 +163,7 @@ class Annotator:
             track, label = self._waiting.popleft()
             self._in_view.append(_Face(track, self._colours[label], self._tag(track, label, image.shape[1])))
         self._in_view = [face for face in self._in_view if time_s < face.track.end_s]
-        boxes = [(face, face.box_at(time_s, self._period_s / 2, self._max_gap_s)) for face in self._in_view]
+        boxes = [(face, face.box_at(time_s, self._hold_s, self._max_gap_s)) for face in self._in_view]
         placed = [(face, place.box(box) if place else box) for face, box in boxes if box is not None]
         for face, box in sorted(placed, key=lambda pair: pair[0].tag is not None):
             self._frame(image, face, box)
@@ -204,17 +211,21 @@ class _Face:
         self.is_tag_below = False
         self._times_s = [sample.time_s for sample in track.samples]
 
-    def box_at(self, time_s: float, hold_s: float, max_gap_s: float) -> Box | None:
-        """Return where the face is: on its way between two near samples, else where one not `hold_s` away is."""
+    def box_at(self, time_s: float, hold_s: tuple[float, float], max_gap_s: float) -> Box | None:
+        """Return where the face is: between two near samples on its way, in a gap where a sample not `hold_s` away is."""
         after = bisect_right(self._times_s, time_s)
         neighbours = self.track.samples[max(0, after - 1) : after + 1]
         first, last = neighbours[0], neighbours[-1]
-        if 0 < last.time_s - first.time_s <= max_gap_s:
+        if len(neighbours) == 1:
+            return first.box_xyxy
+        if last.time_s - first.time_s <= max_gap_s:
             share = (time_s - first.time_s) / (last.time_s - first.time_s)
             left, top, right, bottom = (a + share * (b - a) for a, b in zip(first.box_xyxy, last.box_xyxy, strict=True))
             return left, top, right, bottom
-        nearest = min(neighbours, key=lambda sample: abs(sample.time_s - time_s))
-        return nearest.box_xyxy if abs(nearest.time_s - time_s) <= hold_s else None
+        before_s, after_s = hold_s
+        if time_s - first.time_s <= after_s:
+            return first.box_xyxy
+        return last.box_xyxy if last.time_s - time_s <= before_s else None
 
 
 class _Tag:

@@ -195,6 +195,20 @@ def test_a_box_does_not_glide_over_a_gap(time_s: float, left: int | None) -> Non
     assert frame_edges(image, label_colour("Ann Li")) == ([] if left is None else [left, left + 79])
 
 
+@pytest.mark.parametrize(
+    ("time_s", "left"), [(1.05, 110), (1.3, 160), (1.5, 200), (1.65, None), (2.35, None), (2.4, 300)]
+)
+def test_no_box_is_drawn_over_frames_that_were_sampled_and_do_not_show_the_face(
+    time_s: float, left: int | None
+) -> None:
+    places = {1.0: 100, 1.2: 140, 1.4: 180, 1.5: 200, 2.4: 300}
+    samples = [(at_s, (float(x), LEFT_BOX[1], x + 80.0, LEFT_BOX[3])) for at_s, x in places.items()]
+    track = Seen("Ann Li", 1.0, 2.5, samples)
+    image = np.full((HEIGHT, WIDTH, 3), BACKGROUND, np.uint8)
+    Annotator(make_result(track, densified=True)).draw(image, time_s)
+    assert frame_edges(image, label_colour("Ann Li")) == ([] if left is None else [left, left + 79])
+
+
 def test_a_box_is_not_shown_outside_its_shot() -> None:
     face = Seen("Ann Li", 0.8, 1.2, [(1.0, LEFT_BOX)])
     counts = [is_colour(drawn(face, time_s=t), label_colour("Ann Li")).sum() for t in (0.79, 0.8, 1.19, 1.2)]
