@@ -117,7 +117,14 @@ class DecodedFrame:
 
     def _convert(self, width: int, height: int) -> Frame:
         # One thread: swscale starts its threads anew for each frame, which costs three times the conversion at 720p.
-        rgb = self.picture.reformat(width, height, "rgb24", interpolation=Interpolation.BICUBIC, threads=1)
+        is_stretched = (width, height) != (self.picture.width, self.picture.height)
+        rgb = self.picture.reformat(
+            width,
+            height,
+            "rgb24",
+            interpolation=Interpolation.BICUBIC if is_stretched else Interpolation.BILINEAR,
+            threads=1,
+        )
         image: ImageArray = rgb.to_ndarray().astype(np.uint8, copy=False)
         return Frame(self.geometry.orientation.apply(image), self.index, self.pts, self.time_base)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facerec_models.config import SamplingConfig
-from facerec_models.sampling import Grid, Sampler
+from facerec_models.sampling import Grid, Sampler, sampling_period_s
 
 NTSC = Fraction(30000, 1001)
 
@@ -116,3 +116,48 @@ def test_the_grid_of_a_fragment_begins_at_its_first_frame(config: SamplingConfig
 )
 def test_a_face_is_looked_at_no_more_than_six_times_a_second(config: SamplingConfig, fps: float, densify: int) -> None:
     assert Sampler(config, fps).densify == densify
+
+
+@pytest.mark.parametrize("fps", [15.5, 25.0, 1000.0, 0.01])
+def test_the_default_grid_follows_the_timestamps_whatever_the_rate_is_called(fps: float) -> None:
+    slow, fast = [float(n) for n in range(10)], [10 + n / 30 for n in range(100)]
+    sampler = Sampler(SamplingConfig(), fps)
+    grids = [sampler.classify(time_s) for time_s in [*slow, *fast]]
+    coarse = [n for n, grid in enumerate(grids) if grid is Grid.COARSE]
+    assert coarse == [*range(10), *range(10, 110, 25)]
+    assert [n for n, grid in enumerate(grids) if grid is Grid.DENSE] == [
+        n for n in range(15, 110, 5) if n not in coarse
+    ]
+
+
+def test_varying_frame_times_are_looked_at_every_second_and_no_more_than_six_times_in_it() -> None:
+    steps = np.random.default_rng(3).choice([0.001, 0.017, 0.033, 0.1, 0.4], 4000)
+    times = np.cumsum(steps)
+    sampler = Sampler(SamplingConfig(), 1000.0)
+    grids = [sampler.classify(float(time_s)) for time_s in times]
+    coarse = times[[grid is Grid.COARSE for grid in grids]]
+    assert np.diff(coarse).max() <= 1.0 + 0.4
+    looked_at = times[[grid is not Grid.NONE for grid in grids]]
+    counts = [
+        np.count_nonzero((looked_at >= start) & (looked_at < start + 10)) for start in np.arange(0, times[-1] - 10)
+    ]
+    assert max(counts) <= 6.5 * 10
+
+
+@pytest.mark.parametrize(
+    ("config", "fps", "interval_s", "period_s"),
+    [
+        (SamplingConfig(), 25.0, 0.04, 1.0),
+        (SamplingConfig(), 60.0, 1 / 60, 25 / 60),
+        (SamplingConfig(), 0.2, 5.0, 5.0),
+        (SamplingConfig(), 15.5, 1.0, 1.0),
+        (SamplingConfig(), 0.02, 1 / 30, 1.0),
+        (SamplingConfig(), 2.0, 3.0, 3.0),
+        (SamplingConfig(period_frames=50), 15.5, 1.0, 50 / 15.5),
+        (SamplingConfig(fps=4), 15.5, 1.0, 0.25),
+    ],
+)
+def test_the_period_is_the_longest_step_that_the_rate_allows(
+    config: SamplingConfig, fps: float, interval_s: float, period_s: float
+) -> None:
+    assert sampling_period_s(config, fps, interval_s) == pytest.approx(period_s)
