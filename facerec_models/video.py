@@ -27,8 +27,8 @@ from facerec_models.video_report import VideoReport
 _SIGNATURE_SIDE = 32
 # So many pictures' packets tell the rate of a video.
 _PROBED_PICTURES = 128
-# A header and timestamps that differ by less mean the same rate; the header's has no rounding.
-_SAME_RATE = 0.002
+# A header and timestamps that differ by less mean the same rate.
+_SAME_RATE = 0.0002
 # The rate of a video varies if its mean and its median differ by more than this.
 _STEADY = 0.05
 # A file that would last so many times less at the rate of its first pictures may have a clock that jumps.
@@ -365,7 +365,9 @@ class Video:
             clock = self._clock(replace(info, interval_s=interval_s), packets.sound)
             times = [clock.tick(pts, own) for pts, own in packets.ordered]
             mean_s = float(times[-1] * info.time_base) / (len(times) - 1)
-            fps = info.fps if abs(info.fps * mean_s - 1) <= _SAME_RATE else 1 / mean_s
+            # A header's rate has no rounding, but is often computed from a length that the last frame falsifies.
+            rounding = max(2 / max(times[-1], 1), _SAME_RATE)
+            fps = info.fps if abs(info.fps * mean_s - 1) <= rounding else 1 / mean_s
             # Containers that count milliseconds make 29.97 frames a second 33 ms each.
             is_steady = abs(fps * interval_s - 1) <= _STEADY
             info = replace(info, fps=fps, interval_s=1 / fps if is_steady else interval_s)
