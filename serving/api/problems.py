@@ -12,18 +12,9 @@ from ray.serve.exceptions import BackPressureError
 from starlette.exceptions import HTTPException
 
 from facerec_models.errors import BusyError, FacerecError
+from serving.api.documents import problem, title_of
 
 _RETRY_AFTER_S = 5.0
-
-
-def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return a problem document."""
-    return JSONResponse(
-        {"type": "about:blank", "title": title, "status": status, "detail": detail},
-        status_code=status,
-        headers=headers,
-        media_type="application/problem+json",
-    )
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -33,7 +24,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def known(_: Request, error: FacerecError) -> JSONResponse:
         retry_s = error.retry_after_s if isinstance(error, BusyError) else None
         headers = {"Retry-After": str(math.ceil(retry_s))} if retry_s is not None else None
-        return problem(error.status, type(error).__name__.removesuffix("Error"), str(error), headers)
+        return problem(error.status, title_of(error), str(error), headers)
 
     @app.exception_handler(RayTaskError)
     async def from_replica(request: Request, error: RayTaskError) -> JSONResponse:
