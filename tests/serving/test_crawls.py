@@ -45,6 +45,7 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def store(home: Home) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
+        store.create_project("p")
         yield store
 
 
