@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from facerec_models.config import SamplingConfig
 from facerec_models.errors import FacerecError, SourceError
+from facerec_models.proxies import is_loopback
 from facerec_models.result import Result, StillResult
 from serving.api.schemas import (
     Health,
@@ -84,8 +85,12 @@ class FacerecClient:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
-        # The service is never behind the proxy that the environment may name for the rest of the world.
-        self._http = httpx.Client(base_url=self.base_url, timeout=_TIMEOUT, trust_env=False)
+        try:
+            self._http = httpx.Client(base_url=self.base_url, timeout=_TIMEOUT, trust_env=not is_loopback(base_url))
+        except (ImportError, ValueError, httpx.InvalidURL) as error:  # of the proxy that the environment names
+            raise SourceError(
+                f"{base_url} cannot be asked ({error}): give another address, or name its host in NO_PROXY"
+            ) from error
 
     def __enter__(self) -> Self:
         return self

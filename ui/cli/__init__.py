@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from facerec_models.errors import FacerecError
+from facerec_models.proxies import keep_loopback_direct
 from ui.cli import archive, embedder, evaluate, models, people, predecessor, search, service, store, unknowns, videos
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ app.command()(service.doctor)
 
 def main() -> None:
     """Run the command; end with the exit codes of the contract."""
+    keep_loopback_direct()
     try:
         app()
     except (FacerecError, OSError) as error:
