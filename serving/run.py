@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from facerec_models.errors import InputError
+from facerec_models.files import writing_to
 from serving.listening import local_url, require_free
 
 CONFIG_NAME = "serve_config.yaml"
@@ -80,11 +81,12 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
 
 def prepare_environment(home: Path) -> None:
     """Set what Ray reads when it starts: loopback only, tokens on, no telemetry."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = home / "ray_token"
-    if not token.exists():
-        token.touch(mode=0o600)
-        token.write_text(secrets.token_hex(32))
+    with writing_to(home):
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not token.exists() or not token.read_text():  # of a disk that was full
+            token.touch(mode=0o600)
+            token.write_text(secrets.token_hex(32))
     os.environ.update(
         {
             "RAY_AUTH_MODE": "token",

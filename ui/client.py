@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from facerec_models.config import SamplingConfig
 from facerec_models.errors import FacerecError, SourceError
+from facerec_models.files import writing_to
 from facerec_models.proxies import is_loopback
 from facerec_models.result import Result, StillResult
 from serving.api.schemas import (
@@ -287,9 +288,10 @@ class FacerecClient:
     def download(self, path: str, target: Path) -> None:
         """Write a file that a document names, such as an annotated video; it is there whole or not at all."""
         response = self._send("GET", path, stream=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with closing(response), TemporaryDirectory(dir=target.parent) as folder:
+            with closing(response), writing_to(target), ExitStack() as stack:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                folder = stack.enter_context(TemporaryDirectory(dir=target.parent))
                 part = Path(folder) / target.name
                 with part.open("wb") as file:
                     file.writelines(response.iter_bytes())

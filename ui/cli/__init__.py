@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from facerec_models.errors import FacerecError
+from facerec_models.files import place_error, writing_to
 from facerec_models.proxies import keep_loopback_direct
 from ui.cli import archive, embedder, evaluate, models, people, predecessor, search, service, store, unknowns, videos
 
@@ -50,9 +51,24 @@ def main() -> None:
     """Run the command; end with the exit codes of the contract."""
     keep_loopback_direct()
     try:
-        app()
+        try:
+            app()
+        finally:
+            with writing_to("standard output"):
+                sys.stdout.flush()
     except (FacerecError, OSError) as error:
+        _give_up_output()
+        if isinstance(error, OSError) and error.filename is not None:
+            error = place_error(error, error.filename) or error
         Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
             f"facerec: {' '.join(str(error).split())}"
         )
         sys.exit(1)
+
+
+def _give_up_output() -> None:
+    """Let what standard output does not take go nowhere: Python would try it again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
