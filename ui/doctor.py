@@ -87,9 +87,10 @@ def _examine_files(files: AnyPath) -> Finding:
         if not same or probe.is_file():
             return "files", "bad", f"{files} does not give back what was written, or keeps what was removed"
     except PlaceError as error:
-        # What is there can be read, as from a backup.
-        is_readable = files.is_dir() and getattr(error.__cause__, "errno", None) in _CLOSED
-        return "files", "note" if is_readable else "bad", str(error)
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in _CLOSED and files.is_dir():
+            return "files", "note", f"{files}: what is there can be read, nothing can be added ({cause.strerror})"
+        return "files", "bad", str(error)
     except (FacerecError, OSError) as error:
         return "files", "bad", str(error)
     return "files", "ok", f"{files}: crops and models can be written, read and removed"
