@@ -214,7 +214,7 @@ def place_error(error: OSError, place: object, *, is_writing: bool = False) -> P
     is_writing : bool
         Whether something was written there; otherwise only what cannot come from reading is taken for it.
     """
-    if error.errno not in (_REMEDIES if is_writing else _OF_WRITING):
+    if error.errno is None or error.errno not in (_REMEDIES if is_writing else _OF_WRITING):
         return None
     return PlaceError(f"{place} cannot be written ({os.strerror(error.errno)}): {_REMEDIES[error.errno]}")
 

@@ -21,7 +21,7 @@ from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedde
 from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha256
 
-pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket"]
+pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket", "tests.mounts"]
 
 
 # One process tests all of these, for two services would wait for the same cores; of the others each file is tested by one.

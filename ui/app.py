@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 # Gradio reads it when it is imported: nothing is told to anybody.
@@ -73,7 +74,7 @@ def build_app(client: FacerecClient, allowed_hosts: frozenset[str]) -> FastAPI:
     app.add_middleware(HostGuard, allowed_hosts=allowed_hosts)
     blocks = build_page(client)
     blocks.max_threads = 2 * _VISITORS_AT_ONCE
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         blocks.queue(default_concurrency_limit=_VISITORS_AT_ONCE, api_open=False),
         path="/",
@@ -85,6 +86,7 @@ def build_app(client: FacerecClient, allowed_hosts: frozenset[str]) -> FastAPI:
         theme=build_theme(),
         css_paths=Path(__file__).parent / "assets" / "page.css",
     )
+    return app
 
 
 class _Server(uvicorn.Server):
@@ -101,10 +103,8 @@ class _Server(uvicorn.Server):
             threading.Thread(target=self._end_with_parent, args=[self._parent], daemon=True).start()
 
     def _end_with_parent(self, parent: socket.socket) -> None:
-        try:
+        with suppress(OSError):  # a parent that was killed
             parent.recv(1)
-        except OSError:
-            pass
         self.should_exit = True
 
 

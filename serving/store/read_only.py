@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -76,7 +75,9 @@ class ReadOnlyFile:
 
 
 def _facts(path: Path) -> _Seen:
-    found = os.stat(path)
-    log = path.with_name(f"{path.name}-wal")
-    is_logged = log.exists() and stat.S_ISREG(log.stat().st_mode) and log.stat().st_size > 0
+    found = path.stat()
+    try:
+        is_logged = path.with_name(f"{path.name}-wal").stat().st_size > 0
+    except FileNotFoundError:
+        is_logged = False
     return (found.st_mtime_ns, found.st_size), is_logged

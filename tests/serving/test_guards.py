@@ -31,7 +31,10 @@ def below_projects() -> list[tuple[str, str]]:
     """Return the method and the path, in a project that is not there, of every route below a project."""
     routes = [route for part in _PARTS for route in part.router.routes if isinstance(route, APIRoute)]
     return [
-        (method, re.sub(r"\{(\w+)\}", lambda name: {**_VALUES, "project": "typo"}.get(name[1], "x"), f"/v1{route.path}"))
+        (
+            method,
+            re.sub(r"\{(\w+)\}", lambda name: {**_VALUES, "project": "typo"}.get(name[1], "x"), f"/v1{route.path}"),
+        )
         for route in routes
         for method in sorted(route.methods)
         if route.path.startswith("/projects/{project}/")

@@ -25,7 +25,7 @@ from ui.page_process import running_page
 _ENDING_S = 30.0
 # Nothing listens there, and nothing here speaks SOCKS: who asks through them gets no answer.
 _PROXIES = {
-    **{name: "http://127.0.0.1:9" for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy")},
+    **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9"),
     "ALL_PROXY": "socks5://127.0.0.1:9",
 }
 _COMMAND = [sys.executable, "-m", "ui.cli"]
