@@ -34,6 +34,7 @@ _START_RAY = {
     "test_live.py",
     "test_nodes.py",
     "test_page.py",
+    "test_serve_process.py",
     "test_serve_run.py",
     "test_shared_places.py",
     "test_shared_service.py",

@@ -20,6 +20,7 @@ import pytest
 
 from facerec_models.errors import SourceError
 from tests.serving.service import free_port, stop
+from ui.cli import service as command
 from ui.page_process import running_page
 
 _ENDING_S = 30.0
@@ -201,3 +202,32 @@ def test_an_address_that_cannot_be_used_is_said_before_anything_starts(
     assert text in ended.stderr
     assert "Ray" not in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_service_that_is_silent_for_long_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_SILENCE_S", 0.5)
+    monkeypatch.setattr(command, "_PROBE_PERIOD_S", 0.1)
+    with pytest.raises(SourceError, match=r"the service has not answered for \d+ s"):
+        command._watch(f"http://127.0.0.1:{free_port()}", None, threading.Event())
+
+
+def test_a_service_that_is_busy_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_SILENCE_S", 0.1)
+    monkeypatch.setattr(command, "_PROBE_PERIOD_S", 0.1)
+    monkeypatch.setattr("ui.client._PROBE_TIMEOUT_S", 0.1)
+    ended = threading.Event()
+    # Connections are made, and nobody answers.
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        watching = threading.Thread(
+            target=command._watch, args=[f"http://127.0.0.1:{busy.getsockname()[1]}", None, ended]
+        )
+        watching.start()
+        asked = [busy.accept()[0] for _ in range(3)]
+        assert watching.is_alive()
+        ended.set()
+        watching.join(30)
+        assert not watching.is_alive()
+        for connection in asked:
+            connection.close()

@@ -24,8 +24,10 @@ PagePortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of the
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CHECK_PERIOD_S = 0.5
 _PROBE_PERIOD_S = 5.0
-# Much longer than a busy machine takes to answer, or Ray to start its proxy or a replica again.
+# Longer than Ray takes to start its proxy or a replica again.
 _SILENCE_S = 120.0
+# Somebody listens, but all are busy: with long requests, on cores that others use.
+_BUSY_S = 900.0
 
 
 def serve(
@@ -140,6 +142,8 @@ def _require_allowed(url: str, allowed_hosts: frozenset[str]) -> None:
 
 def _watch(url: str, page: PageProcess | None, stop: threading.Event) -> None:
     """Wait for the end; raise `SourceError` if the page has ended, or the service has been silent for long."""
+    import httpx
+
     from facerec_models.errors import SourceError
     from ui.client import FacerecClient, ServiceError
 
@@ -155,8 +159,9 @@ def _watch(url: str, page: PageProcess | None, stop: threading.Event) -> None:
             except ServiceError:  # that is an answer: of a store that is away, or to a name that is not allowed
                 heard_at = time.monotonic()
             except SourceError as error:
-                if time.monotonic() > heard_at + _SILENCE_S:
-                    raise SourceError(f"the service has not answered for {_SILENCE_S:.0f} s: start it again") from error
+                silent_s = time.monotonic() - heard_at
+                if silent_s > (_BUSY_S if isinstance(error.__cause__, httpx.ReadTimeout) else _SILENCE_S):
+                    raise SourceError(f"the service has not answered for {silent_s:.0f} s: start it again") from error
             else:
                 heard_at = time.monotonic()
             asked_at = time.monotonic()
