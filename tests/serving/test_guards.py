@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,13 +13,13 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
+from facerec_models.config import AnalysisConfig
+from facerec_models.errors import ProjectNotFoundError
 from serving.api import batches, corrections, embedders, jobs, people, projects, search, videos
-from serving.api.app import build_api
 from serving.api.guards import HostGuard
-from serving.api.service import Service
-from serving.home import Home
-from serving.settings import Settings
-from serving.store import Store, open_store
+from serving.store import Store
+from serving.videos import register_video
+from tests.serving.routes import bare_routes
 
 _PARTS = (projects, people, corrections, search, videos, batches, embedders, jobs)
 _VALUES = {"track_id": "1", "k": "0"}
@@ -42,21 +40,20 @@ def below_projects() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_store(tmp_path / "home")) as store:
+def routes(tmp_path: Path) -> Iterator[tuple[TestClient, Store]]:
+    with bare_routes(tmp_path / "home") as (client, store):
         store.create_project("p")
-        yield store
+        yield client, store
 
 
 @pytest.fixture
-def client(store: Store, tmp_path: Path) -> Iterator[TestClient]:
-    """The routes over a store whose jobs nobody works on; there is no network behind them."""
-    absent: Any = SimpleNamespace()
-    waker: Any = SimpleNamespace(wake=SimpleNamespace(remote=lambda: None))
-    settings = Settings(home=tmp_path / "home", media_roots=(tmp_path,))
-    service = Service(settings, Home(settings.home), store, absent, absent, absent, waker)
-    with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
-        yield client
+def client(routes: tuple[TestClient, Store]) -> TestClient:
+    return routes[0]
+
+
+@pytest.fixture
+def store(routes: tuple[TestClient, Store]) -> Store:
+    return routes[1]
 
 
 def test_every_route_below_a_project_is_known() -> None:
@@ -94,6 +91,12 @@ def test_a_project_is_made_by_name_alone(client: TestClient, store: Store) -> No
     assert client.post("/v1/projects/new/training").status_code == 202
     assert client.delete("/v1/projects/typo").status_code == 404
     assert {project.name for project in store.list_projects()} == {"new", "p"}
+
+
+def test_a_video_is_registered_in_no_project_that_is_not_there(store: Store, clip: Path) -> None:
+    with pytest.raises(ProjectNotFoundError, match="'typo'"):
+        register_video(store, "typo", clip, AnalysisConfig())
+    assert [project.name for project in store.list_projects()] == ["p"]
 
 
 def test_a_name_that_no_project_may_have_is_said_to_be_one(client: TestClient) -> None:
