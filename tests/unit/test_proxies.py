@@ -8,8 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 import requests
+from pydantic import SecretStr
 
 from facerec_models.proxies import is_loopback, keep_loopback_direct, without_proxies
+from serving.settings import WebhookConfig
+from serving.webhooks import WebhookSender
+from tests.contract.store_cases import make_job
 from ui.client import FacerecClient, SourceError
 
 
@@ -20,6 +24,8 @@ class _Answers(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    do_POST = do_GET
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
@@ -76,6 +82,12 @@ def test_a_service_elsewhere_is_asked_through_the_proxy(monkeypatch: pytest.Monk
     monkeypatch.setenv("http_proxy", url)
     with FacerecClient("http://faces.invalid:8000") as client:
         assert client.health().status == "ok"
+
+
+@pytest.mark.usefixtures("proxies")
+def test_a_webhook_of_this_machine_is_told_directly(url: str) -> None:
+    config = WebhookConfig(hosts=frozenset({"127.0.0.1"}), secret=SecretStr("s"))
+    assert WebhookSender(config)._post(f"{url}/hook", make_job("j")) is None
 
 
 @pytest.mark.usefixtures("proxies")
