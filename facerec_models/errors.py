@@ -20,7 +20,9 @@
     │       └── GalleryMismatchError   embeddings of two models were mixed
     ├── BusyError                  a queue is full; try again                         429
     ├── SourceError                an address that cannot be reached or resolved      502
+    ├── PlaceError                 a file or folder that cannot be written            507
     ├── StoreError                 the store does not answer; retryable               503
+    │   └── StoreFullError         its disk has no room                               507
     ├── DeviceError                an accelerator was asked for and is not there      refuses to start
     └── WeightsError               weights that are missing or have a wrong checksum  refuses to start
 
@@ -124,6 +126,18 @@ class StoreError(FacerecError):
     """The store does not answer; the call may be repeated."""
 
     status = 503
+
+
+class StoreFullError(StoreError):
+    """The disk of the store has no room for what is to be written."""
+
+    status = 507
+
+
+class PlaceError(FacerecError):
+    """A file or folder cannot be written: its disk is full, fails or is read-only, or this user may not."""
+
+    status = 507
 
 
 class DeviceError(FacerecError):

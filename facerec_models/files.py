@@ -6,6 +6,7 @@ cannot be looked up would count as removed.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from facerec_models.errors import InputError, StoreError
+from facerec_models.errors import InputError, PlaceError, StoreError
 
 UNFINISHED = ".unfinished"
 # Which package speaks the protocol, as an extra of this one.
@@ -188,6 +189,47 @@ class RemotePath:
 
 AnyPath: TypeAlias = Path | RemotePath
 
+# What is wrong with a place, and not with what is written there.
+_REMEDIES = {
+    errno.ENOSPC: "make room on its disk, or name a place on another one",
+    errno.EDQUOT: "free what your quota there counts, or name another place",
+    errno.EFBIG: "its file system, or a limit of this process, takes no larger file: name another place",
+    errno.EROFS: "its file system is read-only: mount it for writing, or name another place",
+    errno.EACCES: "let this user write there, or name another place",
+    errno.EPERM: "let this user write there, or name another place",
+    errno.EIO: "its disk fails: the system's log says how",
+    errno.ENOTDIR: "a part of the path is a file: name another place",
+}
+
+
+# Of these, what nobody meets who only reads.
+_OF_WRITING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+
+
+def place_error(error: OSError, place: object, *, is_writing: bool = False) -> PlaceError | None:
+    """Return what to raise where a place cannot be written, naming it; None if the error is about something else.
+
+    Parameters
+    ----------
+    is_writing : bool
+        Whether something was written there; otherwise only what cannot come from reading is taken for it.
+    """
+    if error.errno is None or error.errno not in (_REMEDIES if is_writing else _OF_WRITING):
+        return None
+    return PlaceError(f"{place} cannot be written ({os.strerror(error.errno)}): {_REMEDIES[error.errno]}")
+
+
+@contextmanager
+def writing_to(place: object) -> Iterator[None]:
+    """Raise `PlaceError`, which names the place and what to do, where the system refuses what the block writes there."""
+    try:
+        yield
+    except OSError as error:
+        told = place_error(error, place, is_writing=True)
+        if told is None:
+            raise
+        raise told from error
+
 
 def open_files(address: str) -> AnyPath:
     """Return the folder that an address names; a bucket is not asked yet.
@@ -224,19 +266,26 @@ def open_files(address: str) -> AnyPath:
 
 
 def write_atomically(path: AnyPath, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file so that it is there whole or not at all.
+
+    Raises
+    ------
+    PlaceError
+        If it cannot be written there.
+    """
     if isinstance(path, RemotePath):
         path.write_bytes(data)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -249,10 +298,11 @@ def local_target(path: AnyPath, scratch: Path) -> Iterator[Path]:
         A local folder for what goes into a bucket, where it lies until then.
     """
     if isinstance(path, Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield path
+        with writing_to(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield path
         return
-    with tempfile.TemporaryDirectory(dir=scratch, suffix=UNFINISHED) as folder:
+    with writing_to(scratch), tempfile.TemporaryDirectory(dir=scratch, suffix=UNFINISHED) as folder:
         file = Path(folder) / path.name
         yield file
         path.upload(file)

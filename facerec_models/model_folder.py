@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerec_models.errors import ModelNotFoundError
-from facerec_models.files import UNFINISHED, AnyPath, RemotePath
+from facerec_models.files import UNFINISHED, AnyPath, RemotePath, writing_to
 
 _ARRAYS, _FACTS = "model.npz", "model.json"
 # Writing takes a second or two.
@@ -55,6 +55,11 @@ def _write_remote(directory: RemotePath, arrays: Mapping[str, npt.NDArray[Any]],
 
 
 def _write_local(directory: Path, arrays: Mapping[str, npt.NDArray[Any]], facts: Mapping[str, Any]) -> None:
+    with writing_to(directory):
+        _write_beside(directory, arrays, facts)
+
+
+def _write_beside(directory: Path, arrays: Mapping[str, npt.NDArray[Any]], facts: Mapping[str, Any]) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=UNFINISHED, dir=directory.parent))
     try:

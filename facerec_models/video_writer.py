@@ -22,7 +22,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 
 from facerec_models.decoding import open_container
 from facerec_models.errors import ConflictError
-from facerec_models.files import UNFINISHED
+from facerec_models.files import UNFINISHED, writing_to
 from facerec_models.types import ImageArray
 from facerec_models.video import Video
 
@@ -70,7 +70,7 @@ class VideoWriter:
         self._last_pts = -1
 
     def __enter__(self) -> Self:
-        with ExitStack() as undo:
+        with writing_to(self._path), ExitStack() as undo:
             undo.callback(self._temporary.unlink, missing_ok=True)
             self._container: OutputContainer = undo.enter_context(
                 av.open(f"file:{os.fspath(self._temporary)}", "w", format="mp4", options={"movflags": "+faststart"})
@@ -125,16 +125,18 @@ class VideoWriter:
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, threads=1
         )
         frame.pts, frame.time_base = pts, Fraction(1, _TICKS_PER_S)
-        self._container.mux(self._stream.encode(frame))
+        with writing_to(self._path):
+            self._container.mux(self._stream.encode(frame))
         self._last_pts = pts
         self._count += 1
         if self._sound is not None:
-            self._sound.copy(self._first_s, pts / _TICKS_PER_S)
+            with writing_to(self._path):
+                self._sound.copy(self._first_s, pts / _TICKS_PER_S)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._undo:
+        with writing_to(self._path), self._undo:
             if error is not None:
                 return
             if self._count == 0:

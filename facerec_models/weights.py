@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from facerec_models.errors import SourceError, WeightsError
+from facerec_models.files import writing_to
 
 _RELEASE = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9"
 _FACENET_TERMS = (
@@ -188,13 +189,14 @@ class WeightsRegistry:
         if source is None:
             raise WeightsError(f"the weights {name} have no address; {self._remedy(weights)}")
 
-        self.directory.mkdir(parents=True, exist_ok=True)
         # The checksum in the name keeps the beginning of one file from being continued with the end of another.
         part = self.directory / f"{weights.file}.{expected[:16]}.part"
-        if str(source).startswith(("http://", "https://")):
-            _download(str(source), part, progress)
-        else:
-            _copy(Path(source), part)
+        with writing_to(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if str(source).startswith(("http://", "https://")):
+                _download(str(source), part, progress)
+            else:
+                _copy(Path(source), part)
         found = file_sha256(part)
         if found != expected:
             refused = part.replace(self.directory / f"{weights.file}.refused")
@@ -287,9 +289,11 @@ def _packaged(weights: Weights) -> Path | None:
 
 def _copy(source: Path, part: Path) -> None:
     try:
-        shutil.copyfile(source, part)
+        file = source.open("rb")
     except OSError as error:
         raise SourceError(f"cannot read {source}: {error.strerror}") from error
+    with file, part.open("wb") as target:
+        shutil.copyfileobj(file, target)
 
 
 def _download(url: str, part: Path, progress: Progress | None) -> None:

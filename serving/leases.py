@@ -2,7 +2,7 @@
 
 A claim holds for some seconds and is renewed by who made it. Whoever dies renews nothing, and the next one who asks takes over;
 whoever was merely late finds out at the next renewal, and what it still writes is refused. The clocks of all nodes must agree to
-within a small part of a lease.
+within a small part of a lease. A claim that would hold for longer than anybody claims was made by a clock that was wrong, and is void.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from facerec_models.errors import ConflictError
 from serving.store.base import Store
-from serving.store.job_rows import Job, JobSegment, JobState
+from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobSegment, JobState, has_ended
 
 # Of so many due jobs one is free, unless very many ask at once.
 _LOOKED_AT = 16
@@ -84,10 +84,11 @@ def _take(
 ) -> Claim | None:
     """Take something of a job; without the lease and the limit of deliveries, segments only."""
     owner = f"{who}/{uuid.uuid4().hex[:8]}"
+    _check_length(lease_s, *(delivery or ())[:1])
 
     def change(job: Job) -> Job | None:
         now = time.time()  # not before: waiting for other writers would eat into the lease
-        is_left = job.state is JobState.RUNNING and job.lease_until <= now
+        is_left = job.state is JobState.RUNNING and has_ended(job.lease_until, now)
         if delivery is not None:
             if is_left and job.cancel_requested:
                 return _ended(job, JobState.CANCELLED, now)
@@ -120,7 +121,7 @@ def _left(attempt: int) -> str:
 
 def _with_segment(job: Job, owner: str, now: float, lease_s: float) -> Job | None:
     for segment in job.segments:
-        is_left = segment.state is JobState.RUNNING and segment.lease_until <= now
+        is_left = segment.state is JobState.RUNNING and has_ended(segment.lease_until, now)
         if is_left or segment.state is JobState.QUEUED:
             taken = replace(
                 segment,
@@ -137,7 +138,8 @@ def _with_segment(job: Job, owner: str, now: float, lease_s: float) -> Job | Non
 
 def _with_delivery(job: Job, owner: str, now: float, lease_s: float, limit: int | None) -> Job | None:
     hook = job.webhook
-    if hook is None or hook.due_at is None or hook.due_at > now:
+    longest_s = LONGEST_WAIT_S if job.owner is None else LONGEST_LEASE_S
+    if hook is None or hook.due_at is None or not has_ended(hook.due_at, now, longest_s):
         return None
     if limit is not None and hook.attempt >= limit:
         reason = hook.error or "each attempt ended with its process, or by the store"
@@ -147,6 +149,7 @@ def _with_delivery(job: Job, owner: str, now: float, lease_s: float, limit: int 
 
 def renew(store: Store, claimed: Claim, lease_s: float, progress: float) -> bool:
     """Extend a claim and record progress; False if it is no longer the owner's or the job was cancelled."""
+    _check_length(lease_s)
 
     def change(job: Job) -> Job | None:
         now = time.time()
@@ -372,6 +375,11 @@ def _ended(job: Job, state: JobState, now: float, error: str | None = None) -> J
         key=job.key if state is JobState.SUCCEEDED else None,
         webhook=job.webhook and replace(job.webhook, due_at=now),
     )
+
+
+def _check_length(*leases_s: float) -> None:
+    if max(leases_s) > LONGEST_LEASE_S:
+        raise ValueError(f"a lease of {max(leases_s)} s is longer than LONGEST_LEASE_S = {LONGEST_LEASE_S}")
 
 
 def _check_final(claimed: Claim, state: JobState) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from typing import Any
 import yaml
 
 from facerec_models.errors import InputError
+from facerec_models.files import writing_to
+from serving.listening import local_url, require_free
 
 CONFIG_NAME = "serve_config.yaml"
 # Some chunks of frames for each of a few videos; what is touched once counts as used memory for ever.
@@ -36,12 +37,12 @@ def find_config() -> Path:
 
 @contextmanager
 def run_service(home: Path, *, host: str, port: int, config: Path | None = None) -> Iterator[str]:
-    """Run the service until the block ends; yields its address when it answers.
+    """Run the service until the block ends; yields its address for this machine when it answers.
 
     Raises
     ------
     InputError
-        If the configuration cannot be read, or something listens at the port already.
+        If the configuration cannot be read, or nothing can listen at the host and port.
     """
     path = config or find_config()
     try:
@@ -49,7 +50,7 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
         application = document["applications"][0]
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
         raise InputError(f"{str(path)!r} is no Serve configuration with an application: {error}") from error
-    _require_free(host, port)
+    require_free(host, port)
     prepare_environment(home)
 
     import ray
@@ -72,32 +73,20 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
         options = {own.pop("name"): own for own in application.get("deployments", [])}
         app = build_graph(AppArgs(**{**application.get("args", {}), "home": home}), options)
         serve.run(app, name=application["name"], route_prefix=application["route_prefix"])
-        yield f"http://{host}:{port}"
+        yield local_url(host, port)
     finally:
         serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
 
-def _require_free(host: str, port: int) -> None:
-    """Raise `InputError` if something listens already: Serve's proxy shares a port with whatever does."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        # A port of connections that have ended is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise InputError(
-                f"{host}:{port} cannot be listened at ({error.strerror}): choose another --port"
-            ) from error
-
-
 def prepare_environment(home: Path) -> None:
     """Set what Ray reads when it starts: loopback only, tokens on, no telemetry."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = home / "ray_token"
-    if not token.exists():
-        token.touch(mode=0o600)
-        token.write_text(secrets.token_hex(32))
+    with writing_to(home):
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not token.exists() or not token.read_text():  # of a disk that was full
+            token.touch(mode=0o600)
+            token.write_text(secrets.token_hex(32))
     os.environ.update(
         {
             "RAY_AUTH_MODE": "token",

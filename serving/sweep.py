@@ -127,9 +127,15 @@ def _children(folder: AnyPath) -> list[AnyPath]:
 
 
 def _is_older(path: AnyPath, then: float) -> bool:
+    now = time.time()
+
+    def is_old(moment: float) -> bool:
+        # What is written as long after now as before it was written by a clock that was ahead.
+        return moment < then or moment > 2 * now - then
+
     if isinstance(path, RemotePath):
-        return all(facts.modified_at < then for facts in path.files().values())
+        return all(is_old(facts.modified_at) for facts in path.files().values())
     try:
-        return path.stat().st_mtime < then
+        return is_old(path.stat().st_mtime)
     except FileNotFoundError:  # its writer has finished it
         return False

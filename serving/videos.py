@@ -39,7 +39,7 @@ def register_video(
     name: str | None = None,
     place: Callable[[str], Path] | None = None,
 ) -> VideoRow:
-    """Add a video file to a project, which is created if need be.
+    """Add a video file to a project.
 
     The same content again keeps its id, the time at which it was first submitted, and its file, as long as that is there.
 
@@ -58,10 +58,12 @@ def register_video(
     ------
     VideoOpenError, VideoDecodeError, LimitExceededError
         If it is no video that can be read, or has no picture track ``config.sampling.stream``: nothing is stored.
+    ProjectNotFoundError
+        If there is no such project: nothing is stored.
     """
+    store.get_project(project)
     with Video(file, config.limits, name=name, stream=config.sampling.stream):
         pass
-    store.create_project(project)
     sha256 = file_sha256(file)
     video_id = short_id("v", project, sha256)
     known = _known_video(store, project, video_id)

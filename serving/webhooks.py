@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from facerec_models.errors import InputError
+from facerec_models.proxies import is_loopback
 from serving import leases
 from serving.leases import Claim
 from serving.settings import WebhookConfig
@@ -111,7 +112,13 @@ class WebhookSender:
             # A redirect would lead to a host that nobody allowed.
             # The status is all that counts: a body, which could go on for as long as its sender likes, is not read.
             with httpx.stream(
-                "POST", url, content=body, headers=headers, timeout=self._config.timeout_s, follow_redirects=False
+                "POST",
+                url,
+                content=body,
+                headers=headers,
+                timeout=self._config.timeout_s,
+                follow_redirects=False,
+                trust_env=not is_loopback(url),
             ) as answer:
                 return None if answer.is_success else f"it answered {answer.status_code}"
         except httpx.HTTPError as error:

@@ -21,7 +21,7 @@ from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedde
 from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha256
 
-pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket"]
+pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket", "tests.mounts"]
 
 
 # One process tests all of these, for two services would wait for the same cores; of the others each file is tested by one.
@@ -34,6 +34,7 @@ _START_RAY = {
     "test_live.py",
     "test_nodes.py",
     "test_page.py",
+    "test_serve_process.py",
     "test_serve_run.py",
     "test_shared_places.py",
     "test_shared_service.py",

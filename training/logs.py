@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from facerec_models.files import writing_to
 from serving.home import Home
 
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -30,8 +31,9 @@ def logged_to(handler: logging.Handler) -> Iterator[None]:
 def job_log(home: Home, project: str, job_id: str) -> logging.Handler:
     """Return what appends to a job's log."""
     path = home.job_log(project, job_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return logging.FileHandler(path, encoding="utf-8")
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return logging.FileHandler(path, encoding="utf-8")
 
 
 def note(home: Home, project: str, job_id: str, message: str) -> None:

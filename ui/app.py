@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
+import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 # Gradio reads it when it is imported: nothing is told to anybody.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
-import gradio as gr
+from facerec_models.proxies import keep_loopback_direct, without_proxies
 
+with without_proxies():
+    import gradio as gr
+
+import uvicorn
+from fastapi import FastAPI
+
+from facerec_models.errors import FacerecError
+from serving.api.guards import HostGuard
+from serving.listening import listen
+from serving.settings import read_settings
 from ui.client import FacerecClient
+from ui.page_process import READY
 from ui.pages.analyse import AnalysePage
 
 _CACHE_CHECK_S = 3600
 _CACHE_KEEP_S = 24 * 3600
 _VISITORS_AT_ONCE = 32
+# An open tab holds a connection for ever.
+_CLOSING_S = 2
 # System fonts: the theme's own would be fetched from elsewhere.
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
@@ -51,28 +68,70 @@ def build_theme() -> gr.themes.Base:
     )
 
 
+def build_app(client: FacerecClient, allowed_hosts: frozenset[str]) -> FastAPI:
+    """Make the whole application of the page: foreign hosts and origins are refused whatever is asked."""
+    app = FastAPI(title="FaceRec", openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(HostGuard, allowed_hosts=allowed_hosts)
+    blocks = build_page(client)
+    blocks.max_threads = 2 * _VISITORS_AT_ONCE
+    gr.mount_gradio_app(
+        app,
+        blocks.queue(default_concurrency_limit=_VISITORS_AT_ONCE, api_open=False),
+        path="/",
+        show_error=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        run_history=False,
+        footer_links=[],
+        theme=build_theme(),
+        css_paths=Path(__file__).parent / "assets" / "page.css",
+    )
+    return app
+
+
+class _Server(uvicorn.Server):
+    """A server that tells a parent when it answers, and ends with it."""
+
+    def __init__(self, config: uvicorn.Config, parent: socket.socket | None) -> None:
+        super().__init__(config)
+        self._parent = parent
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._parent is not None:
+            self._parent.sendall(READY)
+            threading.Thread(target=self._end_with_parent, args=[self._parent], daemon=True).start()
+
+    def _end_with_parent(self, parent: socket.socket) -> None:
+        with suppress(OSError):  # a parent that was killed
+            parent.recv(1)
+        self.should_exit = True
+
+
 def main() -> None:
     """Serve the page until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m ui.app", description=__doc__)
     parser.add_argument("--service", default="http://127.0.0.1:8000", help="address of the running service")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=7860, help="port of the page")
+    parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    with FacerecClient(args.service) as client:
-        blocks = build_page(client).queue(default_concurrency_limit=_VISITORS_AT_ONCE, api_open=False)
-        blocks.launch(
-            server_name=args.host,
-            server_port=args.port,
-            share=False,
-            quiet=True,
-            ssr_mode=False,
-            enable_monitoring=False,
-            run_history=False,
-            footer_links=[],
-            max_threads=2 * _VISITORS_AT_ONCE,
-            theme=build_theme(),
-            css_paths=Path(__file__).parent / "assets" / "page.css",
+    keep_loopback_direct()
+    try:
+        client = FacerecClient(args.service)
+        allowed_hosts = read_settings().allowed_hosts
+        listener = listen(args.host, args.port)
+    except FacerecError as error:
+        sys.exit(f"facerec: {error}")
+    parent = None if args.parent is None else socket.socket(fileno=args.parent)
+    with listener, client:
+        config = uvicorn.Config(
+            build_app(client, allowed_hosts),
+            log_level="warning",
+            timeout_graceful_shutdown=_CLOSING_S,
+            server_header=False,
         )
+        _Server(config, parent).run([listener])
 
 
 if __name__ == "__main__":

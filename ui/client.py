@@ -17,6 +17,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from facerec_models.config import SamplingConfig
 from facerec_models.errors import FacerecError, SourceError
+from facerec_models.files import writing_to
+from facerec_models.proxies import is_loopback
 from facerec_models.result import Result, StillResult
 from serving.api.schemas import (
     Health,
@@ -84,8 +86,12 @@ class FacerecClient:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
-        # The service is never behind the proxy that the environment may name for the rest of the world.
-        self._http = httpx.Client(base_url=self.base_url, timeout=_TIMEOUT, trust_env=False)
+        try:
+            self._http = httpx.Client(base_url=self.base_url, timeout=_TIMEOUT, trust_env=not is_loopback(base_url))
+        except (ImportError, ValueError, httpx.InvalidURL) as error:  # of the proxy that the environment names
+            raise SourceError(
+                f"{base_url} cannot be asked ({error}): give another address, or name its host in NO_PROXY"
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -282,9 +288,10 @@ class FacerecClient:
     def download(self, path: str, target: Path) -> None:
         """Write a file that a document names, such as an annotated video; it is there whole or not at all."""
         response = self._send("GET", path, stream=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with closing(response), TemporaryDirectory(dir=target.parent) as folder:
+            with closing(response), writing_to(target), ExitStack() as stack:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                folder = stack.enter_context(TemporaryDirectory(dir=target.parent))
                 part = Path(folder) / target.name
                 with part.open("wb") as file:
                     file.writelines(response.iter_bytes())

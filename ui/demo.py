@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from PIL import Image
 from rich.table import Table
 
 from facerec_models.errors import SourceError
+from facerec_models.files import writing_to
 from facerec_models.result import Result, identity_of
 from facerec_models.types import ImageArray
 from serving.home import write_atomically
@@ -53,7 +56,9 @@ def run_demo(directory: Path, home: Path | None, *, as_json: bool) -> None:
         thumbnails = _thumbnails(client, result, directory / "faces")
         write_atomically(directory / "result.json", result.to_json(indent=1).encode())
         timeline = Image.fromarray(draw_timeline(result, thumbnails=thumbnails))
-        timeline.save(directory / "timeline.png")
+        picture = io.BytesIO()
+        timeline.save(picture, "PNG")
+        write_atomically(directory / "timeline.png", picture.getvalue())
         score = score_video(
             "reel",
             Truth.model_validate_json(material.truth.read_bytes()),
@@ -74,31 +79,44 @@ def run_demo(directory: Path, home: Path | None, *, as_json: bool) -> None:
 def _service(home: Path) -> Iterator[tuple[FacerecClient, str]]:
     """Run ``facerec serve`` as a process of its own."""
     port, ui_port = _free_port(8000), _free_port(7860)
-    command = [sys.executable, "-m", "ui.cli", "serve", "--home", str(home)]
+    command = [sys.executable, "-m", "ui.cli", "serve", "--json", "--home", str(home)]
     log = home / "service.log"
-    home.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as file:
+    with writing_to(log):
+        home.mkdir(parents=True, exist_ok=True)
+        file = log.open("wb")
+    with file:
         process = subprocess.Popen(
             [*command, "--port", str(port), "--ui-port", str(ui_port)],
             stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            stderr=file,
             # Ctrl-C is this process's to handle: it stops the service itself.
             start_new_session=True,
         )
+    # One that hangs says nothing, too.
+    hanging = threading.Timer(_START_TIMEOUT_S, process.kill)
+    hanging.start()
     try:
-        client = FacerecClient(f"http://127.0.0.1:{port}")
-        try:
-            client.wait_until_ready(_START_TIMEOUT_S)
-        except SourceError as error:
-            raise SourceError(f"the service did not start within {_START_TIMEOUT_S:.0f} s: {log} says why") from error
-        yield client, f"http://127.0.0.1:{ui_port}"
+        if process.stdout is None:
+            raise ValueError("the service was started without a pipe")
+        line = process.stdout.readline()
+        hanging.cancel()
+        if not line:
+            status = process.wait(_STOP_TIMEOUT_S)
+            raise SourceError(f"the service did not start (exit status {status}): {log} says why")
+        addresses = json.loads(line)
+        with FacerecClient(addresses["service"]) as client:
+            yield client, addresses["page"]
     finally:
+        hanging.cancel()
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _free_port(wanted: int) -> int:

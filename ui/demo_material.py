@@ -28,6 +28,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import SourceError
+from facerec_models.files import writing_to
 from facerec_models.images import read_image
 from facerec_models.types import ImageArray
 from facerec_models.video import Video
@@ -216,7 +217,13 @@ def prepare(directory: Path) -> DemoMaterial:
     material = DemoMaterial(directory / "people", directory / "reel.mp4", directory / "truth.json")
     if _is_complete(directory):
         return material
-    directory.mkdir(parents=True, exist_ok=True)
+    with writing_to(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        _make(directory, material)
+    return material
+
+
+def _make(directory: Path, material: DemoMaterial) -> None:
     with tempfile.TemporaryDirectory(dir=directory, prefix=".making-") as making:
         _write_people(Path(making))
         _write_reel(Path(making) / "reel.mp4")
@@ -228,7 +235,6 @@ def prepare(directory: Path) -> DemoMaterial:
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             path.replace(directory / name)
         truth.replace(material.truth)
-    return material
 
 
 def build_truth() -> dict[str, object]:

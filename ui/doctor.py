@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shutil
@@ -11,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from facerec_models.errors import FacerecError
+from facerec_models.errors import FacerecError, PlaceError
 from facerec_models.files import AnyPath, write_atomically
 from serving.home import Home
 from serving.settings import Settings
@@ -21,6 +22,7 @@ from ui.cli.common import read_settings
 Finding = tuple[str, Literal["ok", "note", "bad"], str]
 
 _LEAST_FREE_GB = 2
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 _PACKAGES = ("ray", "torch", "facenet-pytorch", "av", "opencv-python-headless", "gradio")
 
 
@@ -84,6 +86,11 @@ def _examine_files(files: AnyPath) -> Finding:
             probe.unlink()
         if not same or probe.is_file():
             return "files", "bad", f"{files} does not give back what was written, or keeps what was removed"
+    except PlaceError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in _CLOSED and files.is_dir():
+            return "files", "note", f"{files}: what is there can be read, nothing can be added ({cause.strerror})"
+        return "files", "bad", str(error)
     except (FacerecError, OSError) as error:
         return "files", "bad", str(error)
     return "files", "ok", f"{files}: crops and models can be written, read and removed"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from serving.api import batches, corrections, embedders, jobs, people, projects, search, videos
-from serving.api.problems import add_problem_handlers, problem
+from serving.api.guards import HostGuard, ProjectGuard
+from serving.api.problems import add_problem_handlers
 from serving.api.schemas import Health
 from serving.api.service import Service, ServiceDep
 from serving.nodes import open_places
@@ -31,17 +31,8 @@ def build_api(service: Service) -> FastAPI:
     for part in (projects, people, corrections, search, videos, batches, embedders, jobs):
         app.include_router(part.router, prefix="/v1")
 
-    @app.middleware("http")
-    async def refuse_foreign_pages(request: Request, call_next: Any) -> Any:
-        """Let no web page elsewhere use the service through its visitor's browser: it has no keys."""
-        host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        allowed = service.settings.allowed_hosts
-        # The origin "null" is a page of unknown home: a sandboxed frame anywhere.
-        if _hostname(f"//{host}") not in allowed or (origin is not None and _hostname(origin) not in allowed):
-            return problem(
-                403, "Forbidden", f"host {host!r}, origin {origin!r}: FACEREC_ALLOWED_HOSTS names who may ask"
-            )
-        return await call_next(request)
+    app.add_middleware(ProjectGuard, store=service.store)
+    app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts)
 
     @app.get("/healthz", tags=["service"])
     def healthz(service: ServiceDep) -> Health:
@@ -55,13 +46,6 @@ def build_api(service: Service) -> FastAPI:
         )
 
     return app
-
-
-def _hostname(address: str) -> str | None:
-    try:
-        return urlsplit(address).hostname
-    except ValueError:
-        return None
 
 
 @serve.ingress()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,19 +12,11 @@ from ray.exceptions import RayTaskError
 from ray.serve.exceptions import BackPressureError
 from starlette.exceptions import HTTPException
 
-from facerec_models.errors import BusyError, FacerecError
+from facerec_models.errors import BusyError, FacerecError, PlaceError
+from facerec_models.files import place_error
+from serving.api.documents import problem, title_of
 
 _RETRY_AFTER_S = 5.0
-
-
-def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return a problem document."""
-    return JSONResponse(
-        {"type": "about:blank", "title": title, "status": status, "detail": detail},
-        status_code=status,
-        headers=headers,
-        media_type="application/problem+json",
-    )
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -33,7 +26,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def known(_: Request, error: FacerecError) -> JSONResponse:
         retry_s = error.retry_after_s if isinstance(error, BusyError) else None
         headers = {"Retry-After": str(math.ceil(retry_s))} if retry_s is not None else None
-        return problem(error.status, type(error).__name__.removesuffix("Error"), str(error), headers)
+        return problem(error.status, title_of(error), str(error), headers)
 
     @app.exception_handler(RayTaskError)
     async def from_replica(request: Request, error: RayTaskError) -> JSONResponse:
@@ -53,6 +46,20 @@ def add_problem_handlers(app: FastAPI) -> None:
         where = ".".join(str(part) for part in first["loc"])
         return problem(422, "Invalid request", f"{where}: {first['msg']}")
 
+    @app.exception_handler(OSError)
+    async def of_the_system(request: Request, error: OSError) -> JSONResponse:
+        told = _place_error(error)
+        return problem(500, "Internal error", type(error).__name__) if told is None else await known(request, told)
+
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        # A form that cannot be kept while it is read is answered like one that is none.
+        cause = error.__cause__
+        if isinstance(cause, OSError) and (told := _place_error(cause)) is not None:
+            return await known(request, told)
         return problem(error.status_code, "Error", str(error.detail), dict(error.headers or {}))
+
+
+def _place_error(error: OSError) -> PlaceError | None:
+    # What the system does not name is a temporary file: it has no name.
+    return place_error(error, error.filename or tempfile.gettempdir())

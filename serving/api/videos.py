@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import InputError, LimitExceededError, NotFoundError
-from facerec_models.files import UNFINISHED, AnyPath, local_target
+from facerec_models.files import UNFINISHED, AnyPath, local_target, writing_to
 from facerec_models.result import Result
 from serving import submissions
 from serving.api.files import answer_file
@@ -65,7 +67,7 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
         config = _with_sampling(service, settings)
         video = await asyncio.to_thread(register_video, service.store, project, file, config, uri=address.uri)
     else:
-        async with request.form() as form:
+        async with _form(request) as form:
             upload = form.get("file")
             if not isinstance(upload, UploadFile):
                 raise InputError("the form must have a 'file'")
@@ -158,6 +160,15 @@ def get_crop(
     return answer
 
 
+@asynccontextmanager
+async def _form(request: Request) -> AsyncIterator[FormData]:
+    """Read a form; what is large lies in the folder of temporary files until it has been kept."""
+    async with AsyncExitStack() as stack:
+        with writing_to(tempfile.gettempdir()):
+            form = await stack.enter_async_context(request.form())
+        yield form
+
+
 def parse_settings(kind: type[_Request], raw: str | bytes) -> _Request:
     """Read settings; raise `InputError` with the place of the first that cannot be."""
     try:
@@ -195,8 +206,9 @@ def _take_upload(service: Service, project: str, upload: UploadFile, config: Ana
 def _keep_upload(service: Service, project: str, upload: UploadFile, config: AnalysisConfig) -> VideoRow:
     name = file_name_of(upload.filename, "video")
     limit = config.limits.max_upload_bytes
-    service.home.uploads.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=service.home.uploads, suffix=UNFINISHED) as folder:
+    with writing_to(service.home.uploads), ExitStack() as stack:
+        service.home.uploads.mkdir(parents=True, exist_ok=True)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=service.home.uploads, suffix=UNFINISHED))
         file = Path(folder) / name
         size = 0
         with file.open("wb") as target:

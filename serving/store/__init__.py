@@ -70,8 +70,9 @@ def _open_mongodb(uri: str, *, copying: bool = False) -> Store:
 
 def _open_sqlite(path: Path) -> Store:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
+        if not path.is_file():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
     except OSError as error:
         raise StoreError(f"cannot create the store {path}: {error.strerror}; choose another home") from error
     return SqliteStore(path)

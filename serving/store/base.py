@@ -306,7 +306,10 @@ class Store(Protocol):
         """Return how many jobs are in one of these states."""
 
     def find_due_jobs(self, kinds: Sequence[str], now: float, limit: int) -> list[str]:
-        """Return ids of jobs with ``due_at <= now``: those of high priority first, then the oldest."""
+        """Return ids of jobs with ``due_at <= now``, or so late that it means nothing (see `has_ended`).
+
+        Those of high priority come first, then the oldest.
+        """
 
     def update_job(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
         """Replace a job by what `change` makes of it, and return that; None if there is no job, or nothing to change.

@@ -17,12 +17,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError, StoreError, VideoNotFoundError
+from facerec_models.errors import (
+    ModelNotFoundError,
+    ProjectNotFoundError,
+    StoreError,
+    StoreFullError,
+    VideoNotFoundError,
+)
 from facerec_models.types import Decision
 from serving.store import conflicts
 from serving.store.blobs import pack_embedding, unpack_embedding
 from serving.store.job_rows import Job, JobState, Webhook, read_segment
 from serving.store.naming_rows import AppearanceRow, Application, Correction, Revision, Stranger, StrangerTrack
+from serving.store.read_only import ReadOnlyFile
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, Project, VideoRow
 from serving.store.schema import MIGRATIONS
 
@@ -73,6 +80,14 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "track_ids": lambda text: tuple(map(int, text[1:-1].split(","))),
     "undo": lambda text: _read_undo(text),
 }
+# The rest of an extended code says where in SQLite it happened.
+_KIND_OF_CODE = 0xFF
+_REMEDIES = {
+    sqlite3.SQLITE_IOERR: "its disk is full or fails: make room there, and see the system's log",
+    sqlite3.SQLITE_READONLY: "let this user write there, or mount its place for writing",
+    sqlite3.SQLITE_CANTOPEN: "let this user write in its folder",
+    sqlite3.SQLITE_PERM: "let this user write there",
+}
 
 
 class Database:
@@ -84,15 +99,21 @@ class Database:
         On a local disk: write-ahead logging needs shared memory. Created where there is none.
     busy_timeout_s : float
         How long to wait for another writer before raising `StoreError`.
+
+    Where the file or its folder cannot be written, the file can be read all the same; `writing` then raises `StoreError`.
     """
 
     def __init__(self, path: Path, busy_timeout_s: float) -> None:
         self.path = path
+        self._read_only = ReadOnlyFile.of(path)
         self._busy_timeout_s = busy_timeout_s
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
         try:
-            self._migrate()
+            if self._read_only is None:
+                self._migrate()
+            else:
+                self._require_schema()
         except StoreError:
             self.close()
             raise
@@ -109,6 +130,7 @@ class Database:
 
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """Begin a transaction that is the only writer; it is durable after the block, or undone by an exception."""
+        self._require_writable()
         return self._transaction("BEGIN IMMEDIATE")
 
     @contextmanager
@@ -121,12 +143,14 @@ class Database:
             connection.execute(begin)
             yield connection
             connection.execute("COMMIT")
+            if self._read_only is not None:
+                self._read_only.require_unchanged()
         except sqlite3.DatabaseError as error:
             if connection is not None:
                 connection.close()
             if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
                 raise  # a mistake of the program, which trying again does not mend
-            raise StoreError(f"the store {self.path} does not answer: {error}") from error
+            raise self._told(error) from error
         except BaseException:
             if connection is not None:
                 connection.rollback()
@@ -148,8 +172,14 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         # A connection serves one transaction at a time, but not always the same thread.
         connection = sqlite3.connect(
-            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+            self.path if self._read_only is None else self._read_only.uri,
+            timeout=self._busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=self._read_only is not None,
         )
+        if self._read_only is not None:
+            return connection
         try:
             self._use_write_ahead_log(connection)
             connection.execute("PRAGMA synchronous = FULL")
@@ -182,11 +212,12 @@ class Database:
         StoreError
             If another process reads or writes for too long.
         """
+        self._require_writable()
         connection = self._take()
         try:
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
-            raise StoreError(f"the store {self.path} does not answer: {error}") from error
+            raise self._told(error) from error
         finally:
             self._put_back(connection)
         if busy:
@@ -206,14 +237,45 @@ class Database:
             target.close()
             self._put_back(connection)
 
+    def _told(self, error: sqlite3.Error) -> StoreError:
+        """Return what to raise for what SQLite says; the file's place is named."""
+        code = getattr(error, "sqlite_errorcode", 0) & _KIND_OF_CODE
+        if code == sqlite3.SQLITE_FULL:
+            return StoreFullError(
+                f"the store {self.path} cannot grow, its disk is full ({error}): make room there; nothing is half written"
+            )
+        remedy = _REMEDIES.get(code)
+        return StoreError(f"the store {self.path} does not answer: {error}" + (f"; {remedy}" if remedy else ""))
+
+    def _require_writable(self) -> None:
+        if self._read_only is not None:
+            raise StoreError(
+                f"the store {self.path} can only be read ({self._read_only.reason}): mount its place for writing, let this user "
+                "write there, or use a copy of the home"
+            )
+
+    def _require_schema(self) -> None:
+        """Raise `StoreError` if the file, which can only be read, would have to be brought forward."""
+        with self.reading() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version < len(MIGRATIONS):
+            raise StoreError(
+                f"the store {self.path} has schema {version}, this program needs {len(MIGRATIONS)}, and it can only be read: "
+                "open it once where it can be written"
+            )
+        self._require_known(version)
+
+    def _require_known(self, version: int) -> None:
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"the store {self.path} has schema {version}, but this program knows only {len(MIGRATIONS)}; "
+                "install a newer FaceRec"
+            )
+
     def _migrate(self) -> None:
         with self.writing() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(MIGRATIONS):
-                raise StoreError(
-                    f"the store {self.path} has schema {version}, but this program knows only {len(MIGRATIONS)}; "
-                    "install a newer FaceRec"
-                )
+            self._require_known(version)
             for number, script in enumerate(MIGRATIONS[version:], version + 1):
                 if callable(script):
                     script(db)

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+# Nobody takes a lease for longer, nor has a webhook wait longer: what ends later was written by a clock that was wrong.
+LONGEST_LEASE_S = 300.0
+LONGEST_WAIT_S = 3900.0
+
 
 class JobState(StrEnum):
     """Where a job is; the last three are final."""
@@ -127,6 +131,11 @@ class Job:
         # A queued segment has no lease: it is due at once.
         left = [segment.lease_until for segment in open_segments if not segment.state.is_final]
         return min([self.lease_until, *left])
+
+
+def has_ended(until: float, now: float, longest_s: float = LONGEST_LEASE_S) -> bool:
+    """Whether a lease, or a wait, is over: its end has come, or is so far away that it means nothing."""
+    return not now < until <= now + longest_s
 
 
 def read_segment(values: dict[str, Any]) -> JobSegment:

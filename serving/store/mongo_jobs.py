@@ -8,7 +8,7 @@ from pymongo.errors import DuplicateKeyError
 
 from facerec_models.errors import ConflictError, JobNotFoundError
 from serving.store.database import decode_row, encode_row
-from serving.store.job_rows import Job, JobState
+from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobState
 from serving.store.mongo_database import Document, MongoDatabase, Transaction, comes_after, require_project
 
 
@@ -76,7 +76,12 @@ class MongoJobs:
 
     def find_due_jobs(self, kinds: Sequence[str], now: float, limit: int) -> list[str]:
         """Return ids of jobs of which somebody may claim something: those of high priority first, then the oldest."""
-        where = {"kind": {"$in": list(kinds)}, "due_at": {"$lte": now}}
+        due: list[Document] = [
+            {"due_at": {"$lte": now}},
+            {"due_at": {"$gt": now + LONGEST_LEASE_S}, "owner": {"$ne": None}},
+            {"due_at": {"$gt": now + LONGEST_WAIT_S}, "owner": None},
+        ]
+        where: Document = {"kind": {"$in": list(kinds)}, "$or": due}
         order = [("priority", -1), ("created_at", 1), ("job_id", 1)]
         with self._database.single("jobs") as jobs:
             return [row["job_id"] for row in jobs.find(where, ["job_id"], sort=order, limit=limit)]

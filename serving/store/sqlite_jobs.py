@@ -10,7 +10,7 @@ from sqlite3 import Connection
 
 from facerec_models.errors import ConflictError, JobNotFoundError
 from serving.store.database import Database, encode, require_project, select, select_one
-from serving.store.job_rows import Job, JobState
+from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobState
 
 _FIELDS = [field.name for field in fields(Job)]
 _COLUMNS = ", ".join(_FIELDS)
@@ -92,9 +92,16 @@ class SqliteJobs:
         """Return ids of jobs of which somebody may claim something: those of high priority first, then the oldest."""
         with self._database.reading() as db:
             found = db.execute(
-                """SELECT job_id FROM jobs WHERE kind IN (SELECT value FROM json_each(?)) AND due_at <= ?
-                ORDER BY priority DESC, created_at, job_id LIMIT ?""",
-                (json.dumps(kinds), now, limit),
+                """SELECT job_id FROM jobs WHERE kind IN (SELECT value FROM json_each(:kinds)) AND (
+                    due_at <= :now OR due_at > :last_lease AND (owner IS NOT NULL OR due_at > :last_wait)
+                ) ORDER BY priority DESC, created_at, job_id LIMIT :limit""",
+                {
+                    "kinds": json.dumps(kinds),
+                    "now": now,
+                    "last_lease": now + LONGEST_LEASE_S,
+                    "last_wait": now + LONGEST_WAIT_S,
+                    "limit": limit,
+                },
             )
             return [job_id for (job_id,) in found]
 

@@ -347,6 +347,8 @@ def test_an_upload_that_is_no_video_is_refused_by_its_own_name(
 def test_uploads_go_with_the_last_project_that_has_them(client: TestClient, store: Store, clip: Path) -> None:
     content = clip.read_bytes()
     uploads = client.app.state.service.home.uploads  # type: ignore[attr-defined]
+    for project in ("q", "r"):
+        store.create_project(project)
     for project, name in (("p", "a.mp4"), ("q", "b.MP4"), ("p", "c.mov")):
         assert client.post(f"/v1/projects/{project}/videos", files={"file": (name, content)}).status_code == 202
     beside = uploads / "beside"
@@ -408,6 +410,7 @@ def test_an_upload_whose_last_other_project_is_deleted_before_its_row_is_there_s
         original(video)
 
     monkeypatch.setattr(store, "put_video", delete_the_other_and_put)
+    store.create_project("q")
     for project in ("p", "q"):
         sent = client.post(f"/v1/projects/{project}/videos", files={"file": ("a.mp4", clip.read_bytes())})
         assert sent.status_code == 202

@@ -45,6 +45,7 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def store(home: Home) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
+        store.create_project("p")
         yield store
 
 
@@ -201,6 +202,7 @@ def test_requests_are_checked_before_anything_is_queued(home: Home, store: Store
 
 def test_the_running_service_crawls(service_url: str, site: PictureSite) -> None:
     with FacerecClient(service_url) as client:
+        client.create_project("crawled")
         job_id = client.start_crawl("crawled", "Eileen Collins", f"site:{put_people(site)}", max_num=2)
         with pytest.raises(ServiceError, match=r"crawl failed: .*no public address"):
             client.wait(job_id)

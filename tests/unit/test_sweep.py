@@ -125,3 +125,11 @@ def test_crops_of_no_analysis_go_when_nobody_can_be_writing_them(store: Store, h
     leases.cancel(store, "j")
     assert sweep(store, home) == 1
     assert (kept.exists(), orphan.exists(), begun_today.exists()) == (True, False, True)
+
+
+def test_what_was_written_while_the_clock_was_ahead_goes_too(store: Store, home: Home) -> None:
+    left = [write(home.root / f"a{UNFINISHED}", days_ago=-365), write(home.job_parts("gone", "j") / "0.npz", -365)]
+    young = write(home.root / f"b{UNFINISHED}", days_ago=-0.5)
+    assert sweep(store, home) == 2
+    assert not any(path.exists() for path in left)
+    assert young.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any, TextIO, cast
 
 # Before torch is imported anywhere: several processes that compute on the same cores must not spin while they wait.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -11,7 +12,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import typer
 from rich.console import Console
 
-from facerec_models.errors import FacerecError
+from facerec_models.errors import FacerecError, PlaceError
+from facerec_models.files import place_error, writing_to
+from facerec_models.proxies import keep_loopback_direct
 from ui.cli import archive, embedder, evaluate, models, people, predecessor, search, service, store, unknowns, videos
 
 app = typer.Typer(
@@ -47,10 +50,43 @@ app.command()(service.doctor)
 
 def main() -> None:
     """Run the command; end with the exit codes of the contract."""
+    keep_loopback_direct()
+    sys.stdout = cast(TextIO, _NamedOutput(sys.stdout))
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except (FacerecError, OSError) as error:
+        _give_up_output()
+        told = place_error(error, error.filename) if isinstance(error, OSError) and error.filename else None
         Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
-            f"facerec: {' '.join(str(error).split())}"
+            f"facerec: {' '.join(str(told or error).split())}"
         )
         sys.exit(1)
+
+
+class _NamedOutput:
+    """Standard output that says of itself when it cannot be written: the system does not."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with writing_to("standard output"):
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with writing_to("standard output"):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _give_up_output() -> None:
+    """Let what standard output does not take go nowhere: Python would try it again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except (PlaceError, OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,73 +3,101 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from ui.cli.common import HomeOption, JsonOption, messages, open_home, output, print_json
+from ui.cli.common import HomeOption, JsonOption, messages, open_home, output, print_json, read_settings
+
+if TYPE_CHECKING:
+    from ui.page_process import PageProcess
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
+PagePortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")]
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CHECK_PERIOD_S = 0.5
+_PROBE_PERIOD_S = 5.0
+# Longer than Ray takes to start its proxy or a replica again.
+_SILENCE_S = 120.0
+# Somebody listens, but all are busy: with long requests, on cores that others use.
+_BUSY_S = 900.0
 
 
 def serve(
     host: HostOption = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the service.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the service.")] = 8000,
     page: Annotated[bool, typer.Option("--ui/--no-ui", help="Also run the page.")] = True,
-    ui_port: Annotated[int, typer.Option(help="Port of the page.")] = 7860,
+    ui_port: PagePortOption = 7860,
     config: Annotated[Path | None, typer.Option(help="A Serve configuration instead of the shipped one.")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the service, and the page, until Ctrl-C."""
+    """Run the service, and the page, until Ctrl-C; ends with an error if either of them does."""
+    from serving.listening import local_url, require_free
     from serving.run import run_service
+    from ui.page_process import running_page
 
+    if page and ui_port == port:
+        raise typer.BadParameter(f"--port and --ui-port are both {port}: choose two")
+    require_free(host, port)
+    if page:
+        require_free(host, ui_port, option="--ui-port")
     with open_home(home) as opened:
         root = opened.home.root
+        if page:
+            _require_allowed(local_url(host, port), opened.settings.allowed_hosts)
     stop = threading.Event()
     messages.print("starting Ray Serve ...")
-    with run_service(root, host=host, port=port, config=config) as url:
+    with ExitStack() as stack:
+        url = stack.enter_context(run_service(root, host=host, port=port, config=config))
         # Ray installs handlers of its own when it starts: these must come after.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        child = _start_page(url, host, ui_port) if page else None
-        page_url = f"http://{host}:{ui_port}" if page else None
-        if as_json:
-            print_json({"service": url, "page": page_url})
-        else:
-            output.print(f"service  {url}  (interface: {url}/docs)")
-            if page_url:
-                output.print(f"page     {page_url}")
-            output.print("Ctrl-C stops both.")
-        sys.stdout.flush()
-        stop.wait()
+        _end_by_signal(stop)
+        shown = stack.enter_context(running_page(url, host, ui_port, stop)) if page else None
+        if not stop.is_set():
+            if as_json:
+                print_json({"service": url, "page": shown and shown.url})
+            else:
+                output.print(f"service  {url}  (interface: {url}/docs)")
+                if shown is not None:
+                    output.print(f"page     {shown.url}")
+                output.print("Ctrl-C stops both.")
+            sys.stdout.flush()
+            _watch(url, shown, stop)
         messages.print("stopping ...")
-        if child is not None:
-            child.terminate()
-            child.wait(timeout=10)
 
 
 def ui(
     service: Annotated[str, typer.Option(help="Address of a running service.")] = "http://127.0.0.1:8000",
     host: HostOption = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the page.")] = 7860,
+    port: PagePortOption = 7860,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the page for a service that runs already."""
-    if as_json:
-        print_json({"service": service, "page": f"http://{host}:{port}"})
+    """Run the page for a service that runs already, until Ctrl-C."""
+    from serving.listening import local_url, require_free
+    from ui.page_process import running_page
+
+    require_free(host, port)
+    _require_allowed(local_url(host, port), read_settings(home).allowed_hosts)
+    stop = threading.Event()
+    _end_by_signal(stop)
+    with running_page(service, host, port, stop) as shown:
+        if shown is None:
+            return
+        if as_json:
+            print_json({"service": service, "page": shown.url})
+        else:
+            output.print(f"page     {shown.url}")
         sys.stdout.flush()
-    child = _start_page(service, host, port)
-    try:
-        child.wait()
-    finally:
-        child.terminate()
+        while not stop.wait(_CHECK_PERIOD_S):
+            shown.require_alive()
 
 
 def demo(
@@ -98,5 +126,42 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _start_page(service: str, host: str, port: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "ui.app", "--service", service, "--host", host, "--port", str(port)])
+def _end_by_signal(stop: threading.Event) -> None:
+    for number in _ENDING:
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _require_allowed(url: str, allowed_hosts: frozenset[str]) -> None:
+    """Raise `InputError` if what runs at an address would refuse whoever asks at that address."""
+    from facerec_models.errors import InputError
+    from serving.api.guards import hostname
+
+    if hostname(url) not in allowed_hosts:
+        raise InputError(f"{url} would refuse every request: FACEREC_ALLOWED_HOSTS must name {hostname(url)!r}, too")
+
+
+def _watch(url: str, page: PageProcess | None, stop: threading.Event) -> None:
+    """Wait for the end; raise `SourceError` if the page has ended, or the service has been silent for long."""
+    import httpx
+
+    from facerec_models.errors import SourceError
+    from ui.client import FacerecClient, ServiceError
+
+    heard_at = asked_at = time.monotonic()
+    with FacerecClient(url) as client:
+        while not stop.wait(_CHECK_PERIOD_S):
+            if page is not None:
+                page.require_alive()
+            if time.monotonic() < asked_at + _PROBE_PERIOD_S:
+                continue
+            try:
+                client.health()
+            except ServiceError:  # that is an answer: of a store that is away, or to a name that is not allowed
+                heard_at = time.monotonic()
+            except SourceError as error:
+                silent_s = time.monotonic() - heard_at
+                if silent_s > (_BUSY_S if isinstance(error.__cause__, httpx.ReadTimeout) else _SILENCE_S):
+                    raise SourceError(f"the service has not answered for {silent_s:.0f} s: start it again") from error
+            else:
+                heard_at = time.monotonic()
+            asked_at = time.monotonic()

@@ -289,14 +289,15 @@ class _Recognizer:
 
     def export_faces(self, found: Result, folder: Path) -> None:
         """Copy the kept crops to a folder for each label."""
+        from serving.home import write_atomically
+
         analysis = self.opened.store.latest_analysis(self.project, found.video.id)
         crops = self.opened.home.analysis(self.project, analysis.analysis_id)
         for appearance in found.appearances:
             target = folder / appearance.label.replace(" ", "_")
-            target.mkdir(parents=True, exist_ok=True)
             for track_id in appearance.track_ids:
                 for crop in crops.glob(f"{track_id}-*.jpg"):
-                    (target / f"{appearance.start_s:08.2f}_{crop.name}").write_bytes(crop.read_bytes())
+                    write_atomically(target / f"{appearance.start_s:08.2f}_{crop.name}", crop.read_bytes())
 
     def _load(self, config: AnalysisConfig) -> Networks:
         from serving.networks import load_networks

@@ -1,0 +1,126 @@
+"""What every request passes before a route sees it: who asks, and whether the project that its path names exists.
+
+Both are plain ASGI: they answer before the body is read, so that a refused upload is not taken first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facerec_models.errors import FacerecError, InputError, ProjectNotFoundError
+from serving.api.documents import problem, title_of
+from serving.names import check_project_name
+from serving.store.base import Store
+from serving.store.rows import DEFAULT_PROJECT
+
+# What is below a project; the project itself is created, shown and deleted by name.
+_BELOW_PROJECT = re.compile(r"/v1/projects/([^/]+)/.")
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+# An answer is what its type says, and is shown in no frame of another page, where a click can be led astray.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+}
+
+
+class HostGuard:
+    """Let no web page elsewhere use what this application offers through its visitor's browser: there are no keys.
+
+    A page of another name that resolves to this machine sends its own name as host, and a page of another site its origin.
+
+    Parameters
+    ----------
+    allowed_hosts : frozenset of str
+        Names, without ports, under which the application may be asked; see `Settings.allowed_hosts`.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str]) -> None:
+        self._app = app
+        self._allowed = allowed_hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a foreign request with 403, and pass any other on."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(Headers(scope=scope))
+        if refusal is None:
+            await self._app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
+        elif scope["type"] == "http":
+            await problem(403, "Forbidden", refusal)(scope, receive, _with_headers(send))
+        else:
+            await send({"type": "websocket.close", "code": 1008, "reason": "foreign host or origin"})
+
+    def _refusal(self, headers: Headers) -> str | None:
+        hosts, origins = headers.getlist("host") or [""], headers.getlist("origin")
+        # The origin "null" is a page of unknown home: a sandboxed frame anywhere.
+        asked = [*(f"//{host}" for host in hosts), *origins]
+        if all(hostname(address) in self._allowed for address in asked):
+            return None
+        origin = f", origin {origins[0]!r}" if origins else ""
+        return f"host {hosts[0]!r}{origin}: FACEREC_ALLOWED_HOSTS names who may ask"
+
+
+class ProjectGuard:
+    """Answer 404 for what is below a project that does not exist: a mistyped name never becomes a project.
+
+    The default project is created when something is first written to it.
+    """
+
+    def __init__(self, app: ASGIApp, store: Store) -> None:
+        self._app = app
+        self._store = store
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for a project that is not there, and pass any other request on."""
+        for project in _project_of(scope):
+            try:
+                await asyncio.to_thread(self._require, project, scope["method"])
+            except FacerecError as error:
+                await problem(error.status, title_of(error), str(error))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _require(self, project: str, method: str) -> None:
+        try:
+            self._store.get_project(project)
+        except ProjectNotFoundError:
+            if project != DEFAULT_PROJECT or method in _READING:
+                raise
+            self._store.create_project(project)
+
+
+def hostname(address: str) -> str | None:
+    """Return the host of an address, without user, port and brackets; None if there is none."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
+def _project_of(scope: Scope) -> Iterator[str]:
+    if scope["type"] == "http":
+        # The application may be mounted below a path of its own.
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if found := _BELOW_PROJECT.match(path):
+            with suppress(InputError):  # what no project may be called is refused by the route, which says why
+                yield check_project_name(found[1])
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sending

@@ -1,0 +1,233 @@
+"""``facerec ui``: an address is printed when it answers, the page ends with its parent, and it refuses who is foreign."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from facerec_models.errors import SourceError
+from tests.serving.service import free_port, stop
+from ui.cli import service as command
+from ui.page_process import running_page
+
+_ENDING_S = 30.0
+# Nothing listens there, and nothing here speaks SOCKS: who asks through them gets no answer.
+_PROXIES = {
+    **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9"),
+    "ALL_PROXY": "socks5://127.0.0.1:9",
+}
+_COMMAND = [sys.executable, "-m", "ui.cli"]
+
+
+@contextmanager
+def running_ui(home: Path, environment: Mapping[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run ``facerec ui`` for a service that is not there until the block ends."""
+    service, port = f"http://127.0.0.1:{free_port()}", free_port()
+    inherited = {name: value for name, value in os.environ.items() if not name.upper().endswith("_PROXY")}
+    with subprocess.Popen(
+        [*_COMMAND, "ui", "--json", "--home", str(home), "--service", service, "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**inherited, **(environment or {})},
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, process.stderr and process.stderr.read()
+            yield json.loads(line)["page"], process
+        finally:
+            stop(process)
+
+
+def only_child(process: subprocess.Popen[str]) -> psutil.Process:
+    (child,) = psutil.Process(process.pid).children()
+    return child
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*_COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The page of a command whose environment names proxies, asked directly."""
+    with (
+        running_ui(tmp_path_factory.mktemp("home"), _PROXIES) as (url, _),
+        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+    ):
+        yield client
+
+
+def test_the_address_answers_when_it_is_printed_whatever_proxies_are_named(page: httpx.Client) -> None:
+    answer = page.get("/")
+    assert answer.status_code == 200
+    assert "FaceRec" in answer.text
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil:7860"}]
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/config"),
+        ("GET", "/gradio_api/info"),
+        ("GET", "/gradio_api/queue/data?session_hash=x"),
+        ("POST", "/gradio_api/queue/join"),
+        ("POST", "/gradio_api/upload"),
+        ("GET", "/gradio_api/heartbeat/x"),
+        ("OPTIONS", "/gradio_api/upload"),
+    ],
+)
+def test_the_page_refuses_a_foreign_host_and_origin_on_every_path(
+    page: httpx.Client, method: str, path: str, headers: dict[str, str]
+) -> None:
+    content: Any = {"files": {"files": ("a.mp4", b"x")}} if path.endswith("upload") and method == "POST" else {}
+    answer = page.request(method, path, headers=headers, **content)
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "FACEREC_ALLOWED_HOSTS" in answer.json()["detail"]
+
+
+def test_the_page_takes_uploads_from_itself(page: httpx.Client) -> None:
+    own = {"Origin": str(page.base_url).rstrip("/")}
+    answer = page.post("/gradio_api/upload", headers=own, files={"files": ("a.mp4", b"x")})
+    assert answer.status_code == 200
+    assert len(answer.json()) == 1
+
+
+def test_names_that_the_operator_allows_are_heard_by_the_page(tmp_path: Path) -> None:
+    with running_ui(tmp_path, {"FACEREC_ALLOWED_HOSTS": "127.0.0.1,faces.example"}) as (url, _):
+        for host, status in (("faces.example", 200), ("localhost", 403)):
+            assert httpx.get(url, headers={"Host": host}, trust_env=False, timeout=30).status_code == status
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_the_page_ends_with_the_command_however_that_ends(tmp_path: Path, number: signal.Signals) -> None:
+    with running_ui(tmp_path) as (_, process):
+        child = only_child(process)
+        process.send_signal(number)
+        assert process.wait(_ENDING_S) == (-number if number == signal.SIGKILL else 0)
+        gone, _ = psutil.wait_procs([child], _ENDING_S)
+        assert gone == [child]
+
+
+def test_the_command_ends_with_an_error_when_the_page_does(tmp_path: Path) -> None:
+    with running_ui(tmp_path) as (url, process):
+        only_child(process).kill()
+        assert process.wait(_ENDING_S) == 1
+        assert process.stderr is not None
+        (line,) = process.stderr.read().splitlines()
+        assert line.startswith(f"facerec: the page at {url} has ended by itself (signal 9)")
+
+
+def test_a_page_that_dies_before_it_answers_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(SourceError, match=rf"did not start at http://127\.0\.0\.1:{port} \(exit status 1\)"),
+            running_page("http://127.0.0.1:1", "127.0.0.1", port, threading.Event()),
+        ):
+            raise AssertionError("it is shown")
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"facerec: 127.0.0.1:{port} cannot be listened at (Address already in use)")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ui", "--port", "{port}"],
+        ["serve", "--port", "{port}", "--ui-port", "{free}"],
+        ["serve", "--port", "{free}", "--ui-port", "{port}"],
+        ["serve", "--no-ui", "--port", "{port}"],
+    ],
+)
+def test_a_busy_port_is_one_line_before_anything_starts(tmp_path: Path, arguments: list[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = run(*(part.format(port=port, free=free_port()) for part in arguments), "--home", str(tmp_path / "home"))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    option = arguments[arguments.index("{port}") - 1]
+    assert line.startswith(f"facerec: 127.0.0.1:{port} cannot be listened at")
+    assert f"choose another {option}" in line
+
+
+@pytest.mark.parametrize("command", ["ui", "serve"])
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["--port", "70000"], 2, "--port"),
+        (["--port", "0"], 2, "--port"),
+        (["--host", "no.such.host.invalid"], 1, "'no.such.host.invalid' has no address"),
+        (["--host", "203.0.113.7"], 1, "cannot be listened at"),
+        (["--host", "127.0.0.9"], 1, "FACEREC_ALLOWED_HOSTS must name '127.0.0.9'"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_said_before_anything_starts(
+    tmp_path: Path, command: str, arguments: list[str], status: int, text: str
+) -> None:
+    port = [] if "--port" in arguments else ["--port", str(free_port())]
+    page = ["--ui-port", str(free_port())] if command == "serve" else []
+    ended = run(command, *arguments, *port, *page, "--home", str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (status, "")
+    assert text in ended.stderr
+    assert "Ray" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_service_that_is_silent_for_long_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_SILENCE_S", 0.5)
+    monkeypatch.setattr(command, "_PROBE_PERIOD_S", 0.1)
+    with pytest.raises(SourceError, match=r"the service has not answered for \d+ s"):
+        command._watch(f"http://127.0.0.1:{free_port()}", None, threading.Event())
+
+
+def test_a_service_that_is_busy_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_SILENCE_S", 0.1)
+    monkeypatch.setattr(command, "_PROBE_PERIOD_S", 0.1)
+    monkeypatch.setattr("ui.client._PROBE_TIMEOUT_S", 0.1)
+    ended = threading.Event()
+    # Connections are made, and nobody answers.
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        watching = threading.Thread(
+            target=command._watch, args=[f"http://127.0.0.1:{busy.getsockname()[1]}", None, ended]
+        )
+        watching.start()
+        asked = [busy.accept()[0] for _ in range(3)]
+        assert watching.is_alive()
+        ended.set()
+        watching.join(30)
+        assert not watching.is_alive()
+        for connection in asked:
+            connection.close()

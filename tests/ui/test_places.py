@@ -1,0 +1,247 @@
+"""Homes that can only be read, and places that take nothing more: what can be done is done, and the place is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from facerec_models.config import AnalysisConfig, IdentificationConfig, LimitsConfig
+from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.mtcnn import MtcnnDetector
+from facerec_models.video import Video
+from facerec_models.video_writer import VideoWriter
+from serving.home import Home
+from serving.naming import assign_current
+from serving.networks import Networks
+from serving.store import FILE_NAME, open_store
+from serving.videos import analyze_video, register_video
+from tests.mounts import Mounted
+from training.enrol import enrol, find_pictures
+from training.train import train
+from ui.demo_material import DemoMaterial, prepare
+
+_CLI = ("-m", "ui.cli")
+# Each in a process of its own would load everything again.
+_ALL = """
+import json, sys
+from typer.testing import CliRunner
+from ui.cli import app
+ended = [CliRunner().invoke(app, command) for command in json.loads(sys.argv[1])]
+print(json.dumps([[one.exit_code, one.output + repr(one.exception or "")] for one in ended]))
+"""
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> DemoMaterial:
+    """The demonstration's people and reel."""
+    return prepare(tmp_path_factory.mktemp("material"))
+
+
+@pytest.fixture(scope="module")
+def archive(
+    material: DemoMaterial, detector: MtcnnDetector, embedder: TorchEmbedder, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """A home as a killed process leaves it, with a model and a named video: the log has what the file has not."""
+    clip = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with Video(material.reel, LimitsConfig()) as video:
+        info = video.info
+        with VideoWriter(clip, info.fps, info.width, info.height) as writer:
+            for frame in video.frames(4.0, 6.0):
+                writer.write(frame.to_frame().image, frame.time_s)
+    # Another user reads it, too.
+    root = tmp_path_factory.mktemp("archive") / "home"
+    home, networks, config, rules = Home(root), Networks(detector, embedder), AnalysisConfig(), IdentificationConfig()
+    killed = tmp_path_factory.mktemp("killed") / "home"
+    with closing(open_store(root)) as store:
+        list(enrol(store, home, "default", find_pictures(material.people), networks, config, rules))
+        train(store, home, "default", rules)
+        row = register_video(store, "default", clip, config)
+        analysis = analyze_video(store, home, row, config, networks)
+        assign_current(store, home, analysis, rules, None)
+        shutil.copytree(root, killed)
+    assert (killed / f"{FILE_NAME}-wal").stat().st_size > 0
+    return killed, row.video_id
+
+
+def closed(home: Path) -> None:
+    """Bring what is in the log into the file, as whoever closes a store last does."""
+    with closing(open_store(home)) as store:
+        store.scrub()
+        store.list_projects()
+    assert not (home / f"{FILE_NAME}-wal").exists()
+
+
+def as_left(home: Path) -> None:
+    """Leave the log beside the file."""
+
+
+def without_index(home: Path) -> None:
+    (home / f"{FILE_NAME}-shm").unlink()
+
+
+def reading(home: Path, video_id: str) -> dict[str, list[str]]:
+    """Return commands that only read, by what their output must have."""
+    at = ["--home", str(home)]
+    return {
+        "Eileen_Collins": ["people", "list", "--json", *at],
+        '"promoted": true': ["models", "list", "--json", *at],
+        '"Eileen_Collins"': ["search", "person", "Eileen_Collins", "--json", *at],
+        "facerec.result/1": ["export", video_id, "--format", "json", *at],
+        '"SQLite"': ["store", "info", "--json", *at],
+        "what is there can be read": ["doctor", *at],
+    }
+
+
+@pytest.mark.parametrize("prepare_log", [as_left, closed])
+def test_a_home_on_a_read_only_file_system_is_read(
+    archive: tuple[Path, str], tmp_path: Path, mounted: Mounted, prepare_log: Callable[[Path], None]
+) -> None:
+    home = shutil.copytree(archive[0], tmp_path / "home")
+    prepare_log(home)
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    commands = reading(home, archive[1])
+    ended = mounted("-c", _ALL, json.dumps(list(commands.values())), read_only=home)
+    assert ended.status == 0, ended.errors
+    for expected, (status, said) in zip(commands, json.loads(ended.output), strict=True):
+        assert status == 0, said
+        assert expected in said
+    assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["projects", "create", "new"],
+        ["people", "disable", "Eileen_Collins"],
+        ["identify"],
+        ["train"],
+        ["serve", "--no-ui", "--port", "18000"],
+    ],
+)
+def test_what_would_write_to_a_home_that_can_only_be_read_names_it(
+    archive: tuple[Path, str], mounted: Mounted, command: list[str]
+) -> None:
+    home = archive[0]
+    ended = mounted(*_CLI, *command, "--home", str(home), read_only=home)
+    assert ended.status == 1
+    (line,) = [line for line in ended.errors.splitlines() if "starting Ray" not in line and line.strip()]
+    assert line.startswith("facerec: ")
+    assert str(home) in line
+    assert "read-only" in line
+
+
+def test_changes_that_only_a_log_has_are_not_passed_over(
+    archive: tuple[Path, str], tmp_path: Path, mounted: Mounted
+) -> None:
+    home = shutil.copytree(archive[0], tmp_path / "home")
+    without_index(home)
+    ended = mounted(*_CLI, "people", "list", "--home", str(home), read_only=home)
+    assert (ended.status, ended.output) == (1, "")
+    (line,) = ended.errors.splitlines()
+    assert f"{FILE_NAME}-shm" in line
+    assert "copy the home" in line
+
+
+def test_a_home_that_is_not_there_and_cannot_be_made_is_named(tmp_path: Path, mounted: Mounted) -> None:
+    ended = mounted(*_CLI, "people", "list", "--home", str(tmp_path / "home"), read_only=tmp_path)
+    assert ended.status == 1
+    assert ended.errors.startswith(
+        f"facerec: cannot create the store {tmp_path}/home/{FILE_NAME}: Read-only file system"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "room_kib", "named"),
+    [
+        (["people", "import", "{people}", "--home", "{small}/home"], 64, f"/home/{FILE_NAME}"),
+        (["people", "import", "{people}", "--home", "{small}/home"], 256, "/home/projects/default/faces/"),
+        (["export", "{video}", "--format", "json", "--out", "{small}/r.json", "--home", "{home}"], 4, "/r.json"),
+        (["export", "{video}", "--format", "annotated", "--out", "{small}/a.mp4", "--home", "{home}"], 8, "/a.mp4"),
+        (["store", "backup", "{small}/b.sqlite3", "--home", "{home}"], 64, "/.b.sqlite3.partial"),
+        (["demo", "--dir", "{small}/demo"], 64, "/demo/material"),
+    ],
+)
+def test_a_full_disk_is_named_and_nothing_is_left_half_written(
+    archive: tuple[Path, str],
+    material: DemoMaterial,
+    tmp_path: Path,
+    mounted: Mounted,
+    command: list[str],
+    room_kib: int,
+    named: str,
+) -> None:
+    small = tmp_path / "small"
+    known = {"people": material.people, "home": archive[0], "video": archive[1], "small": small}
+    ended = mounted(*_CLI, *(part.format(**known) for part in command), small=small, room_kib=room_kib)
+    assert (ended.status, ended.output) == (1, "")
+    line = [line for line in ended.errors.splitlines() if line.strip()][-1]
+    assert line.startswith("facerec: ")
+    assert f"{small}{named}" in line
+    assert "full" in line or "No space left on device" in line
+    assert "Traceback" not in ended.errors
+    if named.startswith("/home/"):
+        assert not [path for path in ended.left if path.suffix == ".unfinished"]
+    else:
+        assert ended.left == []
+
+
+@pytest.mark.parametrize("command", [["people", "list"], ["people", "list", "--json"], ["export", "{video}"]])
+def test_a_full_output_is_named(archive: tuple[Path, str], command: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, *_CLI, *(part.format(video=archive[1]) for part in command), "--home", str(archive[0])],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("facerec: standard output cannot be written (No space left on device)")
+
+
+_UPLOAD = """
+import json, sys
+from pathlib import Path
+from tests.serving.routes import bare_routes
+home, file = map(Path, sys.argv[1:])
+with bare_routes(home) as (client, store):
+    store.create_project("p")
+    answer = client.post("/v1/projects/p/videos", files={"file": ("a.mp4", file.read_bytes())})
+    print(json.dumps([answer.status_code, answer.headers["content-type"], answer.json()["detail"]]))
+    print(json.dumps(len(store.list_videos("p"))))
+"""
+
+
+def test_an_upload_that_the_disk_does_not_take_is_507_and_leaves_nothing(
+    material: DemoMaterial, tmp_path: Path, mounted: Mounted
+) -> None:
+    home = tmp_path / "home"
+    ended = mounted("-c", _UPLOAD, str(home), str(material.reel), small=home / "uploads", room_kib=64)
+    assert ended.status == 0, ended.errors
+    status, kind, detail = json.loads(ended.output.splitlines()[0])
+    assert (status, kind) == (507, "application/problem+json")
+    assert detail.startswith(f"{home}/uploads cannot be written (No space left on device)")
+    assert (ended.output.splitlines()[1], ended.left) == ("0", [])
+
+
+def test_a_form_that_the_folder_of_temporary_files_does_not_take_is_507(
+    material: DemoMaterial, tmp_path: Path, mounted: Mounted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    # What is smaller lies in memory.
+    large = tmp_path / "large.mp4"
+    large.write_bytes(material.reel.read_bytes().ljust(3 * 2**20, b"\0"))
+    ended = mounted("-c", _UPLOAD, str(tmp_path / "home"), str(large), small=scratch, room_kib=64)
+    assert ended.status == 0, ended.errors
+    status, _, detail = json.loads(ended.output.splitlines()[0])
+    assert status == 507
+    assert detail.startswith(f"{scratch} cannot be written (No space left on device)")
