@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from icrawler.utils import Signal
 from PIL import Image
@@ -499,3 +500,21 @@ def test_an_album_writes_pictures_before_it_lists_them(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").unlink()  # as if the process had ended between the two
     reopened = Album(tmp_path, QUICK, LIMITS)
     assert [(p.file, p.source) for p in reopened.pictures] == [(picture.file, None)]
+
+
+def test_a_folders_pictures_are_taken_by_their_content_whatever_their_kind_and_name(tmp_path: Path) -> None:
+    heic = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(view(1))).save(heic)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, content in {
+        "IMG_1.HEIC": heic.getvalue(),
+        "scan": encode(view(2), "JPEG2000"),
+        "photo.jfif": encode(view(3)),
+        "notes.txt": b"no picture",
+    }.items():
+        (folder / name).write_bytes(content)
+    report = collect(f"folder:{folder}", tmp_path / "A")
+    assert sorted(Path(picture.file).suffix for picture in report.pictures) == [".heic", ".jp2", ".jpg"]
+    again = collect(f"folder:{folder}", tmp_path / "A")
+    assert (len(again.pictures), again.fetched) == (3, 0)
