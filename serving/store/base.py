@@ -32,6 +32,11 @@ from serving.store.rows import (
 )
 from serving.store.transfer import Export, Import, StoreInfo
 
+OLDER_ANALYSES = (
+    "this store holds videos as an earlier development version analysed them, without the times at which faces come into view: "
+    "begin a new home (FACEREC_HOME) and analyse them there, or keep this one with that version"
+)
+
 
 class Store(Protocol):
     """Everything that must survive a crash. Methods may be called from any thread and any process at once.

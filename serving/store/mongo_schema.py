@@ -12,6 +12,7 @@ from typing import Any
 from pymongo.database import Database
 
 from facerec_models.errors import StoreError
+from serving.store.base import OLDER_ANALYSES
 
 # What a document is found by, one index for each; tracks are those of a part, see `serving.store.mongo_tracks`.
 KEYS: dict[str, tuple[str, ...]] = {
@@ -60,14 +61,13 @@ def _initial(db: Database[dict[str, Any]]) -> None:
     db["schema"].update_one({"_id": "positions"}, {"$setOnInsert": {"last": 0}}, upsert=True)
 
 
-def _reasons(db: Database[dict[str, Any]]) -> None:
-    """Give appearances a reason; what was named under another rule has none yet and is named again before it is sought."""
-    db["appearances"].update_many({"reason": {"$exists": False}}, {"$set": {"reason": None}})
-    for row in db["analyses"].find({"revision": {"$ne": None}}, {"_id": 0, "project": 1, "analysis_id": 1}):
-        db["unindexed_analyses"].update_one(row, {"$setOnInsert": row}, upsert=True)
+def _refuse_older_analyses(db: Database[dict[str, Any]]) -> None:
+    """Raise `StoreError` if there are analyses whose tracks do not say when their face is in view."""
+    if db["analyses"].find_one({}, {"_id": 1}):
+        raise StoreError(OLDER_ANALYSES)
 
 
-MIGRATIONS: tuple[Callable[[Database[dict[str, Any]]], None], ...] = (_initial, _reasons)
+MIGRATIONS: tuple[Callable[[Database[dict[str, Any]]], None], ...] = (_initial, _refuse_older_analyses)
 
 
 def migrate(db: Database[dict[str, Any]], address: str) -> int:

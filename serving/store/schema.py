@@ -11,7 +11,8 @@ from collections.abc import Callable
 from sqlite3 import Connection
 from typing import TypeAlias
 
-from serving.store.sqlite_vectors import fill_vectors
+from facerec_models.errors import StoreError
+from serving.store.base import OLDER_ANALYSES
 
 Migration: TypeAlias = str | Callable[[Connection], None]
 
@@ -253,10 +254,16 @@ CREATE TABLE track_vectors (
 CREATE INDEX track_vectors_by_position ON track_vectors (project, position)
 """
 
-# What was named under another rule has no reasons yet: it is named again before it is sought.
-_REASONS = """
-ALTER TABLE appearances ADD COLUMN reason TEXT;
-INSERT OR IGNORE INTO unindexed_analyses SELECT project, analysis_id FROM analyses WHERE revision IS NOT NULL
-"""
 
-MIGRATIONS: tuple[Migration, ...] = (_INITIAL, _CURATION, _SEGMENTS, _SEARCH, fill_vectors, _REASONS)
+def _refuse_older_analyses(db: Connection) -> None:
+    """Raise `StoreError` if there are analyses whose tracks do not say when their face is in view."""
+    if db.execute("SELECT 1 FROM analyses LIMIT 1").fetchone():
+        raise StoreError(OLDER_ANALYSES)
+
+
+def _add_reasons(db: Connection) -> None:
+    _refuse_older_analyses(db)
+    db.execute("ALTER TABLE appearances ADD COLUMN reason TEXT")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_INITIAL, _CURATION, _SEGMENTS, _SEARCH, _refuse_older_analyses, _add_reasons)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlite3 import Connection
 
 from facerec_models.types import Track
-from serving.store.blobs import pack_vectors, unpack_track
+from serving.store.blobs import pack_vectors
 
 
 def put_vectors(db: Connection, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
@@ -18,12 +18,3 @@ def put_vectors(db: Connection, project: str, analysis_id: str, tracks: Sequence
             "INSERT INTO track_vectors (project, analysis_id, dimension, track_ids, vectors) VALUES (?, ?, ?, ?, ?)",
             (project, analysis_id, *packed),
         )
-
-
-def fill_vectors(db: Connection) -> None:
-    """Make the vectors of tracks that were stored before there were any."""
-    for project, analysis_id in db.execute("SELECT project, analysis_id FROM analyses").fetchall():
-        query = """SELECT track_id, shot, samples, embedded, dimension, arrays FROM tracks
-            WHERE project = ? AND analysis_id = ? ORDER BY track_id"""
-        rows = db.execute(query, (project, analysis_id))
-        put_vectors(db, project, analysis_id, [unpack_track(*row) for row in rows])

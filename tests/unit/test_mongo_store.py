@@ -27,7 +27,6 @@ from serving.store.naming_rows import Revision
 from tests.contract.store_cases import (
     assert_same_track,
     make_analysis,
-    make_appearance,
     make_application,
     make_job,
     make_model,
@@ -35,7 +34,6 @@ from tests.contract.store_cases import (
     make_track,
     make_video,
     put_analyses,
-    put_revisions,
 )
 from tests.mongodb import run_server
 from tests.serving.service import free_port
@@ -130,18 +128,11 @@ def test_an_older_schema_is_brought_forward(
     assert ran == [raw.name, raw.name]
 
 
-def test_what_was_named_before_there_were_reasons_is_named_again(
-    store: MongoStore, raw: Raw, mongo_store_uri: str
-) -> None:
-    put_analyses(store, "a", "b")
-    put_revisions(store, "r1")
-    store.assign_revision("p", "r1", ["a"], [make_appearance("a", 0, None)])
-    raw["appearances"].update_many({}, {"$unset": {"reason": ""}})
+def test_a_store_with_analyses_that_say_less_is_refused(store: MongoStore, raw: Raw, mongo_store_uri: str) -> None:
+    put_analyses(store, "a")
     raw["schema"].update_one({"_id": "schema"}, {"$set": {"version": 1}})
-    with closing(MongoStore(mongo_store_uri)) as again:
-        assert again.list_unindexed("p") == ["a"]
-        (row,) = again.list_appearances("p", ["a"])
-        assert (row.decision, row.reason) == ("undecidable", None)
+    with pytest.raises(StoreError, match="earlier development version"):
+        MongoStore(mongo_store_uri)
 
 
 def test_every_table_of_sqlite_is_a_collection(store: MongoStore, tmp_path: Path) -> None:

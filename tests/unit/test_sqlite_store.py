@@ -15,14 +15,11 @@ from threading import Timer
 import pytest
 
 from facerec_models.errors import StoreError
-from facerec_models.identification import track_embedding
 from serving.store import database, open_store
-from serving.store.blobs import pack_track
 from serving.store.database import Database
 from serving.store.job_rows import Job, JobState
 from serving.store.schema import MIGRATIONS
 from serving.store.sqlite import SqliteStore
-from tests.contract.store_cases import assert_same_track, make_track
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -101,45 +98,21 @@ def test_an_older_schema_is_brought_forward(path: Path, monkeypatch: pytest.Monk
         assert db.execute("SELECT * FROM extra").fetchall() == [("x", None)]
 
 
-def test_what_was_stored_before_search_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "facerec.sqlite3"
-    track = make_track(3)
-    monkeypatch.setattr(database, "MIGRATIONS", MIGRATIONS[:2])
-    with closing(Database(path, 1.0)) as opened, opened.writing() as db:
-        db.execute("INSERT INTO projects VALUES ('p', 1, 'dlib')")
-        db.execute("INSERT INTO videos VALUES ('v', 'p', 'file:///v', 'ab', 'v', 'v', 1)")
-        for analysis_id, revision in (("a", "r1"), ("b", None)):
-            db.execute("INSERT INTO analyses VALUES (?, 'p', 'v', 'key', 'dlib', '{}', ?, 1)", (analysis_id, revision))
-        sizes = (len(track), *track.embeddings.shape)
-        db.execute("INSERT INTO tracks VALUES ('p', 'a', 3, 0, ?, ?, ?, ?)", (*sizes, pack_track(track)))
-    monkeypatch.undo()
-    for _ in range(2):
-        with closing(SqliteStore(path)) as store:
-            (row,) = store.list_vectors("p", limit=9)
-            assert (row.analysis_id, row.track_ids.tolist()) == ("a", [3])
-            assert row.vectors.tobytes() == track_embedding(track).tobytes()
-            assert store.list_unindexed("p") == ["a"]
-            assert_same_track(store.get_tracks("p", ["a"])["a"][0], track)
-
-
-def test_what_was_named_before_there_were_reasons_is_named_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("version", [2, 4, 5])
+def test_a_store_with_analyses_that_say_less_is_refused_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
     path = tmp_path / "facerec.sqlite3"
-    monkeypatch.setattr(database, "MIGRATIONS", MIGRATIONS[:5])
+    monkeypatch.setattr(database, "MIGRATIONS", MIGRATIONS[:version])
     with closing(Database(path, 1.0)) as opened, opened.writing() as db:
         db.execute("INSERT INTO projects VALUES ('p', 1, 'dlib')")
         db.execute("INSERT INTO videos VALUES ('v', 'p', 'file:///v', 'ab', 'v', 'v', 1)")
-        for analysis_id, revision in (("a", "r1"), ("b", None)):
-            db.execute("INSERT INTO analyses VALUES (?, 'p', 'v', 'key', 'dlib', '{}', ?, 1)", (analysis_id, revision))
-        db.execute(
-            "INSERT INTO appearances VALUES ('p', 'a', 0, 'v', 'undecidable', NULL, 0, 0, 0.0, 1.0, 0.5, 0.5, '[1]')"
-        )
+    with closing(Database(path, 1.0)) as opened, opened.writing() as db:
+        db.execute("INSERT INTO analyses VALUES ('a', 'p', 'v', 'key', 'dlib', '{}', NULL, 1)")
     monkeypatch.undo()
-    with closing(SqliteStore(path)) as store:
-        assert store.list_unindexed("p") == ["a"]
-        (row,) = store.list_appearances("p", ["a"])
-        assert (row.decision, row.reason) == ("undecidable", None)
+    with pytest.raises(StoreError, match="earlier development version"):
+        SqliteStore(path)
+    assert get_version(path) == version
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
