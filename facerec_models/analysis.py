@@ -122,6 +122,7 @@ def link_segments(
     complete: bool = True,
     warnings: tuple[str, ...] = (),
     take_crops: Callable[[Track], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Analysis:
     """Link what was seen in the segments of a video, given in their order, as if it had been one.
 
@@ -129,9 +130,18 @@ def link_segments(
     ----------
     observations : iterable of Observation
         One is used up before the next is asked for, so that they need not be in memory together.
+    should_stop : callable, optional
+        Asked between them.
+
+    Raises
+    ------
+    AnalysisStoppedError
+        If `should_stop` said so.
     """
     linker = Linker(info, config, pair, take_crops)
     for observation in observations:
+        if should_stop is not None and should_stop():
+            raise AnalysisStoppedError("linking the segments was stopped")
         linker.link(observation)
     return linker.result(info, complete=complete, warnings=warnings)
 
@@ -168,8 +178,9 @@ class Linker:
         """Take the next part of the video."""
         self._shot_starts += seen.cuts_s
         self._waiting += seen.looks
-        self._frames += seen.frames
-        self._end_s = max(self._end_s, seen.end_s)
+        if seen.frames:
+            self._frames += seen.frames
+            self._end_s = seen.end_s
         self._timing += seen.timing
         self._take_transitions(self._detector.update(seen.thumbnails))
         self._link_settled()
@@ -182,7 +193,7 @@ class Linker:
                 insort(self._shot_starts, transition.middle_s)
 
     def _link_settled(self) -> None:
-        while self._waiting and self._waiting[0].time_s < self._detector.settled_s:
+        while self._waiting and self._waiting[0].time_s < self._detector.clear_s:
             look = self._waiting.popleft()
             self._transitions = [one for one in self._transitions if one.end_s > look.time_s]
             quality = keep_clear(look.quality, look.time_s, self._transitions)
@@ -215,6 +226,8 @@ class Linker:
         self._take_transitions(self._detector.finish())
         self._link_settled()
         self._end(self._tracker.finish())
+        if self._config.sampling.fragment is not None:
+            self._end_s = min(self._end_s, self._config.sampling.fragment[1])
         length_s = self._end_s - self._shot_starts[0]
         measured = self._frames / length_s if length_s > 0 else info.fps
         # What the header or the first frames say has no rounding; it stays where the whole agrees.

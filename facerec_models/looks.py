@@ -124,7 +124,7 @@ class Observation:
             self.cuts_s + other.cuts_s,
             self.thumbnails + other.thumbnails,
             self.frames + other.frames,
-            max(self.end_s, other.end_s),
+            other.end_s if other.frames else self.end_s,
             self.timing + other.timing,
         )
 

@@ -144,6 +144,11 @@ class TransitionDetector:
         self._shape: tuple[int, ...] = ()
         self.settled_s = -np.inf
 
+    @property
+    def clear_s(self) -> float:
+        """No transition that is still to come begins before this time."""
+        return min([self.settled_s, *(one.start_s for one in self._open)])
+
     def update(self, thumbnails: Sequence[Thumbnail]) -> list[Transition]:
         """Take the next thumbnails; return the transitions that no later one can change, by time."""
         found = []

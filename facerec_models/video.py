@@ -31,8 +31,9 @@ _PROBED_PICTURES = 128
 _SAME_RATE = 0.0002
 # The rate of a video varies if its mean and its median differ by more than this.
 _STEADY = 0.05
-# A file that would last so many times less at the rate of its first pictures may have a clock that jumps.
-_DOUBTFUL = 1.5
+# A file that would last so many times less at the rate of its first pictures has a clock that jumps by hours: all its packets are
+# read for its length. Lesser jumps are found when it is decoded. A dull beginning or a lively one makes less of a difference.
+_DOUBTFUL = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ class VideoJobs:
             if all(segment.state is JobState.SUCCEEDED for segment in segments):
                 files = (_part(folder, segment) for segment in segments)
                 observations = (Observation.from_bytes(file.read_bytes()) for file in files)
-                return join_video(self._store, self._home, video, config, networks.embedder.name, observations)
+                name, stop = networks.embedder.name, control.should_stop
+                return join_video(self._store, self._home, video, config, name, observations, stop)
             if not (folder / _IN_ONE_GO).is_file():
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")

@@ -198,6 +198,7 @@ def join_video(
     config: AnalysisConfig,
     embedder: str,
     observations: Iterable[Observation],
+    should_stop: Callable[[], bool] | None = None,
 ) -> AnalysisRow:
     """Link what was seen in the segments of a video, in their order, and store it as `analyze_video` does."""
     with Video(video_file(video), config.limits, name=video.name, stream=config.sampling.stream) as opened:
@@ -205,7 +206,9 @@ def join_video(
 
     def make(keep_crops: Callable[[Track], None]) -> Analysis:
         pair = load_cohort(embedder).pair
-        return link_segments(info, config, pair, observations, warnings=warnings, take_crops=keep_crops)
+        return link_segments(
+            info, config, pair, observations, warnings=warnings, take_crops=keep_crops, should_stop=should_stop
+        )
 
     return _store_analysis(store, home, video, config, embedder, make)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import cv2
 import numpy as np
@@ -144,9 +145,9 @@ class Annotator:
         self._in_view: list[_Face] = []
         self._colours = label_colours(result)
         frame_s, period_s = 1 / result.video.fps, result.sampling.period_s
-        step_s = min(
-            (b.time_s - a.time_s for track in result.tracks for a, b in pairwise(track.samples)), default=period_s
-        )
+        # The usual step: where the rate varies some samples are neighbouring frames.
+        steps_s = [b.time_s - a.time_s for track in result.tracks for a, b in pairwise(track.samples)]
+        step_s = median(steps_s) if steps_s else period_s
         is_dense = result.sampling.densified
         # Samples lie on frames, so two of them may be a frame further apart than others. A face that is missed once is still there.
         self._max_gap_s = (2 * step_s if is_dense else period_s) + frame_s

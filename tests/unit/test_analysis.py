@@ -89,6 +89,7 @@ def assert_same(a: Analysis, b: Analysis) -> None:
         np.testing.assert_array_equal(one.embedded, other.embedded)
         np.testing.assert_allclose(one.boxes, other.boxes, atol=0.05)
         np.testing.assert_allclose(one.embeddings, other.embeddings, atol=2e-3)
+        np.testing.assert_allclose(one.quality, other.quality, atol=5e-3)
 
 
 def test_shots_follow_each_other_from_the_first_frame_to_the_end(found: Analysis) -> None:

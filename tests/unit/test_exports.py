@@ -209,6 +209,17 @@ def test_no_box_is_drawn_over_frames_that_were_sampled_and_do_not_show_the_face(
     assert frame_edges(image, label_colour("Ann Li")) == ([] if left is None else [left, left + 79])
 
 
+def test_a_face_that_is_always_in_view_is_framed_on_every_frame_where_the_rate_varies() -> None:
+    jitter = np.random.default_rng(0).uniform(0.03, 0.27, 60).cumsum().tolist()
+    track = Seen("Ann Li", jitter[0], jitter[-1] + 0.04, [(at_s, LEFT_BOX) for at_s in jitter])
+    annotator, framed = Annotator(make_result(track, duration_s=20.0, densified=True)), []
+    for time_s in np.arange(jitter[0], jitter[-1], 1 / 30).tolist():
+        image = np.full((HEIGHT, WIDTH, 3), BACKGROUND, np.uint8)
+        annotator.draw(image, time_s)
+        framed.append(is_colour(image, label_colour("Ann Li")).any())
+    assert all(framed)
+
+
 def test_a_box_is_not_shown_outside_its_shot() -> None:
     face = Seen("Ann Li", 0.8, 1.2, [(1.0, LEFT_BOX)])
     counts = [is_colour(drawn(face, time_s=t), label_colour("Ann Li")).sum() for t in (0.79, 0.8, 1.19, 1.2)]
