@@ -19,7 +19,6 @@ from facerec_models.classifiers import normalize
 from facerec_models.cohort import Cohort
 from facerec_models.config import OutlierStrategy
 from facerec_models.types import FaceSet, FloatArray
-from serving.store.rows import Face
 
 # A wrong picture among twenty, before anything is known of them: what searches by name return once they are filtered.
 _PRIOR_WRONG = 0.05
@@ -32,8 +31,6 @@ _USUAL_PAIR, _USUAL_PICTURES = 0.946, 4
 _AREA_WEIGHT = 1e-3
 # By how many other pictures a face has to lead before the next one, and how many times it has to be as large, to be more than a guess.
 _LEAST_LEAD, _DOMINANT_AREA = 0.5, 4.0
-# Similarity of a face to itself in another copy of the picture: people's pictures of each other stay far below with any embedder.
-_SAME_FACE = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ def choose_faces(
     anchors: FloatArray,
     pair: PairScale,
     shared: Mapping[int, str] | None = None,
-    others: Sequence[Face] = (),
+    theirs: Sequence[npt.NDArray[np.bool_]] | None = None,
 ) -> list[Choice | None]:
     """Choose which face of each picture is the person: the one that most of their other pictures show as well.
 
@@ -76,8 +73,8 @@ def choose_faces(
     shared : mapping of int to str
         Pictures whose content is somebody else's too, with what to tell of it. They support nothing, and need support even for a single
         face.
-    others : sequence of Face
-        Faces that are learnt as other people's: in another copy of the picture they are not this person.
+    theirs : sequence of (N,) bool, optional
+        Of each picture, which faces are learnt as other people's, from this or another copy of it.
 
     Returns
     -------
@@ -96,7 +93,7 @@ def choose_faces(
             if j != i and len(other):
                 likely = expit(pair.log_odds((faces.embeddings @ other.T).max(axis=1)))
                 agreement += likely * np.array([[1.0], [float(j not in shared)]])
-        is_theirs = np.array([shared_face(embedding, others) is not None for embedding in faces.embeddings])
+        is_theirs = np.zeros(len(faces), bool) if theirs is None else theirs[i]
         open_to = np.arange(len(faces)) if is_theirs.all() else np.flatnonzero(~is_theirs)
         boxes = faces.detections.boxes
         area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
@@ -118,16 +115,6 @@ def _doubt(faces: int, is_supported: bool, is_dominant: bool, shared: str | None
     if faces > 1 and not is_dominant:
         return f"guessed: {faces} faces were found, and no other picture supports that it is this one"
     return None
-
-
-def shared_face(embedding: FloatArray, others: Sequence[Face]) -> Face | None:
-    """Return somebody else's face that is this very face, in the same or another copy of a picture."""
-    candidates = [face for face in others if face.embedding is not None]
-    if not candidates:
-        return None
-    similarity = np.stack([face.embedding for face in candidates if face.embedding is not None]) @ embedding
-    best = int(similarity.argmax())
-    return candidates[best] if similarity[best] >= _SAME_FACE else None
 
 
 def find_outliers(

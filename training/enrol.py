@@ -25,8 +25,9 @@ from serving.stills import find_stills
 from serving.store.base import Store
 from serving.store.rows import Face, FaceStatus
 from serving.vector_sets import drop_vectors
-from training.curate import Choice, choose_faces, find_outliers, shared_face
+from training.curate import Choice, choose_faces, find_outliers
 from training.pictures import DISABLED_LIST, FOLDER, Picture, folder_source, owners_of, with_content
+from training.shared_faces import LearntFaces, read_crop
 
 GUESSED, DUPLICATE, GONE = "guessed", "duplicate", "gone"
 
@@ -100,21 +101,28 @@ def enrol(
                 picture = new.pop(face_id)
                 unread[picture] = _refuse(project, picture, seen, networks.embedder.name)
         name = networks.embedder.name
-        others = [one for who, theirs in learnt.items() if who != person_id for one in theirs if one.embedder == name]
+        others = LearntFaces(
+            home,
+            project,
+            [one for who, theirs in learnt.items() if who != person_id for one in theirs if one.embedder == name],
+        )
         own = [face for face in known.values() if face.embedder == name]
         anchors = [face.embedding for face in own if face.status is FaceStatus.TAKEN]
         sets = [seen for seen in found.values() if isinstance(seen, FaceSet)]
         shared = {
-            i: f"the same content is {_listed(theirs)} as well"
+            i: f"the same content is {_listed(of_others)} as well"
             for i, picture in enumerate(new.values())
-            if (theirs := {who: path for who, path in owners[picture.sha256].items() if who != person_id})
+            if (of_others := {who: path for who, path in owners[picture.sha256].items() if who != person_id})
         }
-        chosen = choose_faces(sets, np.array(anchors, np.float32), cohort.pair, shared, others)
+        twins = [list(map(others.same_as, seen.embeddings, seen.crops)) for seen in sets]
+        theirs = [np.array([twin is not None for twin in of_picture], bool) for of_picture in twins]
+        chosen = choose_faces(sets, np.array(anchors, np.float32), cohort.pair, shared, theirs)
         faces = dict(known)
         with enrolling(store, home, project, {person_id: list(new)}) as require_not_forgotten:
-            for (face_id, picture), seen, choice in zip(new.items(), sets, chosen, strict=True):
+            for (face_id, picture), seen, choice, of_picture in zip(new.items(), sets, chosen, twins, strict=True):
+                twin = None if choice is None else of_picture[choice.index]
                 faces[face_id] = _enrol_picture(
-                    home, project, face_id, picture, seen, choice, others, name, rules, one_face_only
+                    home, project, face_id, picture, seen, choice, twin, name, rules, one_face_only
                 )
             if outliers is not None:
                 faces.update(disable_outliers(faces.values(), cohort, outliers))
@@ -140,7 +148,7 @@ def enrol(
                 yield replace(faces[face_id], path=picture.path, reason=reason)
 
 
-def enable_faces(store: Store, project: str, face_ids: Sequence[str]) -> int:
+def enable_faces(store: Store, home: Home, project: str, face_ids: Sequence[str]) -> int:
     """Let faces be learned from, as decided by hand; return how many there were.
 
     Raises
@@ -152,14 +160,15 @@ def enable_faces(store: Store, project: str, face_ids: Sequence[str]) -> int:
     faces = store.list_faces(project)
     learnt = [face for face in faces if face.status is FaceStatus.TAKEN or face.face_id in wanted]
     for face in faces:
-        if face.face_id in wanted and face.embedding is not None:
-            others = [one for one in learnt if one.person_id != face.person_id and one.embedder == face.embedder]
-            twin = shared_face(face.embedding, others)
-            if twin is not None:
-                raise ConflictError(
-                    f"{face.face_id} of {face.person_id} ({face.path!r}) is the same face as {twin.face_id} of "
-                    f"{twin.person_id} ({twin.path!r}): one face is learnt as one person's, disable the wrong one first"
-                )
+        if face.face_id not in wanted or face.embedding is None or (crop := read_crop(home, project, face)) is None:
+            continue
+        others = [one for one in learnt if one.person_id != face.person_id and one.embedder == face.embedder]
+        twin = LearntFaces(home, project, others).same_as(face.embedding, crop)
+        if twin is not None:
+            raise ConflictError(
+                f"{face.face_id} of {face.person_id} ({face.path!r}) is the same face as {twin.face_id} of "
+                f"{twin.person_id} ({twin.path!r}): one face is learnt as one person's, disable the wrong one first"
+            )
     return store.set_face_status(project, face_ids, FaceStatus.TAKEN, None)
 
 
@@ -269,7 +278,7 @@ def _enrol_picture(
     picture: Picture,
     found: FaceSet,
     choice: Choice | None,
-    others: Sequence[Face],
+    twin: Face | None,
     embedder: str,
     rules: IdentificationConfig,
     one_face_only: bool,
@@ -293,7 +302,7 @@ def _enrol_picture(
             status, reason, by_hand = FaceStatus.DISABLED, f"listed in {DISABLED_LIST}", True
         elif choice.doubt is not None:
             status, reason = FaceStatus.DISABLED, choice.doubt
-        elif (twin := shared_face(embedding, others)) is not None:
+        elif twin is not None:
             status = FaceStatus.DISABLED
             reason = f"{GUESSED}: the same face is learnt as {twin.person_id}'s, from {twin.path!r}"
         else:

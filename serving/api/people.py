@@ -96,7 +96,7 @@ def crawl_pictures(project: ProjectName, person_id: str, wanted: CrawlRequest, s
 def change_status(project: ProjectName, change: StatusChange, service: ServiceDep) -> dict[str, int]:
     """Enable or disable enrolled faces; takes effect with the next training."""
     if change.enabled:
-        return {"changed": enable_faces(service.store, project, change.face_ids)}
+        return {"changed": enable_faces(service.store, service.home, project, change.face_ids)}
     return {"changed": service.store.set_face_status(project, change.face_ids, FaceStatus.DISABLED, "by hand")}
 
 

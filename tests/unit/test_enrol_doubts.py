@@ -16,7 +16,7 @@ from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import ConflictError
 from facerec_models.images import read_image
 from facerec_models.mtcnn import MtcnnDetector
-from facerec_models.types import ImageArray
+from facerec_models.types import FloatArray, ImageArray
 from serving.home import Home
 from serving.networks import Networks
 from serving.store import Store, open_store
@@ -80,7 +80,7 @@ def test_of_faces_of_one_size_none_is_learnt_until_it_is_confirmed(
     face = take(store, home, tmp_path / "in", networks)["A/both.png"]
     assert (face.status, tally(face), face.by_hand) == (FaceStatus.DISABLED, "guessed", False)
     assert home.face_crop("p", face.face_id).is_file()
-    assert enable_faces(store, "p", [face.face_id]) == 1
+    assert enable_faces(store, home, "p", [face.face_id]) == 1
     again = take(store, home, tmp_path / "in", networks)["A/both.png"]
     assert (again.status, again.reason, again.by_hand) == (FaceStatus.TAKEN, None, True)
 
@@ -116,10 +116,10 @@ def test_two_people_are_never_learnt_from_one_face(
     assert store.list_faces("p", status=FaceStatus.TAKEN) == []
     first, second = (faces[f"{person}/alone.png"].face_id for person in ("A", "B"))
     with pytest.raises(ConflictError, match="one face is learnt as one person's"):
-        enable_faces(store, "p", [first, second])
-    assert enable_faces(store, "p", [first]) == 1
+        enable_faces(store, home, "p", [first, second])
+    assert enable_faces(store, home, "p", [first]) == 1
     with pytest.raises(ConflictError, match="same face as"):
-        enable_faces(store, "p", [second])
+        enable_faces(store, home, "p", [second])
 
 
 def test_another_copy_of_a_face_is_not_learnt_as_somebody_elses(
@@ -131,6 +131,22 @@ def test_another_copy_of_a_face_is_not_learnt_as_somebody_elses(
     face = take(store, home, tmp_path / "then", networks)["B/2.jpg"]
     assert tally(face) == "guessed"
     assert "learnt as A's, from 'A/1.png'" in str(face.reason)
+
+
+def test_with_a_network_to_which_all_look_alike_each_face_is_still_its_own(
+    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+) -> None:
+    class Alike:
+        name, dimension, template = networks.embedder.name, networks.embedder.dimension, networks.embedder.template
+
+        def embed(self, crops: ImageArray) -> FloatArray:
+            return np.tile(np.eye(1, self.dimension, dtype=np.float32), (len(crops), 1))
+
+    write(tmp_path / "in" / "A" / "1.png", collins)
+    write(tmp_path / "in" / "B" / "2.png", hopper)
+    write(tmp_path / "in" / "C" / "3.jpg", collins)
+    faces = take(store, home, tmp_path / "in", Networks(networks.detector, Alike()))
+    assert kinds(faces) == {"A/1.png": "taken", "B/2.png": "taken", "C/3.jpg": "guessed"}
 
 
 def test_of_a_shared_picture_each_has_the_face_that_their_other_pictures_show_or_that_is_left(

@@ -279,7 +279,7 @@ def _set_status(face_ids: list[str], project: str, home: Path | None, as_json: b
     status = FaceStatus.TAKEN if enabled else FaceStatus.DISABLED
     with open_home(home) as opened:
         if enabled:
-            changed = enable_faces(opened.store, project, face_ids)
+            changed = enable_faces(opened.store, opened.home, project, face_ids)
         else:
             changed = opened.store.set_face_status(project, face_ids, status, "by hand")
     if as_json:
