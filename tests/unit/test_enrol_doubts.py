@@ -317,10 +317,12 @@ def test_a_face_stays_in_its_folder_while_its_picture_is_there(
     told = take(store, home, second, networks)["A/copies/1.png"]
     assert (tally(told), told.face_id) == ("duplicate", face.face_id)
     assert f"the same content as '{first}/A/1.png'" in str(told.reason)
-    # As an upload and a crawl of what is there already.
+    # As an upload and a crawl of what was there, while the folder cannot be reached.
+    first.rename(tmp_path / "unmounted")
     for source in (None, "https://example.org/1.png"):
-        upload = Picture(first / "A" / "1.png", "A/upload.png", "A", source=source)
+        upload = Picture(tmp_path / "unmounted" / "A" / "1.png", "A/upload.png", "A", source=source)
         list(enrol(store, home, "p", [upload], networks, ANALYSIS, RULES))
+    (tmp_path / "unmounted").rename(first)
     (second / "A" / "copies" / "1.png").unlink()
     assert [(one.path, one.source) for one in store.list_faces("p") if one.face_id == face.face_id] == [place]
     assert gone(store, second) == {}
