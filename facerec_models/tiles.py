@@ -14,7 +14,7 @@ import numpy as np
 
 from facerec_models import boxes
 from facerec_models.config import DetectionConfig
-from facerec_models.detection import FaceDetector
+from facerec_models.detection import FaceDetector, one_box_a_head
 from facerec_models.types import Detections, ImageArray
 
 # Each size of the picture has half the pixels a side of the one before, so it has to hold faces of one to two times the smallest; this
@@ -66,7 +66,7 @@ def search_tiles(
         return whole
     found, reductions, origins = [whole], [whole_factor], [-1]
     for origin, (tile, detections) in enumerate(_search(image, factors, detector, config)):
-        found.append(_inner(detections, tile, image.shape[1], image.shape[0]))
+        found.append(one_box_a_head(_inner(detections, tile, image.shape[1], image.shape[0])))
         reductions.append(tile.factor)
         origins.append(origin)
     counts = [len(detections) for detections in found]
@@ -75,7 +75,9 @@ def search_tiles(
         np.concatenate([detections.scores for detections in found]),
         np.concatenate([detections.landmarks for detections in found]),
     )
-    return together.select(_distinct(together, np.repeat(reductions, counts), np.repeat(origins, counts)))
+    return one_box_a_head(
+        together.select(_distinct(together, np.repeat(reductions, counts), np.repeat(origins, counts)))
+    )
 
 
 def search_factors(whole_factor: float, config: DetectionConfig) -> list[float]:
@@ -141,7 +143,7 @@ def _inner(found: Detections, tile: _Tile, width: int, height: int) -> Detection
 def _distinct(found: Detections, reductions: np.ndarray, origins: np.ndarray) -> np.ndarray:
     """Return which detections to keep, so that each face is there once: that of the search which saw it best.
 
-    Detections of one search are different faces: the detector saw to that.
+    Detections of one search are on different heads already.
     """
     sides = found.boxes[:, 2:] - found.boxes[:, :2]
     widths = np.sqrt(np.maximum(sides.prod(axis=1), 1.0))

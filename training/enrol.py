@@ -5,10 +5,11 @@ What a picture's face is, and whether the picture shows the person at all, decid
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -29,13 +30,13 @@ from training.curate import Choice, choose_faces, find_outliers
 from training.pictures import DISABLED_LIST, FOLDER, Picture, folder_source, owners_of, with_content
 from training.shared_faces import LearntFaces, read_crop
 
-GUESSED, DUPLICATE, GONE = "guessed", "duplicate", "gone"
+GUESSED, DUPLICATE, GONE, REMOVED = "guessed", "duplicate", "gone", "removed"
 
 
 def tally(face: Face) -> str:
     """Return under which word of an import's summary an outcome counts: its status, or what the reason begins with."""
     begins = (face.reason or "").partition(":")[0]
-    return begins if begins in {GUESSED, DUPLICATE, GONE} else face.status.value
+    return begins if begins in {GUESSED, DUPLICATE, GONE, REMOVED} else face.status.value
 
 
 def enrol(
@@ -114,6 +115,9 @@ def enrol(
             for i, picture in enumerate(new.values())
             if (of_others := {who: path for who, path in owners[picture.sha256].items() if who != person_id})
         }
+        places = {
+            face_id: _at_its_place(known[face_id], picture) for face_id, picture in first.items() if face_id in known
+        }
         twins = [list(map(others.same_as, seen.embeddings, seen.crops)) for seen in sets]
         theirs = [np.array([twin is not None for twin in of_picture], bool) for of_picture in twins]
         chosen = choose_faces(sets, np.array(anchors, np.float32), cohort.pair, shared, theirs)
@@ -126,9 +130,9 @@ def enrol(
                 )
             if outliers is not None:
                 faces.update(disable_outliers(faces.values(), cohort, outliers))
-            for face_id, picture in first.items():
-                if face_id in known and face_id not in new:
-                    faces[face_id] = _at_its_place(faces[face_id], picture)
+            for face_id, place in places.items():
+                if (place.path, place.source) != (faces[face_id].path, faces[face_id].source):
+                    faces[face_id] = replace(faces[face_id], path=place.path, source=place.source)
             require_not_forgotten()
             store.put_faces(project, _to_store(store, project, person_id, faces, known))
         changed = [face for face_id, face in faces.items() if known.get(face_id, face) is not face]
@@ -141,6 +145,10 @@ def enrol(
                 yield refused
             elif face_id not in faces:  # another file with the same content was refused
                 yield replace(unread[first[face_id]], path=picture.path)
+            elif first[face_id] is picture and (there := _elsewhere(faces[face_id], picture)) is not None:
+                known_reason = "" if faces[face_id].reason is None else f"; {faces[face_id].reason}"
+                reason = f"{DUPLICATE}: the same content as {there}, which stays its place{known_reason}"
+                yield replace(faces[face_id], path=picture.path, reason=reason)
             elif first[face_id] is picture:
                 yield replace(faces[face_id], path=picture.path)
             else:
@@ -172,19 +180,42 @@ def enable_faces(store: Store, home: Home, project: str, face_ids: Sequence[str]
     return store.set_face_status(project, face_ids, FaceStatus.TAKEN, None)
 
 
-def find_gone(store: Store, project: str, directory: Path, pictures: Sequence[Picture]) -> list[Face]:
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The enrolled faces whose pictures are no longer in the folder that they were imported from.
+
+    Parameters
+    ----------
+    faces : list of Face
+        Whose pictures were removed.
+    doubtful : list of Face
+        Whose whole folder is there and empty: as likely as not it is one where something is not mounted.
+    """
+
+    faces: list[Face]
+    doubtful: list[Face]
+
+
+def find_gone(store: Store, project: str, directory: Path, pictures: Sequence[Picture]) -> Gone:
     """Return the enrolled faces whose pictures were imported from a folder and are there no more, under any name.
 
-    A picture that cannot be read now is not gone.
+    What cannot be read now is not gone, nor is what lies below it. Nor is what is there where it is not clear whose it is.
     """
     there = {(picture.person_id, picture.sha256) for picture in pictures if picture.sha256}
+    unclear = {picture.sha256 for picture in pictures if picture.sha256 and picture.problem is not None}
     unread = {picture.path for picture in pictures if not picture.sha256}
+    filled = {str(folder) for picture in pictures for folder in PurePosixPath(picture.path).parents}
     source = folder_source(directory)
-    return [
-        face
-        for face in store.list_faces(project)
-        if face.source == source and (face.person_id, face.sha256) not in there and face.path not in unread
-    ]
+    gone = Gone([], [])
+    for face in store.list_faces(project):
+        folders = [str(folder) for folder in PurePosixPath(face.path).parents]
+        if face.source != source or (face.person_id, face.sha256) in there or face.sha256 in unclear:
+            continue
+        if not unread.isdisjoint([face.path, *folders]):
+            continue
+        is_doubtful = any(folder not in filled and (directory / folder).is_dir() for folder in folders)
+        (gone.doubtful if is_doubtful else gone.faces).append(face)
+    return gone
 
 
 def prune(store: Store, home: Home, project: str, faces: Sequence[Face]) -> None:
@@ -206,11 +237,30 @@ def _is_guess(face: Face) -> bool:
 
 
 def _at_its_place(face: Face, picture: Picture) -> Face:
-    """Return a known face with the folder and path at which its picture is now, if it was imported from a folder."""
-    there = (picture.path, picture.source)
-    if not (face.source or "").startswith(FOLDER) or (face.path, face.source) == there:
+    """Return a known face with the folder and path at which its picture is now, if it was imported from a folder and moved.
+
+    Content that comes another way, or is in another folder besides, takes no face out of its folder.
+    """
+    before, now = face.source or "", picture.source or ""
+    if not before.startswith(FOLDER) or not now.startswith(FOLDER) or (face.path, before) == (picture.path, now):
         return face
-    return replace(face, path=picture.path, source=picture.source)
+    if before != now and _is_still_there(face, Path(before.removeprefix(FOLDER), face.path)):
+        return face
+    return replace(face, path=picture.path, source=now)
+
+
+def _is_still_there(face: Face, file: Path) -> bool:
+    """Whether a face's picture is where it was; one that cannot be read now is."""
+    content = with_content(Picture(file, face.path, face.person_id)).sha256
+    return content == face.sha256 or (not content and os.path.lexists(file))
+
+
+def _elsewhere(face: Face, picture: Picture) -> str | None:
+    """Return where a face's picture is, if that is another folder than the one that is imported now."""
+    before, now = face.source or "", picture.source or ""
+    if before == now or not before.startswith(FOLDER) or not now.startswith(FOLDER):
+        return None
+    return repr(str(Path(before.removeprefix(FOLDER), face.path)))
 
 
 def _to_store(

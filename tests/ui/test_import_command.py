@@ -100,7 +100,9 @@ def test_what_is_gone_is_told_and_pruned_when_asked_to(place: Place, collins: Im
     assert (told["status"], told["reason"][:6]) == ("taken", "gone: ")
     assert "--prune removes it" in told["reason"]
     assert "1 taken, 0 disabled, 0 guessed, 0 refused, 1 gone." in place.people("import", place.folder).stdout
-    assert place.outcomes("--prune")["Ada/2.png"]["status"] == "disabled"
+    removed = place.outcomes("--prune")["Ada/2.png"]
+    assert (removed["status"], removed["face_id"], removed["person_id"]) == ("refused", None, "Ada")
+    assert removed["reason"] == f"removed: it is no longer in {place.folder}"
     assert list(place.outcomes()) == ["Ada/1.png"]
     assert [face["path"] for face in json.loads(place.people("show", "Ada", "--json").stdout)] == ["Ada/1.png"]
 
@@ -110,8 +112,25 @@ def test_a_renamed_folder_is_another_person_once_it_is_pruned(place: Place, coll
     place.outcomes()
     (place.folder / "Old").rename(place.folder / "New")
     outcomes = place.outcomes("--prune")
-    assert {path: one["status"] for path, one in outcomes.items()} == {"New/1.png": "taken", "Old/1.png": "disabled"}
+    assert {path: one["status"] for path, one in outcomes.items()} == {"New/1.png": "taken", "Old/1.png": "refused"}
     assert [person["person_id"] for person in json.loads(place.people("list", "--json").stdout)] == ["New"]
+
+
+def test_what_is_removed_is_counted_apart_from_what_stays_in_doubt(place: Place, collins: ImageArray) -> None:
+    place.write("Ada/1.png", collins)
+    second = place.write("Ada/2.png", np.ascontiguousarray(collins[:, ::-1]))
+    third = place.write("Bob/1.png", np.ascontiguousarray(np.full((200, 200, 3), 90, np.uint8)))
+    place.outcomes(code=1)
+    second.unlink()
+    third.unlink()
+    result = place.people("import", place.folder, "--prune")
+    assert "1 taken, 0 disabled, 0 guessed, 0 refused, 1 gone, 1 removed." in result.stdout
+    told = " ".join(result.stderr.split())
+    assert "removed Ada/2.png: it is no longer in" in told
+    assert "gone Bob/1.png: its folder" in told
+    assert [person["person_id"] for person in json.loads(place.people("list", "--json").stdout)] == ["Ada", "Bob"]
+    third.parent.rmdir()
+    assert place.outcomes("--prune")["Bob/1.png"]["reason"].startswith("removed: ")
 
 
 def test_a_guess_is_no_outlier_and_is_confirmed_by_hand(place: Place, twice: ImageArray) -> None:

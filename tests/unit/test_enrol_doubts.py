@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +27,7 @@ from serving.store.rows import Face, FaceStatus
 from tests.builders import sample_picture
 from tests.unit.test_enrol import alike, beside, write
 from training.enrol import enable_faces, enrol, find_gone, prune, tally
-from training.pictures import find_pictures, with_content
+from training.pictures import Picture, find_pictures, with_content
 from ui.demo_material import HOPPER, find_file
 
 ANALYSIS, RULES = AnalysisConfig(), IdentificationConfig()
@@ -184,7 +187,14 @@ def test_content_that_is_there_twice_is_told_and_learnt_once(
 
 def gone(store: Store, folder: Path) -> dict[str, Face]:
     pictures = [with_content(picture) for picture in find_pictures(folder)]
-    return {face.path: face for face in find_gone(store, "p", folder, pictures)}
+    return {face.path: face for face in find_gone(store, "p", folder, pictures).faces}
+
+
+def doubtful(store: Store, folder: Path) -> list[str]:
+    """Return the faces that may be gone or only in a folder where nothing is mounted; none is gone for sure."""
+    found = find_gone(store, "p", folder, [with_content(picture) for picture in find_pictures(folder)])
+    assert found.faces == []
+    return [face.path for face in found.doubtful]
 
 
 def test_pictures_that_are_no_longer_in_their_folder_are_found_and_pruned(
@@ -222,6 +232,105 @@ def test_a_picture_that_cannot_be_read_now_is_not_gone(
     picture.unlink()
     picture.symlink_to(tmp_path / "unmounted" / "1.png")
     assert gone(store, tmp_path / "in") == {}
+
+
+def test_nothing_is_gone_that_lies_below_what_cannot_be_read(
+    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder, album = tmp_path / "in", tmp_path / "album"
+    write(folder / "A" / "0.png", np.ascontiguousarray(collins[:, ::-1]))
+    write(folder / "A" / "deeper" / "1.png", collins)
+    write(folder / "B" / "1.png", hopper)
+    take(store, home, folder, networks)
+    listing, closed = os.scandir, set[Path]()
+
+    def refuse(path: str | Path) -> Any:
+        if Path(path) in closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for unread in (folder / "A" / "deeper", folder / "A"):
+        closed.add(unread)
+        assert gone(store, folder) == {}
+        assert doubtful(store, folder) == []
+    monkeypatch.setattr(os, "scandir", listing)
+    (folder / "A").rename(album)
+    (folder / "A").symlink_to(tmp_path / "unmounted")
+    assert gone(store, folder) == {}
+    assert "leads nowhere" in str(take(store, home, folder, networks)["A"].reason)
+    (folder / "A").unlink()
+    assert sorted(gone(store, folder)) == ["A/0.png", "A/deeper/1.png"]
+
+
+def test_nothing_is_gone_whose_folder_is_there_and_empty(
+    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+) -> None:
+    folder = tmp_path / "in"
+    write(folder / "A" / "0.png", np.ascontiguousarray(collins[:, ::-1]))
+    write(folder / "A" / "deeper" / "1.png", collins)
+    write(folder / "B" / "1.png", hopper)
+    take(store, home, folder, networks)
+    assert doubtful(store, folder) == []
+    (folder / "A" / "deeper" / "1.png").unlink()
+    (folder / "A" / "deeper" / ".DS_Store").write_bytes(b"left by a system")
+    assert doubtful(store, folder) == ["A/deeper/1.png"]
+    (folder / "A" / "0.png").unlink()
+    assert doubtful(store, folder) == ["A/0.png", "A/deeper/1.png"]
+    write(folder / "A" / "2.png", np.full((200, 200, 3), 90, np.uint8))
+    shutil.rmtree(folder / "A" / "deeper")
+    assert sorted(gone(store, folder)) == ["A/0.png", "A/deeper/1.png"]
+
+
+def test_nothing_is_gone_that_is_there_where_it_is_not_clear_whose_it_is(
+    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+) -> None:
+    folder = tmp_path / "in"
+    write(folder / "A" / "1.png", collins)
+    write(folder / "B" / "1.png", hopper)
+    write(folder / "C" / "1.png", np.ascontiguousarray(hopper[:, ::-1]))
+    take(store, home, folder, networks)
+    (folder / "2024").mkdir()
+    (folder / "A").rename(folder / "2024" / "A")
+    (folder / "C" / "1.png").rename(folder / "loose.png")
+    (folder / "C").rmdir()
+    assert gone(store, folder) == {}
+    assert kinds(take(store, home, folder, networks)) == {
+        "2024/A/1.png": "refused",
+        "B/1.png": "taken",
+        "loose.png": "refused",
+    }
+
+
+@pytest.mark.parametrize("is_a_guess", [False, True])
+def test_a_face_stays_in_its_folder_while_its_picture_is_there(
+    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, couple: ImageArray,
+    is_a_guess: bool,
+) -> None:  # fmt: skip
+    first, second = tmp_path / "first", tmp_path / "second"
+    write(first / "A" / "1.png", couple if is_a_guess else collins)
+    (face,) = take(store, home, first, networks).values()
+    place = (face.path, face.source)
+    shutil.copytree(first / "A", second / "A" / "copies")
+    write(second / "A" / "other.png", np.full((200, 200, 3), 90, np.uint8))
+    told = take(store, home, second, networks)["A/copies/1.png"]
+    assert (tally(told), told.face_id) == ("duplicate", face.face_id)
+    assert f"the same content as '{first}/A/1.png'" in str(told.reason)
+    # As an upload and a crawl of what was there, while the folder cannot be reached.
+    first.rename(tmp_path / "unmounted")
+    for source in (None, "https://example.org/1.png"):
+        upload = Picture(tmp_path / "unmounted" / "A" / "1.png", "A/upload.png", "A", source=source)
+        list(enrol(store, home, "p", [upload], networks, ANALYSIS, RULES))
+    (tmp_path / "unmounted").rename(first)
+    (second / "A" / "copies" / "1.png").unlink()
+    assert [(one.path, one.source) for one in store.list_faces("p") if one.face_id == face.face_id] == [place]
+    assert gone(store, second) == {}
+    write(second / "A" / "moved.png", couple if is_a_guess else collins)
+    (first / "A" / "1.png").unlink()
+    take(store, home, second, networks)
+    (face,) = (one for one in store.list_faces("p") if one.face_id == face.face_id)
+    assert (face.path, face.source) == ("A/moved.png", f"folder:{second}")
 
 
 def test_a_renamed_person_is_a_guess_until_the_former_name_is_pruned(

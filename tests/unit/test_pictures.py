@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import unicodedata
 from pathlib import Path
 
@@ -48,6 +50,21 @@ def test_a_folder_of_folders_is_no_person(tmp_path: Path) -> None:
     for path in ("2024/Ada_Lovelace/1.png", "2024/Grace_Hopper/2.png", "2024/list.txt"):
         assert pictures[path].person_id == ""
         assert f"facerec people import {tmp_path}/2024" in str(pictures[path].problem)
+        assert f"move them up into {tmp_path}/2024" in str(pictures[path].problem)
+
+
+def test_pictures_of_several_folders_beside_a_persons_pictures_are_nobodys(tmp_path: Path) -> None:
+    write(tmp_path / "2024" / "cover.png")
+    write(tmp_path / "2024" / "Ada" / "1.png")
+    assert found(tmp_path)["2024/Ada/1.png"].problem is None
+    write(tmp_path / "2024" / "Bob" / "deeper" / "1.png")
+    pictures = found(tmp_path)
+    assert (pictures["2024/cover.png"].person_id, pictures["2024/cover.png"].problem) == ("2024", None)
+    for path in ("2024/Ada/1.png", "2024/Bob/deeper/1.png"):
+        assert pictures[path].person_id == ""
+        assert f"facerec people import {tmp_path}/2024" in str(pictures[path].problem)
+        assert f"move them up into {tmp_path}/2024" in str(pictures[path].problem)
+        assert with_content(pictures[path]).sha256
 
 
 def test_a_folder_whose_name_is_nobodys_is_refused_and_the_others_are_not(tmp_path: Path) -> None:
@@ -88,3 +105,42 @@ def test_a_file_that_cannot_be_read_has_a_problem_and_no_content(tmp_path: Path)
     (tmp_path / "A" / "1.png").symlink_to(tmp_path / "nothing.png")
     read = with_content(find_pictures(tmp_path)[0])
     assert (read.sha256, read.problem) == ("", "it cannot be read: No such file or directory")
+
+
+def test_a_link_that_leads_nowhere_in_place_of_a_persons_folder_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "Bob" / "1.png")
+    (tmp_path / "Ada").symlink_to(tmp_path / "unmounted" / "Ada")
+    read = with_content(found(tmp_path)["Ada"])
+    assert f"a link that leads nowhere, to '{tmp_path}/unmounted/Ada'" in str(read.problem)
+    assert read.sha256 == ""
+
+
+@pytest.mark.parametrize("name", ["1.jpg", "no_suffix"])
+def test_what_is_no_file_is_refused_and_never_opened(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "A"
+    write(folder / "deeper" / "0.png")
+    os.mkfifo(folder / name)
+    (folder / f"link_{name}").symlink_to(folder / name)
+    (folder / f"endless_{name}").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / name)
+    monkeypatch.chdir(folder)  # a socket's path may have a hundred characters
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind("socket.jpg")
+    write(folder / "0.png")
+    pictures = {path: with_content(picture) for path, picture in found(tmp_path).items()}
+    problems = {path: picture.problem for path, picture in pictures.items() if picture.sha256 == ""}
+    assert {path.removeprefix("A/"): str(problem).split(" and ")[0] for path, problem in problems.items()} == {
+        name: "it is a named pipe",
+        f"link_{name}": "it is a named pipe",
+        f"endless_{name}": "it is a device",
+        "socket.jpg": "it is a socket",
+    }
+
+
+def test_a_picture_with_a_problem_keeps_it_and_has_its_content(tmp_path: Path) -> None:
+    write(tmp_path / "1.png")
+    (picture,) = found(tmp_path).values()
+    read = with_content(picture)
+    assert (read.problem, len(read.sha256)) == (picture.problem, 64)

@@ -162,3 +162,31 @@ def test_a_face_that_an_edge_between_tiles_cuts_off_is_left_to_the_other_tile() 
     kept = tiles._inner(found, tile, 2000, 2000)
     np.testing.assert_allclose(kept.boxes[:, :2], [[0, 300], [400, 300]])
     np.testing.assert_allclose(kept.landmarks[1], found.landmarks[3] * 2 + [0, 100])
+
+
+@pytest.mark.parametrize("is_in_tiles", [True, False], ids=["one search", "two searches"])
+def test_one_head_of_a_large_picture_is_one_face(
+    detector: MtcnnDetector, portrait: tuple[ImageArray, float], is_in_tiles: bool
+) -> None:
+    class Doubling:
+        """Finds a second set of landmarks on each head, as detectors do on turned ones."""
+
+        def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
+            return [self._twice(found) for found in detector.detect(images)]
+
+        def _twice(self, found: Detections) -> Detections:
+            side = np.sqrt((found.boxes[:, 2:] - found.boxes[:, :2]).prod(axis=1, keepdims=True))
+            shift = side * np.float32([[0.375, 0, 0.375, 0]])
+            other = Detections(
+                found.boxes + shift, found.scores * np.float32(0.99), found.landmarks + shift[:, None, :2]
+            )
+            if not is_in_tiles:
+                return other
+            boxes, scores = np.concatenate([found.boxes, other.boxes]), np.concatenate([found.scores, other.scores])
+            return Detections(boxes, scores, np.concatenate([found.landmarks, other.landmarks]))
+
+    picture = wall(6000, 800)
+    hang(picture, portrait, 150, 3000, 100)
+    whole = detect_faces([picture], detector, CONFIG)[0]
+    assert len(whole) == 1
+    assert len(tiles.search_tiles(picture, whole, 6000 / CONFIG.max_side_px, Doubling(), CONFIG)) == 1

@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from serving.store.rows import Face
 
 _ALWAYS_COUNTED = ("taken", "disabled", "guessed", "refused")
-_IF_ANY = {"duplicate": "duplicates", "gone": "gone"}
+_IF_ANY = {"duplicate": "duplicates", "gone": "gone", "removed": "removed"}
 
 
 def outcome(face: Face) -> dict[str, str | None]:
-    """Return what became of a picture as JSON values; a file that is nobody's has no person and no face."""
+    """Return what became of a picture as JSON values; a file that is nobody's has no person and no face, a removed one no face."""
+    from training.enrol import REMOVED, tally
+
+    has_face = bool(face.person_id) and tally(face) != REMOVED
     return {
         "path": face.path,
         "person_id": face.person_id or None,
-        "face_id": face.face_id if face.person_id else None,
+        "face_id": face.face_id if has_face else None,
         "status": face.status.value,
         "reason": face.reason,
     }
@@ -48,7 +51,7 @@ def print_reasons(faces: Iterable[Face]) -> None:
 
 
 def count_outcomes(faces: Iterable[Face]) -> str:
-    """Return how many pictures were taken, disabled, guessed and refused, and found twice or gone where any was."""
+    """Return how many pictures were taken, disabled, guessed and refused, and found twice, gone or removed where any was."""
     from training.enrol import tally
 
     counts = Counter(map(tally, faces))

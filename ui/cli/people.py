@@ -70,7 +70,7 @@ def import_people(
         task = progress.add_task("importing", total=len(pictures))
         gone = find_gone(opened.store, project, directory, pictures)
         if prune_gone:  # first: what was a person's under another name is then not theirs any more
-            prune(opened.store, opened.home, project, gone)
+            prune(opened.store, opened.home, project, gone.faces)
         faces = []
         for face in enrol(
             opened.store,
@@ -86,14 +86,15 @@ def import_people(
             faces.append(face)
             if as_json:
                 print_outcome(face)
-    gone = [_tell_gone(face, directory, prune_gone) for face in gone]
+    told = [_tell_gone(face, directory, prune_gone) for face in gone.faces]
+    told += [_tell_doubtful(face, directory) for face in gone.doubtful]
     if as_json:
-        for face in gone:
+        for face in told:
             print_outcome(face)
     else:
-        print_reasons([*faces, *gone])
+        print_reasons([*faces, *told])
         people = len({picture.person_id for picture in pictures if picture.person_id})
-        output.print(f"{people} people, {len(pictures)} files: {count_outcomes([*faces, *gone])}. Next: facerec train")
+        output.print(f"{people} people, {len(pictures)} files: {count_outcomes([*faces, *told])}. Next: facerec train")
         output.print(f"Embedded with {networks.embedder.name}. {networks.embedder.terms}", style="dim")
     if not any(face.status.value == "taken" for face in faces):
         raise InputError(f"no picture of {str(directory)!r} could be taken; the reasons are above")
@@ -103,13 +104,21 @@ def import_people(
 
 def _tell_gone(face: Face, directory: Path, is_pruned: bool) -> Face:
     from serving.store.rows import FaceStatus
-    from training.enrol import GONE
+    from training.enrol import GONE, REMOVED
 
     if is_pruned:
-        return replace(
-            face, status=FaceStatus.DISABLED, reason=f"{GONE}: removed, since it is no longer in {directory}"
-        )
+        return replace(face, status=FaceStatus.REFUSED, reason=f"{REMOVED}: it is no longer in {directory}")
     return replace(face, reason=f"{GONE}: it is no longer in {directory}, and still {face.status}; --prune removes it")
+
+
+def _tell_doubtful(face: Face, directory: Path) -> Face:
+    from training.enrol import GONE
+
+    return replace(
+        face,
+        reason=f"{GONE}: its folder in {directory} is empty, and it is still {face.status}: if nothing has to be mounted there, remove "
+        "the folder itself, and --prune removes it",
+    )
 
 
 @app.command("list")
