@@ -25,6 +25,8 @@ _SOUND_BREAK_S = 1.0
 _RECENT_STEPS = 25
 # Containers of broadcasts and joined recordings: their clocks may jump anywhere (FFmpeg's AVFMT_TS_DISCONT).
 _JUMPING = frozenset({"mpegts", "mpeg", "ogg"})
+# Their timestamps have 33 bits at 90 kHz: FFmpeg takes one that falls back for one that began anew, a day ahead.
+_WRAPPING, _WRAP_S = frozenset({"mpegts", "mpeg"}), 2**33 / 90_000
 
 CLOCK_MEMORY = _RECENT_STEPS + 1
 """How many frames before it decide what a clock says of the next one, beside its time."""
@@ -105,6 +107,7 @@ class Clock:
         self._time_base = time_base
         self._interval_s = interval_s
         self._may_jump = container in _JUMPING
+        self._wraps = container in _WRAPPING
         self._sound = sound or Sound()
         self._recent: deque[int] = deque(maxlen=_RECENT_STEPS)
         self._origin = 0
@@ -143,7 +146,8 @@ class Clock:
         if step_s < -CLOCK_RESET_S or (begins_anew and now <= last) or self._is_jump(last, now, step_s):
             now = last + self._usual
             closed = pts + self._shift - now
-            self.jumps.append(Jump(float(now * self._time_base), step_s, float(closed * self._time_base)))
+            by_s = step_s - _WRAP_S if self._wraps and step_s > _WRAP_S / 2 else step_s
+            self.jumps.append(Jump(float(now * self._time_base), by_s, float(closed * self._time_base)))
             self._shift -= closed
         elif now <= last:
             self.repaired += 1

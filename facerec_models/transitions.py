@@ -42,6 +42,8 @@ _LOSS_STILL, _LOSS_MOVING, _LOSS_MOST = 0.85, 0.9, 1.6
 _ALIKE_STILL, _ALIKE_MOVING = 0.85, 0.7
 # How far the share may fall back on its way, and stray from an even growth where both sides move.
 _BACK, _UNEVEN = 0.15, 0.35
+# A step of the share by so much is a cut, such as the detector of cuts does not see where there are few frames a second.
+_AT_ONCE = 0.7
 # A picture with less contrast than this, in levels, shows nothing: the black between two scenes.
 _FLAT = 5.0
 APART_S = 0.5
@@ -210,6 +212,13 @@ def _judge(times_s: Array, pictures: Array) -> Transition | None:
     shared = float((_centred(first) * _centred(last)).mean())
     ends = contrasts.mean(axis=1)[[0, -1]]
     alike = 0.0 if is_flat.any() else shared / float(np.sqrt(ends[0] * ends[1]))
+    path = np.maximum.accumulate(path)
+    steps = np.diff(path)
+    if steps.max() >= _AT_ONCE:
+        # A cut between two thumbnails: the second shot begins with the later one.
+        cut_s = float(times_s[int(steps.argmax()) + 1])
+        is_cut = off_line <= _OFF_STILL and alike <= _ALIKE_STILL
+        return Transition(cut_s, cut_s, cut_s, change) if is_cut else None
     inside = np.clip(share, 0, 1)
     expected = inside * (1 - inside) * (ends[0] + ends[1] - 2 * shared)
     lost = (1 - inside) * ends[0] + inside * ends[1] - contrasts.mean(axis=1)[1:-1]
@@ -219,7 +228,6 @@ def _judge(times_s: Array, pictures: Array) -> Transition | None:
     is_moving = alike <= _ALIKE_MOVING and _LOSS_MOVING <= loss <= _LOSS_MOST and np.abs(share - even).max() <= _UNEVEN
     if not (is_still or is_moving):
         return None
-    path = np.maximum.accumulate(path)
     start_s, middle_s, end_s = (float(np.interp(level, path, times_s)) for level in (0.1, 0.5, 0.9))
     # Nothing is seen in the black between two scenes: the shot reaches to it.
     if is_flat[1]:

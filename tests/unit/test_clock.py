@@ -51,6 +51,13 @@ def test_a_jump_back_is_told_too() -> None:
     assert (clock.repaired, clock.closed_s) == (0, 0)
 
 
+def test_a_jump_back_that_ffmpeg_takes_for_a_wrap_of_33_bits_is_told_as_one_back() -> None:
+    wrap_ms = round(2**33 / 90)
+    ticks, clock = run([*steady(10_000_000), *steady(100_000 + wrap_ms)])
+    assert ticks == steady(0, 100)
+    assert [str(jump) for jump in clock.jumps] == ["by 9901.96 s back at 2.00 s"]
+
+
 @pytest.mark.parametrize("container", ["mpegts", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "gif"])
 @pytest.mark.parametrize("step_s", [1, 10, 60, 900, 7200])
 def test_slow_material_is_left_alone(container: str, step_s: int) -> None:

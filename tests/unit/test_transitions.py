@@ -64,6 +64,11 @@ def filmed(scene: Moving, length_s: float, begins: Sequence[float] = ()) -> list
     return found
 
 
+def thumbnail_of(image: ImageArray) -> ImageArray:
+    small = cv2.resize(image, (32, 18), interpolation=cv2.INTER_AREA)
+    return thumbnail(np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2YUV), np.uint8))
+
+
 def transitions(thumbnails: Sequence[Thumbnail]) -> list[Transition]:
     detector = TransitionDetector()
     return [*detector.update(thumbnails), *detector.finish()]
@@ -127,6 +132,14 @@ def test_somebody_who_passes_by_is_no_transition() -> None:
 def test_a_cut_is_no_transition() -> None:
     scene: Moving = lambda time_s: still(ASTRONAUT if time_s < 2 else CAT)(0)  # noqa: E731
     assert transitions(filmed(scene, 4, begins=[2.0])) == []
+
+
+@pytest.mark.parametrize("fps", [1, 2, 5])
+def test_a_cut_between_few_frames_a_second_begins_a_shot_with_its_frame(fps: int) -> None:
+    pictures = [thumbnail_of(ASTRONAUT if i < 6 else CAT) for i in range(14)]
+    found = transitions([Thumbnail(i / fps, picture, i == 0) for i, picture in enumerate(pictures)])
+    assert [transition.middle_s for transition in found] == [6 / fps]
+    assert keep_clear(np.ones(1, np.float32), 6 / fps, found).tolist() == [1.0]
 
 
 def test_thumbnail_sizes_may_change_with_the_picture() -> None:

@@ -17,6 +17,7 @@ from ui.cli.common import (
     HomeOption,
     JsonOption,
     ProjectOption,
+    messages,
     open_home,
     output,
     print_json,
@@ -88,13 +89,15 @@ def import_people(
                 print_outcome(face)
     told = [_tell_gone(face, directory, prune_gone) for face in gone.faces]
     told += [_tell_doubtful(face, directory) for face in gone.doubtful]
+    people = len({picture.person_id for picture in pictures if picture.person_id})
+    summary = f"{people} people, {len(pictures)} files: {count_outcomes([*faces, *told])}. Next: facerec train"
     if as_json:
         for face in told:
             print_outcome(face)
+        messages.print(summary)
     else:
         print_reasons([*faces, *told])
-        people = len({picture.person_id for picture in pictures if picture.person_id})
-        output.print(f"{people} people, {len(pictures)} files: {count_outcomes([*faces, *told])}. Next: facerec train")
+        output.print(summary)
         output.print(f"Embedded with {networks.embedder.name}. {networks.embedder.terms}", style="dim")
     if not any(face.status.value == "taken" for face in faces):
         raise InputError(f"no picture of {str(directory)!r} could be taken; the reasons are above")
