@@ -114,8 +114,12 @@ def make_track(
     quality: float | Sequence[float] = 0.9,
     frames: Sequence[int] | None = None,
     x: float = 0.0,
+    reach_s: float = 0.5,
 ) -> Track:
-    """Make a track of one sample per time, all kept unless `embeddings` are fewer; at 25 frames a second."""
+    """Make a track of one sample per time, all kept unless `embeddings` are fewer; at 25 frames a second.
+
+    The face is in view for `reach_s` beyond its samples, as between coarse ones.
+    """
     count = len(times_s)
     kept = look(track_id)[None].repeat(count, axis=0) if embeddings is None else embeddings
     box = np.array([x, 0, x + 60, 60], np.float32)
@@ -130,8 +134,8 @@ def make_track(
         quality=np.full(count, quality, np.float32) if isinstance(quality, float) else np.array(quality, np.float32),
         embedded=np.arange(len(kept), dtype=np.int64),
         embeddings=kept.astype(np.float32),
-        start_s=times_s[0],
-        end_s=times_s[-1] + 0.04,
+        start_s=max(times_s[0] - reach_s, 0.0) if times_s else 0.0,
+        end_s=times_s[-1] + max(reach_s, 0.04) if times_s else 0.0,
     )
 
 

@@ -218,6 +218,6 @@ def test_a_picture_that_cannot_be_read_is_one_refused_picture(tmp_path: Path) ->
     people = prepare(tmp_path / "material").people
     (people / "Eileen_Collins" / "0.jpg").symlink_to("/proc/self/mem")  # a file whose first byte nobody may read
     home = tmp_path / "home"
-    lines = [json.loads(line) for line in run(home, "people", "import", people, "--json").stdout.splitlines()]
+    lines = [json.loads(line) for line in run(home, "people", "import", people, "--json", code=1).stdout.splitlines()]
     assert [line["path"] for line in lines if line["status"] != "taken"] == ["Eileen_Collins/0.jpg"]
     assert "facerec recognize VIDEO" in run(home, "train").stdout

@@ -23,7 +23,8 @@ from serving.networks import Networks
 from serving.store import FILE_NAME, open_store
 from serving.videos import analyze_video, register_video
 from tests.mounts import Mounted
-from training.enrol import enrol, find_pictures
+from training.enrol import enrol
+from training.pictures import find_pictures
 from training.train import train
 from ui.demo_material import DemoMaterial, prepare
 

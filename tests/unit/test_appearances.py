@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 
 from facerec_models.appearances import build_appearances, in_view
 from facerec_models.types import Appearance
-from tests.builders import make_match, make_track
+from tests.builders import make_match
+from tests.builders import make_track as make_any_track
 
+make_track = partial(make_any_track, reach_s=0.0)
 SHOTS = [(0.0, 10.0), (10.0, 20.0), (20.0, 30.0)]
 
 

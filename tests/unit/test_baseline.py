@@ -84,5 +84,5 @@ def test_tracks_are_voted_on() -> None:
         make_track(2, (5.0, 6.0), embeddings=np.stack([look(1, 30), look(2, 30)])),
     ]
     (only,) = vote_tracks(tracks, classifiers)
-    assert (only.person_id, only.interval) == ("Person_5", (1.0, 3.04))
+    assert (only.person_id, only.interval) == ("Person_5", (0.5, 3.5))
     assert vote_tracks([], classifiers) == []

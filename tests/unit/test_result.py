@@ -237,15 +237,15 @@ def test_coverage_counts_each_second_once(model: NamingModel) -> None:
         make_track(1, [1.0, 4.0]),  # 0.5 to 4.5
         make_track(2, [2.0, 3.0]),  # 1.5 to 3.5, within
         make_track(3, [4.5, 6.0]),  # 4.0 to 6.5, overlaps
-        make_track(4, [9.9]),  # 9.4 to 10.0, cut off by its shot
-        make_track(5, [10.0, 12.0], shot=1),  # 10.0 to 12.5
+        make_track(4, [9.5]),  # 9.0 to 10.0
+        make_track(5, [10.5, 12.0], shot=1),  # 10.0 to 12.5
     ]
     named, unknown, undecidable = make_match("Bob"), make_match(), make_match(decidable=False)
     coverage = build(model, tracks, [named, unknown, named, undecidable, unknown]).coverage
-    assert coverage.face_s == pytest.approx(6.0 + 0.6 + 2.5)
+    assert coverage.face_s == pytest.approx(6.0 + 1.0 + 2.5)
     assert coverage.named_s == pytest.approx(6.0)
     assert coverage.unknown_s == pytest.approx(2.0 + 2.5)
-    assert coverage.undecidable_s == pytest.approx(0.6)
+    assert coverage.undecidable_s == pytest.approx(1.0)
 
 
 def test_a_video_without_faces_has_an_empty_result(model: NamingModel) -> None:
