@@ -158,7 +158,7 @@ def test_what_cannot_be_done_is_said_in_words(page: Page, page_url: str, service
     page.locator("#analyse").click()
     expect(page.get_by_text("Upload a video first")).to_be_visible()
     page.locator("#file input[type=file]").set_input_files(file)
-    expect(page.get_by_text("notes.mp4")).to_be_visible()
+    expect(page.get_by_role("cell", name="notes.mp4")).to_be_visible()
     page.locator("#analyse").click()
     expect(page.get_by_text("not a video")).to_be_visible()
     expect(page.locator("#analyse")).to_be_enabled()
