@@ -179,6 +179,7 @@ def test_a_bucket_that_does_not_answer_is_a_problem_document(tmp_path: Path) -> 
     absent: Any = None
     with s3_environment(f"http://127.0.0.1:{free_port()}"), closing(open_store(tmp_path)) as store:
         home = Home.at(tmp_path, settings.files)
+        store.create_project("p")
         service = Service(settings, home, store, absent, absent, absent, absent)
         with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
             answer = client.get("/v1/projects/p/faces/f-1.jpg")

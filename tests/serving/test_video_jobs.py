@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facerec_models.config import AnalysisConfig, SamplingConfig, ShotConfig
+from facerec_models.config import AnalysisConfig, SamplingConfig, TrackingConfig
 from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.segments import FrameIndex, plan_segments
@@ -232,7 +232,7 @@ def help_all(archive: Archive, job_id: str) -> None:
 
 def test_segments_that_were_made_with_other_settings_are_not_joined(people: Callable[[str], Archive]) -> None:
     archive = people("changed")
-    changed = CONFIG.model_copy(update={"shots": ShotConfig(threshold=1.0)})  # there are no cuts then
+    changed = CONFIG.model_copy(update={"tracking": TrackingConfig(max_kept=1)})
     with closing(archive.store):
         job_id = archive.submit(fragment=(0.0, 9.0))
         leader = divide(archive)
@@ -244,7 +244,8 @@ def test_segments_that_were_made_with_other_settings_are_not_joined(people: Call
         row = archive.store.latest_analysis("p", archive.video.video_id)
         config = changed.model_copy(update={"sampling": SamplingConfig(fragment=(0.0, 9.0))})
         assert row.key == config.key(archive.networks.embedder.name)
-        assert len(archive.shots()) == 1
+        tracks = archive.store.get_tracks("p", [row.analysis_id])[row.analysis_id]
+        assert {len(track.embeddings) for track in tracks} == {1}
 
 
 def test_a_runner_that_dies_before_it_says_that_all_is_done_costs_no_segment(people: Callable[[str], Archive]) -> None:
