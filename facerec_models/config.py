@@ -69,7 +69,7 @@ class SamplingConfig(Config):
 
 
 class ShotConfig(Config):
-    """What counts as a cut; see `facerec_models.shots`."""
+    """What counts as a cut; see `facerec_models.analysis.shots`."""
 
     threshold: float = Field(default=0.15, gt=0, le=1, description="Least difference of a cut's two frames.")
     ratio: float = Field(default=3.0, ge=1, description="Least ratio of a cut's difference to its neighbourhood's.")
@@ -109,7 +109,7 @@ class EmbeddingConfig(Config):
 
 
 class TrackingConfig(Config):
-    """How detections are linked; see `facerec_models.tracking`."""
+    """How detections are linked; see `facerec_models.analysis.tracking`."""
 
     min_log_odds: float = Field(default=0.0, description="Least evidence, in nats, that two faces are one person.")
     max_gap_s: float = Field(
@@ -148,7 +148,7 @@ class AnalysisConfig(Config):
 
 
 class IdentificationConfig(Config):
-    """How faces and tracks are named; the meaning of quality is in `facerec_models.quality`."""
+    """How faces and tracks are named; the meaning of quality is in `facerec_models.analysis.quality`."""
 
     max_false_names_stills: float = Field(default=0.01, gt=0, lt=1)
     max_false_names_tracks: float = Field(default=0.005, gt=0, lt=1)

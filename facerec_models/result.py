@@ -10,14 +10,13 @@ from typing import Literal, overload
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from facerec_models.analysis import Analysis
-from facerec_models.appearances import build_appearances
-from facerec_models.gallery import NamingModel
-from facerec_models.identification import nearest_people, track_embedding
-from facerec_models.reasons import reason_of
-from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, FaceSet, Match, Track
-
-Interval = tuple[float, float]
+from facerec_models.analysis.analyze import Analysis
+from facerec_models.identification.appearances import build_appearances
+from facerec_models.identification.identify import nearest_people
+from facerec_models.identification.naming_model import NamingModel
+from facerec_models.identification.reasons import reason_of
+from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, FaceSet, Interval, Match, Track
+from facerec_models.vectors import track_embedding
 
 _SHOWN_CROPS = 3
 

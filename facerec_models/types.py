@@ -21,6 +21,8 @@ STRANGER_PREFIX = "stranger-"
 
 FloatArray = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
+# (start_s, end_s): the start belongs to it, the end does not.
+Interval = tuple[float, float]
 
 LANDMARK_NAMES = ("eye_left", "eye_right", "nose", "mouth_left", "mouth_right")
 
@@ -124,7 +126,7 @@ class FaceSet:
     crops : (N, S, S, 3) uint8
         Aligned faces, RGB, of the embedder's input size.
     quality : (N,) float32
-        How likely the face is recognised, in [0, 1]; see `facerec_models.quality`.
+        How likely the face is recognised, in [0, 1]; see `facerec_models.analysis.quality`.
     embeddings : (N, D) float32
         Unit length, valid only beside the embedder's name.
     """
@@ -166,7 +168,7 @@ class Track:
     embeddings : (K, D) float32
         Unit length.
     start_s, end_s : float
-        From when to when the face is in view, as far as the sampled frames tell; see `facerec_models.appearances.in_view`.
+        From when to when the face is in view, as far as the sampled frames tell; see `facerec_models.analysis.tracking.in_view`.
     crops : tuple of K bytes
         Aligned faces as JPEG files, in the order of `embedded`; may be empty where they are kept elsewhere.
     """

@@ -20,11 +20,11 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from facerec_models.decoding import open_container
+from facerec_models.analysis.reading.decoding import open_container
+from facerec_models.analysis.reading.video import Video
 from facerec_models.errors import ConflictError
 from facerec_models.files import UNFINISHED, writing_to
 from facerec_models.types import ImageArray
-from facerec_models.video import Video
 
 _log = logging.getLogger(__name__)
 _TICKS_PER_S = 90_000

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ray import serve
 from ray.serve import Application
 
-from serving.analyzer import AnalyzerReplica
 from serving.api.app import ApiReplica
-from serving.classifier import ClassifierReplica
-from serving.detector import DetectorReplica
-from serving.embedder import EmbedderReplica
-from serving.home import Home
-from serving.nodes import count_nodes, require_shared_places
+from serving.archive.files import Home
+from serving.deployments.analyzer import AnalyzerReplica
+from serving.deployments.classifier import ClassifierReplica
+from serving.deployments.detector import DetectorReplica
+from serving.deployments.embedder import EmbedderReplica
+from serving.jobs.nodes import count_nodes, require_shared_places
 from serving.settings import Settings
 
 

@@ -32,7 +32,7 @@ Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class WebhookConfig(Config):
-    """Where the ends of jobs may be told; see `serving.webhooks`."""
+    """Where the ends of jobs may be told; see `serving.jobs.webhooks`."""
 
     hosts: Names = Field(default=frozenset(), description="Hosts that may be told, with commas between them.")
     secret: SecretStr | None = Field(default=None, description="What messages are signed with.")

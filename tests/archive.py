@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from facerec_models.analysis import Analysis
+from facerec_models.analysis.analyze import Analysis
+from facerec_models.analysis.reading.video import VideoInfo
 from facerec_models.config import IdentificationConfig
 from facerec_models.images import encode_crop
 from facerec_models.types import Track
-from facerec_models.video import VideoInfo
-from serving.archive import identify_archive
-from serving.home import Home, write_atomically
-from serving.naming import assign_current
+from serving.archive.files import Home, write_atomically
+from serving.archive.learning.model_versions import train
+from serving.archive.naming.one_video import assign_current
+from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.videos import summarize
 from serving.store import Store
 from serving.store.rows import AnalysisRow, VideoRow
-from serving.videos import summarize
 from tests.builders import EMBEDDER, look, make_track, near
 from tests.contract.store_cases import make_face
-from training.train import train
 
 RULES = IdentificationConfig()
 PEOPLE = {1: "Ann_Lee", 2: "Bob"}

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import skimage.data
 
-from facerec_models.classifiers import normalize
-from facerec_models.cohort import Cohort, load_cohort
 from facerec_models.config import LimitsConfig
+from facerec_models.identification.cohort import Cohort, load_cohort
 from facerec_models.images import read_image
 from facerec_models.types import (
     Candidate,
@@ -25,6 +24,7 @@ from facerec_models.types import (
     Track,
     UndecidableReason,
 )
+from facerec_models.vectors import normalize
 
 EMBEDDER = "dlib-resnet-v1"
 DIMENSION = 128

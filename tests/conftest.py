@@ -16,10 +16,10 @@ import torch
 from facenet_pytorch import InceptionResnetV1
 from xdist.scheduler import LoadFileScheduling
 
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder, build_embedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha256
 from facerec_models.config import DetectionConfig, EmbeddingConfig
-from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedder
-from facerec_models.mtcnn import MtcnnDetector
-from facerec_models.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha256
 
 pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket", "tests.mounts"]
 
@@ -46,7 +46,7 @@ _START_RAY = {
 class _Scheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "ray" if Path(file).parent.name != "unit" and Path(file).name in _START_RAY else file
+        return "ray" if "unit" not in Path(file).parts and Path(file).name in _START_RAY else file
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,11 +14,10 @@ import numpy.typing as npt
 from scipy.special import expit
 from scipy.stats import norm
 
-from facerec_models.calibration import PairScale
-from facerec_models.classifiers import normalize
-from facerec_models.cohort import Cohort
 from facerec_models.config import OutlierStrategy
+from facerec_models.identification.cohort import Cohort
 from facerec_models.types import FaceSet, FloatArray
+from facerec_models.vectors import PairScale, normalize
 
 # A wrong picture among twenty, before anything is known of them: what searches by name return once they are filtered.
 _PRIOR_WRONG = 0.05

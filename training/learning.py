@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from facerec_models.classifiers import Arrays, OneAgainstRest, TrainingFaces
-from facerec_models.held_out import FOLDS, learn_in_turn
-from training.workers import TrainingStoppedError, Workers
+from facerec_models.identification.classifiers import Arrays, OneAgainstRest, TrainingFaces
+from facerec_models.identification.cross_validation import FOLDS, learn_in_turn
+from training.ray_tasks import TrainingStoppedError, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Learner:
         self._spent_s = 0.0
 
     def learn(self, classifier: OneAgainstRest, faces: TrainingFaces, people: Sequence[int]) -> Sequence[Arrays]:
-        """See `facerec_models.held_out.learn_in_turn`."""
+        """See `facerec_models.identification.cross_validation.learn_in_turn`."""
         learned: list[Arrays] = []
         while len(learned) < len(people) and (not learned or self._spent_s < _WORTH_A_RAY_S):
             stop_if_asked(self._progress)

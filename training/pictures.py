@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from facerec_models.analysis.weights import file_sha256
 from facerec_models.errors import InputError
 from facerec_models.images import is_picture
-from facerec_models.weights import file_sha256
-from serving.names import person_id_of
+from facerec_models.names import person_id_of
 
 DISABLED_LIST = "disabled.txt"
 FOLDER = "folder:"  # begins the source of what was imported from a folder

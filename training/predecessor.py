@@ -27,10 +27,10 @@ from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from facerec_models.errors import InputError, SourceError
+from facerec_models.files import write_atomically
 from facerec_models.metrics import Interval, ShownName
-from serving.home import write_atomically
-from training.baseline import Vote, merge_votes, vote
-from training.truth import Part, PersonId
+from training.evaluation.baseline import Vote, merge_votes, vote
+from training.evaluation.truth import Part, PersonId
 
 COLLECTIONS = ("metadata", "status", "track", "feat_cluster")
 _DATABASE, _PROJECT = "facerec", "general"

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from facerec_models.config import IdentificationConfig
-from facerec_models.errors import ModelNotFoundError
-from serving.home import Home
-from serving.store.base import Store
-
 # Less is within what another sampling of the same people would change.
 TOLERANCE = 0.005
 
@@ -23,12 +18,7 @@ class Figures(Protocol):
     def precision(self) -> float | None: ...  # noqa: D102
 
 
-Evaluate = Callable[[Store, Home, str, str, IdentificationConfig], Figures | None]
-
-
-def judge(
-    store: Store, home: Home, project: str, version: str, rules: IdentificationConfig, evaluate: Evaluate
-) -> dict[str, Any]:
+def judge(version: str, promoted: str | None, evaluate: Callable[[str], Figures | None]) -> dict[str, Any]:
     """Say whether a version may take the place of the promoted one.
 
     It may when there is none, when both are one, when the project has no evaluation set, or when neither recall nor precision is lower
@@ -36,24 +26,25 @@ def judge(
 
     Parameters
     ----------
+    version : str
+    promoted : str or None
+        The version that names now.
     evaluate : callable
-        Measures a version; None where a project has no evaluation set.
+        Measures a version by its name; None where the project has no evaluation set.
 
     Returns
     -------
     dict
         JSON values: ``passed``, ``reason``, and both versions' figures where they were measured.
     """
-    try:
-        before = store.get_model(project).version
-    except ModelNotFoundError:
+    if promoted is None:
         return {"passed": True, "reason": "no version was promoted before"}
-    if before == version:
+    if promoted == version:
         return {"passed": True, "reason": "it is the promoted version"}
-    new = evaluate(store, home, project, version, rules)
+    new = evaluate(version)
     if new is None:
-        return {"passed": True, "reason": "no evaluation set", "compared_with": before}
-    old = evaluate(store, home, project, before, rules)
+        return {"passed": True, "reason": "no evaluation set", "compared_with": promoted}
+    old = evaluate(promoted)
     losses = []
     figures: dict[str, Any] = {"new": {}, "old": {}}
     for name in ("recall", "precision"):
@@ -65,6 +56,6 @@ def judge(
     return {
         "passed": not losses,
         "reason": "worse on the evaluation set: " + ", ".join(losses) if losses else "not worse on the evaluation set",
-        "compared_with": before,
+        "compared_with": promoted,
         **figures,
     }

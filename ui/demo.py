@@ -21,10 +21,10 @@ from facerec_models.errors import SourceError
 from facerec_models.files import writing_to
 from facerec_models.result import Result, identity_of
 from facerec_models.types import ImageArray
-from serving.home import write_atomically
-from training.counting import VideoScore, score_video
-from training.results import Result as ShownResult
-from training.truth import Truth
+from serving.archive.files import write_atomically
+from training.evaluation.counting import VideoScore, score_video
+from training.evaluation.results import Result as ShownResult
+from training.evaluation.truth import Truth
 from ui.cli.common import messages, output, print_json, progress_bar
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial, prepare

@@ -26,12 +26,12 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import SourceError
 from facerec_models.files import writing_to
 from facerec_models.images import read_image
 from facerec_models.types import ImageArray
-from facerec_models.video import Video
 from facerec_models.video_writer import VideoWriter
 
 WIDTH, HEIGHT, FPS = 640, 360, 25

@@ -14,7 +14,7 @@ from typing import Literal
 
 from facerec_models.errors import FacerecError, PlaceError
 from facerec_models.files import AnyPath, write_atomically
-from serving.home import Home
+from serving.archive.files import Home
 from serving.settings import Settings
 from serving.store import open_store
 from ui.cli.common import read_settings
@@ -97,7 +97,7 @@ def _examine_files(files: AnyPath) -> Finding:
 
 
 def _examine_weights(directory: Path) -> list[Finding]:
-    from facerec_models.weights import WeightsRegistry
+    from facerec_models.analysis.weights import WeightsRegistry
 
     findings: list[Finding] = []
     for entry in WeightsRegistry(directory).entries():

@@ -9,7 +9,6 @@
 
 from facerec_models.metrics.chances import Claim, Reliability, ReliabilityBin, claims, proportion_interval, reliability
 from facerec_models.metrics.clusters import ClusterScore, cluster_score
-from facerec_models.metrics.intervals import Interval
 from facerec_models.metrics.person_time import (
     CLEAR,
     TOLERANCE_S,
@@ -22,6 +21,7 @@ from facerec_models.metrics.person_time import (
 )
 from facerec_models.metrics.records import RecordCount, RecordRates, ShownName, best_f1, count_records, sweep
 from facerec_models.metrics.stills import FaceAnswer, StillScore, fpir_limit, still_score, subject
+from facerec_models.types import Interval
 
 __all__ = [
     "CLEAR",

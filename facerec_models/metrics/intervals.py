@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-Interval = tuple[float, float]
+from facerec_models.types import Interval
 
 
 def union(intervals: Iterable[Interval]) -> list[Interval]:

@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from facerec_models.metrics.intervals import Interval, intersect, length, subtract, union, widen
+from facerec_models.metrics.intervals import intersect, length, subtract, union, widen
+from facerec_models.types import Interval
 
 TOLERANCE_S = 0.5
 CLEAR = "clear"

@@ -12,8 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from facerec_models.metrics.intervals import Interval, overlaps
+from facerec_models.metrics.intervals import overlaps
 from facerec_models.metrics.person_time import CLEAR, TOLERANCE_S, TrueInterval
+from facerec_models.types import Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from serving.api.guards import HostGuard, ProjectGuard
 from serving.api.problems import add_problem_handlers
 from serving.api.schemas import Health
 from serving.api.service import Service, ServiceDep
-from serving.nodes import open_places
+from serving.jobs.nodes import open_places
 from serving.settings import Settings
 from serving.store.job_rows import JobState
 

@@ -13,10 +13,10 @@ from facerec_models.errors import FacerecError, InputError, VideoNotFoundError
 from serving.api.schemas import BatchItem, VideoRequest
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.api.videos import allowed_file, parse_settings
-from serving.batch import read_batch
+from serving.archive.videos import register_video
+from serving.jobs.batch_table import read_batch
+from serving.jobs.submit import submit_video
 from serving.store.rows import VideoRow
-from serving.submissions import submit_video
-from serving.videos import register_video
 
 router = APIRouter(tags=["videos"])
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from facerec_models.names import person_id_of
 from serving.api.schemas import CorrectionRequest, StrangerName
 from serving.api.service import ExpectedState, ProjectName, ServiceDep
-from serving.names import person_id_of
+from serving.archive.forget import forget
+from serving.archive.naming.correct import Statement, correct, name_stranger
 from serving.store.naming_rows import CorrectionKind
-from training.corrections import Statement, correct, name_stranger
-from training.forgetting import forget
 
 router = APIRouter(tags=["corrections"])
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from facerec_models.weights import WeightsRegistry
-from serving import jobs
+from facerec_models.analysis.weights import WeightsRegistry
 from serving.api.schemas import Accepted, SecondSet
 from serving.api.service import ExpectedState, ProjectName, ServiceDep
-from serving.swap import switch_embedder
-from training.compare_sets import compare_sets
+from serving.archive.second_embedder.compare import compare_sets
+from serving.archive.second_embedder.switch import switch_embedder
+from serving.jobs import runner as jobs
 
 router = APIRouter(prefix="/projects/{project}/embedder", tags=["embedder"])
 

@@ -10,11 +10,12 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from facerec_models.result import Result
-from serving import leases, submissions
 from serving.api.schemas import JobView
 from serving.api.service import PartOfList, ServiceDep
+from serving.jobs import submit as submissions
+from serving.jobs.submit import analysis_of
+from serving.store import leases
 from serving.store.job_rows import JobState
-from serving.submissions import analysis_of
 
 router = APIRouter(tags=["jobs"])
 

@@ -12,17 +12,17 @@ from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 
 from facerec_models.errors import LimitExceededError, NotFoundError, PersonNotFoundError
+from facerec_models.names import person_id_of
 from facerec_models.result import StillResult, identity_of
+from facerec_models.stills import find_stills
 from facerec_models.types import FaceSet
-from serving import jobs
 from serving.api.files import answer_file
 from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange
 from serving.api.service import ProjectName, Service, ServiceDep
-from serving.crawls import check_source
-from serving.names import person_id_of
-from serving.stills import find_stills
+from serving.archive.learning.enrol import enable_faces, enrol
+from serving.jobs import runner as jobs
+from serving.jobs.crawl import check_source
 from serving.store.rows import DEFAULT_PROJECT, FaceStatus
-from training.enrol import enable_faces, enrol
 from training.pictures import Picture
 
 router = APIRouter(tags=["people"])

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query
 
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import ModelNotFoundError
-from serving import jobs, projects
 from serving.api.schemas import Accepted, RevisionView
 from serving.api.service import ExpectedState, ProjectName, ServiceDep
-from serving.archive import identify_archive
-from serving.undo import undo_application
+from serving.archive import projects
+from serving.archive.naming.undo import undo_application
+from serving.archive.naming.whole_archive import identify_archive
+from serving.jobs import runner as jobs
 
 router = APIRouter(tags=["projects"])
 

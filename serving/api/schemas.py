@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from facerec_models.config import SamplingConfig
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
-from serving.search import Hit
+from serving.archive.search.people_and_faces import Hit
 from serving.store.job_rows import Job
 from serving.store.naming_rows import AppearanceRow, Application
 from serving.store.rows import Face

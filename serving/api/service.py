@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from ray.serve.handle import DeploymentHandle
 
+from facerec_models.analysis.networks import Networks
 from facerec_models.errors import GalleryMismatchError
-from serving.detector import DetectorProxy
-from serving.embedder import EmbedderProxy
-from serving.home import Home
-from serving.networks import Networks
+from serving.archive.files import Home
+from serving.archive.search.track_index import TrackIndexes
+from serving.deployments.detector import DetectorProxy
+from serving.deployments.embedder import EmbedderProxy
 from serving.settings import Settings
-from serving.store.base import Store
-from serving.track_index import TrackIndexes
+from serving.store.contract import Store
 
 
 @dataclass(frozen=True)

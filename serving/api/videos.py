@@ -17,16 +17,16 @@ from starlette.datastructures import FormData, UploadFile
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import InputError, LimitExceededError, NotFoundError
 from facerec_models.files import UNFINISHED, AnyPath, local_target, writing_to
+from facerec_models.names import file_name_of, local_path
 from facerec_models.result import Result
-from serving import submissions
 from serving.api.files import answer_file
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
+from serving.archive.videos import register_video
 from serving.exports.annotated import write_annotated
 from serving.exports.table import to_csv
-from serving.names import file_name_of, local_path
+from serving.jobs import submit as submissions
 from serving.store.rows import VideoRow
-from serving.videos import register_video
 
 router = APIRouter(tags=["videos"])
 

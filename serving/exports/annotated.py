@@ -13,12 +13,12 @@ from statistics import median
 import cv2
 import numpy as np
 
+from facerec_models.analysis.reading.geometry import Geometry
+from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import InputError
-from facerec_models.geometry import Geometry
 from facerec_models.result import Result, TrackView
 from facerec_models.types import ImageArray
-from facerec_models.video import Video
 from facerec_models.video_writer import VideoWriter
 from serving.exports.colours import INK, Colour, label_colours
 from serving.exports.drawing import Box, blend, put_text, round_opacity, shorten, stroke_round, text_width

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from facerec_models.errors import StoreError
-from serving.store.base import Store
-from serving.store.sqlite import SqliteStore
+from serving.store.contract import Store
+from serving.store.sqlite.store import SqliteStore
 
 __all__ = ["Store", "open_address", "open_store"]
 
@@ -63,7 +63,7 @@ def open_address(address: str, *, create: bool) -> Store:
 
 def _open_mongodb(uri: str, *, copying: bool = False) -> Store:
     # Here and not above: who uses SQLite need not wait for a driver.
-    from serving.store.mongo import MongoStore
+    from serving.store.mongo.store import MongoStore
 
     return MongoStore(uri, copying=copying)
 

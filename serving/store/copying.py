@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from facerec_models.errors import ConflictError, StoreError
-from serving.store.base import Store
-from serving.store.sqlite import SqliteStore
+from serving.store.contract import Store
+from serving.store.sqlite.store import SqliteStore
 from serving.store.transfer import Columns
 
 _MODULUS = 2**256

@@ -21,19 +21,19 @@ import numpy as np
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray, Track
-from serving.archive import identify_archive
-from serving.home import Home
-from serving.search import search_face, search_people
+from serving.archive.files import Home
+from serving.archive.learning.model_versions import train
+from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.search.people_and_faces import search_face, search_people
+from serving.archive.search.strangers import rank_strangers
+from serving.archive.search.track_index import TrackIndex
 from serving.store import Store, open_store
 from serving.store.naming_rows import AppearanceQuery, AppearanceRow, Stranger
 from serving.store.rows import AnalysisRow, VideoRow
-from serving.track_index import TrackIndex
-from serving.unknowns import rank_strangers
 from tests.benchmarks.pictures import say
 from tests.benchmarks.scale import looks, people_like_the_cohort
 from tests.builders import EMBEDDER, make_track
 from tests.contract.store_cases import make_face
-from training.train import train
 
 _IN_VIDEO = 100
 _FACES = 5

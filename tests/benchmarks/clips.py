@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.command import Facerec, circumstances, say
-from training.counting import evaluate
-from training.report import as_text, write_report
-from training.results import read_results
-from training.truth import read_truths
+from training.evaluation.counting import evaluate
+from training.evaluation.report import as_text, write_report
+from training.evaluation.results import read_results
+from training.evaluation.truth import read_truths
 
 
 def main() -> None:

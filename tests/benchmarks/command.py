@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from facerec_models.classifiers import DEFAULT_CLASSIFIER
+from facerec_models.identification.classifiers import DEFAULT_CLASSIFIER
 
 _ROOT = Path(__file__).parents[2]
 INSTALLED = Path(sysconfig.get_path("scripts")) / "facerec"

@@ -20,15 +20,15 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from sklearn.metrics import roc_curve
 
-from facerec_models.alignment import Template, align
+from facerec_models.analysis.alignment import Template, align
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder, build_embedder
+from facerec_models.analysis.faces import find_faces, largest_face
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import DetectionConfig, EmbeddingConfig, LimitsConfig
-from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedder
-from facerec_models.faces import find_faces, largest_face
 from facerec_models.images import read_image
 from facerec_models.metrics import proportion_interval
-from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import Detections, FloatArray, ImageArray
-from facerec_models.weights import WeightsRegistry
 from tests.benchmarks.command import circumstances, say
 
 _PUBLISHED = (

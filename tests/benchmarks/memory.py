@@ -17,7 +17,7 @@ import av
 import httpx
 import psutil
 
-from serving.run import run_service
+from serving.local import run_service
 from tests.benchmarks.command import say
 
 _PORT = 8760

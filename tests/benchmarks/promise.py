@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from facerec_models.classifiers import CLASSIFIERS
-from facerec_models.cohort import load_cohort
 from facerec_models.config import IdentificationConfig
-from facerec_models.gallery import Gallery, NamingModel, fit_model
+from facerec_models.identification.classifiers import CLASSIFIERS
+from facerec_models.identification.cohort import load_cohort
+from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from tests.benchmarks.command import circumstances, say
 from tests.benchmarks.pictures import Pictures, Subject
 

@@ -15,18 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
-from facerec_models.classifiers import PrototypeClassifier, normalize
-from facerec_models.cohort import load_cohort
 from facerec_models.config import IdentificationConfig
-from facerec_models.gallery import Gallery, NamingModel, fit_model
-from facerec_models.identification import identify_tracks
+from facerec_models.identification.classifiers import PrototypeClassifier
+from facerec_models.identification.cohort import load_cohort
+from facerec_models.identification.identify import identify_tracks
+from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.types import FloatArray
-from serving.home import Home
+from facerec_models.vectors import normalize
+from serving.archive.files import Home
+from serving.archive.learning.model_versions import train
 from serving.store import open_store
 from tests.benchmarks.command import circumstances, say
 from tests.builders import DIMENSION, EMBEDDER, make_track
 from tests.contract.store_cases import make_face
-from training.train import train
 
 _PROBES = 1000
 _CHECKED = 20

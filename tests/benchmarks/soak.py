@@ -26,24 +26,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import httpx
 import psutil
 
+from facerec_models.analysis.networks import Networks, load_networks
+from facerec_models.analysis.reading.video import Video
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
 from facerec_models.result import Result
-from facerec_models.video import Video
 from facerec_models.video_writer import VideoWriter
-from serving.home import UNFINISHED, Home, remove_tree
-from serving.naming import current_revision, name_analysis
-from serving.networks import Networks, load_networks
+from serving.archive.files import UNFINISHED, Home, remove_tree
+from serving.archive.learning.enrol import enrol
+from serving.archive.learning.model_versions import train
+from serving.archive.naming.one_video import current_revision, name_analysis
+from serving.archive.videos import analyze_video, register_video
+from serving.jobs.sweep import sweep
 from serving.settings import Settings
 from serving.store import Store, open_store
 from serving.store.job_rows import JobState
-from serving.sweep import sweep
-from serving.videos import analyze_video, register_video
 from tests.benchmarks.command import say
 from tests.serving.service import RunningService, running_service
-from training.enrol import enrol
 from training.pictures import find_pictures
-from training.train import train
 from ui.demo_material import prepare
 
 PROJECT = "default"
@@ -90,7 +90,7 @@ def soak(folder: Path, submissions: int, kills: int, limit_s: float, seed: int, 
     tally = Tally()
     home = Home(folder / "home")
     with closing(open_store(home.root)) as store:
-        networks = load_networks(AnalysisConfig(), home, None)
+        networks = load_networks(AnalysisConfig(), home.weights, None)
         clips = make_clips(folder, home, store, networks, max(6, submissions // 8))
         say(f"{len(clips)} clips of {_CLIP_S:g} s; undisturbed results of each are being made")
         expected = {clip.name: undisturbed(home, clip, networks) for clip in clips}

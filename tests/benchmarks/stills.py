@@ -9,7 +9,7 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
-from facerec_models.classifiers import CLASSIFIERS, DEFAULT_CLASSIFIER
+from facerec_models.identification.classifiers import CLASSIFIERS, DEFAULT_CLASSIFIER
 from facerec_models.metrics import FaceAnswer, StillScore, still_score
 from tests.benchmarks.command import Facerec, circumstances, say
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from facerec_models.metrics import ClusterScore
 from tests.benchmarks.command import Facerec, circumstances, say
-from training.counting import Evaluation, evaluate
-from training.evidence import TrackEvidence
-from training.report import clusters_of, project_clusters_of, ratio
-from training.results import read_results
-from training.truth import Truth, read_truths
+from training.evaluation.counting import Evaluation, evaluate
+from training.evaluation.evidence import TrackEvidence
+from training.evaluation.figures import clusters_of, project_clusters_of, ratio
+from training.evaluation.results import read_results
+from training.evaluation.truth import Truth, read_truths
 
 _KNOWN, _STRANGERS = "known", "strangers"
 

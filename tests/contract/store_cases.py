@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from facerec_models.types import Decision, Track
-from serving import leases
-from serving.store import Store, open_store
+from serving.store import Store, leases, open_store
 from serving.store.job_rows import Job, JobState
-from serving.store.mongo import MongoStore
+from serving.store.mongo.store import MongoStore
 from serving.store.naming_rows import AppearanceRow, Application, Correction, CorrectionKind, Naming, Revision
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, VideoRow
 

@@ -1,4 +1,4 @@
-"""What every store promises of projects, people and models; see `serving.store.base`."""
+"""What every store promises of projects, people and models; see `serving.store.contract`."""
 
 from __future__ import annotations
 

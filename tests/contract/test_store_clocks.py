@@ -9,8 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from serving import leases
-from serving.store import Store
+from serving.store import Store, leases
 from serving.store.job_rows import LONGEST_LEASE_S, JobState, Webhook
 from tests.contract.store_cases import make_job
 from tests.contract.test_store_jobs import claim, claimed, divide

@@ -12,8 +12,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 
 from facerec_models.errors import GalleryMismatchError
-from serving import leases
-from serving.store import Store
+from serving.store import Store, leases
 from tests.contract.store_cases import (
     Opener,
     assert_same_track,

@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 
 from facerec_models.errors import ConflictError, JobNotFoundError
-from serving import leases
-from serving.leases import Claim
-from serving.store import Store
+from serving.store import Store, leases
 from serving.store.job_rows import Job, JobSegment, JobState, Webhook
+from serving.store.leases import Claim
 from tests.contract.store_cases import claim_all, make_job, make_video
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facerec_models.identification import track_embedding
+from facerec_models.vectors import track_embedding
 from serving.store import Store
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow
 from tests.contract.store_cases import (

@@ -18,14 +18,13 @@ import numpy as np
 import pytest
 
 from facerec_models.errors import ConflictError, StoreError
-from serving import leases
-from serving.store import Store, open_address
+from serving.store import Store, leases, open_address
 from serving.store.copying import Tally, back_up, copy_store
 from serving.store.job_rows import JobState, Webhook
-from serving.store.mongo import MongoStore
+from serving.store.mongo.store import MongoStore
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 from serving.store.rows import FaceStatus
-from serving.store.sqlite import SqliteStore
+from serving.store.sqlite.store import SqliteStore
 from tests.contract.store_cases import (
     STORES,
     Opener,

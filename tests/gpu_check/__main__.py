@@ -19,8 +19,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from facerec_models.devices import resolve_device
-from facerec_models.weights import WeightsRegistry
+from facerec_models.analysis.devices import resolve_device
+from facerec_models.analysis.weights import WeightsRegistry
 from tests.gpu_check import machine, material, parity, speed, table
 from tests.gpu_check.clock import Clock
 from tests.gpu_check.material import Portrait

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facerec_models.alignment import Template, align
+from facerec_models.analysis.alignment import Template, align
 from facerec_models.config import LimitsConfig
 from facerec_models.images import read_image
 from facerec_models.types import Detections, ImageArray

@@ -11,19 +11,19 @@ import torch
 from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
 from torch import Tensor, nn
 
-from facerec_models import boxes
-from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE
-from facerec_models.cohort import load_cohort
+from facerec_models.analysis import boxes
+from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE
+from facerec_models.analysis.embedders.dlib_resnet import load_dlib_resnet
+from facerec_models.analysis.embedders.facenet import FaceNet
+from facerec_models.analysis.embedders.torch_embedder import build_embedder
+from facerec_models.analysis.faces import find_faces, largest_face
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.weights import DLIB, WeightsRegistry
 from facerec_models.config import DetectionConfig, EmbeddingConfig, IdentificationConfig
-from facerec_models.embedders.dlib_resnet import load_dlib_resnet
-from facerec_models.embedders.facenet import FaceNet
-from facerec_models.embedders.torch_embedder import build_embedder
-from facerec_models.faces import find_faces, largest_face
-from facerec_models.gallery import Gallery, NamingModel, fit_model
-from facerec_models.identification import identify_faces
-from facerec_models.mtcnn import MtcnnDetector
+from facerec_models.identification.cohort import load_cohort
+from facerec_models.identification.identify import identify_faces
+from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.types import Detections, FaceSet, ImageArray, Match
-from facerec_models.weights import DLIB, WeightsRegistry
 from tests.gpu_check import material, precision
 from tests.gpu_check.clock import Clock
 from tests.gpu_check.material import Material, Portrait

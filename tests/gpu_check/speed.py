@@ -11,16 +11,16 @@ import torch
 from facenet_pytorch import MTCNN
 from torch import Tensor, nn
 
-from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, Template
-from facerec_models.cascade import Cascade
+from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, Template
+from facerec_models.analysis.cascade import Cascade
+from facerec_models.analysis.detection import reduce_image
+from facerec_models.analysis.embedders.dlib_resnet import load_dlib_resnet
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.faces import detect_faces
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.weights import DLIB, WeightsRegistry
 from facerec_models.config import DetectionConfig, EmbeddingConfig
-from facerec_models.detection import reduce_image
-from facerec_models.embedders.dlib_resnet import load_dlib_resnet
-from facerec_models.embedders.torch_embedder import TorchEmbedder
-from facerec_models.faces import detect_faces
-from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import Detections, ImageArray
-from facerec_models.weights import DLIB, WeightsRegistry
 from tests.gpu_check import material, precision
 from tests.gpu_check.clock import Clock, measure
 from tests.gpu_check.material import Portrait

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facerec_models.analysis import Analysis, analyze
-from facerec_models.cohort import load_cohort
+from facerec_models.analysis.analyze import Analysis, analyze
+from facerec_models.analysis.embedders.torch_embedder import build_embedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import AnalysisConfig, DetectionConfig, EmbeddingConfig
-from facerec_models.embedders.torch_embedder import build_embedder
-from facerec_models.identification import track_embedding
-from facerec_models.mtcnn import MtcnnDetector
+from facerec_models.identification.cohort import load_cohort
 from facerec_models.types import Track
+from facerec_models.vectors import track_embedding
 from facerec_models.video_writer import VideoWriter
-from facerec_models.weights import WeightsRegistry
 from tests.gpu_check import material
 from tests.gpu_check.clock import Clock
 from tests.gpu_check.material import Portrait

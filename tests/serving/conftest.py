@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facerec_models.cohort import Cohort, load_cohort
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder, build_embedder
+from facerec_models.analysis.weights import FACENET_VGGFACE2, WeightsRegistry
 from facerec_models.config import EmbeddingConfig
-from facerec_models.embedders.torch_embedder import TorchEmbedder, build_embedder
-from facerec_models.weights import FACENET_VGGFACE2, WeightsRegistry
+from facerec_models.identification.cohort import Cohort, load_cohort
 from tests.builders import sample_picture
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial, prepare
@@ -36,8 +36,8 @@ def client(service_url: str, material: DemoMaterial) -> Iterator[FacerecClient]:
 @pytest.fixture(scope="session")
 def clip(material: DemoMaterial, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten seconds of the reel: Eileen Collins, a cyclist, the man in the car."""
+    from facerec_models.analysis.reading.video import Video
     from facerec_models.config import LimitsConfig
-    from facerec_models.video import Video
     from facerec_models.video_writer import VideoWriter
 
     target = tmp_path_factory.mktemp("clip") / "clip.mp4"

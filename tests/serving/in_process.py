@@ -10,18 +10,19 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import DetectionConfig, EmbeddingConfig
-from facerec_models.embedders.torch_embedder import TorchEmbedder
-from facerec_models.mtcnn import MtcnnDetector
-from serving import naming
-from serving.analyzer import AnalyzerReplica
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.classifier import ClassifierReplica, crop_address
-from serving.detector import DetectorReplica
-from serving.embedder import EmbedderReplica
-from serving.home import Home
-from serving.naming import load_model, stored_result
+from serving.archive.files import Home
+from serving.archive.learning.loaded_models import load_model
+from serving.archive.naming import one_video as naming
+from serving.archive.naming.one_video import stored_result
+from serving.deployments.analyzer import AnalyzerReplica
+from serving.deployments.classifier import ClassifierReplica, crop_address
+from serving.deployments.detector import DetectorReplica
+from serving.deployments.embedder import EmbedderReplica
 from serving.settings import Settings
 from serving.store import open_store
 from serving.store.rows import AnalysisRow

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.home import Home
+from serving.archive.files import Home
 from serving.settings import Settings
 from serving.store import Store, open_store
 

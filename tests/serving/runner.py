@@ -10,19 +10,19 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from facerec_models.analysis.networks import load_networks
 from facerec_models.config import AnalysisConfig
-from serving.home import Home
-from serving.jobs import JobRunner
-from serving.networks import load_networks
+from serving.archive.files import Home
+from serving.jobs.runner import JobRunner
+from serving.jobs.video import VideoJobs
 from serving.settings import Settings
 from serving.store import open_store
-from serving.video_jobs import VideoJobs
 
 
 def main() -> None:
     home, segment_s = Home(Path(sys.argv[1])), float(sys.argv[2])
     settings = Settings(home=home.root, segment_s=segment_s)
-    store, networks = open_store(home.root), load_networks(AnalysisConfig(), home, None)
+    store, networks = open_store(home.root), load_networks(AnalysisConfig(), home.weights, None)
     videos = VideoJobs(store, home, settings, lambda: networks)
     runner = JobRunner(
         store, {"video": videos.lead}, segment_work={"video": videos.help}, slots=2, lease_s=2.0, poll_s=0.1

@@ -16,12 +16,11 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from facerec_models.errors import StoreError
-from serving import leases
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.home import Home, write_atomically
+from serving.archive.files import Home, write_atomically
 from serving.settings import Settings
-from serving.store import Store, open_store
+from serving.store import Store, leases, open_store
 from serving.store.job_rows import JobState
 from serving.store.rows import Face, FaceStatus, VideoRow
 

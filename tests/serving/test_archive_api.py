@@ -14,10 +14,10 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
+from facerec_models.analysis.networks import load_networks
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.home import Home
-from serving.networks import load_networks
+from serving.archive.files import Home
 from serving.settings import Settings
 from serving.store import Store, open_store
 from tests.archive import fill, put_mirror, put_video
@@ -198,7 +198,7 @@ def test_search_of_an_absent_project(client: TestClient) -> None:
 def test_a_face_is_searched_in_a_project_that_has_nothing_yet(store: Store, tmp_path: Path) -> None:
     settings, absent = Settings(home=tmp_path), cast(Any, None)
     service = Service(settings, Home(tmp_path), store, absent, absent, absent, absent)
-    vars(service)["networks"] = load_networks(settings.analysis, Home(tmp_path), None)
+    vars(service)["networks"] = load_networks(settings.analysis, Home(tmp_path).weights, None)
     store.create_project("new")
     picture = next((prepare(tmp_path / "material").people / "Eileen_Collins").iterdir())
     with TestClient(build_api(service), base_url="http://127.0.0.1") as client:
@@ -207,7 +207,7 @@ def test_a_face_is_searched_in_a_project_that_has_nothing_yet(store: Store, tmp_
 
 
 def test_a_new_video_is_found_at_once(client: TestClient, store: Store, tmp_path: Path) -> None:
-    from serving.naming import assign, current_revision
+    from serving.archive.naming.one_video import assign, current_revision
     from tests.archive import RULES
 
     row = put_video(store, Home(tmp_path), "v-3", 3)

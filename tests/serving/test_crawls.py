@@ -16,14 +16,14 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from facerec_models.embedders.torch_embedder import TorchEmbedder
-from facerec_models.mtcnn import MtcnnDetector
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.networks import Networks
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.crawls import crawl_person
-from serving.home import Home
-from serving.jobs import JobControl, JobRunner
-from serving.networks import Networks
+from serving.archive.files import Home
+from serving.jobs.crawl import crawl_person
+from serving.jobs.runner import JobControl, JobRunner
 from serving.settings import Settings
 from serving.store import Store, open_store
 from serving.store.job_rows import Job, JobState

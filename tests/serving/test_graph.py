@@ -15,10 +15,10 @@ from ray.serve.schema import ServeDeploySchema
 from facerec_models.config import DetectionConfig
 from facerec_models.errors import DeviceError, InputError
 from facerec_models.types import Detections
-from serving.calls import call
-from serving.detector import DetectorReplica
-from serving.outcomes import run_batch
-from serving.run import find_config, run_service
+from serving.deployments.detector import DetectorReplica
+from serving.deployments.outcomes import run_batch
+from serving.deployments.remote_call import call
+from serving.local import find_config, run_service
 
 PROBE = """
 import ray
@@ -31,7 +31,7 @@ embedder = bound.init_args[2]._bound_deployment if hasattr(bound.init_args[2], "
 for one in (detector, embedder):
     print(one.name, one.ray_actor_options.get("num_gpus"), one.init_args[0].device)
 try:
-    from serving.detector import DetectorReplica
+    from serving.deployments.detector import DetectorReplica
     DetectorReplica(detector.init_args[0])
     print("runs")
 except Exception as error:

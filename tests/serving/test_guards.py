@@ -17,8 +17,8 @@ from facerec_models.config import AnalysisConfig
 from facerec_models.errors import ProjectNotFoundError
 from serving.api import batches, corrections, embedders, jobs, people, projects, search, videos
 from serving.api.guards import HostGuard
+from serving.archive.videos import register_video
 from serving.store import Store
-from serving.videos import register_video
 from tests.serving.routes import bare_routes
 
 _PARTS = (projects, people, corrections, search, videos, batches, embedders, jobs)

@@ -12,12 +12,12 @@ import pytest
 from fastapi.testclient import TestClient
 from ray.serve.exceptions import BackPressureError
 
-from facerec_models.embedders.torch_embedder import TorchEmbedder
-from facerec_models.mtcnn import MtcnnDetector
-from serving.home import Home
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from serving.archive.files import Home
+from serving.archive.learning.model_versions import train
 from serving.settings import Settings
 from tests.serving.in_process import enrol_all, in_process, wait
-from training.train import train
 from ui.demo_material import DemoMaterial
 
 
@@ -198,7 +198,7 @@ def test_lists_are_read_page_by_page(client: TestClient, clip: Path) -> None:
 
 def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
     store = client.app.state.service.store  # type: ignore[attr-defined]
-    from serving.jobs import submit
+    from serving.jobs.runner import submit
 
     store.create_project("busy")
     for _ in range(3):

@@ -13,13 +13,12 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from facerec_models.errors import BusyError, InputError, StoreError
-from serving import leases
-from serving.jobs import MAX_DEATHS, JobControl, JobRunner, submit
-from serving.leases import Claim
+from serving.jobs.runner import MAX_DEATHS, JobControl, JobRunner, submit
+from serving.jobs.webhooks import SIGNATURE_HEADER, WebhookSender, sign
 from serving.settings import WebhookConfig
-from serving.store import Store, open_store
+from serving.store import Store, leases, open_store
 from serving.store.job_rows import Job, JobSegment, JobState
-from serving.webhooks import SIGNATURE_HEADER, WebhookSender, sign
+from serving.store.leases import Claim
 from tests.serving.service import free_port
 
 

@@ -10,21 +10,21 @@ import numpy as np
 import psutil
 import pytest
 
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig
-from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import FacerecError
-from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.result import Result
-from serving.home import Home
-from serving.naming import current_revision, name_analysis
-from serving.networks import Networks
+from serving.archive.files import Home
+from serving.archive.learning.enrol import enrol
+from serving.archive.learning.model_versions import train
+from serving.archive.naming.one_video import current_revision, name_analysis
+from serving.archive.videos import analyze_video, register_video
 from serving.settings import Settings
 from serving.store import open_store
-from serving.videos import analyze_video, register_video
 from tests.serving.service import RunningService
-from training.enrol import enrol
 from training.pictures import find_pictures
-from training.train import train
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facerec_models.analysis.detection import reduce_image
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.faces import describe_faces
+from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import DetectionConfig, EmbeddingConfig
-from facerec_models.detection import reduce_image
-from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import WeightsError
-from facerec_models.faces import describe_faces
-from facerec_models.gallery import Gallery, NamingModel, fit_model
-from facerec_models.mtcnn import MtcnnDetector
+from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.result import StillResult
 from facerec_models.types import FaceSet, ImageArray
-from serving.classifier import ClassifierReplica, crop_address
-from serving.detector import DetectorReplica
-from serving.embedder import EmbedderReplica
+from serving.deployments.classifier import ClassifierReplica, crop_address
+from serving.deployments.detector import DetectorReplica
+from serving.deployments.embedder import EmbedderReplica
 from serving.settings import Settings
 from serving.store.rows import AnalysisRow
 from tests.builders import EMBEDDER, Seen, cohort, face_set, look, near, sample_picture

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facerec_models.classifiers import normalize
-from facerec_models.cohort import Cohort, save_cohort
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.networks import Networks
+from facerec_models.analysis.weights import DLIB, FACENET_VGGFACE2
 from facerec_models.config import AnalysisConfig, EmbeddingConfig, IdentificationConfig, SamplingConfig, TrainingConfig
-from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import (
     ConflictError,
     GalleryError,
@@ -26,34 +27,32 @@ from facerec_models.errors import (
     WeightsError,
 )
 from facerec_models.files import write_atomically
-from facerec_models.identification import track_embedding
+from facerec_models.identification.cohort import Cohort, save_cohort
 from facerec_models.images import encode_crop
-from facerec_models.mtcnn import MtcnnDetector
 from facerec_models.types import Decision
-from facerec_models.weights import DLIB, FACENET_VGGFACE2
-from serving.archive import identify_archive
-from serving.home import Home
-from serving.naming import assign, assign_current, current_revision, stored_result
-from serving.networks import Networks
-from serving.search import search_face
+from facerec_models.vectors import normalize, track_embedding
+from serving.archive.files import Home
+from serving.archive.forget import forget
+from serving.archive.learning.enrol import enrol
+from serving.archive.learning.model_versions import train
+from serving.archive.naming.correct import Statement, correct, name_stranger
+from serving.archive.naming.one_video import assign, assign_current, current_revision, stored_result
+from serving.archive.naming.undo import undo_application
+from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.search.people_and_faces import search_face
+from serving.archive.search.strangers import rank_strangers
+from serving.archive.search.track_index import TrackIndex
+from serving.archive.second_embedder.compare import compare_sets
+from serving.archive.second_embedder.prepare import Prepared, prepare_second_set
+from serving.archive.second_embedder.switch import preview_swap, switch_embedder
+from serving.archive.vector_sets import present_analyses, read_vectors
+from serving.archive.videos import MADE_FROM, analyze_video, find_analysis, register_video
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import AnalysisRow, FaceStatus
-from serving.swap import preview_swap, switch_embedder
-from serving.track_index import TrackIndex
-from serving.undo import undo_application
-from serving.unknowns import rank_strangers
-from serving.vector_sets import present_analyses, read_vectors
-from serving.videos import MADE_FROM, analyze_video, find_analysis, register_video
 from tests.contract.store_cases import make_face
-from training.compare_sets import compare_sets
-from training.corrections import Statement, correct, name_stranger
-from training.enrol import enrol
-from training.forgetting import forget
 from training.pictures import find_pictures
-from training.second_set import Prepared, prepare_second_set
-from training.train import train
-from training.workers import TrainingStoppedError, Workers
+from training.ray_tasks import TrainingStoppedError, Workers
 from ui.demo_material import DemoMaterial
 
 RULES = IdentificationConfig()

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from serving.run import find_config
+from serving.local import find_config
 from tests.serving.service import RunningService, free_port
 from ui.demo_material import DemoMaterial
 

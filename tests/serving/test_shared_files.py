@@ -11,21 +11,21 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from facerec_models.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.errors import StoreError
-from facerec_models.mtcnn import MtcnnDetector
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.home import Home, write_atomically
-from serving.jobs import submit
-from serving.naming import load_model
+from serving.archive.files import Home, write_atomically
+from serving.archive.learning.loaded_models import load_model
+from serving.archive.learning.model_versions import train
+from serving.jobs.runner import submit
+from serving.jobs.sweep import sweep
 from serving.settings import Settings
 from serving.store import open_store
-from serving.sweep import sweep
 from tests.bucket import files_at, s3_environment
 from tests.serving.in_process import in_process, wait
 from tests.serving.service import free_port
-from training.train import train
 from ui.demo_material import DemoMaterial
 from ui.doctor import examine
 

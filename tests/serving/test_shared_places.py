@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from facerec_models.errors import InputError
-from serving.nodes import require_shared_places
+from serving.jobs.nodes import require_shared_places
 from serving.settings import Settings
 
 MONGODB = {"store": "mongodb://db.example:27017/facerec"}

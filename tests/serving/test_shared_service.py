@@ -10,9 +10,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from facerec_models.cohort import Cohort, save_cohort
-from facerec_models.weights import DLIB, FACENET_VGGFACE2
-from serving.home import Home
+from facerec_models.analysis.weights import DLIB, FACENET_VGGFACE2
+from facerec_models.identification.cohort import Cohort, save_cohort
+from serving.archive.files import Home
 from serving.store import open_store
 from tests.bucket import files_at
 from tests.serving.service import running_service

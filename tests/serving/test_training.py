@@ -19,23 +19,22 @@ import httpx
 import numpy as np
 import pytest
 
-from facerec_models.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, realign
+from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, realign
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
-from facerec_models.embedders.torch_embedder import TorchEmbedder
 from facerec_models.errors import ModelNotFoundError
+from facerec_models.identification.model_folder import remove_abandoned
 from facerec_models.images import encode_crop
-from facerec_models.model_folder import remove_abandoned
-from serving import leases
-from serving.home import Home, write_atomically
-from serving.naming import load_model
-from serving.store import Store, open_store
+from serving.archive.files import Home, write_atomically
+from serving.archive.learning.loaded_models import load_model
+from serving.archive.learning.model_versions import train
+from serving.store import Store, leases, open_store
 from serving.store.job_rows import JobState
 from tests.bucket import stalled_at
 from tests.builders import EMBEDDER, look, sample_picture
 from tests.contract.store_cases import make_face
 from tests.serving.service import RunningService, free_port
-from training.train import train
-from training.workers import Workers
+from training.ray_tasks import Workers
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial
 

@@ -14,28 +14,27 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.networks import Networks
+from facerec_models.analysis.reading.segments import FrameIndex, plan_segments
+from facerec_models.analysis.reading.video import Video
 from facerec_models.config import AnalysisConfig, SamplingConfig, TrackingConfig
-from facerec_models.embedders.torch_embedder import TorchEmbedder
-from facerec_models.mtcnn import MtcnnDetector
-from facerec_models.segments import FrameIndex, plan_segments
 from facerec_models.types import Track
-from facerec_models.video import Video
-from serving import leases
-from serving.home import Home
-from serving.jobs import JobControl, JobRunner, submit
-from serving.leases import Claim
-from serving.networks import Networks
+from serving.archive.files import Home
+from serving.archive.learning.enrol import enrol
+from serving.archive.learning.model_versions import train
+from serving.archive.videos import analyze_video, find_analysis, read_analysis, register_video
+from serving.jobs.runner import JobControl, JobRunner, submit
+from serving.jobs.submit import submission_key
+from serving.jobs.sweep import sweep
+from serving.jobs.video import VideoJobs
 from serving.settings import Settings
-from serving.store import Store, open_store
+from serving.store import Store, leases, open_store
 from serving.store.job_rows import Job, JobSegment, JobState
+from serving.store.leases import Claim
 from serving.store.rows import VideoRow
-from serving.submissions import submission_key
-from serving.sweep import sweep
-from serving.video_jobs import VideoJobs
-from serving.videos import analyze_video, find_analysis, read_analysis, register_video
-from training.enrol import enrol
 from training.pictures import find_pictures
-from training.train import train
 from ui.demo_material import DemoMaterial
 
 CONFIG = AnalysisConfig()

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from serving.run import prepare_environment
+from training.ray_environment import prepare_environment
 
 
 def main() -> None:

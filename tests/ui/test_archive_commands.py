@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from serving.home import Home
+from serving.archive.files import Home
 from serving.store import open_store
 from serving.store.rows import Face, FaceStatus
 from tests.archive import fill

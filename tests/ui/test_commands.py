@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from serving.batch import parse_time
-from serving.home import Home
+from serving.archive.files import Home
+from serving.jobs.batch_table import parse_time
 from serving.store import open_store
 from serving.store.rows import VideoRow
 from ui.cli import app

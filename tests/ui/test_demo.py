@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
-from facerec_models.video import Video
 
 
 def test_the_demonstration_finds_everybody_and_writes_what_it_says(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facerec_models.classifiers import normalize
-from facerec_models.cohort import load_cohort, save_cohort
+from facerec_models.analysis.weights import FACENET_VGGFACE2
+from facerec_models.identification.cohort import load_cohort, save_cohort
 from facerec_models.images import encode_crop
-from facerec_models.weights import FACENET_VGGFACE2
-from serving.home import Home, write_atomically
+from facerec_models.vectors import normalize
+from serving.archive.files import Home, write_atomically
 from serving.store import open_store
 from tests.archive import fill
 from tests.builders import EMBEDDER

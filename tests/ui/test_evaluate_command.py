@@ -9,10 +9,10 @@ import pytest
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.metrics import NamedTime
-from serving.home import Home
+from serving.archive.files import Home
+from serving.archive.learning.evaluation_set import evaluate_version, kept_truths
 from serving.store import open_store
 from tests.ui.test_commands import Place
-from training.evaluate import evaluate_version, kept_truths
 from ui.demo_material import prepare
 
 

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.networks import Networks
+from facerec_models.analysis.reading.video import Video
 from facerec_models.config import AnalysisConfig, IdentificationConfig, LimitsConfig
-from facerec_models.embedders.torch_embedder import TorchEmbedder
-from facerec_models.mtcnn import MtcnnDetector
-from facerec_models.video import Video
 from facerec_models.video_writer import VideoWriter
-from serving.home import Home
-from serving.naming import assign_current
-from serving.networks import Networks
+from serving.archive.files import Home
+from serving.archive.learning.enrol import enrol
+from serving.archive.learning.model_versions import train
+from serving.archive.naming.one_video import assign_current
+from serving.archive.videos import analyze_video, register_video
 from serving.store import FILE_NAME, open_store
-from serving.videos import analyze_video, register_video
 from tests.mounts import Mounted
-from training.enrol import enrol
 from training.pictures import find_pictures
-from training.train import train
 from ui.demo_material import DemoMaterial, prepare
 
 _CLI = ("-m", "ui.cli")

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import InputError
+from facerec_models.files import write_atomically
 from facerec_models.images import picture_format, read_image
 from facerec_models.types import ImageArray
-from serving.home import write_atomically
 from training.crawling.config import CrawlConfig
 
 MANIFEST = "manifest.json"

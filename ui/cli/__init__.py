@@ -15,7 +15,23 @@ from rich.console import Console
 from facerec_models.errors import FacerecError, PlaceError
 from facerec_models.files import place_error, writing_to
 from facerec_models.proxies import keep_loopback_direct
-from ui.cli import archive, embedder, evaluate, models, people, predecessor, search, service, store, unknowns, videos
+from ui.cli import (
+    archive,
+    cohort,
+    embedder,
+    evaluate,
+    models,
+    people,
+    predecessor,
+    projects,
+    search,
+    service,
+    store,
+    train,
+    unknowns,
+    videos,
+    weights,
+)
 
 app = typer.Typer(
     help="Find who appears in a video, when, and on what evidence.",
@@ -25,7 +41,7 @@ app = typer.Typer(
 )
 app.command()(service.demo)
 app.add_typer(people.app, name="people")
-app.command()(models.train)
+app.command()(train.train)
 app.command()(videos.recognize)
 app.command()(videos.batch)
 app.command()(videos.faces)
@@ -37,11 +53,11 @@ app.command()(unknowns.correct)
 app.command("import-corrections")(unknowns.import_corrections)
 app.command("import-predecessor")(predecessor.import_predecessor)
 app.command()(evaluate.evaluate)
-app.add_typer(models.projects, name="projects")
+app.add_typer(projects.projects, name="projects")
 app.add_typer(models.models, name="models")
 app.add_typer(embedder.app, name="embedder")
-app.add_typer(models.cohort, name="cohort")
-app.add_typer(models.weights, name="weights")
+app.add_typer(cohort.cohort, name="cohort")
+app.add_typer(weights.weights, name="weights")
 app.add_typer(store.app, name="store")
 app.command()(service.serve)
 app.command()(service.ui)

@@ -23,7 +23,7 @@ from ui.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from serving.changes import IdentificationChange
+    from serving.archive.naming.preview import IdentificationChange
 
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Show what would change and change nothing.")]
 ExpectOption = Annotated[
@@ -51,7 +51,7 @@ def identify(
     as_json: JsonOption = False,
 ) -> None:
     """Name the whole archive again, from stored embeddings: no video is opened. What was applied can be undone."""
-    from serving.archive import identify_archive
+    from serving.archive.naming.whole_archive import identify_archive
 
     if sum((preview, undo is not None, list_all)) > 1:
         raise typer.BadParameter("give one of --preview, --undo and --list")
@@ -107,7 +107,7 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
 
 
 def _undo(opened: Opened, project: str, revision: str, *, as_json: bool) -> None:
-    from serving.undo import undo_application
+    from serving.archive.naming.undo import undo_application
 
     undone = undo_application(opened.store, opened.home, project, revision, opened.settings.identification)
     if as_json:

@@ -18,9 +18,9 @@ from rich.text import Text
 from serving.store.rows import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
-    from serving.home import Home
+    from serving.archive.files import Home
     from serving.settings import Settings
-    from serving.store.base import Store
+    from serving.store.contract import Store
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Where everything is kept.", envvar="FACEREC_HOME", show_default=False)
@@ -66,7 +66,7 @@ def read_settings(path: Path | None) -> Settings:
 @contextmanager
 def open_home(path: Path | None) -> Iterator[Opened]:
     """Open the home that ``--home``, the environment or the system's conventions name."""
-    from serving.home import Home
+    from serving.archive.files import Home
     from serving.store import open_store
 
     settings = read_settings(path)
@@ -123,3 +123,19 @@ __all__ = [
     "print_note",
     "progress_bar",
 ]
+
+
+class ShownProgress:
+    """Shows the progress of training, or of what leads to it; Ctrl-C is what stops it."""
+
+    def __init__(self, bar: Progress, words: str) -> None:
+        self._bar = bar
+        self._task = bar.add_task(words, total=1.0)
+
+    def report(self, progress: float) -> None:
+        """Move the bar to the fraction that is done."""
+        self._bar.update(self._task, completed=progress)
+
+    def should_stop(self) -> bool:
+        """Never stop."""
+        return False

@@ -21,8 +21,8 @@ from ui.cli.common import (
 from ui.cli.outcomes import count_outcomes, outcome, print_reasons
 
 if TYPE_CHECKING:
-    from serving.networks import Networks
-    from training.crawl import CrawlReport
+    from facerec_models.analysis.networks import Networks
+    from training.crawling.crawl import CrawlReport
 
 
 def crawl(
@@ -51,12 +51,13 @@ def crawl(
 
     Pictures stay in the home with a list of where and when each was fetched. They are other people's: mind their rights.
     """
+    from facerec_models.analysis.networks import load_networks
     from facerec_models.errors import FacerecError, SourceError
+    from facerec_models.names import check_project_name
     from facerec_models.result import identity_of
-    from serving.names import check_project_name
-    from serving.networks import load_networks
-    from training.crawl import content_elsewhere, split_names
-    from training.crawl import crawl as fetch
+    from serving.archive.learning.enrol import content_elsewhere
+    from training.crawling.crawl import crawl as fetch
+    from training.crawling.crawl import split_names
     from training.crawling.sources import parse_source
 
     try:
@@ -93,7 +94,7 @@ def crawl(
             if report.pictures:
                 if networks is None:
                     embedder = opened.store.get_project(project).embedder
-                    networks = load_networks(opened.settings.analysis, opened.home, embedder)
+                    networks = load_networks(opened.settings.analysis, opened.home.weights, embedder)
                 taken = _enrol(opened, project, report, networks, discard_multi_face, as_json)
                 if not taken and report.error is None:
                     errors.append(f"no picture of {identity_of(person_id)!r} could be taken")
@@ -112,7 +113,7 @@ def _enrol(
 ) -> int:
     """Enrol what a crawl gave and show what became of each picture; return how many are learned from."""
     from facerec_models.result import identity_of
-    from training.enrol import enrol
+    from serving.archive.learning.enrol import enrol
 
     pictures = {picture.path: picture for picture in report.to_enrol()}
     faces = []

@@ -21,8 +21,8 @@ from ui.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from training.compare_sets import ComparedSets, SetFigures
-    from training.second_set import Prepared
+    from serving.archive.second_embedder.compare import ComparedSets, SetFigures
+    from serving.archive.second_embedder.prepare import Prepared
 
 app = typer.Typer(
     help="Change a project's embedder without decoding: prepare a second set, compare, switch, undo.",
@@ -46,9 +46,9 @@ def prepare(
     as_json: JsonOption = False,
 ) -> None:
     """Embed stored crops with another embedder and train on them, beside what names now; again: what is missing."""
-    from training.second_set import prepare_second_set
-    from training.workers import Workers
-    from ui.cli.models import ShownProgress
+    from serving.archive.second_embedder.prepare import prepare_second_set
+    from training.ray_tasks import Workers
+    from ui.cli.common import ShownProgress
 
     with open_home(home) as opened, progress_bar() as bar:
         found = prepare_second_set(
@@ -72,7 +72,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Say what each set tells apart, and what naming the archive by the prepared one would change."""
-    from training.compare_sets import compare_sets
+    from serving.archive.second_embedder.compare import compare_sets
 
     with open_home(home) as opened:
         found = compare_sets(opened.store, opened.home, project, opened.settings.identification, model)
@@ -92,7 +92,7 @@ def switch(
     as_json: JsonOption = False,
 ) -> None:
     """Let the prepared set take the place of the present one, all at once; it can be undone."""
-    from serving.swap import switch_embedder
+    from serving.archive.second_embedder.switch import switch_embedder
 
     with open_home(home) as opened:
         rules = opened.settings.identification

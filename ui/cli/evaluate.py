@@ -27,11 +27,11 @@ from ui.cli.videos import FpsOption, SpeedupOption
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from facerec_models.analysis.networks import Networks
     from facerec_models.config import AnalysisConfig
-    from serving.networks import Networks
     from serving.store.rows import AnalysisRow
-    from training.results import Result
-    from training.truth import Truth
+    from training.evaluation.results import Result
+    from training.evaluation.truth import Truth
 
 _GATE_FAILED = 3
 
@@ -75,11 +75,11 @@ def evaluate(
     if video_speedup is not None and sample_fps is not None:
         raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
     check_target("--report", report, is_folder=True)
-    from training import counting
-    from training.gate import read_gate
-    from training.report import as_text, to_dict, write_report
-    from training.results import read_results
-    from training.truth import read_truths
+    from training.evaluation import counting
+    from training.evaluation.gate import read_gate
+    from training.evaluation.report import as_text, to_dict, write_report
+    from training.evaluation.results import read_results
+    from training.evaluation.truth import read_truths
 
     limits = None if gate is None else read_gate(gate)
     truths = read_truths(truth)
@@ -96,7 +96,7 @@ def evaluate(
                 analyses = _stored(opened, project, truths, found)
             evaluation = counting.evaluate(truths, found, references)
             if baseline is not None:
-                from training.measured import add_baseline
+                from serving.archive.measure import add_baseline
 
                 evaluation = add_baseline(opened.store, project, evaluation, truths, analyses)
             if keep:
@@ -125,9 +125,9 @@ def _recognise(
     max_false_names: float | None,
 ) -> tuple[dict[str, AnalysisRow], dict[str, Result]]:
     """Recognise the videos beside the truth with the promoted model; what was analysed already is taken as it is."""
-    from serving.naming import current_revision
-    from serving.networks import load_networks
-    from training.measured import find_video, recognise
+    from facerec_models.analysis.networks import load_networks
+    from serving.archive.measure import find_video, recognise
+    from serving.archive.naming.one_video import current_revision
 
     store, rules = opened.store, opened.settings.identification
     revision = current_revision(store, project, rules, max_false_names)
@@ -136,7 +136,7 @@ def _recognise(
 
     def networks() -> Networks:
         if not loaded:
-            loaded.append(load_networks(config, opened.home, store.get_project(project).embedder))
+            loaded.append(load_networks(config, opened.home.weights, store.get_project(project).embedder))
         return loaded[0]
 
     analyses, found = {}, {}
@@ -154,13 +154,13 @@ def _recognise(
 def _stored(
     opened: Opened, project: str, truths: Mapping[str, Truth], found: Mapping[str, Result]
 ) -> dict[str, AnalysisRow]:
-    from training.measured import analysis_of
+    from serving.archive.measure import analysis_of
 
     return {stem: analysis_of(opened.store, project, stem, found[stem]) for stem in truths if stem in found}
 
 
 def _keep(opened: Opened, project: str, truths: Mapping[str, Truth], analyses: Mapping[str, AnalysisRow]) -> None:
-    from training.evaluate import keep_truth
+    from serving.archive.learning.evaluation_set import keep_truth
 
     for stem, truth in truths.items():
         video = opened.store.get_video(project, analyses[stem].video_id)

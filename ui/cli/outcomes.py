@@ -18,7 +18,7 @@ _IF_ANY = {"duplicate": "duplicates", "gone": "gone", "removed": "removed"}
 
 def outcome(face: Face) -> dict[str, str | None]:
     """Return what became of a picture as JSON values; a file that is nobody's has no person and no face, a removed one no face."""
-    from training.enrol import REMOVED, tally
+    from serving.archive.learning.enrol import REMOVED, tally
 
     has_face = bool(face.person_id) and tally(face) != REMOVED
     return {
@@ -37,7 +37,7 @@ def print_outcome(face: Face) -> None:
 
 def print_reasons(faces: Iterable[Face]) -> None:
     """Tell why each picture was not simply taken or disabled; of files that are nobody's, those with one reason together."""
-    from training.enrol import tally
+    from serving.archive.learning.enrol import tally
 
     told = ((face, tally(face)) for face in faces)
     others = ((face, kind) for face, kind in told if kind not in {"taken", "disabled"})
@@ -52,7 +52,7 @@ def print_reasons(faces: Iterable[Face]) -> None:
 
 def count_outcomes(faces: Iterable[Face]) -> str:
     """Return how many pictures were taken, disabled, guessed and refused, and found twice, gone or removed where any was."""
-    from training.enrol import tally
+    from serving.archive.learning.enrol import tally
 
     counts = Counter(map(tally, faces))
     parts = [f"{counts[kind]} {kind}" for kind in _ALWAYS_COUNTED]

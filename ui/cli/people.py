@@ -56,10 +56,10 @@ def import_people(
     the person's other pictures agree with. Where nothing supports a choice it is a guess, which is not learned from until
     'facerec people enable' confirms it. Pictures that show another person are disabled.
     """
+    from facerec_models.analysis.networks import load_networks
     from facerec_models.errors import InputError
-    from serving.names import check_project_name
-    from serving.networks import load_networks
-    from training.enrol import enrol, find_gone, prune
+    from facerec_models.names import check_project_name
+    from serving.archive.learning.enrol import enrol, find_gone, prune
     from training.pictures import find_pictures, with_content
 
     check_project_name(project)
@@ -67,7 +67,7 @@ def import_people(
         pictures = [with_content(picture) for picture in find_pictures(directory)]
         opened.store.create_project(project)
         embedder = opened.store.get_project(project).embedder
-        networks = load_networks(opened.settings.analysis, opened.home, embedder)
+        networks = load_networks(opened.settings.analysis, opened.home.weights, embedder)
         task = progress.add_task("importing", total=len(pictures))
         gone = find_gone(opened.store, project, directory, pictures)
         if prune_gone:  # first: what was a person's under another name is then not theirs any more
@@ -106,8 +106,8 @@ def import_people(
 
 
 def _tell_gone(face: Face, directory: Path, is_pruned: bool) -> Face:
+    from serving.archive.learning.enrol import GONE, REMOVED
     from serving.store.rows import FaceStatus
-    from training.enrol import GONE, REMOVED
 
     if is_pruned:
         return replace(face, status=FaceStatus.REFUSED, reason=f"{REMOVED}: it is no longer in {directory}")
@@ -115,7 +115,7 @@ def _tell_gone(face: Face, directory: Path, is_pruned: bool) -> Face:
 
 
 def _tell_doubtful(face: Face, directory: Path) -> Face:
-    from training.enrol import GONE
+    from serving.archive.learning.enrol import GONE
 
     return replace(
         face,
@@ -157,7 +157,7 @@ def show(
     person_id: str, project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
 ) -> None:
     """Show the pictures of a person and what became of each."""
-    from serving.names import person_id_of
+    from facerec_models.names import person_id_of
 
     person_id = person_id_of(person_id)
     with open_home(home) as opened:
@@ -217,11 +217,11 @@ def outliers(
     as_json: JsonOption = False,
 ) -> None:
     """List pictures that seem to show somebody else; importing finds and disables them by itself."""
-    from facerec_models.cohort import load_cohort
-    from serving.home import write_atomically
-    from serving.names import person_id_of
+    from facerec_models.identification.cohort import load_cohort
+    from facerec_models.names import person_id_of
+    from serving.archive.files import write_atomically
+    from serving.archive.learning.enrol import GUESSED, disable_outliers, put_judgements, tally
     from serving.store.rows import FaceStatus
-    from training.enrol import GUESSED, disable_outliers, put_judgements, tally
 
     check_target("--write-disabled", write_disabled)
     wanted = [person_id_of(name) for name in person_ids or []]
@@ -267,7 +267,7 @@ def forget(
     as_json: JsonOption = False,
 ) -> None:
     """Remove a person for good: pictures, crops, vectors, model versions, the name in results; prints a receipt."""
-    from training.forgetting import forget as forget_person
+    from serving.archive.forget import forget as forget_person
 
     with open_home(home) as opened:
         opened.store.get_project(project)
@@ -285,8 +285,8 @@ def forget(
 
 def _set_status(face_ids: list[str], project: str, home: Path | None, as_json: bool, *, enabled: bool) -> None:
     from facerec_models.errors import NotFoundError
+    from serving.archive.learning.enrol import enable_faces
     from serving.store.rows import FaceStatus
-    from training.enrol import enable_faces
 
     status = FaceStatus.TAKEN if enabled else FaceStatus.DISABLED
     with open_home(home) as opened:

@@ -47,7 +47,7 @@ def import_predecessor(
     DIR/<project>/videos.csv is for 'facerec batch', names.csv (media,start,end,person) for 'facerec batch' and 'facerec evaluate'. What
     cannot be taken over is counted. Nothing is written to its database.
     """
-    from serving.names import check_project_name
+    from facerec_models.names import check_project_name
     from training.predecessor import PredecessorDatabase
 
     check_target("--records", records, is_folder=True)
@@ -173,10 +173,10 @@ def _project_folders(pictures: Path | None) -> dict[str, Path]:
 
 def _enrol(opened: Opened, project: str, folder: Path, left_out: list[str]) -> dict[str, int]:
     """Enrol a project's pictures; return how many have each status."""
+    from facerec_models.analysis.networks import load_networks
     from facerec_models.config import OutlierStrategy
-    from serving.networks import load_networks
+    from serving.archive.learning.enrol import enrol
     from serving.store.rows import FaceStatus
-    from training.enrol import enrol
     from training.pictures import DISABLED_LIST, find_pictures
 
     try:
@@ -187,7 +187,7 @@ def _enrol(opened: Opened, project: str, folder: Path, left_out: list[str]) -> d
     # Somebody looked at these: what they left enabled is right. Without a list, nobody did.
     outliers = None if (folder / DISABLED_LIST).is_file() else OutlierStrategy.ROBUST
     settings = opened.settings
-    networks = load_networks(settings.analysis, opened.home, opened.store.get_project(project).embedder)
+    networks = load_networks(settings.analysis, opened.home.weights, opened.store.get_project(project).embedder)
     counts: Counter[str] = Counter()
     with progress_bar("items") as progress:
         task = progress.add_task(f"enrolling {project}", total=len(found))
@@ -210,7 +210,7 @@ def _enrol(opened: Opened, project: str, folder: Path, left_out: list[str]) -> d
 
 
 def _write_catalogue(directory: Path, lines: list[str]) -> None:
-    from serving.home import write_atomically
+    from serving.archive.files import write_atomically
 
     path = directory / "metadata.jsonl"
     write_atomically(path, "".join(f"{line}\n" for line in lines).encode())

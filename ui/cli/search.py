@@ -34,7 +34,7 @@ from ui.cli.filters import (
 from ui.cli.videos import track_crop_uri
 
 if TYPE_CHECKING:
-    from serving.search import FaceHit, FacePage, Hit
+    from serving.archive.search.people_and_faces import FaceHit, FacePage, Hit
 
 app = typer.Typer(help="Search the archive by person, by company, and by face.", no_args_is_help=True)
 
@@ -56,7 +56,7 @@ def person(
     as_json: JsonOption = False,
 ) -> None:
     """Find where somebody appears over all videos, or several people together."""
-    from serving.search import search_people
+    from serving.archive.search.people_and_faces import search_people
 
     who = [name.strip() for name in names.split(";") if name.strip()]
     if not who:
@@ -100,11 +100,11 @@ def face(
     as_json: JsonOption = False,
 ) -> None:
     """Find who looks like the faces of a picture among all stored tracks, known or not."""
+    from facerec_models.analysis.networks import load_networks
     from facerec_models.result import StillResult
-    from serving.networks import load_networks
-    from serving.search import search_face
-    from serving.stills import find_stills
-    from serving.track_index import TrackIndex
+    from facerec_models.stills import find_stills
+    from serving.archive.search.people_and_faces import search_face
+    from serving.archive.search.track_index import TrackIndex
 
     with open_home(home) as opened:
         embedder = opened.store.get_project(project).embedder
@@ -119,7 +119,7 @@ def face(
         )
         if embedder is None:
             raise GalleryMismatchError(f"project {project!r} has no video and no picture yet: recognise one first")
-        networks = load_networks(opened.settings.analysis, opened.home, embedder)
+        networks = load_networks(opened.settings.analysis, opened.home.weights, embedder)
         (found,) = find_stills([(str(image), image)], networks, opened.settings.analysis)
         if isinstance(found, StillResult):
             raise ImageError(found.error or f"{str(image)!r} cannot be read")

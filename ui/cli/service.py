@@ -41,7 +41,7 @@ def serve(
 ) -> None:
     """Run the service, and the page, until Ctrl-C; ends with an error if either of them does."""
     from serving.listening import local_url, require_free
-    from serving.run import run_service
+    from serving.local import run_service
     from ui.page_process import running_page
 
     if page and ui_port == port:

@@ -24,8 +24,8 @@ from ui.cli.common import (
 from ui.cli.filters import ProbabilityOption, SinceOption, UntilOption, VideoOption, WithinOption, read_query
 
 if TYPE_CHECKING:
-    from serving.unknowns import StrangerSummary
-    from training.corrections import Statement
+    from serving.archive.naming.correct import Statement
+    from serving.archive.search.strangers import StrangerSummary
 
 app = typer.Typer(help="Strangers: people in videos whom nobody has named.", no_args_is_help=True)
 
@@ -45,7 +45,7 @@ def list_unknowns(
     as_json: JsonOption = False,
 ) -> None:
     """List strangers by screen time: what one name settles comes first. What is asked for alone counts."""
-    from serving.unknowns import rank_strangers
+    from serving.archive.search.strangers import rank_strangers
 
     with open_home(home) as opened:
         query = read_query(
@@ -83,7 +83,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show where a stranger is seen, the best look first."""
-    from serving.unknowns import show_stranger
+    from serving.archive.search.strangers import show_stranger
 
     with open_home(home) as opened:
         rules = opened.settings.identification
@@ -110,7 +110,7 @@ def name(
     as_json: JsonOption = False,
 ) -> None:
     """Name a stranger: their best faces are enrolled, and the whole archive is named again."""
-    from training.corrections import name_stranger
+    from serving.archive.naming.correct import name_stranger
 
     with open_home(home) as opened:
         change = name_stranger(
@@ -140,7 +140,7 @@ def correct(
     as_json: JsonOption = False,
 ) -> None:
     """Say who a track is, or is not; the model learns it and the whole archive is named again at once."""
-    from training.corrections import correct as apply
+    from serving.archive.naming.correct import correct as apply
 
     if (is_person is None) == (is_not is None):
         raise typer.BadParameter("give --is PERSON or --is-not PERSON")
@@ -167,7 +167,7 @@ def import_corrections(
     as_json: JsonOption = False,
 ) -> None:
     """Take many corrections at once; decision is 'is' or 'is_not', video a file or an id."""
-    from training.corrections import correct as apply
+    from serving.archive.naming.correct import correct as apply
 
     lines = _read(table)
     with open_home(home) as opened:
@@ -195,7 +195,7 @@ def _read(path: Path) -> list[dict[str, str]]:
             ]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{str(path)!r} cannot be read as CSV: {error}") from error
-    from serving.names import number_of
+    from facerec_models.names import number_of
 
     for number, line in enumerate(lines, start=2):
         complete = {"video", "track", "decision", "person"} <= line.keys() and line["video"] and line["person"]
@@ -211,8 +211,8 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def _statement(opened: Opened, project: str, video: str, track: int, decision: str, person: str) -> Statement:
+    from serving.archive.naming.correct import Statement
     from serving.store.naming_rows import CorrectionKind
-    from training.corrections import Statement
     from ui.cli.videos import find_video
 
     return Statement(find_video(opened, project, video).video_id, track, CorrectionKind(decision), person)

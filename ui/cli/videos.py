@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from facerec_models.errors import FacerecError, InputError
-from serving.batch import BatchRow, parse_span, read_batch
+from serving.jobs.batch_table import BatchRow, parse_span, read_batch
 from ui.cli.common import (
     DEFAULT_PROJECT,
     ErrorOption,
@@ -29,10 +29,10 @@ from ui.cli.common import (
 from ui.cli.targets import check_not_the_video, check_target, result_files
 
 if TYPE_CHECKING:
+    from facerec_models.analysis.networks import Networks
     from facerec_models.config import AnalysisConfig
     from facerec_models.result import Result
-    from serving.naming import CropUrl
-    from serving.networks import Networks
+    from serving.archive.naming.one_video import CropUrl
     from serving.store.naming_rows import AppearanceRow
     from serving.store.rows import AnalysisRow, VideoRow
 
@@ -188,15 +188,15 @@ def faces(
     as_json: JsonOption = False,
 ) -> None:
     """Say who is in pictures, as one line of JSON for each."""
-    from serving.naming import load_model
-    from serving.networks import load_networks
-    from serving.stills import find_stills, name_still
+    from facerec_models.analysis.networks import load_networks
+    from facerec_models.stills import find_stills, name_still
+    from serving.archive.learning.loaded_models import load_model
 
     failed = 0
     with open_home(home) as opened, progress_bar("items") as progress:
         row = opened.store.get_model(project)
         model = load_model(opened.home, project, row.version)
-        networks = load_networks(opened.settings.analysis, opened.home, row.embedder)
+        networks = load_networks(opened.settings.analysis, opened.home.weights, row.embedder)
         model.check_embedder(networks.embedder.name)
         task = progress.add_task("looking", total=len(images), visible=len(images) > 1)
         for image in images:
@@ -228,8 +228,8 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write a stored result in another form."""
+    from serving.archive.naming.one_video import stored_result
     from serving.exports.table import to_csv
-    from serving.naming import stored_result
 
     is_video = export_format is ExportFormat.ANNOTATED
     if is_video and out is None:
@@ -263,8 +263,8 @@ class _Recognizer:
     _networks: Networks | None = None
 
     def recognize(self, source: str, config: AnalysisConfig) -> Result:
-        from serving.naming import assign_current, name_analysis
-        from serving.videos import analyze_video, find_analysis, register_video
+        from serving.archive.naming.one_video import assign_current, name_analysis
+        from serving.archive.videos import analyze_video, find_analysis, register_video
 
         store, home, rules = self.opened.store, self.opened.home, self.opened.settings.identification
         embedder = store.get_model(self.project).embedder
@@ -289,7 +289,7 @@ class _Recognizer:
 
     def export_faces(self, found: Result, folder: Path) -> None:
         """Copy the kept crops to a folder for each label."""
-        from serving.home import write_atomically
+        from serving.archive.files import write_atomically
 
         analysis = self.opened.store.latest_analysis(self.project, found.video.id)
         crops = self.opened.home.analysis(self.project, analysis.analysis_id)
@@ -300,17 +300,17 @@ class _Recognizer:
                     write_atomically(target / f"{appearance.start_s:08.2f}_{crop.name}", crop.read_bytes())
 
     def _load(self, config: AnalysisConfig) -> Networks:
-        from serving.networks import load_networks
+        from facerec_models.analysis.networks import load_networks
 
         if self._networks is None:
             self._networks = load_networks(
-                config, self.opened.home, self.opened.store.get_project(self.project).embedder
+                config, self.opened.home.weights, self.opened.store.get_project(self.project).embedder
             )
         return self._networks
 
 
 def _local_file(source: str) -> Path:
-    from serving.names import local_path
+    from facerec_models.names import local_path
 
     if "://" in source and not source.startswith("file://"):
         raise InputError(f"{source!r} is an address; download the video and give the file")
@@ -319,8 +319,8 @@ def _local_file(source: str) -> Path:
 
 def find_video(opened: Opened, project: str, name: str) -> VideoRow:
     """Return a video of a project by its file or its id."""
+    from facerec_models.analysis.weights import file_sha256
     from facerec_models.errors import VideoNotFoundError
-    from facerec_models.weights import file_sha256
 
     path = Path(name)
     if path.is_file():
@@ -409,13 +409,13 @@ def _write(path: Path, found: Result) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    from serving.home import write_atomically
+    from serving.archive.files import write_atomically
 
     write_atomically(path, text.encode())
 
 
 def _print_result(video: str, found: Result) -> None:
-    from facerec_models.reasons import is_beside
+    from facerec_models.identification.reasons import is_beside
     from ui.views import appearance_rows
 
     table = Table(

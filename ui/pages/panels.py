@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from facerec_models.reasons import is_beside
+from facerec_models.identification.reasons import is_beside
 from facerec_models.result import AppearanceView, CandidateView, Result, identity_of
 from serving.exports.colours import Colour, label_colours
 from serving.exports.wording import clock, one_in, percent

@@ -1,0 +1,1 @@
+"""What is in a video: heavy, done once, and kept."""

@@ -1,0 +1,196 @@
+"""What was found on the sampled frames of a video, or of a segment of it, before anything is linked."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate, pairwise
+
+import numpy as np
+
+from facerec_models.analysis.transitions import Thumbnail
+from facerec_models.images import encode_crop
+from facerec_models.types import Detections, FaceSet, FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One sampled frame with its faces.
+
+    Parameters
+    ----------
+    time_s : float
+        Since the first frame of the video.
+    until_s : float
+        When the next frame is shown.
+    frame_index : int
+    detections : Detections
+        N faces.
+    quality : (N,) float32
+    embeddings : (N, D) float32
+    crops : tuple of N bytes
+        Aligned faces as JPEG files.
+    """
+
+    time_s: float
+    until_s: float
+    frame_index: int
+    detections: Detections
+    quality: FloatArray
+    embeddings: FloatArray
+    crops: tuple[bytes, ...]
+
+    @classmethod
+    def of(
+        cls,
+        time_s: float,
+        until_s: float,
+        frame_index: int,
+        faces: FaceSet,
+        place: Callable[[Detections], Detections] = lambda found: found,
+    ) -> Look:
+        """Keep the faces of a frame, their crops as files.
+
+        Parameters
+        ----------
+        place : callable, optional
+            Takes boxes and landmarks from the picture in which they were found to the stored one.
+        """
+        crops = tuple(map(encode_crop, faces.crops))
+        return cls(time_s, until_s, frame_index, place(faces.detections), faces.quality, faces.embeddings, crops)
+
+    def __len__(self) -> int:
+        return len(self.detections)
+
+
+@dataclass(slots=True)
+class Timing:
+    """Where the time went, in seconds, and what was done; of a video in segments summed over them, side by side or not."""
+
+    wall_s: float = 0.0
+    decode_s: float = 0.0
+    detect_s: float = 0.0
+    embed_s: float = 0.0
+    frames_decoded: int = 0
+    frames_detected: int = 0
+    faces_embedded: int = 0
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Add the time of a block to a field."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + time.perf_counter() - start)
+
+    def __add__(self, other: Timing) -> Timing:
+        mine, theirs = asdict(self), asdict(other)
+        return Timing(**{name: mine[name] + theirs[name] for name in mine})
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen in a part of a video: some seconds, or a segment.
+
+    Parameters
+    ----------
+    looks : tuple of Look
+        By time.
+    cuts_s : tuple of float
+        When shots begin, as far as cuts tell; the first part begins with one.
+    thumbnails : tuple of Thumbnail
+        Small pictures in which gradual transitions are found.
+    frames : int
+        How many frames were gone through.
+    end_s : float
+        When the last of them ends, in seconds.
+    """
+
+    looks: tuple[Look, ...] = ()
+    cuts_s: tuple[float, ...] = ()
+    thumbnails: tuple[Thumbnail, ...] = ()
+    frames: int = 0
+    end_s: float = 0.0
+    timing: Timing = field(default_factory=Timing)
+
+    def __add__(self, other: Observation) -> Observation:
+        return Observation(
+            self.looks + other.looks,
+            self.cuts_s + other.cuts_s,
+            self.thumbnails + other.thumbnails,
+            self.frames + other.frames,
+            other.end_s if other.frames else self.end_s,
+            self.timing + other.timing,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the observation as a file, an ``.npz`` without pickle."""
+        looks, small = self.looks, self.thumbnails
+        facts = {"cuts_s": self.cuts_s, "frames": self.frames, "end_s": self.end_s, "timing": asdict(self.timing)}
+        crops = [crop for look in looks for crop in look.crops]
+        target = io.BytesIO()
+        np.savez(
+            target,
+            facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
+            times_s=np.array([look.time_s for look in looks], np.float64),
+            until_s=np.array([look.until_s for look in looks], np.float64),
+            frame_indexes=np.array([look.frame_index for look in looks], np.int64),
+            faces=np.array([len(look) for look in looks], np.int64),
+            boxes=_joined([look.detections.boxes for look in looks], (0, 4)),
+            scores=_joined([look.detections.scores for look in looks], (0,)),
+            landmarks=_joined([look.detections.landmarks for look in looks], (0, 5, 2)),
+            quality=_joined([look.quality for look in looks], (0,)),
+            embeddings=_joined([look.embeddings for look in looks], (0, 0)),
+            crop_sizes=np.array([len(crop) for crop in crops], np.int64),
+            crops=np.frombuffer(b"".join(crops), np.uint8),
+            thumbnail_times_s=np.array([one.time_s for one in small], np.float64),
+            thumbnail_sizes=np.array([one.picture.shape for one in small], np.int64).reshape(-1, 3),
+            thumbnail_begins=np.array([one.begins_shot for one in small], bool),
+            thumbnails=np.concatenate([one.picture.reshape(-1) for one in small] or [np.zeros(0, np.uint8)]),
+        )
+        return target.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Observation:
+        """Return what `to_bytes` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        facts = json.loads(arrays["facts"].tobytes())
+        crops = _split(arrays["crops"].tobytes(), arrays["crop_sizes"].tolist())
+        bounds = list(accumulate(arrays["faces"].tolist(), initial=0))
+        looks = tuple(
+            Look(
+                float(arrays["times_s"][i]),
+                float(arrays["until_s"][i]),
+                int(arrays["frame_indexes"][i]),
+                Detections(arrays["boxes"][a:b], arrays["scores"][a:b], arrays["landmarks"][a:b]),
+                arrays["quality"][a:b],
+                arrays["embeddings"][a:b],
+                crops[a:b],
+            )
+            for i, (a, b) in enumerate(pairwise(bounds))
+        )
+        sizes = arrays["thumbnail_sizes"]
+        pictures = np.split(arrays["thumbnails"], np.cumsum(sizes.prod(axis=1))[:-1]) if len(sizes) else []
+        thumbnails = tuple(
+            Thumbnail(float(time_s), picture.reshape(size), bool(begins))
+            for time_s, picture, size, begins in zip(
+                arrays["thumbnail_times_s"], pictures, sizes.tolist(), arrays["thumbnail_begins"], strict=True
+            )
+        )
+        timing = Timing(**facts["timing"])
+        return cls(looks, tuple(facts["cuts_s"]), thumbnails, facts["frames"], facts["end_s"], timing)
+
+
+def _joined(parts: Sequence[FloatArray], empty: tuple[int, ...]) -> FloatArray:
+    filled = [part for part in parts if len(part)]
+    return np.concatenate(filled) if filled else np.zeros(empty, np.float32)
+
+
+def _split(data: bytes, sizes: Sequence[int]) -> tuple[bytes, ...]:
+    return tuple(data[a:b] for a, b in pairwise(accumulate(sizes, initial=0)))

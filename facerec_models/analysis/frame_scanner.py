@@ -1,0 +1,241 @@
+"""Look at a video, or at a segment of it: decode, watch for cuts, find and describe the faces of the sampled frames.
+
+This is the heavy part of an analysis, and it knows nothing of tracks: what it says of a frame depends on the frames next to
+it alone, so that segments can be looked at side by side. The two networks come in as arguments: the command line passes the
+networks themselves, the service passes proxies that send pictures and crops to batched deployments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from facerec_models.analysis.detection import FaceDetector
+from facerec_models.analysis.embedding import FaceEmbedder
+from facerec_models.analysis.faces import describe_faces, detect_faces
+from facerec_models.analysis.frame_faces import Look, Observation, Timing
+from facerec_models.analysis.reading.geometry import Geometry
+from facerec_models.analysis.reading.sampling import Grid, Sampler
+from facerec_models.analysis.reading.segments import FrameIndex, Segment, sampler_at
+from facerec_models.analysis.reading.video import DecodedFrame, Video
+from facerec_models.analysis.shots import ShotDetector
+from facerec_models.analysis.transitions import Thumbnail, ThumbnailPicker
+from facerec_models.config import AnalysisConfig
+from facerec_models.types import Detections, Frame
+
+# Steps are analysed together up to this many pixels of coarse and dense frames: enough for full batches, flat in memory.
+_CHUNK_PIXELS = 12_000_000
+_MAX_CHUNK_STEPS = 8
+# A segment is decoded from so many frames before it, for the detector of cuts to have seen what it would have seen.
+_RUN_UP_FRAMES = 64
+
+
+@dataclass(slots=True)
+class _Step:
+    """A coarse frame and the dense ones up to the next, with what was found on those looked at.
+
+    `until_s` says of each when the frame after it is shown, `shots` how many cuts lie before it. Frames are looked at with square
+    pixels, and what was found is kept in those.
+    """
+
+    frames: list[DecodedFrame] = field(default_factory=list)
+    until_s: list[float] = field(default_factory=list)
+    shots: list[int] = field(default_factory=list)
+    found: dict[int, tuple[Frame, Detections]] = field(default_factory=dict)
+
+    @property
+    def has_face(self) -> bool:
+        return 0 in self.found and len(self.found[0][1]) > 0
+
+
+class Observer:
+    """Looks at one video or segment, once.
+
+    Parameters
+    ----------
+    video : Video
+    config : AnalysisConfig
+        Its sampling, shots and detection are what counts here.
+    segment : tuple of FrameIndex and Segment, optional
+        What to look at; by default the whole video, or its fragment, from the beginning.
+
+    Attributes
+    ----------
+    timing : Timing
+    """
+
+    def __init__(
+        self,
+        video: Video,
+        config: AnalysisConfig,
+        detector: FaceDetector,
+        embedder: FaceEmbedder,
+        segment: tuple[FrameIndex, Segment] | None = None,
+    ) -> None:
+        info = video.info
+        self._video = video
+        self._config = config
+        self._detector = detector
+        self._embedder = embedder
+        self._segment = segment
+        if segment is None:
+            self._start_s, self._end_s = config.sampling.fragment or (0.0, info.duration_s)
+            self._sampler = Sampler(config.sampling, info.fps, self._start_s)
+        else:
+            self._start_s, self._end_s = segment[1].start_s, segment[1].end_s
+            self._sampler = sampler_at(*segment, config.sampling, info.fps)
+        self._shots = ShotDetector(config.shots)
+        self._picker = ThumbnailPicker()
+        self._thumbnails: list[Thumbnail] = []
+        self._cuts_s: list[float] = []
+        self._shots_begun = 0
+        self._frames_since = 0
+        self._reached_s = self._start_s
+        self.timing = Timing()
+
+    def parts(self) -> Iterator[tuple[Observation, float]]:
+        """Go through the video; yield what was seen since the last part, and the fraction that is done.
+
+        Raises
+        ------
+        SegmentError
+            If the segment cannot be looked at by itself.
+        """
+        info = self._video.info
+        room = _CHUNK_PIXELS // (info.width * info.height * self._sampler.densify)
+        chunk: list[_Step] = []
+        for step in self._steps():
+            chunk.append(step)
+            if len(chunk) > min(max(room, 1), _MAX_CHUNK_STEPS):
+                looks = self._process(chunk)
+                # The last step's dense frames wait for the coarse frame after them.
+                chunk = chunk[-1:]
+                yield self._part(looks), self._fraction(chunk[0].frames[0].time_s)
+        # The step after a segment's last is the next segment's first; after the last of all there is none.
+        after = [] if self._segment is not None and not self._segment[1].is_last else [_Step()]
+        yield self._part(self._process([*chunk, *after])), 1.0
+
+    def observe(self, on_progress: Callable[[float], None] | None = None) -> Observation:
+        """Look at everything and return what was found, all at once: for a segment, whose length is bounded.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Gets the fraction that is done; what it raises ends the observation.
+        """
+        seen = Observation()
+        with self.timing.measure("wall_s"):
+            for part, fraction in self.parts():
+                seen += part
+                if on_progress is not None:
+                    on_progress(fraction)
+        return replace(seen, timing=self.timing)
+
+    def _part(self, looks: list[Look]) -> Observation:
+        part = Observation(
+            tuple(looks), tuple(self._cuts_s), tuple(self._thumbnails), self._frames_since, self._reached_s
+        )
+        self._frames_since = 0
+        self._cuts_s.clear()
+        self._thumbnails.clear()
+        return part
+
+    def _fraction(self, time_s: float) -> float:
+        length_s = (self._end_s or 0.0) - self._start_s
+        return min((time_s - self._start_s) / length_s, 1.0) if length_s > 0 else 0.0
+
+    def _frames(self) -> Iterator[DecodedFrame]:
+        """Decode what is to be looked at, with a segment's run-up before it and its successor's first frame after it."""
+        if self._segment is None:
+            fragment = self._config.sampling.fragment
+            return self._video.frames(self._start_s, fragment[1] if fragment else None)
+        index, segment = self._segment
+        start = max(segment.first - _RUN_UP_FRAMES, segment.origin)
+        return self._video.segment(index, start, segment.end if segment.is_last else segment.end + 1)
+
+    def _steps(self) -> Iterator[_Step]:
+        """Decode, watch for cuts, and gather the frames of both grids."""
+        step: _Step | None = None
+        waiting: _Step | None = None
+        geometry: Geometry | None = None
+        frames = self._frames()
+        while True:
+            with self.timing.measure("decode_s"):
+                frame = next(frames, None)
+                if frame is None:
+                    break
+                # No face can be followed from one size of picture to another.
+                is_resized = geometry is not None and frame.geometry != geometry
+                if is_resized:
+                    self._shots = ShotDetector(self._config.shots)
+                geometry = frame.geometry
+                signature = frame.signature()
+                is_cut = self._shots.update(signature) or is_resized
+                small = self._picker.pick(frame.pts * frame.time_base, signature, begins_shot=is_cut)
+            self.timing.frames_decoded += 1
+            if self._segment is not None and frame.index < self._segment[1].first:
+                continue
+            if waiting is not None:
+                waiting.until_s.append(frame.time_s)
+                waiting = None
+            if self._segment is None or frame.index < self._segment[1].end:
+                self._frames_since += 1
+                self._reached_s = frame.end_s
+                if small is not None:
+                    self._thumbnails.append(small)
+                if is_cut or self._is_first(frame):
+                    self._cuts_s.append(frame.time_s)
+                    self._shots_begun += 1
+                    is_cut = False
+            grid = self._sampler.classify(frame.time_s)
+            if grid is Grid.COARSE:
+                if step is not None:
+                    yield step
+                step = _Step()
+            if grid is not Grid.NONE and step is not None:
+                step.frames.append(frame)
+                step.shots.append(self._shots_begun + is_cut)
+                waiting = step
+        if waiting is not None:
+            waiting.until_s.append(waiting.frames[-1].end_s)
+        if step is not None:
+            yield step
+
+    def _is_first(self, frame: DecodedFrame) -> bool:
+        return not self._shots_begun if self._segment is None else frame.index == self._segment[1].origin
+
+    def _process(self, steps: list[_Step]) -> list[Look]:
+        """Find and describe the faces of all steps but the last, which only says whether a face follows."""
+        self._detect([(step, 0) for step in steps if step.frames and 0 not in step.found])
+        self._detect(
+            [
+                (step, i)
+                for step, after in pairwise(steps)
+                if step.has_face or after.has_face or len({*step.shots, *after.shots[:1]}) > 1
+                for i in range(1, len(step.frames))
+            ]
+        )
+        sampled = [(step, i) for step in steps[:-1] for i in sorted(step.found)]
+        with self.timing.measure("embed_s"):
+            described = describe_faces(
+                [step.found[i][0].image for step, i in sampled],
+                [step.found[i][1] for step, i in sampled],
+                self._embedder,
+            )
+        self.timing.faces_embedded += sum(map(len, described))
+        return [
+            Look.of(
+                step.frames[i].time_s, step.until_s[i], step.frames[i].index, faces, step.frames[i].geometry.unstretch
+            )
+            for (step, i), faces in zip(sampled, described, strict=True)
+        ]
+
+    def _detect(self, wanted: list[tuple[_Step, int]]) -> None:
+        with self.timing.measure("decode_s"):
+            frames = [step.frames[i].to_square_frame() for step, i in wanted]
+        with self.timing.measure("detect_s"):
+            found = detect_faces([frame.image for frame in frames], self._detector, self._config.detection)
+        for (step, i), frame, detections in zip(wanted, frames, found, strict=True):
+            step.found[i] = (frame, detections)
+        self.timing.frames_detected += len(wanted)

@@ -1,0 +1,1 @@
+"""Who the faces are: cheap, done again whenever a name, a model or a limit changes."""

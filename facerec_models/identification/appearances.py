@@ -1,0 +1,71 @@
+"""From identified tracks to appearances: who, from when to when."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Protocol
+
+from facerec_models.types import Appearance, Interval, Match
+
+
+class InView(Protocol):
+    """When a track is in view: a `Track`, or less of one."""
+
+    @property
+    def track_id(self) -> int:
+        """Its number in the video."""
+
+    @property
+    def shot(self) -> int:
+        """Number of the shot that it lies in."""
+
+    @property
+    def start_s(self) -> float:
+        """When the face is first in view."""
+
+    @property
+    def end_s(self) -> float:
+        """When it is no longer in view."""
+
+
+def build_appearances(
+    tracks: Sequence[InView],
+    matches: Sequence[Match],
+    owners: Sequence[Hashable],
+    period_s: float,
+) -> list[Appearance]:
+    """Join the tracks of one owner that follow each other: over a cut without a gap, in one shot with at most half a sampling period.
+
+    Parameters
+    ----------
+    owners : sequence of hashable
+        Whom each track belongs to: a person, a stranger, or, for an undecidable track, itself alone.
+
+    Returns
+    -------
+    list of Appearance
+        By start. The match of each is its best track's.
+    """
+    parts: dict[Hashable, list[tuple[Interval, int]]] = {}
+    for i, track in enumerate(tracks):
+        parts.setdefault(owners[i], []).append(((track.start_s, track.end_s), i))
+    found: list[Appearance] = []
+    for intervals in parts.values():
+        run: list[int] = []
+        start_s = end_s = 0.0
+        for (part_start_s, part_end_s), i in sorted(intervals):
+            most_gap_s = period_s / 2 if run and tracks[run[-1]].shot == tracks[i].shot else 0.0
+            if run and part_start_s > end_s + most_gap_s:
+                found.append(_appearance(start_s, end_s, run, tracks, matches))
+                run = []
+            start_s, end_s = (start_s, max(end_s, part_end_s)) if run else (part_start_s, part_end_s)
+            run.append(i)
+        found.append(_appearance(start_s, end_s, run, tracks, matches))
+    return sorted(found, key=lambda appearance: (appearance.start_s, appearance.track_ids))
+
+
+def _appearance(
+    start_s: float, end_s: float, members: Sequence[int], tracks: Sequence[InView], matches: Sequence[Match]
+) -> Appearance:
+    best = min(members, key=lambda i: matches[i].false_name_rate)
+    return Appearance(start_s, end_s, tuple(sorted(tracks[i].track_id for i in members)), matches[best])

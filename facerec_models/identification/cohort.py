@@ -1,0 +1,117 @@
+"""People who are enrolled nowhere: what a stranger's face scores, measured in advance for each embedder.
+
+The shipped cohort is ``cohorts/<embedder>.npz``. Its vectors carry no name and no picture.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import IO
+
+import numpy as np
+
+from facerec_models.errors import GalleryError, WeightsError
+from facerec_models.files import AnyPath, write_atomically
+from facerec_models.identification.calibration import GenuineScale
+from facerec_models.types import FloatArray
+from facerec_models.vectors import PairScale
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cohort:
+    """Strangers' embeddings, and what similarities of this embedder mean.
+
+    Parameters
+    ----------
+    embedder : str
+    stills : (M, D) float32
+        One photograph of each stranger.
+    tracks : (T, D) float32
+        The mean of several looks at each stranger, as a track gives them.
+    pair : PairScale
+        For two single faces.
+    genuine_stills, genuine_tracks : GenuineScale
+        For a face, or a track, against the right person's prototype.
+    source : str
+        Which pictures this was computed from.
+    """
+
+    embedder: str
+    stills: FloatArray
+    tracks: FloatArray
+    pair: PairScale
+    genuine_stills: GenuineScale
+    genuine_tracks: GenuineScale
+    source: str
+
+
+# Without a shipped cohort: similarities of FaceNet as its authors and users report them, not measured by us. Naming then rests on
+# the gallery's own people.
+_FACENET = (PairScale(0.40, 40.0), GenuineScale(0.80, 0.10), GenuineScale(0.85, 0.08))
+_REPORTED = {"facenet-vggface2": _FACENET, "facenet-casia": _FACENET}
+
+
+def load_cohort(embedder: str) -> Cohort:
+    """Return the cohort of an embedder; one without strangers where none is shipped.
+
+    Raises
+    ------
+    WeightsError
+        If nothing is known of the embedder.
+    """
+    resource = files("facerec_models") / "cohorts" / f"{embedder}.npz"
+    if not resource.is_file():
+        if embedder not in _REPORTED:
+            raise WeightsError(
+                f"nothing is known of similarities of the embedder {embedder!r}: use the embedder 'dlib'"
+            )
+        nobody = np.zeros((0, 0), np.float32)
+        return Cohort(embedder, nobody, nobody, *_REPORTED[embedder], source="the gallery's own people")
+    with resource.open("rb") as file:
+        return _read(file, embedder)
+
+
+def read_cohort(path: AnyPath, embedder: str) -> Cohort:
+    """Return what `save_cohort` wrote.
+
+    Raises
+    ------
+    GalleryError
+        If the file holds no cohort.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file, embedder)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise GalleryError(f"{path} holds no readable cohort: remove it and import the strangers again") from error
+
+
+def _read(file: IO[bytes], embedder: str) -> Cohort:
+    with np.load(file, allow_pickle=False) as data:
+        return Cohort(
+            embedder=embedder,
+            stills=data["stills"].astype(np.float32),
+            tracks=data["tracks"].astype(np.float32),
+            pair=PairScale(*data["pair"].tolist()),
+            genuine_stills=GenuineScale(*data["genuine_stills"].tolist()),
+            genuine_tracks=GenuineScale(*data["genuine_tracks"].tolist()),
+            source=str(data["source"]),
+        )
+
+
+def save_cohort(cohort: Cohort, path: AnyPath) -> None:
+    """Write a cohort as ``.npz``, whole or not at all, vectors in half precision."""
+    data = io.BytesIO()
+    np.savez_compressed(
+        data,
+        stills=cohort.stills.astype(np.float16),
+        tracks=cohort.tracks.astype(np.float16),
+        pair=np.array([cohort.pair.midpoint, cohort.pair.slope]),
+        genuine_stills=np.array([cohort.genuine_stills.mean, cohort.genuine_stills.deviation]),
+        genuine_tracks=np.array([cohort.genuine_tracks.mean, cohort.genuine_tracks.deviation]),
+        source=np.array(cohort.source),
+    )
+    write_atomically(path, data.getvalue())

@@ -1,0 +1,57 @@
+"""Who is in these pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from facerec_models.analysis.faces import find_faces
+from facerec_models.analysis.networks import Networks
+from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.errors import InputError
+from facerec_models.identification.identify import identify_faces
+from facerec_models.identification.naming_model import NamingModel
+from facerec_models.images import read_image
+from facerec_models.result import StillResult, build_still_result
+from facerec_models.types import FaceSet, ImageArray
+
+# Pictures whose faces are searched for together: so many, and fewer of large ones, so that they fit into memory.
+_BATCH, _BATCH_PIXELS = 8, 40_000_000
+
+
+def find_stills(
+    pictures: Sequence[tuple[str, Path | bytes]], networks: Networks, analysis: AnalysisConfig
+) -> list[FaceSet | StillResult]:
+    """Find the faces of pictures, given as names with files or contents; a picture that cannot be read gives its error.
+
+    However many and large they are, a few are in memory at a time.
+    """
+    found: dict[int, FaceSet | StillResult] = {}
+    images: dict[int, ImageArray] = {}
+    for i, (name, source) in enumerate(pictures):
+        try:
+            images[i] = read_image(source, analysis.limits, name=name)
+        except InputError as error:
+            found[i] = StillResult(path=name, faces=[], error=str(error))
+        pixels = sum(image.shape[0] * image.shape[1] for image in images.values())
+        if i == len(pictures) - 1 or len(images) == _BATCH or pixels >= _BATCH_PIXELS:
+            faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
+            found.update(zip(images, faces, strict=True))
+            images = {}
+    return [found[i] for i in range(len(pictures))]
+
+
+def name_still(
+    name: str,
+    found: FaceSet | StillResult,
+    model: NamingModel,
+    rules: IdentificationConfig,
+    max_false_names: float | None,
+) -> StillResult:
+    """Name the faces of one picture."""
+    if isinstance(found, StillResult):
+        return found
+    matches = identify_faces(
+        found.embeddings, found.quality, found.detections.scores, model, rules, max_false_names=max_false_names
+    )
+    return build_still_result(name, found, matches)

@@ -1,0 +1,1 @@
+"""What a project remembers, and every rule about it."""

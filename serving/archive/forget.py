@@ -1,0 +1,283 @@
+"""Forget a person: pictures, vectors, parts of models, and the name in results and in search."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from facerec_models.config import IdentificationConfig
+from facerec_models.errors import (
+    ConflictError,
+    GalleryError,
+    GalleryMismatchError,
+    ModelNotFoundError,
+    PersonNotFoundError,
+)
+from facerec_models.names import person_id_of
+from facerec_models.types import Decision
+from serving.archive.files import AnyPath, Home, remove_tree
+from serving.archive.learning.loaded_models import drop_loaded_models, load_model
+from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
+from serving.archive.naming.correct import learn_and_name
+from serving.archive.naming.one_video import index_archive, revision_of
+from serving.archive.naming.whole_archive import name_analyses, usual_error
+from serving.archive.projects import promoted_version
+from serving.archive.vector_sets import drop_vectors, in_all_sets, present_analyses
+from serving.store import leases
+from serving.store.contract import Store
+from serving.store.job_rows import Job, JobState
+from serving.store.naming_rows import Stranger
+from serving.store.rows import AnalysisRow
+
+logger = logging.getLogger(__name__)
+
+# So long a crawl has to see that it is cancelled, or to enrol what it has.
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What forgetting a person removed.
+
+    Parameters
+    ----------
+    faces, crops, pictures : int
+        Enrolled faces with their vectors; aligned face files; files of crawled pictures.
+    tracks, track_crops : int
+        Tracks of videos that were named so, in every set: their vectors and their face files. When and where a face was seen stays.
+    models : list of str
+        Versions that knew the person, and are gone: nobody can go back to them.
+    new_model : str or None
+        What names now; None where nobody is enrolled any more, or too few to learn from.
+    videos : int
+        Whose results no longer have the name.
+    """
+
+    person_id: str
+    forgotten_at: float
+    faces: int
+    crops: int
+    pictures: int
+    corrections: int
+    tracks: int
+    track_crops: int
+    models: list[str]
+    new_model: str | None
+    videos: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the receipt as JSON values."""
+        return asdict(self)
+
+
+def forget(store: Store, home: Home, project: str, given: str, rules: IdentificationConfig) -> Receipt:
+    """Remove a person: pictures, crops, vectors, parts of models, and the name in results.
+
+    Crawls of the person are cancelled. Where it is interrupted, or others are at work for too long, it can be done again.
+
+    Raises
+    ------
+    PersonNotFoundError
+        If the project knows nobody of this id.
+    ConflictError
+        If a crawl of the person does not stop in time; nothing is removed.
+    StoreError
+        If others read the store for so long that traces stay in its files.
+    """
+    person_id = person_id_of(given)
+    album = home.pictures(project, person_id)
+    has_crawls = _end_crawls(store, project, person_id)
+    # Then: an enrolment that is under way finds that its mark is gone, and one that was killed has no rows.
+    marks = marks_of(home, project, person_id)
+    crops = _unlink(path for mark in marks for path in crops_of(home, project, mark).values())
+    _unlink(marks)
+    faces = store.list_faces(project, person_id=person_id)
+    corrections = store.list_corrections(project, person_id=person_id)
+    models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
+    if not (faces or corrections or models or marks or has_crawls or album.is_dir()):
+        store.scrub()  # in case that is all that an earlier try left to do
+        raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
+    index_archive(store, home, project, rules)
+    # Before all else: what undoing takes knows them too, and nobody goes back any more.
+    store.seal_applications(project)
+    store.delete_corrections(project, [correction.correction_id for correction in corrections])
+    # Files before rows, here and below: by the rows an interrupted try is done again.
+    crops += _unlink(home.face_crop(project, face.face_id) for face in faces)
+    store.delete_faces(project, [face.face_id for face in faces])
+    # Again: one that was trained meanwhile is here by now, or its training finds that the faces are gone.
+    models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
+    drop_vectors(home, project, {face.face_id for face in faces})
+    _unname_strangers(store, project, person_id)
+    pictures = sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
+    remove_tree(album)
+    former = promoted_version(store, project)
+    seen = _analyses(store, project)
+    tracks, videos = _named_tracks(store, project, person_id)
+    emptied, track_crops = _remove_tracks(store, home, project, tracks)
+    new_model: str | None = None
+    try:
+        learn_and_name(store, home, project, rules)
+        new_model = store.get_model(project).version
+    except GalleryMismatchError:
+        raise
+    except GalleryError as error:  # nobody is left, or too few: nothing names then
+        logger.info("nothing is learned from who is left in %s: %s", project, error)
+    if former is not None:
+        late = [row for row in present_analyses(store, project) if (row.analysis_id, row.created_at) not in seen]
+        more, in_videos = _named_by(store, home, project, rules, former, late, person_id)
+        counts = _remove_tracks(store, home, project, more)
+        emptied, track_crops, videos = emptied + counts[0], track_crops + counts[1], videos | in_videos
+    late_models = [
+        row for row in store.list_models(project) if row.version not in {new_model, *(m.version for m in models)}
+    ]
+    models += [row for row in late_models if _knows(home, project, row.version, person_id)]
+    # Before the last trace goes by which an interrupted try is done again; what others apply until it is gone is sealed below.
+    store.seal_applications(project)
+    for row in models:
+        remove_tree(home.model(project, row.version))
+        with suppress(ModelNotFoundError):  # its training has found that the faces are gone
+            store.delete_model(project, row.version)
+    drop_loaded_models()
+    store.seal_applications(project)
+    store.scrub()
+    return Receipt(
+        person_id, time.time(), len(faces), crops, pictures, len(corrections), emptied, track_crops,
+        [row.version for row in models], new_model, len(videos),
+    )  # fmt: skip
+
+
+def _end_crawls(store: Store, project: str, person_id: str) -> bool:
+    """Cancel crawls of a person, wait until none is at work, and take the name out of them; return whether there were any."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while active := [job for job in _crawls(store, project, person_id) if not job.state.is_final]:
+        for job in active:
+            leases.cancel(store, job.job_id)
+        # Whoever takes one up that its owner has left finds that it is cancelled.
+        working = [job for job in active if job.state is JobState.RUNNING and job.lease_until > time.time()]
+        if not working:
+            break
+        if time.monotonic() > deadline:
+            raise ConflictError(
+                f"a crawl of {person_id} still enrols pictures, job {working[0].job_id}: try again soon"
+            )
+        time.sleep(0.1)
+    crawls = _crawls(store, project, person_id)
+    for job in crawls:
+        store.update_job(job.job_id, _without_name)
+    return bool(crawls)
+
+
+def _crawls(store: Store, project: str, person_id: str) -> list[Job]:
+    return [job for job in store.list_jobs(project) if job.kind == "crawl" and job.spec["person_id"] == person_id]
+
+
+def _without_name(job: Job) -> Job:
+    # The source may be a page about the person, and the error names them.
+    error = None if job.error is None else "it failed; its person was forgotten since"
+    return replace(job, spec={**job.spec, "person_id": None, "source": None}, error=error)
+
+
+def _named_tracks(store: Store, project: str, person_id: str) -> tuple[list[tuple[str, int]], set[str]]:
+    """Return the tracks that are named so now, and their videos."""
+    rows = store.list_appearances(project, [analysis.analysis_id for analysis in store.list_analyses(project)])
+    mine = [row for row in rows if row.decision is Decision.NAMED and row.owner == person_id]
+    return [(row.analysis_id, track_id) for row in mine for track_id in row.track_ids], {row.video_id for row in mine}
+
+
+def _analyses(store: Store, project: str) -> set[tuple[str, float]]:
+    return {(row.analysis_id, row.created_at) for row in store.list_analyses(project)}
+
+
+def _named_by(
+    store: Store,
+    home: Home,
+    project: str,
+    rules: IdentificationConfig,
+    version: str,
+    analyses: Sequence[AnalysisRow],
+    person_id: str,
+) -> tuple[list[tuple[str, int]], set[str]]:
+    """Return the tracks of analyses that a model version names so, and their videos."""
+    if not analyses:
+        return [], set()
+    revision = revision_of(project, version, rules, usual_error(store, project))
+    try:
+        model = load_model(home, project, version)
+    except ModelNotFoundError:  # an interrupted try has removed its files: nothing is named by it any more
+        return [], set()
+    named = name_analyses(store, project, rules, [(row, revision, model) for row in analyses])
+    tracks = [
+        (analysis_id, span.track_id)
+        for analysis_id, matches in named.matches.items()
+        for span, match in zip(named.spans[analysis_id], matches, strict=True)
+        if match.person_id == person_id
+    ]
+    ids = {analysis_id for analysis_id, _ in tracks}
+    return tracks, {row.video_id for row in analyses if row.analysis_id in ids}
+
+
+def _remove_tracks(store: Store, home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:
+    """Remove the vectors and face files of tracks, and drawn videos, which show names; return how many of the first two.
+
+    One that is being drawn is removed under its hidden name, which ends the drawing; what is drawn of an older result is swept. Of
+    tracks that are in two sets, both are removed.
+    """
+    _unlink(
+        drawn
+        for analysis in store.list_analyses(project)
+        for pattern in ("annotated-*", ".annotated-*")
+        for drawn in home.analysis(project, analysis.analysis_id).glob(pattern)
+    )
+    emptied, crops = 0, 0
+    for _ in range(2):  # a second set that was being made the first time is there the second time
+        everywhere = in_all_sets(store, project, tracks)
+        crops += _unlink(_crops_of(home, project, everywhere))
+        emptied += store.empty_tracks(project, everywhere)
+    return emptied, crops
+
+
+def _knows(home: Home, project: str, version: str, person_id: str) -> bool:
+    try:
+        model = load_model(home, project, version)
+    except ModelNotFoundError:  # an interrupted try has removed its files
+        return True
+    return (
+        person_id in model.classifier.classes_
+        or person_id in model.corrections.denied_people
+        or person_id in model.corrections.confirmed.values()
+    )
+
+
+def _unname_strangers(store: Store, project: str, person_id: str) -> None:
+    while True:
+        strangers = store.list_strangers(project)
+        named: list[Stranger] = [replace(one, person_id=None) for one in strangers if one.person_id == person_id]
+        try:
+            store.put_strangers(project, named, [], [], known=len(strangers))
+        except ConflictError:  # a video has brought others
+            continue
+        return
+
+
+def _crops_of(home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> Iterator[AnyPath]:
+    """Yield the face files of tracks; each analysis' folder is listed once."""
+    wanted: dict[str, set[str]] = {}
+    for analysis_id, track_id in tracks:
+        wanted.setdefault(analysis_id, set()).add(str(track_id))
+    for analysis_id, track_ids in wanted.items():
+        for path in home.analysis(project, analysis_id).glob("*-*.jpg"):
+            if path.name.partition("-")[0] in track_ids:
+                yield path
+
+
+def _unlink(paths: Iterable[AnyPath]) -> int:
+    count = 0
+    for path in paths:
+        if path.is_file():
+            path.unlink()
+            count += 1
+    return count

@@ -1,0 +1,1 @@
+"""Enrolled pictures, and the models that are fitted to them."""

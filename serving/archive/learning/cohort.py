@@ -1,0 +1,154 @@
+"""A project's own strangers: people from the user's world who are enrolled nowhere, beside the cohort that is shipped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from facerec_models.analysis.faces import largest_face
+from facerec_models.analysis.networks import Networks
+from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.errors import InputError
+from facerec_models.identification.cohort import Cohort, load_cohort, read_cohort, save_cohort
+from facerec_models.images import is_picture
+from facerec_models.stills import find_stills
+from facerec_models.types import FaceSet, FloatArray
+from facerec_models.vectors import normalize
+from serving.archive.files import Home
+from serving.store.contract import Store
+from serving.store.naming_rows import StrangerTrack
+
+
+def project_cohort(home: Home, project: str, embedder: str) -> Cohort:
+    """Return the shipped cohort of an embedder with the strangers that were imported into the project."""
+    shipped = load_cohort(embedder)
+    own = own_cohort(home, project, embedder)
+    if own is None:
+        return shipped
+    if len(shipped.stills) == 0:
+        return own
+    return replace(
+        shipped,
+        stills=np.concatenate([shipped.stills, own.stills]),
+        tracks=np.concatenate([shipped.tracks, own.tracks]),
+        source=f"{shipped.source}; {own.source}",
+    )
+
+
+def with_seen_strangers(
+    cohort: Cohort,
+    store: Store,
+    project: str,
+    rules: IdentificationConfig,
+    seen: Sequence[StrangerTrack] | None = None,
+) -> Cohort:
+    """Return a cohort with the strangers who were seen in the project's videos and whom nobody has named.
+
+    Somebody enrolled whose tracks went unnamed may be among them: that makes limits stricter, never looser. Each stranger
+    counts once, by their best look and the mean of their tracks.
+
+    Parameters
+    ----------
+    seen : sequence of StrangerTrack, optional
+        Which strangers tracks show, by default all that the store knows; of a second set, those that were carried to it.
+    """
+    nameless = {s.stranger_id for s in store.list_strangers(project) if s.merged_into is None and s.person_id is None}
+    shown = store.list_stranger_tracks(project) if seen is None else seen
+    rows = [row for row in shown if row.stranger_id in nameless]
+    found = store.get_tracks(project, sorted({row.analysis_id for row in rows}))
+    by_id = {(analysis_id, track.track_id): track for analysis_id, tracks in found.items() for track in tracks}
+    looks: dict[str, list[tuple[float, FloatArray, FloatArray]]] = defaultdict(list)
+    for row in rows:
+        track = by_id[row.analysis_id, row.track_id]
+        if len(track.embedded) and (quality := float(track.quality[track.embedded[0]])) >= rules.min_quality_enrolled:
+            looks[row.stranger_id].append((quality, track.embeddings[0], row.embedding))
+    if not looks:
+        return cohort
+    stills = np.stack([max(own, key=lambda look: look[0])[1] for own in looks.values()])
+    tracks = np.stack([normalize(np.sum([mean for _, _, mean in own], axis=0)) for own in looks.values()])
+    return replace(
+        cohort,
+        stills=np.concatenate([cohort.stills, stills]),
+        tracks=np.concatenate([cohort.tracks, tracks]),
+        source=f"{cohort.source}; {len(looks)} seen in the project's videos ({_fingerprint(stills)})",
+    )
+
+
+def own_cohort(home: Home, project: str, embedder: str) -> Cohort | None:
+    """Return the strangers that were imported into a project; None if there are none."""
+    path = home.cohort(project, embedder)
+    return read_cohort(path, embedder) if path.is_file() else None
+
+
+def import_cohort(
+    home: Home,
+    project: str,
+    directory: Path,
+    networks: Networks,
+    analysis: AnalysisConfig,
+    rules: IdentificationConfig,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Cohort:
+    """Add strangers to a project's own; importing the same pictures again adds nothing.
+
+    Parameters
+    ----------
+    directory : Path
+        Pictures directly in it show a stranger each, those in a folder below it one stranger together. Of several faces the largest
+        counts; those too poor to be enrolled are left out. Only vectors are kept.
+
+    Returns
+    -------
+    Cohort
+        All strangers of the project's own.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or no usable face in it.
+    """
+    if not directory.is_dir():
+        raise InputError(f"{str(directory)!r} is no folder; give one with pictures of people whom you will not enrol")
+    pictures = sorted(path for path in directory.rglob("*") if path.is_file() and is_picture(path))
+    looks: dict[str, list[tuple[float, FloatArray]]] = defaultdict(list)
+    for number, path in enumerate(pictures, 1):
+        (found,) = find_stills([(path.name, path)], networks, analysis)
+        if isinstance(found, FaceSet) and len(found):
+            i = largest_face(found.detections)
+            if found.quality[i] >= rules.min_quality_enrolled:
+                inside = path.relative_to(directory)
+                who = inside.parts[0] if len(inside.parts) > 1 else f"/{path.name}"
+                looks[who].append((float(found.quality[i]), found.embeddings[i]))
+        if on_progress is not None:
+            on_progress(number, len(pictures))
+    if not looks:
+        raise InputError(
+            f"{str(directory)!r} has no picture with a face that is good enough; it has {len(pictures)} pictures"
+        )
+    stills = np.stack([max(own, key=lambda look: look[0])[1] for own in looks.values()])
+    tracks = np.stack([normalize(np.sum([look for _, look in own], axis=0)) for own in looks.values()])
+    embedder = networks.embedder.name
+    before = own_cohort(home, project, embedder)
+    if before is not None:
+        # Kept in half precision: the same face is as good as the same.
+        new = (stills @ before.stills.T).max(axis=1) < 0.9999
+        stills = np.concatenate([before.stills, stills[new]])
+        tracks = np.concatenate([before.tracks, tracks[new]])
+    cohort = replace(
+        load_cohort(embedder),
+        stills=stills,
+        tracks=tracks,
+        source=f"{len(stills)} of the project's own ({_fingerprint(stills)})",
+    )
+    save_cohort(cohort, home.cohort(project, embedder))
+    return cohort
+
+
+def _fingerprint(stills: FloatArray) -> str:
+    return hashlib.sha256(stills.astype(np.float16).tobytes()).hexdigest()[:12]

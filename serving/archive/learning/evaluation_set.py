@@ -1,0 +1,112 @@
+"""Measure a model version on the videos whose truth a project keeps: what the gate of a training asks.
+
+A truth is a file below the project's folder, named by the SHA-256 of its video; ``facerec evaluate --keep`` puts it there. Videos were
+analysed before, so that naming them with any version takes no picture. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from facerec_models.config import IdentificationConfig
+from facerec_models.identification.appearances import build_appearances
+from facerec_models.identification.identify import identify_tracks
+from facerec_models.identification.naming_model import NamingModel
+from facerec_models.metrics import NamedTime, ShownName
+from facerec_models.types import Decision
+from serving.archive.files import Home
+from serving.archive.learning.loaded_models import load_model
+from serving.archive.videos import read_analysis
+from serving.store.contract import Store
+from serving.store.rows import AnalysisRow, VideoRow
+from training.evaluation.counting import Evaluation, VideoScore, score_names
+from training.evaluation.evidence import TrackEvidence
+from training.evaluation.truth import Truth, read_document, write_truth
+
+_log = logging.getLogger(__name__)
+
+
+def best_analysis(store: Store, video: VideoRow, embedder: str) -> AnalysisRow | None:
+    """Return the analysis by an embedder that covers most of a video, the newest of equals; None without any.
+
+    That is not the latest look at a part.
+    """
+    rows = store.list_analyses(video.project)
+    analyses = [one for one in rows if one.video_id == video.video_id and one.embedder == embedder]
+    return max(analyses, key=lambda one: (round(_covered_s(one), 1), one.created_at), default=None)
+
+
+def _covered_s(analysis: AnalysisRow) -> float:
+    shots = analysis.summary["shots"]
+    return float(shots[-1][1] - shots[0][0]) if shots else 0.0
+
+
+def keep_truth(home: Home, project: str, sha256: str, truth: Truth) -> None:
+    """Make a video with its truth part of a project's evaluation set, replacing an earlier truth of the same content."""
+    write_truth(truth, _kept(home, project) / f"{sha256}.json")
+
+
+def kept_truths(home: Home, project: str) -> dict[str, Truth]:
+    """Return a project's evaluation set, by the SHA-256 of each video; empty if none was kept."""
+    return {path.stem: read_document(Truth, path) for path in sorted(_kept(home, project).glob("*.json"))}
+
+
+def _kept(home: Home, project: str) -> Path:
+    return home.project(project) / "truth"
+
+
+def evaluate_version(
+    store: Store, home: Home, project: str, version: str, rules: IdentificationConfig
+) -> NamedTime | None:
+    """Measure a model version on the project's evaluation set, from stored analyses: no video is opened.
+
+    A video that was deleted since its truth was kept is passed over, with a warning: it would count as missed for every version. What
+    somebody confirmed of a track is not used: a version is to find it by itself.
+
+    Parameters
+    ----------
+    version : str
+        Any version in the store, promoted or not.
+
+    Returns
+    -------
+    NamedTime or None
+        Pooled over all videos of the set; None if there is none of them.
+    """
+    model = load_model(home, project, store.get_model(project, version).version)
+    videos = {video.sha256: video for video in store.list_videos(project)}
+    scores = []
+    for sha256, truth in kept_truths(home, project).items():
+        analysis = best_analysis(store, videos[sha256], model.gallery.embedder) if sha256 in videos else None
+        if analysis is None:
+            _log.warning("the evaluation set of project %s has a truth of %s, but no analysis of it", project, sha256)
+            continue
+        scores.append(_score(store, analysis, sha256, truth, model, rules))
+    return Evaluation(tuple(scores), claimed=(rules.max_false_names_tracks,)).pooled if scores else None
+
+
+def _score(
+    store: Store, row: AnalysisRow, name: str, truth: Truth, model: NamingModel, rules: IdentificationConfig
+) -> VideoScore:
+    """Count the names that a model gives to stored tracks, without what only a shown result needs, such as strangers."""
+    model.check_embedder(row.embedder)
+    found = read_analysis(row, store.get_tracks(row.project, [row.analysis_id])[row.analysis_id])
+    matches = identify_tracks(found.tracks, model, rules)
+    owners = [m.person_id or ("track", t.track_id) for t, m in zip(found.tracks, matches, strict=True)]
+    appearances = build_appearances(found.tracks, matches, owners, found.period_s)
+    names = score_names(
+        truth,
+        [
+            ShownName(a.match.person_id, a.start_s, a.end_s, a.match.probability)
+            for a in appearances
+            if a.match.person_id is not None
+        ],
+        [
+            (track.start_s, track.end_s)
+            for track, match in zip(found.tracks, matches, strict=True)
+            if match.decision is Decision.NAMED
+        ],
+        found.info.duration_s or found.shots[-1][1],
+    )
+    return VideoScore(name, names, TrackEvidence(), found.complete)

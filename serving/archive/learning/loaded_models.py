@@ -1,0 +1,23 @@
+"""loaded_models."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from facerec_models.identification.naming_model import NamingModel
+from serving.archive.files import AnyPath, Home
+
+
+def load_model(home: Home, project: str, version: str) -> NamingModel:
+    """Return a trained model; the latest ones stay in memory."""
+    return _load(home.model(project, version))
+
+
+@lru_cache(maxsize=8)
+def _load(directory: AnyPath) -> NamingModel:
+    return NamingModel.load(directory)
+
+
+def drop_loaded_models() -> None:
+    """Keep no trained model in memory: one of them knows somebody who was forgotten."""
+    _load.cache_clear()

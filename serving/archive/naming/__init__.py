@@ -1,0 +1,1 @@
+"""Who the stored tracks are: naming, correcting, undoing."""

@@ -1,0 +1,53 @@
+"""What people say of tracks, as the store would have it and as JSON values."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from serving.store.codecs import pack_embedding, unpack_embedding
+from serving.store.naming_rows import Correction, CorrectionKind, Words
+
+
+def with_corrections(known: Sequence[Correction], said: Sequence[Correction]) -> list[Correction]:
+    """Return what `Store.list_corrections` answers once `said` was put to `known`."""
+    rows = list(known)
+    for new in said:
+        rows = [row for row in rows if row.correction_id != new.correction_id and not _takes_back(new, row)]
+        rows.append(new)
+    return sorted(rows, key=lambda row: (row.created_at, row.correction_id))
+
+
+def _takes_back(new: Correction, old: Correction) -> bool:
+    """Whether a correction replaces another: a track is one person, and is not both somebody and not them."""
+    if (new.analysis_id, new.track_id) != (old.analysis_id, old.track_id):
+        return False
+    both_is = new.kind is old.kind is CorrectionKind.IS
+    return both_is or (new.person_id == old.person_id and new.kind is not old.kind)
+
+
+def words_to_json(words: Words) -> dict[str, Any]:
+    """Return what was said as JSON values."""
+    return {
+        "corrections": list(words.corrections),
+        "replaced": [_correction_to_json(row) for row in words.replaced],
+        "faces": list(words.faces),
+        "disabled": dict(words.disabled),
+        "enabled": dict(words.enabled),
+    }
+
+
+def words_from_json(values: dict[str, Any]) -> Words:
+    """Return what `words_to_json` was given."""
+    return Words(**{**values, "replaced": [_correction_from_json(row) for row in values["replaced"]]})
+
+
+def _correction_to_json(row: Correction) -> dict[str, Any]:
+    return {**asdict(row), "embedding": b64encode(pack_embedding(row.embedding)).decode()}
+
+
+def _correction_from_json(values: dict[str, Any]) -> Correction:
+    embedding = unpack_embedding(b64decode(values["embedding"]))
+    return Correction(**{**values, "kind": CorrectionKind(values["kind"]), "embedding": embedding})

@@ -1,0 +1,293 @@
+"""Take back the last application of names to the archive: names, appearances, strangers, and what was said for it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from facerec_models.config import IdentificationConfig
+from facerec_models.errors import ConflictError, ModelNotFoundError
+from facerec_models.identification.naming_model import NamingModel
+from facerec_models.types import FloatArray
+from facerec_models.vectors import track_embedding
+from serving.archive.files import Home
+from serving.archive.learning.loaded_models import load_model
+from serving.archive.learning.unfinished_enrolments import enrolling
+from serving.archive.naming.correction_rows import with_corrections, words_from_json
+from serving.archive.naming.one_video import revision_of
+from serving.archive.naming.strangers import Grouping, group
+from serving.archive.naming.whole_archive import Named, name_analyses, read_basis
+from serving.archive.projects import promoted_version
+from serving.archive.vector_sets import read_vectors
+from serving.store.contract import Store
+from serving.store.naming_rows import Application, Naming, Revision, Stranger, StrangerTrack, Words
+from serving.store.rows import AnalysisRow
+
+_ATTEMPTS = 5
+
+_Wanted = tuple[AnalysisRow, Revision, NamingModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What taking an application back did.
+
+    Parameters
+    ----------
+    undone : str
+        The revision that named by it.
+    application : int
+    videos : int
+        Analyses that are named as before.
+    promoted : str or None
+        The version that names new videos.
+    note : str
+        What is left to do; empty if nothing is.
+    """
+
+    undone: str
+    application: int
+    videos: int
+    promoted: str | None
+    note: str
+
+
+def undo_application(store: Store, home: Home, project: str, revision: str, rules: IdentificationConfig) -> Undone:
+    """Take back the last application, which must be this revision's.
+
+    Videos that came since and were named by its model are named by the model before, or by none where there was none.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If this revision was never applied.
+    ConflictError
+        If another one was applied since, if it was undone already, or if somebody was forgotten since.
+    """
+    attempts = _ATTEMPTS
+    while True:
+        attempts -= 1
+        application = _last(store, project, revision)
+        try:
+            return _undo(store, home, project, application, rules)
+        except ConflictError:
+            # A video that ended meanwhile is named again with the others; what somebody said stays said.
+            if attempts == 0 or application.undo is None:
+                raise
+
+
+def _undo(store: Store, home: Home, project: str, application: Application, rules: IdentificationConfig) -> Undone:
+    revision, undo = application.revision, application.undo
+    if undo is None:
+        raise ConflictError(
+            f"revision {revision} of project {project!r} cannot be undone: somebody was forgotten since, and is in what was before"
+        )
+    corrections, basis = read_basis(store, project)
+    analyses = store.list_analyses(project)
+    targets = _targets(store, project, application, undo, analyses, rules)
+    embedder = undo.get("embedder")
+    wanted: list[_Wanted] = [
+        (row, target, load_model(home, project, target.model_version))
+        for row in analyses
+        if (target := targets.get(row.analysis_id)) is not None
+    ]
+    wanted.sort(key=lambda one: (one[1].revision, one[0].created_at, one[0].analysis_id))
+    named = name_analyses(store, project, rules, wanted)
+    words = words_from_json(undo["said"]) if "said" in undo else Words()
+    # As they will be then: what came in between stays.
+    said = [row for row in corrections if row.correction_id not in words.corrections]
+    known, shown = store.read_strangers(project)
+    restored = [Stranger(**row) for row in undo["strangers"]]
+    people = {row.stranger_id: row for row in [*known, *restored]}
+    settled = _settled(project, shown, targets, undo, named)
+    grouping = group(project, named.unknown, settled, people, with_corrections(said, words.replaced))
+    for target in {target.revision: target for target in targets.values() if target is not None}.values():
+        store.put_revision(target)
+    # With the embedder goes every version that was trained for it.
+    is_promoted = embedder is not None or basis.promoted == application.model_version
+    naming = Naming(
+        expected={row.analysis_id: row.revision for row in analyses if row.analysis_id in targets},
+        revisions={analysis_id: None if target is None else target.revision for analysis_id, target in targets.items()},
+        beside={row.analysis_id: row.revision for row in analyses if row.analysis_id not in targets},
+        appearances=[row for rows in named.rows(grouping).values() for row in rows],
+        strangers=_merged(restored, grouping),
+        stranger_tracks=grouping.tracks,
+        known=len(known),
+        # A version that somebody promoted since stays.
+        promoted=undo["promoted"] if is_promoted else None,
+        promotes_none=is_promoted and undo["promoted"] is None,
+        taken_back=words,
+        embedder=embedder,
+        touched={} if embedder is None else _touched(analyses, undo, embedder),
+        vectors={} if embedder is None else _vectors(store, home, project, embedder),
+        basis=basis,
+    )
+    # Their files go after their rows.
+    with enrolling(store, home, project, _by_person(store, project, words.faces)):
+        store.undo_naming(project, naming, application.number, time.time())
+        for face_id in words.faces:
+            home.face_crop(project, face_id).unlink(missing_ok=True)
+    promoted = promoted_version(store, project)
+    lone = 0 if embedder is None else _lone(analyses, embedder)
+    named_again = [target for target in targets.values() if embedder is None or target is not None]
+    return Undone(revision, application.number, len(named_again), promoted, _note(targets, promoted, lone, embedder))
+
+
+def _by_person(store: Store, project: str, face_ids: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for face in store.list_faces(project) if face_ids else ():
+        if face.face_id in face_ids:
+            found[face.person_id].append(face.face_id)
+    return found
+
+
+def _last(store: Store, project: str, revision: str) -> Application:
+    applications = store.list_applications(project)
+    mine = [one for one in applications if one.revision == revision]
+    if not mine:
+        raise ModelNotFoundError(f"project {project!r} has no application of a revision {revision!r}")
+    standing = [one for one in applications if one.undone_at is None]
+    if not standing or all(one.undone_at is not None for one in mine):
+        raise ConflictError(f"revision {revision} of project {project!r} was undone already")
+    if standing[-1].revision != revision:
+        raise ConflictError(
+            f"revision {revision} of project {project!r} is not the last that was applied: undo {standing[-1].revision} first"
+        )
+    return store.get_application(project, standing[-1].number)
+
+
+def _targets(
+    store: Store,
+    project: str,
+    application: Application,
+    undo: Mapping[str, Any],
+    analyses: Sequence[AnalysisRow],
+    rules: IdentificationConfig,
+) -> dict[str, Revision | None]:
+    """Return which revision is to name each analysis again; those that are named otherwise by now are left out."""
+    revisions = {row.revision: row for row in store.list_revisions(project)}
+    former: dict[str, str | None] = undo["revisions"]
+    lost = {one for one in former.values() if one is not None and one not in revisions}
+    if lost:
+        raise ConflictError(f"what named before is gone: {', '.join(sorted(lost))}")
+    models = Counter(revisions[one].model_version for one in former.values() if one is not None)
+    before = models.most_common(1)[0][0] if models else undo["promoted"]
+    if undo.get("embedder") is not None:
+        limit = application.max_false_names
+        other = None if before is None else revision_of(project, before, rules, limit)
+        return _targets_of_embedder(undo, analyses, revisions, other)
+    targets: dict[str, Revision | None] = {}
+    for row in analyses:
+        present = None if row.revision is None else revisions[row.revision]
+        if row.analysis_id in former and present is not None and present.revision == application.revision:
+            previous = former[row.analysis_id]
+            targets[row.analysis_id] = None if previous is None else revisions[previous]
+        elif present is not None and present.model_version == application.model_version != before:
+            limit = present.max_false_names
+            targets[row.analysis_id] = None if before is None else revision_of(project, before, rules, limit)
+    return targets
+
+
+def _targets_of_embedder(
+    undo: Mapping[str, Any],
+    analyses: Sequence[AnalysisRow],
+    revisions: Mapping[str, Revision],
+    other: Revision | None,
+) -> dict[str, Revision | None]:
+    """Return the targets where the embedder is what is undone: nothing names its analyses, and those before are named as before.
+
+    Parameters
+    ----------
+    other : Revision or None
+        What names analyses of the embedder before that were made since.
+    """
+    former: dict[str, str | None] = undo["revisions"]
+    targets: dict[str, Revision | None] = {}
+    for row in analyses:
+        if row.embedder != undo["embedder"]:
+            if row.revision is not None:
+                targets[row.analysis_id] = None
+        elif row.analysis_id in former:
+            previous = former[row.analysis_id]
+            targets[row.analysis_id] = None if previous is None else revisions[previous]
+        else:
+            targets[row.analysis_id] = other
+    return targets
+
+
+def _touched(analyses: Sequence[AnalysisRow], undo: Mapping[str, Any], embedder: str) -> dict[str, float]:
+    """Return when analyses count as made, so that of every video one of this embedder is the latest where there is any."""
+    there = {row.analysis_id for row in analyses}
+    touched: dict[str, float] = {key: at for key, at in undo["touched"].items() if key in there}
+    newest: dict[str, tuple[float, str]] = {}
+    own: dict[str, tuple[float, str]] = {}
+    for row in analyses:
+        age = (touched.get(row.analysis_id, row.created_at), row.analysis_id)
+        newest[row.video_id] = max(age, newest.get(row.video_id, age))
+        if row.embedder == embedder:
+            own[row.video_id] = max(age, own.get(row.video_id, age))
+    for video_id, (_, analysis_id) in own.items():
+        at, latest = newest[video_id]
+        if latest != analysis_id:  # it was analysed again since
+            touched[analysis_id] = math.nextafter(at, math.inf)
+    return touched
+
+
+def _vectors(store: Store, home: Home, project: str, embedder: str) -> dict[str, FloatArray]:
+    """Return the vectors of this embedder that faces had."""
+    kept = read_vectors(home, project, embedder)
+    faces = [face.face_id for face in store.list_faces(project) if face.embedder != embedder]
+    return {face_id: kept[face_id] for face_id in faces if face_id in kept}
+
+
+def _lone(analyses: Sequence[AnalysisRow], embedder: str) -> int:
+    """Return how many videos have no analysis of an embedder."""
+    return len({row.video_id for row in analyses} - {row.video_id for row in analyses if row.embedder == embedder})
+
+
+def _settled(
+    project: str,
+    shown: Sequence[StrangerTrack],
+    targets: Mapping[str, Revision | None],
+    undo: Mapping[str, Any],
+    named: Named,
+) -> list[StrangerTrack]:
+    """Return which stranger tracks show: of the analyses that are named as before what was, of the others what is."""
+    rows = [row for row in shown if row.analysis_id not in targets]
+    former = {
+        (analysis_id, track_id): stranger_id
+        for analysis_id, tracks in undo["stranger_tracks"].items()
+        for track_id, stranger_id in tracks
+    }
+    for unknown in named.unknown:
+        analysis_id = unknown.analysis.analysis_id
+        for track in unknown.tracks:
+            if (analysis_id, track.track_id) in former:
+                stranger_id = former[analysis_id, track.track_id]
+                rows.append(StrangerTrack(project, analysis_id, track.track_id, stranger_id, track_embedding(track)))
+    return rows
+
+
+def _merged(restored: Sequence[Stranger], grouping: Grouping) -> list[Stranger]:
+    rows = {row.stranger_id: row for row in [*restored, *grouping.strangers]}
+    return list(rows.values())
+
+
+def _note(targets: Mapping[str, Revision | None], promoted: str | None, lone: int, embedder: str | None) -> str:
+    """Say whether the archive and the promoted version are at odds, and what the embedder before has not seen."""
+    if lone:
+        return f"{lone} videos came since and have no vectors of {embedder}: submit them again"
+    naming = Counter(target.model_version for target in targets.values() if target is not None)
+    if promoted is None or not naming:
+        return ""
+    version = naming.most_common(1)[0][0]
+    if version == promoted:
+        return ""
+    return (
+        f"the archive is named by {version} again, but {promoted} is promoted and names new videos: "
+        f"'facerec models promote {version}' makes them one"
+    )

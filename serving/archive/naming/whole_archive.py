@@ -1,0 +1,391 @@
+"""Name the whole archive again, seen before it is applied; what was applied can be undone.
+
+Everything that changes names goes through `rename`: another model version, another accepted error, and what people say, see
+`serving.archive.naming.correct`. Each application is recorded with what undoing it takes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby, islice
+from typing import Any, NamedTuple, TypeVar
+
+from facerec_models.config import IdentificationConfig
+from facerec_models.errors import ConflictError
+from facerec_models.identification.identify import identify_videos
+from facerec_models.identification.naming_model import NamingModel
+from facerec_models.names import short_id
+from facerec_models.types import Match
+from serving.archive.files import Home
+from serving.archive.learning.loaded_models import load_model
+from serving.archive.naming import strangers
+from serving.archive.naming.appearance_rows import appearance_rows
+from serving.archive.naming.one_video import index_archive, revision_of
+from serving.archive.naming.preview import IdentificationChange, compare
+from serving.archive.naming.strangers import Grouping, UnknownTracks
+from serving.archive.projects import promoted_version
+from serving.archive.vector_sets import present_analyses
+from serving.store.contract import Store
+from serving.store.naming_rows import AppearanceRow, Application, Basis, Correction, Naming, News, Revision, Stranger
+from serving.store.rows import AnalysisRow
+
+Item = TypeVar("Item")
+
+# Analyses whose tracks are in memory at once.
+_BATCH = 256
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What people said that an application rests on, beside the model.
+
+    Parameters
+    ----------
+    corrections : sequence of Correction
+        All that hold with it.
+    basis : Basis
+        What was known when that was worked out: `apply_naming` refuses it if that has changed.
+    news : News or None
+        What is stored with it.
+    stranger : Stranger or None
+        One who is named, as the row says it then.
+    about : tuple of str
+        What the state of a preview depends on beside the archive and the revision.
+    undo : mapping
+        What undoing takes beside the names, as JSON values.
+    """
+
+    corrections: Sequence[Correction]
+    basis: Basis
+    news: News | None = None
+    stranger: Stranger | None = None
+    about: tuple[str, ...] = ()
+    undo: Mapping[str, Any] = field(default_factory=dict)
+    goes_back: bool = False
+
+
+def on_what_was_said(
+    store: Store, project: str, work: Callable[[list[Correction], Basis], Item], *, once: bool
+) -> Item:
+    """Do what rests on all corrections so far; where somebody was faster, begin again with what they said, unless `once`."""
+    attempts = 1 if once else _ATTEMPTS
+    while True:
+        attempts -= 1
+        said, basis = read_basis(store, project)
+        try:
+            return work(said, basis)
+        except ConflictError:
+            if attempts == 0 or read_basis(store, project)[1] == basis:
+                raise
+
+
+def read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
+    """Return what people said, and what a naming rests on with it."""
+    # What comes in between makes a basis that never was: nothing is applied on it.
+    applications = store.list_applications(project)
+    said = store.list_corrections(project)
+    standing = [row.number for row in applications if row.undone_at is None]
+    last = applications[-1].number if applications else 0
+    ids = frozenset(row.correction_id for row in said)
+    return said, Basis(last, standing[-1] if standing else 0, ids, promoted_version(store, project))
+
+
+def identify_archive(
+    store: Store,
+    home: Home,
+    project: str,
+    rules: IdentificationConfig,
+    *,
+    max_false_names: float | None = None,
+    model_version: str | None = None,
+    goes_back: bool = False,
+    apply: bool,
+    expected_state: str | None = None,
+) -> IdentificationChange:
+    """Name all stored tracks again, from stored embeddings; `apply` makes it so.
+
+    Parameters
+    ----------
+    max_false_names : float, optional
+        Accepted error; by default that of most of the archive, or the configured one where nothing is named yet.
+    model_version : str, optional
+        The promoted version by default; another one is promoted with it.
+    goes_back : bool
+        Whether the version that was promoted before the present one names again.
+    expected_state : str, optional
+        What a preview answered as `state`.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is no such version, none is promoted, or none was before.
+    ConflictError
+        If the archive is not in the expected state, or changes meanwhile.
+    """
+    cause = "rollback" if goes_back else "identify" if model_version is None else "promotion"
+    index_archive(store, home, project, rules)
+
+    def name(said: list[Correction], basis: Basis) -> IdentificationChange:
+        version = (store.former_model(project) if goes_back else store.get_model(project, model_version)).version
+        limit = usual_error(store, project) if max_false_names is None else max_false_names
+        return rename(
+            store,
+            project,
+            rules,
+            revision_of(project, version, rules, limit),
+            load_model(home, project, version),
+            cause=cause,
+            said=Said(said, basis, goes_back=goes_back),
+            apply=apply,
+            expected_state=expected_state,
+        )
+
+    return on_what_was_said(store, project, name, once=not apply or expected_state is not None)
+
+
+def usual_error(store: Store, project: str) -> float | None:
+    """Return the accepted error of most of the archive; None where nothing is named."""
+    limits = {revision.revision: revision.max_false_names for revision in store.list_revisions(project)}
+    usual = Counter(limits[row.revision] for row in present_analyses(store, project) if row.revision in limits)
+    return usual.most_common(1)[0][0] if usual else None
+
+
+def rename(
+    store: Store,
+    project: str,
+    rules: IdentificationConfig,
+    revision: Revision,
+    model: NamingModel,
+    *,
+    cause: str,
+    note: str = "",
+    said: Said,
+    apply: bool,
+    expected_state: str | None = None,
+) -> IdentificationChange:
+    """Name the archive by a revision, or say what that would change; see `identify_archive`.
+
+    Where a video ends meanwhile, it is done again with that video, unless a state is expected. Where somebody else names, undoes or
+    says something meanwhile, it is a `ConflictError`: the model and what was said are not what they should be any more.
+
+    Parameters
+    ----------
+    model : NamingModel
+        The revision's. For a preview neither it nor what was said need be stored.
+    """
+    attempts = _ATTEMPTS if apply and expected_state is None else 1
+    while True:
+        attempts -= 1
+        try:
+            return _rename(store, project, rules, revision, model, cause, note, said, apply, expected_state)
+        except ConflictError:
+            if attempts == 0 or read_basis(store, project)[1] != said.basis:
+                raise
+
+
+def _rename(
+    store: Store,
+    project: str,
+    rules: IdentificationConfig,
+    revision: Revision,
+    model: NamingModel,
+    cause: str,
+    note: str,
+    said: Said,
+    apply: bool,
+    expected_state: str | None,
+) -> IdentificationChange:
+    change = IdentificationChange(revision.revision, state_of(store, project, revision, *said.about))
+    require_state(project, change.state, expected_state)
+    analyses = present_analyses(store, project)
+    before = rows_by_analysis(store.list_appearances(project, [row.analysis_id for row in analyses]))
+    named = name_analyses(store, project, rules, [(row, revision, model) for row in analyses])
+    # Not before the appearances: all whom they show must be among them.
+    known, shown = store.read_strangers(project)
+    grouping = strangers.regroup(project, named.unknown, shown, known, said.corrections)
+    after = named.rows(grouping)
+    compare(store, project, before, after, [*known, *grouping.strangers], change)
+    latest = set(store.latest_analyses(project).values())
+    change.videos = len(latest)
+    change.tracks = sum(len(spans) for analysis_id, spans in named.spans.items() if analysis_id in latest)
+    if not apply:
+        return change
+    naming = Naming(
+        expected={row.analysis_id: row.revision for row in analyses},
+        revisions=dict.fromkeys(named.spans, revision.revision),
+        appearances=[row for rows in after.values() for row in rows],
+        strangers=_each_once([*grouping.strangers, *([said.stranger] if said.stranger else [])]),
+        stranger_tracks=grouping.tracks,
+        known=len(known),
+        promoted=revision.model_version,
+        goes_back=said.goes_back,
+        news=said.news,
+        basis=said.basis,
+    )
+    undo = {**before_naming(store, project, naming, known), **said.undo}
+    change.application = record(store, project, revision, naming, undo, cause, note)
+    change.applied = True
+    return change
+
+
+def _each_once(strangers: Sequence[Stranger]) -> list[Stranger]:
+    """Return strangers without those of whom a later one says more."""
+    return list({stranger.stranger_id: stranger for stranger in strangers}.values())
+
+
+def record(
+    store: Store, project: str, revision: Revision, naming: Naming, undo: dict[str, Any], cause: str, note: str
+) -> int:
+    """Write a naming as the project's next application, and return its number."""
+    store.put_revision(revision)
+    applications = store.list_applications(project)
+    number = applications[-1].number + 1 if applications else 1
+    application = Application(
+        project=project,
+        number=number,
+        revision=revision.revision,
+        model_version=revision.model_version,
+        max_false_names=revision.max_false_names,
+        cause=cause,
+        note=note,
+        created_at=time.time(),
+        undo=undo,
+    )
+    store.apply_naming(project, naming, application)
+    return number
+
+
+def before_naming(store: Store, project: str, naming: Naming, known: Sequence[Stranger]) -> dict[str, Any]:
+    """Return what a naming replaces, as JSON values."""
+    replaced = {stranger.stranger_id for stranger in naming.strangers}
+    tracks: dict[str, list[tuple[int, str]]] = {}
+    for row in store.list_stranger_tracks(project):
+        tracks.setdefault(row.analysis_id, []).append((row.track_id, row.stranger_id))
+    return {
+        "revisions": dict(naming.expected),
+        "stranger_tracks": tracks,
+        "strangers": [asdict(stranger) for stranger in known if stranger.stranger_id in replaced],
+        "promoted": _version_before(store, project, naming),
+    }
+
+
+def _version_before(store: Store, project: str, naming: Naming) -> str | None:
+    """Return the version that names before: the promoted one, or where that has only named new videos so far, the archive's."""
+    promoted = promoted_version(store, project)
+    if promoted != naming.promoted:
+        return promoted
+    versions = {row.revision: row.model_version for row in store.list_revisions(project)}
+    names = Counter(versions[revision] for revision in naming.expected.values() if revision in versions)
+    return names.most_common(1)[0][0] if names else promoted
+
+
+class Span(NamedTuple):
+    """What of a track an appearance is made from."""
+
+    track_id: int
+    shot: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom the tracks of analyses show; who the unknown ones are to each other is still open.
+
+    Parameters
+    ----------
+    spans, matches : mapping of str
+        By analysis, in the order of its tracks.
+    """
+
+    analyses: Sequence[AnalysisRow]
+    spans: dict[str, list[Span]] = field(default_factory=dict)
+    matches: dict[str, list[Match]] = field(default_factory=dict)
+    unknown: list[UnknownTracks] = field(default_factory=list)
+
+    def rows(self, grouping: Grouping) -> dict[str, list[AppearanceRow]]:
+        """Return the appearances of each analysis."""
+        owners: dict[str, dict[int, str]] = {}
+        for row in grouping.tracks:
+            owners.setdefault(row.analysis_id, {})[row.track_id] = row.stranger_id
+        return {
+            row.analysis_id: appearance_rows(
+                row, self.spans[row.analysis_id], self.matches[row.analysis_id], owners.get(row.analysis_id, {})
+            )
+            for row in self.analyses
+        }
+
+
+def name_analyses(
+    store: Store,
+    project: str,
+    rules: IdentificationConfig,
+    wanted: Sequence[tuple[AnalysisRow, Revision, NamingModel]],
+) -> Named:
+    """Name stored analyses, each by a revision with its model; writes nothing, and keeps few tracks in memory."""
+    sha256 = {video.video_id: video.sha256 for video in store.list_videos(project)}
+    named = Named([row for row, _, _ in wanted])
+    for (_, limit), group in groupby(wanted, key=lambda one: (id(one[2]), one[1].max_false_names)):
+        for part in batched(group, _BATCH):
+            rows, model = [row for row, _, _ in part], part[0][2]
+            for row in rows:
+                model.check_embedder(row.embedder)
+            tracks = store.get_tracks(project, [row.analysis_id for row in rows])
+            videos = [(row.analysis_id, tracks[row.analysis_id]) for row in rows]
+            for row, matches in zip(rows, identify_videos(videos, model, rules, max_false_names=limit), strict=True):
+                found = tracks[row.analysis_id]
+                named.spans[row.analysis_id] = [
+                    Span(track.track_id, track.shot, track.start_s, track.end_s) for track in found
+                ]
+                named.matches[row.analysis_id] = [replace(match, candidates=()) for match in matches]
+                named.unknown.append(UnknownTracks.of(row, sha256[row.video_id], found, matches))
+    return named
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Split items into lists of at most `size`."""
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
+
+
+def rows_by_analysis(rows: Sequence[AppearanceRow]) -> dict[str, list[AppearanceRow]]:
+    """Return appearances by analysis."""
+    found: dict[str, list[AppearanceRow]] = {}
+    for row in rows:
+        found.setdefault(row.analysis_id, []).append(row)
+    return found
+
+
+def state_of(store: Store, project: str, revision: Revision, *more: object) -> str:
+    """Return a short text that is the same as long as nothing has changed that naming the archive by a revision depends on."""
+    tracks = [(row.analysis_id, row.track_id, row.stranger_id) for row in store.list_stranger_tracks(project)]
+    seen = {stranger_id for _, _, stranger_id in tracks}
+    parts = [
+        revision.revision,
+        [(row.analysis_id, row.revision, row.created_at) for row in present_analyses(store, project)],
+        # One that was undone is seen nowhere, and changes nothing.
+        [
+            asdict(one)
+            for one in store.list_strangers(project)
+            if one.stranger_id in seen or one.merged_into or one.person_id
+        ],
+        tracks,
+        [row.correction_id for row in store.list_corrections(project)],
+        promoted_version(store, project),
+        *more,
+    ]
+    return short_id("s", json.dumps(parts))
+
+
+def require_state(project: str, found: str, expected: str | None) -> None:
+    """Raise `ConflictError` if the archive is not in the state that a preview answered."""
+    if expected is not None and expected != found:
+        raise ConflictError(
+            f"project {project!r} is not in the state {expected} of the preview any more: preview again"
+        )

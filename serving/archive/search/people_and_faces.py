@@ -1,0 +1,343 @@
+"""Search the archive by person, by company, and by face."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from facerec_models.config import IdentificationConfig
+from facerec_models.errors import PersonNotFoundError
+from facerec_models.identification.clustering import stranger_similarity
+from facerec_models.identification.cohort import load_cohort
+from facerec_models.names import person_id_of
+from facerec_models.result import identity_of
+from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
+from facerec_models.vectors import PairScale
+from serving.archive.files import Home
+from serving.archive.naming.one_video import index_archive
+from serving.archive.naming.strangers import aliases, resolve, resolved
+from serving.archive.naming.whole_archive import batched
+from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
+from serving.archive.search.track_index import TrackHit, TrackIndex
+from serving.store.contract import Store
+from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, Stranger
+
+# Tracks that are looked at for each hit that is wanted: an appearance may have several.
+_TRACKS_PER_HIT = 4
+_EVERYWHERE = AppearanceQuery()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An appearance that was found.
+
+    Parameters
+    ----------
+    video : str
+        The video's name.
+    label : str
+        Who it is, in words.
+    shots : tuple of int
+        Numbers of the shots that it reaches over; with company, those in which all are seen.
+    company : tuple of Hit
+        The appearances of the others in these shots.
+    """
+
+    row: AppearanceRow
+    video: str
+    label: str
+    shots: tuple[int, ...]
+    company: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of what was found; `next_cursor` leads to the rest, and is None at the end."""
+
+    hits: list[Hit]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaceHit:
+    """Somebody who looks like a face.
+
+    Parameters
+    ----------
+    track_id : int
+        The track that is most alike.
+    similarity : float
+        Cosine of its mean embedding and the face.
+    probability : float
+        That both are one person, at even odds before.
+    is_match : bool
+        Whether it is as alike as two tracks of one stranger must be.
+    is_named : bool
+        Whether the video was identified at all; if not, the decision means nothing yet.
+    """
+
+    hit: Hit
+    track_id: int
+    similarity: float
+    probability: float
+    is_match: bool
+    is_named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FacePage:
+    """Some of who looks like a face; `next_cursor` leads to the rest, and is None at the end."""
+
+    hits: list[FaceHit]
+    next_cursor: str | None
+
+
+def search_people(
+    store: Store,
+    home: Home,
+    project: str,
+    who: Sequence[str],
+    query: AppearanceQuery,
+    rules: IdentificationConfig,
+    *,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Page:
+    """Find the appearances of somebody, or of somebody in the company of others, in the order of videos and time.
+
+    Parameters
+    ----------
+    who : sequence of str
+        People and strangers: ids, names, aliases or "Unknown n". With several, the first one's appearances are found that share a shot
+        with all the others. Empty: everybody.
+    query : AppearanceQuery
+        What restricts the search; its owners are set from `who`.
+
+    Raises
+    ------
+    PersonNotFoundError, NotFoundError
+        If the project knows nobody of this name, or no such stranger.
+    InputError
+        If the cursor is none, or the limit is not between 1 and 1000.
+    """
+    check_limit(limit)
+    index_archive(store, home, project, rules)
+    search = ("people", project, *who, query)
+    query = replace(query, owners=tuple(_ids_of(store, project, one) for one in who))
+    names = _Names(store, project)
+    hits: list[Hit] = []
+    after: AppearanceKey | None = None if cursor is None else read_cursor(search, cursor, str, float, int)
+    while True:
+        rows = store.find_appearances(project, query, after=after, limit=limit + 1)
+        company = _company(store, project, query, rows)
+        for row in rows:
+            if len(hits) == limit:
+                return Page(hits, None if after is None else write_cursor(search, after))
+            after = row.key
+            hit = _together(row, [found.get(row.video_id, []) for found in company], names)
+            hits += [] if hit is None else [hit]
+        if len(rows) <= limit:
+            if not hits and cursor is None:
+                _require_known(store, project, who)
+            return Page(hits, None)
+
+
+def search_face(
+    store: Store,
+    home: Home,
+    index: TrackIndex,
+    face: FloatArray,
+    rules: IdentificationConfig,
+    query: AppearanceQuery = _EVERYWHERE,
+    *,
+    limit: int = 20,
+    cursor: str | None = None,
+) -> FacePage:
+    """Find who looks like a face among all stored tracks, known or not, the most alike first.
+
+    Parameters
+    ----------
+    index : TrackIndex
+        Of the project; it is brought up to date first.
+    face : (D,) float32
+        From the project's network.
+    query : AppearanceQuery
+        What restricts the search; the least probability is that both are one person, and its owners count for nothing.
+
+    Raises
+    ------
+    InputError
+        If the cursor is none, or the limit is not between 1 and 1000.
+    """
+    check_limit(limit)
+    search = ("faces", index.project, query)
+    passed = 0 if cursor is None else max(0, *read_cursor(search, cursor, int))
+    index_archive(store, home, index.project, rules)
+    index.refresh()
+    hits = list(islice(_face_hits(store, index, face, query, passed + limit + 1), passed, None))
+    return FacePage(hits[:limit], write_cursor(search, (passed + limit,)) if len(hits) > limit else None)
+
+
+def _face_hits(
+    store: Store, index: TrackIndex, face: FloatArray, query: AppearanceQuery, wanted: int
+) -> Iterator[FaceHit]:
+    """Yield up to so many appearances by the likeness of their most alike track."""
+    project = index.project
+    analyses = _analyses_of(store, project, query)
+    embedder = store.get_project(project).embedder
+    pair = load_cohort(embedder).pair if embedder else PairScale(1.0, 1.0)
+    names = _Names(store, project)
+    seen: set[tuple[str, int]] = set()
+    looked_at, tracks = 0, index.search(face, analyses, wanted * _TRACKS_PER_HIT)
+    while len(tracks) > looked_at:
+        for track, row, is_named in _owners(store, project, tracks[looked_at:], min(wanted, MAX_LIMIT)):
+            probability = float(1 / (1 + np.exp(-pair.log_odds(np.array(track.similarity)))))
+            if probability < query.min_probability:
+                return
+            if (row.analysis_id, row.position) in seen or not _is_within(row, query):
+                continue
+            seen.add((row.analysis_id, row.position))
+            is_match = track.similarity >= stranger_similarity(pair)
+            yield FaceHit(names.hit(row), track.track_id, track.similarity, probability, is_match, is_named)
+            if len(seen) == wanted:
+                return
+        looked_at, tracks = len(tracks), index.search(face, analyses, 4 * len(tracks))
+
+
+def _analyses_of(store: Store, project: str, query: AppearanceQuery) -> set[str]:
+    """Return the latest analyses of the videos that a query is about."""
+    latest = store.latest_analyses(project)
+    if query.video_id is not None:
+        latest = {query.video_id: latest[query.video_id]} if query.video_id in latest else {}
+    if query.submitted_from is not None or query.submitted_to is not None:
+        since = -math.inf if query.submitted_from is None else query.submitted_from
+        until = math.inf if query.submitted_to is None else query.submitted_to
+        submitted = {video.video_id for video in store.list_videos(project) if since <= video.created_at < until}
+        latest = {video_id: analysis_id for video_id, analysis_id in latest.items() if video_id in submitted}
+    return set(latest.values())
+
+
+def _is_within(row: AppearanceRow, query: AppearanceQuery) -> bool:
+    return (query.start_s is None or row.end_s > query.start_s) and (query.end_s is None or row.start_s < query.end_s)
+
+
+def _owners(
+    store: Store, project: str, tracks: Sequence[TrackHit], at_once: int
+) -> Iterator[tuple[TrackHit, AppearanceRow, bool]]:
+    """Say for each track which appearance it belongs to; one of its own where its video is not named."""
+    for part in batched(tracks, at_once):
+        analysis_ids = sorted({track.analysis_id for track in part})
+        rows = {
+            (row.analysis_id, track_id): row
+            for row in store.list_appearances(project, analysis_ids)
+            for track_id in row.track_ids
+        }
+        for track in part:
+            row = rows.get((track.analysis_id, track.track_id))
+            yield track, row or _not_named(store, project, track), row is not None
+
+
+def _not_named(store: Store, project: str, hit: TrackHit) -> AppearanceRow:
+    analysis = store.get_analysis(project, hit.analysis_id)
+    (track,) = store.pick_tracks(project, {hit.analysis_id: [hit.track_id]})[hit.analysis_id]
+    return AppearanceRow(
+        project=project,
+        analysis_id=hit.analysis_id,
+        position=-hit.track_id,
+        video_id=analysis.video_id,
+        decision=Decision.UNDECIDABLE,
+        owner=None,
+        first_shot=track.shot,
+        last_shot=track.shot,
+        start_s=track.start_s,
+        end_s=track.end_s,
+        probability=0.0,
+        false_name_rate=1.0,
+        track_ids=(hit.track_id,),
+        reason="its video is not identified yet: 'facerec identify' does that",
+    )
+
+
+def _company(
+    store: Store, project: str, query: AppearanceQuery, rows: Sequence[AppearanceRow]
+) -> list[dict[str, list[AppearanceRow]]]:
+    """Return the others' appearances in the videos of `rows`, for each of the others."""
+    found: list[dict[str, list[AppearanceRow]]] = []
+    for owner in query.owners[1:]:
+        of_owner = {}
+        for video_id in {row.video_id for row in rows}:
+            wanted = AppearanceQuery((owner,), video_id=video_id, min_probability=query.min_probability)
+            of_owner[video_id] = store.find_appearances(project, wanted, limit=10 * MAX_LIMIT)
+        found.append(of_owner)
+    return found
+
+
+def _together(row: AppearanceRow, company: Sequence[Sequence[AppearanceRow]], names: _Names) -> Hit | None:
+    """Return an appearance with those of the others in the shots that all share; None if there is no such shot."""
+    shots = _shots(row)
+    for others in company:
+        shots &= set().union(*(_shots(other) for other in others))
+    if not shots:
+        return None
+    beside = [names.hit(other) for others in company for other in others if _shots(other) & shots]
+    return replace(names.hit(row), shots=tuple(sorted(shots)), company=tuple(beside))
+
+
+def _shots(row: AppearanceRow) -> set[int]:
+    return set(range(row.first_shot, row.last_shot + 1))
+
+
+class _Names:
+    """What videos and their people are called; looked up once each."""
+
+    def __init__(self, store: Store, project: str) -> None:
+        self._store = store
+        self._project = project
+        self._videos: dict[str, str] = {}
+        self._strangers: dict[str, Stranger] = {}
+
+    def hit(self, row: AppearanceRow) -> Hit:
+        """Return an appearance with the names of its video and its person."""
+        if row.video_id not in self._videos:
+            self._videos[row.video_id] = self._store.get_video(self._project, row.video_id).name
+        shots = tuple(range(row.first_shot, row.last_shot + 1))
+        return Hit(row, self._videos[row.video_id], self._label(row), shots)
+
+    def _label(self, row: AppearanceRow) -> str:
+        if row.owner is None:
+            return "Undecidable"
+        if row.decision is Decision.NAMED:
+            return identity_of(row.owner)
+        if row.owner not in self._strangers:
+            self._strangers = {one.stranger_id: one for one in self._store.list_strangers(self._project)}
+        return f"Unknown {resolved(row.owner, self._strangers).number}"
+
+
+def _ids_of(store: Store, project: str, who: str) -> tuple[str, ...]:
+    """Return all ids that mean somebody: of a stranger those that were merged, and the person whom they were named."""
+    if not _is_stranger(who):
+        return (person_id_of(who),)
+    found = resolve(store, project, who)
+    others = aliases({one.stranger_id: one for one in store.list_strangers(project)})[found.stranger_id]
+    return (found.stranger_id, *others, *([found.person_id] if found.person_id else []))
+
+
+def _is_stranger(who: str) -> bool:
+    lower = who.lower()
+    return who.startswith(STRANGER_PREFIX) or (
+        lower.startswith("unknown") and lower[len("unknown") :].strip().isdecimal()
+    )
+
+
+def _require_known(store: Store, project: str, who: Sequence[str]) -> None:
+    """Raise `PersonNotFoundError` if somebody is neither enrolled nor was ever said to be anybody: a slip of the pen."""
+    known = {person.person_id for person in store.list_people(project)}
+    for one in who:
+        if _is_stranger(one) or person_id_of(one) in known:
+            continue
+        if not store.list_corrections(project, person_id=person_id_of(one)):
+            raise PersonNotFoundError(f"project {project!r} has no person {one!r}; 'facerec people list' names all")

@@ -1,0 +1,1 @@
+"""The change to another embedder: prepare, compare, switch."""

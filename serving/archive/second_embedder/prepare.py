@@ -1,0 +1,371 @@
+"""Make a second set of vectors with another embedder, from stored crops: no video is opened, and nobody sees it yet.
+
+Faces, the tracks of every video's latest analysis, and a model version that learned them: all that
+`serving.archive.second_embedder.switch` needs to change a project's embedder. What is there already is not made again, so that an
+interrupted preparation goes on, and a later one does what came since.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from facerec_models.analysis.alignment import Template
+from facerec_models.analysis.weights import WeightsRegistry
+from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
+from facerec_models.errors import ConflictError, EmptyGalleryError
+from facerec_models.identification.naming_model import Gallery, require_strangers
+from facerec_models.types import FloatArray, ImageArray, Track
+from serving.archive.files import AnyPath, Home, remove_tree, write_atomically
+from serving.archive.learning.cohort import project_cohort
+from serving.archive.learning.missing_vectors import face_crop
+from serving.archive.learning.model_versions import Learned, fit_version
+from serving.archive.naming.whole_archive import batched
+from serving.archive.projects import promoted_version
+from serving.archive.vector_sets import (
+    carry_corrections,
+    carry_strangers,
+    learned_state,
+    read_vectors,
+    second_analyses,
+    write_vectors,
+)
+from serving.archive.videos import MADE_FROM, second_analysis_id, second_key
+from serving.store.contract import Store
+from serving.store.rows import AnalysisRow, FaceStatus, ModelVersion
+from training.crop_embedding import embed_crops, read_crop
+from training.learning import NoProgress, Progress
+from training.ray_tasks import Workers
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 64
+# Kept at once: what an interruption loses, and what is in memory.
+_FACES, _ANALYSES = 2048, 32
+# Where the parts of the work begin, as fractions of all.
+_TRACKS_FROM, _FIT_FROM = 0.15, 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A second set that is complete.
+
+    Parameters
+    ----------
+    version : str
+        The model version that would name with it.
+    faces, unusable_faces : int
+        Enrolled faces with a vector, and those without a crop to make one from.
+    videos, made : int
+        All that are in it, and those that were added now.
+    tracks, lost_tracks : int
+        Of the videos that were added now; those that lost their vectors, for want of crops.
+    corrections, lost_corrections : int
+        What people said that holds in it too, and what does not.
+    """
+
+    embedder: str
+    version: str
+    faces: int
+    unusable_faces: int
+    videos: int
+    made: int
+    tracks: int
+    lost_tracks: int
+    corrections: int
+    lost_corrections: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the set as JSON values."""
+        return asdict(self)
+
+
+def prepare_second_set(
+    store: Store,
+    home: Home,
+    project: str,
+    embedder: str,
+    rules: IdentificationConfig,
+    config: EmbeddingConfig,
+    *,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Embed the crops of faces and tracks with another embedder, and train a version on them that is not promoted.
+
+    Parameters
+    ----------
+    embedder : str
+        Its name, or the setting that gives it.
+    config : EmbeddingConfig
+        Mirroring and batches.
+    workers : Workers, optional
+        Where crops are embedded; by default in a Ray of its own on this machine.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such embedder, or its weights are not here.
+    ConflictError
+        If the project has no vectors yet, or has those of this embedder.
+    GalleryError
+        If nothing can be learned from the faces.
+    TrainingStoppedError
+        If `progress` said so; what was embedded stays.
+    """
+    # Here and not above: who only lists commands needs no torch.
+    from facerec_models.analysis.embedders.torch_embedder import choice_of, dimension_of, embedder_named, template_of
+
+    started = time.perf_counter()
+    embedder = embedder_named(embedder)
+    _require_another(store, project, embedder)
+    WeightsRegistry(home.weights).locate(embedder)
+    people = {face.person_id for face in store.list_faces(project, status=FaceStatus.TAKEN)}
+    require_strangers(project_cohort(home, project, embedder), len(people))
+    progress = progress or NoProgress()
+    config = config.model_copy(update={"embedder": choice_of(embedder)})
+    with workers or Workers(home.root) as used:
+        work = _Work(store, home, project, embedder, template_of(embedder), config, used, progress)
+        work.embed_faces()
+        tracks = work.embed_tracks(dimension_of(embedder))
+        row, lost = _train(work, rules, started)
+    store.add_model(row)
+    if row.metrics["second_set"]["state"] != learned_state(store, project):  # it may know somebody who was forgotten
+        store.delete_model(project, row.version)
+        remove_tree(home.model(project, row.version))
+        raise ConflictError(f"faces or corrections of project {project!r} have changed meanwhile: prepare again")
+    progress.report(1.0)
+    second = second_analyses(store, project, embedder)
+    said = row.metrics["second_set"]["corrections"]
+    facts = row.metrics["unusable_faces"]
+    logger.info("version %s: %d people on %s, beside the project's own", row.version, row.people, embedder)
+    return Prepared(embedder, row.version, row.faces, facts, len(second), *tracks, said, lost)
+
+
+def _require_another(store: Store, project: str, embedder: str) -> None:
+    own = store.get_project(project).embedder
+    if own is None:
+        raise ConflictError(f"project {project!r} has no vectors yet: import people or analyse a video with {embedder}")
+    if own == embedder:
+        raise ConflictError(f"project {project!r} has vectors of {embedder} already: name another embedder")
+
+
+class _Made(NamedTuple):
+    """How many analyses were made, with how many tracks, and how many of these lost their vectors."""
+
+    made: int = 0
+    tracks: int = 0
+    lost_tracks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What making a second set needs."""
+
+    store: Store
+    home: Home
+    project: str
+    embedder: str
+    template: Template
+    config: EmbeddingConfig
+    workers: Workers
+    progress: Progress
+
+    def embed_faces(self) -> None:
+        """Keep a vector for every enrolled face that has a usable crop, disabled ones too."""
+        store, home, project = self.store, self.home, self.project
+        faces = {face.face_id: face for face in store.list_faces(project) if face.embedding is not None}
+        known = read_vectors(home, project, self.embedder)
+        vectors = {face_id: vector for face_id, vector in known.items() if face_id in faces}
+        # One that was enrolled while the project had this embedder has it from its picture.
+        vectors |= {
+            face.face_id: face.embedding
+            for face in faces.values()
+            if face.embedder == self.embedder and face.embedding is not None
+        }
+        wanting = [face for face in faces.values() if face.face_id not in vectors]
+        done = 0
+        for part in batched(wanting, _FACES):
+            files = [(face.face_id, face_crop(home, face)) for face in part]
+            vectors |= self._embed(files)
+            write_vectors(home, project, self.embedder, vectors)
+            done += len(part)
+            self.progress.report(_TRACKS_FROM * done / len(wanting))
+        there = {face.face_id for face in store.list_faces(project)}  # somebody may have been forgotten meanwhile
+        vectors = {face_id: vector for face_id, vector in vectors.items() if face_id in there}
+        if wanting or vectors.keys() != known.keys():
+            write_vectors(home, project, self.embedder, vectors)
+
+    def embed_tracks(self, dimension: int) -> _Made:
+        """Store an analysis of this embedder beside the latest one of every video, where there is none yet."""
+        store, home, project = self.store, self.home, self.project
+        second = second_analyses(store, project, self.embedder)
+        wanting = [row for row in store.list_analyses(project) if row.analysis_id in second]
+        wanting = [row for row in wanting if second[row.analysis_id] is None]
+        self.progress.report(_TRACKS_FROM)
+        total = _Made()
+        for part in batched(wanting, _ANALYSES):
+            tracks = store.get_tracks(project, [row.analysis_id for row in part])
+            files: list[tuple[tuple[str, int, int], AnyPath | None]] = [
+                (
+                    (row.analysis_id, track.track_id, k),
+                    home.track_crop(project, row.analysis_id, track.track_id, k),
+                )
+                for row in part
+                for track in tracks[row.analysis_id]
+                for k in range(len(track.embedded))
+            ]
+            found: dict[tuple[str, int], dict[int, FloatArray]] = defaultdict(dict)
+            for (analysis_id, track_id, k), vector in self._embed(files).items():
+                found[analysis_id, track_id][k] = vector
+            for row in part:
+                vectors = {track.track_id: found[row.analysis_id, track.track_id] for track in tracks[row.analysis_id]}
+                self._store_analysis(row, tracks[row.analysis_id], vectors, dimension)
+            lost = sum(
+                len(track.embedded) > 0 and not found[row.analysis_id, track.track_id]
+                for row in part
+                for track in tracks[row.analysis_id]
+            )
+            count = sum(len(tracks[row.analysis_id]) for row in part)
+            total = _Made(total.made + len(part), total.tracks + count, total.lost_tracks + lost)
+            self.progress.report(_TRACKS_FROM + (_FIT_FROM - _TRACKS_FROM) * total.made / len(wanting))
+        return total
+
+    def _embed(self, files: Sequence[tuple[Any, AnyPath | None]]) -> dict[Any, FloatArray]:
+        """Return a vector for each crop that can be read, under the key that it is given with."""
+        keys: list[list[Any]] = []
+
+        def read() -> Iterator[ImageArray]:
+            """Read crops a batch at a time: those of many videos would fill the memory."""
+            for part in batched(files, _BATCH):
+                crops = [(key, read_crop(path, self.template)) for key, path in part]
+                usable = [(key, crop) for key, crop in crops if crop is not None]
+                if usable:
+                    keys.append([key for key, _ in usable])
+                    yield np.stack([crop for _, crop in usable])
+
+        found: dict[Any, FloatArray] = {}
+
+        def keep(number: int, embeddings: FloatArray) -> None:
+            found.update(zip(keys[number], embeddings, strict=True))
+
+        stop = self.progress.should_stop
+        self.workers.map(embed_crops, read(), self.config, self.home.weights, on_done=keep, should_stop=stop)
+        return found
+
+    def _store_analysis(
+        self, row: AnalysisRow, tracks: Sequence[Track], vectors: dict[int, dict[int, FloatArray]], dimension: int
+    ) -> None:
+        """Store the analysis that is made of another, with copies of its crops, as older than that: it is not the video's latest."""
+        video = self.store.get_video(self.project, row.video_id)
+        made = AnalysisRow(
+            analysis_id=second_analysis_id(video, row.key, self.embedder),
+            project=self.project,
+            video_id=row.video_id,
+            key=second_key(row.key, self.embedder),
+            embedder=self.embedder,
+            summary={**row.summary, MADE_FROM: row.analysis_id},
+            revision=None,
+            created_at=math.nextafter(row.created_at, -math.inf),
+        )
+        mark = self.home.analysis_mark(self.project, made.analysis_id)
+        write_atomically(mark, b"")
+        for track in tracks:
+            for new, k in enumerate(sorted(vectors[track.track_id])):
+                crop = self.home.track_crop(self.project, row.analysis_id, track.track_id, k)
+                copy = self.home.track_crop(self.project, made.analysis_id, track.track_id, new)
+                # As they are: a crop that is realigned and compressed again has lost more.
+                write_atomically(copy, crop.read_bytes())
+        self.store.put_analysis(made, [_embedded(track, vectors[track.track_id], dimension) for track in tracks])
+        mark.unlink(missing_ok=True)
+        self._empty_forgotten(row.analysis_id, made.analysis_id, tracks)
+
+    def _empty_forgotten(self, analysis_id: str, made: str, before: Sequence[Track]) -> None:
+        """Remove what somebody who was forgotten meanwhile has lost in the first set."""
+        now = self.store.get_tracks(self.project, [analysis_id])[analysis_id]
+        left = {track.track_id for track in now if len(track.embedded)}
+        gone = [track.track_id for track in before if len(track.embedded) and track.track_id not in left]
+        if gone:
+            self.store.empty_tracks(self.project, [(made, track_id) for track_id in gone])
+            for path in self.home.analysis(self.project, made).glob("*-*.jpg"):
+                if int(path.name.partition("-")[0]) in gone:
+                    path.unlink(missing_ok=True)
+
+
+def _embedded(track: Track, vectors: dict[int, FloatArray], dimension: int) -> Track:
+    """Return a track with other vectors; those of its samples that have none are not embedded any more."""
+    kept = sorted(vectors)
+    found = np.stack([vectors[k] for k in kept]) if kept else np.zeros((0, dimension), np.float32)
+    return replace(track, embedded=track.embedded[np.array(kept, np.intp)], embeddings=found)
+
+
+def _train(work: _Work, rules: IdentificationConfig, started: float) -> tuple[ModelVersion, int]:
+    """Fit a version as the promoted one was, and return it with how many corrections it cannot know."""
+    store, home, project = work.store, work.home, work.project
+    state = learned_state(store, project)
+    complete = {key: row for key, row in second_analyses(store, project, work.embedder).items() if row is not None}
+    said = carry_corrections(store, project, complete)
+    gallery, unusable = _gallery(work)
+    promoted = promoted_version(store, project)
+    learned = store.get_model(project, promoted).metrics.get("training", {}) if promoted else {}
+    config = TrainingConfig.model_validate({**learned, "promote": "no"})
+    facts = {
+        "unusable_faces": unusable,
+        "second_set": {"beside": store.get_project(project).embedder, "state": state, "corrections": len(said)},
+    }
+    seen = carry_strangers(store, project, complete) if config.use_seen_strangers else None
+    fitted = fit_version(
+        store,
+        home,
+        project,
+        Learned(gallery, said, facts, started, seen),
+        rules,
+        config,
+        work.workers,
+        _Part(work.progress, _FIT_FROM),
+    )
+    return fitted, len(store.list_corrections(project)) - len(said)
+
+
+def _gallery(work: _Work) -> tuple[Gallery, int]:
+    """Return the enabled faces with their second vectors, and how many have none."""
+    vectors = read_vectors(work.home, work.project, work.embedder)
+    enabled = work.store.list_faces(work.project, status=FaceStatus.TAKEN)
+    faces = sorted(
+        (face for face in enabled if face.face_id in vectors),
+        key=lambda face: (face.person_id, face.path, face.face_id),
+    )
+    if not faces:
+        raise EmptyGalleryError(
+            f"project {work.project!r} has no enabled face with a crop to embed: import people again, in another project"
+        )
+    return (
+        Gallery(
+            work.embedder,
+            np.stack([vectors[face.face_id] for face in faces]),
+            np.array([face.person_id for face in faces]),
+            np.array([face.face_id for face in faces]),
+        ),
+        len(enabled) - len(faces),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The last part of a work, which reports as if it were all."""
+
+    whole: Progress
+    start: float
+
+    def report(self, progress: float) -> None:
+        self.whole.report(self.start + (1 - self.start) * progress)
+
+    def should_stop(self) -> bool:
+        return self.whole.should_stop()

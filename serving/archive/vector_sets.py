@@ -1,0 +1,139 @@
+"""Two sets of vectors of one project, by two embedders: which of them counts, and what of one belongs to what of the other.
+
+A second set is made from stored crops, see `serving.archive.second_embedder.prepare`. Its analyses have the tracks of those that
+they were made from, under the same numbers. What is named, searched and shown are the analyses of the project's embedder alone;
+`serving.archive.second_embedder.switch` changes it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from facerec_models.files import write_atomically
+from facerec_models.names import short_id
+from facerec_models.types import FloatArray
+from facerec_models.vectors import track_embedding
+from serving.archive.files import Home
+from serving.archive.videos import MADE_FROM
+from serving.store.contract import Store
+from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
+from serving.store.rows import AnalysisRow, FaceStatus
+
+
+def present_analyses(store: Store, project: str) -> list[AnalysisRow]:
+    """Return the analyses of the project's embedder, oldest first."""
+    embedder = store.get_project(project).embedder
+    return [row for row in store.list_analyses(project) if embedder in (None, row.embedder)]
+
+
+def second_analyses(store: Store, project: str, embedder: str) -> dict[str, AnalysisRow | None]:
+    """Return what was made with another embedder of the latest analysis of every video, by that one's id; None: nothing yet."""
+    latest = {row.video_id: row.analysis_id for row in present_analyses(store, project)}
+    made = {row.summary.get(MADE_FROM): row for row in store.list_analyses(project) if row.embedder == embedder}
+    return {analysis_id: made.get(analysis_id) for analysis_id in latest.values()}
+
+
+def origins(analyses: Iterable[AnalysisRow]) -> dict[str, str]:
+    """Return for each analysis the one of which it was made in the end, by id: of a video's pictures."""
+    parents = {row.analysis_id: row.summary.get(MADE_FROM) for row in analyses}
+    found = {}
+    for analysis_id in parents:
+        origin = analysis_id
+        while (parent := parents.get(origin)) is not None:
+            origin = parent
+        found[analysis_id] = origin
+    return found
+
+
+def in_all_sets(store: Store, project: str, tracks: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return tracks, given as (analysis_id, track_id), and the same tracks in every other set."""
+    origin_of = origins(store.list_analyses(project))
+    family: dict[str, list[str]] = defaultdict(list)
+    for analysis_id, origin in origin_of.items():
+        family[origin].append(analysis_id)
+    return [(other, track_id) for analysis_id, track_id in tracks for other in family[origin_of[analysis_id]]]
+
+
+def carry_corrections(store: Store, project: str, second: Mapping[str, AnalysisRow]) -> list[Correction]:
+    """Return what was said of tracks as it is said of the same tracks in a second set.
+
+    What somebody is not needs a vector: without a crop there is none. Nothing is carried from analyses without a second one.
+
+    Parameters
+    ----------
+    second : mapping of str to AnalysisRow
+        As of `second_analyses`.
+    """
+    said = [row for row in store.list_corrections(project) if row.analysis_id in second]
+    found = store.get_tracks(project, sorted({second[row.analysis_id].analysis_id for row in said}))
+    carried = []
+    for row in said:
+        analysis = second[row.analysis_id]
+        track = next((one for one in found[analysis.analysis_id] if one.track_id == row.track_id), None)
+        if track is None or (row.kind is CorrectionKind.IS_NOT and not len(track.embedded)):
+            continue
+        analysis_id = analysis.analysis_id
+        carried.append(
+            replace(
+                row,
+                correction_id=short_id("c", project, row.kind, row.person_id, analysis_id, str(row.track_id)),
+                analysis_id=analysis_id,
+                embedder=analysis.embedder,
+                embedding=track_embedding(track),
+            )
+        )
+    return carried
+
+
+def carry_strangers(store: Store, project: str, second: Mapping[str, AnalysisRow]) -> list[StrangerTrack]:
+    """Return which strangers the tracks of a second set show, as those of the first do; tracks without vectors show nobody."""
+    rows = [row for row in store.list_stranger_tracks(project) if row.analysis_id in second]
+    carried = []
+    for analysis_id in sorted({row.analysis_id for row in rows}):
+        other = second[analysis_id].analysis_id
+        tracks = {track.track_id: track for track in store.get_tracks(project, [other])[other] if len(track.embedded)}
+        carried += [
+            StrangerTrack(project, other, row.track_id, row.stranger_id, track_embedding(tracks[row.track_id]))
+            for row in rows
+            if row.analysis_id == analysis_id and row.track_id in tracks
+        ]
+    return carried
+
+
+def learned_state(store: Store, project: str) -> str:
+    """Return a short text that is the same as long as a version learns the same: enabled faces, and what was said."""
+    faces = [face.face_id for face in store.list_faces(project, status=FaceStatus.TAKEN)]
+    said = [row.correction_id for row in store.list_corrections(project)]
+    return short_id("s", *sorted(faces), "", *sorted(said))
+
+
+def read_vectors(home: Home, project: str, embedder: str) -> dict[str, FloatArray]:
+    """Return the vectors of enrolled faces that are kept for another embedder than the project's, by face."""
+    path = home.face_vectors(project, embedder)
+    if not path.is_file():
+        return {}
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+        return dict(zip(data["face_ids"].tolist(), data["vectors"], strict=True))
+
+
+def write_vectors(home: Home, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
+    """Keep vectors of enrolled faces, in place of those before."""
+    data = io.BytesIO()
+    found = np.stack(list(vectors.values())) if vectors else np.zeros((0, 0), np.float32)
+    np.savez(data, face_ids=np.array(list(vectors), np.str_), vectors=found.astype(np.float32))
+    write_atomically(home.face_vectors(project, embedder), data.getvalue())
+
+
+def drop_vectors(home: Home, project: str, face_ids: Collection[str]) -> None:
+    """Remove the vectors of faces from what is kept for any embedder."""
+    folder = home.face_vectors(project, "x").parent
+    for path in folder.iterdir() if folder.is_dir() else ():
+        embedder = path.name.removesuffix(".npz")
+        kept = read_vectors(home, project, embedder)
+        if not kept.keys().isdisjoint(face_ids):
+            write_vectors(home, project, embedder, {one: kept[one] for one in kept if one not in face_ids})

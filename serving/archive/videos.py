@@ -1,0 +1,293 @@
+"""Register videos, analyse them once, keep what was found."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from facerec_models.analysis.analyze import Analysis, analyze, link_segments
+from facerec_models.analysis.frame_faces import Observation, Timing
+from facerec_models.analysis.networks import Networks
+from facerec_models.analysis.reading.video import Video, VideoInfo
+from facerec_models.analysis.weights import KNOWN, file_sha256
+from facerec_models.config import AnalysisConfig
+from facerec_models.errors import ProjectNotFoundError, VideoNotFoundError, VideoOpenError
+from facerec_models.identification.cohort import load_cohort
+from facerec_models.names import short_id
+from facerec_models.types import Track
+from serving.archive.files import Home, remove_tree, write_atomically
+from serving.store.contract import Store
+from serving.store.rows import AnalysisRow, VideoRow
+
+MADE_FROM = "made_from"
+"""In the summary of an analysis of a second set: the id of the analysis whose crops it was made from."""
+
+
+def register_video(
+    store: Store,
+    project: str,
+    file: Path,
+    config: AnalysisConfig,
+    *,
+    uri: str | None = None,
+    name: str | None = None,
+    place: Callable[[str], Path] | None = None,
+) -> VideoRow:
+    """Add a video file to a project.
+
+    The same content again keeps its id, the time at which it was first submitted, and its file, as long as that is there.
+
+    Parameters
+    ----------
+    uri : str, optional
+        Where the video comes from; the file's own address by default.
+    name : str, optional
+        What it is called, in errors too; by default the file's name, and in errors its path.
+    place : callable, optional
+        Says for a SHA-256 where to move the file, on the same file system; a file that is not needed stays where it is. By default
+        none is moved. Nothing refers to a file before it is in its place, and what a process that dies in between leaves there is
+        used when the same content comes again.
+
+    Raises
+    ------
+    VideoOpenError, VideoDecodeError, LimitExceededError
+        If it is no video that can be read, or has no picture track ``config.sampling.stream``: nothing is stored.
+    ProjectNotFoundError
+        If there is no such project: nothing is stored.
+    """
+    store.get_project(project)
+    with Video(file, config.limits, name=name, stream=config.sampling.stream):
+        pass
+    sha256 = file_sha256(file)
+    video_id = short_id("v", project, sha256)
+    known = _known_video(store, project, video_id)
+    kept = file.resolve() if place is None else place(sha256)
+    if known is not None and known.file != str(kept) and _has_content(Path(known.file), sha256):
+        kept = Path(known.file)
+        uri = uri or known.uri
+    elif place is not None:
+        file.replace(kept)
+    video = VideoRow(
+        video_id=video_id,
+        project=project,
+        uri=uri or kept.as_uri(),
+        sha256=sha256,
+        name=name or file.name,
+        file=str(kept),
+        created_at=time.time() if known is None else known.created_at,
+    )
+    store.put_video(video)
+    return video
+
+
+def _known_video(store: Store, project: str, video_id: str) -> VideoRow | None:
+    try:
+        return store.get_video(project, video_id)
+    except VideoNotFoundError:
+        return None
+
+
+def _has_content(file: Path, sha256: str) -> bool:
+    """Whether a file is there and has not become another one under the same name."""
+    try:
+        return file_sha256(file) == sha256
+    except OSError:
+        return False
+
+
+def analysis_id_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> str:
+    """Return the id of the analysis of a video with these settings: equal ids mean equal content."""
+    return short_id("a", video.project, video.sha256, config.key(embedder))
+
+
+def second_key(key: str, embedder: str) -> str:
+    """Return the key of an analysis that is made from another one's crops: not that of one made from pictures."""
+    return hashlib.sha256(f"{embedder}\n{key}".encode()).hexdigest()[:16]
+
+
+def second_analysis_id(video: VideoRow, key: str, embedder: str) -> str:
+    """Return the id of the analysis that is made with another embedder from the crops of the one with this key."""
+    return short_id("a", video.project, video.sha256, second_key(key, embedder))
+
+
+def analyses_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> list[str]:
+    """Return the ids that analyses of a video with these settings may have: made from pictures, or from another one's crops."""
+    others = [second_analysis_id(video, config.key(name), embedder) for name in KNOWN if name != embedder]
+    return [analysis_id_of(video, config, embedder), *others]
+
+
+def find_analysis(store: Store, video: VideoRow, config: AnalysisConfig, embedder: str) -> AnalysisRow | None:
+    """Return the stored analysis with these settings, if there is one; it is then the video's latest again.
+
+    One that was made from the crops of such an analysis by another embedder is as good: no picture is looked at again.
+    """
+    for analysis_id in analyses_of(video, config, embedder):
+        try:
+            store.touch_analysis(video.project, analysis_id, time.time())
+        except VideoNotFoundError:
+            continue
+        return store.get_analysis(video.project, analysis_id)
+    return None
+
+
+def video_file(video: VideoRow) -> Path:
+    """Return the file of a video.
+
+    Raises
+    ------
+    VideoOpenError
+        If it is no longer there.
+    """
+    file = Path(video.file)
+    if not file.is_file():
+        raise VideoOpenError(f"the file of video {video.video_id} ({video.name!r}) is no longer there: submit it again")
+    return file
+
+
+def analyze_video(
+    store: Store,
+    home: Home,
+    video: VideoRow,
+    config: AnalysisConfig,
+    networks: Networks,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> AnalysisRow:
+    """Analyse a video in one go and store tracks, embeddings and crops.
+
+    Nothing is stored when it fails or is stopped. Doing it again gives the same analysis.
+
+    Raises
+    ------
+    GalleryMismatchError
+        If the project was begun with another embedder.
+    AnalysisStoppedError
+        If `should_stop` said so.
+    """
+    embedder = networks.embedder.name
+    store.fix_embedder(video.project, embedder)
+    file = video_file(video)
+
+    def make(keep_crops: Callable[[Track], None]) -> Analysis:
+        return analyze(
+            file,
+            config,
+            networks.detector,
+            networks.embedder,
+            load_cohort(embedder).pair,
+            name=video.name,
+            take_crops=keep_crops,
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+
+    return _store_analysis(store, home, video, config, embedder, make)
+
+
+def join_video(
+    store: Store,
+    home: Home,
+    video: VideoRow,
+    config: AnalysisConfig,
+    embedder: str,
+    observations: Iterable[Observation],
+    should_stop: Callable[[], bool] | None = None,
+) -> AnalysisRow:
+    """Link what was seen in the segments of a video, in their order, and store it as `analyze_video` does."""
+    with Video(video_file(video), config.limits, name=video.name, stream=config.sampling.stream) as opened:
+        info, warnings = opened.info, opened.warnings
+
+    def make(keep_crops: Callable[[Track], None]) -> Analysis:
+        pair = load_cohort(embedder).pair
+        return link_segments(
+            info, config, pair, observations, warnings=warnings, take_crops=keep_crops, should_stop=should_stop
+        )
+
+    return _store_analysis(store, home, video, config, embedder, make)
+
+
+def _store_analysis(
+    store: Store,
+    home: Home,
+    video: VideoRow,
+    config: AnalysisConfig,
+    embedder: str,
+    make: Callable[[Callable[[Track], None]], Analysis],
+) -> AnalysisRow:
+    """Store an analysis whose crops are written while it is made; leave nothing of one that fails.
+
+    What a killed process leaves bears a mark, for `sweep`.
+    """
+    analysis_id = analysis_id_of(video, config, embedder)
+
+    def keep_crops(track: Track) -> None:
+        for k, crop in enumerate(track.crops):
+            write_atomically(home.track_crop(video.project, analysis_id, track.track_id, k), crop)
+
+    mark, own = home.analysis_mark(video.project, analysis_id), uuid.uuid4().bytes
+    write_atomically(mark, own)
+    try:
+        analysis = make(keep_crops)
+        store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
+    except BaseException:
+        # Somebody else may be making the same analysis by now, or have made it before. Without a mark the project was deleted.
+        if not mark.is_file() or mark.read_bytes() == own:
+            _discard(store, home, video.project, analysis_id)
+        raise
+    row = AnalysisRow(
+        analysis_id=analysis_id,
+        project=video.project,
+        video_id=video.video_id,
+        key=config.key(embedder),
+        embedder=embedder,
+        summary=summarize(analysis),
+        revision=None,
+        created_at=time.time(),
+    )
+    store.put_analysis(row, analysis.tracks)
+    mark.unlink(missing_ok=True)
+    return row
+
+
+def _discard(store: Store, home: Home, project: str, analysis_id: str) -> None:
+    """Remove the crops of an analysis, unless it is there already: then only the mark."""
+    try:
+        store.get_analysis(project, analysis_id)
+    except (ProjectNotFoundError, VideoNotFoundError):
+        remove_tree(home.analysis(project, analysis_id))
+    else:
+        home.analysis_mark(project, analysis_id).unlink(missing_ok=True)
+
+
+def summarize(analysis: Analysis) -> dict[str, Any]:
+    """Return everything of an analysis but its tracks as JSON values."""
+    info = asdict(analysis.info)
+    info["path"] = str(analysis.info.path)
+    info["time_base"] = str(analysis.info.time_base)
+    rest = {f.name: getattr(analysis, f.name) for f in fields(analysis) if f.name not in {"info", "tracks", "timing"}}
+    return {**rest, "info": info, "timing": asdict(analysis.timing)}
+
+
+def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
+    """Return a stored analysis as the value that it was made from."""
+    summary = dict(row.summary)
+    info = summary.pop("info")
+    timing = summary.pop("timing")
+    summary.pop(MADE_FROM, None)
+    return Analysis(
+        **{
+            **summary,
+            "shots": tuple((start_s, end_s) for start_s, end_s in summary["shots"]),
+            "warnings": tuple(summary["warnings"]),
+        },
+        info=VideoInfo(**{**info, "path": Path(info["path"]), "time_base": Fraction(info["time_base"])}),
+        timing=Timing(**timing),
+        tracks=tuple(tracks),
+    )

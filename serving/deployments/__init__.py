@@ -1,0 +1,1 @@
+"""The graph's replicas, each a plain class around its engine."""

@@ -1,0 +1,84 @@
+"""The deployment that analyses videos: it claims jobs from the store, and owns decoder and tracker of each."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ray.serve.handle import DeploymentHandle
+
+from facerec_models.analysis.networks import Networks
+from serving.deployments.detector import DetectorProxy
+from serving.deployments.embedder import EmbedderProxy
+from serving.jobs.crawl import crawl_person
+from serving.jobs.nodes import open_places
+from serving.jobs.runner import JobControl, JobRunner, Work
+from serving.jobs.sweep import sweep
+from serving.jobs.training import run_apart
+from serving.jobs.video import VideoJobs
+from serving.jobs.webhooks import WebhookSender
+from serving.settings import Settings
+from serving.store.job_rows import Job
+
+# An analysis that is under way waits for room in a full queue rather than begin again.
+_PATIENCE_S = 300.0
+
+
+class AnalyzerReplica:
+    """Works on the store's jobs; frames and crops go to the batched deployments.
+
+    Parameters
+    ----------
+    slots : int
+        Videos, or segments of them, at a time. More than one share the process, and its death.
+    """
+
+    def __init__(
+        self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 1
+    ) -> None:
+        self._settings = settings
+        self._home, self._store = open_places(settings)
+        self._detector = detector
+        self._embedder = embedder
+        self._networks: Networks | None = None
+        videos = VideoJobs(self._store, self._home, settings, self._connect)
+        work: dict[str, Work] = {
+            "training": self._run_apart,
+            "second_set": self._run_apart,
+            "crawl": self._crawl,
+            "video": videos.lead,
+        }
+        self._runner = JobRunner(
+            self._store,
+            work,
+            segment_work={"video": videos.help},
+            slots=slots,
+            webhooks=WebhookSender(settings.webhook),
+            when_idle=partial(sweep, self._store, self._home),
+        )
+        self._runner.start()
+
+    def wake(self) -> None:
+        """Look for a job now."""
+        self._runner.wake()
+
+    def check_health(self) -> None:
+        """Raise if the replica cannot work on jobs."""
+        self._runner.check_health()
+
+    def __del__(self) -> None:
+        self._runner.stop()
+
+    def _crawl(self, job: Job, control: JobControl) -> None:
+        crawl_person(self._store, self._home, self._settings, self._connect(), job, control)
+
+    def _connect(self) -> Networks:
+        if self._networks is None:
+            self._networks = Networks(
+                DetectorProxy(self._detector, patience_s=_PATIENCE_S),
+                EmbedderProxy(self._embedder, patience_s=_PATIENCE_S),
+            )
+        return self._networks
+
+    def _run_apart(self, job: Job, control: JobControl) -> None:
+        run_apart(self._settings, job, control)

@@ -1,0 +1,318 @@
+"""Run jobs that are rows in the store: claim, renew the lease, finish; nothing about a job lives only in memory."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from facerec_models.errors import BusyError, FacerecError, StoreError
+from serving.jobs.webhooks import WebhookSender
+from serving.store import leases
+from serving.store.contract import Store
+from serving.store.job_rows import Job, JobSegment, JobState, Webhook
+from serving.store.leases import Claim
+
+logger = logging.getLogger(__name__)
+
+# After so many errors, or after so many processes that died with it, a job or a segment is given up.
+MAX_ATTEMPTS = 3
+MAX_DEATHS = 5
+_RENEWALS_PER_LEASE = 12
+_IDLE_PERIOD_S = 3600.0
+
+
+class JobControl:
+    """What the work on a job or a segment tells its runner, and asks it."""
+
+    def __init__(self, runner: JobRunner, claimed: Claim) -> None:
+        self._runner = runner
+        self._claim = claimed
+        self.progress = 0.0
+        self.lost = False
+        self.leftovers: list[Callable[[], object]] = []
+
+    def report(self, progress: float) -> None:
+        """Record how far the work is, in [0, 1]."""
+        self.progress = progress
+
+    def should_stop(self) -> bool:
+        """Whether the work must end now."""
+        return self.lost
+
+    def when_done(self, tidy_up: Callable[[], object]) -> None:
+        """Have something removed once the success is written; whoever does the work again after a crash before that still needs it."""
+        self.leftovers.append(tidy_up)
+
+    def plan(self, segments: Sequence[JobSegment]) -> bool:
+        """Divide the job, so that others can help; False if the work must end now."""
+        return leases.plan(self._runner.store, self._claim, segments)
+
+    def reopen(self, indexes: Collection[int]) -> bool:
+        """Let segments be done again whose work is lost; False if the work must end now."""
+        return leases.reopen(self._runner.store, self._claim, indexes)
+
+    def do_segments(self) -> tuple[JobSegment, ...] | None:
+        """Work on the job's segments beside others, until all have succeeded or one has failed.
+
+        Returns
+        -------
+        tuple of JobSegment or None
+            None if the work must end now.
+        """
+        return self._runner.do_segments(self._claim, self)
+
+
+Work = Callable[[Job, JobControl], str | None]
+SegmentWork = Callable[[Job, JobSegment, JobControl], None]
+
+
+def submit(
+    store: Store,
+    project: str,
+    kind: str,
+    spec: dict[str, Any],
+    *,
+    max_queued: int,
+    video_id: str | None = None,
+    priority: int = 0,
+    key: str | None = None,
+    webhook_url: str | None = None,
+) -> Job:
+    """Add a job to the queue, or return the one that has the same key and has neither failed nor been cancelled.
+
+    Raises
+    ------
+    BusyError
+        If `max_queued` jobs wait already, and none has the same key.
+    """
+    waiting = store.count_jobs([JobState.QUEUED])
+    if waiting >= max_queued:
+        there = None if key is None else store.find_job(key)
+        if there is not None:
+            return there
+        raise BusyError(f"{waiting} jobs wait already, as many as may: try again later", retry_after_s=10.0)
+    now = time.time()
+    return store.submit_job(
+        Job(
+            job_id=f"j-{uuid.uuid4().hex[:16]}",
+            project=project,
+            kind=kind,
+            state=JobState.QUEUED,
+            spec=spec,
+            created_at=now,
+            updated_at=now,
+            video_id=video_id,
+            priority=priority,
+            key=key,
+            webhook=None if webhook_url is None else Webhook(webhook_url),
+        )
+    )
+
+
+class JobRunner:
+    """Works on jobs of some kinds in a few threads.
+
+    Parameters
+    ----------
+    work : mapping of kind to callable
+        Does a job of that kind and returns the id of its video, if it has one. It calls `JobControl.report` now and then, and
+        stops when `JobControl.should_stop` says so. A `FacerecError` ends the job as failed with its message; any other exception
+        gives it back to the queue until `MAX_ATTEMPTS` were made.
+    segment_work : mapping of kind to callable
+        Does a segment of such a job, for this runner or another one.
+    slots : int
+        Jobs or segments at a time.
+    lease_s : float
+        A runner that does not renew for so long has lost its job to the next.
+    webhooks : WebhookSender, optional
+        Tells who wants to know when a job has ended.
+    when_idle : callable, optional
+        Called now and then when there is nothing to do.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        work: Mapping[str, Work],
+        *,
+        segment_work: Mapping[str, SegmentWork] | None = None,
+        slots: int = 2,
+        lease_s: float = 15.0,
+        poll_s: float = 1.0,
+        webhooks: WebhookSender | None = None,
+        when_idle: Callable[[], object] | None = None,
+    ) -> None:
+        self.name = f"runner-{uuid.uuid4().hex[:12]}"
+        self.store = store
+        self._work = work
+        self._segment_work = segment_work or {}
+        self._lease_s = lease_s
+        self._poll_s = poll_s
+        self._webhooks = webhooks or WebhookSender()
+        self._when_idle = when_idle
+        self._idle_again = 0.0
+        self._stopping = threading.Event()
+        self._wake = threading.Semaphore(0)
+        self._running: dict[str, tuple[Claim, JobControl]] = {}
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._loop, name=f"job-{i}", daemon=True) for i in range(slots)]
+        self._threads.append(threading.Thread(target=self._renew_all, name="job-leases", daemon=True))
+
+    def start(self) -> None:
+        """Begin to claim jobs."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Look for a job now instead of at the next poll."""
+        self._wake.release()
+
+    def check_health(self) -> None:
+        """Raise RuntimeError if a thread has died."""
+        dead = [thread.name for thread in self._threads if not thread.is_alive()]
+        if dead and not self._stopping.is_set():
+            raise RuntimeError(f"threads have died: {', '.join(dead)}")
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Stop working and give back what is not finished."""
+        self._stopping.set()
+        with self._lock:
+            for _, control in self._running.values():
+                control.lost = True
+        for _ in self._threads:
+            self._wake.release()
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def do_segments(self, claimed: Claim, control: JobControl) -> tuple[JobSegment, ...] | None:
+        """See `JobControl.do_segments`."""
+        job_id = claimed.job.job_id
+        while not control.should_stop():
+            mine = leases.claim_segment(self.store, job_id, self.name, self._lease_s)
+            if mine is not None:
+                self._do(mine)
+                continue
+            segments = self.store.get_job(job_id).segments
+            states = {segment.state for segment in segments}
+            if states <= {JobState.SUCCEEDED} or JobState.FAILED in states:
+                return segments
+            time.sleep(self._poll_s / 4)
+        return None
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                claimed = leases.claim(
+                    self.store,
+                    list(self._work),
+                    self.name,
+                    self._lease_s,
+                    delivery_s=self._webhooks.lease_s,
+                    max_deliveries=self._webhooks.max_attempts,
+                )
+                if claimed is None:
+                    self._be_idle()
+                    self._wake.acquire(timeout=self._poll_s)
+                else:
+                    self._do(claimed)
+            except StoreError:
+                logger.exception("the store does not answer; trying again")
+                self._stopping.wait(self._poll_s)
+
+    def _be_idle(self) -> None:
+        with self._lock:
+            is_time = self._when_idle is not None and time.monotonic() >= self._idle_again
+            if is_time:
+                self._idle_again = time.monotonic() + _IDLE_PERIOD_S
+        if is_time and self._when_idle is not None:
+            try:
+                self._when_idle()
+            except StoreError:
+                raise
+            except Exception:  # tidying up ends no work
+                logger.exception("what is done between jobs has failed; it is tried again later")
+
+    def _do(self, claimed: Claim) -> None:
+        if claimed.webhook:
+            self._webhooks.deliver(self.store, claimed)
+            return
+        control = JobControl(self, claimed)
+        with self._lock:
+            self._running[claimed.owner] = claimed, control
+            control.lost = self._stopping.is_set()
+        try:
+            self._attempt(claimed, control)
+        finally:
+            with self._lock:
+                del self._running[claimed.owner]
+
+    def _attempt(self, claimed: Claim, control: JobControl) -> None:
+        """Do what was claimed, and write how it ended."""
+        job, number = claimed.job, claimed.segment
+        what = f"job {job.job_id}" + ("" if number is None else f", segment {number}")
+        attempt = job.attempt if number is None else job.segments[number].attempt
+        if attempt > MAX_DEATHS:
+            self._end(
+                claimed,
+                JobState.FAILED,
+                f"given up after {MAX_DEATHS} attempts: each ended with its process, or by the store",
+            )
+            return
+        try:
+            if number is None:
+                video_id = self._work[job.kind](job, control)
+            else:
+                video_id = None
+                self._segment_work[job.kind](job, job.segments[number], control)
+        except StoreError:
+            # Nothing is given back: until the lease ends nobody takes it again, and the store has time to recover.
+            logger.warning(
+                "%s: the store failed at attempt %d", what, attempt, exc_info=True, extra={"job_id": job.job_id}
+            )
+        except FacerecError as error:
+            logger.warning("%s failed: %s", what, error, extra={"job_id": job.job_id})
+            self._end(claimed, JobState.FAILED, str(error))
+        except Exception as error:
+            if control.lost:  # the store ends it if it was cancelled; a job whose project was deleted is gone
+                leases.release(self.store, claimed)
+                return
+            logger.warning("%s: attempt %d failed", what, attempt, exc_info=True, extra={"job_id": job.job_id})
+            reason = f"{type(error).__name__}: {error}"
+            if attempt >= MAX_ATTEMPTS:
+                self._end(claimed, JobState.FAILED, f"failed {attempt} times, at last with {reason}")
+            else:
+                leases.release(self.store, claimed, reason)
+        else:
+            if self._end(claimed, JobState.SUCCEEDED, video_id=video_id):
+                _tidy_up(control, what)
+
+    def _end(self, claimed: Claim, state: JobState, error: str | None = None, video_id: str | None = None) -> bool:
+        if claimed.segment is None:
+            return leases.finish(self.store, claimed, state, error=error, video_id=video_id)
+        return leases.finish_segment(self.store, claimed, state, error)
+
+    def _renew_all(self) -> None:
+        while not self._stopping.wait(self._lease_s / _RENEWALS_PER_LEASE):
+            with self._lock:
+                running = list(self._running.values())
+            for claimed, control in running:
+                try:
+                    kept = leases.renew(self.store, claimed, self._lease_s, control.progress)
+                except StoreError:
+                    logger.exception("the lease of job %s could not be renewed; trying again", claimed.job.job_id)
+                    continue
+                if not kept:
+                    control.lost = True
+
+
+def _tidy_up(control: JobControl, what: str) -> None:
+    for tidy_up in control.leftovers:
+        try:
+            tidy_up()
+        except Exception:  # the sweep does it
+            logger.exception("%s has succeeded, but something is left of it", what)

@@ -1,0 +1,152 @@
+"""What is asked for becomes a job, and the same again the same job; and what a job's result is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from facerec_models.analysis.weights import KNOWN
+from facerec_models.config import AnalysisConfig, SamplingConfig
+from facerec_models.errors import ConflictError, ModelNotFoundError, NotFoundError, VideoNotFoundError
+from facerec_models.names import short_id
+from serving.archive.videos import analyses_of, second_key
+from serving.jobs import runner as jobs
+from serving.jobs.webhooks import check_webhook
+from serving.settings import Settings
+from serving.store import leases
+from serving.store.contract import Store
+from serving.store.job_rows import Job, JobState
+from serving.store.rows import AnalysisRow, VideoRow
+
+
+def submit_video(
+    store: Store,
+    settings: Settings,
+    video: VideoRow,
+    sampling: SamplingConfig,
+    *,
+    max_false_names: float | None = None,
+    no_cache: bool = False,
+    priority: int = 0,
+    webhook: str | None = None,
+    one_of_many: bool = False,
+) -> Job:
+    """Queue the analysis of a video, unless the same was asked for before and has not failed.
+
+    Parameters
+    ----------
+    one_of_many : bool
+        Whether the result is read from the job and not from the video, which shows that of its latest analysis alone.
+
+    Raises
+    ------
+    InputError
+        If nobody may be told at the webhook.
+    BusyError
+        If too many jobs wait already.
+    """
+    if webhook is not None:
+        check_webhook(webhook, settings.webhook)
+    spec = {
+        "video_id": video.video_id,
+        "sampling": sampling.model_dump(mode="json"),
+        "max_false_names": max_false_names,
+        "no_cache": no_cache,
+    }
+    key = None if no_cache else submission_key(store, video, spec, webhook)
+
+    def submit() -> Job:
+        return jobs.submit(
+            store,
+            video.project,
+            "video",
+            spec,
+            max_queued=settings.max_queued_jobs,
+            video_id=video.video_id,
+            priority=priority,
+            key=key,
+            webhook_url=webhook,
+        )
+
+    job = submit()
+    if job.state is JobState.SUCCEEDED and not one_of_many and not shows_result_of(store, job, settings):
+        # Other settings were asked for since: the same ones again are work to be done, if little.
+        store.update_job(job.job_id, lambda row: replace(row, key=None))
+        return submit()
+    return job
+
+
+def retry(store: Store, job_id: str) -> Job:
+    """Queue a failed or cancelled job again; the same submission is then this job, unless it is another one already.
+
+    Raises
+    ------
+    JobNotFoundError, ConflictError
+        As `leases.retry` does.
+    """
+    job = leases.retry(store, job_id)
+    if job.kind != "video" or job.spec["no_cache"]:
+        return job
+    try:
+        video = store.get_video(job.project, job.spec["video_id"])
+        key = submission_key(store, video, job.spec, job.webhook.url if job.webhook else None)
+        return store.update_job(job_id, lambda row: None if _is_over(row) else replace(row, key=key)) or job
+    except (ConflictError, NotFoundError):
+        return job
+
+
+def _is_over(job: Job) -> bool:
+    return job.cancel_requested or job.state in (JobState.FAILED, JobState.CANCELLED)
+
+
+def submission_key(store: Store, video: VideoRow, spec: dict[str, Any], webhook: str | None) -> str:
+    """Return what makes a submission the same as another: content, settings, and the model that names now."""
+    try:
+        version = store.get_model(video.project).version
+    except ModelNotFoundError:
+        version = None
+    return short_id("k", video.project, video.sha256, json.dumps(spec, sort_keys=True), repr(version), repr(webhook))
+
+
+def shows_result_of(store: Store, job: Job, settings: Settings) -> bool:
+    """Whether the result of a job's video is still what that job asked for, and not what a later one did."""
+    try:
+        analysis = store.latest_analysis(job.project, job.spec["video_id"])
+    except VideoNotFoundError:
+        return False
+    config = config_of(job, settings)
+    keys = {config.key(name) for name in KNOWN}
+    if analysis.key not in keys | {second_key(key, analysis.embedder) for key in keys}:
+        return False
+    limit = job.spec["max_false_names"]
+    if limit is None or analysis.revision is None:
+        return True
+    return bool(store.get_revision(job.project, analysis.revision).max_false_names == limit)
+
+
+def analysis_of(store: Store, job: Job, settings: Settings) -> AnalysisRow:
+    """Return the analysis that a job has made or found, whatever was asked of its video since.
+
+    Raises
+    ------
+    ConflictError
+        If it is no job about a video, or has not succeeded.
+    VideoNotFoundError
+        If the video or the analysis is no longer there.
+    """
+    if job.kind != "video" or job.state is not JobState.SUCCEEDED:
+        raise ConflictError(f"job {job.job_id} is a {job.kind} job that is {job.state.value}: it has no result")
+    video = store.get_video(job.project, job.spec["video_id"])
+    embedder = store.get_project(job.project).embedder
+    for analysis_id in analyses_of(video, config_of(job, settings), embedder or ""):
+        try:
+            return store.get_analysis(job.project, analysis_id)
+        except VideoNotFoundError:
+            continue
+    raise VideoNotFoundError(f"what job {job.job_id} has analysed is no longer there: submit the video again")
+
+
+def config_of(job: Job, settings: Settings) -> AnalysisConfig:
+    """Return how a job's video is analysed."""
+    return settings.analysis.model_copy(update={"sampling": SamplingConfig(**job.spec["sampling"])})

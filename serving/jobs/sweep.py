@@ -1,0 +1,141 @@
+"""Remove what killed processes left behind: parts of jobs that have ended, files and crops that were never finished.
+
+What is removed says of itself that it is unfinished, or is drawn again when it is asked for. That a store does not know a file is no
+reason: it may be another store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from facerec_models.files import RemotePath
+from serving.archive.files import UNFINISHED, AnyPath, Home, remove_tree
+from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
+from serving.store.contract import Store
+from serving.store.job_rows import JobState
+
+# So long nobody takes to write a file, or a video's crops between two of which some minutes may lie, or to send an upload.
+_AGE_S = 24 * 3600.0
+# So long after a naming nobody draws what was named before.
+_DRAWN_S = 7 * 24 * 3600.0
+
+
+def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
+    """Remove what was begun, and what nobody can be writing any more.
+
+    Parameters
+    ----------
+    age_s : float
+        How old something must be to be taken for left behind. Parts of jobs go as soon as their job has ended, or when they are so old
+        where there is no such project.
+
+    Returns
+    -------
+    int
+        How many files and folders were removed.
+    """
+    then = time.time() - age_s
+    left_over: list[AnyPath] = [
+        *(path for path in _unfinished(home) if _is_older(path, then)),
+        *_parts(store, home, then),
+        *(path for path in _analyses(store, home) if _is_older(path, then)),
+        *_enrolments(store, home, then),
+        *_drawn(store, home),
+    ]
+    for path in left_over:
+        try:
+            if path.is_dir():
+                remove_tree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:  # somebody else sweeps, too
+            continue
+    return len(left_over)
+
+
+def _unfinished(home: Home) -> Iterator[Path]:
+    """List what was to be renamed when it was whole; in a bucket nothing is."""
+    folders = {home.root, home.files} if isinstance(home.files, Path) else {home.root}
+    for folder in folders:
+        yield from folder.rglob(f"*{UNFINISHED}")
+
+
+# In each of these the files are listed before the rows: what begins to be there meanwhile has a row then.
+
+
+def _parts(store: Store, home: Home, then: float) -> Iterator[AnyPath]:
+    folders = [folder.name for folder in _children(home.project_files(""))]
+    there = [(name, path) for name in folders for path in _children(home.job_parts(name, ""))]
+    active = {job.job_id for job in store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
+    known = {project.name for project in store.list_projects()}
+    return (
+        path
+        for name, path in there
+        # Of a project that was deleted somebody may have finished a part just afterwards.
+        if path.is_dir() and path.name not in active and (name in known or _is_older(path, then))
+    )
+
+
+def _analyses(store: Store, home: Home) -> Iterator[AnyPath]:
+    names = [project.name for project in store.list_projects()]
+    there = [(name, path) for name in names for path in _children(home.analysis(name, ""))]
+    busy = {job.project for job in store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
+    known = {row.analysis_id for name in names if name not in busy for row in store.list_analyses(name)}
+    return (
+        path
+        for name, path in there
+        if name not in busy and path.name not in known and home.analysis_mark(name, path.name).is_file()
+    )
+
+
+def _enrolments(store: Store, home: Home, then: float) -> Iterator[AnyPath]:
+    names = [project.name for project in store.list_projects()]
+    there = [(name, mark) for name in names for mark in marks_of(home, name) if _is_older(mark, then)]
+    crops = [(name, crops_of(home, name, mark)) for name, mark in there]
+    known = {face.face_id for name in {name for name, _ in there} for face in store.list_faces(name)}
+    yield from (path for _, found in crops for key, path in found.items() if key not in known and path.is_file())
+    yield from (mark for _, mark in there)
+
+
+def _drawn(store: Store, home: Home) -> Iterator[AnyPath]:
+    """List drawn videos that show other names than the analysis has now: somebody may have been forgotten while one was drawn."""
+    then = time.time() - _DRAWN_S
+    there: list[tuple[str, str, AnyPath]] = []
+    for project in store.list_projects():
+        name = project.name
+        is_named_lately = any(max(row.created_at, row.undone_at or 0.0) > then for row in store.list_applications(name))
+        # Otherwise not: in a bucket each folder is a question.
+        wanted = [row for row in store.list_analyses(name) if is_named_lately or row.revision is None]
+        there += [
+            (name, row.analysis_id, drawn)
+            for row in wanted
+            for drawn in home.analysis(name, row.analysis_id).glob("annotated-*.mp4")
+        ]
+    names = {name for name, _, _ in there}
+    named = {(name, row.analysis_id): row.revision for name in names for row in store.list_analyses(name)}
+    return (
+        drawn
+        for name, analysis_id, drawn in there
+        if (name, analysis_id) in named and drawn.name != f"annotated-{named[name, analysis_id]}.mp4"
+    )
+
+
+def _children(folder: AnyPath) -> list[AnyPath]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_older(path: AnyPath, then: float) -> bool:
+    now = time.time()
+
+    def is_old(moment: float) -> bool:
+        # What is written as long after now as before it was written by a clock that was ahead.
+        return moment < then or moment > 2 * now - then
+
+    if isinstance(path, RemotePath):
+        return all(is_old(facts.modified_at) for facts in path.files().values())
+    try:
+        return is_old(path.stat().st_mtime)
+    except FileNotFoundError:  # its writer has finished it
+        return False

@@ -1,0 +1,185 @@
+"""Training and preparing a second set as jobs: in a process of their own on Ray, with progress, a log, and an end at any time."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayTaskError
+
+from facerec_models.config import TrainingConfig
+from facerec_models.errors import ConflictError, FacerecError, JobNotFoundError
+from serving.archive.files import Home
+from serving.archive.learning.model_versions import train
+from serving.archive.second_embedder.prepare import prepare_second_set
+from serving.jobs.log import job_log, logged_to, note
+from serving.jobs.nodes import open_places
+from serving.jobs.runner import JobControl, JobRunner
+from serving.settings import Settings
+from serving.store import leases
+from serving.store.contract import Store
+from serving.store.job_rows import Job, JobState
+from serving.store.rows import ModelVersion
+from training.ray_tasks import TrainingStoppedError, Workers
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.5
+_ANSWER_S = 5.0
+_RECORDED_POLL_S = 0.2
+
+
+class _Progress:
+    def __init__(self) -> None:
+        self.done = 0.0
+
+    def report(self, progress: float) -> None:
+        self.done = progress
+
+    def should_stop(self) -> bool:
+        return False  # whoever stops it kills the process
+
+
+class Trainer:
+    """Learns in its own process, and tells how far it is meanwhile."""
+
+    def __init__(self) -> None:
+        self._progress = _Progress()
+
+    def run(self, settings: Settings, job: Job) -> str:
+        """Train, or prepare a second set; return the version that came of it."""
+        home, store = open_places(settings)
+        try:
+            with logged_to(job_log(home, job.project, job.job_id)):
+                try:
+                    return self._learn(settings, home, store, job)
+                except Exception as error:
+                    logger.warning("failed: %s", error)
+                    raise
+        finally:
+            store.close()
+
+    def _learn(self, settings: Settings, home: Home, store: Store, job: Job) -> str:
+        rules, embedding = settings.identification, settings.analysis.embedding
+        if job.kind == "second_set":
+            name = job.spec["embedder"]
+            return prepare_second_set(store, home, job.project, name, rules, embedding, progress=self._progress).version
+        config = TrainingConfig(**job.spec)
+        return train(store, home, job.project, rules, config, progress=self._progress, embedding=embedding).version
+
+    def progress(self) -> float:
+        """Return the fraction that is done."""
+        return self._progress.done
+
+
+def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
+    """Do a job of kind ``training``, whose spec is a `TrainingConfig`, or ``second_set``, whose spec names an embedder.
+
+    Raises
+    ------
+    FacerecError
+        What training or preparing raises.
+    TrainingStoppedError
+        If the job was cancelled or lost. Its process is killed; a version is there whole or not at all.
+    """
+    home = Home.at(settings.home, settings.files)
+    # It asks for no CPU: beside a service that has reserved them all it would wait for ever.
+    actor: Any = ray.remote(num_cpus=0, max_restarts=0)(Trainer)
+    trainer = actor.options(max_concurrency=2).remote()
+    try:
+        version = trainer.run.remote(settings, job)
+        while not ray.wait([version], timeout=_POLL_S)[0]:
+            if control.should_stop():
+                note(home, job.project, job.job_id, "stopped")
+                raise TrainingStoppedError(f"the job {job.job_id} was stopped")
+            try:
+                control.report(ray.get(trainer.progress.remote(), timeout=_ANSWER_S))
+            except GetTimeoutError:
+                continue  # it is busy in one long step
+        ray.get(version)
+    except RayTaskError as error:  # its text is a traceback
+        raise error.cause from error
+    finally:
+        ray.kill(trainer)
+    control.report(1.0)
+
+
+def train_recorded(
+    store: Store,
+    home: Home,
+    project: str,
+    job_id: str,
+    settings: Settings,
+    config: TrainingConfig,
+    workers: Workers,
+) -> ModelVersion:
+    """Train as a job in the store, which others can look at and cancel; its log is a file under the home.
+
+    A job of this id that was left behind by a process that died is taken up again.
+
+    Raises
+    ------
+    ConflictError
+        If there is another job of this id, or one that has ended.
+    TrainingStoppedError
+        If it was cancelled.
+    """
+    # A kind of its own: the runners of a service must not take it.
+    kind = f"training:{job_id}"
+    _submit(store, project, job_id, kind, config)
+    made: list[ModelVersion] = []
+    failed: list[Exception] = []
+
+    def work(job: Job, control: JobControl) -> None:
+        try:
+            with logged_to(job_log(home, project, job_id)):
+                made.append(
+                    train(
+                        store,
+                        home,
+                        project,
+                        settings.identification,
+                        config,
+                        workers=workers,
+                        progress=control,
+                        embedding=settings.analysis.embedding,
+                    )
+                )
+        except FacerecError as error:
+            failed.append(error)
+            raise
+
+    runner = JobRunner(store, {kind: work}, slots=1, poll_s=_RECORDED_POLL_S)
+    runner.start()
+    try:
+        while not (job := store.get_job(job_id)).state.is_final:
+            time.sleep(_RECORDED_POLL_S)
+    except KeyboardInterrupt:
+        leases.cancel(store, job_id)
+        raise
+    finally:
+        runner.stop()
+    if failed:
+        raise failed[0]
+    if job.state is JobState.CANCELLED:
+        raise TrainingStoppedError(f"job {job_id} was cancelled")
+    if not made:
+        raise FacerecError(f"job {job_id} {job.state}: {job.error}")
+    return made[0]
+
+
+def _submit(store: Store, project: str, job_id: str, kind: str, config: TrainingConfig) -> None:
+    try:
+        there = store.get_job(job_id)
+    except JobNotFoundError:
+        now = time.time()
+        store.submit_job(Job(job_id, project, kind, JobState.QUEUED, config.model_dump(), now, now))
+        return
+    if there.kind != kind or there.project != project or there.state.is_final:
+        raise ConflictError(
+            f"there is a job {job_id!r} already, of kind {there.kind!r} in project {there.project!r}, {there.state}: "
+            f"choose another id, as in --job-id train-{uuid.uuid4().hex[:8]}"
+        )

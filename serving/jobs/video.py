@@ -1,0 +1,186 @@
+"""Analyse a video as a job: one runner leads, and whoever is free helps with the segments of a long one.
+
+The leader lists the frames, divides them, looks at segments like everybody else, and in the end links what all have found. What was
+seen in a segment is a file that all nodes share until then, so that nobody's death costs more than the segment that they were at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from facerec_models.analysis.analyze import AnalysisStoppedError
+from facerec_models.analysis.frame_faces import Observation
+from facerec_models.analysis.frame_scanner import Observer
+from facerec_models.analysis.networks import Networks
+from facerec_models.analysis.reading.segments import FrameIndex, Segment, SegmentError, plan_segments
+from facerec_models.analysis.reading.video import Video
+from facerec_models.config import AnalysisConfig
+from facerec_models.errors import FacerecError
+from serving.archive.files import AnyPath, Home, remove_tree, write_atomically
+from serving.archive.naming.one_video import assign_current
+from serving.archive.videos import analyze_video, find_analysis, join_video, video_file
+from serving.jobs.runner import JobControl
+from serving.jobs.submit import config_of
+from serving.settings import Settings
+from serving.store.contract import Store
+from serving.store.job_rows import Job, JobSegment, JobState
+from serving.store.rows import AnalysisRow, VideoRow
+
+_INDEX, _IN_ONE_GO = "frames.npz", "in-one-go"
+
+
+class VideoJobs:
+    """Does jobs of kind ``video`` and segments of them.
+
+    Parameters
+    ----------
+    networks : callable
+        Gives the networks when they are first needed.
+    """
+
+    def __init__(self, store: Store, home: Home, settings: Settings, networks: Callable[[], Networks]) -> None:
+        self._store = store
+        self._home = home
+        self._settings = settings
+        self._networks = networks
+
+    def lead(self, job: Job, control: JobControl) -> str:
+        """Analyse and name the video of a job; return its id."""
+        config, video = config_of(job, self._settings), self._video(job)
+        embedder = self._networks().embedder.name
+        # Before anything is looked for: an analysis by another embedder must not become the video's latest.
+        self._store.fix_embedder(job.project, embedder)
+        analysis = None if job.spec["no_cache"] else find_analysis(self._store, video, config, embedder)
+        if analysis is None:
+            analysis = self._analyze(job, control, video, config)
+        rules, limit = self._settings.identification, job.spec["max_false_names"]
+        assign_current(self._store, self._home, analysis, rules, limit)
+        control.when_done(partial(remove_tree, self._home.job_parts(job.project, job.job_id)))
+        control.report(1.0)
+        return video.video_id
+
+    def help(self, job: Job, segment: JobSegment, control: JobControl) -> None:
+        """Look at a segment and keep what is seen in a file."""
+        config, video, networks = config_of(job, self._settings), self._video(job), self._networks()
+        folder = self._folder(job, config)
+
+        def go_on(fraction: float) -> None:
+            control.report(fraction)
+            if control.should_stop():
+                raise AnalysisStoppedError(f"segment {segment.index} of {video.name!r} was stopped")
+
+        # Where the leader's list was swept up in the last moment, it is made again: that costs no attempt.
+        index = _list_frames(folder, video, config)
+        if index is None:
+            raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
+        with _open(video, config) as opened:
+            observer = Observer(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
+            try:
+                seen = observer.observe(go_on)
+            except SegmentError as error:
+                raise _undivided(folder, str(error)) from error
+        write_atomically(_part(folder, segment), seen.to_bytes())
+
+    def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
+        networks, folder = self._networks(), self._folder(job, config)
+        stopped = AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
+        is_whole = (folder / _IN_ONE_GO).is_file()
+        is_planned = bool(job.segments) and (folder / _INDEX).is_file() and not is_whole
+        # Without a list the plan was made with other settings, or somebody tidied up before the job was tried again: nobody is to
+        # begin on it.
+        if job.segments and not is_planned and not control.plan(()):
+            raise stopped
+        is_divided = is_planned or (not is_whole and self._is_long(video, config))
+        index = _list_frames(folder, video, config) if is_divided else None
+        if index is not None:
+            if not is_planned and not control.plan(_plan(index, video, config, self._settings.segment_s)):
+                raise stopped
+            segments = control.do_segments()
+            while segments is not None and (lost := _lost(folder, segments)):
+                segments = control.do_segments() if control.reopen(lost) else None
+            if segments is None:
+                raise stopped
+            if all(segment.state is JobState.SUCCEEDED for segment in segments):
+                files = (_part(folder, segment) for segment in segments)
+                observations = (Observation.from_bytes(file.read_bytes()) for file in files)
+                name, stop = networks.embedder.name, control.should_stop
+                return join_video(self._store, self._home, video, config, name, observations, stop)
+            if not (folder / _IN_ONE_GO).is_file():
+                reasons = {segment.error for segment in segments if segment.error}
+                raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
+            control.plan(())
+        return analyze_video(
+            self._store,
+            self._home,
+            video,
+            config,
+            networks,
+            on_progress=control.report,
+            should_stop=control.should_stop,
+        )
+
+    def _is_long(self, video: VideoRow, config: AnalysisConfig) -> bool:
+        """Whether a video is worth dividing."""
+        with _open(video, config) as opened:
+            start_s, end_s = config.sampling.fragment or (0.0, opened.info.duration_s or math.inf)
+        return bool(end_s - start_s >= 1.5 * self._settings.segment_s)
+
+    def _folder(self, job: Job, config: AnalysisConfig) -> AnyPath:
+        """Return where parts are that were made with these settings and this embedder: others are not to be joined with them."""
+        return self._home.job_parts(job.project, job.job_id) / config.key(self._networks().embedder.name)
+
+    def _video(self, job: Job) -> VideoRow:
+        return self._store.get_video(job.project, job.spec["video_id"])
+
+
+def _open(video: VideoRow, config: AnalysisConfig) -> Video:
+    return Video(video_file(video), config.limits, name=video.name, stream=config.sampling.stream)
+
+
+def _list_frames(folder: AnyPath, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
+    """List the frames of a video, if that can be done; the list stays for those who help."""
+    kept = folder / _INDEX
+    try:
+        return FrameIndex.from_bytes(kept.read_bytes())
+    except FileNotFoundError:
+        with _open(video, config) as opened:
+            index = opened.index()
+        if index is not None:
+            write_atomically(kept, index.to_bytes())
+        return index
+
+
+def _part(folder: AnyPath, segment: JobSegment) -> AnyPath:
+    """Return the file of what is seen in a segment; that of another plan has another one."""
+    return folder / f"{segment.index}-{segment.first}-{segment.end}.npz"
+
+
+def _lost(folder: AnyPath, segments: Sequence[JobSegment]) -> list[int]:
+    """Return which segments must be looked at again, now that all have succeeded; before, none."""
+    if not all(segment.state is JobState.SUCCEEDED for segment in segments):
+        return []
+    return [segment.index for segment in segments if not _part(folder, segment).is_file()]
+
+
+def _undivided(folder: AnyPath, reason: str) -> FacerecError:
+    """Note that the video must be looked at in one go; return what ends the segment, for trying again would find the same."""
+    write_atomically(folder / _IN_ONE_GO, b"")
+    return FacerecError(reason)
+
+
+def _plan(index: FrameIndex, video: VideoRow, config: AnalysisConfig, segment_s: float) -> list[JobSegment]:
+    start_s, end_s = config.sampling.fragment or (0.0, math.inf)
+    length_s = min(end_s, index.time_s(len(index) - 1)) - start_s
+    with _open(video, config) as opened:
+        planned = plan_segments(index, config.sampling, opened.info.fps, max(1, round(length_s / segment_s)))
+    return [JobSegment(i, part.start_s, part.end_s, part.first, part.end) for i, part in enumerate(planned)]
+
+
+def _read(job: Job, segment: JobSegment) -> Segment:
+    """Return a segment of a job as the analysis takes it."""
+    origin, first, end = job.segments[0].first, segment.first, segment.end
+    if origin is None or first is None or end is None or segment.end_s is None:
+        raise ValueError(f"segment {segment.index} of job {job.job_id} says no frames")
+    return Segment(origin, first, end, segment.index == len(job.segments) - 1, segment.start_s, segment.end_s)

@@ -1,0 +1,77 @@
+"""Run the whole service on this machine: Ray, Serve and the graph of serve_config.yaml, on the loopback interface."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from facerec_models.errors import InputError
+from serving.listening import local_url, require_free
+from training.ray_environment import prepare_environment
+
+CONFIG_NAME = "serve_config.yaml"
+# Some chunks of frames for each of a few videos; what is touched once counts as used memory for ever.
+_OBJECT_STORE_BYTES = 256 * 2**20
+
+
+def find_config() -> Path:
+    """Return the serve_config.yaml of the checkout, or of the installation.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for folder in (Path(__file__).parent.parent, Path(sys.prefix) / "share" / "facerec"):
+        if (folder / CONFIG_NAME).is_file():
+            return folder / CONFIG_NAME
+    raise InputError(f"{CONFIG_NAME} is neither in the checkout nor in {sys.prefix}: name it with --config")
+
+
+@contextmanager
+def run_service(home: Path, *, host: str, port: int, config: Path | None = None) -> Iterator[str]:
+    """Run the service until the block ends; yields its address for this machine when it answers.
+
+    Raises
+    ------
+    InputError
+        If the configuration cannot be read, or nothing can listen at the host and port.
+    """
+    path = config or find_config()
+    try:
+        document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        application = document["applications"][0]
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError) as error:
+        raise InputError(f"{str(path)!r} is no Serve configuration with an application: {error}") from error
+    require_free(host, port)
+    prepare_environment(home)
+
+    import ray
+    from ray import serve
+
+    from serving.app import AppArgs, build_graph
+
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        configure_logging=False,
+        log_to_driver=False,
+    )
+    try:
+        serve.start(
+            http_options={**document.get("http_options", {}), "host": host, "port": port},
+            logging_config=document.get("logging_config"),
+        )
+        options = {own.pop("name"): own for own in application.get("deployments", [])}
+        app = build_graph(AppArgs(**{**application.get("args", {}), "home": home}), options)
+        serve.run(app, name=application["name"], route_prefix=application["route_prefix"])
+        yield local_url(host, port)
+    finally:
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()

@@ -1,0 +1,324 @@
+"""The contract that every store keeps: SQLite on one machine, MongoDB on many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from facerec_models.types import FloatArray, Track
+from serving.store.job_rows import Job, JobState
+from serving.store.naming_rows import (
+    AppearanceKey,
+    AppearanceQuery,
+    AppearanceRow,
+    Application,
+    Correction,
+    Naming,
+    Revision,
+    ScreenTime,
+    Stranger,
+    StrangerTrack,
+)
+from serving.store.rows import (
+    AnalysisRow,
+    Face,
+    FaceStatus,
+    ModelVersion,
+    PersonSummary,
+    Project,
+    TrackVectors,
+    VideoRow,
+)
+from serving.store.transfer import Export, Import, StoreInfo
+
+OLDER_ANALYSES = (
+    "this store holds videos as an earlier development version analysed them, without the times at which faces come into view: "
+    "begin a new home (FACEREC_HOME) and analyse them there, or keep this one with that version"
+)
+
+
+class Store(Protocol):
+    """Everything that must survive a crash. Methods may be called from any thread and any process at once.
+
+    Methods that name a project raise `ProjectNotFoundError` when it does not exist; a store that does not answer raises
+    `StoreError`. What a method writes is durable when it returns, and whole or not there at all.
+    """
+
+    def close(self) -> None:
+        """Release connections; the store is not used afterwards."""
+
+    def scrub(self) -> None:
+        """Leave nothing of deleted rows in the store's files; raise `StoreError` if others are at work for too long."""
+
+    # The store as a whole
+
+    def describe(self) -> StoreInfo:
+        """Return which store it is, what is in it, and what it promises."""
+
+    def list_tables(self) -> list[str]:
+        """Return the names of all tables: the same for every kind of store."""
+
+    def exporting(self) -> AbstractContextManager[Export]:
+        """Begin to read everything, in one state."""
+
+    def importing(self) -> AbstractContextManager[Import]:
+        """Begin to fill the store, whole when the block ends; raise `ConflictError` unless it is empty.
+
+        After an exception it is empty still, or can be opened for nothing but another copy.
+        """
+
+    # Projects
+
+    def create_project(self, name: str) -> Project:
+        """Create a project, or return the one that has this name."""
+
+    def get_project(self, name: str) -> Project:
+        """Return a project."""
+
+    def list_projects(self) -> list[Project]:
+        """Return all projects by name."""
+
+    def fix_embedder(self, project: str, embedder: str) -> Project:
+        """Set a project's embedder if it has none yet; raise `GalleryMismatchError` if it has another one."""
+
+    def delete_project(self, name: str) -> None:
+        """Delete a project with everything in it."""
+
+    # People
+
+    def put_faces(self, project: str, faces: Iterable[Face]) -> None:
+        """Add faces, replacing those with the same id."""
+
+    def list_faces(self, project: str, *, person_id: str | None = None, status: FaceStatus | None = None) -> list[Face]:
+        """Return faces by person and path."""
+
+    def set_face_status(
+        self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
+    ) -> int:
+        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
+
+        What is not `by_hand` leaves those alone, too, whose status somebody decided.
+        """
+
+    def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
+        """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""
+
+    def delete_faces(self, project: str, face_ids: Sequence[str]) -> int:
+        """Delete faces; return how many there were. Their crops are files, and the caller's to remove."""
+
+    def list_people(self, project: str) -> list[PersonSummary]:
+        """Return everyone with at least one face, by id."""
+
+    # Models
+
+    def add_model(self, model: ModelVersion) -> None:
+        """Add a trained version, which serves nobody until it is promoted, or replace what is known of it."""
+
+    def get_model(self, project: str, version: str | None = None) -> ModelVersion:
+        """Return a version, or the promoted one; raise `ModelNotFoundError` if there is none."""
+
+    def list_models(self, project: str) -> list[ModelVersion]:
+        """Return all versions, oldest first."""
+
+    def promote_model(self, project: str, version: str, *, said: Collection[str] | None = None) -> None:
+        """Let this version name from now on; raise `GalleryMismatchError` if it is for another embedder than the project's.
+
+        With `said`, raises `ConflictError` unless these are the ids of all corrections: something was said or taken back meanwhile.
+        """
+
+    def former_model(self, project: str) -> ModelVersion:
+        """Return the version that was promoted before the present one; raise `ModelNotFoundError` if there is none."""
+
+    def delete_model(self, project: str, version: str) -> None:
+        """Delete a version with the revisions that name by it.
+
+        Analyses that they named are named by none and have no appearances, until named again.
+        """
+
+    # Videos and what was found in them
+
+    def put_video(self, video: VideoRow) -> None:
+        """Add a video, replacing the row with the same project and id."""
+
+    def get_video(self, project: str, video_id: str) -> VideoRow:
+        """Return a video; raise `VideoNotFoundError` if there is none."""
+
+    def list_videos(self, project: str, *, after: VideoRow | None = None, limit: int | None = None) -> list[VideoRow]:
+        """Return videos, oldest first; at most `limit` of those that come after one of them."""
+
+    def delete_video(self, project: str, video_id: str) -> None:
+        """Delete a video with its analyses and tracks; the same submission is then a new job."""
+
+    def put_analysis(self, analysis: AnalysisRow, tracks: Sequence[Track]) -> None:
+        """Add a complete analysis with its tracks and their vectors, replacing the one with the same id.
+
+        Crops in tracks are not kept. Its appearances come when a revision names it.
+        """
+
+    def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
+        """Return an analysis; raise `VideoNotFoundError` if there is none."""
+
+    def touch_analysis(self, project: str, analysis_id: str, at: float) -> None:
+        """Let an analysis count as made at this time: it was asked for again, and is what its video's result means."""
+
+    def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
+        """Return a video's newest analysis; raise `VideoNotFoundError` if there is none."""
+
+    def list_analyses(self, project: str) -> list[AnalysisRow]:
+        """Return all analyses, oldest first."""
+
+    def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
+        """Return the tracks of each analysis, by track id."""
+
+    def pick_tracks(self, project: str, wanted: Mapping[str, Sequence[int]]) -> dict[str, list[Track]]:
+        """Return some tracks of each analysis, by track id; those that it does not have are passed over."""
+
+    def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
+        """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""
+
+    # What was said of tracks, and who the unknown ones are
+
+    def put_corrections(self, project: str, corrections: Iterable[Correction]) -> None:
+        """Add what somebody said; "is" takes back what else the same track was said to be, and its own contrary."""
+
+    def list_corrections(self, project: str, *, person_id: str | None = None) -> list[Correction]:
+        """Return corrections, oldest first."""
+
+    def delete_corrections(self, project: str, correction_ids: Sequence[str]) -> int:
+        """Take corrections back; return how many there were."""
+
+    def list_strangers(self, project: str) -> list[Stranger]:
+        """Return all strangers, merged and named ones included, by number."""
+
+    def list_stranger_tracks(self, project: str) -> list[StrangerTrack]:
+        """Return which stranger each unknown track shows, by analysis and track."""
+
+    def read_strangers(self, project: str) -> tuple[list[Stranger], list[StrangerTrack]]:
+        """Return what `list_strangers` and `list_stranger_tracks` do, as both are at one moment."""
+
+    def put_strangers(
+        self,
+        project: str,
+        strangers: Sequence[Stranger],
+        tracks: Sequence[StrangerTrack],
+        analysis_ids: Sequence[str],
+        *,
+        known: int,
+    ) -> None:
+        """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once.
+
+        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster; and
+        `GalleryMismatchError` for analyses by another embedder than the project's.
+        """
+
+    # How tracks are named
+
+    def put_revision(self, revision: Revision) -> None:
+        """Add a revision; the same id again changes nothing."""
+
+    def get_revision(self, project: str, revision: str) -> Revision:
+        """Return a revision; raise `ModelNotFoundError` if there is none."""
+
+    def list_revisions(self, project: str) -> list[Revision]:
+        """Return all revisions, oldest first."""
+
+    def assign_revision(
+        self, project: str, revision: str, analysis_ids: Sequence[str], appearances: Sequence[AppearanceRow]
+    ) -> None:
+        """Let a revision name these analyses, with all their appearances in place of those before.
+
+        An appearance of another analysis is a `ValueError`, an analysis by another embedder than the project's
+        `GalleryMismatchError`.
+        """
+
+    def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
+        """Name the archive again, and record it as the project's next application, all at once.
+
+        A version that is promoted must be for the project's embedder, the new one where that changes: `GalleryMismatchError`.
+        Raises `ConflictError`, and writes nothing, if the naming's basis has changed, if an analysis is not named as expected, or is
+        named but not expected, if the project has another number of strangers, or if the application's number is not the next one:
+        somebody else was faster. The same for a missing revision is `ModelNotFoundError`, for a missing analysis
+        `VideoNotFoundError`.
+        """
+
+    def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
+        """Write what was before an application, and mark that one as undone, all at once; raises as `apply_naming` does.
+
+        `ConflictError` also if a later application is not undone, or this one is already. A version that was promoted right
+        before the present one is promoted by taking the present one's promotion back.
+        """
+
+    def list_applications(self, project: str) -> list[Application]:
+        """Return all applications, the first one first; the `undo` of those that can be undone is empty."""
+
+    def get_application(self, project: str, number: int) -> Application:
+        """Return an application with what undoing it takes; raise `ModelNotFoundError` if there is none."""
+
+    def seal_applications(self, project: str) -> None:
+        """Let no application so far be undone any more: what undoing needs is deleted, and so are the notes."""
+
+    # Search
+
+    def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
+        """Return the appearances of these analyses, by analysis and position."""
+
+    def find_appearances(
+        self, project: str, query: AppearanceQuery, *, after: AppearanceKey | None = None, limit: int
+    ) -> list[AppearanceRow]:
+        """Return at most `limit` appearances by `AppearanceRow.key`, those after `after`; a video counts by its latest analysis."""
+
+    def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
+        """Return how long strangers are in view, by stranger and video, in the appearances that a query finds."""
+
+    def list_unindexed(self, project: str) -> list[str]:
+        """Return analyses that are named but were written by a version that kept no appearances."""
+
+    def latest_analyses(self, project: str) -> dict[str, str]:
+        """Return the id of each analysed video's latest analysis, by video id."""
+
+    def vector_state(self, project: str) -> tuple[int, int]:
+        """Return how many analyses have vectors, and the highest position: the same two mean that nothing has changed."""
+
+    def vector_positions(self, project: str) -> dict[str, int]:
+        """Return the position of each analysis's vectors."""
+
+    def list_vectors(self, project: str, *, since: int = 0, limit: int) -> list[TrackVectors]:
+        """Return at most `limit` analyses' vectors by position, those after `since`."""
+
+    # Jobs; who works on which is decided in `serving.store.leases`
+
+    def submit_job(self, job: Job) -> Job:
+        """Add a job in state ``queued``, or return the one that has this id or key already."""
+
+    def find_job(self, key: str) -> Job | None:
+        """Return the job that has this key, if there is one."""
+
+    def get_job(self, job_id: str) -> Job:
+        """Return a job; raise `JobNotFoundError` if there is none."""
+
+    def list_jobs(
+        self,
+        project: str | None = None,
+        states: Sequence[JobState] = (),
+        *,
+        after: Job | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs, oldest first; at most `limit` of those that come after one of them."""
+
+    def count_jobs(self, states: Sequence[JobState]) -> int:
+        """Return how many jobs are in one of these states."""
+
+    def find_due_jobs(self, kinds: Sequence[str], now: float, limit: int) -> list[str]:
+        """Return ids of jobs with ``due_at <= now``, or so late that it means nothing (see `has_ended`).
+
+        Those of high priority come first, then the oldest.
+        """
+
+    def update_job(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        """Replace a job by what `change` makes of it, and return that; None if there is no job, or nothing to change.
+
+        Atomic: nobody else changes the job in between. `change` has no side effects, for it may be called again. Raises
+        `ConflictError`, and changes nothing, if another job has the new key.
+        """

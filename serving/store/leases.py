@@ -1,0 +1,387 @@
+"""Who works on what: claims on jobs, on their segments and on their webhooks, each an atomic change of one row.
+
+A claim holds for some seconds and is renewed by who made it. Whoever dies renews nothing, and the next one who asks takes over;
+whoever was merely late finds out at the next renewal, and what it still writes is refused. The clocks of all nodes must agree to
+within a small part of a lease. A claim that would hold for longer than anybody claims was made by a clock that was wrong, and is void.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from facerec_models.errors import ConflictError
+from serving.store.contract import Store
+from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobSegment, JobState, has_ended
+
+# Of so many due jobs one is free, unless very many ask at once.
+_LOOKED_AT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody's right to work on something.
+
+    Parameters
+    ----------
+    owner : str
+        Unique to the claim.
+    job : Job
+        As it was when it was claimed.
+    segment : int or None
+        Which of its segments is claimed; None for the job itself.
+    webhook : bool
+        Whether it is the delivery of its webhook.
+    """
+
+    owner: str
+    job: Job
+    segment: int | None = None
+    webhook: bool = False
+
+
+def claim(
+    store: Store,
+    kinds: Sequence[str],
+    who: str,
+    lease_s: float,
+    *,
+    delivery_s: float = 0.0,
+    max_deliveries: int | None = None,
+) -> Claim | None:
+    """Take the most urgent thing that is to be done: a job, a segment of one that others work on, or a webhook.
+
+    Parameters
+    ----------
+    who : str
+        For people who read the row; the owner is made from it.
+    delivery_s : float
+        How long a claim on a webhook holds, which nobody renews, if that is longer than `lease_s`.
+    max_deliveries : int, optional
+        A webhook that was claimed so often is given up.
+
+    Returns
+    -------
+    Claim or None
+        None if there is nothing to do.
+    """
+    for job_id in store.find_due_jobs(kinds, time.time(), _LOOKED_AT):
+        taken = _take(store, job_id, who, lease_s, (max(lease_s, delivery_s), max_deliveries))
+        if taken is not None:
+            return taken
+    return None
+
+
+def claim_segment(store: Store, job_id: str, who: str, lease_s: float) -> Claim | None:
+    """Take a segment of this job that nobody works on, if there is one."""
+    return _take(store, job_id, who, lease_s, None)
+
+
+def _take(
+    store: Store, job_id: str, who: str, lease_s: float, delivery: tuple[float, int | None] | None
+) -> Claim | None:
+    """Take something of a job; without the lease and the limit of deliveries, segments only."""
+    owner = f"{who}/{uuid.uuid4().hex[:8]}"
+    _check_length(lease_s, *(delivery or ())[:1])
+
+    def change(job: Job) -> Job | None:
+        now = time.time()  # not before: waiting for other writers would eat into the lease
+        is_left = job.state is JobState.RUNNING and has_ended(job.lease_until, now)
+        if delivery is not None:
+            if is_left and job.cancel_requested:
+                return _ended(job, JobState.CANCELLED, now)
+            if is_left or job.state is JobState.QUEUED:
+                return replace(
+                    job,
+                    state=JobState.RUNNING,
+                    owner=owner,
+                    lease_until=now + lease_s,
+                    attempt=job.attempt + 1,
+                    error=_left(job.attempt) if is_left else job.error,
+                    updated_at=now,
+                )
+            if job.state.is_final:
+                return _with_delivery(job, owner, now, *delivery)
+        return None if job.cancel_requested else _with_segment(job, owner, now, lease_s)
+
+    job = store.update_job(job_id, change)
+    if job is None:
+        return None
+    if job.owner == owner:
+        return Claim(owner, job, webhook=job.state.is_final)
+    segment = next((segment.index for segment in job.segments if segment.owner == owner), None)
+    return None if segment is None else Claim(owner, job, segment)
+
+
+def _left(attempt: int) -> str:
+    return f"attempt {attempt} ended with its process, or was given up by the store"
+
+
+def _with_segment(job: Job, owner: str, now: float, lease_s: float) -> Job | None:
+    for segment in job.segments:
+        is_left = segment.state is JobState.RUNNING and has_ended(segment.lease_until, now)
+        if is_left or segment.state is JobState.QUEUED:
+            taken = replace(
+                segment,
+                state=JobState.RUNNING,
+                owner=owner,
+                lease_until=now + lease_s,
+                attempt=segment.attempt + 1,
+                error=_left(segment.attempt) if is_left else segment.error,
+                progress=0.0,
+            )
+            return _with(job, taken, now)
+    return None
+
+
+def _with_delivery(job: Job, owner: str, now: float, lease_s: float, limit: int | None) -> Job | None:
+    hook = job.webhook
+    longest_s = LONGEST_WAIT_S if job.owner is None else LONGEST_LEASE_S
+    if hook is None or hook.due_at is None or not has_ended(hook.due_at, now, longest_s):
+        return None
+    if limit is not None and hook.attempt >= limit:
+        reason = hook.error or "each attempt ended with its process, or by the store"
+        return replace(job, owner=None, webhook=replace(hook, due_at=None, error=reason))
+    return replace(job, owner=owner, webhook=replace(hook, due_at=now + lease_s, attempt=hook.attempt + 1))
+
+
+def renew(store: Store, claimed: Claim, lease_s: float, progress: float) -> bool:
+    """Extend a claim and record progress; False if it is no longer the owner's or the job was cancelled."""
+    _check_length(lease_s)
+
+    def change(job: Job) -> Job | None:
+        now = time.time()
+        if job.state.is_final or job.cancel_requested:
+            return None
+        segment = _own_segment(job, claimed)
+        if segment is not None:
+            return _with(job, replace(segment, lease_until=now + lease_s, progress=progress), now)
+        if claimed.segment is not None or job.owner != claimed.owner:
+            return None
+        return replace(
+            job, lease_until=now + lease_s, updated_at=now, progress=job.progress if job.segments else progress
+        )
+
+    return store.update_job(claimed.job.job_id, change) is not None
+
+
+def plan(store: Store, claimed: Claim, segments: Sequence[JobSegment]) -> bool:
+    """Let others help with these segments; False if the job is no longer the owner's or was cancelled."""
+
+    def change(job: Job) -> Job | None:
+        if job.owner != claimed.owner or job.cancel_requested:
+            return None
+        return replace(job, segments=tuple(segments), progress=0.0, updated_at=time.time())
+
+    return store.update_job(claimed.job.job_id, change) is not None
+
+
+def reopen(store: Store, claimed: Claim, indexes: Collection[int]) -> bool:
+    """Let these segments be done again, whose work is lost; False if the job is no longer the owner's or was cancelled."""
+
+    def change(job: Job) -> Job | None:
+        if job.owner != claimed.owner or job.cancel_requested:
+            return None
+        segments = tuple(
+            JobSegment(segment.index, segment.start_s, segment.end_s, segment.first, segment.end)
+            if segment.index in indexes and segment.state is JobState.SUCCEEDED
+            else segment
+            for segment in job.segments
+        )
+        return replace(job, segments=segments, progress=_progress(segments), updated_at=time.time())
+
+    return store.update_job(claimed.job.job_id, change) is not None
+
+
+def finish_segment(store: Store, claimed: Claim, state: JobState, error: str | None = None) -> bool:
+    """End a segment; False, and nothing written, if it is no longer the owner's."""
+    _check_final(claimed, state)
+
+    def change(job: Job) -> Job | None:
+        segment = _own_segment(job, claimed)
+        if segment is None:
+            return None
+        is_done = state is JobState.SUCCEEDED
+        ended = replace(
+            segment,
+            state=state,
+            error=error,
+            owner=None,
+            lease_until=0.0,
+            progress=1.0 if is_done else segment.progress,
+        )
+        # Whoever works on the job from now on begins behind this segment: its attempts are counted anew.
+        return replace(_with(job, ended, time.time()), attempt=min(job.attempt, 1) if is_done else job.attempt)
+
+    return store.update_job(claimed.job.job_id, change) is not None
+
+
+def finish(
+    store: Store, claimed: Claim, state: JobState, *, error: str | None = None, video_id: str | None = None
+) -> bool:
+    """End a job; False, and nothing written, if it is no longer the owner's."""
+    _check_final(claimed, state)
+
+    def change(job: Job) -> Job | None:
+        if job.owner != claimed.owner or job.state is not JobState.RUNNING:
+            return None
+        return _ended(replace(job, video_id=video_id or job.video_id), state, time.time(), error)
+
+    return store.update_job(claimed.job.job_id, change) is not None
+
+
+def release(store: Store, claimed: Claim, error: str | None = None) -> None:
+    """Give back what was claimed: for a runner that stops, which is no attempt, or with the error of an attempt that failed."""
+
+    def change(job: Job) -> Job | None:
+        now = time.time()
+        segment = _own_segment(job, claimed)
+        if segment is not None:
+            return _with(job, _released(segment, error), now)
+        if claimed.segment is not None or job.owner != claimed.owner or job.state is not JobState.RUNNING:
+            return None
+        if job.cancel_requested:
+            return _ended(job, JobState.CANCELLED, now)
+        return replace(
+            job,
+            state=JobState.QUEUED,
+            owner=None,
+            lease_until=0.0,
+            updated_at=now,
+            attempt=job.attempt - (error is None),
+            error=error or job.error,
+        )
+
+    store.update_job(claimed.job.job_id, change)
+
+
+def _released(segment: JobSegment, error: str | None) -> JobSegment:
+    return replace(
+        segment,
+        state=JobState.QUEUED,
+        owner=None,
+        lease_until=0.0,
+        attempt=segment.attempt - (error is None),
+        error=error or segment.error,
+    )
+
+
+def cancel(store: Store, job_id: str) -> Job:
+    """End a queued job at once, ask the owner of a running one to stop, leave a final one; return the row.
+
+    Raises
+    ------
+    JobNotFoundError
+        If there is none.
+    """
+
+    def change(job: Job) -> Job | None:
+        if job.state.is_final:
+            return None
+        now = time.time()
+        if job.state is JobState.QUEUED:
+            return _ended(replace(job, cancel_requested=True), JobState.CANCELLED, now)
+        # The same submission from now on is one that nobody has cancelled.
+        return replace(job, cancel_requested=True, key=None, updated_at=now)
+
+    return store.update_job(job_id, change) or store.get_job(job_id)
+
+
+def retry(store: Store, job_id: str) -> Job:
+    """Queue a failed or cancelled job again; what it had done of its segments stays done, and without any it is planned anew.
+
+    Raises
+    ------
+    JobNotFoundError
+        If there is none.
+    ConflictError
+        If it has not ended, or has succeeded.
+    """
+
+    def change(job: Job) -> Job | None:
+        if job.state not in (JobState.FAILED, JobState.CANCELLED):
+            return None
+        is_begun = any(segment.state is JobState.SUCCEEDED for segment in job.segments)
+        segments = tuple(
+            segment
+            if segment.state is JobState.SUCCEEDED
+            else replace(segment, state=JobState.QUEUED, attempt=0, error=None)
+            for segment in job.segments
+        )
+        return replace(
+            job,
+            state=JobState.QUEUED,
+            owner=None,  # who is telling its end now
+            segments=segments if is_begun else (),
+            attempt=0,
+            error=None,
+            cancel_requested=False,
+            updated_at=time.time(),
+            webhook=job.webhook and replace(job.webhook, due_at=None, attempt=0, error=None, delivered_at=None),
+        )
+
+    queued = store.update_job(job_id, change)
+    if queued is None:
+        state = store.get_job(job_id).state
+        raise ConflictError(f"job {job_id} is {state}: only a failed or cancelled job can be tried again")
+    return queued
+
+
+def finish_delivery(store: Store, claimed: Claim, error: str | None = None, retry_at: float | None = None) -> None:
+    """Record that a webhook was delivered, or why not and when to try again (never, if None)."""
+
+    def change(job: Job) -> Job | None:
+        if job.webhook is None or job.owner != claimed.owner:
+            return None
+        delivered_at = time.time() if error is None else None
+        told = replace(job.webhook, due_at=retry_at, error=error, delivered_at=delivered_at)
+        return replace(job, owner=None, webhook=told)
+
+    store.update_job(claimed.job.job_id, change)
+
+
+def _own_segment(job: Job, claimed: Claim) -> JobSegment | None:
+    return next((segment for segment in job.segments if segment.owner == claimed.owner), None)
+
+
+def _with(job: Job, changed: JobSegment, now: float) -> Job:
+    segments = tuple(changed if segment.index == changed.index else segment for segment in job.segments)
+    return replace(job, segments=segments, progress=_progress(segments), updated_at=now)
+
+
+def _progress(segments: Sequence[JobSegment]) -> float:
+    lengths = [(segment.end_s or segment.start_s + 1.0) - segment.start_s for segment in segments]
+    done = sum(segment.progress * length for segment, length in zip(segments, lengths, strict=True))
+    return done / max(sum(lengths), 1e-9)
+
+
+def _ended(job: Job, state: JobState, now: float, error: str | None = None) -> Job:
+    segments = tuple(
+        segment if segment.state.is_final else replace(segment, state=state, owner=None, lease_until=0.0)
+        for segment in job.segments
+    )
+    return replace(
+        job,
+        state=state,
+        error=error,
+        segments=segments,
+        owner=None,
+        lease_until=0.0,
+        updated_at=now,
+        progress=1.0 if state is JobState.SUCCEEDED else job.progress,
+        # A job that came to nothing does not stand in the way of the same submission.
+        key=job.key if state is JobState.SUCCEEDED else None,
+        webhook=job.webhook and replace(job.webhook, due_at=now),
+    )
+
+
+def _check_length(*leases_s: float) -> None:
+    if max(leases_s) > LONGEST_LEASE_S:
+        raise ValueError(f"a lease of {max(leases_s)} s is longer than LONGEST_LEASE_S = {LONGEST_LEASE_S}")
+
+
+def _check_final(claimed: Claim, state: JobState) -> None:
+    if not state.is_final:
+        raise ValueError(f"job {claimed.job.job_id} cannot end as {state}")

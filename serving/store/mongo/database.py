@@ -1,0 +1,403 @@
+"""A MongoDB database with our collections: connection, transactions, and documents as the types of `serving.store.*rows`.
+
+A document has the columns of the SQLite table of the same name, and a key of MongoDB's own. What a transaction writes is
+there whole or not at all. Transactions that write to one project follow each other: each begins by changing the project's
+document, so that none acts on a state that another one changes (MongoDB's snapshots alone would allow it).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
+
+from pymongo import MongoClient, ReadPreference, ReturnDocument, WriteConcern
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError, ConnectionFailure, DocumentTooLarge, DuplicateKeyError, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from facerec_models.errors import ProjectNotFoundError, StoreError
+from serving.store import conflicts
+from serving.store.codecs import Table, decode_row, encode_row, table_of
+from serving.store.mongo.schema import KEYS, migrate
+from serving.store.rows import Project
+
+Row = TypeVar("Row")
+Document = dict[str, Any]
+Filter = Mapping[str, Any]
+Among = tuple[str, Sequence[Any]]
+
+_DEFAULT_NAME = "facerec"
+_SERVER_WAIT_MS = 10_000
+_LONGEST_PAUSE_S = 0.05
+_BATCH = 1000
+# A document holds 16 MB at most.
+PIECE_BYTES = 12_000_000
+# Codes of the server.
+_ENDED = {251, 290}  # NoSuchTransaction, TransactionExceededLifetimeLimitSeconds
+_TOO_LARGE = {10334, 17419, 17420}
+# Servers compare each document with each value of a list.
+_VALUES = 200
+
+
+class Transaction:
+    """What is read, or written, at once.
+
+    Parameters
+    ----------
+    session : ClientSession or None
+        With a transaction; None for single reads and writes.
+    """
+
+    def __init__(self, database: MongoDatabase, session: ClientSession | None) -> None:
+        self._database = database
+        self._session = session
+
+    def find(
+        self,
+        table: str,
+        where: Filter,
+        sort: Sequence[str] = (),
+        *,
+        among: Among | None = None,
+        limit: int = 0,
+        columns: Sequence[str] = (),
+    ) -> Iterator[Document]:
+        """Yield documents, ascending by the columns of `sort`; a minus before a column turns it round.
+
+        Those `among` the given values of a column come in the order of the values' lists, a part after the other.
+        """
+        order = [(name.lstrip("-"), -1 if name.startswith("-") else 1) for name in sort]
+        collection = self._database.collection(table)
+        for part in _parts(where, among):
+            yield from collection.find(
+                part, list(columns) or None, sort=order or None, limit=limit, session=self._session
+            )
+
+    def aggregate(self, table: str, stages: Sequence[Mapping[str, Any]]) -> Iterator[Document]:
+        """Yield what a pipeline makes of a collection."""
+        return iter(self._database.collection(table).aggregate(stages, session=self._session))
+
+    def count(self, table: str, where: Filter) -> int:
+        """Return how many documents there are."""
+        return self._database.collection(table).count_documents(where, session=self._session)
+
+    def select(self, kind: type[Row], where: Filter, sort: Sequence[str] = (), *, limit: int = 0) -> list[Row]:
+        """Return rows of a type."""
+        return [decode_row(kind, document) for document in self.find(table_of(kind), where, sort, limit=limit)]
+
+    def select_one(self, kind: type[Row], where: Filter, error: Exception, sort: Sequence[str] = ()) -> Row:
+        """Return the first row; raise `error` if there is none."""
+        for row in self.select(kind, where, sort, limit=1):
+            return row
+        raise error
+
+    def insert(self, table: str, documents: Sequence[Document]) -> None:
+        """Add documents whose keys are not there."""
+        for start in range(0, len(documents), _BATCH):
+            self._database.collection(table).insert_many(documents[start : start + _BATCH], session=self._session)
+
+    def insert_one(self, table: str, document: Document) -> None:
+        """Add a document; a key that is there already raises `DuplicateKeyError`."""
+        self._database.collection(table).insert_one(document, session=self._session)
+
+    def put(self, rows: Iterable[Table], kind: type[Table]) -> None:
+        """Add rows in place of those with the same key."""
+        table = table_of(kind)
+        *prefix, last = KEYS[table]
+        documents = [encode_row(row) for row in rows]
+        same: dict[tuple[Any, ...], list[Any]] = {}
+        for document in documents:
+            same.setdefault(tuple(document[name] for name in prefix), []).append(document[last])
+        for values, ids in same.items():
+            self.delete(table, dict(zip(prefix, values, strict=True)), (last, ids))
+        self.insert(table, documents)
+
+    def put_new(self, row: Table, **extra: Any) -> None:
+        """Add a row, with columns of our own; where there is one with its key nothing changes."""
+        table, document = table_of(type(row)), encode_row(row)
+        self._database.collection(table).update_one(
+            {name: document[name] for name in KEYS[table]},
+            {"$setOnInsert": document | extra},
+            upsert=True,
+            session=self._session,
+        )
+
+    def update(self, table: str, where: Filter, values: Filter, among: Among | None = None) -> int:
+        """Set columns of documents, of those `among` the given values of a column; return how many there were."""
+        collection, change = self._database.collection(table), {"$set": values}
+        return sum(
+            collection.update_many(part, change, session=self._session).matched_count for part in _parts(where, among)
+        )
+
+    def delete(self, table: str, where: Filter, among: Among | None = None) -> int:
+        """Delete documents, of those `among` the given values of a column; return how many there were."""
+        collection = self._database.collection(table)
+        return sum(collection.delete_many(part, session=self._session).deleted_count for part in _parts(where, among))
+
+    def next_position(self) -> int:
+        """Return a number that is higher than any that was given before."""
+        # Not part of the transaction, which would conflict with those of other projects: a number may be left out.
+        found = self._database.collection("schema").find_one_and_update(
+            {"_id": "positions"}, {"$inc": {"last": 1}}, return_document=ReturnDocument.AFTER
+        )
+        if found is None:
+            raise StoreError(
+                f"the store {self._database.address} has lost its document 'positions'; bring a backup back"
+            )
+        return int(found["last"])
+
+
+class MongoDatabase:
+    """A database of a MongoDB replica set or sharded cluster, brought to the present schema.
+
+    Parameters
+    ----------
+    uri : str
+        As MongoDB defines it; the database is ``facerec`` where it names none.
+    busy_timeout_s : float
+        How long to wait for another writer before raising `StoreError`.
+    """
+
+    def __init__(self, uri: str, busy_timeout_s: float, *, copying: bool = False) -> None:
+        self.address = _without_secrets(uri)
+        self._busy_timeout_s = busy_timeout_s
+        options = _unless_given(uri, serverSelectionTimeoutMS=_SERVER_WAIT_MS)
+        try:
+            self._client: MongoClient[Document] = MongoClient(uri, appname="facerec", connect=False, **options)
+        except (PyMongoError, ValueError, OSError):
+            # Nothing of the address nor of the error: a password with a slash in it is taken for a host, and named.
+            raise StoreError(
+                "the address of the MongoDB database cannot be read: write mongodb://USER:PASSWORD@HOST:27017/NAME, with characters "
+                "such as / : @ ? # of user and password written as in %2F, and existing files for certificates"
+            ) from None
+        try:
+            with self.translated():
+                self._database = self._client.get_default_database(
+                    _DEFAULT_NAME,
+                    write_concern=WriteConcern("majority", j=True),
+                    read_concern=ReadConcern("majority"),
+                    read_preference=ReadPreference.PRIMARY,
+                )
+                self.address = f"{self.address.rstrip('/')}/{self._database.name}"
+                self._require_transactions()
+                self.schema = migrate(self._database, self.address)
+                if not copying:
+                    self._require_whole()
+        except BaseException:
+            self._client.close()
+            raise
+
+    def close(self) -> None:
+        """Release connections."""
+        self._client.close()
+
+    def raise_position(self, least: int) -> None:
+        """Give no position any more that is not higher than this one."""
+        with self.single("schema") as schema:
+            schema.update_one({"_id": "positions"}, {"$max": {"last": least}})
+
+    def collection(self, table: str) -> Collection[Document]:
+        """Return a collection, to be used within `reading`, `writing` or `single`."""
+        return self._database[table]
+
+    @contextmanager
+    def single(self, table: str) -> Iterator[Collection[Document]]:
+        """Use a collection without a transaction: each write of one document is whole and durable when it returns."""
+        with self.translated():
+            yield self._database[table]
+
+    def unbound(self) -> Transaction:
+        """Return what reads and writes without a transaction, for a database that nobody else uses; within `translated`."""
+        return Transaction(self, None)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Begin a transaction that sees one state and writes nothing; the server ends it after a minute by default."""
+        with self.translated(), self._client.start_session() as session:
+            session.start_transaction(ReadConcern("snapshot"), read_preference=ReadPreference.PRIMARY)
+            try:
+                yield Transaction(self, session)
+            finally:
+                # There is nothing to commit, which may fail.
+                if session.in_transaction:
+                    session.abort_transaction()
+
+    @contextmanager
+    def writing(self, project: str) -> Iterator[Transaction]:
+        """Begin the only transaction that writes to a project; it is durable after the block, or undone by an exception.
+
+        Raises
+        ------
+        ProjectNotFoundError
+            If there is none of this name.
+        """
+        with self.translated(), self._client.start_session() as session:
+            self._lock(session, project)
+            try:
+                yield Transaction(self, session)
+            except BaseException:
+                if session.in_transaction:
+                    session.abort_transaction()
+                raise
+            self._commit(session)
+
+    def change(self, project: str, what: Callable[[Transaction], None]) -> None:
+        """Do something in a transaction that writes to a project, again where a writer outside of transactions was in the way."""
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                with self.writing(project) as tx:
+                    what(tx)
+            except StoreError as error:
+                cause = error.__cause__
+                is_passing = isinstance(cause, PyMongoError) and cause.has_error_label("TransientTransactionError")
+                if not is_passing or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311
+            else:
+                return
+
+    def _lock(self, session: ClientSession, project: str) -> None:
+        """Start a transaction that has changed the project's document, and so is alone."""
+        deadline, pause = time.monotonic() + self._busy_timeout_s, 0.001
+        while True:
+            session.start_transaction(
+                ReadConcern("snapshot"), WriteConcern("majority", j=True), read_preference=ReadPreference.PRIMARY
+            )
+            try:
+                found = self._database["projects"].find_one_and_update(
+                    {"name": project}, {"$inc": {"writes": 1}}, session=session
+                )
+            except PyMongoError as error:
+                if session.in_transaction:
+                    session.abort_transaction()
+                if not error.has_error_label("TransientTransactionError") or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0, pause))  # noqa: S311
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                continue
+            if found is None:
+                session.abort_transaction()
+                raise ProjectNotFoundError(f"no project {project!r}; create it first")
+            return
+
+    def _commit(self, session: ClientSession) -> None:
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                session.commit_transaction()
+            except PyMongoError as error:
+                # Committing again is safe: the server knows whether it has done it.
+                if not error.has_error_label("UnknownTransactionCommitResult") or time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    def _require_transactions(self) -> None:
+        hello = self._client.admin.command("hello")
+        self.members = len(hello.get("hosts", ())) if "setName" in hello else None
+        if "setName" not in hello and hello.get("msg") != "isdbgrid":
+            raise StoreError(
+                f"the MongoDB at {self.address} has no transactions, without which half an analysis could be written: "
+                "run it as a replica set, of one member if need be (mongod --replSet rs0, then rs.initiate())"
+            )
+
+    def _require_whole(self) -> None:
+        if self._database["schema"].find_one({"_id": "copy"}):
+            raise StoreError(f"the store {self.address} was copied only in part; run 'facerec store copy' to it again")
+
+    def translated(self) -> AbstractContextManager[None]:
+        """Raise `StoreError` for what the server or the network did in the block."""
+        return _translating(self.address)
+
+
+@contextmanager
+def _translating(address: str) -> Iterator[None]:
+    """Raise `StoreError` for what the server or the network did, and let mistakes of the program pass."""
+    try:
+        yield
+    except DuplicateKeyError:
+        raise
+    except DocumentTooLarge as error:
+        raise StoreError(f"the store {address} takes no documents that large: {error}") from error
+    except PyMongoError as error:
+        raise StoreError(f"the store {address} {_trouble(error)}") from error
+
+
+def _trouble(error: PyMongoError) -> str:
+    """Say what went wrong, and what to do."""
+    codes = {getattr(error, "code", None)}
+    if isinstance(error, BulkWriteError):
+        codes |= {failed.get("code") for failed in (error.details or {}).get("writeErrors", ())}
+    if codes & _ENDED:
+        return f"ended a transaction: {error}; what takes longer than a minute needs a higher transactionLifetimeLimitSeconds"
+    if codes & _TOO_LARGE:
+        return f"takes no documents that large: {error}"
+    if error.has_error_label("TransientTransactionError") and not isinstance(error, ConnectionFailure):
+        return f"was written to by others meanwhile: {error}; try again"
+    return f"does not answer: {error}; try again, and see that it is a MongoDB that runs and may be written to"
+
+
+def _parts(where: Filter, among: Among | None) -> Iterator[Filter]:
+    if among is None:
+        yield where
+        return
+    column, values = among
+    for start in range(0, len(values), _VALUES):
+        yield {**where, column: {"$in": list(values[start : start + _VALUES])}}
+
+
+def _without_secrets(uri: str) -> str:
+    """Return scheme and hosts of an address."""
+    scheme = uri.partition("://")[0]
+    # A password may have a slash where it must not: nothing before the last @ is told.
+    hosts = re.split(r"[/?#]", uri.rpartition("@")[2].rpartition("://")[2], maxsplit=1)[0]
+    return f"{scheme}://{hosts}"
+
+
+def _unless_given(uri: str, **options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name.lower() not in uri.lower()}
+
+
+def pieces(document: Document, column: str) -> Iterator[Document]:
+    """Yield a document as one or more, none of which has more bytes in a column than fit."""
+    value = document[column]
+    for number, start in enumerate(range(0, max(1, len(value)), PIECE_BYTES)):
+        yield {**document, "piece": number, column: value[start : start + PIECE_BYTES]}
+
+
+def joined(documents: Iterable[Document], column: str) -> Iterator[Document]:
+    """Yield documents as they were before `pieces`; theirs must come one after the other."""
+    whole: Document = {}
+    for document in documents:
+        if document["piece"] == 0 and whole:
+            yield whole
+            whole = {}
+        whole = {**document, column: whole.get(column, b"") + document[column]}
+    if whole:
+        yield whole
+
+
+def comes_after(key: Mapping[str, Any]) -> Document:
+    """Return the condition that a document comes after this key, in the order of its columns."""
+    *before, last = key
+    either: list[Document] = [{**{name: key[name] for name in before}, last: {"$gt": key[last]}}]
+    for i, name in enumerate(before):
+        either.append({**{one: key[one] for one in before[:i]}, name: {"$gt": key[name]}})
+    return {"$or": either}
+
+
+def require_present(tx: Transaction, project: str, analysis_ids: Sequence[str]) -> None:
+    """Raise as `conflicts.require_present`; analyses that are not there are passed over."""
+    found = tx.find("analyses", {"project": project}, among=("analysis_id", list(analysis_ids)), columns=["embedder"])
+    conflicts.require_present(require_project(tx, project), [row["embedder"] for row in found])
+
+
+def require_project(tx: Transaction, name: str) -> Project:
+    """Return a project; raise `ProjectNotFoundError` if there is none."""
+    return tx.select_one(Project, {"name": name}, ProjectNotFoundError(f"no project {name!r}; create it first"))

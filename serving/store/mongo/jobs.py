@@ -1,0 +1,117 @@
+"""Durable jobs in MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pymongo.errors import DuplicateKeyError
+
+from facerec_models.errors import ConflictError, JobNotFoundError
+from serving.store.codecs import decode_row, encode_row
+from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobState
+from serving.store.mongo.database import Document, MongoDatabase, Transaction, comes_after, require_project
+
+
+class MongoJobs:
+    """The part of a `Store` that is about jobs.
+
+    A change replaces one document on the condition that nobody has changed it since it was read: of several who want the
+    same job at once exactly one gets it, without a transaction.
+    """
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
+
+    def submit_job(self, job: Job) -> Job:
+        """Add a job in state ``queued``, or return the one that has this id or key already."""
+        if job.state is not JobState.QUEUED:
+            raise ValueError(f"job {job.job_id} must be submitted as queued, not as {job.state}")
+        same = [{"job_id": job.job_id}, *([] if job.key is None else [{"key": job.key}])]
+        while True:
+            try:
+                with self._database.writing(job.project) as tx:
+                    for where in same:
+                        for there in tx.select(Job, where):
+                            return there
+                    tx.insert_one("jobs", _document(job))
+                    return job
+            except DuplicateKeyError:  # the same key in another project, at the same moment
+                continue
+
+    def find_job(self, key: str) -> Job | None:
+        """Return the job that has this key, if there is one."""
+        with self._database.reading() as tx:
+            found = tx.select(Job, {"key": key})
+            return found[0] if found else None
+
+    def get_job(self, job_id: str) -> Job:
+        """Return a job; raise `JobNotFoundError` if there is none."""
+        with self._database.reading() as tx:
+            return tx.select_one(Job, {"job_id": job_id}, JobNotFoundError(f"no job {job_id!r}"))
+
+    def list_jobs(
+        self,
+        project: str | None = None,
+        states: Sequence[JobState] = (),
+        *,
+        after: Job | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs, oldest first; at most `limit` of those that come after one of them."""
+        where: Document = {} if project is None else {"project": project}
+        if states:
+            where["state"] = _among(states)
+        if after is not None:
+            where |= comes_after({"created_at": after.created_at, "job_id": after.job_id})
+        with self._database.reading() as tx:
+            if project is not None:
+                require_project(tx, project)
+            # No limit is none to the server if it is 0.
+            return [] if limit == 0 else tx.select(Job, where, ("created_at", "job_id"), limit=limit or 0)
+
+    def count_jobs(self, states: Sequence[JobState]) -> int:
+        """Return how many jobs are in one of these states."""
+        with self._database.reading() as tx:
+            return tx.count("jobs", {"state": _among(states)})
+
+    def find_due_jobs(self, kinds: Sequence[str], now: float, limit: int) -> list[str]:
+        """Return ids of jobs of which somebody may claim something: those of high priority first, then the oldest."""
+        due: list[Document] = [
+            {"due_at": {"$lte": now}},
+            {"due_at": {"$gt": now + LONGEST_LEASE_S}, "owner": {"$ne": None}},
+            {"due_at": {"$gt": now + LONGEST_WAIT_S}, "owner": None},
+        ]
+        where: Document = {"kind": {"$in": list(kinds)}, "$or": due}
+        order = [("priority", -1), ("created_at", 1), ("job_id", 1)]
+        with self._database.single("jobs") as jobs:
+            return [row["job_id"] for row in jobs.find(where, ["job_id"], sort=order, limit=limit)]
+
+    def update_job(self, job_id: str, change: Callable[[Job], Job | None]) -> Job | None:
+        """Replace a job by what `change` makes of it, and return that; None if there is no job, or nothing to change."""
+        with self._database.single("jobs") as jobs:
+            while (found := jobs.find_one({"job_id": job_id})) is not None:
+                changed = change(decode_row(Job, found))
+                if changed is None:
+                    return None
+                as_read = {"_id": found["_id"], "writes": found["writes"]}
+                written = {**_document(changed), "writes": found["writes"] + 1}
+                try:
+                    if jobs.update_one(as_read, {"$set": written}).matched_count:
+                        return changed
+                except DuplicateKeyError as error:
+                    raise ConflictError(f"another job has the key of job {job_id}") from error
+        return None
+
+
+def forget_submissions(tx: Transaction, project: str, video_id: str) -> None:
+    """Let the same submission of a video be a new job."""
+    for found in list(tx.find("jobs", {"project": project, "video_id": video_id}, columns=["writes"])):
+        tx.update("jobs", {"_id": found["_id"]}, {"key": None, "writes": found["writes"] + 1})
+
+
+def _document(job: Job) -> Document:
+    return {**encode_row(job), "due_at": job.due_at, "writes": 0}
+
+
+def _among(states: Sequence[JobState]) -> Document:
+    return {"$in": [str(state) for state in states]}

@@ -1,0 +1,174 @@
+"""Search over appearances and track vectors, in MongoDB."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from facerec_models.types import STRANGER_PREFIX
+from serving.store.codecs import decode_row, unpack_embedding
+from serving.store.mongo.database import Document, MongoDatabase, Transaction, comes_after, require_project
+from serving.store.mongo.naming import require_analyses
+from serving.store.mongo.vectors import read_vectors
+from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
+from serving.store.rows import TrackVectors
+
+# Appearances whose videos are asked for at once.
+_FEWEST = 100
+_MOST = 10_000
+
+
+class MongoSearch:
+    """The part of a `Store` that is about search."""
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
+
+    def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
+        """Return the appearances of these analyses, by analysis and position."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            require_analyses(tx, project, analysis_ids)
+            among = ("analysis_id", sorted(set(analysis_ids)))
+            found = tx.find("appearances", {"project": project}, ("analysis_id", "position"), among=among)
+            return [decode_row(AppearanceRow, document) for document in found]
+
+    def find_appearances(
+        self, project: str, query: AppearanceQuery, *, after: AppearanceKey | None = None, limit: int
+    ) -> list[AppearanceRow]:
+        """Return at most `limit` appearances by `AppearanceRow.key`, those after `after`; a video counts by its latest analysis."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            order = ("video_id", "start_s", "position")
+            found = tx.find("appearances", _conditions(project, query, after), order)
+            # What concerns other documents is asked for many appearances at once.
+            passed: list[Document] = []
+            while len(passed) < limit and (batch := list(islice(found, max(limit - len(passed), _FEWEST)))):
+                passed += _among_videos(tx, project, query, batch)
+        return [decode_row(AppearanceRow, document) for document in passed[:limit]]
+
+    def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
+        """Return how long strangers are in view, by stranger and video, in the appearances that a query finds."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            where = _conditions(project, query, None)
+            # All ids that begin so, read from the index: "." is the character after "-".
+            strangers = {"$gt": STRANGER_PREFIX, "$lt": f"{STRANGER_PREFIX.rstrip('-')}."}
+            where["owner"] = where.get("owner", {}) | strangers
+            found = tx.find("appearances", where)
+            seconds: dict[tuple[str, str], float] = defaultdict(float)
+            while batch := list(islice(found, _MOST)):
+                for row in _among_videos(tx, project, query, batch):
+                    seconds[row["owner"], row["video_id"]] += row["end_s"] - row["start_s"]
+        return [ScreenTime(*key, total) for key, total in sorted(seconds.items())]
+
+    def list_unindexed(self, project: str) -> list[str]:
+        """Return analyses that are named but were written by a version that kept no appearances."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            found = tx.find("unindexed_analyses", {"project": project}, ("analysis_id",), columns=["analysis_id"])
+            return [row["analysis_id"] for row in found]
+
+    def latest_analyses(self, project: str) -> dict[str, str]:
+        """Return the id of each analysed video's latest analysis, by video id."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            return _latest(tx.find("analyses", {"project": project}, _AGE, columns=_ANALYSIS))
+
+    def vector_state(self, project: str) -> tuple[int, int]:
+        """Return how many analyses have vectors, and the highest position: the same two mean that nothing has changed."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            newest = tx.find("track_vectors", {"project": project}, ("-position",), limit=1, columns=["position"])
+            return tx.count("track_vectors", {"project": project, "piece": 0}), max(
+                (row["position"] for row in newest), default=0
+            )
+
+    def vector_positions(self, project: str) -> dict[str, int]:
+        """Return the position of each analysis's vectors."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            found = tx.find("track_vectors", {"project": project, "piece": 0}, columns=["analysis_id", "position"])
+            return {row["analysis_id"]: row["position"] for row in found}
+
+    def list_vectors(self, project: str, *, since: int = 0, limit: int) -> list[TrackVectors]:
+        """Return at most `limit` analyses' vectors by position, those after `since`."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            rows = list(islice(read_vectors(tx, {"project": project, "position": {"$gt": since}}), limit))
+            among = ("analysis_id", [row["analysis_id"] for row in rows])
+            found = tx.find("analyses", {"project": project}, among=among, columns=["analysis_id", "embedder"])
+            embedders = {row["analysis_id"]: row["embedder"] for row in found}
+        return [
+            TrackVectors(
+                row["analysis_id"],
+                row["position"],
+                embedders[row["analysis_id"]],
+                np.frombuffer(row["track_ids"], "<i8"),
+                unpack_embedding(row["vectors"]).reshape(-1, row["dimension"]),
+            )
+            for row in rows
+        ]
+
+
+_AGE = ("created_at", "analysis_id")
+_ANALYSIS = ("video_id", "analysis_id")
+
+
+def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | None) -> Document:
+    """Return what an appearance itself tells: whose it is, how sure, where, and that it comes after another."""
+    where: Document = {"project": project, "probability": {"$gte": query.min_probability}}
+    if query.owners:
+        where["owner"] = {"$in": list(query.owners[0])}
+    if query.video_id is not None:
+        where["video_id"] = query.video_id
+    if query.start_s is not None:
+        where["end_s"] = {"$gt": query.start_s}
+    if query.end_s is not None:
+        where["start_s"] = {"$lt": query.end_s}
+    if after is not None:
+        where |= comes_after(dict(zip(("video_id", "start_s", "position"), after, strict=True)))
+    return where
+
+
+def _among_videos(
+    tx: Transaction, project: str, query: AppearanceQuery, batch: Sequence[Document]
+) -> Iterator[Document]:
+    """Yield those of a video's latest analysis, submitted when it is asked for, with the others in their shots."""
+    among = ("video_id", sorted({row["video_id"] for row in batch}))
+    latest = _latest(tx.find("analyses", {"project": project}, _AGE, among=among, columns=_ANALYSIS))
+    submitted = {
+        name: value
+        for name, value in (("$gte", query.submitted_from), ("$lt", query.submitted_to))
+        if value is not None
+    }
+    if submitted:
+        where = {"project": project, "created_at": submitted}
+        kept = {row["video_id"] for row in tx.find("videos", where, among=among, columns=["video_id"])}
+        latest = {video_id: analysis_id for video_id, analysis_id in latest.items() if video_id in kept}
+    others = [_shots(tx, project, query, ids, latest) for ids in query.owners[1:]]
+    for row in batch:
+        analysis_id = row["analysis_id"]
+        if latest.get(row["video_id"]) == analysis_id and all(
+            any(first <= row["last_shot"] and last >= row["first_shot"] for first, last in shots[analysis_id])
+            for shots in others
+        ):
+            yield row
+
+
+def _shots(
+    tx: Transaction, project: str, query: AppearanceQuery, ids: Sequence[str], latest: dict[str, str]
+) -> dict[str, list[tuple[int, int]]]:
+    """Return the shots in which somebody appears, as first and last, by analysis."""
+    where = {"project": project, "owner": {"$in": list(ids)}, "probability": {"$gte": query.min_probability}}
+    shots: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for row in tx.find("appearances", where, among=("video_id", sorted(latest))):
+        shots[row["analysis_id"]].append((row["first_shot"], row["last_shot"]))
+    return shots
+
+
+def _latest(analyses: Iterator[Document]) -> dict[str, str]:
+    return {row["video_id"]: row["analysis_id"] for row in analyses}

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facerec_models.config import IdentificationConfig
+from facerec_models.identification.identify import apart_tracks, identify_faces, identify_tracks
+from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.types import Decision, FloatArray, Match
+from facerec_models.vectors import normalize, track_embedding, track_quality
+from tests.builders import EMBEDDER, cohort, look, make_track, near
+
+CONFIG = IdentificationConfig()
+ENROLLED, STRANGER = range(1, 21), 70
+
+
+def name_of(who: int) -> str:
+    return f"Person_{who:02}"
+
+
+@pytest.fixture(scope="module")
+def model() -> NamingModel:
+    faces = [(who, at) for who in ENROLLED for at in range(3)]
+    return fit_model(
+        Gallery(
+            EMBEDDER,
+            np.stack([look(who, at) for who, at in faces]),
+            tuple(name_of(who) for who, _ in faces),
+            tuple(f"{who}/{at}" for who, at in faces),
+        ),
+        cohort(),
+        CONFIG.prior_known,
+    )
+
+
+def prototype(model: NamingModel, who: int) -> FloatArray:
+    return np.asarray(model.classifier.prototypes_[model.classifier.classes_.tolist().index(name_of(who))], np.float32)
+
+
+def identify(
+    model: NamingModel, embeddings: Sequence[FloatArray], quality: float | Sequence[float] = 0.9
+) -> list[Match]:
+    judged = np.full(len(embeddings), quality, np.float32)
+    return identify_faces(np.stack(embeddings), judged, np.ones(len(embeddings), np.float32), model, CONFIG)
+
+
+# Decisions
+
+
+def test_a_good_look_at_somebody_enrolled_is_named(model: NamingModel) -> None:
+    for who in ENROLLED:
+        (match,) = identify(model, [look(who, 9)])
+        assert (match.decision, match.person_id) == (Decision.NAMED, name_of(who))
+        assert match.probability > 0.9
+        assert 0 < match.false_name_rate <= CONFIG.max_false_names_stills
+
+
+def test_a_good_look_at_a_stranger_is_unknown(model: NamingModel) -> None:
+    (match,) = identify(model, [look(STRANGER)])
+    assert (match.decision, match.person_id) == (Decision.UNKNOWN, None)
+    assert match.probability > 0.9
+    assert match.false_name_rate > CONFIG.max_false_names_stills
+
+
+def test_a_poor_look_is_not_called_unknown(model: NamingModel) -> None:
+    (match,) = identify(model, [look(STRANGER, 9)], quality=0.02)
+    assert (match.decision, match.person_id) == (Decision.UNDECIDABLE, None)
+
+
+def test_what_may_be_no_face_at_all_is_not_called_unknown(model: NamingModel) -> None:
+    """A dog's face, which the detector takes for one and is never sure of."""
+    sure = CONFIG.min_score_unknown
+    tracks = [make_track(i, [float(i)], embeddings=look(STRANGER, i)[None]) for i in (1, 2)]
+    doubtful = replace(tracks[1], scores=np.full(1, sure - 0.01, np.float32))
+    known, face, no_face = identify_tracks(
+        [
+            make_track(3, [3.0], embeddings=look(1, 9)[None]),
+            replace(tracks[0], scores=np.full(1, sure, np.float32)),
+            doubtful,
+        ],
+        model,
+        CONFIG,
+    )
+    assert [match.decision for match in (known, face, no_face)] == [
+        Decision.NAMED,
+        Decision.UNKNOWN,
+        Decision.UNDECIDABLE,
+    ]
+
+
+def test_a_look_too_poor_to_be_named_may_still_be_called_unknown_if_so_configured(model: NamingModel) -> None:
+    strict = CONFIG.model_copy(update={"min_quality_named_stills": 0.5, "min_quality_unknown": 0.2})
+    probes = np.stack([look(1, 9), look(STRANGER)])
+    judged, sure = np.full(2, 0.3, np.float32), np.ones(2, np.float32)
+    assert [m.decision for m in identify_faces(probes, judged, sure, model, strict)] == [Decision.UNKNOWN] * 2
+
+
+def test_a_poor_face_of_a_still_may_be_named_but_no_cut_one_and_no_poor_track(model: NamingModel) -> None:
+    probes, sure = np.stack([look(1, 9)]), np.ones(1, np.float32)
+    for judged, decision in ((0.05, Decision.NAMED), (0.0, Decision.UNDECIDABLE)):
+        (match,) = identify_faces(probes, np.full(1, judged, np.float32), sure, model, CONFIG)
+        assert match.decision is decision
+    poor = make_track(1, [0.0, 1.0], embeddings=np.stack([look(1, 8), look(1, 9)]), quality=0.05)
+    (match,) = identify_tracks([poor], model, CONFIG)
+    assert match.decision is Decision.UNDECIDABLE
+
+
+def test_a_track_without_embeddings_is_undecidable(model: NamingModel) -> None:
+    empty = make_track(1, [0.0, 1.0], embeddings=np.zeros((0, 128), np.float32))
+    (match,) = identify_tracks([empty], model, CONFIG)
+    assert match.decision is Decision.UNDECIDABLE
+
+
+def test_no_face_has_no_answer(model: NamingModel) -> None:
+    nobody = np.zeros((0, 128), np.float32)
+    assert identify_faces(nobody, np.zeros(0, np.float32), np.zeros(0, np.float32), model, CONFIG) == []
+    assert identify_tracks([], model, CONFIG) == []
+
+
+def test_candidates_are_the_nearest_people_nearest_first(model: NamingModel) -> None:
+    for probe in (look(3, 9), look(STRANGER)):
+        (match,) = identify(model, [probe])
+        best = np.argsort(-model.classifier.decision_function(probe[None])[0])[:5]
+        assert [c.person_id for c in match.candidates] == model.classifier.classes_[best].tolist()
+        np.testing.assert_allclose([c.similarity for c in match.candidates], model.prototypes[best] @ probe, rtol=1e-5)
+        probabilities = [c.probability for c in match.candidates]
+        assert probabilities == sorted(probabilities, reverse=True)
+
+
+# Two faces are two people
+
+
+def test_two_faces_of_a_picture_never_get_one_name(model: NamingModel) -> None:
+    better, worse = near(prototype(model, 1), 0.99), near(prototype(model, 1), 0.97, 1)
+    for order in ([better, worse], [worse, better]):
+        matches = identify(model, order)
+        assert [match.person_id for match in matches].count(name_of(1)) == 1
+        assert matches[[face is better for face in order].index(True)].person_id == name_of(1)
+
+
+def test_a_face_between_two_people_is_the_one_who_is_not_taken(model: NamingModel) -> None:
+    first, second = prototype(model, 1), prototype(model, 2)
+    between = normalize(1.2 * first + second)
+    assert identify(model, [between])[0].person_id == name_of(1)
+    assert [match.person_id for match in identify(model, [between, first])] == [name_of(2), name_of(1)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    faces=st.lists(st.tuples(st.sampled_from(ENROLLED), st.sampled_from(ENROLLED), st.floats(0, 1)), max_size=8),
+    frames=st.lists(st.sets(st.integers(0, 5), min_size=1), min_size=8, max_size=8),
+)
+def test_no_two_who_share_a_frame_get_one_name_whatever_they_look_like(
+    model: NamingModel, faces: list[tuple[int, int, float]], frames: list[set[int]]
+) -> None:
+    embeddings = [normalize(w * prototype(model, a) + (1 - w) * prototype(model, b)) for a, b, w in faces]
+    tracks = [
+        make_track(i + 1, [float(f) for f in sorted(seen)], embeddings=face[None], frames=sorted(seen))
+        for i, (face, seen) in enumerate(zip(embeddings, frames, strict=False))
+    ]
+    matches = identify_tracks(tracks, model, CONFIG)
+    assert len(matches) == len(faces)
+    for i, match in enumerate(matches):
+        others = {m.person_id for j, m in enumerate(matches) if j != i and frames[i] & frames[j]}
+        assert match.person_id is None or match.person_id not in others
+
+
+def test_a_crowd_of_doubles_is_named_once(model: NamingModel) -> None:
+    matches = identify(model, [near(prototype(model, 1), 0.98, i) for i in range(10)])
+    assert [match.decision for match in matches].count(Decision.NAMED) == 1
+
+
+def test_tracks_that_share_a_frame_never_get_one_name(model: NamingModel) -> None:
+    one = make_track(1, [0.0, 1.0, 2.0], embeddings=np.stack([look(4, 9)]))
+    meanwhile = make_track(2, [2.0, 3.0], embeddings=np.stack([near(prototype(model, 4), 0.999)]))
+    later = make_track(3, [4.0, 5.0], embeddings=np.stack([look(4, 8)]))
+    first, second, third = identify_tracks([one, meanwhile, later], model, CONFIG)
+    assert first.person_id is None
+    assert second.person_id == third.person_id == name_of(4)
+
+
+def test_one_person_before_and_after_a_double_keeps_both_tracks(model: NamingModel) -> None:
+    own = prototype(model, 4)[None]
+    tracks = [
+        make_track(1, [0.0, 1.0], embeddings=own),
+        make_track(2, [1.0, 2.0], embeddings=near(prototype(model, 4), 0.97)[None]),
+        make_track(3, [2.0, 3.0], embeddings=own),
+    ]
+    assert [match.person_id for match in identify_tracks(tracks, model, CONFIG)] == [name_of(4), None, name_of(4)]
+
+
+def test_only_tracks_that_share_a_frame_are_apart() -> None:
+    tracks = [
+        make_track(1, [0, 1], frames=[0, 25]),
+        make_track(2, [1, 2], frames=[25, 50]),
+        make_track(3, [3], frames=[75]),
+    ]
+    assert [others.tolist() for others in apart_tracks(tracks)] == [[1], [0], []]
+
+
+# The one knob
+
+
+def test_a_stricter_limit_never_names_more(model: NamingModel) -> None:
+    strangers = model.stills.strangers
+    similarities = np.linspace(np.median(strangers), strangers.max() + 0.02, 40)
+    probes = np.stack([near(prototype(model, 1 + i % 20), float(s), i) for i, s in enumerate(similarities)])
+    tracks = [make_track(i + 1, [float(i)], embeddings=probe[None]) for i, probe in enumerate(probes)]
+    quality = np.ones(len(probes), np.float32)
+    before: tuple[set[int], set[int]] | None = None
+    for limit in (0.5, 0.2, 0.05, 0.01, 0.003, 0.001, 1e-4):
+        matches = identify_faces(probes, quality, quality, model, CONFIG, max_false_names=limit)
+        of_tracks = identify_tracks(tracks, model, CONFIG, max_false_names=limit)
+        assert all(match.false_name_rate <= limit for match in [*matches, *of_tracks] if match.person_id)
+        named = ({i for i, m in enumerate(matches) if m.person_id}, {i for i, m in enumerate(of_tracks) if m.person_id})
+        if before is not None:
+            assert named[0] <= before[0]
+            assert named[1] <= before[1]
+        else:
+            assert named[0]
+            assert named[1]
+        before = named
+    assert before is not None
+    assert len(before[0]) < 30
+
+
+def test_strangers_are_named_as_rarely_as_promised() -> None:
+    stills = cohort().stills
+    false_names = asked = 0
+    for seed in range(8):
+        order = np.random.default_rng(seed).permutation(len(stills))
+        enrolled, probes = stills[order[:40]], stills[order[40:160]]
+        rest = np.sort(order[160:])
+        others = cohort().__class__(
+            EMBEDDER, stills[rest], cohort().tracks[rest], cohort().pair,
+            cohort().genuine_stills, cohort().genuine_tracks, "a part",
+        )  # fmt: skip
+        ids = tuple(f"p{i}" for i in range(40))
+        fitted = fit_model(Gallery(EMBEDDER, enrolled, ids, ids), others, 0.5)
+        for probe in probes:
+            (match,) = identify_faces(
+                probe[None], np.ones(1, np.float32), np.ones(1, np.float32), fitted, CONFIG, max_false_names=0.02
+            )
+            false_names += match.person_id is not None
+            asked += 1
+    assert asked == 960
+    assert false_names / asked < 0.035
+
+
+# What a track says
+
+
+def test_a_track_is_weighted_by_quality() -> None:
+    good, poor = look(1, 0), look(STRANGER, 0)
+    track = make_track(1, [0.0, 1.0], embeddings=np.stack([good, poor]), quality=[0.9, 0.1])
+    np.testing.assert_allclose(track_embedding(track), normalize(0.9 * good + 0.1 * poor), atol=1e-6)
+
+
+def test_the_quality_that_weighs_is_that_of_the_kept_samples() -> None:
+    track = make_track(1, [0.0, 1.0, 2.0], embeddings=np.stack([look(1, 0), look(2, 0)]), quality=[0.05, 0.4, 0.9])
+    track = replace(track, embedded=np.array([2, 0], np.int64))
+    np.testing.assert_allclose(track_embedding(track), normalize(0.9 * look(1, 0) + 0.05 * look(2, 0)), atol=1e-6)
+
+
+def test_a_track_without_any_quality_still_has_a_direction() -> None:
+    track = make_track(1, [0.0, 1.0], embeddings=np.stack([look(1, 0), look(1, 1)]), quality=[0.0, 0.0])
+    assert np.linalg.norm(track_embedding(track)) == pytest.approx(1, abs=1e-5)
+    assert track_quality(track) == 0
+
+
+def test_many_looks_name_somebody_whom_one_does_not(model: NamingModel) -> None:
+    def track(looks: int) -> Match:
+        embeddings = np.stack([look(5, 20 + i, similarity=0.83) for i in range(looks)])
+        return identify_tracks([make_track(1, [float(i) for i in range(looks)], embeddings=embeddings)], model, CONFIG)[
+            0
+        ]
+
+    one, many = track(1), track(10)
+    assert one.decision is Decision.UNKNOWN
+    assert many.person_id == name_of(5)
+    assert many.false_name_rate < one.false_name_rate
+
+
+def test_one_lucky_look_does_not_make_a_track_good() -> None:
+    times = [float(i) for i in range(9)]
+    assert track_quality(make_track(1, times, quality=[0.95] + [0.1] * 8)) < 0.5
+    assert track_quality(make_track(1, times, quality=[0.9] * 5 + [0.1] * 4)) == pytest.approx(0.9)
+    assert track_quality(make_track(1, [0.0], quality=[0.7])) == pytest.approx(0.7)

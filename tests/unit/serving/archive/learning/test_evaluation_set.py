@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facerec_models.analysis.analyze import Analysis
+from facerec_models.analysis.reading.video import VideoInfo
+from facerec_models.config import IdentificationConfig, TrainingConfig
+from facerec_models.errors import InputError, ModelNotFoundError, VideoNotFoundError
+from facerec_models.metrics import NamedTime
+from facerec_models.types import Track
+from serving.archive.files import Home
+from serving.archive.learning.evaluation_set import best_analysis, evaluate_version, keep_truth, kept_truths
+from serving.archive.learning.model_versions import train
+from serving.archive.measure import add_baseline, analysis_of, find_video, named
+from serving.archive.naming.one_video import current_revision
+from serving.archive.videos import summarize
+from serving.store import Store, open_store
+from serving.store.rows import FaceStatus
+from tests.builders import EMBEDDER, look, make_track
+from tests.contract.store_cases import make_analysis, make_face, make_video
+from training.evaluation.counting import evaluate
+from training.evaluation.truth import Truth
+
+RULES = IdentificationConfig()
+SHA256 = "cd" * 32
+
+
+def of_person(number: int, track_id: int, times_s: tuple[float, ...], shot: int = 0) -> Track:
+    embeddings = np.stack([look(number, 40 + at) for at in range(len(times_s))])
+    return make_track(track_id, times_s, shot=shot, embeddings=embeddings)
+
+
+def put_analysis(
+    store: Store, analysis_id: str, tracks: tuple[Track, ...], shots: tuple[tuple[float, float], ...]
+) -> None:
+    info = VideoInfo(Path("v.mp4"), "mp4", "h264", 0, 10.0, 25.0, 0.04, 640, 360, 1.0, 0, 0.0, Fraction(1, 25))
+    analysis = Analysis(info, tracks, shots, 1.0, "frames", 10, densified=False, complete=True, warnings=())
+    row = replace(make_analysis(analysis_id), embedder=EMBEDDER, summary=summarize(analysis))
+    store.put_analysis(replace(row, created_at=float(len(store.list_analyses("p")))), tracks)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def store(home: Home) -> Iterator[Store]:
+    """Six people of three faces, and a video of the first two; the second is seen from 6 s to 9 s."""
+    with closing(open_store(home.root)) as store:
+        store.create_project("p")
+        store.fix_embedder("p", EMBEDDER)
+        faces = [(number, at) for number in range(6) for at in range(3)]
+        store.put_faces(
+            "p", [make_face(f"f-{n}{at}", f"Person_{n}", embedder=EMBEDDER, embedding=look(n, at)) for n, at in faces]
+        )
+        store.put_video(make_video("v"))
+        whole = (of_person(0, 1, (1.0, 2.0, 3.0)), of_person(1, 2, (6.5, 7.5, 8.5), shot=1))
+        put_analysis(store, "a-whole", whole, ((0.0, 5.0), (5.0, 10.0)))
+        # Asked for last, of a part: not what the video is measured by.
+        put_analysis(store, "a-part", (of_person(0, 1, (1.0,)),), ((0.0, 2.0),))
+        yield store
+
+
+def truth(**people: tuple[float, float]) -> Truth:
+    named = [{"name": name, "intervals": [{"start": a, "end": b}]} for name, (a, b) in people.items()]
+    return Truth.model_validate({"duration_s": 10, "people": named})
+
+
+BOTH = truth(Person_0=(0.5, 3.5), Person_1=(6.0, 9.0))
+
+
+def test_a_version_is_measured_on_kept_truths(store: Store, home: Home) -> None:
+    everybody = train(store, home, "p", RULES).version
+    keep_truth(home, "p", SHA256, BOTH)
+    assert kept_truths(home, "p") == {SHA256: BOTH}
+    assert evaluate_version(store, home, "p", everybody, RULES) == NamedTime(6, 6, 6, 0, 0)
+
+
+def test_a_version_that_does_not_serve_is_measured_too(store: Store, home: Home) -> None:
+    everybody = train(store, home, "p", RULES).version
+    store.set_face_status("p", ["f-10", "f-11", "f-12"], FaceStatus.DISABLED, "by hand")
+    fewer = train(store, home, "p", RULES, TrainingConfig(promote="no")).version
+    keep_truth(home, "p", SHA256, BOTH)
+    before, after = (evaluate_version(store, home, "p", version, RULES) for version in (everybody, fewer))
+    assert before is not None
+    assert after is not None
+    assert (before.recall, after.recall) == (1, 0.5)
+    assert store.get_model("p").version == everybody
+    assert store.list_revisions("p") == []
+    assert store.list_strangers("p") == []
+
+
+def test_without_kept_truths_there_is_nothing_to_measure(store: Store, home: Home) -> None:
+    version = train(store, home, "p", RULES).version
+    assert evaluate_version(store, home, "p", version, RULES) is None
+    with pytest.raises(ModelNotFoundError):
+        evaluate_version(store, home, "p", "m-absent", RULES)
+
+
+def test_a_deleted_video_is_passed_over_with_a_warning(
+    store: Store, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    version = train(store, home, "p", RULES).version
+    keep_truth(home, "p", SHA256, BOTH)
+    store.delete_video("p", "v")
+    with caplog.at_level(logging.WARNING):
+        assert evaluate_version(store, home, "p", version, RULES) is None
+    assert SHA256 in caplog.text
+
+
+def test_a_truth_is_kept_once_a_video(store: Store, home: Home) -> None:
+    keep_truth(home, "p", SHA256, truth(Person_3=(0, 1)))
+    keep_truth(home, "p", SHA256, BOTH)
+    assert kept_truths(home, "p") == {SHA256: BOTH}
+
+
+def test_the_analysis_that_covers_most_counts(store: Store) -> None:
+    video = store.get_video("p", "v")
+    assert store.latest_analysis("p", "v").analysis_id == "a-part"
+    best = best_analysis(store, video, EMBEDDER)
+    assert best is not None
+    assert best.analysis_id == "a-whole"
+    assert best_analysis(store, replace(video, video_id="v-other"), EMBEDDER) is None
+    assert best_analysis(store, video, "another") is None
+
+
+def test_a_result_is_led_back_to_its_analysis(store: Store, home: Home) -> None:
+    train(store, home, "p", RULES)
+    revision = current_revision(store, "p", RULES)
+    for analysis_id in ("a-whole", "a-part"):
+        result = named(store, home, store.get_analysis("p", analysis_id), revision, RULES)
+        assert analysis_of(store, "p", "v", result).analysis_id == analysis_id
+    with pytest.raises(VideoNotFoundError, match="no analysis with the tracks of the result 'v'"):
+        analysis_of(store, "p", "v", result.model_copy(update={"tracks": ()}))
+
+
+def test_the_baseline_is_counted_beside_ours(store: Store, home: Home) -> None:
+    train(store, home, "p", RULES)
+    analysis = store.get_analysis("p", "a-whole")
+    result = named(store, home, analysis, current_revision(store, "p", RULES), RULES)
+    ours = evaluate({"v": BOTH}, {"v": result})
+    assert ours.baseline is None
+    both = add_baseline(store, "p", ours, {"v": BOTH}, {"v": analysis})
+    assert both.pooled == ours.pooled
+    assert both.baseline is not None
+    assert both.baseline.pooled.clear_s == 6
+    # With three pictures a person its confidence stays low; without a threshold it has both names.
+    assert both.baseline.records.at(0).found == 2
+
+
+def test_a_video_is_found_beside_its_truth(tmp_path: Path) -> None:
+    for name in ("clip.json", "clip.mkv", "clip.txt", "two.json", "two.mp4", "two.mov", "named.json", "other.MP4"):
+        (tmp_path / name).touch()
+    assert find_video(tmp_path, "clip", BOTH).name == "clip.mkv"
+    assert find_video(tmp_path, "named", BOTH.model_copy(update={"video": "other.MP4"})).name == "other.MP4"
+    with pytest.raises(InputError, match=r"2 files could be it: two\.mov, two\.mp4"):
+        find_video(tmp_path, "two", BOTH)
+    with pytest.raises(InputError, match="there is none; or give --results"):
+        find_video(tmp_path / "truth.csv", "absent", BOTH)

@@ -1,0 +1,221 @@
+"""What the SQLite store adds to the contract of every store: its file, its schema, its failures."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from threading import Timer
+
+import pytest
+
+from facerec_models.errors import StoreError
+from serving.store import open_store
+from serving.store.job_rows import Job, JobState
+from serving.store.sqlite import database
+from serving.store.sqlite.database import Database
+from serving.store.sqlite.schema import MIGRATIONS
+from serving.store.sqlite.store import SqliteStore
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """An existing store with the project ``p``."""
+    path = tmp_path / "facerec.sqlite3"
+    with closing(SqliteStore(path)) as store:
+        store.create_project("p")
+    return path
+
+
+def set_version(path: Path, version: int) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version = {version}")
+
+
+def get_version(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_only_the_owner_reads_what_is_created(tmp_path: Path) -> None:
+    home = tmp_path / "new" / "home"
+    with closing(open_store(home)) as store:
+        store.create_project("p")
+        assert home.stat().st_mode & 0o777 == 0o700
+        files = {file.name: file.stat().st_mode & 0o777 for file in home.iterdir()}
+    assert files == {f"facerec.sqlite3{suffix}": 0o600 for suffix in ("", "-wal", "-shm")}
+
+
+def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"file/home.*Not a directory"):
+        open_store(tmp_path / "file" / "home")
+
+
+def test_commits_reach_the_disk(path: Path) -> None:
+    with closing(Database(path, 1.0)) as opened, opened.reading() as db:
+        pragmas = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2}
+
+
+def test_every_reference_has_an_index(path: Path) -> None:
+    with closing(Database(path, 1.0)) as opened, opened.reading() as db:
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        for table in tables:
+            references: dict[int, list[str]] = {}
+            for number, _, _, column, *_ in db.execute(f"PRAGMA foreign_key_list({table})"):
+                references.setdefault(number, []).append(column)
+            for columns in references.values():
+                where = " AND ".join(f"{column} = 1" for column in columns)
+                plan = db.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM {table} WHERE {where}").fetchall()
+                assert all(step[3].startswith("SEARCH") for step in plan), (table, plan)
+
+
+def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
+    set_version(path, 99)
+    with pytest.raises(StoreError, match=r"schema 99.*install a newer"):
+        SqliteStore(path)
+    assert get_version(path) == 99
+
+
+def test_an_older_schema_is_brought_forward(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripts = (
+        "CREATE TABLE extra (a TEXT) STRICT; INSERT INTO extra VALUES ('x')",
+        "ALTER TABLE extra ADD COLUMN b TEXT",
+    )
+    monkeypatch.setattr(database, "MIGRATIONS", (*MIGRATIONS, *scripts))
+    for _ in range(2):
+        with closing(SqliteStore(path)) as store:
+            assert [project.name for project in store.list_projects()] == ["p"]
+    assert get_version(path) == len(MIGRATIONS) + 2
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT * FROM extra").fetchall() == [("x", None)]
+
+
+@pytest.mark.parametrize("version", [2, 4, 5])
+def test_a_store_with_analyses_that_say_less_is_refused_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    path = tmp_path / "facerec.sqlite3"
+    monkeypatch.setattr(database, "MIGRATIONS", MIGRATIONS[:version])
+    with closing(Database(path, 1.0)) as opened, opened.writing() as db:
+        db.execute("INSERT INTO projects VALUES ('p', 1, 'dlib')")
+        db.execute("INSERT INTO videos VALUES ('v', 'p', 'file:///v', 'ab', 'v', 'v', 1)")
+    with closing(Database(path, 1.0)) as opened, opened.writing() as db:
+        db.execute("INSERT INTO analyses VALUES ('a', 'p', 'v', 'key', 'dlib', '{}', NULL, 1)")
+    monkeypatch.undo()
+    with pytest.raises(StoreError, match="earlier development version"):
+        SqliteStore(path)
+    assert get_version(path) == version
+
+
+def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE extra (a); DROP TABLE absent"))
+    with pytest.raises(StoreError, match="absent"):
+        SqliteStore(path)
+    assert get_version(path) == len(MIGRATIONS)
+    with closing(sqlite3.connect(path)) as db:
+        assert not db.execute("SELECT * FROM sqlite_schema WHERE name = 'extra'").fetchall()
+
+
+def open_at_once(home: Path, barrier: Barrier, results: Connection) -> None:
+    barrier.wait(60)
+    with closing(open_store(home)) as store:
+        results.send(store.create_project("p").created_at)
+
+
+def test_a_new_file_that_another_process_sets_up_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "facerec.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = Timer(0.3, other.execute, ["COMMIT"])
+        release.start()
+        with closing(SqliteStore(path, busy_timeout_s=10)) as store:
+            assert store.list_projects() == []
+        release.join()
+
+
+def test_processes_create_one_store(tmp_path: Path) -> None:
+    barrier = SPAWN.Barrier(4)
+    processes, pipes = [], []
+    for _ in range(4):
+        receiver, sender = SPAWN.Pipe(duplex=False)
+        pipes.append(receiver)
+        processes.append(SPAWN.Process(target=open_at_once, args=(tmp_path / "home", barrier, sender)))
+        processes[-1].start()
+        sender.close()
+    created_at = {pipe.recv() for pipe in pipes}
+    for process in processes:
+        process.join()
+        process.close()
+    assert len(created_at) == 1
+
+
+def test_a_locked_file_is_retryable(path: Path) -> None:
+    with closing(SqliteStore(path, busy_timeout_s=0.05)) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match="locked") as caught:
+                store.create_project("q")
+            assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+            assert [project.name for project in store.list_projects()] == ["p"]
+        assert store.create_project("q").name == "q"
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "facerec.sqlite3"
+    path.write_bytes(b"surely no database\n" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        SqliteStore(path)
+    assert path.read_bytes().startswith(b"surely")
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("time.sleep")
+    with file_size_limit(0), pytest.raises(StoreError, match=r"disk"):
+        SqliteStore(tmp_path / "facerec.sqlite3")
+
+
+def test_a_full_disk_is_retryable_and_leaves_nothing_half_written(path: Path) -> None:
+    job = Job("j", "p", "video", JobState.QUEUED, {"note": "x" * 4_000_000}, 1.0, 1.0)
+    with closing(SqliteStore(path)) as store:
+        with file_size_limit(1_000_000), pytest.raises(StoreError, match=r"disk"):
+            store.submit_job(job)
+        assert store.list_jobs() == []
+        store.submit_job(job)
+        assert store.list_jobs() == [job]
+
+
+def test_a_closed_store_says_so(path: Path) -> None:
+    store = SqliteStore(path)
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.list_projects()
+
+
+def test_closing_waits_for_no_transaction_and_leaves_no_connection(path: Path) -> None:
+    opened = Database(path, 1.0)
+    with opened.writing() as db:
+        opened.close()
+        db.execute("INSERT INTO projects VALUES ('q', 1, NULL)")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        db.execute("SELECT 1")
+    with closing(SqliteStore(path)) as store:
+        assert [project.name for project in store.list_projects()] == ["p", "q"]

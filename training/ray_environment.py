@@ -1,0 +1,35 @@
+"""ray_environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from facerec_models.files import writing_to
+
+
+def prepare_environment(home: Path) -> None:
+    """Set what Ray reads when it starts: loopback only, tokens on, no telemetry."""
+    token = home / "ray_token"
+    with writing_to(home):
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not token.exists() or not token.read_text():  # of a disk that was full
+            token.touch(mode=0o600)
+            token.write_text(secrets.token_hex(32))
+    os.environ.update(
+        {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            # As for the replicas: the proxy, too, takes uploads in many threads.
+            "MALLOC_ARENA_MAX": "2",
+        }
+    )
+    # Replicas import this project's packages from where this process has them.
+    root = str(Path(__file__).parent.parent)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if root not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, paths)])

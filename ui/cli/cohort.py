@@ -1,0 +1,81 @@
+"""``facerec cohort``: strangers who calibrate names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ui.cli.common import (
+    DEFAULT_PROJECT,
+    HomeOption,
+    JsonOption,
+    ProjectOption,
+    open_home,
+    output,
+    print_json,
+    progress_bar,
+)
+
+cohort = typer.Typer(help="Strangers who calibrate names: those shipped, and your own.", no_args_is_help=True)
+
+
+@cohort.command("import")
+def import_strangers(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Pictures of people who are enrolled nowhere; a folder is one person.")
+    ],
+    embedder: Annotated[
+        str | None,
+        typer.Option(help="Another than the project's, before 'facerec embedder prepare'.", show_default=False),
+    ] = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add strangers of your own world to those that are shipped; takes effect with the next 'facerec train'."""
+    from facerec_models.analysis.embedders.torch_embedder import embedder_named
+    from facerec_models.analysis.networks import load_networks
+    from facerec_models.names import check_project_name
+    from serving.archive.learning.cohort import import_cohort
+
+    check_project_name(project)
+    with open_home(home) as opened, progress_bar("items") as progress:
+        opened.store.create_project(project)
+        own = opened.store.get_project(project).embedder
+        wanted = own if embedder is None else embedder_named(embedder)
+        networks = load_networks(opened.settings.analysis, opened.home.weights, wanted)
+        task = progress.add_task("importing", total=None)
+        found = import_cohort(
+            opened.home,
+            project,
+            directory,
+            networks,
+            opened.settings.analysis,
+            opened.settings.identification,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if as_json:
+        print_json({"embedder": found.embedder, "strangers": len(found.stills), "source": found.source})
+    else:
+        output.print(f"{len(found.stills)} strangers of the project's own. Next: facerec train")
+
+
+@cohort.command("show")
+def show_strangers(
+    project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """Say which strangers calibrate a project's names."""
+    from facerec_models.errors import ConflictError
+    from serving.archive.learning.cohort import project_cohort
+
+    with open_home(home) as opened:
+        embedder = opened.store.get_project(project).embedder
+        if embedder is None:
+            raise ConflictError(f"project {project!r} has no embedder yet: import people first")
+        found = project_cohort(opened.home, project, embedder)
+    if as_json:
+        print_json({"embedder": embedder, "strangers": len(found.stills), "source": found.source})
+    else:
+        output.print(f"{len(found.stills)} strangers for {embedder}: {found.source}")
