@@ -13,7 +13,7 @@ from ray import serve
 from ray.serve import Application
 
 from serving.api.app import ApiReplica
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.deployments.analyzer import AnalyzerReplica
 from serving.deployments.classifier import ClassifierReplica
 from serving.deployments.detector import DetectorReplica
@@ -65,7 +65,7 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     """
     given = args.model_dump(include={"home", "files", "store", "shared_home"}, exclude_none=True)
     settings = Settings(**given)
-    home = Home.at(settings.home, settings.files)
+    home = Files.at(settings.home, settings.files)
     settings = settings.model_copy(update={"home": home.root})
     require_shared_places(settings, count_nodes())
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]

@@ -14,7 +14,8 @@ from facerec_models.analysis.reading.video import VideoInfo
 from facerec_models.config import IdentificationConfig
 from facerec_models.images import encode_crop
 from facerec_models.types import Track
-from serving.archive.files import Home, write_atomically
+from serving.archive.files import Files, write_atomically
+from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.whole_archive import identify_archive
@@ -29,7 +30,7 @@ PEOPLE = {1: "Ann_Lee", 2: "Bob"}
 SEEN = (1, 2, 7, 8)
 
 
-def fill(store: Store, home: Home) -> None:
+def fill(store: Store, home: Files) -> None:
     """Enrol, train, store both videos and name them."""
     store.create_project("p")
     store.fix_embedder("p", EMBEDDER)
@@ -37,11 +38,11 @@ def fill(store: Store, home: Home) -> None:
         enrol(store, home, who, person_id)
     for number, video_id in enumerate(("v-1", "v-2")):
         put_video(store, home, video_id, number)
-    train(store, home, "p", RULES)
-    identify_archive(store, home, "p", RULES, apply=True)
+    train(Archive(store, home, RULES), "p")
+    identify_archive(Archive(store, home, RULES), "p", apply=True)
 
 
-def enrol(store: Store, home: Home, who: int, person_id: str) -> None:
+def enrol(store: Store, home: Files, who: int, person_id: str) -> None:
     """Enrol three pictures of somebody."""
     faces = []
     for at in range(3):
@@ -52,7 +53,7 @@ def enrol(store: Store, home: Home, who: int, person_id: str) -> None:
 
 
 def put_video(
-    store: Store, home: Home, video_id: str, number: int, seen: Sequence[int] = SEEN, *, together: bool = False
+    store: Store, home: Files, video_id: str, number: int, seen: Sequence[int] = SEEN, *, together: bool = False
 ) -> AnalysisRow:
     """Store the analysis of a video in which people are seen one after the other, or all at once, in two shots."""
     tracks = [
@@ -69,7 +70,7 @@ def put_video(
     return put_tracks(store, home, video_id, number, tracks)
 
 
-def put_tracks(store: Store, home: Home, video_id: str, number: int, tracks: Sequence[Track]) -> AnalysisRow:
+def put_tracks(store: Store, home: Files, video_id: str, number: int, tracks: Sequence[Track]) -> AnalysisRow:
     """Store an analysis with these tracks and crops of them."""
     analysis = Analysis(
         info=VideoInfo(Path("clip.mp4"), "mov", "h264", 0, 20.0, 25.0, 0.04, 640, 360, 1.0, 0, 0.0, Fraction(1, 25)),
@@ -86,7 +87,7 @@ def put_tracks(store: Store, home: Home, video_id: str, number: int, tracks: Seq
     return row
 
 
-def put_mirror(store: Store, home: Home, video_id: str, number: int, who: int) -> None:
+def put_mirror(store: Store, home: Files, video_id: str, number: int, who: int) -> None:
     """Store a video that shows a person and their mirror image all the time, and a stranger beside them."""
     own = look(who, 50 + number)
     tracks = [
@@ -95,4 +96,4 @@ def put_mirror(store: Store, home: Home, video_id: str, number: int, who: int) -
     ]
     tracks = [replace(track, scores=np.ones(len(track), np.float32)) for track in tracks]
     analysis = put_tracks(store, home, video_id, number, tracks)
-    assign_current(store, home, analysis, RULES)
+    assign_current(Archive(store, home, RULES), analysis)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from facerec_models.errors import FacerecError, PlaceError
 from facerec_models.files import AnyPath, write_atomically
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.settings import Settings
 from serving.store import open_store
 from ui.cli.common import read_settings
@@ -48,10 +48,10 @@ def examine(path: Path | None) -> list[Finding]:
         )
     )
     settings = read_settings(path)
-    home = Home(settings.home.resolve())
+    home = Files(settings.home.resolve())
     findings += [_examine_store(settings), *_examine_home(home.root)]
     try:
-        findings.append(_examine_files(Home.at(settings.home, settings.files).files))
+        findings.append(_examine_files(Files.at(settings.home, settings.files).shared_root))
     except FacerecError as error:
         findings.append(("files", "bad", str(error)))
     return findings + _examine_weights(home.weights)

@@ -14,7 +14,7 @@ from serving.api.guards import HostGuard, ProjectGuard
 from serving.api.problems import add_problem_handlers
 from serving.api.schemas import Health
 from serving.api.service import Service, ServiceDep
-from serving.jobs.nodes import open_places
+from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
 from serving.store.job_rows import JobState
 
@@ -31,7 +31,7 @@ def build_api(service: Service) -> FastAPI:
     for part in (projects, people, corrections, search, videos, batches, embedders, jobs):
         app.include_router(part.router, prefix="/v1")
 
-    app.add_middleware(ProjectGuard, store=service.store)
+    app.add_middleware(ProjectGuard, store=service.archive.store)
     app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts)
 
     @app.get("/healthz", tags=["service"])
@@ -41,8 +41,8 @@ def build_api(service: Service) -> FastAPI:
             status="ok",
             version=app.version,
             embedder=service.networks.embedder.name,
-            queued_jobs=service.store.count_jobs([JobState.QUEUED]),
-            running_jobs=service.store.count_jobs([JobState.RUNNING]),
+            queued_jobs=service.archive.store.count_jobs([JobState.QUEUED]),
+            running_jobs=service.archive.store.count_jobs([JobState.RUNNING]),
         )
 
     return app
@@ -60,7 +60,7 @@ class ApiReplica:
         classifier: DeploymentHandle[Any],
         analyzer: DeploymentHandle[Any],
     ) -> None:
-        self._service = Service(settings, *open_places(settings), detector, embedder, classifier, analyzer)
+        self._service = Service(settings, open_shared_archive(settings), detector, embedder, classifier, analyzer)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application in the replica."""

@@ -47,7 +47,7 @@ def submit_batch(
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{name!r} cannot be read as CSV: {error}") from error
-    service.store.get_project(project)
+    service.archive.store.get_project(project)
     videos: dict[str, VideoRow | str] = {}
     items = []
     for row in read_batch(io.StringIO(text, newline=""), name):
@@ -66,7 +66,7 @@ def submit_batch(
         item.video_id = video.video_id
         try:
             job = submit_video(
-                service.store,
+                service.archive.store,
                 service.settings,
                 video,
                 SamplingConfig(**{**wanted.sampling.model_dump(), "fragment": row.fragment}),
@@ -89,8 +89,8 @@ def _find(service: Service, project: str, media: str) -> VideoRow | str:
     try:
         if "://" in media:
             file = allowed_file(service, media)
-            return register_video(service.store, project, file, service.settings.analysis, uri=media)
-        return service.store.get_video(project, media)
+            return register_video(service.archive.store, project, file, service.settings.analysis, uri=media)
+        return service.archive.store.get_video(project, media)
     except VideoNotFoundError:
         return f"{media!r} is no video of project {project!r}, and no file:// address: submit the file first"
     except FacerecError as error:

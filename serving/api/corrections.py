@@ -29,11 +29,9 @@ def correct_track(
     """Say who a track is, or is not; answers what that changes, or would change, for each person."""
     statement = Statement(video_id, track_id, CorrectionKind(said.kind), said.person_id)
     return correct(
-        service.store,
-        service.home,
+        service.archive,
         project,
         [statement],
-        service.settings.identification,
         preview=preview,
         expected_state=expected_state,
     ).to_dict()
@@ -50,12 +48,10 @@ def set_name(
 ) -> dict[str, Any]:
     """Name a stranger: their best faces are enrolled, and the whole archive is named again; or show what that would change."""
     return name_stranger(
-        service.store,
-        service.home,
+        service.archive,
         project,
         stranger,
         given.person_id,
-        service.settings.identification,
         preview=preview,
         expected_state=expected_state,
     ).to_dict()
@@ -64,5 +60,4 @@ def set_name(
 @router.delete("/projects/{project}/people/{person_id}")
 def forget_person(project: ProjectName, person_id: str, service: ServiceDep) -> dict[str, Any]:
     """Remove a person for good; answers with a receipt of what was removed."""
-    rules = service.settings.identification
-    return forget(service.store, service.home, project, person_id_of(person_id), rules).to_dict()
+    return forget(service.archive, project, person_id_of(person_id)).to_dict()

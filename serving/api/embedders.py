@@ -23,10 +23,10 @@ PreparedVersion = Annotated[
 @router.post("/prepare", status_code=202)
 def prepare(project: ProjectName, service: ServiceDep, second: SecondSet) -> Accepted:
     """Embed stored crops with another network and train on them, as a job, beside what names now; again: what is missing."""
-    service.store.get_project(project)
-    WeightsRegistry(service.home.weights).locate(second.embedder)
+    service.archive.store.get_project(project)
+    WeightsRegistry(service.archive.files.weights).locate(second.embedder)
     spec = second.model_dump()
-    job = jobs.submit(service.store, project, "second_set", spec, max_queued=service.settings.max_queued_jobs)
+    job = jobs.submit(service.archive.store, project, "second_set", spec, max_queued=service.settings.max_queued_jobs)
     service.analyzer.wake.remote()
     return Accepted(job_id=job.job_id, video_id=None)
 
@@ -34,8 +34,7 @@ def prepare(project: ProjectName, service: ServiceDep, second: SecondSet) -> Acc
 @router.get("/comparison")
 def compare(project: ProjectName, service: ServiceDep, version: PreparedVersion = None) -> dict[str, Any]:
     """Say what each set tells apart, and what naming the archive by the prepared one would change."""
-    rules = service.settings.identification
-    return compare_sets(service.store, service.home, project, rules, version).to_dict()
+    return compare_sets(service.archive, project, version).to_dict()
 
 
 @router.post("/switch")
@@ -46,7 +45,4 @@ def switch(
 
     `POST .../revisions/{revision}/undo` takes it back. Videos are taken by a service that runs on the new network.
     """
-    rules = service.settings.identification
-    return switch_embedder(
-        service.store, service.home, project, rules, version, expected_state=expected_state
-    ).to_dict()
+    return switch_embedder(service.archive, project, version, expected_state=expected_state).to_dict()

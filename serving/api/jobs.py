@@ -33,27 +33,27 @@ def list_jobs(
     after: Annotated[str | None, Query(description="A job: those that were submitted later.")] = None,
 ) -> list[JobView]:
     """List jobs, oldest first."""
-    last = None if after is None else service.store.get_job(after)
-    found = service.store.list_jobs(project, [state] if state else [], after=last, limit=limit)
+    last = None if after is None else service.archive.store.get_job(after)
+    found = service.archive.store.list_jobs(project, [state] if state else [], after=last, limit=limit)
     return [JobView.of(job) for job in found]
 
 
 @router.get("/jobs/{job_id}")
 def get_job(job_id: str, service: ServiceDep) -> JobView:
     """Say how far a job is."""
-    return JobView.of(service.store.get_job(job_id))
+    return JobView.of(service.archive.store.get_job(job_id))
 
 
 @router.post("/jobs/{job_id}/cancel")
 def cancel_job(job_id: str, service: ServiceDep) -> JobView:
     """End a queued job, ask a running one to stop, leave a finished one."""
-    return JobView.of(leases.cancel(service.store, job_id))
+    return JobView.of(leases.cancel(service.archive.store, job_id))
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202)
 def retry_job(job_id: str, service: ServiceDep) -> JobView:
     """Queue a failed or cancelled job again; what was done of its segments stays done."""
-    job = submissions.retry(service.store, job_id)
+    job = submissions.retry(service.archive.store, job_id)
     service.analyzer.wake.remote()
     return JobView.of(job)
 
@@ -61,23 +61,23 @@ def retry_job(job_id: str, service: ServiceDep) -> JobView:
 @router.get("/jobs/{job_id}/result", response_model=Result)
 async def job_result(job_id: str, service: ServiceDep) -> Response:
     """Say who is in what a job has looked at, as the archive is named now; whatever was asked of its video since."""
-    job = await asyncio.to_thread(service.store.get_job, job_id)
-    analysis = await asyncio.to_thread(analysis_of, service.store, job, service.settings)
+    job = await asyncio.to_thread(service.archive.store.get_job, job_id)
+    analysis = await asyncio.to_thread(analysis_of, service.archive.store, job, service.settings)
     return Response(await service.classifier.result_of.remote(analysis), media_type="application/json")
 
 
 @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)
 def job_log(job_id: str, service: ServiceDep) -> str:
     """Return what a training, or preparing a second set, said so far, a line each; nothing before it began, nor of other kinds."""
-    job = service.store.get_job(job_id)
-    path = service.home.job_log(job.project, job.job_id)
+    job = service.archive.store.get_job(job_id)
+    path = service.archive.files.job_log(job.project, job.job_id)
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 @router.get("/jobs/{job_id}/events")
 async def job_events(job_id: str, service: ServiceDep) -> StreamingResponse:
     """Send a job's changes as server-sent events; the last is ``event: end``, and a stream without it was cut off."""
-    first = await asyncio.to_thread(service.store.get_job, job_id)
+    first = await asyncio.to_thread(service.archive.store.get_job, job_id)
 
     async def events() -> AsyncIterator[str]:
         job, shown = first, ""
@@ -89,7 +89,7 @@ async def job_events(job_id: str, service: ServiceDep) -> StreamingResponse:
             if job.state.is_final:
                 break
             await asyncio.sleep(_EVENT_PERIOD_S)
-            job = await asyncio.to_thread(service.store.get_job, job_id)
+            job = await asyncio.to_thread(service.archive.store.get_job, job_id)
         yield f"event: end\ndata: {shown}\n\n"
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})

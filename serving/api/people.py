@@ -41,7 +41,7 @@ def list_people(project: ProjectName, service: ServiceDep) -> list[PersonView]:
             disabled=person.disabled,
             refused=person.refused,
         )
-        for person in service.store.list_people(project)
+        for person in service.archive.store.list_people(project)
     ]
 
 
@@ -49,7 +49,7 @@ def list_people(project: ProjectName, service: ServiceDep) -> list[PersonView]:
 def list_pictures(project: ProjectName, person_id: str, service: ServiceDep) -> list[PictureView]:
     """List the pictures of a person."""
     person_id = person_id_of(person_id)
-    faces = service.store.list_faces(project, person_id=person_id)
+    faces = service.archive.store.list_faces(project, person_id=person_id)
     if not faces:
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}")
     return [PictureView.of(face) for face in faces]
@@ -70,7 +70,11 @@ def add_pictures(
             pictures.append(Picture(file, f"{person_id}/{name}", person_id, disabled=False))
         settings = service.settings
         faces = enrol(
-            service.store, service.home, project, pictures, service.networks, settings.analysis, settings.identification
+            service.archive,
+            project,
+            pictures,
+            service.networks,
+            settings.analysis,
         )
         return [PictureView.of(face) for face in faces]
 
@@ -80,9 +84,9 @@ def crawl_pictures(project: ProjectName, person_id: str, wanted: CrawlRequest, s
     """Collect pictures of a person from a search engine or a site and enrol them, as a job; what is there is kept."""
     person_id = person_id_of(person_id)
     check_source(wanted.source, person_id, service.settings)
-    service.store.create_project(project)
+    service.archive.store.create_project(project)
     job = jobs.submit(
-        service.store,
+        service.archive.store,
         project,
         "crawl",
         {"person_id": person_id, **wanted.model_dump()},
@@ -96,8 +100,8 @@ def crawl_pictures(project: ProjectName, person_id: str, wanted: CrawlRequest, s
 def change_status(project: ProjectName, change: StatusChange, service: ServiceDep) -> dict[str, int]:
     """Enable or disable enrolled faces; takes effect with the next training."""
     if change.enabled:
-        return {"changed": enable_faces(service.store, service.home, project, change.face_ids)}
-    return {"changed": service.store.set_face_status(project, change.face_ids, FaceStatus.DISABLED, "by hand")}
+        return {"changed": enable_faces(service.archive, project, change.face_ids)}
+    return {"changed": service.archive.store.set_face_status(project, change.face_ids, FaceStatus.DISABLED, "by hand")}
 
 
 @router.get("/projects/{project}/faces/{face_id}.jpg", response_class=FileResponse)
@@ -108,7 +112,7 @@ def face_crop(
     service: ServiceDep,
 ) -> Response:
     """Return the aligned face of an enrolled picture."""
-    answer = answer_file(service.home.face_crop(project, face_id), request, "image/jpeg")
+    answer = answer_file(service.archive.files.face_crop(project, face_id), request, "image/jpeg")
     if answer is None:
         raise NotFoundError(f"project {project!r} has no face {face_id!r}")
     return answer
@@ -122,7 +126,7 @@ async def name_faces(
     max_false_names: Annotated[float | None, Query(gt=0, lt=1)] = None,
 ) -> list[StillResult]:
     """Say who is in pictures."""
-    model = await asyncio.to_thread(service.store.get_model, project)
+    model = await asyncio.to_thread(service.archive.store.get_model, project)
     names = [Path(upload.filename or f"picture {i + 1}").name for i, upload in enumerate(files)]
     await asyncio.to_thread(service.require_embedder, project)
     found = await asyncio.to_thread(_find, service, names, files)

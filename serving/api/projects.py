@@ -22,27 +22,27 @@ router = APIRouter(tags=["projects"])
 @router.get("/projects")
 def list_projects(service: ServiceDep) -> list[dict[str, Any]]:
     """List all projects."""
-    return [asdict(project) for project in service.store.list_projects()]
+    return [asdict(project) for project in service.archive.store.list_projects()]
 
 
 @router.put("/projects/{project}", status_code=201)
 def create_project(project: ProjectName, service: ServiceDep) -> dict[str, Any]:
     """Create a project, or find it there."""
-    return asdict(service.store.create_project(project))
+    return asdict(service.archive.store.create_project(project))
 
 
 @router.delete("/projects/{project}", status_code=204)
 def delete_project(project: ProjectName, service: ServiceDep) -> None:
     """Delete a project with everything in it."""
-    projects.delete_project(service.store, service.home, project)
+    projects.delete_project(service.archive, project)
 
 
 @router.post("/projects/{project}/training", status_code=202)
 def start_training(project: ProjectName, service: ServiceDep, config: TrainingConfig | None = None) -> Accepted:
     """Train a model of the enrolled people, as a job, and promote it if it is not worse than the present one."""
-    service.store.get_project(project)
+    service.archive.store.get_project(project)
     spec = (config or TrainingConfig()).model_dump()
-    job = jobs.submit(service.store, project, "training", spec, max_queued=service.settings.max_queued_jobs)
+    job = jobs.submit(service.archive.store, project, "training", spec, max_queued=service.settings.max_queued_jobs)
     service.analyzer.wake.remote()
     return Accepted(job_id=job.job_id, video_id=None)
 
@@ -51,10 +51,10 @@ def start_training(project: ProjectName, service: ServiceDep, config: TrainingCo
 def list_models(project: ProjectName, service: ServiceDep) -> list[dict[str, Any]]:
     """List the trained versions; one may be promoted."""
     try:
-        promoted = service.store.get_model(project).version
+        promoted = service.archive.store.get_model(project).version
     except ModelNotFoundError:
         promoted = None
-    return [{**asdict(row), "promoted": row.version == promoted} for row in service.store.list_models(project)]
+    return [{**asdict(row), "promoted": row.version == promoted} for row in service.archive.store.list_models(project)]
 
 
 @router.post("/projects/{project}/models/{version}/promote")
@@ -63,10 +63,8 @@ def promote_model(
 ) -> dict[str, Any]:
     """Let a version name new videos and the whole archive, or show what that would change."""
     return identify_archive(
-        service.store,
-        service.home,
+        service.archive,
         project,
-        service.settings.identification,
         model_version=version,
         apply=not preview,
         expected_state=expected_state,
@@ -79,10 +77,8 @@ def roll_back(
 ) -> dict[str, Any]:
     """Let the version that was promoted before name new videos and the whole archive again, or show what that would change."""
     return identify_archive(
-        service.store,
-        service.home,
+        service.archive,
         project,
-        service.settings.identification,
         goes_back=True,
         apply=not preview,
         expected_state=expected_state,
@@ -103,10 +99,8 @@ def identify(
     Another version than the promoted one is promoted with it. `POST .../revisions/{revision}/undo` takes it back.
     """
     return identify_archive(
-        service.store,
-        service.home,
+        service.archive,
         project,
-        service.settings.identification,
         max_false_names=max_false_names,
         model_version=model,
         apply=not preview,
@@ -117,10 +111,10 @@ def identify(
 @router.get("/projects/{project}/revisions")
 def list_revisions(project: ProjectName, service: ServiceDep) -> list[RevisionView]:
     """List how often the archive was named again, the first time first."""
-    return [RevisionView.of(row) for row in service.store.list_applications(project)]
+    return [RevisionView.of(row) for row in service.archive.store.list_applications(project)]
 
 
 @router.post("/projects/{project}/revisions/{revision}/undo")
 def undo_revision(project: ProjectName, revision: str, service: ServiceDep) -> dict[str, Any]:
     """Take the last application back: names, appearances, strangers, and what was said for it."""
-    return asdict(undo_application(service.store, service.home, project, revision, service.settings.identification))
+    return asdict(undo_application(service.archive, project, revision))

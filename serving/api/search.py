@@ -64,12 +64,10 @@ def find_appearances(
 ) -> AppearancePage:
     """Find the appearances of a person, or of several together, over all videos, by video and time."""
     page = search_people(
-        service.store,
-        service.home,
+        service.archive,
         project,
         person_id,
         query,
-        service.settings.identification,
         limit=limit,
         cursor=cursor,
     )
@@ -94,11 +92,11 @@ def find_faces(
     (found,) = find_stills([(name, read_picture(file))], service.networks, service.settings.analysis)
     if isinstance(found, StillResult):
         raise InputError(found.error or f"{name!r} cannot be read")
-    index, rules = service.indexes.of(project), service.settings.identification
+    index = service.indexes.of(project)
     answers = []
     boxes, scores = found.detections.boxes.tolist(), found.detections.scores.tolist()
     for box, score, quality, embedding in zip(boxes, scores, found.quality, found.embeddings, strict=True):
-        page = search_face(service.store, service.home, index, embedding, rules, query, limit=limit, cursor=cursor)
+        page = search_face(service.archive, index, embedding, query, limit=limit, cursor=cursor)
         hits = [
             FoundFace(
                 **_view(one.hit).model_dump(),
@@ -124,10 +122,8 @@ def list_strangers(
 ) -> StrangerPage:
     """List strangers by screen time, the longest seen first; what is asked for alone counts and is shown."""
     page = rank_strangers(
-        service.store,
-        service.home,
+        service.archive,
         project,
-        service.settings.identification,
         query,
         limit=limit,
         cursor=cursor,
@@ -138,8 +134,7 @@ def list_strangers(
 @router.get("/projects/{project}/strangers/{stranger}")
 def get_stranger(project: ProjectName, stranger: str, service: ServiceDep) -> StrangerView:
     """Show where a stranger is seen; an alias leads to the stranger whom it was merged into."""
-    rules = service.settings.identification
-    return _stranger(show_stranger(service.store, service.home, project, rules, stranger)[1])
+    return _stranger(show_stranger(service.archive, project, stranger)[1])
 
 
 def _view(hit: Hit) -> FoundAppearance:

@@ -11,12 +11,11 @@ from ray.serve.handle import DeploymentHandle
 
 from facerec_models.analysis.networks import Networks
 from facerec_models.errors import GalleryMismatchError
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.archive.search.track_index import TrackIndexes
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
 from serving.settings import Settings
-from serving.store.contract import Store
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,7 @@ class Service:
     """Store, files and the handles of the graph."""
 
     settings: Settings
-    home: Home
-    store: Store
+    archive: Archive
     detector: DeploymentHandle[Any]
     embedder: DeploymentHandle[Any]
     classifier: DeploymentHandle[Any]
@@ -38,7 +36,7 @@ class Service:
 
     def require_embedder(self, project: str) -> None:
         """Raise `GalleryMismatchError` if the project is of another network than the one that runs; ask in a thread."""
-        embedder, running = self.store.get_project(project).embedder, self.networks.embedder.name
+        embedder, running = self.archive.store.get_project(project).embedder, self.networks.embedder.name
         if embedder not in (None, running):
             raise GalleryMismatchError(
                 f"project {project!r} has embeddings of {embedder}, the service runs {running}: start one with "
@@ -48,7 +46,7 @@ class Service:
     @cached_property
     def indexes(self) -> TrackIndexes:
         """The tracks of the projects that are searched by face; a project's are read when it is first asked for."""
-        return TrackIndexes(self.store)
+        return TrackIndexes(self.archive.store)
 
 
 def _service(request: Request) -> Service:

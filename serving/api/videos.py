@@ -65,7 +65,7 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
         settings = address = parse_settings(VideoAddress, await request.body())
         file = await asyncio.to_thread(allowed_file, service, address.uri)
         config = _with_sampling(service, settings)
-        video = await asyncio.to_thread(register_video, service.store, project, file, config, uri=address.uri)
+        video = await asyncio.to_thread(register_video, service.archive.store, project, file, config, uri=address.uri)
     else:
         async with _form(request) as form:
             upload = form.get("file")
@@ -76,7 +76,7 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
             video = await asyncio.to_thread(_take_upload, service, project, upload, _with_sampling(service, settings))
     job = await asyncio.to_thread(
         submissions.submit_video,
-        service.store,
+        service.archive.store,
         service.settings,
         video,
         settings.full_sampling(),
@@ -97,14 +97,14 @@ def list_videos(
     after: Annotated[str | None, Query(description="A video: those that were submitted later.")] = None,
 ) -> list[dict[str, Any]]:
     """List the videos of a project, oldest first."""
-    last = None if after is None else service.store.get_video(project, after)
-    return [_view(video) for video in service.store.list_videos(project, after=last, limit=limit)]
+    last = None if after is None else service.archive.store.get_video(project, after)
+    return [_view(video) for video in service.archive.store.list_videos(project, after=last, limit=limit)]
 
 
 @router.get("/projects/{project}/videos/{video_id}")
 def get_video(project: ProjectName, video_id: str, service: ServiceDep) -> dict[str, Any]:
     """Describe a video."""
-    return _view(service.store.get_video(project, video_id))
+    return _view(service.archive.store.get_video(project, video_id))
 
 
 @router.get("/projects/{project}/videos/{video_id}/result", response_model=Result)
@@ -124,7 +124,7 @@ async def get_table(project: ProjectName, video_id: str, service: ServiceDep) ->
 @router.get("/projects/{project}/videos/{video_id}/file", response_class=FileResponse)
 def get_file(project: ProjectName, video_id: str, service: ServiceDep) -> FileResponse:
     """Return the video itself; byte ranges are answered."""
-    video = service.store.get_video(project, video_id)
+    video = service.archive.store.get_video(project, video_id)
     if not Path(video.file).is_file():
         raise NotFoundError(f"the file of video {video_id} is no longer there")
     return FileResponse(video.file, filename=video.name)
@@ -152,8 +152,8 @@ def get_crop(
     service: ServiceDep,
 ) -> Response:
     """Return an aligned face of a track, the best being number 0."""
-    analysis = service.store.get_analysis(project, analysis_id)
-    path = service.home.track_crop(project, analysis.analysis_id, track_id, k)
+    analysis = service.archive.store.get_analysis(project, analysis_id)
+    path = service.archive.files.track_crop(project, analysis.analysis_id, track_id, k)
     answer = answer_file(path, request, "image/jpeg", {"Cache-Control": "max-age=86400, immutable"})
     if analysis.video_id != video_id or answer is None:
         raise NotFoundError(f"video {video_id} has no crop {k} of track {track_id}")
@@ -206,9 +206,9 @@ def _take_upload(service: Service, project: str, upload: UploadFile, config: Ana
 def _keep_upload(service: Service, project: str, upload: UploadFile, config: AnalysisConfig) -> VideoRow:
     name = file_name_of(upload.filename, "video")
     limit = config.limits.max_upload_bytes
-    with writing_to(service.home.uploads), ExitStack() as stack:
-        service.home.uploads.mkdir(parents=True, exist_ok=True)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=service.home.uploads, suffix=UNFINISHED))
+    with writing_to(service.archive.files.uploads), ExitStack() as stack:
+        service.archive.files.uploads.mkdir(parents=True, exist_ok=True)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=service.archive.files.uploads, suffix=UNFINISHED))
         file = Path(folder) / name
         size = 0
         with file.open("wb") as target:
@@ -218,22 +218,22 @@ def _keep_upload(service: Service, project: str, upload: UploadFile, config: Ana
                     raise LimitExceededError(f"{name!r} is larger than limits.max_upload_bytes = {limit}")
                 target.write(chunk)
         return register_video(
-            service.store,
+            service.archive.store,
             project,
             file,
             config,
             name=name,
-            place=lambda sha256: service.home.upload(sha256, file.suffix),
+            place=lambda sha256: service.archive.files.upload(sha256, file.suffix),
         )
 
 
 def _draw(service: Service, project: str, found: Result) -> AnyPath:
     """Return the annotated video of a result, drawn once for each analysis and revision."""
-    video = service.store.get_video(project, found.video.id)
-    analysis = service.store.latest_analysis(project, video.video_id)
-    path = service.home.analysis(project, analysis.analysis_id) / f"annotated-{found.revision}.mp4"
+    video = service.archive.store.get_video(project, found.video.id)
+    analysis = service.archive.store.latest_analysis(project, video.video_id)
+    path = service.archive.files.analysis(project, analysis.analysis_id) / f"annotated-{found.revision}.mp4"
     if not path.is_file():
-        with local_target(path, service.home.root) as target:
+        with local_target(path, service.archive.files.root) as target:
             write_annotated(found, Path(video.file), target, service.settings.analysis.limits)
     return path
 

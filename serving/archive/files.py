@@ -7,11 +7,11 @@ from pathlib import Path
 
 from facerec_models.files import UNFINISHED, AnyPath, open_files, remove_tree, write_atomically
 
-__all__ = ["UNFINISHED", "AnyPath", "Home", "remove_tree", "write_atomically"]
+__all__ = ["UNFINISHED", "AnyPath", "Files", "remove_tree", "write_atomically"]
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class Files:
     """Paths below the home. Names of projects and ids are checked where they are made; see `check_name`.
 
     Parameters
@@ -26,12 +26,12 @@ class Home:
     shared: AnyPath | None = None
 
     @classmethod
-    def at(cls, root: Path, files: str | None) -> Home:
+    def at(cls, root: Path, files: str | None) -> Files:
         """Return the home at a folder, with shared files at an address; see `open_files`."""
         return cls(root.resolve(), None if files is None else open_files(files))
 
     @property
-    def files(self) -> AnyPath:
+    def shared_root(self) -> AnyPath:
         """Where shared files are."""
         return self.root if self.shared is None else self.shared
 
@@ -59,7 +59,7 @@ class Home:
 
     def project_files(self, project: str) -> AnyPath:
         """Everything shared of one project."""
-        return self.files / "projects" / project
+        return self.shared_root / "projects" / project
 
     def face_crop(self, project: str, face_id: str) -> AnyPath:
         """Return the file of the aligned face of an enrolled picture."""
@@ -71,7 +71,7 @@ class Home:
 
     def model(self, project: str, version: str) -> AnyPath:
         """Return the folder of a trained model."""
-        return self.files / self.model_name(project, version)
+        return self.shared_root / self.model_name(project, version)
 
     def model_name(self, project: str, version: str) -> str:
         """Return where among the shared files a model is."""

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from facerec_models.config import IdentificationConfig
 from facerec_models.errors import (
     ConflictError,
     GalleryError,
@@ -19,7 +18,8 @@ from facerec_models.errors import (
 )
 from facerec_models.names import person_id_of
 from facerec_models.types import Decision
-from serving.archive.files import AnyPath, Home, remove_tree
+from serving.archive.files import AnyPath, Files, remove_tree
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import drop_loaded_models, load_model
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
 from serving.archive.naming.correct import learn_and_name
@@ -74,7 +74,7 @@ class Receipt:
         return asdict(self)
 
 
-def forget(store: Store, home: Home, project: str, given: str, rules: IdentificationConfig) -> Receipt:
+def forget(archive: Archive, project: str, given: str) -> Receipt:
     """Remove a person: pictures, crops, vectors, parts of models, and the name in results.
 
     Crawls of the person are cancelled. Where it is interrupted, or others are at work for too long, it can be done again.
@@ -89,61 +89,69 @@ def forget(store: Store, home: Home, project: str, given: str, rules: Identifica
         If others read the store for so long that traces stay in its files.
     """
     person_id = person_id_of(given)
-    album = home.pictures(project, person_id)
-    has_crawls = _end_crawls(store, project, person_id)
+    album = archive.files.pictures(project, person_id)
+    has_crawls = _end_crawls(archive.store, project, person_id)
     # Then: an enrolment that is under way finds that its mark is gone, and one that was killed has no rows.
-    marks = marks_of(home, project, person_id)
-    crops = _unlink(path for mark in marks for path in crops_of(home, project, mark).values())
+    marks = marks_of(archive.files, project, person_id)
+    crops = _unlink(path for mark in marks for path in crops_of(archive.files, project, mark).values())
     _unlink(marks)
-    faces = store.list_faces(project, person_id=person_id)
-    corrections = store.list_corrections(project, person_id=person_id)
-    models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
+    faces = archive.store.list_faces(project, person_id=person_id)
+    corrections = archive.store.list_corrections(project, person_id=person_id)
+    models = [
+        row for row in archive.store.list_models(project) if _knows(archive.files, project, row.version, person_id)
+    ]
     if not (faces or corrections or models or marks or has_crawls or album.is_dir()):
-        store.scrub()  # in case that is all that an earlier try left to do
+        archive.store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
-    index_archive(store, home, project, rules)
+    index_archive(archive, project)
     # Before all else: what undoing takes knows them too, and nobody goes back any more.
-    store.seal_applications(project)
-    store.delete_corrections(project, [correction.correction_id for correction in corrections])
+    archive.store.seal_applications(project)
+    archive.store.delete_corrections(project, [correction.correction_id for correction in corrections])
     # Files before rows, here and below: by the rows an interrupted try is done again.
-    crops += _unlink(home.face_crop(project, face.face_id) for face in faces)
-    store.delete_faces(project, [face.face_id for face in faces])
+    crops += _unlink(archive.files.face_crop(project, face.face_id) for face in faces)
+    archive.store.delete_faces(project, [face.face_id for face in faces])
     # Again: one that was trained meanwhile is here by now, or its training finds that the faces are gone.
-    models = [row for row in store.list_models(project) if _knows(home, project, row.version, person_id)]
-    drop_vectors(home, project, {face.face_id for face in faces})
-    _unname_strangers(store, project, person_id)
+    models = [
+        row for row in archive.store.list_models(project) if _knows(archive.files, project, row.version, person_id)
+    ]
+    drop_vectors(archive.files, project, {face.face_id for face in faces})
+    _unname_strangers(archive.store, project, person_id)
     pictures = sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
     remove_tree(album)
-    former = promoted_version(store, project)
-    seen = _analyses(store, project)
-    tracks, videos = _named_tracks(store, project, person_id)
-    emptied, track_crops = _remove_tracks(store, home, project, tracks)
+    former = promoted_version(archive.store, project)
+    seen = _analyses(archive.store, project)
+    tracks, videos = _named_tracks(archive.store, project, person_id)
+    emptied, track_crops = _remove_tracks(archive, project, tracks)
     new_model: str | None = None
     try:
-        learn_and_name(store, home, project, rules)
-        new_model = store.get_model(project).version
+        learn_and_name(archive, project)
+        new_model = archive.store.get_model(project).version
     except GalleryMismatchError:
         raise
     except GalleryError as error:  # nobody is left, or too few: nothing names then
         logger.info("nothing is learned from who is left in %s: %s", project, error)
     if former is not None:
-        late = [row for row in present_analyses(store, project) if (row.analysis_id, row.created_at) not in seen]
-        more, in_videos = _named_by(store, home, project, rules, former, late, person_id)
-        counts = _remove_tracks(store, home, project, more)
+        late = [
+            row for row in present_analyses(archive.store, project) if (row.analysis_id, row.created_at) not in seen
+        ]
+        more, in_videos = _named_by(archive, project, former, late, person_id)
+        counts = _remove_tracks(archive, project, more)
         emptied, track_crops, videos = emptied + counts[0], track_crops + counts[1], videos | in_videos
     late_models = [
-        row for row in store.list_models(project) if row.version not in {new_model, *(m.version for m in models)}
+        row
+        for row in archive.store.list_models(project)
+        if row.version not in {new_model, *(m.version for m in models)}
     ]
-    models += [row for row in late_models if _knows(home, project, row.version, person_id)]
+    models += [row for row in late_models if _knows(archive.files, project, row.version, person_id)]
     # Before the last trace goes by which an interrupted try is done again; what others apply until it is gone is sealed below.
-    store.seal_applications(project)
+    archive.store.seal_applications(project)
     for row in models:
-        remove_tree(home.model(project, row.version))
+        remove_tree(archive.files.model(project, row.version))
         with suppress(ModelNotFoundError):  # its training has found that the faces are gone
-            store.delete_model(project, row.version)
+            archive.store.delete_model(project, row.version)
     drop_loaded_models()
-    store.seal_applications(project)
-    store.scrub()
+    archive.store.seal_applications(project)
+    archive.store.scrub()
     return Receipt(
         person_id, time.time(), len(faces), crops, pictures, len(corrections), emptied, track_crops,
         [row.version for row in models], new_model, len(videos),
@@ -193,10 +201,8 @@ def _analyses(store: Store, project: str) -> set[tuple[str, float]]:
 
 
 def _named_by(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     version: str,
     analyses: Sequence[AnalysisRow],
     person_id: str,
@@ -204,12 +210,12 @@ def _named_by(
     """Return the tracks of analyses that a model version names so, and their videos."""
     if not analyses:
         return [], set()
-    revision = revision_of(project, version, rules, usual_error(store, project))
+    revision = revision_of(project, version, archive.rules, usual_error(archive.store, project))
     try:
-        model = load_model(home, project, version)
+        model = load_model(archive.files, project, version)
     except ModelNotFoundError:  # an interrupted try has removed its files: nothing is named by it any more
         return [], set()
-    named = name_analyses(store, project, rules, [(row, revision, model) for row in analyses])
+    named = name_analyses(archive, project, [(row, revision, model) for row in analyses])
     tracks = [
         (analysis_id, span.track_id)
         for analysis_id, matches in named.matches.items()
@@ -220,7 +226,7 @@ def _named_by(
     return tracks, {row.video_id for row in analyses if row.analysis_id in ids}
 
 
-def _remove_tracks(store: Store, home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:
+def _remove_tracks(archive: Archive, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:
     """Remove the vectors and face files of tracks, and drawn videos, which show names; return how many of the first two.
 
     One that is being drawn is removed under its hidden name, which ends the drawing; what is drawn of an older result is swept. Of
@@ -228,19 +234,19 @@ def _remove_tracks(store: Store, home: Home, project: str, tracks: Sequence[tupl
     """
     _unlink(
         drawn
-        for analysis in store.list_analyses(project)
+        for analysis in archive.store.list_analyses(project)
         for pattern in ("annotated-*", ".annotated-*")
-        for drawn in home.analysis(project, analysis.analysis_id).glob(pattern)
+        for drawn in archive.files.analysis(project, analysis.analysis_id).glob(pattern)
     )
     emptied, crops = 0, 0
     for _ in range(2):  # a second set that was being made the first time is there the second time
-        everywhere = in_all_sets(store, project, tracks)
-        crops += _unlink(_crops_of(home, project, everywhere))
-        emptied += store.empty_tracks(project, everywhere)
+        everywhere = in_all_sets(archive.store, project, tracks)
+        crops += _unlink(_crops_of(archive.files, project, everywhere))
+        emptied += archive.store.empty_tracks(project, everywhere)
     return emptied, crops
 
 
-def _knows(home: Home, project: str, version: str, person_id: str) -> bool:
+def _knows(home: Files, project: str, version: str, person_id: str) -> bool:
     try:
         model = load_model(home, project, version)
     except ModelNotFoundError:  # an interrupted try has removed its files
@@ -263,7 +269,7 @@ def _unname_strangers(store: Store, project: str, person_id: str) -> None:
         return
 
 
-def _crops_of(home: Home, project: str, tracks: Sequence[tuple[str, int]]) -> Iterator[AnyPath]:
+def _crops_of(home: Files, project: str, tracks: Sequence[tuple[str, int]]) -> Iterator[AnyPath]:
     """Yield the face files of tracks; each analysis' folder is listed once."""
     wanted: dict[str, set[str]] = {}
     for analysis_id, track_id in tracks:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from facerec_models.analysis.networks import Networks
-from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.config import AnalysisConfig
 from facerec_models.errors import InputError, VideoNotFoundError
 from facerec_models.metrics import ShownName
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.archive.learning.gallery import read_gallery
 from serving.archive.naming.one_video import name_analysis
 from serving.archive.vector_sets import present_analyses
@@ -50,13 +50,11 @@ def find_video(truth_path: Path, stem: str, truth: Truth) -> Path:
 
 
 def recognise(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
     file: Path,
     revision: Revision,
     config: AnalysisConfig,
-    rules: IdentificationConfig,
     networks: Callable[[], Networks],
     *,
     on_progress: Callable[[float], None] | None = None,
@@ -68,17 +66,17 @@ def recognise(
     networks : callable
         Returns the networks; called only where something must be analysed.
     """
-    video = register_video(store, project, file, config)
-    model = store.get_model(project, revision.model_version)
-    analysis = find_analysis(store, video, config, model.embedder)
+    video = register_video(archive.store, project, file, config)
+    model = archive.store.get_model(project, revision.model_version)
+    analysis = find_analysis(archive.store, video, config, model.embedder)
     if analysis is None:
-        analysis = analyze_video(store, home, video, config, networks(), on_progress=on_progress)
-    return analysis, named(store, home, analysis, revision, rules)
+        analysis = analyze_video(archive, video, config, networks(), on_progress=on_progress)
+    return analysis, named(archive, analysis, revision)
 
 
-def named(store: Store, home: Home, analysis: AnalysisRow, revision: Revision, rules: IdentificationConfig) -> Result:
+def named(archive: Archive, analysis: AnalysisRow, revision: Revision) -> Result:
     """Return the answers of a revision about an analysis, from stored embeddings."""
-    document = name_analysis(store, home, analysis, revision, rules, lambda *_: "")
+    document = name_analysis(archive, analysis, revision, lambda *_: "")
     return Result.model_validate(document.model_dump(by_alias=True))
 
 

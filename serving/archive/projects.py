@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError
-from serving.archive.files import UNFINISHED, Home, remove_tree
+from serving.archive.files import UNFINISHED, Files, remove_tree
+from serving.archive.handle import Archive
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import JobState
@@ -18,7 +19,7 @@ from serving.store.job_rows import JobState
 _PATIENCE_S = 10.0
 
 
-def delete_project(store: Store, home: Home, name: str) -> None:
+def delete_project(archive: Archive, name: str) -> None:
     """Delete a project with everything in it.
 
     An upload is kept once for all projects that have its content: it is removed with the last of them. Videos that were named by
@@ -29,15 +30,15 @@ def delete_project(store: Store, home: Home, name: str) -> None:
     ProjectNotFoundError
         If there is no such project.
     """
-    store.get_project(name)
-    _end_jobs(store, name)
+    archive.store.get_project(name)
+    _end_jobs(archive.store, name)
     # Rows go last: as long as they are there, what was interrupted can be done again.
-    _remove_uploads(store, home, name, _uploads(store, home, [name]) - _uploads_of_others(store, home, name))
-    _remove_files(home, name)
-    store.delete_project(name)
-    if name not in {project.name for project in store.list_projects()}:  # nobody has created it again
+    _remove_uploads(archive, name, _uploads(archive, [name]) - _uploads_of_others(archive, name))
+    _remove_files(archive.files, name)
+    archive.store.delete_project(name)
+    if name not in {project.name for project in archive.store.list_projects()}:  # nobody has created it again
         # What somebody was writing meanwhile who did not stop in time.
-        _remove_files(home, name)
+        _remove_files(archive.files, name)
 
 
 def _end_jobs(store: Store, name: str) -> None:
@@ -50,12 +51,12 @@ def _end_jobs(store: Store, name: str) -> None:
         time.sleep(0.1)
 
 
-def _remove_files(home: Home, name: str) -> None:
+def _remove_files(home: Files, name: str) -> None:
     for folder in (home.project_files(name), home.project(name)):
         remove_tree(folder)
 
 
-def _remove_uploads(store: Store, home: Home, name: str, files: Iterable[Path]) -> None:
+def _remove_uploads(archive: Archive, name: str, files: Iterable[Path]) -> None:
     """Remove uploads, but for those that another project takes meanwhile."""
     aside: dict[Path, Path] = {}
     for file in files:
@@ -66,7 +67,7 @@ def _remove_uploads(store: Store, home: Home, name: str, files: Iterable[Path]) 
             continue
         aside[file] = moved
     # Asked when they are away: whoever has no row by now puts the file there anew.
-    taken = _uploads_of_others(store, home, name) if aside else set()
+    taken = _uploads_of_others(archive, name) if aside else set()
     for file, moved in aside.items():
         if file in taken:
             moved.replace(file)
@@ -74,16 +75,19 @@ def _remove_uploads(store: Store, home: Home, name: str, files: Iterable[Path]) 
             moved.unlink(missing_ok=True)
 
 
-def _uploads_of_others(store: Store, home: Home, name: str) -> set[Path]:
-    return _uploads(store, home, [project.name for project in store.list_projects() if project.name != name])
+def _uploads_of_others(archive: Archive, name: str) -> set[Path]:
+    return _uploads(archive, [project.name for project in archive.store.list_projects() if project.name != name])
 
 
-def _uploads(store: Store, home: Home, projects: Iterable[str]) -> set[Path]:
+def _uploads(archive: Archive, projects: Iterable[str]) -> set[Path]:
     """Return where uploads of projects' videos are."""
     found: set[Path] = set()
     for project in projects:
         with suppress(ProjectNotFoundError):  # it was deleted just now
-            found |= {home.upload(video.sha256, Path(video.file).suffix) for video in store.list_videos(project)}
+            found |= {
+                archive.files.upload(video.sha256, Path(video.file).suffix)
+                for video in archive.store.list_videos(project)
+            }
     return found
 
 

@@ -18,7 +18,7 @@ from facerec_models.files import write_atomically
 from facerec_models.names import short_id
 from facerec_models.types import FloatArray
 from facerec_models.vectors import track_embedding
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.archive.videos import MADE_FROM
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
@@ -112,7 +112,7 @@ def learned_state(store: Store, project: str) -> str:
     return short_id("s", *sorted(faces), "", *sorted(said))
 
 
-def read_vectors(home: Home, project: str, embedder: str) -> dict[str, FloatArray]:
+def read_vectors(home: Files, project: str, embedder: str) -> dict[str, FloatArray]:
     """Return the vectors of enrolled faces that are kept for another embedder than the project's, by face."""
     path = home.face_vectors(project, embedder)
     if not path.is_file():
@@ -121,7 +121,7 @@ def read_vectors(home: Home, project: str, embedder: str) -> dict[str, FloatArra
         return dict(zip(data["face_ids"].tolist(), data["vectors"], strict=True))
 
 
-def write_vectors(home: Home, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
+def write_vectors(home: Files, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
     """Keep vectors of enrolled faces, in place of those before."""
     data = io.BytesIO()
     found = np.stack(list(vectors.values())) if vectors else np.zeros((0, 0), np.float32)
@@ -129,7 +129,7 @@ def write_vectors(home: Home, project: str, embedder: str, vectors: Mapping[str,
     write_atomically(home.face_vectors(project, embedder), data.getvalue())
 
 
-def drop_vectors(home: Home, project: str, face_ids: Collection[str]) -> None:
+def drop_vectors(home: Files, project: str, face_ids: Collection[str]) -> None:
     """Remove the vectors of faces from what is kept for any embedder."""
     folder = home.face_vectors(project, "x").parent
     for path in folder.iterdir() if folder.is_dir() else ():

@@ -21,7 +21,8 @@ from facerec_models.errors import ProjectNotFoundError, VideoNotFoundError, Vide
 from facerec_models.identification.cohort import load_cohort
 from facerec_models.names import short_id
 from facerec_models.types import Track
-from serving.archive.files import Home, remove_tree, write_atomically
+from serving.archive.files import remove_tree, write_atomically
+from serving.archive.handle import Archive
 from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, VideoRow
 
@@ -151,8 +152,7 @@ def video_file(video: VideoRow) -> Path:
 
 
 def analyze_video(
-    store: Store,
-    home: Home,
+    archive: Archive,
     video: VideoRow,
     config: AnalysisConfig,
     networks: Networks,
@@ -172,7 +172,7 @@ def analyze_video(
         If `should_stop` said so.
     """
     embedder = networks.embedder.name
-    store.fix_embedder(video.project, embedder)
+    archive.store.fix_embedder(video.project, embedder)
     file = video_file(video)
 
     def make(keep_crops: Callable[[Track], None]) -> Analysis:
@@ -188,12 +188,11 @@ def analyze_video(
             should_stop=should_stop,
         )
 
-    return _store_analysis(store, home, video, config, embedder, make)
+    return _store_analysis(archive, video, config, embedder, make)
 
 
 def join_video(
-    store: Store,
-    home: Home,
+    archive: Archive,
     video: VideoRow,
     config: AnalysisConfig,
     embedder: str,
@@ -210,12 +209,11 @@ def join_video(
             info, config, pair, observations, warnings=warnings, take_crops=keep_crops, should_stop=should_stop
         )
 
-    return _store_analysis(store, home, video, config, embedder, make)
+    return _store_analysis(archive, video, config, embedder, make)
 
 
 def _store_analysis(
-    store: Store,
-    home: Home,
+    archive: Archive,
     video: VideoRow,
     config: AnalysisConfig,
     embedder: str,
@@ -229,17 +227,17 @@ def _store_analysis(
 
     def keep_crops(track: Track) -> None:
         for k, crop in enumerate(track.crops):
-            write_atomically(home.track_crop(video.project, analysis_id, track.track_id, k), crop)
+            write_atomically(archive.files.track_crop(video.project, analysis_id, track.track_id, k), crop)
 
-    mark, own = home.analysis_mark(video.project, analysis_id), uuid.uuid4().bytes
+    mark, own = archive.files.analysis_mark(video.project, analysis_id), uuid.uuid4().bytes
     write_atomically(mark, own)
     try:
         analysis = make(keep_crops)
-        store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
+        archive.store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
     except BaseException:
         # Somebody else may be making the same analysis by now, or have made it before. Without a mark the project was deleted.
         if not mark.is_file() or mark.read_bytes() == own:
-            _discard(store, home, video.project, analysis_id)
+            _discard(archive, video.project, analysis_id)
         raise
     row = AnalysisRow(
         analysis_id=analysis_id,
@@ -251,19 +249,19 @@ def _store_analysis(
         revision=None,
         created_at=time.time(),
     )
-    store.put_analysis(row, analysis.tracks)
+    archive.store.put_analysis(row, analysis.tracks)
     mark.unlink(missing_ok=True)
     return row
 
 
-def _discard(store: Store, home: Home, project: str, analysis_id: str) -> None:
+def _discard(archive: Archive, project: str, analysis_id: str) -> None:
     """Remove the crops of an analysis, unless it is there already: then only the mark."""
     try:
-        store.get_analysis(project, analysis_id)
+        archive.store.get_analysis(project, analysis_id)
     except (ProjectNotFoundError, VideoNotFoundError):
-        remove_tree(home.analysis(project, analysis_id))
+        remove_tree(archive.files.analysis(project, analysis_id))
     else:
-        home.analysis_mark(project, analysis_id).unlink(missing_ok=True)
+        archive.files.analysis_mark(project, analysis_id).unlink(missing_ok=True)
 
 
 def summarize(analysis: Analysis) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from facerec_models.analysis.networks import Networks
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
 from serving.jobs.crawl import crawl_person
-from serving.jobs.nodes import open_places
+from serving.jobs.nodes import open_shared_archive
 from serving.jobs.runner import JobControl, JobRunner, Work
 from serving.jobs.sweep import sweep
 from serving.jobs.training import run_apart
@@ -37,11 +37,11 @@ class AnalyzerReplica:
         self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 1
     ) -> None:
         self._settings = settings
-        self._home, self._store = open_places(settings)
+        self._archive = open_shared_archive(settings)
         self._detector = detector
         self._embedder = embedder
         self._networks: Networks | None = None
-        videos = VideoJobs(self._store, self._home, settings, self._connect)
+        videos = VideoJobs(self._archive, settings, self._connect)
         work: dict[str, Work] = {
             "training": self._run_apart,
             "second_set": self._run_apart,
@@ -49,12 +49,12 @@ class AnalyzerReplica:
             "video": videos.lead,
         }
         self._runner = JobRunner(
-            self._store,
+            self._archive.store,
             work,
             segment_work={"video": videos.help},
             slots=slots,
             webhooks=WebhookSender(settings.webhook),
-            when_idle=partial(sweep, self._store, self._home),
+            when_idle=partial(sweep, self._archive),
         )
         self._runner.start()
 
@@ -70,7 +70,7 @@ class AnalyzerReplica:
         self._runner.stop()
 
     def _crawl(self, job: Job, control: JobControl) -> None:
-        crawl_person(self._store, self._home, self._settings, self._connect(), job, control)
+        crawl_person(self._archive, self._settings, self._connect(), job, control)
 
     def _connect(self) -> Networks:
         if self._networks is None:

@@ -15,7 +15,7 @@ from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.one_video import result_of, stored_result
 from serving.archive.search.strangers import Sighting
 from serving.deployments.outcomes import Outcome, run_batch
-from serving.jobs.nodes import open_places
+from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
 from serving.store.naming_rows import AppearanceRow
 from serving.store.rows import AnalysisRow
@@ -32,20 +32,21 @@ class ClassifierReplica:
     """Names the faces of stills and stored tracks. Requests carry a model as ``project/version``, by Serve's multiplexing."""
 
     def __init__(self, settings: Settings) -> None:
-        self._home, self._store = open_places(settings)
-        self._rules = settings.identification
+        self._archive = open_shared_archive(settings)
 
     @serve.multiplexed(max_num_models_per_replica=8)  # type: ignore[untyped-decorator]
     async def get_model(self, model_id: str) -> NamingModel:
         """Load a project's model."""
         project, version = model_id.split("/")
-        return await asyncio.to_thread(load_model, self._home, project, version)
+        return await asyncio.to_thread(load_model, self._archive.files, project, version)
 
     def name_all(self, requests: Sequence[_Request]) -> list[Outcome[StillResult]]:
         """Name the faces of several pictures, each against its own model."""
         return run_batch(
             requests,
-            lambda part: [name_still(name, found, model, self._rules, limit) for name, found, model, limit in part],
+            lambda part: [
+                name_still(name, found, model, self._archive.rules, limit) for name, found, model, limit in part
+            ],
         )
 
     @serve.batch(max_batch_size=64, batch_wait_timeout_s=0.002)
@@ -60,12 +61,10 @@ class ClassifierReplica:
 
     async def result(self, project: str, video_id: str) -> str:
         """Return the result of a video's newest analysis, as JSON."""
-        found = await asyncio.to_thread(
-            stored_result, self._store, self._home, project, video_id, self._rules, crop_address
-        )
+        found = await asyncio.to_thread(stored_result, self._archive, project, video_id, crop_address)
         return found.to_json()
 
     async def result_of(self, analysis: AnalysisRow) -> str:
         """Return the result of an analysis, as JSON."""
-        found = await asyncio.to_thread(result_of, self._store, self._home, analysis, self._rules, crop_address)
+        found = await asyncio.to_thread(result_of, self._archive, analysis, crop_address)
         return found.to_json()

@@ -8,11 +8,10 @@ from typing import Any
 
 from facerec_models.analysis.networks import Networks
 from facerec_models.errors import InputError
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.archive.learning.enrol import content_elsewhere, enrol
 from serving.jobs.runner import JobControl
 from serving.settings import Settings
-from serving.store.contract import Store
 from serving.store.job_rows import Job
 from training.crawling.crawl import CrawlStoppedError, crawl
 from training.crawling.sources import Source, SourceKind, parse_source
@@ -44,9 +43,7 @@ def check_source(text: str, person_id: str, settings: Settings) -> Source:
     return source
 
 
-def crawl_person(
-    store: Store, home: Home, settings: Settings, networks: Networks, job: Job, control: JobControl
-) -> None:
+def crawl_person(archive: Archive, settings: Settings, networks: Networks, job: Job, control: JobControl) -> None:
     """Do a job of kind ``crawl``: fetch pictures of a person and enrol them.
 
     Raises
@@ -72,12 +69,12 @@ def crawl_person(
     report = crawl(
         person_id,
         check_source(spec["source"], person_id, settings),
-        home.pictures(job.project, person_id),
+        archive.files.pictures(job.project, person_id),
         settings.crawl,
         settings.analysis.limits,
         max_num=most,
         public_only=not settings.crawl.private_addresses,
-        known_sha256=content_elsewhere(store.list_faces(job.project, person_id=person_id)),
+        known_sha256=content_elsewhere(archive.store.list_faces(job.project, person_id=person_id)),
         on_picture=count,
         should_stop=control.should_stop,
     )
@@ -85,13 +82,11 @@ def crawl_person(
         raise CrawlStoppedError(f"the crawl of {person_id} was stopped")
     control.report(_FETCHING)
     faces = enrol(
-        store,
-        home,
+        archive,
         job.project,
         report.to_enrol(),
         networks,
         settings.analysis,
-        settings.identification,
         one_face_only=spec["discard_multi_face"],
     )
     logger.info("%d pictures of %s are enrolled or refused", len(list(faces)), person_id, extra={"job_id": job.job_id})

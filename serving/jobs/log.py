@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from facerec_models.files import writing_to
-from serving.archive.files import Home
+from serving.archive.files import Files
 
 # Of what takes part in a training.
 _LOGGERS = ("training", "serving.archive", "serving.jobs.training")
@@ -32,7 +32,7 @@ def logged_to(handler: logging.Handler) -> Iterator[None]:
         handler.close()
 
 
-def job_log(home: Home, project: str, job_id: str) -> logging.Handler:
+def job_log(home: Files, project: str, job_id: str) -> logging.Handler:
     """Return what appends to a job's log."""
     path = home.job_log(project, job_id)
     with writing_to(path):
@@ -40,7 +40,7 @@ def job_log(home: Home, project: str, job_id: str) -> logging.Handler:
         return logging.FileHandler(path, encoding="utf-8")
 
 
-def note(home: Home, project: str, job_id: str, message: str) -> None:
+def note(home: Files, project: str, job_id: str, message: str) -> None:
     """Append one line to a job's log: for what the training's own process can no longer say."""
     handler = job_log(home, project, job_id)
     handler.setFormatter(logging.Formatter(_FORMAT))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ray
 
 from facerec_models.errors import InputError
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.settings import Settings
-from serving.store import Store, open_store
 
 
-def open_places(settings: Settings) -> tuple[Home, Store]:
-    """Return the home and the open store of a process that may run on any node, unless it would have some of its own.
+def open_shared_archive(settings: Settings) -> Archive:
+    """Open the archive in a process that may run on any node, unless it would be another one there.
 
     Raises
     ------
@@ -19,7 +18,7 @@ def open_places(settings: Settings) -> tuple[Home, Store]:
         As `require_shared_places` does: nodes may have joined since the graph was built.
     """
     require_shared_places(settings, count_nodes())
-    return Home.at(settings.home, settings.files), open_store(settings.home, settings.store)
+    return Archive.of(settings)
 
 
 def count_nodes() -> int:

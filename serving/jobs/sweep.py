@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facerec_models.files import RemotePath
-from serving.archive.files import UNFINISHED, AnyPath, Home, remove_tree
+from serving.archive.files import UNFINISHED, AnyPath, Files, remove_tree
+from serving.archive.handle import Archive
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
-from serving.store.contract import Store
 from serving.store.job_rows import JobState
 
 # So long nobody takes to write a file, or a video's crops between two of which some minutes may lie, or to send an upload.
@@ -22,7 +22,7 @@ _AGE_S = 24 * 3600.0
 _DRAWN_S = 7 * 24 * 3600.0
 
 
-def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
+def sweep(archive: Archive, *, age_s: float = _AGE_S) -> int:
     """Remove what was begun, and what nobody can be writing any more.
 
     Parameters
@@ -38,11 +38,11 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
     """
     then = time.time() - age_s
     left_over: list[AnyPath] = [
-        *(path for path in _unfinished(home) if _is_older(path, then)),
-        *_parts(store, home, then),
-        *(path for path in _analyses(store, home) if _is_older(path, then)),
-        *_enrolments(store, home, then),
-        *_drawn(store, home),
+        *(path for path in _unfinished(archive.files) if _is_older(path, then)),
+        *_parts(archive, then),
+        *(path for path in _analyses(archive) if _is_older(path, then)),
+        *_enrolments(archive, then),
+        *_drawn(archive),
     ]
     for path in left_over:
         try:
@@ -55,9 +55,9 @@ def sweep(store: Store, home: Home, *, age_s: float = _AGE_S) -> int:
     return len(left_over)
 
 
-def _unfinished(home: Home) -> Iterator[Path]:
+def _unfinished(home: Files) -> Iterator[Path]:
     """List what was to be renamed when it was whole; in a bucket nothing is."""
-    folders = {home.root, home.files} if isinstance(home.files, Path) else {home.root}
+    folders = {home.root, home.shared_root} if isinstance(home.shared_root, Path) else {home.root}
     for folder in folders:
         yield from folder.rglob(f"*{UNFINISHED}")
 
@@ -65,11 +65,11 @@ def _unfinished(home: Home) -> Iterator[Path]:
 # In each of these the files are listed before the rows: what begins to be there meanwhile has a row then.
 
 
-def _parts(store: Store, home: Home, then: float) -> Iterator[AnyPath]:
-    folders = [folder.name for folder in _children(home.project_files(""))]
-    there = [(name, path) for name in folders for path in _children(home.job_parts(name, ""))]
-    active = {job.job_id for job in store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
-    known = {project.name for project in store.list_projects()}
+def _parts(archive: Archive, then: float) -> Iterator[AnyPath]:
+    folders = [folder.name for folder in _children(archive.files.project_files(""))]
+    there = [(name, path) for name in folders for path in _children(archive.files.job_parts(name, ""))]
+    active = {job.job_id for job in archive.store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
+    known = {project.name for project in archive.store.list_projects()}
     return (
         path
         for name, path in there
@@ -78,43 +78,45 @@ def _parts(store: Store, home: Home, then: float) -> Iterator[AnyPath]:
     )
 
 
-def _analyses(store: Store, home: Home) -> Iterator[AnyPath]:
-    names = [project.name for project in store.list_projects()]
-    there = [(name, path) for name in names for path in _children(home.analysis(name, ""))]
-    busy = {job.project for job in store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
-    known = {row.analysis_id for name in names if name not in busy for row in store.list_analyses(name)}
+def _analyses(archive: Archive) -> Iterator[AnyPath]:
+    names = [project.name for project in archive.store.list_projects()]
+    there = [(name, path) for name in names for path in _children(archive.files.analysis(name, ""))]
+    busy = {job.project for job in archive.store.list_jobs(states=[JobState.QUEUED, JobState.RUNNING])}
+    known = {row.analysis_id for name in names if name not in busy for row in archive.store.list_analyses(name)}
     return (
         path
         for name, path in there
-        if name not in busy and path.name not in known and home.analysis_mark(name, path.name).is_file()
+        if name not in busy and path.name not in known and archive.files.analysis_mark(name, path.name).is_file()
     )
 
 
-def _enrolments(store: Store, home: Home, then: float) -> Iterator[AnyPath]:
-    names = [project.name for project in store.list_projects()]
-    there = [(name, mark) for name in names for mark in marks_of(home, name) if _is_older(mark, then)]
-    crops = [(name, crops_of(home, name, mark)) for name, mark in there]
-    known = {face.face_id for name in {name for name, _ in there} for face in store.list_faces(name)}
+def _enrolments(archive: Archive, then: float) -> Iterator[AnyPath]:
+    names = [project.name for project in archive.store.list_projects()]
+    there = [(name, mark) for name in names for mark in marks_of(archive.files, name) if _is_older(mark, then)]
+    crops = [(name, crops_of(archive.files, name, mark)) for name, mark in there]
+    known = {face.face_id for name in {name for name, _ in there} for face in archive.store.list_faces(name)}
     yield from (path for _, found in crops for key, path in found.items() if key not in known and path.is_file())
     yield from (mark for _, mark in there)
 
 
-def _drawn(store: Store, home: Home) -> Iterator[AnyPath]:
+def _drawn(archive: Archive) -> Iterator[AnyPath]:
     """List drawn videos that show other names than the analysis has now: somebody may have been forgotten while one was drawn."""
     then = time.time() - _DRAWN_S
     there: list[tuple[str, str, AnyPath]] = []
-    for project in store.list_projects():
+    for project in archive.store.list_projects():
         name = project.name
-        is_named_lately = any(max(row.created_at, row.undone_at or 0.0) > then for row in store.list_applications(name))
+        is_named_lately = any(
+            max(row.created_at, row.undone_at or 0.0) > then for row in archive.store.list_applications(name)
+        )
         # Otherwise not: in a bucket each folder is a question.
-        wanted = [row for row in store.list_analyses(name) if is_named_lately or row.revision is None]
+        wanted = [row for row in archive.store.list_analyses(name) if is_named_lately or row.revision is None]
         there += [
             (name, row.analysis_id, drawn)
             for row in wanted
-            for drawn in home.analysis(name, row.analysis_id).glob("annotated-*.mp4")
+            for drawn in archive.files.analysis(name, row.analysis_id).glob("annotated-*.mp4")
         ]
     names = {name for name, _, _ in there}
-    named = {(name, row.analysis_id): row.revision for name in names for row in store.list_analyses(name)}
+    named = {(name, row.analysis_id): row.revision for name in names for row in archive.store.list_analyses(name)}
     return (
         drawn
         for name, analysis_id, drawn in there

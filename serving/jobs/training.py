@@ -12,11 +12,12 @@ from ray.exceptions import GetTimeoutError, RayTaskError
 
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import ConflictError, FacerecError, JobNotFoundError
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.second_embedder.prepare import prepare_second_set
 from serving.jobs.log import job_log, logged_to, note
-from serving.jobs.nodes import open_places
+from serving.jobs.nodes import open_shared_archive
 from serving.jobs.runner import JobControl, JobRunner
 from serving.settings import Settings
 from serving.store import leases
@@ -51,24 +52,24 @@ class Trainer:
 
     def run(self, settings: Settings, job: Job) -> str:
         """Train, or prepare a second set; return the version that came of it."""
-        home, store = open_places(settings)
+        archive = open_shared_archive(settings)
         try:
-            with logged_to(job_log(home, job.project, job.job_id)):
+            with logged_to(job_log(archive.files, job.project, job.job_id)):
                 try:
-                    return self._learn(settings, home, store, job)
+                    return self._learn(settings, archive, job)
                 except Exception as error:
                     logger.warning("failed: %s", error)
                     raise
         finally:
-            store.close()
+            archive.store.close()
 
-    def _learn(self, settings: Settings, home: Home, store: Store, job: Job) -> str:
-        rules, embedding = settings.identification, settings.analysis.embedding
+    def _learn(self, settings: Settings, archive: Archive, job: Job) -> str:
+        embedding = settings.analysis.embedding
         if job.kind == "second_set":
             name = job.spec["embedder"]
-            return prepare_second_set(store, home, job.project, name, rules, embedding, progress=self._progress).version
+            return prepare_second_set(archive, job.project, name, embedding, progress=self._progress).version
         config = TrainingConfig(**job.spec)
-        return train(store, home, job.project, rules, config, progress=self._progress, embedding=embedding).version
+        return train(archive, job.project, config, progress=self._progress, embedding=embedding).version
 
     def progress(self) -> float:
         """Return the fraction that is done."""
@@ -85,7 +86,7 @@ def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
     TrainingStoppedError
         If the job was cancelled or lost. Its process is killed; a version is there whole or not at all.
     """
-    home = Home.at(settings.home, settings.files)
+    home = Files.at(settings.home, settings.files)
     # It asks for no CPU: beside a service that has reserved them all it would wait for ever.
     actor: Any = ray.remote(num_cpus=0, max_restarts=0)(Trainer)
     trainer = actor.options(max_concurrency=2).remote()
@@ -108,8 +109,7 @@ def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
 
 
 def train_recorded(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
     job_id: str,
     settings: Settings,
@@ -129,19 +129,17 @@ def train_recorded(
     """
     # A kind of its own: the runners of a service must not take it.
     kind = f"training:{job_id}"
-    _submit(store, project, job_id, kind, config)
+    _submit(archive.store, project, job_id, kind, config)
     made: list[ModelVersion] = []
     failed: list[Exception] = []
 
     def work(job: Job, control: JobControl) -> None:
         try:
-            with logged_to(job_log(home, project, job_id)):
+            with logged_to(job_log(archive.files, project, job_id)):
                 made.append(
                     train(
-                        store,
-                        home,
+                        archive,
                         project,
-                        settings.identification,
                         config,
                         workers=workers,
                         progress=control,
@@ -152,13 +150,13 @@ def train_recorded(
             failed.append(error)
             raise
 
-    runner = JobRunner(store, {kind: work}, slots=1, poll_s=_RECORDED_POLL_S)
+    runner = JobRunner(archive.store, {kind: work}, slots=1, poll_s=_RECORDED_POLL_S)
     runner.start()
     try:
-        while not (job := store.get_job(job_id)).state.is_final:
+        while not (job := archive.store.get_job(job_id)).state.is_final:
             time.sleep(_RECORDED_POLL_S)
     except KeyboardInterrupt:
-        leases.cancel(store, job_id)
+        leases.cancel(archive.store, job_id)
         raise
     finally:
         runner.stop()

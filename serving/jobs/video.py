@@ -18,13 +18,13 @@ from facerec_models.analysis.reading.segments import FrameIndex, Segment, Segmen
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
-from serving.archive.files import AnyPath, Home, remove_tree, write_atomically
+from serving.archive.files import AnyPath, remove_tree, write_atomically
+from serving.archive.handle import Archive
 from serving.archive.naming.one_video import assign_current
 from serving.archive.videos import analyze_video, find_analysis, join_video, video_file
 from serving.jobs.runner import JobControl
 from serving.jobs.submit import config_of
 from serving.settings import Settings
-from serving.store.contract import Store
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import AnalysisRow, VideoRow
 
@@ -40,9 +40,8 @@ class VideoJobs:
         Gives the networks when they are first needed.
     """
 
-    def __init__(self, store: Store, home: Home, settings: Settings, networks: Callable[[], Networks]) -> None:
-        self._store = store
-        self._home = home
+    def __init__(self, archive: Archive, settings: Settings, networks: Callable[[], Networks]) -> None:
+        self._archive = archive
         self._settings = settings
         self._networks = networks
 
@@ -51,13 +50,12 @@ class VideoJobs:
         config, video = config_of(job, self._settings), self._video(job)
         embedder = self._networks().embedder.name
         # Before anything is looked for: an analysis by another embedder must not become the video's latest.
-        self._store.fix_embedder(job.project, embedder)
-        analysis = None if job.spec["no_cache"] else find_analysis(self._store, video, config, embedder)
+        self._archive.store.fix_embedder(job.project, embedder)
+        analysis = None if job.spec["no_cache"] else find_analysis(self._archive.store, video, config, embedder)
         if analysis is None:
             analysis = self._analyze(job, control, video, config)
-        rules, limit = self._settings.identification, job.spec["max_false_names"]
-        assign_current(self._store, self._home, analysis, rules, limit)
-        control.when_done(partial(remove_tree, self._home.job_parts(job.project, job.job_id)))
+        assign_current(self._archive, analysis, job.spec["max_false_names"])
+        control.when_done(partial(remove_tree, self._archive.files.job_parts(job.project, job.job_id)))
         control.report(1.0)
         return video.video_id
 
@@ -106,14 +104,13 @@ class VideoJobs:
                 files = (_part(folder, segment) for segment in segments)
                 observations = (Observation.from_bytes(file.read_bytes()) for file in files)
                 name, stop = networks.embedder.name, control.should_stop
-                return join_video(self._store, self._home, video, config, name, observations, stop)
+                return join_video(self._archive, video, config, name, observations, stop)
             if not (folder / _IN_ONE_GO).is_file():
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
             control.plan(())
         return analyze_video(
-            self._store,
-            self._home,
+            self._archive,
             video,
             config,
             networks,
@@ -129,10 +126,10 @@ class VideoJobs:
 
     def _folder(self, job: Job, config: AnalysisConfig) -> AnyPath:
         """Return where parts are that were made with these settings and this embedder: others are not to be joined with them."""
-        return self._home.job_parts(job.project, job.job_id) / config.key(self._networks().embedder.name)
+        return self._archive.files.job_parts(job.project, job.job_id) / config.key(self._networks().embedder.name)
 
     def _video(self, job: Job) -> VideoRow:
-        return self._store.get_video(job.project, job.spec["video_id"])
+        return self._archive.store.get_video(job.project, job.spec["video_id"])
 
 
 def _open(video: VideoRow, config: AnalysisConfig) -> Video:

@@ -21,7 +21,8 @@ import numpy as np
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray, Track
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.whole_archive import identify_archive
 from serving.archive.search.people_and_faces import search_face, search_people
@@ -59,27 +60,27 @@ def main() -> None:
 
 def rename(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator) -> None:
     """Name stored tracks again: most are of enrolled people, a tenth of strangers."""
-    home = Home(root)
+    home = Files(root)
     strangers = people_like_the_cohort(200, rng)
     with closing(open_store(root)) as store:
         fill(store, means, rng)
         for number in range(tracks // _IN_VIDEO):
             row = video(store, number)
             store.put_analysis(row, list(some_tracks(means, strangers, rng)))
-        train(store, home, "p", _RULES)
+        train(Archive(store, home, _RULES), "p")
         say(f"{tracks} stored tracks of {tracks // _IN_VIDEO} videos, {len(means)} people")
-        timed("preview", lambda: identify_archive(store, home, "p", _RULES, apply=False), repeats=3)
-        timed("apply", lambda: identify_archive(store, home, "p", _RULES, apply=True), repeats=1)
-        timed("preview again", lambda: identify_archive(store, home, "p", _RULES, apply=False), repeats=3)
+        timed("preview", lambda: identify_archive(Archive(store, home, _RULES), "p", apply=False), repeats=3)
+        timed("apply", lambda: identify_archive(Archive(store, home, _RULES), "p", apply=True), repeats=1)
+        timed("preview again", lambda: identify_archive(Archive(store, home, _RULES), "p", apply=False), repeats=3)
 
 
 def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator) -> None:
     """Search an archive whose rows are written directly."""
-    home = Home(root)
+    home = Files(root)
     with closing(open_store(root)) as store:
         fill(store, means, rng)
-        train(store, home, "p", _RULES)
-        identify_archive(store, home, "p", _RULES, apply=True)
+        train(Archive(store, home, _RULES), "p")
+        identify_archive(Archive(store, home, _RULES), "p", apply=True)
         revision = store.list_applications("p")[-1].revision
         strangers = [Stranger(f"{STRANGER_PREFIX}{i:010}", "p", i + 1, 0.0) for i in range(_STRANGERS)]
         store.put_strangers("p", strangers, [], [], known=0)
@@ -103,12 +104,12 @@ def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator)
         measure_faces(store, home, means, rng)
 
 
-def measure_people(store: Store, home: Home, rare: int) -> None:
+def measure_people(store: Store, home: Files, rare: int) -> None:
     """Search by person and by company."""
 
     def ask(*who: str, **filters: object) -> Callable[[], object]:
         query = AppearanceQuery(**filters)  # type: ignore[arg-type]
-        return lambda: search_people(store, home, "p", who, query, _RULES, limit=50)
+        return lambda: search_people(Archive(store, home, _RULES), "p", who, query, limit=50)
 
     timed("by person who is in every video, first 50", ask("P0"))
     timed("by person who is in few, all", ask(f"P{rare}"))
@@ -117,26 +118,28 @@ def measure_people(store: Store, home: Home, rare: int) -> None:
     timed("the same, of videos submitted late", ask("P0", submitted_from=1e9))
     timed("two together, first 50", ask("P0", "P5"))
     timed("two together, the rare one first", ask(f"P{rare}", "P0"))
-    page = search_people(store, home, "p", ["P0"], AppearanceQuery(), _RULES, limit=1000)
+    page = search_people(Archive(store, home, _RULES), "p", ["P0"], AppearanceQuery(), limit=1000)
     timed(
         "by person, page 21",
-        lambda: search_people(store, home, "p", ["P0"], AppearanceQuery(), _RULES, limit=50, cursor=page.next_cursor),
+        lambda: search_people(
+            Archive(store, home, _RULES), "p", ["P0"], AppearanceQuery(), limit=50, cursor=page.next_cursor
+        ),
     )
 
 
-def measure_strangers(store: Store, home: Home) -> None:
+def measure_strangers(store: Store, home: Files) -> None:
     """List strangers by screen time."""
 
     def ask(limit: int, **filters: object) -> Callable[[], object]:
         query = AppearanceQuery(**filters)  # type: ignore[arg-type]
-        return lambda: rank_strangers(store, home, "p", _RULES, query, limit=limit)
+        return lambda: rank_strangers(Archive(store, home, _RULES), "p", query, limit=limit)
 
     timed("strangers by screen time, first 50", ask(50), repeats=3)
     timed("the same, of one video", ask(50, video_id="v-00007"), repeats=3)
     timed("the same, the first", ask(1), repeats=3)
 
 
-def measure_faces(store: Store, home: Home, means: FloatArray, rng: np.random.Generator) -> None:
+def measure_faces(store: Store, home: Files, means: FloatArray, rng: np.random.Generator) -> None:
     """Search by face, and compare some answers with double precision."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     index = TrackIndex(store, "p")
@@ -147,7 +150,7 @@ def measure_faces(store: Store, home: Home, means: FloatArray, rng: np.random.Ge
     )
     faces = looks(means[rng.integers(len(means), size=_REPEATS)], rng)
     asked = iter(np.concatenate([faces, faces]))
-    timed("by face, 20 hits", lambda: search_face(store, home, index, next(asked), _RULES, limit=20))
+    timed("by face, 20 hits", lambda: search_face(Archive(store, home, _RULES), index, next(asked), limit=20))
     analyses = set(store.latest_analyses("p").values())
     asked = iter(np.concatenate([faces, faces]))
     timed("of that the comparison", lambda: index.search(next(asked), analyses, 80))

@@ -19,7 +19,7 @@ from facerec_models.config import AnalysisConfig, EmbeddingConfig
 from facerec_models.errors import ImageError
 from facerec_models.stills import find_stills
 from facerec_models.types import FaceSet, FloatArray, ImageArray
-from serving.archive.files import Home
+from serving.archive.files import Files
 from tests.benchmarks.command import say
 
 # Mean difference of a channel from the light, of 255: less is compression.
@@ -60,7 +60,7 @@ class Pictures:
 
     def __init__(self, mirror: bool = True, gray: bool = False, colour: bool = False) -> None:
         self._analysis = AnalysisConfig(embedding=EmbeddingConfig(embedder="dlib", mirror=mirror))
-        self._networks = load_networks(self._analysis, Home(Path("none")).weights, None)
+        self._networks = load_networks(self._analysis, Files(Path("none")).weights, None)
         self._gray = gray
         self._colour = colour
 

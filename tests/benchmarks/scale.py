@@ -22,7 +22,8 @@ from facerec_models.identification.identify import identify_tracks
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.types import FloatArray
 from facerec_models.vectors import normalize
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.store import open_store
 from tests.benchmarks.command import circumstances, say
@@ -113,7 +114,7 @@ def check_is_exact(model: NamingModel, probes: FloatArray) -> None:
 
 def train_stored(root: Path, names: np.ndarray, ids: np.ndarray, x: FloatArray) -> None:
     """Train from a store, then once more with one person more."""
-    home, rules = Home(root), IdentificationConfig()
+    home, rules = Files(root), IdentificationConfig()
     with closing(open_store(root)) as store:
         store.create_project("p")
         store.fix_embedder("p", EMBEDDER)
@@ -134,10 +135,10 @@ def train_stored(root: Path, names: np.ndarray, ids: np.ndarray, x: FloatArray) 
 
         put(range(len(x)))
         with timed("train from the store, promoted"):
-            train(store, home, "p", rules)
+            train(Archive(store, home, rules), "p")
         with timed("enrol one person's faces and train again"):
             put(range(10), "Newcomer")
-            train(store, home, "p", rules)
+            train(Archive(store, home, rules), "p")
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from serving.archive.handle import Archive
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import httpx
@@ -32,7 +34,7 @@ from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
 from facerec_models.result import Result
 from facerec_models.video_writer import VideoWriter
-from serving.archive.files import UNFINISHED, Home, remove_tree
+from serving.archive.files import UNFINISHED, Files, remove_tree
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.one_video import current_revision, name_analysis
@@ -88,7 +90,7 @@ def soak(folder: Path, submissions: int, kills: int, limit_s: float, seed: int, 
     """
     rng = random.Random(seed)
     tally = Tally()
-    home = Home(folder / "home")
+    home = Files(folder / "home")
     with closing(open_store(home.root)) as store:
         networks = load_networks(AnalysisConfig(), home.weights, None)
         clips = make_clips(folder, home, store, networks, max(6, submissions // 8))
@@ -112,16 +114,20 @@ def soak(folder: Path, submissions: int, kills: int, limit_s: float, seed: int, 
 # What is submitted
 
 
-def make_clips(folder: Path, home: Home, store: Store, networks: Networks, count: int) -> list[Path]:
+def make_clips(folder: Path, home: Files, store: Store, networks: Networks, count: int) -> list[Path]:
     """Enrol the demonstration's people and cut its reel into clips that differ."""
     material = prepare(folder / "material")
     settings = Settings(home=home.root)
     list(
         enrol(
-            store, home, PROJECT, find_pictures(material.people), networks, settings.analysis, settings.identification
+            Archive(store, home, settings.identification),
+            PROJECT,
+            find_pictures(material.people),
+            networks,
+            settings.analysis,
         )
     )
-    train(store, home, PROJECT, settings.identification)
+    train(Archive(store, home, settings.identification), PROJECT)
     clips = []
     with Video(material.reel, settings.analysis.limits) as reel:
         info = reel.info
@@ -144,14 +150,14 @@ def make_broken(folder: Path, clip: Path) -> list[Path]:
     return [folder / name for name in contents]
 
 
-def undisturbed(trained: Home, clip: Path, networks: Networks) -> Result:
+def undisturbed(trained: Files, clip: Path, networks: Networks) -> Result:
     """Return the result of a clip with the same people, made in this process and in one go."""
     settings = Settings(home=trained.root)
     with closing(open_store(trained.root)) as store:
         video = register_video(store, PROJECT, clip, settings.analysis)
-        analysis = analyze_video(store, trained, video, settings.analysis, networks)
-        revision = current_revision(store, PROJECT, settings.identification)
-        result = name_analysis(store, trained, analysis, revision, settings.identification, lambda *_: "")
+        analysis = analyze_video(Archive(store, trained), video, settings.analysis, networks)
+        revision = current_revision(Archive(store, trained, settings.identification), PROJECT)
+        result = name_analysis(Archive(store, trained, settings.identification), analysis, revision, lambda *_: "")
         store.delete_video(PROJECT, video.video_id)
         remove_tree(trained.analysis(PROJECT, analysis.analysis_id))
         return result
@@ -171,7 +177,7 @@ class Plan:
 # What is done to the service
 
 
-def disturb(home: Home, store: Store, plan: Plan, tally: Tally, deadline: float) -> list[tuple[int, int]]:
+def disturb(home: Files, store: Store, plan: Plan, tally: Tally, deadline: float) -> list[tuple[int, int]]:
     """Submit everything while replicas die; return memory and handles of the idle service, early and late."""
     use = []
     with running(home) as service:
@@ -192,7 +198,7 @@ def disturb(home: Home, store: Store, plan: Plan, tally: Tally, deadline: float)
 
 
 @contextmanager
-def running(home: Home) -> Iterator[RunningService]:
+def running(home: Files) -> Iterator[RunningService]:
     with running_service(home.root, _ENVIRONMENT) as service:
         yield service
 
@@ -322,7 +328,7 @@ def check_jobs(store: Store, tally: Tally) -> None:
             tally.wrong.append(f"job {job_id} of {name} is {job.state}: {job.error}")
 
 
-def check_results(home: Home, store: Store, expected: dict[str, Result], tally: Tally) -> None:
+def check_results(home: Files, store: Store, expected: dict[str, Result], tally: Tally) -> None:
     """Every video that was analysed has the result of the undisturbed run."""
     rules = Settings(home=home.root).identification
     equal = 0
@@ -334,7 +340,7 @@ def check_results(home: Home, store: Store, expected: dict[str, Result], tally: 
         if analysis.revision is None:
             continue
         result = name_analysis(
-            store, home, analysis, store.get_revision(PROJECT, analysis.revision), rules, lambda *_: ""
+            Archive(store, home, rules), analysis, store.get_revision(PROJECT, analysis.revision), lambda *_: ""
         )
         difference = differs(result, expected[video.name])
         equal += difference is None
@@ -364,9 +370,9 @@ def differs(one: Result, other: Result) -> str | None:
     return None if names[0] == names[1] else f"appearances {names[0]}, not {names[1]}"
 
 
-def check_files(home: Home, store: Store, tally: Tally) -> None:
+def check_files(home: Files, store: Store, tally: Tally) -> None:
     """After a sweep, which a service does by itself, no file is there that no row speaks of."""
-    removed = sweep(store, home, age_s=0.0)
+    removed = sweep(Archive(store, home), age_s=0.0)
     say(f"{removed} files and folders of killed processes were swept up")
     known = {Path(video.file) for video in store.list_videos(PROJECT)}
     analyses = {row.analysis_id for row in store.list_analyses(PROJECT)}

@@ -21,7 +21,7 @@ from facerec_models.analysis.analyze import analyze
 from facerec_models.analysis.networks import load_networks
 from facerec_models.config import EmbeddingConfig
 from facerec_models.identification.cohort import load_cohort
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.local import run_service
 from serving.settings import Settings
 from tests.benchmarks.command import say
@@ -67,7 +67,7 @@ class _Chain:
     def __init__(self, home: Path) -> None:
         settings = Settings(home=home)
         self._config = settings.analysis.model_copy(update={"embedding": EmbeddingConfig(embedder="dlib")})
-        self._networks = load_networks(self._config, Home(home).weights, None)
+        self._networks = load_networks(self._config, Files(home).weights, None)
         self._pair = load_cohort(self._networks.embedder.name).pair
 
     def run(self, videos: list[Path]) -> float:

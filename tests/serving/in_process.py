@@ -15,7 +15,7 @@ from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming import one_video as naming
 from serving.archive.naming.one_video import stored_result
@@ -24,7 +24,6 @@ from serving.deployments.classifier import ClassifierReplica, crop_address
 from serving.deployments.detector import DetectorReplica
 from serving.deployments.embedder import EmbedderReplica
 from serving.settings import Settings
-from serving.store import open_store
 from serving.store.rows import AnalysisRow
 from ui.demo_material import DemoMaterial
 
@@ -56,15 +55,14 @@ def in_process(
     settings: Settings, detector: MtcnnDetector, embedder: TorchEmbedder
 ) -> Iterator[tuple[TestClient, Service]]:
     """Answer requests and work on jobs, but those of training, until the block ends."""
-    home = Home.at(settings.home, settings.files)
     finder = DetectorReplica(DetectionConfig(), engine=detector)
-    network = EmbedderReplica(EmbeddingConfig(), home.root, engine=embedder)
+    network = EmbedderReplica(EmbeddingConfig(), settings.home, engine=embedder)
     namer = ClassifierReplica(settings)
 
     def name_still(model_id: str, *request: Any) -> Any:
         project, version = model_id.split("/")
         name, found, limit = request
-        return namer.name_all([(name, found, load_model(home, project, version), limit)])[0].unwrap()
+        return namer.name_all([(name, found, load_model(archive.files, project, version), limit)])[0].unwrap()
 
     detectors = handle(detect=lambda images: finder.detect_all([images])[0].unwrap())
     embedders = handle(
@@ -72,16 +70,15 @@ def in_process(
     )
 
     def result(project: str, video_id: str) -> str:
-        return stored_result(service.store, home, project, video_id, settings.identification, crop_address).to_json()
+        return stored_result(archive, project, video_id, crop_address).to_json()
 
     def result_of(analysis: AnalysisRow) -> str:
-        return naming.result_of(service.store, home, analysis, settings.identification, crop_address).to_json()
+        return naming.result_of(archive, analysis, crop_address).to_json()
 
     classifiers = handle(name_still=name_still, result=result, result_of=result_of)
     analyzer = AnalyzerReplica(settings, detectors, embedders, slots=1)
-    service = Service(
-        settings, home, open_store(home.root), detectors, embedders, classifiers, handle(wake=analyzer.wake)
-    )
+    archive = Archive.of(settings)
+    service = Service(settings, archive, detectors, embedders, classifiers, handle(wake=analyzer.wake))
     finder.check_health()
     network.check_health()
     with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:

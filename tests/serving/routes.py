@@ -12,7 +12,8 @@ from fastapi.testclient import TestClient
 
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.settings import Settings
 from serving.store import Store, open_store
 
@@ -23,6 +24,6 @@ def bare_routes(root: Path) -> Iterator[tuple[TestClient, Store]]:
     absent: Any = SimpleNamespace()
     waker: Any = SimpleNamespace(wake=SimpleNamespace(remote=lambda: None))
     with closing(open_store(root)) as store:
-        service = Service(Settings(home=root), Home(root), store, absent, absent, absent, waker)
+        service = Service(Settings(home=root), Archive(store, Files(root)), absent, absent, absent, waker)
         with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
             yield client, store

@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from facerec_models.analysis.networks import load_networks
 from facerec_models.config import AnalysisConfig
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.jobs.runner import JobRunner
 from serving.jobs.video import VideoJobs
 from serving.settings import Settings
@@ -20,10 +20,10 @@ from serving.store import open_store
 
 
 def main() -> None:
-    home, segment_s = Home(Path(sys.argv[1])), float(sys.argv[2])
+    home, segment_s = Files(Path(sys.argv[1])), float(sys.argv[2])
     settings = Settings(home=home.root, segment_s=segment_s)
     store, networks = open_store(home.root), load_networks(AnalysisConfig(), home.weights, None)
-    videos = VideoJobs(store, home, settings, lambda: networks)
+    videos = VideoJobs(Archive(store, home, settings.identification), settings, lambda: networks)
     runner = JobRunner(
         store, {"video": videos.lead}, segment_work={"video": videos.help}, slots=2, lease_s=2.0, poll_s=0.1
     )

@@ -18,7 +18,8 @@ from httpx import Response
 from facerec_models.errors import StoreError
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.archive.files import Home, write_atomically
+from serving.archive.files import Files, write_atomically
+from serving.archive.handle import Archive
 from serving.settings import Settings
 from serving.store import Store, leases, open_store
 from serving.store.job_rows import JobState
@@ -37,11 +38,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def client(store: Store, clip: Path, tmp_path: Path) -> Iterator[TestClient]:
     """The routes over a store whose jobs nobody works on; there is no network behind them."""
-    home = Home(tmp_path / "home")
+    home = Files(tmp_path / "home")
     settings = Settings(home=home.root, media_roots=(clip.parent, tmp_path / "media"))
     absent: Any = SimpleNamespace()
     waker: Any = SimpleNamespace(wake=SimpleNamespace(remote=lambda: None))
-    service = Service(settings, home, store, absent, absent, absent, waker)
+    service = Service(settings, Archive(store, home, settings.identification), absent, absent, absent, waker)
     with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 

@@ -17,7 +17,8 @@ from httpx import Response
 from facerec_models.analysis.networks import load_networks
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.settings import Settings
 from serving.store import Store, open_store
 from tests.archive import fill, put_mirror, put_video
@@ -29,14 +30,14 @@ BASE = "/v1/projects/p"
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with closing(open_store(tmp_path)) as store:
-        fill(store, Home(tmp_path))
+        fill(store, Files(tmp_path))
         yield store
 
 
 @pytest.fixture
 def client(store: Store, tmp_path: Path) -> Iterator[TestClient]:
     absent: Any = SimpleNamespace()
-    service = Service(Settings(home=tmp_path), Home(tmp_path), store, absent, absent, absent, absent)
+    service = Service(Settings(home=tmp_path), Archive(store, Files(tmp_path)), absent, absent, absent, absent)
     with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
@@ -107,7 +108,7 @@ def test_a_correction_is_previewed(client: TestClient, store: Store) -> None:
 
 
 def test_an_image_tells_whose_it_is_and_is_confirmed(client: TestClient, store: Store, tmp_path: Path) -> None:
-    put_mirror(store, Home(tmp_path), "v-3", 2, 1)
+    put_mirror(store, Files(tmp_path), "v-3", 2, 1)
     items = {
         item["decision"]: item for item in ok(client.get(f"{BASE}/appearances", params={"video_id": "v-3"}))["items"]
     }
@@ -197,8 +198,10 @@ def test_search_of_an_absent_project(client: TestClient) -> None:
 
 def test_a_face_is_searched_in_a_project_that_has_nothing_yet(store: Store, tmp_path: Path) -> None:
     settings, absent = Settings(home=tmp_path), cast(Any, None)
-    service = Service(settings, Home(tmp_path), store, absent, absent, absent, absent)
-    vars(service)["networks"] = load_networks(settings.analysis, Home(tmp_path).weights, None)
+    service = Service(
+        settings, Archive(store, Files(tmp_path), settings.identification), absent, absent, absent, absent
+    )
+    vars(service)["networks"] = load_networks(settings.analysis, Files(tmp_path).weights, None)
     store.create_project("new")
     picture = next((prepare(tmp_path / "material").people / "Eileen_Collins").iterdir())
     with TestClient(build_api(service), base_url="http://127.0.0.1") as client:
@@ -210,7 +213,7 @@ def test_a_new_video_is_found_at_once(client: TestClient, store: Store, tmp_path
     from serving.archive.naming.one_video import assign, current_revision
     from tests.archive import RULES
 
-    row = put_video(store, Home(tmp_path), "v-3", 3)
+    row = put_video(store, Files(tmp_path), "v-3", 3)
     assert len(labels(client, person_id="Bob")) == 2
-    assign(store, Home(tmp_path), row, current_revision(store, "p", RULES), RULES)
+    assign(Archive(store, Files(tmp_path), RULES), row, current_revision(Archive(store, Files(tmp_path), RULES), "p"))
     assert len(labels(client, person_id="Bob")) == 3

@@ -21,7 +21,8 @@ from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.jobs.crawl import crawl_person
 from serving.jobs.runner import JobControl, JobRunner
 from serving.settings import Settings
@@ -38,12 +39,12 @@ CRAWL = "/v1/projects/p/people/Eileen_Collins/crawl"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
+def home(tmp_path: Path) -> Files:
+    return Files(tmp_path / "home")
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
         store.create_project("p")
         yield store
@@ -77,18 +78,18 @@ def put_people(site: PictureSite) -> str:
 
 
 @contextmanager
-def api(home: Home, store: Store, settings: Settings) -> Iterator[TestClient]:
+def api(home: Files, store: Store, settings: Settings) -> Iterator[TestClient]:
     absent: Any = SimpleNamespace()
     waker: Any = SimpleNamespace(wake=SimpleNamespace(remote=lambda: None))
-    service = Service(settings, home, store, absent, absent, absent, waker)
+    service = Service(settings, Archive(store, home, settings.identification), absent, absent, absent, waker)
     with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 
 @contextmanager
-def runner(home: Home, store: Store, settings: Settings, networks: Networks) -> Iterator[None]:
+def runner(home: Files, store: Store, settings: Settings, networks: Networks) -> Iterator[None]:
     def work(job: Job, control: JobControl) -> None:
-        crawl_person(store, home, settings, networks, job, control)
+        crawl_person(Archive(store, home), settings, networks, job, control)
 
     running = JobRunner(store, {"crawl": work}, slots=1, poll_s=0.05, lease_s=3)
     running.start()
@@ -114,7 +115,7 @@ def ask(client: TestClient, **wanted: object) -> str:
 
 
 def test_a_site_is_crawled_and_enrolled_and_what_was_bad_is_refused(
-    home: Home, store: Store, site: PictureSite, networks: Networks
+    home: Files, store: Store, site: PictureSite, networks: Networks
 ) -> None:
     settings = Settings(home=home.root, crawl=QUICK)
     address = put_people(site)
@@ -135,7 +136,7 @@ def test_a_site_is_crawled_and_enrolled_and_what_was_bad_is_refused(
 
 
 def test_a_cancelled_crawl_keeps_what_was_fetched(
-    home: Home, store: Store, site: PictureSite, networks: Networks
+    home: Files, store: Store, site: PictureSite, networks: Networks
 ) -> None:
     settings = Settings(home=home.root, crawl=CrawlConfig(delay_s=0.5, private_addresses=True))
     noise = np.random.default_rng(0).integers(0, 256, (20, 9, 12, 3), np.uint8)
@@ -157,7 +158,7 @@ def test_a_cancelled_crawl_keeps_what_was_fetched(
 
 
 def test_this_machine_is_closed_to_strangers_unless_it_was_opened(
-    home: Home, store: Store, site: PictureSite, networks: Networks, tmp_path: Path
+    home: Files, store: Store, site: PictureSite, networks: Networks, tmp_path: Path
 ) -> None:
     address = put_people(site)
     opened, closed = tmp_path / "open", tmp_path / "closed"
@@ -191,7 +192,7 @@ def test_this_machine_is_closed_to_strangers_unless_it_was_opened(
     "wanted",
     [{"source": "yahoo"}, {"source": "site:file:///etc/passwd"}, {"max_num": 0}, {"max_num": 1001}, {"more": 1}, [1]],
 )
-def test_requests_are_checked_before_anything_is_queued(home: Home, store: Store, wanted: object) -> None:
+def test_requests_are_checked_before_anything_is_queued(home: Files, store: Store, wanted: object) -> None:
     with api(home, store, Settings(home=home.root)) as client:
         answer = client.post(CRAWL, json=wanted)
         assert answer.status_code == 422

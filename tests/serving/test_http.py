@@ -14,7 +14,7 @@ from ray.serve.exceptions import BackPressureError
 
 from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.archive.learning.model_versions import train
 from serving.settings import Settings
 from tests.serving.in_process import enrol_all, in_process, wait
@@ -29,7 +29,7 @@ def client(
     settings = Settings(home=root, max_queued_jobs=3, media_roots=(material.reel.parent,))
     with in_process(settings, detector, embedder) as (client, service):
         enrol_all(client, "shown", material)
-        train(service.store, service.home, "shown", settings.identification)
+        train(service.archive, "shown")
         yield client
 
 
@@ -72,7 +72,7 @@ def test_the_same_settings_again_are_shown_again(client: TestClient, material: D
 def test_a_project_that_is_deleted_while_it_is_worked_on_leaves_nothing(
     client: TestClient, material: DemoMaterial
 ) -> None:
-    home: Home = client.app.state.service.home  # type: ignore[attr-defined]
+    home: Files = client.app.state.service.home  # type: ignore[attr-defined]
     client.put("/v1/projects/gone")
     content = material.reel.read_bytes()
     job_id = client.post("/v1/projects/gone/videos", files={"file": ("a.mp4", content)}).json()["job_id"]
@@ -101,7 +101,7 @@ def test_files_by_address_only_where_the_operator_allows(
 
 
 def test_an_upload_that_is_no_video_leaves_nothing(client: TestClient) -> None:
-    home: Home = client.app.state.service.home  # type: ignore[attr-defined]
+    home: Files = client.app.state.service.home  # type: ignore[attr-defined]
     before = sorted(home.uploads.iterdir()) if home.uploads.exists() else []
     answer = client.post("/v1/projects/shown/videos", files={"file": ("x.mp4", b"ffconcat version 1.0\nfile a.mp4\n")})
     assert (answer.status_code, answer.json()["title"]) == (422, "VideoOpen")

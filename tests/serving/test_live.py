@@ -16,7 +16,8 @@ from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
 from facerec_models.result import Result
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.one_video import current_revision, name_analysis
@@ -38,14 +39,16 @@ def in_process(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Result:
     root = tmp_path_factory.mktemp("in-process")
-    settings, home, store = Settings(home=root), Home(root), open_store(root)
+    settings, home, store = Settings(home=root), Files(root), open_store(root)
     networks, config = Networks(detector, embedder), AnalysisConfig()
-    list(enrol(store, home, "shown", find_pictures(material.people), networks, config, settings.identification))
-    train(store, home, "shown", settings.identification)
+    list(
+        enrol(Archive(store, home, settings.identification), "shown", find_pictures(material.people), networks, config)
+    )
+    train(Archive(store, home, settings.identification), "shown")
     video = register_video(store, "shown", clip, config)
-    analysis = analyze_video(store, home, video, config, networks)
-    revision = current_revision(store, "shown", settings.identification)
-    return name_analysis(store, home, analysis, revision, settings.identification, lambda *_: "")
+    analysis = analyze_video(Archive(store, home), video, config, networks)
+    revision = current_revision(Archive(store, home, settings.identification), "shown")
+    return name_analysis(Archive(store, home, settings.identification), analysis, revision, lambda *_: "")
 
 
 def test_the_service_and_the_process_find_the_same(client: FacerecClient, clip: Path, in_process: Result) -> None:

@@ -18,7 +18,8 @@ from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
 from serving.archive.videos import analyze_video, register_video
@@ -35,13 +36,13 @@ from ui.demo_material import DemoMaterial
 def test_a_node_that_is_killed_costs_time_and_nothing_else(
     material: DemoMaterial, detector: MtcnnDetector, embedder: TorchEmbedder, tmp_path: Path, mongo_store_uri: str
 ) -> None:
-    home, networks, settings = Home(tmp_path / "home"), Networks(detector, embedder), Settings(home=tmp_path / "home")
+    home, networks, settings = Files(tmp_path / "home"), Networks(detector, embedder), Settings(home=tmp_path / "home")
     with closing(open_store(home.root, SecretStr(mongo_store_uri))) as store:
         pictures = find_pictures(material.people)
-        list(enrol(store, home, "p", pictures, networks, settings.analysis, settings.identification))
-        train(store, home, "p", settings.identification)
+        list(enrol(Archive(store, home, settings.identification), "p", pictures, networks, settings.analysis))
+        train(Archive(store, home, settings.identification), "p")
         calm = register_video(store, "p", material.reel, AnalysisConfig())
-        row = analyze_video(store, home, calm, AnalysisConfig(), networks)
+        row = analyze_video(Archive(store, home), calm, AnalysisConfig(), networks)
         expected = store.get_tracks("p", [row.analysis_id])[row.analysis_id]
         store.delete_video("p", calm.video_id)
 

@@ -31,8 +31,9 @@ from facerec_models.identification.cohort import Cohort, save_cohort
 from facerec_models.images import encode_crop
 from facerec_models.types import Decision
 from facerec_models.vectors import normalize, track_embedding
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.archive.forget import forget
+from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import Statement, correct, name_stranger
@@ -83,7 +84,7 @@ class Here(Workers):
 
 
 def make_archive(
-    home: Home,
+    home: Files,
     networks: Networks,
     material: DemoMaterial,
     videos: Sequence[tuple[Path, AnalysisConfig]],
@@ -92,12 +93,12 @@ def make_archive(
     """Enrol the demonstration's people, and name videos."""
     home.weights.symlink_to(facenet_weights)
     with closing(open_store(home.root)) as store:
-        list(enrol(store, home, "p", find_pictures(material.people), networks, ANALYSIS, RULES, outliers=None))
-        train(store, home, "p", RULES)
+        list(enrol(Archive(store, home, RULES), "p", find_pictures(material.people), networks, ANALYSIS, outliers=None))
+        train(Archive(store, home, RULES), "p")
         for file, config in videos:
             video = register_video(store, "p", file, config)
-            assign_current(store, home, analyze_video(store, home, video, config, networks), RULES)
-        identify_archive(store, home, "p", RULES, apply=True)
+            assign_current(Archive(store, home, RULES), analyze_video(Archive(store, home), video, config, networks))
+        identify_archive(Archive(store, home, RULES), "p", apply=True)
 
 
 @pytest.fixture(scope="module")
@@ -110,33 +111,33 @@ def archive(
     embedder: TorchEmbedder,
 ) -> Path:
     """By dlib's network, with something said of it."""
-    home = Home(tmp_path_factory.mktemp("archive"))
+    home = Files(tmp_path_factory.mktemp("archive"))
     make_archive(
         home, Networks(detector, embedder), material, [(clip, ANALYSIS), (material.reel, PART)], facenet_weights
     )
     with closing(open_store(home.root)) as store:
-        first, second = rank_strangers(store, home, "p", RULES, limit=2).strangers
-        name_stranger(store, home, "p", first.stranger_id, "Dee", RULES)
+        first, second = rank_strangers(Archive(store, home, RULES), "p", limit=2).strangers
+        name_stranger(Archive(store, home, RULES), "p", first.stranger_id, "Dee")
         sighting = second.sightings[0]
         denied = Statement(sighting.video_id, sighting.track_id, CorrectionKind.IS_NOT, second.stranger_id)
         collins = next(
             row for row in store.list_appearances("p", ids(store)) if row.owner == "Eileen_Collins" and row.track_ids
         )
         wrong = Statement(collins.video_id, collins.track_ids[0], CorrectionKind.IS_NOT, "Dee")
-        correct(store, home, "p", [denied, wrong], RULES)
+        correct(Archive(store, home, RULES), "p", [denied, wrong])
     return home.root
 
 
 @pytest.fixture
-def home(archive: Path, facenet_strangers: Cohort, tmp_path: Path) -> Home:
+def home(archive: Path, facenet_strangers: Cohort, tmp_path: Path) -> Files:
     shutil.copytree(archive, tmp_path / "home", symlinks=True)
-    home = Home(tmp_path / "home")
+    home = Files(tmp_path / "home")
     save_cohort(facenet_strangers, home.cohort("p", B))
     return home
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
         yield store
 
@@ -145,22 +146,26 @@ def ids(store: Store) -> list[str]:
     return [row.analysis_id for row in store.list_analyses("p")]
 
 
-def prepare(store: Store, home: Home, embedder: str = B, **options: Any) -> Prepared:
-    return prepare_second_set(store, home, "p", embedder, RULES, CPU, **{"workers": Here(home.root), **options})
+def prepare(store: Store, home: Files, embedder: str = B, **options: Any) -> Prepared:
+    return prepare_second_set(
+        Archive(store, home, RULES), "p", embedder, CPU, **{"workers": Here(home.root), **options}
+    )
 
 
-def shown(store: Store, home: Home) -> dict[str, Any]:
+def shown(store: Store, home: Files) -> dict[str, Any]:
     """Return all that somebody who looks at the project sees."""
     results = {}
     for video in store.list_videos("p"):
         with suppress(ModelNotFoundError):
-            result = stored_result(store, home, "p", video.video_id, RULES, lambda row, *k: f"{row.analysis_id} {k}")
+            result = stored_result(
+                Archive(store, home, RULES), "p", video.video_id, lambda row, *k: f"{row.analysis_id} {k}"
+            )
             results[video.video_id] = result.model_dump(exclude={"timing"})
     rounded = json.loads(json.dumps(results), parse_float=lambda text: round(float(text), 5))
     return {
         "results": rounded,
         "latest": store.latest_analyses("p"),
-        "strangers": rank_strangers(store, home, "p", RULES).strangers,
+        "strangers": rank_strangers(Archive(store, home, RULES), "p").strangers,
         "appearances": store.list_appearances("p", list(store.latest_analyses("p").values())),
         "promoted": store.get_model("p").version,
         "embedder": store.get_project("p").embedder,
@@ -172,7 +177,7 @@ def shown(store: Store, home: Home) -> dict[str, Any]:
             (row.correction_id, row.embedder, row.embedding.tobytes()) for row in store.list_corrections("p")
         ],
         "applications": [row.number for row in store.list_applications("p") if row.undone_at is None],
-        "state": identify_archive(store, home, "p", RULES, apply=False).state,
+        "state": identify_archive(Archive(store, home, RULES), "p", apply=False).state,
     }
 
 
@@ -203,7 +208,7 @@ class StopAt:
         return self.seen[-1] >= self.at
 
 
-def test_a_second_set_is_made_from_crops_and_nobody_sees_it(store: Store, home: Home, facenet: TorchEmbedder) -> None:
+def test_a_second_set_is_made_from_crops_and_nobody_sees_it(store: Store, home: Files, facenet: TorchEmbedder) -> None:
     before, models = shown(store, home), store.list_models("p")
     for video in store.list_videos("p"):
         store.put_video(replace(video, file="/nowhere/video.mp4"))
@@ -229,7 +234,7 @@ def test_a_second_set_is_made_from_crops_and_nobody_sees_it(store: Store, home: 
                 assert crops[0] == crops[1]
 
 
-def test_a_stopped_preparation_goes_on_where_it_was(store: Store, home: Home) -> None:
+def test_a_stopped_preparation_goes_on_where_it_was(store: Store, home: Files) -> None:
     with pytest.raises(TrainingStoppedError):
         prepare(store, home, progress=StopAt(0.9))
     assert len(pairs(store)) == 2
@@ -244,7 +249,7 @@ def test_a_stopped_preparation_goes_on_where_it_was(store: Store, home: Home) ->
     assert (again, store.vector_state("p")) == (found, stored)
 
 
-def test_what_has_no_crop_has_no_vector(store: Store, home: Home) -> None:
+def test_what_has_no_crop_has_no_vector(store: Store, home: Files) -> None:
     (row, _) = present_analyses(store, "p")
     tracks = store.get_tracks("p", [row.analysis_id])[row.analysis_id]
     partly, wholly = tracks[0], tracks[1]
@@ -261,15 +266,15 @@ def test_what_has_no_crop_has_no_vector(store: Store, home: Home) -> None:
     assert len(ours[wholly.track_id].embedded) == 0
     moved = home.track_crop("p", second.analysis_id, partly.track_id, 0).read_bytes()
     assert moved == home.track_crop("p", row.analysis_id, partly.track_id, 1).read_bytes()
-    change = switch_embedder(store, home, "p", RULES)
-    undo_application(store, home, "p", change.revision, RULES)
+    change = switch_embedder(Archive(store, home, RULES), "p")
+    undo_application(Archive(store, home, RULES), "p", change.revision)
 
 
-def test_what_was_compared_is_switched_and_undone(store: Store, home: Home) -> None:
+def test_what_was_compared_is_switched_and_undone(store: Store, home: Files) -> None:
     prepare(store, home)
     before, rest = shown(store, home), kept(store)
     said = {(row.kind, row.person_id) for row in store.list_corrections("p")}
-    compared = compare_sets(store, home, "p", RULES)
+    compared = compare_sets(Archive(store, home, RULES), "p")
     assert compared.present is not None
     assert (compared.present.embedder, compared.prepared.embedder) == (A, B)
     assert compared.present.held_out.nearest == compared.present.held_out.faces > 5
@@ -277,7 +282,7 @@ def test_what_was_compared_is_switched_and_undone(store: Store, home: Home) -> N
     json.dumps(compared.to_dict())
     assert (shown(store, home), kept(store)) == (before, rest)
 
-    change = switch_embedder(store, home, "p", RULES, expected_state=compared.swap.change.state)
+    change = switch_embedder(Archive(store, home, RULES), "p", expected_state=compared.swap.change.state)
     preview = compared.swap.change.to_dict()
     assert change.to_dict() == {**preview, "applied": True, "application": before["applications"][-1] + 1}
     after = shown(store, home)
@@ -295,18 +300,18 @@ def test_what_was_compared_is_switched_and_undone(store: Store, home: Home) -> N
     assert {row.decision for row in after["appearances"]} >= {Decision.NAMED, Decision.UNKNOWN}
     assert_counted(change.appearances_added, change.appearances_removed, before, after)
     # The same faces make the same version again.
-    assert train(store, home, "p", RULES).version == compared.prepared.version
+    assert train(Archive(store, home, RULES), "p").version == compared.prepared.version
 
-    undone = undo_application(store, home, "p", change.revision, RULES)
+    undone = undo_application(Archive(store, home, RULES), "p", change.revision)
     assert (undone.videos, undone.promoted, undone.note) == (2, before["promoted"], "")
     assert (shown(store, home), kept(store)) == (before, rest)
     # And once more, there and back; the version was trained again, and is prepared no more.
     with pytest.raises(ConflictError, match="belongs to no second set"):
-        switch_embedder(store, home, "p", RULES, compared.prepared.version)
+        switch_embedder(Archive(store, home, RULES), "p", compared.prepared.version)
     assert prepare(store, home).version == compared.prepared.version
-    again = switch_embedder(store, home, "p", RULES)
+    again = switch_embedder(Archive(store, home, RULES), "p")
     assert shown(store, home)["appearances"] == after["appearances"]
-    undo_application(store, home, "p", again.revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", again.revision)
     assert shown(store, home) == before
 
 
@@ -320,7 +325,7 @@ def assert_counted(added: Any, removed: Any, before: dict[str, Any], after: dict
 
 
 def test_what_is_said_while_the_network_changes_is_not_overwritten(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(store, home)
     apply, said = store.apply_naming, [row.correction_id for row in store.list_corrections("p")]
@@ -331,7 +336,7 @@ def test_what_is_said_while_the_network_changes_is_not_overwritten(
 
     monkeypatch.setattr(store, "apply_naming", take_back_and_apply)
     with pytest.raises(ConflictError, match="meanwhile"):
-        switch_embedder(store, home, "p", RULES)
+        switch_embedder(Archive(store, home, RULES), "p")
     assert [row.correction_id for row in store.list_corrections("p")] == said[1:]
 
 
@@ -344,37 +349,37 @@ def test_from_a_network_that_knows_nobody_to_one_that_does(
     facenet: TorchEmbedder,
     facenet_strangers: Cohort,
 ) -> None:
-    home = Home(tmp_path / "home")
+    home = Files(tmp_path / "home")
     save_cohort(facenet_strangers, home.cohort("p", B))
     make_archive(home, Networks(detector, facenet), material, [(clip, ANALYSIS)], facenet_weights)
     with closing(open_store(home.root)) as store:
         before = shown(store, home)
         prepare(store, home, "dlib")
-        compared = compare_sets(store, home, "p", RULES)
+        compared = compare_sets(Archive(store, home, RULES), "p")
         assert compared.present is not None
         assert compared.prepared.held_out.named > compared.present.held_out.named
-        change = switch_embedder(store, home, "p", RULES)
+        change = switch_embedder(Archive(store, home, RULES), "p")
         (video,) = store.list_videos("p")
-        result = stored_result(store, home, "p", video.video_id, RULES, lambda *_: "")
+        result = stored_result(Archive(store, home, RULES), "p", video.video_id, lambda *_: "")
         names = {one.identity for one in result.appearances if one.identity}
         assert names == {"Eileen Collins", "Carphone Man"}
-        undo_application(store, home, "p", change.revision, RULES)
+        undo_application(Archive(store, home, RULES), "p", change.revision)
         assert shown(store, home) == before
 
 
 def test_after_a_switch_everything_is_of_the_new_embedder(
-    store: Store, home: Home, detector: MtcnnDetector, embedder: TorchEmbedder, facenet: TorchEmbedder, clip: Path
+    store: Store, home: Files, detector: MtcnnDetector, embedder: TorchEmbedder, facenet: TorchEmbedder, clip: Path
 ) -> None:
     index = TrackIndex(store, "p")
     first = present_analyses(store, "p")[0]
     track = store.get_tracks("p", [first.analysis_id])[first.analysis_id][0]
     prepare(store, home)
-    hits = search_face(store, home, index, track_embedding(track), RULES).hits
+    hits = search_face(Archive(store, home, RULES), index, track_embedding(track)).hits
     assert (hits[0].track_id, hits[0].similarity) == (track.track_id, pytest.approx(1, abs=1e-5))
-    switch_embedder(store, home, "p", RULES)
+    switch_embedder(Archive(store, home, RULES), "p")
     second = next(second for one, second in pairs(store) if one.analysis_id == first.analysis_id)
     theirs = store.get_tracks("p", [second.analysis_id])[second.analysis_id][0]
-    hits = search_face(store, home, index, track_embedding(theirs), RULES).hits
+    hits = search_face(Archive(store, home, RULES), index, track_embedding(theirs)).hits
     assert hits[0].similarity == pytest.approx(1, abs=1e-5)
     assert {hit.hit.row.analysis_id for hit in hits} <= set(store.latest_analyses("p").values())
     # A network that is not the project's is refused, and harms nothing.
@@ -384,73 +389,73 @@ def test_after_a_switch_everything_is_of_the_new_embedder(
     assert find_analysis(store, video, ANALYSIS, B) == store.get_analysis("p", second.analysis_id)
     # What people say is carried on with.
     statement = Statement(second.video_id, theirs.track_id, CorrectionKind.IS, "Fay")
-    said = correct(store, home, "p", [statement], RULES)
+    said = correct(Archive(store, home, RULES), "p", [statement])
     fay = store.list_faces("p", person_id="Fay")
     assert {face.embedder for face in fay} == {B}
-    undo_application(store, home, "p", said.revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", said.revision)
     video = register_video(store, "p", clip, PART.model_copy(update={"sampling": SamplingConfig(fragment=(0.0, 3.0))}))
     config = ANALYSIS.model_copy(update={"sampling": SamplingConfig(fragment=(0.0, 3.0))})
-    row = analyze_video(store, home, video, config, Networks(detector, facenet))
-    assert assign_current(store, home, row, RULES).model_version == store.get_model("p").version
+    row = analyze_video(Archive(store, home), video, config, Networks(detector, facenet))
+    assert assign_current(Archive(store, home, RULES), row).model_version == store.get_model("p").version
     with pytest.raises(GalleryMismatchError):
-        analyze_video(store, home, video, config, Networks(detector, embedder))
+        analyze_video(Archive(store, home), video, config, Networks(detector, embedder))
 
 
 def test_a_video_that_ends_after_the_switch_is_told_and_leaves_nothing(
-    store: Store, home: Home, detector: MtcnnDetector, embedder: TorchEmbedder, clip: Path
+    store: Store, home: Files, detector: MtcnnDetector, embedder: TorchEmbedder, clip: Path
 ) -> None:
     prepare(store, home)
     config = ANALYSIS.model_copy(update={"sampling": SamplingConfig(fragment=(0.0, 2.0))})
     video = register_video(store, "p", clip, config)
     late = present_analyses(store, "p")[0]
-    revision = current_revision(store, "p", RULES)
+    revision = current_revision(Archive(store, home, RULES), "p")
     switched: list[dict[str, Any]] = []
 
     def switch(_: float) -> None:
         if not switched:
-            switch_embedder(store, home, "p", RULES)
+            switch_embedder(Archive(store, home, RULES), "p")
             switched.append(shown(store, home))
 
     with pytest.raises(GalleryMismatchError, match=f"{B}, not of {A}"):
-        analyze_video(store, home, video, config, Networks(detector, embedder), on_progress=switch)
+        analyze_video(Archive(store, home), video, config, Networks(detector, embedder), on_progress=switch)
     with pytest.raises(GalleryMismatchError, match="submit the video again"):
-        assign(store, home, late, revision, RULES)
+        assign(Archive(store, home, RULES), late, revision)
     assert shown(store, home) == switched[0]
     folders = {path.name for path in home.analysis("p", "x").parent.iterdir()}
     assert folders == set(ids(store))
     # The archive goes on.
-    assert identify_archive(store, home, "p", RULES, max_false_names=0.3, apply=True).applied
+    assert identify_archive(Archive(store, home, RULES), "p", max_false_names=0.3, apply=True).applied
 
 
 def test_undoing_keeps_what_came_since_where_it_can(
-    store: Store, home: Home, detector: MtcnnDetector, facenet: TorchEmbedder, material: DemoMaterial, clip: Path
+    store: Store, home: Files, detector: MtcnnDetector, facenet: TorchEmbedder, material: DemoMaterial, clip: Path
 ) -> None:
     prepare(store, home)
-    change = switch_embedder(store, home, "p", RULES)
+    change = switch_embedder(Archive(store, home, RULES), "p")
     networks = Networks(detector, facenet)
     # A known video again, another one, and another picture.
     for file, span in ((clip, (0.0, 3.0)), (find_other(material, clip), (0.0, 2.0))):
         config = ANALYSIS.model_copy(update={"sampling": SamplingConfig(fragment=span)})
         video = register_video(store, "p", file, config)
-        row = analyze_video(store, home, video, config, networks)
-        assign(store, home, row, current_revision(store, "p", RULES), RULES)
+        row = analyze_video(Archive(store, home), video, config, networks)
+        assign(Archive(store, home, RULES), row, current_revision(Archive(store, home, RULES), "p"))
     store.put_faces("p", [make_face("new", "Gil", embedder=B, embedding=normalize(np.ones(512, np.float32)))])
-    undone = undo_application(store, home, "p", change.revision, RULES)
+    undone = undo_application(Archive(store, home, RULES), "p", change.revision)
     assert "1 videos came since and have no vectors of dlib" in undone.note
     assert undone.videos == 2
     assert {row.embedder for row in present_analyses(store, "p")} == {A}
     latest = store.latest_analyses("p")
     assert sum(store.get_analysis("p", one).embedder == A for one in latest.values()) == 2
     with pytest.raises(ModelNotFoundError, match="not identified"):
-        stored_result(store, home, "p", video.video_id, RULES, lambda *_: "")
+        stored_result(Archive(store, home, RULES), "p", video.video_id, lambda *_: "")
     with pytest.raises(VideoNotFoundError, match="submit it again"):
-        correct(store, home, "p", [Statement(video.video_id, 1, CorrectionKind.IS, "Hal")], RULES)
+        correct(Archive(store, home, RULES), "p", [Statement(video.video_id, 1, CorrectionKind.IS, "Hal")])
     assert {face.embedder for face in store.list_faces("p") if face.face_id != "new"} == {A}
     # The video is of the second set alone: the next switch takes it along.
     prepare(store, home)
-    again = switch_embedder(store, home, "p", RULES)
+    again = switch_embedder(Archive(store, home, RULES), "p")
     assert again.videos == 3
-    stored_result(store, home, "p", video.video_id, RULES, lambda *_: "")
+    stored_result(Archive(store, home, RULES), "p", video.video_id, lambda *_: "")
 
 
 def find_other(material: DemoMaterial, clip: Path) -> Path:
@@ -460,10 +465,10 @@ def find_other(material: DemoMaterial, clip: Path) -> Path:
     return other
 
 
-def test_forgetting_reaches_both_sets(store: Store, home: Home) -> None:
+def test_forgetting_reaches_both_sets(store: Store, home: Files) -> None:
     prepared = prepare(store, home)
-    change = switch_embedder(store, home, "p", RULES)
-    undo_application(store, home, "p", change.revision, RULES)
+    change = switch_embedder(Archive(store, home, RULES), "p")
+    undo_application(Archive(store, home, RULES), "p", change.revision)
     named = [
         (row.analysis_id, track_id)
         for row in store.list_appearances("p", ids(store))
@@ -473,7 +478,7 @@ def test_forgetting_reaches_both_sets(store: Store, home: Home) -> None:
     faces = {face.face_id for face in store.list_faces("p", person_id="Eileen_Collins")}
     assert faces <= read_vectors(home, "p", B).keys()
     assert faces <= read_vectors(home, "p", A).keys()
-    receipt = forget(store, home, "p", "Eileen_Collins", RULES)
+    receipt = forget(Archive(store, home, RULES), "p", "Eileen_Collins")
     assert prepared.version in receipt.models
     assert receipt.tracks == 2 * len(named)
     second = {first.analysis_id: second.analysis_id for first, second in pairs(store)}
@@ -485,13 +490,13 @@ def test_forgetting_reaches_both_sets(store: Store, home: Home) -> None:
     for embedder in (A, B):
         assert not faces & read_vectors(home, "p", embedder).keys()
     with pytest.raises(ConflictError, match="no second set"):
-        switch_embedder(store, home, "p", RULES)
+        switch_embedder(Archive(store, home, RULES), "p")
     prepare(store, home)
-    switch_embedder(store, home, "p", RULES)
+    switch_embedder(Archive(store, home, RULES), "p")
     assert "Eileen_Collins" not in {row.owner for row in store.list_appearances("p", ids(store))}
 
 
-def test_what_is_not_ready_is_said(store: Store, home: Home, material: DemoMaterial, embedder: TorchEmbedder) -> None:
+def test_what_is_not_ready_is_said(store: Store, home: Files, material: DemoMaterial, embedder: TorchEmbedder) -> None:
     own = store.get_model("p").version
     for call in (preview_swap, switch_embedder, compare_sets):
         with pytest.raises(ConflictError, match="no second set of vectors: 'facerec embedder prepare'"):
@@ -504,7 +509,7 @@ def test_what_is_not_ready_is_said(store: Store, home: Home, material: DemoMater
         prepare(store, home, "facenet-casia")
     store.create_project("empty")
     with pytest.raises(ConflictError, match="no vectors yet"):
-        prepare_second_set(store, home, "empty", B, RULES, CPU)
+        prepare_second_set(Archive(store, home, RULES), "empty", B, CPU)
     cohort = home.cohort("p", B)
     strangers = cohort.read_bytes()
     cohort.unlink()
@@ -514,32 +519,32 @@ def test_what_is_not_ready_is_said(store: Store, home: Home, material: DemoMater
     write_atomically(cohort, strangers)
     prepared = prepare(store, home)
     with pytest.raises(ConflictError, match=f"facerec identify --model {own}"):
-        switch_embedder(store, home, "p", RULES, own)
+        switch_embedder(Archive(store, home, RULES), "p", own)
     with pytest.raises(GalleryMismatchError, match="facerec embedder switch"):
         store.promote_model("p", prepared.version)
     with pytest.raises(ModelNotFoundError, match="m-none"):
-        switch_embedder(store, home, "p", RULES, "m-none")
-    state = preview_swap(store, home, "p", RULES).change.state
+        switch_embedder(Archive(store, home, RULES), "p", "m-none")
+    state = preview_swap(Archive(store, home, RULES), "p").change.state
     # A face more, and the version is not of what is enrolled.
     other = store.list_faces("p")[0]
     store.set_face_status("p", [other.face_id], FaceStatus.DISABLED, "by hand")
     with pytest.raises(ConflictError, match="other faces or corrections"):
-        switch_embedder(store, home, "p", RULES)
+        switch_embedder(Archive(store, home, RULES), "p")
     found = prepare(store, home)
     assert (found.made, found.version != prepared.version) == (0, True)
-    identify_archive(store, home, "p", RULES, max_false_names=0.4, apply=True)
+    identify_archive(Archive(store, home, RULES), "p", max_false_names=0.4, apply=True)
     with pytest.raises(ConflictError, match="preview again"):
-        switch_embedder(store, home, "p", RULES, expected_state=state)
+        switch_embedder(Archive(store, home, RULES), "p", expected_state=state)
     before = shown(store, home)
     video_comes(store, home, embedder)
     with pytest.raises(ConflictError, match=r"1 of 3 videos .* 'facerec embedder prepare facenet-vggface2'"):
-        switch_embedder(store, home, "p", RULES)
+        switch_embedder(Archive(store, home, RULES), "p")
     assert shown(store, home)["appearances"][: len(before["appearances"])]
     assert prepare(store, home).made == 1
-    assert switch_embedder(store, home, "p", RULES).videos == 3
+    assert switch_embedder(Archive(store, home, RULES), "p").videos == 3
 
 
-def video_comes(store: Store, home: Home, embedder: TorchEmbedder) -> None:
+def video_comes(store: Store, home: Files, embedder: TorchEmbedder) -> None:
     """Store one more video, with a track of a real crop."""
     (source, *_) = present_analyses(store, "p")
     video = store.get_video("p", source.video_id)
@@ -550,18 +555,18 @@ def video_comes(store: Store, home: Home, embedder: TorchEmbedder) -> None:
     for k in range(len(track.embedded)):
         write_atomically(home.track_crop("p", "a-new", track.track_id, k), encode_crop(crop))
     store.put_analysis(row, [track])
-    assign_current(store, home, row, RULES)
+    assign_current(Archive(store, home, RULES), row)
 
 
-def test_learned_classifiers_and_seen_strangers_are_prepared_alike(store: Store, home: Home) -> None:
+def test_learned_classifiers_and_seen_strangers_are_prepared_alike(store: Store, home: Files) -> None:
     config = TrainingConfig(classifier="knn", use_seen_strangers=True, promote="yes")
-    train(store, home, "p", RULES, config)
-    identify_archive(store, home, "p", RULES, apply=True)
+    train(Archive(store, home, RULES), "p", config)
+    identify_archive(Archive(store, home, RULES), "p", apply=True)
     before = shown(store, home)
     prepare(store, home)
     row = store.list_models("p")[-1]
     assert (row.classifier, row.metrics["training"]["use_seen_strangers"]) == ("knn", True)
     assert "seen in the project's videos" in row.metrics["cohort"]
-    change = switch_embedder(store, home, "p", RULES)
-    undo_application(store, home, "p", change.revision, RULES)
+    change = switch_embedder(Archive(store, home, RULES), "p")
+    undo_application(Archive(store, home, RULES), "p", change.revision)
     assert shown(store, home) == before

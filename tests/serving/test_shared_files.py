@@ -16,7 +16,8 @@ from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.errors import StoreError
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.archive.files import Home, write_atomically
+from serving.archive.files import Files, write_atomically
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
 from serving.jobs.runner import submit
@@ -67,7 +68,7 @@ def test_an_archive_lives_elsewhere(
     folder = material.people / "Eileen_Collins"
     pictures = [("files", (path.name, path.read_bytes())) for path in sorted(folder.iterdir())]
     enrolled = ok(client.post(f"{P}/people/Eileen_Collins/pictures", files=pictures))
-    first = train(service.store, service.home, "p", service.settings.identification)
+    first = train(service.archive, "p")
     sent = ok(client.post(f"{P}/videos", files={"file": ("a.mp4", clip.read_bytes())}))
     job = wait(client, sent["job_id"])
     assert (job["state"], len(job["segments"])) == ("succeeded", 3), job
@@ -132,7 +133,7 @@ def check_ranges(client: TestClient, address: str) -> None:
 
 
 def test_what_was_left_behind_is_swept_up(address: str, tmp_path: Path) -> None:
-    home = Home.at(tmp_path / "home", address)
+    home = Files.at(tmp_path / "home", address)
     with closing(open_store(home.root)) as store:
         for name in ("p", "busy"):
             store.create_project(name)
@@ -145,9 +146,9 @@ def test_what_was_left_behind_is_swept_up(address: str, tmp_path: Path) -> None:
         write_atomically(home.track_crop("p", "a-of-another-store", 1, 0), b"")
         write_atomically(home.enrolment_mark("p", "e-begun"), b"f-begun")
         write_atomically(home.face_crop("p", "f-begun"), b"")
-        assert sweep(store, home) == 1
+        assert sweep(Archive(store, home)) == 1
         assert len(files_at(address)) == 8
-        assert sweep(store, home, age_s=-60.0) == 3
+        assert sweep(Archive(store, home), age_s=-60.0) == 3
         assert files_at(address) == {
             f"projects/busy/jobs/{active}/0.npz",
             "projects/busy/analyses/a-begun/1-0.jpg",
@@ -178,9 +179,9 @@ def test_a_bucket_that_does_not_answer_is_a_problem_document(tmp_path: Path) -> 
     settings = Settings(home=tmp_path, files="s3://b/p")
     absent: Any = None
     with s3_environment(f"http://127.0.0.1:{free_port()}"), closing(open_store(tmp_path)) as store:
-        home = Home.at(tmp_path, settings.files)
+        home = Files.at(tmp_path, settings.files)
         store.create_project("p")
-        service = Service(settings, home, store, absent, absent, absent, absent)
+        service = Service(settings, Archive(store, home, settings.identification), absent, absent, absent, absent)
         with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
             answer = client.get("/v1/projects/p/faces/f-1.jpg")
         assert answer.status_code == 503

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from facerec_models.analysis.weights import DLIB, FACENET_VGGFACE2
 from facerec_models.identification.cohort import Cohort, save_cohort
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.store import open_store
 from tests.bucket import files_at
 from tests.serving.service import running_service
@@ -32,7 +32,7 @@ def test_the_service_keeps_everything_where_others_reach_it(
     facenet_weights: Path,
     facenet_strangers: Cohort,
 ) -> None:
-    home = Home.at(tmp_path / "home", bucket)
+    home = Files.at(tmp_path / "home", bucket)
     home.root.mkdir()
     home.weights.symlink_to(facenet_weights)
     environment = {
@@ -75,7 +75,7 @@ def test_the_service_keeps_everything_where_others_reach_it(
     assert {path.suffix for path in left} == {".log"}
 
 
-def change_network_and_back(client: FacerecClient, http: httpx.Client, home: Home, strangers: Cohort) -> None:
+def change_network_and_back(client: FacerecClient, http: httpx.Client, home: Files, strangers: Cohort) -> None:
     """Prepare a second set as a job, compare, switch, and undo: in the end everything is as before."""
 
     def shown() -> list[Any]:

@@ -25,7 +25,8 @@ from facerec_models.config import EmbeddingConfig, IdentificationConfig, Trainin
 from facerec_models.errors import ModelNotFoundError
 from facerec_models.identification.model_folder import remove_abandoned
 from facerec_models.images import encode_crop
-from serving.archive.files import Home, write_atomically
+from serving.archive.files import Files, write_atomically
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
 from serving.store import Store, leases, open_store
@@ -42,12 +43,12 @@ RULES = IdentificationConfig()
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
+def home(tmp_path: Path) -> Files:
+    return Files(tmp_path / "home")
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     """Forty people of three faces each, in project ``p``."""
     with closing(open_store(home.root)) as store:
         put_people(store, "p", 40)
@@ -73,11 +74,11 @@ def put_people(store: Store, project: str, people: int) -> None:
     )
 
 
-def command(home: Home, *options: str) -> list[str]:
+def command(home: Files, *options: str) -> list[str]:
     return [sys.executable, "-m", "training.train", "--project", "p", "--home", str(home.root), *options]
 
 
-def run(home: Home, *options: str) -> subprocess.CompletedProcess[str]:
+def run(home: Files, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(home, *options), capture_output=True, text=True, check=False, timeout=250)
 
 
@@ -92,7 +93,7 @@ def wait_until(store: Store, job_id: str, *states: JobState, timeout_s: float = 
 # As a process of its own
 
 
-def test_a_training_by_itself_needs_no_ray_and_says_what_it_made(store: Store, home: Home) -> None:
+def test_a_training_by_itself_needs_no_ray_and_says_what_it_made(store: Store, home: Files) -> None:
     done = run(home, "--job-id", "nightly")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
@@ -107,14 +108,14 @@ def test_a_training_by_itself_needs_no_ray_and_says_what_it_made(store: Store, h
     assert "there is a job 'nightly' already" in again.stderr
 
 
-def test_what_cannot_be_trained_ends_with_one_line(home: Home) -> None:
+def test_what_cannot_be_trained_ends_with_one_line(home: Files) -> None:
     done = run(home)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == "error: no project 'p'; create it first"
     assert run(home, "--classifier", "mlp").returncode == 2
 
 
-def test_a_recorded_training_is_cancelled_from_outside(store: Store, home: Home) -> None:
+def test_a_recorded_training_is_cancelled_from_outside(store: Store, home: Files) -> None:
     with subprocess.Popen(
         command(home, "--classifier", "rf", "--job-id", "long"), stderr=subprocess.DEVNULL
     ) as process:
@@ -130,8 +131,8 @@ def test_a_recorded_training_is_cancelled_from_outside(store: Store, home: Home)
     assert store.list_models("p") == []
 
 
-def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(store: Store, home: Home) -> None:
-    promoted = train(store, home, "p", RULES).version
+def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(store: Store, home: Files) -> None:
+    promoted = train(Archive(store, home, RULES), "p").version
     began = time.monotonic()
     assert run(home, "--classifier", "knn", "--no-promote").returncode == 0
     whole_s = time.monotonic() - began
@@ -159,7 +160,7 @@ def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(store:
 def test_a_training_that_is_killed_between_two_files_of_a_bucket_leaves_no_model(
     bucket: str, s3_server: str, tmp_path: Path
 ) -> None:
-    home = Home.at(tmp_path, bucket)
+    home = Files.at(tmp_path, bucket)
     with closing(open_store(tmp_path)) as store, stalled_at(s3_server, rb"PUT /\S+/model\.json") as (address, reached):
         put_people(store, "p", 5)
         asked = subprocess.Popen(
@@ -181,7 +182,7 @@ def test_a_training_that_is_killed_between_two_files_of_a_bucket_leaves_no_model
             load_model(home, "p", left.name)
         remove_abandoned(models)
         assert left.is_dir()
-        assert train(store, home, "p", RULES).version == left.name
+        assert train(Archive(store, home, RULES), "p").version == left.name
         load_model(home, "p", left.name)
 
 
@@ -189,7 +190,7 @@ def test_a_training_that_is_killed_between_two_files_of_a_bucket_leaves_no_model
 
 
 def test_pictures_without_a_vector_are_embedded_in_tasks_and_no_others(
-    store: Store, home: Home, embedder: TorchEmbedder
+    store: Store, home: Files, embedder: TorchEmbedder
 ) -> None:
     size = embedder.template.size
     crop = np.ascontiguousarray(sample_picture("astronaut.png")[:size, 150 : 150 + size])
@@ -202,7 +203,7 @@ def test_pictures_without_a_vector_are_embedded_in_tasks_and_no_others(
         write_atomically(home.face_crop("p", face_id), encode_crop(kept))
         store.put_faces("p", [make_face(face_id, "Zoë", embedder=of, embedding=embedding)])
     with Workers(home.root) as workers:
-        row = train(store, home, "p", RULES, workers=workers, embedding=EmbeddingConfig(device="cpu"))
+        row = train(Archive(store, home, RULES), "p", workers=workers, embedding=EmbeddingConfig(device="cpu"))
     assert (row.metrics["embedded_faces"], row.metrics["unusable_faces"], row.faces) == (2, 1, 123)
     by_id = {face.face_id: face for face in store.list_faces("p", person_id="Zoë")}
     vector = by_id["new"].embedding
@@ -274,7 +275,7 @@ def test_a_training_job_has_a_log_and_is_cancelled(client: FacerecClient, servic
         wait_until(store, job_id, JobState.CANCELLED)
         assert http.get(f"/v1/jobs/{job_id}/log").text.splitlines()[-1].endswith("stopped")
         assert store.list_models("forest") == []
-        models = Home(service.home).model("forest", "x").parent
+        models = Files(service.home).model("forest", "x").parent
         assert not models.exists() or not any(models.iterdir())
         assert http.post("/v1/projects/forest/training", json={"classifier": "mlp"}).status_code == 422
         assert http.get("/v1/jobs/j-nothing/log").status_code == 404
@@ -327,7 +328,7 @@ def _ray_head(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
             process.wait(30)
 
 
-def test_a_clusters_job_server_trains(store: Store, home: Home, cluster: tuple[str, dict[str, str]]) -> None:
+def test_a_clusters_job_server_trains(store: Store, home: Files, cluster: tuple[str, dict[str, str]]) -> None:
     address, environment = cluster
     submit = [
         *(str(Path(sys.executable).with_name("ray")), "job", "submit", "--address", address, "--"),

@@ -21,7 +21,8 @@ from facerec_models.analysis.reading.segments import FrameIndex, plan_segments
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import AnalysisConfig, SamplingConfig, TrackingConfig
 from facerec_models.types import Track
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
 from serving.archive.videos import analyze_video, find_analysis, read_analysis, register_video
@@ -41,10 +42,10 @@ CONFIG = AnalysisConfig()
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class Analysed:
     """A home with a trained project ``p`` and a video in it that was not looked at."""
 
-    home: Home
+    home: Files
     store: Store
     video: VideoRow
     networks: Networks
@@ -80,30 +81,32 @@ class Archive:
 @pytest.fixture(scope="module")
 def people(
     material: DemoMaterial, detector: MtcnnDetector, embedder: TorchEmbedder, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Archive]:
+) -> Callable[[str], Analysed]:
     networks = Networks(detector, embedder)
 
-    def make(name: str) -> Archive:
-        home = Home(tmp_path_factory.mktemp(name))
+    def make(name: str) -> Analysed:
+        home = Files(tmp_path_factory.mktemp(name))
         store = open_store(home.root)
         settings = Settings(home=home.root)
-        list(enrol(store, home, "p", find_pictures(material.people), networks, CONFIG, settings.identification))
-        train(store, home, "p", settings.identification)
-        return Archive(home, store, register_video(store, "p", material.reel, CONFIG), networks)
+        list(
+            enrol(Archive(store, home, settings.identification), "p", find_pictures(material.people), networks, CONFIG)
+        )
+        train(Archive(store, home, settings.identification), "p")
+        return Analysed(home, store, register_video(store, "p", material.reel, CONFIG), networks)
 
     return make
 
 
 @pytest.fixture(scope="module")
-def undisturbed(people: Callable[[str], Archive]) -> Iterator[Archive]:
+def undisturbed(people: Callable[[str], Analysed]) -> Iterator[Analysed]:
     archive = people("undisturbed")
     with closing(archive.store):
-        row = analyze_video(archive.store, archive.home, archive.video, CONFIG, archive.networks)
+        row = analyze_video(archive.archive, archive.video, CONFIG, archive.networks)
         assert row.summary["complete"]
         yield archive
 
 
-def assert_same(archive: Archive, undisturbed: Archive) -> None:
+def assert_same(archive: Analysed, undisturbed: Analysed) -> None:
     tracks = archive.tracks()
     row = undisturbed.store.latest_analysis("p", undisturbed.video.video_id)
     expected = undisturbed.store.get_tracks("p", [row.analysis_id])[row.analysis_id]
@@ -119,7 +122,7 @@ def assert_same(archive: Archive, undisturbed: Archive) -> None:
     wait_until_tidy(archive)
 
 
-def wait_until_tidy(archive: Archive) -> None:
+def wait_until_tidy(archive: Analysed) -> None:
     """Wait for what is left of jobs to be removed, which follows the writing of their success."""
     deadline = time.monotonic() + 10
     while archive.left_over():
@@ -136,9 +139,11 @@ def final(store: Store, job_id: str, timeout_s: float = 200.0) -> Job:
 
 
 @contextmanager
-def running(archive: Archive, segment_s: float, **changes: Any) -> Iterator[JobRunner]:
+def running(archive: Analysed, segment_s: float, **changes: Any) -> Iterator[JobRunner]:
     settings = Settings(home=archive.home.root, segment_s=segment_s, **changes)
-    videos = VideoJobs(archive.store, archive.home, settings, lambda: archive.networks)
+    videos = VideoJobs(
+        Archive(archive.store, archive.home, settings.identification), settings, lambda: archive.networks
+    )
     runner = JobRunner(archive.store, {"video": videos.lead}, segment_work={"video": videos.help}, slots=2, poll_s=0.05)
     runner.start()
     try:
@@ -147,7 +152,7 @@ def running(archive: Archive, segment_s: float, **changes: Any) -> Iterator[JobR
         runner.stop()
 
 
-def test_seven_segments_give_the_tracks_of_one(people: Callable[[str], Archive], undisturbed: Archive) -> None:
+def test_seven_segments_give_the_tracks_of_one(people: Callable[[str], Analysed], undisturbed: Analysed) -> None:
     archive = people("seven")
     with closing(archive.store), running(archive, 5.5):
         job_id = archive.submit()
@@ -173,7 +178,7 @@ def slow_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("slow_lists")
 def test_a_job_that_is_tried_again_after_the_sweep_is_whole(
-    people: Callable[[str], Archive], undisturbed: Archive
+    people: Callable[[str], Analysed], undisturbed: Analysed
 ) -> None:
     archive = people("again")
     with closing(archive.store), running(archive, 5.5):
@@ -184,7 +189,7 @@ def test_a_job_that_is_tried_again_after_the_sweep_is_whole(
             time.sleep(0.02)
         leases.cancel(archive.store, job_id)
         assert final(archive.store, job_id).state is JobState.CANCELLED
-        assert sweep(archive.store, archive.home) >= 1
+        assert sweep(archive.archive) >= 1
         leases.retry(archive.store, job_id)
         job = final(archive.store, job_id)
         assert (job.state, job.error) == (JobState.SUCCEEDED, None)
@@ -193,7 +198,7 @@ def test_a_job_that_is_tried_again_after_the_sweep_is_whole(
 
 @pytest.mark.usefixtures("slow_lists")
 def test_a_job_that_had_done_no_segment_is_planned_anew_when_it_is_tried_again(
-    people: Callable[[str], Archive],
+    people: Callable[[str], Analysed],
 ) -> None:
     archive = people("unbegun")
     with closing(archive.store):
@@ -209,7 +214,7 @@ def test_a_job_that_had_done_no_segment_is_planned_anew_when_it_is_tried_again(
         assert (job.state, job.error, len(job.segments)) == (JobState.SUCCEEDED, None, 2)
 
 
-def divide(archive: Archive) -> Claim:
+def divide(archive: Analysed) -> Claim:
     """Lead the job with the fragment from 0 to 9 s as one would whose list of frames was swept up: in three segments."""
     leader = leases.claim(archive.store, ["video"], "leader", 60)
     assert leader is not None
@@ -222,14 +227,14 @@ def divide(archive: Archive) -> Claim:
     return leader
 
 
-def help_all(archive: Archive, job_id: str) -> None:
+def help_all(archive: Analysed, job_id: str) -> None:
     """Do the segments of a job that somebody leads."""
     with running(archive, 3.0):
         while not all(segment.state.is_final for segment in archive.store.get_job(job_id).segments):
             time.sleep(0.05)
 
 
-def test_segments_that_were_made_with_other_settings_are_not_joined(people: Callable[[str], Archive]) -> None:
+def test_segments_that_were_made_with_other_settings_are_not_joined(people: Callable[[str], Analysed]) -> None:
     archive = people("changed")
     changed = CONFIG.model_copy(update={"tracking": TrackingConfig(max_kept=1)})
     with closing(archive.store):
@@ -247,14 +252,16 @@ def test_segments_that_were_made_with_other_settings_are_not_joined(people: Call
         assert {len(track.embeddings) for track in tracks} == {1}
 
 
-def test_a_runner_that_dies_before_it_says_that_all_is_done_costs_no_segment(people: Callable[[str], Archive]) -> None:
+def test_a_runner_that_dies_before_it_says_that_all_is_done_costs_no_segment(people: Callable[[str], Analysed]) -> None:
     archive = people("unsaid")
     with closing(archive.store):
         job_id = archive.submit(fragment=(0.0, 9.0), no_cache=True)
         leader = divide(archive)
         help_all(archive, job_id)
         settings = Settings(home=archive.home.root, segment_s=3.0)
-        videos = VideoJobs(archive.store, archive.home, settings, lambda: archive.networks)
+        videos = VideoJobs(
+            Archive(archive.store, archive.home, settings.identification), settings, lambda: archive.networks
+        )
         runner = JobRunner(archive.store, {"video": videos.lead})
         videos.lead(archive.store.get_job(job_id), JobControl(runner, leader))  # and dies
         leases.release(archive.store, leader)
@@ -268,7 +275,7 @@ def test_a_runner_that_dies_before_it_says_that_all_is_done_costs_no_segment(peo
 
 
 def test_what_is_swept_up_under_those_who_work_is_made_again_and_costs_no_attempt(
-    people: Callable[[str], Archive],
+    people: Callable[[str], Analysed],
 ) -> None:
     archive = people("swept")
     with closing(archive.store):
@@ -289,7 +296,7 @@ def test_what_is_swept_up_under_those_who_work_is_made_again_and_costs_no_attemp
         assert 1 in {int(track.times_s[0] // 3) for track in tracks}
 
 
-def test_a_fragment_beyond_the_end_ends_its_job(people: Callable[[str], Archive]) -> None:
+def test_a_fragment_beyond_the_end_ends_its_job(people: Callable[[str], Analysed]) -> None:
     archive = people("beyond")
     with closing(archive.store), running(archive, 5.5):
         job = final(archive.store, archive.submit(fragment=(600.0, 1200.0)))
@@ -298,7 +305,7 @@ def test_a_fragment_beyond_the_end_ends_its_job(people: Callable[[str], Archive]
 
 
 def test_what_cannot_be_divided_is_done_in_one_go(
-    people: Callable[[str], Archive], undisturbed: Archive, monkeypatch: pytest.MonkeyPatch
+    people: Callable[[str], Analysed], undisturbed: Analysed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = people("whole")
     truth = FrameIndex.from_bytes.__func__  # type: ignore[attr-defined]
@@ -317,7 +324,7 @@ def test_what_cannot_be_divided_is_done_in_one_go(
 
 
 def test_killed_runners_cost_a_segment_each_and_change_nothing(
-    people: Callable[[str], Archive], undisturbed: Archive
+    people: Callable[[str], Analysed], undisturbed: Analysed
 ) -> None:
     archive = people("killed")
     segment_s = 4.0

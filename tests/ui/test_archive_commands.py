@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.store import open_store
 from serving.store.rows import Face, FaceStatus
 from tests.archive import fill
@@ -40,7 +40,7 @@ def refusal(home: Path, *arguments: object) -> str:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     with closing(open_store(tmp_path)) as store:
-        fill(store, Home(tmp_path))
+        fill(store, Files(tmp_path))
     return tmp_path
 
 

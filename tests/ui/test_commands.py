@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.jobs.batch_table import parse_time
 from serving.store import open_store
 from serving.store.rows import VideoRow
@@ -215,7 +215,7 @@ def test_a_batch_gives_one_result_a_fragment(place: Place, tmp_path: Path) -> No
 
 def test_uploads_go_with_the_last_project_that_has_them(tmp_path: Path) -> None:
     place = Place(tmp_path.resolve() / "home", DemoMaterial(tmp_path, tmp_path, tmp_path))
-    home = Home(place.home)
+    home = Files(place.home)
     file = home.upload("a" * 64, ".MP4")
     file.parent.mkdir(parents=True)
     file.write_bytes(b"a video")

@@ -13,7 +13,7 @@ from facerec_models.analysis.weights import FACENET_VGGFACE2
 from facerec_models.identification.cohort import load_cohort, save_cohort
 from facerec_models.images import encode_crop
 from facerec_models.vectors import normalize
-from serving.archive.files import Home, write_atomically
+from serving.archive.files import Files, write_atomically
 from serving.store import open_store
 from tests.archive import fill
 from tests.builders import EMBEDDER
@@ -25,7 +25,7 @@ B = FACENET_VGGFACE2.name
 @pytest.fixture
 def home(tmp_path: Path, facenet_weights: Path) -> Path:
     """A small archive whose crops can be read, and strangers for a network that none are shipped for."""
-    home = Home(tmp_path / "home")
+    home = Files(tmp_path / "home")
     with closing(open_store(home.root)) as store:
         fill(store, home)
         rng = np.random.default_rng(1)

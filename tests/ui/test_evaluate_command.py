@@ -9,7 +9,8 @@ import pytest
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.metrics import NamedTime
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.evaluation_set import evaluate_version, kept_truths
 from serving.store import open_store
 from tests.ui.test_commands import Place
@@ -70,11 +71,11 @@ def test_a_kept_truth_is_what_versions_are_measured_on(place: Place, truths: Pat
     document = evaluate(place, truths, tmp_path / "report", "--keep")
     store = open_store(place.home)
     try:
-        home = Home(place.home)
+        home = Files(place.home)
         (sha256,) = kept_truths(home, "default")
         assert sha256 == store.list_videos("default")[0].sha256
         version = store.get_model("default").version
-        found = evaluate_version(store, home, "default", version, IdentificationConfig())
+        found = evaluate_version(Archive(store, home, IdentificationConfig()), "default", version)
     finally:
         store.close()
     assert isinstance(found, NamedTime)

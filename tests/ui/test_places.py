@@ -18,7 +18,8 @@ from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import AnalysisConfig, IdentificationConfig, LimitsConfig
 from facerec_models.video_writer import VideoWriter
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.one_video import assign_current
@@ -58,14 +59,14 @@ def archive(
                 writer.write(frame.to_frame().image, frame.time_s)
     # Another user reads it, too.
     root = tmp_path_factory.mktemp("archive") / "home"
-    home, networks, config, rules = Home(root), Networks(detector, embedder), AnalysisConfig(), IdentificationConfig()
+    home, networks, config, rules = Files(root), Networks(detector, embedder), AnalysisConfig(), IdentificationConfig()
     killed = tmp_path_factory.mktemp("killed") / "home"
     with closing(open_store(root)) as store:
-        list(enrol(store, home, "default", find_pictures(material.people), networks, config, rules))
-        train(store, home, "default", rules)
+        list(enrol(Archive(store, home, rules), "default", find_pictures(material.people), networks, config))
+        train(Archive(store, home, rules), "default")
         row = register_video(store, "default", clip, config)
-        analysis = analyze_video(store, home, row, config, networks)
-        assign_current(store, home, analysis, rules, None)
+        analysis = analyze_video(Archive(store, home), row, config, networks)
+        assign_current(Archive(store, home, rules), analysis, None)
         shutil.copytree(root, killed)
     assert (killed / f"{FILE_NAME}-wal").stat().st_size > 0
     return killed, row.video_id

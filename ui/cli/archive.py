@@ -65,10 +65,8 @@ def identify(
             _list(opened, project, as_json=as_json)
             return
         change = identify_archive(
-            opened.store,
-            opened.home,
+            opened.archive,
             project,
-            opened.settings.identification,
             max_false_names=max_false_names,
             model_version=model,
             apply=not preview,
@@ -109,7 +107,7 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
 def _undo(opened: Opened, project: str, revision: str, *, as_json: bool) -> None:
     from serving.archive.naming.undo import undo_application
 
-    undone = undo_application(opened.store, opened.home, project, revision, opened.settings.identification)
+    undone = undo_application(opened.archive, project, revision)
     if as_json:
         print_json(asdict(undone))
         return
@@ -121,7 +119,7 @@ def _undo(opened: Opened, project: str, revision: str, *, as_json: bool) -> None
 def _list(opened: Opened, project: str, *, as_json: bool) -> None:
     from serving.api.schemas import RevisionView
 
-    rows = [RevisionView.of(row) for row in opened.store.list_applications(project)]
+    rows = [RevisionView.of(row) for row in opened.archive.store.list_applications(project)]
     if as_json:
         print_json([row.model_dump() for row in rows])
         return

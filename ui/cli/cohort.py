@@ -42,13 +42,13 @@ def import_strangers(
 
     check_project_name(project)
     with open_home(home) as opened, progress_bar("items") as progress:
-        opened.store.create_project(project)
-        own = opened.store.get_project(project).embedder
+        opened.archive.store.create_project(project)
+        own = opened.archive.store.get_project(project).embedder
         wanted = own if embedder is None else embedder_named(embedder)
-        networks = load_networks(opened.settings.analysis, opened.home.weights, wanted)
+        networks = load_networks(opened.settings.analysis, opened.archive.files.weights, wanted)
         task = progress.add_task("importing", total=None)
         found = import_cohort(
-            opened.home,
+            opened.archive.files,
             project,
             directory,
             networks,
@@ -71,10 +71,10 @@ def show_strangers(
     from serving.archive.learning.cohort import project_cohort
 
     with open_home(home) as opened:
-        embedder = opened.store.get_project(project).embedder
+        embedder = opened.archive.store.get_project(project).embedder
         if embedder is None:
             raise ConflictError(f"project {project!r} has no embedder yet: import people first")
-        found = project_cohort(opened.home, project, embedder)
+        found = project_cohort(opened.archive.files, project, embedder)
     if as_json:
         print_json({"embedder": embedder, "strangers": len(found.stills), "source": found.source})
     else:

@@ -18,9 +18,8 @@ from rich.text import Text
 from serving.store.rows import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
-    from serving.archive.files import Home
+    from serving.archive.handle import Archive
     from serving.settings import Settings
-    from serving.store.contract import Store
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Where everything is kept.", envvar="FACEREC_HOME", show_default=False)
@@ -45,11 +44,10 @@ messages = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A home with its store and settings."""
+    """An archive and the settings that it was opened with."""
 
     settings: Settings
-    home: Home
-    store: Store
+    archive: Archive
 
 
 def read_settings(path: Path | None) -> Settings:
@@ -66,16 +64,11 @@ def read_settings(path: Path | None) -> Settings:
 @contextmanager
 def open_home(path: Path | None) -> Iterator[Opened]:
     """Open the home that ``--home``, the environment or the system's conventions name."""
-    from serving.archive.files import Home
-    from serving.store import open_store
+    from serving.archive.handle import open_archive
 
     settings = read_settings(path)
-    place = Home.at(settings.home, settings.files)
-    store = open_store(settings.home, settings.store)
-    try:
-        yield Opened(settings, place, store)
-    finally:
-        store.close()
+    with open_archive(settings) as archive:
+        yield Opened(settings, archive)
 
 
 def print_note(word: str, text: object, colour: str) -> None:

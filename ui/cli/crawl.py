@@ -69,7 +69,7 @@ def crawl(
         raise typer.BadParameter(str(error)) from error
     errors: list[str] = []
     with open_home(home) as opened, progress_bar("items") as progress:
-        opened.store.create_project(project)
+        opened.archive.store.create_project(project)
         networks: Networks | None = None
         for person_id in people:
             task = progress.add_task(identity_of(person_id), total=max_num)
@@ -77,12 +77,12 @@ def crawl(
                 report = fetch(
                     person_id,
                     found,
-                    opened.home.pictures(project, person_id),
+                    opened.archive.files.pictures(project, person_id),
                     opened.settings.crawl,
                     opened.settings.analysis.limits,
                     max_num=max_num,
                     alone=len(people) == 1,
-                    known_sha256=content_elsewhere(opened.store.list_faces(project, person_id=person_id)),
+                    known_sha256=content_elsewhere(opened.archive.store.list_faces(project, person_id=person_id)),
                     on_picture=lambda _, task=task: progress.advance(task),  # type: ignore[misc]
                 )
             except FacerecError as error:
@@ -93,8 +93,8 @@ def crawl(
                 errors.append(report.error)
             if report.pictures:
                 if networks is None:
-                    embedder = opened.store.get_project(project).embedder
-                    networks = load_networks(opened.settings.analysis, opened.home.weights, embedder)
+                    embedder = opened.archive.store.get_project(project).embedder
+                    networks = load_networks(opened.settings.analysis, opened.archive.files.weights, embedder)
                 taken = _enrol(opened, project, report, networks, discard_multi_face, as_json)
                 if not taken and report.error is None:
                     errors.append(f"no picture of {identity_of(person_id)!r} could be taken")
@@ -118,13 +118,11 @@ def _enrol(
     pictures = {picture.path: picture for picture in report.to_enrol()}
     faces = []
     for face in enrol(
-        opened.store,
-        opened.home,
+        opened.archive,
         project,
         list(pictures.values()),
         networks,
         opened.settings.analysis,
-        opened.settings.identification,
         one_face_only=one_face_only,
     ):
         faces.append(face)

@@ -52,13 +52,11 @@ def prepare(
 
     with open_home(home) as opened, progress_bar() as bar:
         found = prepare_second_set(
-            opened.store,
-            opened.home,
+            opened.archive,
             project,
             name,
-            opened.settings.identification,
             opened.settings.analysis.embedding,
-            workers=Workers(opened.home.root, address),
+            workers=Workers(opened.archive.files.root, address),
             progress=ShownProgress(bar, f"embedding with {name}"),
         )
     print_json(found.to_dict()) if as_json else _print_prepared(found)
@@ -75,7 +73,7 @@ def compare(
     from serving.archive.second_embedder.compare import compare_sets
 
     with open_home(home) as opened:
-        found = compare_sets(opened.store, opened.home, project, opened.settings.identification, model)
+        found = compare_sets(opened.archive, project, model)
     if as_json:
         print_json(found.to_dict())
         return
@@ -95,9 +93,8 @@ def switch(
     from serving.archive.second_embedder.switch import switch_embedder
 
     with open_home(home) as opened:
-        rules = opened.settings.identification
-        change = switch_embedder(opened.store, opened.home, project, rules, model, expected_state=expect)
-        embedder = opened.store.get_project(project).embedder
+        change = switch_embedder(opened.archive, project, model, expected_state=expect)
+        embedder = opened.archive.store.get_project(project).embedder
     print_change(change, as_json=as_json)
     if not as_json:
         output.print(f"Project {project} is of {embedder} now.")

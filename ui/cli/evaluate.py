@@ -98,7 +98,7 @@ def evaluate(
             if baseline is not None:
                 from serving.archive.measure import add_baseline
 
-                evaluation = add_baseline(opened.store, project, evaluation, truths, analyses)
+                evaluation = add_baseline(opened.archive.store, project, evaluation, truths, analyses)
             if keep:
                 _keep(opened, project, truths, analyses)
     document = to_dict(evaluation)
@@ -129,14 +129,15 @@ def _recognise(
     from serving.archive.measure import find_video, recognise
     from serving.archive.naming.one_video import current_revision
 
-    store, rules = opened.store, opened.settings.identification
-    revision = current_revision(store, project, rules, max_false_names)
+    archive = opened.archive
+    revision = current_revision(archive, project, max_false_names)
     files = {stem: find_video(truth_path, stem, truth) for stem, truth in truths.items()}
     loaded: list[Networks] = []
 
     def networks() -> Networks:
         if not loaded:
-            loaded.append(load_networks(config, opened.home.weights, store.get_project(project).embedder))
+            embedder = archive.store.get_project(project).embedder
+            loaded.append(load_networks(config, archive.files.weights, embedder))
         return loaded[0]
 
     analyses, found = {}, {}
@@ -144,9 +145,7 @@ def _recognise(
         task = progress.add_task("videos", total=len(files))
         for stem, file in files.items():
             progress.update(task, description=file.name)
-            analyses[stem], found[stem] = recognise(
-                store, opened.home, project, file, revision, config, rules, networks
-            )
+            analyses[stem], found[stem] = recognise(archive, project, file, revision, config, networks)
             progress.advance(task)
     return analyses, found
 
@@ -156,15 +155,15 @@ def _stored(
 ) -> dict[str, AnalysisRow]:
     from serving.archive.measure import analysis_of
 
-    return {stem: analysis_of(opened.store, project, stem, found[stem]) for stem in truths if stem in found}
+    return {stem: analysis_of(opened.archive.store, project, stem, found[stem]) for stem in truths if stem in found}
 
 
 def _keep(opened: Opened, project: str, truths: Mapping[str, Truth], analyses: Mapping[str, AnalysisRow]) -> None:
     from serving.archive.learning.evaluation_set import keep_truth
 
     for stem, truth in truths.items():
-        video = opened.store.get_video(project, analyses[stem].video_id)
-        keep_truth(opened.home, project, video.sha256, truth)
+        video = opened.archive.store.get_video(project, analyses[stem].video_id)
+        keep_truth(opened.archive.files, project, video.sha256, truth)
 
 
 def _sampling(config: AnalysisConfig, speedup: int | None, fps: float | None) -> AnalysisConfig:

@@ -32,9 +32,9 @@ def list_models(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = Non
     from facerec_models.errors import ModelNotFoundError
 
     with open_home(home) as opened:
-        rows = opened.store.list_models(project)
+        rows = opened.archive.store.list_models(project)
         try:
-            promoted = opened.store.get_model(project).version
+            promoted = opened.archive.store.get_model(project).version
         except ModelNotFoundError:
             promoted = None
     if as_json:
@@ -62,12 +62,9 @@ def promote(
     from serving.archive.naming.whole_archive import identify_archive
 
     with open_home(home) as opened:
-        rules = opened.settings.identification
         change = identify_archive(
-            opened.store,
-            opened.home,
+            opened.archive,
             project,
-            rules,
             model_version=version,
             apply=not preview,
             expected_state=expect,
@@ -87,11 +84,8 @@ def rollback(
     from serving.archive.naming.whole_archive import identify_archive
 
     with open_home(home) as opened:
-        rules = opened.settings.identification
-        version = opened.store.former_model(project).version
-        change = identify_archive(
-            opened.store, opened.home, project, rules, goes_back=True, apply=not preview, expected_state=expect
-        )
+        version = opened.archive.store.former_model(project).version
+        change = identify_archive(opened.archive, project, goes_back=True, apply=not preview, expected_state=expect)
     _print_promotion(version, change, as_json=as_json)
 
 

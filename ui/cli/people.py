@@ -65,22 +65,20 @@ def import_people(
     check_project_name(project)
     with open_home(home) as opened, progress_bar("items") as progress:
         pictures = [with_content(picture) for picture in find_pictures(directory)]
-        opened.store.create_project(project)
-        embedder = opened.store.get_project(project).embedder
-        networks = load_networks(opened.settings.analysis, opened.home.weights, embedder)
+        opened.archive.store.create_project(project)
+        embedder = opened.archive.store.get_project(project).embedder
+        networks = load_networks(opened.settings.analysis, opened.archive.files.weights, embedder)
         task = progress.add_task("importing", total=len(pictures))
-        gone = find_gone(opened.store, project, directory, pictures)
+        gone = find_gone(opened.archive.store, project, directory, pictures)
         if prune_gone:  # first: what was a person's under another name is then not theirs any more
-            prune(opened.store, opened.home, project, gone.faces)
+            prune(opened.archive, project, gone.faces)
         faces = []
         for face in enrol(
-            opened.store,
-            opened.home,
+            opened.archive,
             project,
             pictures,
             networks,
             opened.settings.analysis,
-            opened.settings.identification,
             outliers=OutlierStrategy.ROBUST if find_outliers else None,
         ):
             progress.advance(task)
@@ -130,7 +128,7 @@ def list_people(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = Non
     from facerec_models.result import identity_of
 
     with open_home(home) as opened:
-        people = opened.store.list_people(project)
+        people = opened.archive.store.list_people(project)
     if as_json:
         print_json(
             [
@@ -161,12 +159,12 @@ def show(
 
     person_id = person_id_of(person_id)
     with open_home(home) as opened:
-        faces = opened.store.list_faces(project, person_id=person_id)
+        faces = opened.archive.store.list_faces(project, person_id=person_id)
         if not faces:
             raise PersonNotFoundError(
                 f"project {project!r} has no person {person_id!r}; 'facerec people list' names all"
             )
-        crops = [str(opened.home.face_crop(project, face.face_id)) if face.crop else None for face in faces]
+        crops = [str(opened.archive.files.face_crop(project, face.face_id)) if face.crop else None for face in faces]
     if as_json:
         print_json(
             [
@@ -226,7 +224,7 @@ def outliers(
     check_target("--write-disabled", write_disabled)
     wanted = [person_id_of(name) for name in person_ids or []]
     with open_home(home) as opened:
-        store = opened.store
+        store = opened.archive.store
         embedder = store.get_project(project).embedder
         people = [person.person_id for person in store.list_people(project)]
         unknown = sorted(set(wanted) - set(people))
@@ -270,10 +268,10 @@ def forget(
     from serving.archive.forget import forget as forget_person
 
     with open_home(home) as opened:
-        opened.store.get_project(project)
+        opened.archive.store.get_project(project)
         if not yes:
             typer.confirm(f"Forget {person_id}? This cannot be undone", abort=True, err=True)
-        receipt = forget_person(opened.store, opened.home, project, person_id, opened.settings.identification)
+        receipt = forget_person(opened.archive, project, person_id)
     if as_json:
         print_json(receipt.to_dict())
         return
@@ -291,9 +289,9 @@ def _set_status(face_ids: list[str], project: str, home: Path | None, as_json: b
     status = FaceStatus.TAKEN if enabled else FaceStatus.DISABLED
     with open_home(home) as opened:
         if enabled:
-            changed = enable_faces(opened.store, opened.home, project, face_ids)
+            changed = enable_faces(opened.archive, project, face_ids)
         else:
-            changed = opened.store.set_face_status(project, face_ids, status, "by hand")
+            changed = opened.archive.store.set_face_status(project, face_ids, status, "by hand")
     if as_json:
         print_json({"status": status.value, "changed": changed})
     else:

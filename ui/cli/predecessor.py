@@ -111,9 +111,9 @@ def _take_over(
     """Create a project, enrol its pictures, write its records; return what there is to tell."""
     from training.predecessor import write_records
 
-    opened.store.create_project(project)
+    opened.archive.store.create_project(project)
     pictures = {} if folder is None else _enrol(opened, project, folder, left_out)
-    enrolled = {person.person_id for person in opened.store.list_people(project)}
+    enrolled = {person.person_id for person in opened.archive.store.list_people(project)}
     named = {name.person_id for recording in recordings for name in recording.names}
     return {
         **_summary(project, recordings),
@@ -187,18 +187,18 @@ def _enrol(opened: Opened, project: str, folder: Path, left_out: list[str]) -> d
     # Somebody looked at these: what they left enabled is right. Without a list, nobody did.
     outliers = None if (folder / DISABLED_LIST).is_file() else OutlierStrategy.ROBUST
     settings = opened.settings
-    networks = load_networks(settings.analysis, opened.home.weights, opened.store.get_project(project).embedder)
+    networks = load_networks(
+        settings.analysis, opened.archive.files.weights, opened.archive.store.get_project(project).embedder
+    )
     counts: Counter[str] = Counter()
     with progress_bar("items") as progress:
         task = progress.add_task(f"enrolling {project}", total=len(found))
         faces = enrol(
-            opened.store,
-            opened.home,
+            opened.archive,
             project,
             found,
             networks,
             settings.analysis,
-            settings.identification,
             outliers=outliers,
         )
         for face in faces:

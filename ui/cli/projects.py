@@ -24,7 +24,7 @@ projects = typer.Typer(help="Sets of people, models and videos that belong toget
 def list_projects(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List all projects."""
     with open_home(home) as opened:
-        rows = opened.store.list_projects()
+        rows = opened.archive.store.list_projects()
     if as_json:
         print_json([asdict(row) for row in rows])
         return
@@ -40,7 +40,7 @@ def create(name: str, home: HomeOption = None, as_json: JsonOption = False) -> N
     from facerec_models.names import check_project_name
 
     with open_home(home) as opened:
-        row = opened.store.create_project(check_project_name(name))
+        row = opened.archive.store.create_project(check_project_name(name))
     print_json(asdict(row)) if as_json else output.print(f"Project {row.name} is there.")
 
 
@@ -56,8 +56,8 @@ def delete(
     from serving.archive.projects import delete_project
 
     with open_home(home) as opened:
-        opened.store.get_project(check_project_name(name))
+        opened.archive.store.get_project(check_project_name(name))
         if not yes:
             typer.confirm(f"Delete project {name} with everything in it?", abort=True, err=True)
-        delete_project(opened.store, opened.home, name)
+        delete_project(opened.archive, name)
     print_json({"deleted": name}) if as_json else output.print(f"Project {name} is deleted.")

@@ -71,8 +71,7 @@ def person(
             until=until,
             within=within,
         )
-        rules = opened.settings.identification
-        page = search_people(opened.store, opened.home, project, who, query, rules, limit=limit, cursor=cursor)
+        page = search_people(opened.archive, project, who, query, limit=limit, cursor=cursor)
         if as_json:
             items = [_document(opened, hit) for hit in page.hits]
             print_json({"items": items, "next_cursor": page.next_cursor})
@@ -107,7 +106,7 @@ def face(
     from serving.archive.search.track_index import TrackIndex
 
     with open_home(home) as opened:
-        embedder = opened.store.get_project(project).embedder
+        embedder = opened.archive.store.get_project(project).embedder
         query = read_query(
             opened,
             project,
@@ -119,13 +118,13 @@ def face(
         )
         if embedder is None:
             raise GalleryMismatchError(f"project {project!r} has no video and no picture yet: recognise one first")
-        networks = load_networks(opened.settings.analysis, opened.home.weights, embedder)
+        networks = load_networks(opened.settings.analysis, opened.archive.files.weights, embedder)
         (found,) = find_stills([(str(image), image)], networks, opened.settings.analysis)
         if isinstance(found, StillResult):
             raise ImageError(found.error or f"{str(image)!r} cannot be read")
-        index, rules = TrackIndex(opened.store, project), opened.settings.identification
+        index = TrackIndex(opened.archive.store, project)
         answers = [
-            search_face(opened.store, opened.home, index, embedding, rules, query, limit=limit, cursor=cursor)
+            search_face(opened.archive, index, embedding, query, limit=limit, cursor=cursor)
             for embedding in found.embeddings
         ]
         boxes = found.detections.boxes.tolist()

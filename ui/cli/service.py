@@ -50,7 +50,7 @@ def serve(
     if page:
         require_free(host, ui_port, option="--ui-port")
     with open_home(home) as opened:
-        root = opened.home.root
+        root = opened.archive.files.root
         if page:
             _require_allowed(local_url(host, port), opened.settings.allowed_hosts)
     stop = threading.Event()

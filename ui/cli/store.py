@@ -24,7 +24,7 @@ def info(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from dataclasses import asdict
 
     with open_home(home) as opened:
-        found = opened.store.describe()
+        found = opened.archive.store.describe()
     if as_json:
         print_json(asdict(found))
         return
@@ -74,7 +74,7 @@ def backup(
     from serving.store.copying import back_up
 
     with open_home(home) as opened:
-        back_up(opened.store, file)
+        back_up(opened.archive.store, file)
     if as_json:
         print_json({"file": str(file), "bytes": file.stat().st_size})
     else:

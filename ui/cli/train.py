@@ -77,7 +77,7 @@ def train(
             messages.print(f"Stopped: {error}.")
             raise typer.Exit(_STOPPED) from error
         rules = opened.settings.identification
-        has_videos = bool(opened.store.list_videos(project))
+        has_videos = bool(opened.archive.store.list_videos(project))
     gate = model.metrics["gate"]
     if as_json:
         print_json(asdict(model))
@@ -103,18 +103,16 @@ def _fit(opened: Opened, project: str, config: TrainingConfig, address: str | No
     from serving.archive.learning.model_versions import train as train_project
     from training.ray_tasks import Workers
 
-    workers = Workers(opened.home.root, address)
+    workers = Workers(opened.archive.files.root, address)
     if job_id is not None:
         from serving.jobs.training import train_recorded
 
         signal.signal(signal.SIGTERM, _interrupt)
-        return train_recorded(opened.store, opened.home, project, job_id, opened.settings, config, workers)
+        return train_recorded(opened.archive, project, job_id, opened.settings, config, workers)
     with progress_bar() as bar:
         return train_project(
-            opened.store,
-            opened.home,
+            opened.archive,
             project,
-            opened.settings.identification,
             config,
             workers=workers,
             progress=ShownProgress(bar, f"training {config.classifier}"),

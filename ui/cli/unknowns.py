@@ -57,8 +57,7 @@ def list_unknowns(
             until=until,
             within=within,
         )
-        rules = opened.settings.identification
-        strangers = rank_strangers(opened.store, opened.home, project, rules, query, limit=limit).strangers
+        strangers = rank_strangers(opened.archive, project, query, limit=limit).strangers
     if as_json:
         print_json([_view(stranger) for stranger in strangers])
         return
@@ -86,8 +85,7 @@ def show(
     from serving.archive.search.strangers import show_stranger
 
     with open_home(home) as opened:
-        rules = opened.settings.identification
-        found, summary = show_stranger(opened.store, opened.home, project, rules, stranger)
+        found, summary = show_stranger(opened.archive, project, stranger)
     if as_json:
         print_json({**_view(summary), "person_id": found.person_id})
         return
@@ -114,12 +112,10 @@ def name(
 
     with open_home(home) as opened:
         change = name_stranger(
-            opened.store,
-            opened.home,
+            opened.archive,
             project,
             stranger,
             person,
-            opened.settings.identification,
             preview=preview,
             expected_state=expect,
         )
@@ -147,11 +143,9 @@ def correct(
     with open_home(home) as opened:
         said = _statement(opened, project, video, track, "is" if is_person else "is_not", is_person or is_not or "")
         change = apply(
-            opened.store,
-            opened.home,
+            opened.archive,
             project,
             [said],
-            opened.settings.identification,
             preview=preview,
             expected_state=expect,
         )
@@ -176,11 +170,9 @@ def import_corrections(
             for line in lines
         ]
         change = apply(
-            opened.store,
-            opened.home,
+            opened.archive,
             project,
             said,
-            opened.settings.identification,
             preview=preview,
             expected_state=expect,
         )

@@ -194,9 +194,9 @@ def faces(
 
     failed = 0
     with open_home(home) as opened, progress_bar("items") as progress:
-        row = opened.store.get_model(project)
-        model = load_model(opened.home, project, row.version)
-        networks = load_networks(opened.settings.analysis, opened.home.weights, row.embedder)
+        row = opened.archive.store.get_model(project)
+        model = load_model(opened.archive.files, project, row.version)
+        networks = load_networks(opened.settings.analysis, opened.archive.files.weights, row.embedder)
         model.check_embedder(networks.embedder.name)
         task = progress.add_task("looking", total=len(images), visible=len(images) > 1)
         for image in images:
@@ -237,9 +237,7 @@ def export(
     check_target("--out", out, makes_folders=not is_video)
     with open_home(home) as opened:
         row = find_video(opened, project, video)
-        found = stored_result(
-            opened.store, opened.home, project, row.video_id, opened.settings.identification, track_crop_uri(opened)
-        )
+        found = stored_result(opened.archive, project, row.video_id, track_crop_uri(opened))
         if is_video and out is not None:
             check_not_the_video("--out", out, row.file)
             _annotate(opened, row, found, out)
@@ -266,7 +264,8 @@ class _Recognizer:
         from serving.archive.naming.one_video import assign_current, name_analysis
         from serving.archive.videos import analyze_video, find_analysis, register_video
 
-        store, home, rules = self.opened.store, self.opened.home, self.opened.settings.identification
+        archive = self.opened.archive
+        store = archive.store
         embedder = store.get_model(self.project).embedder
         video = register_video(store, self.project, _local_file(source), config)
         analysis = None if self.no_cache else find_analysis(store, video, config, embedder)
@@ -274,25 +273,24 @@ class _Recognizer:
             with progress_bar() as progress:
                 task = progress.add_task(video.name, total=1.0)
                 analysis = analyze_video(
-                    store,
-                    home,
+                    archive,
                     video,
                     config,
                     self._load(config),
                     on_progress=lambda fraction: progress.update(task, completed=fraction),
                 )
-        revision = assign_current(store, home, analysis, rules, self.max_false_names)
-        return name_analysis(store, home, analysis, revision, rules, track_crop_uri(self.opened))
+        revision = assign_current(archive, analysis, self.max_false_names)
+        return name_analysis(archive, analysis, revision, track_crop_uri(self.opened))
 
     def annotate(self, found: Result, target: Path) -> None:
-        _annotate(self.opened, self.opened.store.get_video(self.project, found.video.id), found, target)
+        _annotate(self.opened, self.opened.archive.store.get_video(self.project, found.video.id), found, target)
 
     def export_faces(self, found: Result, folder: Path) -> None:
         """Copy the kept crops to a folder for each label."""
         from serving.archive.files import write_atomically
 
-        analysis = self.opened.store.latest_analysis(self.project, found.video.id)
-        crops = self.opened.home.analysis(self.project, analysis.analysis_id)
+        analysis = self.opened.archive.store.latest_analysis(self.project, found.video.id)
+        crops = self.opened.archive.files.analysis(self.project, analysis.analysis_id)
         for appearance in found.appearances:
             target = folder / appearance.label.replace(" ", "_")
             for track_id in appearance.track_ids:
@@ -304,7 +302,7 @@ class _Recognizer:
 
         if self._networks is None:
             self._networks = load_networks(
-                config, self.opened.home.weights, self.opened.store.get_project(self.project).embedder
+                config, self.opened.archive.files.weights, self.opened.archive.store.get_project(self.project).embedder
             )
         return self._networks
 
@@ -325,18 +323,18 @@ def find_video(opened: Opened, project: str, name: str) -> VideoRow:
     path = Path(name)
     if path.is_file():
         sha256 = file_sha256(path)
-        for row in opened.store.list_videos(project):
+        for row in opened.archive.store.list_videos(project):
             if row.sha256 == sha256:
                 return row
         raise VideoNotFoundError(f"{name!r} was not recognised in project {project!r} yet: facerec recognize {name}")
-    return opened.store.get_video(project, name)
+    return opened.archive.store.get_video(project, name)
 
 
 def track_crop_uri(opened: Opened) -> CropUrl:
     """Return what says in which file the k-th best face of a track is."""
 
     def uri(analysis: AnalysisRow | AppearanceRow, track_id: int, k: int) -> str:
-        return opened.home.track_crop(analysis.project, analysis.analysis_id, track_id, k).as_uri()
+        return opened.archive.files.track_crop(analysis.project, analysis.analysis_id, track_id, k).as_uri()
 
     return uri
 

@@ -26,7 +26,7 @@ def list_weights(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from facerec_models.analysis.weights import WeightsRegistry
 
     with open_home(home) as opened:
-        entries = WeightsRegistry(opened.home.weights).entries()
+        entries = WeightsRegistry(opened.archive.files.weights).entries()
     if as_json:
         print_json(
             [
@@ -61,7 +61,7 @@ def fetch(
         def show(done: int, total: int | None) -> None:
             progress.update(task, completed=done, total=total)
 
-        path = WeightsRegistry(opened.home.weights).fetch(name, source=source, sha256=sha256, progress=show)
+        path = WeightsRegistry(opened.archive.files.weights).fetch(name, source=source, sha256=sha256, progress=show)
     print_json({"name": name, "path": str(path)}) if as_json else output.print(f"{name} is at {path}")
 
 
@@ -71,5 +71,5 @@ def verify(name: str, home: HomeOption = None, as_json: JsonOption = False) -> N
     from facerec_models.analysis.weights import WeightsRegistry
 
     with open_home(home) as opened:
-        path: Path = WeightsRegistry(opened.home.weights).locate(name)
+        path: Path = WeightsRegistry(opened.archive.files.weights).locate(name)
     print_json({"name": name, "path": str(path), "intact": True}) if as_json else output.print(f"{path} is intact.")

@@ -19,12 +19,12 @@ from facerec_models.images import is_picture
 from facerec_models.stills import find_stills
 from facerec_models.types import FaceSet, FloatArray
 from facerec_models.vectors import normalize
-from serving.archive.files import Home
-from serving.store.contract import Store
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.store.naming_rows import StrangerTrack
 
 
-def project_cohort(home: Home, project: str, embedder: str) -> Cohort:
+def project_cohort(home: Files, project: str, embedder: str) -> Cohort:
     """Return the shipped cohort of an embedder with the strangers that were imported into the project."""
     shipped = load_cohort(embedder)
     own = own_cohort(home, project, embedder)
@@ -42,9 +42,8 @@ def project_cohort(home: Home, project: str, embedder: str) -> Cohort:
 
 def with_seen_strangers(
     cohort: Cohort,
-    store: Store,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     seen: Sequence[StrangerTrack] | None = None,
 ) -> Cohort:
     """Return a cohort with the strangers who were seen in the project's videos and whom nobody has named.
@@ -57,15 +56,20 @@ def with_seen_strangers(
     seen : sequence of StrangerTrack, optional
         Which strangers tracks show, by default all that the store knows; of a second set, those that were carried to it.
     """
-    nameless = {s.stranger_id for s in store.list_strangers(project) if s.merged_into is None and s.person_id is None}
-    shown = store.list_stranger_tracks(project) if seen is None else seen
+    nameless = {
+        s.stranger_id for s in archive.store.list_strangers(project) if s.merged_into is None and s.person_id is None
+    }
+    shown = archive.store.list_stranger_tracks(project) if seen is None else seen
     rows = [row for row in shown if row.stranger_id in nameless]
-    found = store.get_tracks(project, sorted({row.analysis_id for row in rows}))
+    found = archive.store.get_tracks(project, sorted({row.analysis_id for row in rows}))
     by_id = {(analysis_id, track.track_id): track for analysis_id, tracks in found.items() for track in tracks}
     looks: dict[str, list[tuple[float, FloatArray, FloatArray]]] = defaultdict(list)
     for row in rows:
         track = by_id[row.analysis_id, row.track_id]
-        if len(track.embedded) and (quality := float(track.quality[track.embedded[0]])) >= rules.min_quality_enrolled:
+        if (
+            len(track.embedded)
+            and (quality := float(track.quality[track.embedded[0]])) >= archive.rules.min_quality_enrolled
+        ):
             looks[row.stranger_id].append((quality, track.embeddings[0], row.embedding))
     if not looks:
         return cohort
@@ -79,14 +83,14 @@ def with_seen_strangers(
     )
 
 
-def own_cohort(home: Home, project: str, embedder: str) -> Cohort | None:
+def own_cohort(home: Files, project: str, embedder: str) -> Cohort | None:
     """Return the strangers that were imported into a project; None if there are none."""
     path = home.cohort(project, embedder)
     return read_cohort(path, embedder) if path.is_file() else None
 
 
 def import_cohort(
-    home: Home,
+    home: Files,
     project: str,
     directory: Path,
     networks: Networks,

@@ -21,7 +21,8 @@ from facerec_models.images import encode_crop
 from facerec_models.names import short_id
 from facerec_models.stills import find_stills
 from facerec_models.types import FaceSet, FloatArray
-from serving.archive.files import Home, write_atomically
+from serving.archive.files import Files, write_atomically
+from serving.archive.handle import Archive
 from serving.archive.learning.shared_faces import LearntFaces, read_crop
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.vector_sets import drop_vectors
@@ -41,13 +42,11 @@ def tally(face: Face) -> str:
 
 
 def enrol(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
     pictures: Sequence[Picture],
     networks: Networks,
     analysis: AnalysisConfig,
-    rules: IdentificationConfig,
     *,
     outliers: OutlierStrategy | None = OutlierStrategy.ROBUST,
     one_face_only: bool = False,
@@ -72,13 +71,13 @@ def enrol(
     ConflictError
         If a person was forgotten meanwhile.
     """
-    store.create_project(project)
-    store.fix_embedder(project, networks.embedder.name)
+    archive.store.create_project(project)
+    archive.store.fix_embedder(project, networks.embedder.name)
     cohort = load_cohort(networks.embedder.name)
     read = [with_content(picture) for picture in pictures]
     owners = owners_of(read)
     learnt: dict[str, list[Face]] = {}
-    for face in store.list_faces(project, status=FaceStatus.TAKEN):
+    for face in archive.store.list_faces(project, status=FaceStatus.TAKEN):
         learnt.setdefault(face.person_id, []).append(face)
         if face.sha256:
             owners.setdefault(face.sha256, {}).setdefault(face.person_id, face.path)
@@ -89,7 +88,9 @@ def enrol(
             for picture in of_person
             if picture.problem is not None
         }
-        known = {face.face_id: face for face in store.list_faces(project, person_id=person_id)} if person_id else {}
+        known = (
+            {face.face_id: face for face in archive.store.list_faces(project, person_id=person_id)} if person_id else {}
+        )
         pending = {face_id for face_id, face in known.items() if _is_guess(face)}
         ids = [short_id("f", project, person_id, picture.sha256) for picture in of_person]
         first: dict[str, Picture] = {}
@@ -104,7 +105,7 @@ def enrol(
                 unread[picture] = _refuse(project, picture, seen, networks.embedder.name)
         name = networks.embedder.name
         others = LearntFaces(
-            home,
+            archive.files,
             project,
             [one for who, theirs in learnt.items() if who != person_id for one in theirs if one.embedder == name],
         )
@@ -123,11 +124,11 @@ def enrol(
         theirs = [np.array([twin is not None for twin in of_picture], bool) for of_picture in twins]
         chosen = choose_faces(sets, np.array(anchors, np.float32), cohort.pair, shared, theirs)
         faces = dict(known)
-        with enrolling(store, home, project, {person_id: list(new)}) as require_not_forgotten:
+        with enrolling(archive, project, {person_id: list(new)}) as require_not_forgotten:
             for (face_id, picture), seen, choice, of_picture in zip(new.items(), sets, chosen, twins, strict=True):
                 twin = None if choice is None else of_picture[choice.index]
                 faces[face_id] = _enrol_picture(
-                    home, project, face_id, picture, seen, choice, twin, name, rules, one_face_only
+                    archive.files, project, face_id, picture, seen, choice, twin, name, archive.rules, one_face_only
                 )
             if outliers is not None:
                 faces.update(disable_outliers(faces.values(), cohort, outliers))
@@ -135,11 +136,11 @@ def enrol(
                 if (place.path, place.source) != (faces[face_id].path, faces[face_id].source):
                     faces[face_id] = replace(faces[face_id], path=place.path, source=place.source)
             require_not_forgotten()
-            store.put_faces(project, _to_store(store, project, person_id, faces, known))
+            archive.store.put_faces(project, _to_store(archive.store, project, person_id, faces, known))
         changed = [face for face_id, face in faces.items() if known.get(face_id, face) is not face]
-        put_judgements(store, project, [face for face in changed if face.face_id not in new])
+        put_judgements(archive.store, project, [face for face in changed if face.face_id not in new])
         if changed:
-            faces.update({face.face_id: face for face in store.list_faces(project, person_id=person_id)})
+            faces.update({face.face_id: face for face in archive.store.list_faces(project, person_id=person_id)})
         learnt[person_id] = [face for face in faces.values() if face.status is FaceStatus.TAKEN]
         for face_id, picture in zip(ids, of_person, strict=True):
             if (refused := unread.get(picture)) is not None:
@@ -157,7 +158,7 @@ def enrol(
                 yield replace(faces[face_id], path=picture.path, reason=reason)
 
 
-def enable_faces(store: Store, home: Home, project: str, face_ids: Sequence[str]) -> int:
+def enable_faces(archive: Archive, project: str, face_ids: Sequence[str]) -> int:
     """Let faces be learned from, as decided by hand; return how many there were.
 
     Raises
@@ -166,19 +167,23 @@ def enable_faces(store: Store, home: Home, project: str, face_ids: Sequence[str]
         If one is the very face that is learnt as another person's, or is to be: nothing is changed.
     """
     wanted = set(face_ids)
-    faces = store.list_faces(project)
+    faces = archive.store.list_faces(project)
     learnt = [face for face in faces if face.status is FaceStatus.TAKEN or face.face_id in wanted]
     for face in faces:
-        if face.face_id not in wanted or face.embedding is None or (crop := read_crop(home, project, face)) is None:
+        if (
+            face.face_id not in wanted
+            or face.embedding is None
+            or (crop := read_crop(archive.files, project, face)) is None
+        ):
             continue
         others = [one for one in learnt if one.person_id != face.person_id and one.embedder == face.embedder]
-        twin = LearntFaces(home, project, others).same_as(face.embedding, crop)
+        twin = LearntFaces(archive.files, project, others).same_as(face.embedding, crop)
         if twin is not None:
             raise ConflictError(
                 f"{face.face_id} of {face.person_id} ({face.path!r}) is the same face as {twin.face_id} of "
                 f"{twin.person_id} ({twin.path!r}): one face is learnt as one person's, disable the wrong one first"
             )
-    return store.set_face_status(project, face_ids, FaceStatus.TAKEN, None)
+    return archive.store.set_face_status(project, face_ids, FaceStatus.TAKEN, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +224,14 @@ def find_gone(store: Store, project: str, directory: Path, pictures: Sequence[Pi
     return gone
 
 
-def prune(store: Store, home: Home, project: str, faces: Sequence[Face]) -> None:
+def prune(archive: Archive, project: str, faces: Sequence[Face]) -> None:
     """Remove faces: their files, vectors and rows. The next training learns without them."""
     ids = [face.face_id for face in faces]
     # Files before rows: by the rows an interrupted try is done again.
     for face_id in ids:
-        home.face_crop(project, face_id).unlink(missing_ok=True)
-    drop_vectors(home, project, set(ids))
-    store.delete_faces(project, ids)
+        archive.files.face_crop(project, face_id).unlink(missing_ok=True)
+    drop_vectors(archive.files, project, set(ids))
+    archive.store.delete_faces(project, ids)
 
 
 def _listed(theirs: Mapping[str, str]) -> str:
@@ -323,7 +328,7 @@ def _is_machine_outlier(face: Face) -> bool:
 
 
 def _enrol_picture(
-    home: Home,
+    home: Files,
     project: str,
     face_id: str,
     picture: Picture,

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from facerec_models.config import IdentificationConfig
 from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.identify import identify_tracks
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.metrics import NamedTime, ShownName
 from facerec_models.types import Decision
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.videos import read_analysis
 from serving.store.contract import Store
@@ -42,23 +42,21 @@ def _covered_s(analysis: AnalysisRow) -> float:
     return float(shots[-1][1] - shots[0][0]) if shots else 0.0
 
 
-def keep_truth(home: Home, project: str, sha256: str, truth: Truth) -> None:
+def keep_truth(home: Files, project: str, sha256: str, truth: Truth) -> None:
     """Make a video with its truth part of a project's evaluation set, replacing an earlier truth of the same content."""
     write_truth(truth, _kept(home, project) / f"{sha256}.json")
 
 
-def kept_truths(home: Home, project: str) -> dict[str, Truth]:
+def kept_truths(home: Files, project: str) -> dict[str, Truth]:
     """Return a project's evaluation set, by the SHA-256 of each video; empty if none was kept."""
     return {path.stem: read_document(Truth, path) for path in sorted(_kept(home, project).glob("*.json"))}
 
 
-def _kept(home: Home, project: str) -> Path:
+def _kept(home: Files, project: str) -> Path:
     return home.project(project) / "truth"
 
 
-def evaluate_version(
-    store: Store, home: Home, project: str, version: str, rules: IdentificationConfig
-) -> NamedTime | None:
+def evaluate_version(archive: Archive, project: str, version: str) -> NamedTime | None:
     """Measure a model version on the project's evaluation set, from stored analyses: no video is opened.
 
     A video that was deleted since its truth was kept is passed over, with a warning: it would count as missed for every version. What
@@ -74,25 +72,23 @@ def evaluate_version(
     NamedTime or None
         Pooled over all videos of the set; None if there is none of them.
     """
-    model = load_model(home, project, store.get_model(project, version).version)
-    videos = {video.sha256: video for video in store.list_videos(project)}
+    model = load_model(archive.files, project, archive.store.get_model(project, version).version)
+    videos = {video.sha256: video for video in archive.store.list_videos(project)}
     scores = []
-    for sha256, truth in kept_truths(home, project).items():
-        analysis = best_analysis(store, videos[sha256], model.gallery.embedder) if sha256 in videos else None
+    for sha256, truth in kept_truths(archive.files, project).items():
+        analysis = best_analysis(archive.store, videos[sha256], model.gallery.embedder) if sha256 in videos else None
         if analysis is None:
             _log.warning("the evaluation set of project %s has a truth of %s, but no analysis of it", project, sha256)
             continue
-        scores.append(_score(store, analysis, sha256, truth, model, rules))
-    return Evaluation(tuple(scores), claimed=(rules.max_false_names_tracks,)).pooled if scores else None
+        scores.append(_score(archive, analysis, sha256, truth, model))
+    return Evaluation(tuple(scores), claimed=(archive.rules.max_false_names_tracks,)).pooled if scores else None
 
 
-def _score(
-    store: Store, row: AnalysisRow, name: str, truth: Truth, model: NamingModel, rules: IdentificationConfig
-) -> VideoScore:
+def _score(archive: Archive, row: AnalysisRow, name: str, truth: Truth, model: NamingModel) -> VideoScore:
     """Count the names that a model gives to stored tracks, without what only a shown result needs, such as strangers."""
     model.check_embedder(row.embedder)
-    found = read_analysis(row, store.get_tracks(row.project, [row.analysis_id])[row.analysis_id])
-    matches = identify_tracks(found.tracks, model, rules)
+    found = read_analysis(row, archive.store.get_tracks(row.project, [row.analysis_id])[row.analysis_id])
+    matches = identify_tracks(found.tracks, model, archive.rules)
     owners = [m.person_id or ("track", t.track_id) for t, m in zip(found.tracks, matches, strict=True)]
     appearances = build_appearances(found.tracks, matches, owners, found.period_s)
     names = score_names(

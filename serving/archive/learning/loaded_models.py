@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 from facerec_models.identification.naming_model import NamingModel
-from serving.archive.files import AnyPath, Home
+from serving.archive.files import AnyPath, Files
 
 
-def load_model(home: Home, project: str, version: str) -> NamingModel:
+def load_model(home: Files, project: str, version: str) -> NamingModel:
     """Return a trained model; the latest ones stay in memory."""
     return _load(home.model(project, version))
 

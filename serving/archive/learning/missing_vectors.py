@@ -10,8 +10,8 @@ import numpy as np
 
 from facerec_models.config import EmbeddingConfig
 from facerec_models.types import FloatArray, ImageArray
-from serving.archive.files import AnyPath, Home
-from serving.store.contract import Store
+from serving.archive.files import AnyPath, Files
+from serving.archive.handle import Archive
 from serving.store.rows import Face, FaceStatus
 from training.crop_embedding import embed_crops, read_crop
 from training.ray_tasks import Workers
@@ -37,8 +37,7 @@ class Reembedded:
 
 
 def embed_missing(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
     config: EmbeddingConfig,
     workers: Workers,
@@ -62,12 +61,12 @@ def embed_missing(
     TrainingStoppedError
         If `should_stop` said so; what was embedded stays.
     """
-    embedder = store.get_project(project).embedder
+    embedder = archive.store.get_project(project).embedder
     if embedder is None:
         return Reembedded()
     wanting = [
         face
-        for face in store.list_faces(project, status=FaceStatus.TAKEN)
+        for face in archive.store.list_faces(project, status=FaceStatus.TAKEN)
         if face.embedding is None or face.embedder != embedder
     ]
     if not wanting:
@@ -83,7 +82,9 @@ def embed_missing(
     def read() -> Iterator[ImageArray]:
         """Read crops a batch at a time: those of a large gallery would fill the memory."""
         for start in range(0, len(wanting), _BATCH):
-            part = [(face, read_crop(face_crop(home, face), template)) for face in wanting[start : start + _BATCH]]
+            part = [
+                (face, read_crop(face_crop(archive.files, face), template)) for face in wanting[start : start + _BATCH]
+            ]
             usable = [(face, crop) for face, crop in part if crop is not None]
             if usable:
                 batches.append([face for face, _ in usable])
@@ -95,11 +96,11 @@ def embed_missing(
         nonlocal done
         rows = zip(batches[number], embeddings, strict=True)
         # Not the rows as they were read: somebody may have been forgotten, or a face disabled, meanwhile.
-        store.set_vectors(project, embedder, {face.face_id: vector for face, vector in rows})
+        archive.store.set_vectors(project, embedder, {face.face_id: vector for face, vector in rows})
         done += len(embeddings)
         on_progress(done / len(wanting))
 
-    workers.map(embed_crops, read(), config, home.weights, on_done=keep, should_stop=should_stop)
+    workers.map(embed_crops, read(), config, archive.files.weights, on_done=keep, should_stop=should_stop)
     impossible = len(wanting) - done
     if impossible:
         logger.warning(
@@ -108,6 +109,6 @@ def embed_missing(
     return Reembedded(done, impossible)
 
 
-def face_crop(home: Home, face: Face) -> AnyPath | None:
+def face_crop(home: Files, face: Face) -> AnyPath | None:
     """Return the file of a face's stored crop; None if it has none."""
     return None if face.crop is None else home.face_crop(face.project, face.face_id)

@@ -20,13 +20,13 @@ from facerec_models.identification.cross_validation import learn_in_turn
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.names import short_id
 from facerec_models.types import STRANGER_PREFIX
-from serving.archive.files import Home, remove_tree
+from serving.archive.files import remove_tree
+from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort, with_seen_strangers
 from serving.archive.learning.evaluation_set import evaluate_version
 from serving.archive.learning.gallery import read_gallery
 from serving.archive.learning.missing_vectors import embed_missing
 from serving.archive.projects import promoted_version
-from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
 from serving.store.rows import Face, ModelVersion
 from training.learning import FIT_FROM, NoProgress, Progress, stop_if_asked
@@ -36,16 +36,14 @@ from training.train import fit
 
 logger = logging.getLogger(__name__)
 
-Evaluate = Callable[[Store, Home, str, str, IdentificationConfig], Figures | None]
+Evaluate = Callable[[Archive, str, str], Figures | None]
 # So often it learns, where something is said each time meanwhile.
 _ATTEMPTS = 3
 
 
 def version_of(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     config: TrainingConfig,
     *,
     more: Sequence[Face],
@@ -53,15 +51,13 @@ def version_of(
     said: Sequence[Correction],
 ) -> str:
     """Return the version that `train` would make with `more` faces enrolled, `less` disabled, and `said` as all corrections."""
-    gallery = read_gallery(store, project, more, less)
-    return _version(project, gallery, _cohort(store, home, project, gallery, rules, config), rules, config, said)
+    gallery = read_gallery(archive.store, project, more, less)
+    return _version(project, gallery, _cohort(archive, project, gallery, config), archive.rules, config, said)
 
 
 def fit_preview(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     config: TrainingConfig,
     *,
     more: Sequence[Face],
@@ -72,25 +68,23 @@ def fit_preview(
 
     In this process, whatever it takes: with a learned classifier that is as long as training.
     """
-    gallery = read_gallery(store, project, more, less)
-    cohort = _cohort(store, home, project, gallery, rules, config)
+    gallery = read_gallery(archive.store, project, more, less)
+    cohort = _cohort(archive, project, gallery, config)
     model = fit_model(
-        gallery, cohort, rules.prior_known, classifier=config.classifier, seed=config.seed, learn=learn_in_turn
+        gallery, cohort, archive.rules.prior_known, classifier=config.classifier, seed=config.seed, learn=learn_in_turn
     )
     return replace(model, corrections=_corrections(said))
 
 
 def _cohort(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
     gallery: Gallery,
-    rules: IdentificationConfig,
     config: TrainingConfig,
     seen: Sequence[StrangerTrack] | None = None,
 ) -> Cohort:
-    cohort = project_cohort(home, project, gallery.embedder)
-    return with_seen_strangers(cohort, store, project, rules, seen) if config.use_seen_strangers else cohort
+    cohort = project_cohort(archive.files, project, gallery.embedder)
+    return with_seen_strangers(cohort, archive, project, seen) if config.use_seen_strangers else cohort
 
 
 def _version(
@@ -139,10 +133,8 @@ class Unstored:
 
 
 def train(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     config: TrainingConfig | None = None,
     *,
     workers: Workers | None = None,
@@ -188,19 +180,16 @@ def train(
     config = config or TrainingConfig()
     progress = progress or NoProgress()
     if config.max_false_names is not None:
-        rules = rules.model_copy(
-            update=dict.fromkeys(("max_false_names_stills", "max_false_names_tracks"), config.max_false_names)
-        )
+        limits = dict.fromkeys(("max_false_names_stills", "max_false_names_tracks"), config.max_false_names)
+        archive = replace(archive, rules=archive.rules.model_copy(update=limits))
     attempts = _ATTEMPTS
     while True:
         attempts -= 1
-        with workers or Workers(home.root) as used:
-            row, learned = _make(
-                store, home, project, rules, config, used, progress, embedding or EmbeddingConfig(), unstored
-            )
+        with workers or Workers(archive.files.root) as used:
+            row, learned = _make(archive, project, config, used, progress, embedding or EmbeddingConfig(), unstored)
         stop_if_asked(progress)
-        store.add_model(row)
-        if _promote(store, home, row, rules, config, evaluate, learned):
+        archive.store.add_model(row)
+        if _promote(archive, row, config, evaluate, learned):
             break
         if attempts == 0:
             raise ConflictError(row.metrics["gate"]["reason"])
@@ -210,10 +199,8 @@ def train(
 
 
 def _make(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     config: TrainingConfig,
     workers: Workers,
     progress: Progress,
@@ -223,8 +210,7 @@ def _make(
     """Fit and write a version of the project's faces, and say what it learned; the store does not know of it yet."""
     started = time.perf_counter()
     found = embed_missing(
-        store,
-        home,
+        archive,
         project,
         embedding,
         workers,
@@ -234,12 +220,12 @@ def _make(
     progress.report(FIT_FROM)
     facts = {"embedded_faces": found.embedded, "unusable_faces": found.impossible}
     if unstored is None:
-        learned = Learned(read_gallery(store, project), store.list_corrections(project), facts, started)
+        learned = Learned(read_gallery(archive.store, project), archive.store.list_corrections(project), facts, started)
     else:
-        gallery = read_gallery(store, project, unstored.more, unstored.less)
+        gallery = read_gallery(archive.store, project, unstored.more, unstored.less)
         new = frozenset(face.face_id for face in unstored.more).union(unstored.new)
         learned = Learned(gallery, unstored.said, facts, started, new=new)
-    return fit_version(store, home, project, learned, rules, config, workers, progress), learned
+    return fit_version(archive, project, learned, config, workers, progress), learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,26 +255,24 @@ class Learned:
 
 
 def fit_version(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
     learned: Learned,
-    rules: IdentificationConfig,
     config: TrainingConfig,
     workers: Workers,
     progress: Progress,
 ) -> ModelVersion:
     """Fit and write a version; the store does not know of it yet."""
     gallery, said = learned.gallery, learned.said
-    cohort = _cohort(store, home, project, gallery, rules, config, learned.seen)
-    version = _version(project, gallery, cohort, rules, config, said)
+    cohort = _cohort(archive, project, gallery, config, learned.seen)
+    version = _version(project, gallery, cohort, archive.rules, config, said)
     created_at = time.time()
     model, metrics = fit(
         gallery,
         cohort,
         _corrections(said),
-        home.model(project, version),
-        rules,
+        archive.files.model(project, version),
+        archive.rules,
         config,
         about={"version": version, "project": project, "created_at": created_at},
         facts=learned.facts,
@@ -304,7 +288,7 @@ def fit_version(
         classifier=config.classifier,
         people=len(model.classifier.classes_),
         faces=len(gallery.face_ids),
-        directory=home.model_name(project, version),
+        directory=archive.files.model_name(project, version),
         metrics=metrics,
     )
 
@@ -321,27 +305,27 @@ def _corrections(said: Sequence[Correction]) -> Corrections:
     return Corrections(confirmed, people, embeddings, no_images)
 
 
-def _require_known(store: Store, home: Home, row: ModelVersion, learned: Learned) -> None:
+def _require_known(archive: Archive, row: ModelVersion, learned: Learned) -> None:
     """Delete a version that knows somebody who was forgotten meanwhile, and raise `ConflictError`.
 
     Called when the store knows the version: whoever is forgotten afterwards finds it.
     """
-    faces = store.list_faces(row.project)
-    known = {face.person_id for face in faces} | {said.person_id for said in store.list_corrections(row.project)}
+    faces = archive.store.list_faces(row.project)
+    known = {face.person_id for face in faces} | {
+        said.person_id for said in archive.store.list_corrections(row.project)
+    }
     lost = set(learned.gallery.face_ids.tolist()) - {face.face_id for face in faces} - set(learned.new)
     if not lost and {said.person_id for said in learned.said if said.correction_id not in learned.new} <= known:
         return
     with suppress(ModelNotFoundError):
-        store.delete_model(row.project, row.version)
-    remove_tree(home.model(row.project, row.version))
+        archive.store.delete_model(row.project, row.version)
+    remove_tree(archive.files.model(row.project, row.version))
     raise ConflictError(f"faces or corrections of project {row.project!r} were removed meanwhile: train again")
 
 
 def _promote(
-    store: Store,
-    home: Home,
+    archive: Archive,
     row: ModelVersion,
-    rules: IdentificationConfig,
     config: TrainingConfig,
     evaluate: Evaluate,
     learned: Learned,
@@ -355,26 +339,26 @@ def _promote(
         gate.update(
             judge(
                 row.version,
-                promoted_version(store, row.project),
-                lambda version: evaluate(store, home, row.project, version, rules),
+                promoted_version(archive.store, row.project),
+                lambda version: evaluate(archive, row.project, version),
             )
         )
     promoted = gate.get("passed", config.promote == "yes")
-    _note(store, home, row, {**gate, "promoted": promoted}, learned)
+    _note(archive, row, {**gate, "promoted": promoted}, learned)
     if promoted:
         try:
-            store.promote_model(row.project, row.version, said={one.correction_id for one in learned.said})
+            archive.store.promote_model(row.project, row.version, said={one.correction_id for one in learned.said})
         except GalleryMismatchError:
             raise
         except ConflictError as error:
-            _note(store, home, row, {**gate, "promoted": False, "reason": str(error)}, learned)
+            _note(archive, row, {**gate, "promoted": False, "reason": str(error)}, learned)
             logger.info("not promoted: %s", error)
             return False
     logger.info("%s: %s", "promoted" if promoted else "not promoted", gate.get("reason", "by hand"))
     return True
 
 
-def _note(store: Store, home: Home, row: ModelVersion, gate: Mapping[str, Any], learned: Learned) -> None:
+def _note(archive: Archive, row: ModelVersion, gate: Mapping[str, Any], learned: Learned) -> None:
     row.metrics["gate"] = dict(gate)
-    store.add_model(row)
-    _require_known(store, home, row, learned)
+    archive.store.add_model(row)
+    _require_known(archive, row, learned)

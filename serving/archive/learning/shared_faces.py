@@ -10,7 +10,7 @@ import numpy as np
 from facerec_models.config import LimitsConfig
 from facerec_models.images import read_image
 from facerec_models.types import FloatArray, ImageArray
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.store.rows import Face
 
 # Of a hundred copies of photographs, smaller and compressed again, 93 of 100 are at least so similar by dlib's network, and correlate
@@ -23,7 +23,7 @@ _COMPARED = 20
 class LearntFaces:
     """Faces that are learnt as other people's, of one embedder."""
 
-    def __init__(self, home: Home, project: str, faces: Sequence[Face]) -> None:
+    def __init__(self, home: Files, project: str, faces: Sequence[Face]) -> None:
         self._home = home
         self._project = project
         self._faces: list[Face] = [face for face in faces if face.embedding is not None and face.crop is not None]
@@ -48,7 +48,7 @@ class LearntFaces:
         return None
 
 
-def read_crop(home: Home, project: str, face: Face) -> ImageArray | None:
+def read_crop(home: Files, project: str, face: Face) -> ImageArray | None:
     """Return a stored face's picture; None if it is gone."""
     path = home.face_crop(project, face.face_id)
     return read_image(path.read_bytes(), LimitsConfig()) if path.is_file() else None

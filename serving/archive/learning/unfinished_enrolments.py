@@ -11,16 +11,14 @@ from contextlib import contextmanager
 
 from facerec_models.errors import ConflictError, ProjectNotFoundError
 from facerec_models.names import short_id
-from serving.archive.files import AnyPath, Home, write_atomically
-from serving.store.contract import Store
+from serving.archive.files import AnyPath, Files, write_atomically
+from serving.archive.handle import Archive
 
 _PREFIX = "e"
 
 
 @contextmanager
-def enrolling(
-    store: Store, home: Home, project: str, faces: Mapping[str, Collection[str]]
-) -> Iterator[Callable[[], None]]:
+def enrolling(archive: Archive, project: str, faces: Mapping[str, Collection[str]]) -> Iterator[Callable[[], None]]:
     """Write face files, and then their rows, in the block, or remove rows, and then files; after an error files without a row go.
 
     What a killed process leaves is removed with its person, or by `serving.jobs.sweep`.
@@ -38,7 +36,7 @@ def enrolling(
     marks: dict[AnyPath, str] = {}
     for person_id, face_ids in faces.items():
         if face_ids:
-            mark = home.enrolment_mark(project, f"{_of_person(project, person_id)}-{uuid.uuid4().hex}")
+            mark = archive.files.enrolment_mark(project, f"{_of_person(project, person_id)}-{uuid.uuid4().hex}")
             write_atomically(mark, "\n".join(face_ids).encode())
             marks[mark] = person_id
 
@@ -52,20 +50,20 @@ def enrolling(
     try:
         yield check
     except BaseException:
-        _remove_without_row(store, home, project, [face_id for face_ids in faces.values() for face_id in face_ids])
+        _remove_without_row(archive, project, [face_id for face_ids in faces.values() for face_id in face_ids])
         _remove(marks)
         raise
     _remove(marks)
 
 
-def marks_of(home: Home, project: str, person_id: str | None = None) -> list[AnyPath]:
+def marks_of(home: Files, project: str, person_id: str | None = None) -> list[AnyPath]:
     """Return the marks of a project's enrolments, or of a person's, that have not ended."""
     folder = home.enrolment_mark(project, "")
     pattern = f"{_PREFIX}-*" if person_id is None else f"{_of_person(project, person_id)}-*"
     return [path for path in folder.glob(pattern) if path.is_file()] if folder.is_dir() else []
 
 
-def crops_of(home: Home, project: str, mark: AnyPath) -> dict[str, AnyPath]:
+def crops_of(home: Files, project: str, mark: AnyPath) -> dict[str, AnyPath]:
     """Return the face files that a mark speaks of, by face; some may not be there."""
     try:
         face_ids = mark.read_bytes().decode().split()
@@ -78,13 +76,13 @@ def _of_person(project: str, person_id: str) -> str:
     return short_id(_PREFIX, project, person_id)
 
 
-def _remove_without_row(store: Store, home: Home, project: str, face_ids: Collection[str]) -> None:
+def _remove_without_row(archive: Archive, project: str, face_ids: Collection[str]) -> None:
     try:
-        known = {face.face_id for face in store.list_faces(project)}
+        known = {face.face_id for face in archive.store.list_faces(project)}
     except ProjectNotFoundError:  # it was deleted meanwhile
         known = set()
     for face_id in set(face_ids) - known:
-        home.face_crop(project, face_id).unlink(missing_ok=True)
+        archive.files.face_crop(project, face_id).unlink(missing_ok=True)
 
 
 def _remove(marks: Collection[AnyPath]) -> None:

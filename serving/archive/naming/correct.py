@@ -23,7 +23,8 @@ from facerec_models.identification.naming_model import NamingModel
 from facerec_models.names import person_id_of, short_id
 from facerec_models.types import STRANGER_PREFIX, Track
 from facerec_models.vectors import track_embedding
-from serving.archive.files import Home, write_atomically
+from serving.archive.files import Files, write_atomically
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import Unstored, fit_preview, train, version_of
 from serving.archive.learning.unfinished_enrolments import enrolling
@@ -63,11 +64,9 @@ class Statement:
 
 
 def correct(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
     statements: Sequence[Statement],
-    rules: IdentificationConfig,
     *,
     preview: bool = False,
     expected_state: str | None = None,
@@ -95,23 +94,21 @@ def correct(
     """
 
     def news() -> _News:
-        return _news_of(store, home, project, statements, rules)
+        return _news_of(archive, project, statements)
 
-    return _learn_and_name(store, home, project, rules, news, preview=preview, expected_state=expected_state)
+    return _learn_and_name(archive, project, news, preview=preview, expected_state=expected_state)
 
 
-def _news_of(
-    store: Store, home: Home, project: str, statements: Sequence[Statement], rules: IdentificationConfig
-) -> _News:
-    known = {person.person_id for person in store.list_people(project)}
+def _news_of(archive: Archive, project: str, statements: Sequence[Statement]) -> _News:
+    known = {person.person_id for person in archive.store.list_people(project)}
     said: dict[str, tuple[Correction, list[Face]]] = {}
     for statement in statements:
-        analysis, track = _find_track(store, project, statement.video_id, statement.track_id)
+        analysis, track = _find_track(archive.store, project, statement.video_id, statement.track_id)
         person_id = statement.person_id
         if person_id.startswith(STRANGER_PREFIX):
             if statement.kind is CorrectionKind.IS:
                 raise InputError(f"{person_id!r} is a stranger: give the track a person, or name the stranger")
-            person_id = resolve(store, project, person_id).stranger_id
+            person_id = resolve(archive.store, project, person_id).stranger_id
         else:
             person_id = person_id_of(person_id)
             if statement.kind is CorrectionKind.IS_NOT and person_id not in known:
@@ -120,7 +117,7 @@ def _news_of(
         is_person = statement.kind is CorrectionKind.IS
         # The same word twice is one, and is said when it is said last.
         said.pop(correction.correction_id, None)
-        faces = _faces_of_track(home, analysis, track, person_id, rules) if is_person else []
+        faces = _faces_of_track(archive.files, analysis, track, person_id, archive.rules) if is_person else []
         said[correction.correction_id] = correction, faces
     corrections = [correction for correction, _ in said.values()]
     words = ", ".join(f"{c.kind.replace('_', ' ')} {c.person_id}" for c in corrections[:_NOTED])
@@ -129,12 +126,10 @@ def _news_of(
 
 
 def name_stranger(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
     given: str,
     name: str,
-    rules: IdentificationConfig,
     *,
     preview: bool = False,
     expected_state: str | None = None,
@@ -155,26 +150,24 @@ def name_stranger(
     """
 
     def news() -> _News:
-        return _news_of_stranger(store, home, project, given, person_id_of(name), rules)
+        return _news_of_stranger(archive, project, given, person_id_of(name))
 
-    return _learn_and_name(store, home, project, rules, news, preview=preview, expected_state=expected_state)
+    return _learn_and_name(archive, project, news, preview=preview, expected_state=expected_state)
 
 
-def _news_of_stranger(
-    store: Store, home: Home, project: str, given: str, person_id: str, rules: IdentificationConfig
-) -> _News:
-    stranger = resolve(store, project, given)
-    rows = [row for row in store.list_stranger_tracks(project) if row.stranger_id == stranger.stranger_id]
+def _news_of_stranger(archive: Archive, project: str, given: str, person_id: str) -> _News:
+    stranger = resolve(archive.store, project, given)
+    rows = [row for row in archive.store.list_stranger_tracks(project) if row.stranger_id == stranger.stranger_id]
     if not rows:
         whom = f", but {stranger.person_id}" if stranger.person_id else ""
         raise ConflictError(f"no track is Unknown {stranger.number}{whom}: correct tracks, as in 'facerec correct'")
     corrections, candidates = [], []
-    found = store.get_tracks(project, sorted({row.analysis_id for row in rows}))
+    found = archive.store.get_tracks(project, sorted({row.analysis_id for row in rows}))
     for row in rows:
-        analysis = store.get_analysis(project, row.analysis_id)
+        analysis = archive.store.get_analysis(project, row.analysis_id)
         (track,) = [track for track in found[row.analysis_id] if track.track_id == row.track_id]
         corrections.append(_correction(project, analysis, track, CorrectionKind.IS, person_id))
-        candidates += _faces_of_track(home, analysis, track, person_id, rules)
+        candidates += _faces_of_track(archive.files, analysis, track, person_id, archive.rules)
     best = sorted(candidates, key=lambda face: -face.quality)[: 3 * _ENROLLED_OF_TRACK]
     words = f"Unknown {stranger.number} is {person_id}"
     return _News("stranger", words, corrections, best, replace(stranger, person_id=person_id))
@@ -191,16 +184,14 @@ class _News:
     stranger: Stranger | None = None
 
 
-def learn_and_name(store: Store, home: Home, project: str, rules: IdentificationConfig) -> IdentificationChange:
+def learn_and_name(archive: Archive, project: str) -> IdentificationChange:
     """Make a model version of what is known now, with the classifier in use, promote it, and name the archive with it."""
-    return _learn_and_name(store, home, project, rules, lambda: _News("training", ""))
+    return _learn_and_name(archive, project, lambda: _News("training", ""))
 
 
 def _learn_and_name(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     make_news: Callable[[], _News],
     *,
     preview: bool = False,
@@ -215,19 +206,17 @@ def _learn_and_name(
     make_news : callable
         Returns what is said, as the archive is now.
     """
-    index_archive(store, home, project, rules)
+    index_archive(archive, project)
 
     def work(before: list[Correction], basis: Basis) -> IdentificationChange:
-        return _learn_once(store, home, project, rules, make_news(), before, basis, preview, expected_state)
+        return _learn_once(archive, project, make_news(), before, basis, preview, expected_state)
 
-    return on_what_was_said(store, project, work, once=preview or expected_state is not None)
+    return on_what_was_said(archive.store, project, work, once=preview or expected_state is not None)
 
 
 def _learn_once(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     news: _News,
     before: Sequence[Correction],
     basis: Basis,
@@ -235,22 +224,21 @@ def _learn_once(
     expected_state: str | None,
 ) -> IdentificationChange:
     # The application promotes it: until then nothing is named by a model that nobody may come to see.
-    config = TrainingConfig.model_validate({**_learned_with(store, project, basis.promoted), "promote": "no"})
+    config = TrainingConfig.model_validate({**_learned_with(archive.store, project, basis.promoted), "promote": "no"})
     said = with_corrections(before, news.corrections)
-    faces = _new_faces(store, project, news.faces, said)
-    words = _words(store, project, before, said, faces)
-    limit = usual_error(store, project)
-    version = version_of(store, home, project, rules, config, more=faces, less=words.disabled, said=said)
+    faces = _new_faces(archive.store, project, news.faces, said)
+    words = _words(archive.store, project, before, said, faces)
+    limit = usual_error(archive.store, project)
+    version = version_of(archive, project, config, more=faces, less=words.disabled, said=said)
     about = "" if news.stranger is None else f"{news.stranger.stranger_id} is {news.stranger.person_id}"
-    state = state_of(store, project, revision_of(project, version, rules, limit), about)
+    state = state_of(archive.store, project, revision_of(project, version, archive.rules, limit), about)
     require_state(project, state, expected_state)
 
     def name(version: str, model: NamingModel) -> IdentificationChange:
         return rename(
-            store,
+            archive,
             project,
-            rules,
-            revision_of(project, version, rules, limit),
+            revision_of(project, version, archive.rules, limit),
             model,
             cause=news.cause,
             note=news.note,
@@ -267,16 +255,16 @@ def _learn_once(
         )
 
     if preview:
-        model = fit_preview(store, home, project, rules, config, more=faces, less=words.disabled, said=said)
+        model = fit_preview(archive, project, config, more=faces, less=words.disabled, said=said)
         return name(version, model)
     unstored = Unstored(faces, words.disabled, said, words.corrections)
-    version = train(store, home, project, rules, config, unstored=unstored).version
+    version = train(archive, project, config, unstored=unstored).version
     of_people: dict[str, list[str]] = {}
     for face in faces:
         of_people.setdefault(face.person_id, []).append(face.face_id)
-    with enrolling(store, home, project, of_people) as require_not_forgotten:
-        _keep_crops(home, project, faces)
-        model = load_model(home, project, version)
+    with enrolling(archive, project, of_people) as require_not_forgotten:
+        _keep_crops(archive.files, project, faces)
+        model = load_model(archive.files, project, version)
         require_not_forgotten()
         return name(version, model)
 
@@ -343,7 +331,7 @@ def _words(
     )
 
 
-def _keep_crops(home: Home, project: str, faces: Sequence[Face]) -> None:
+def _keep_crops(home: Files, project: str, faces: Sequence[Face]) -> None:
     """Copy the crops that faces come from."""
     for face in faces:
         (analysis_id, track_id), k = _track_of_face(face), (face.source or "").rpartition("/")[2]
@@ -400,7 +388,7 @@ def _correction(project: str, analysis: AnalysisRow, track: Track, kind: Correct
 
 
 def _faces_of_track(
-    home: Home, analysis: AnalysisRow, track: Track, person_id: str, rules: IdentificationConfig
+    home: Files, analysis: AnalysisRow, track: Track, person_id: str, rules: IdentificationConfig
 ) -> list[Face]:
     """Make faces of a person from the best of a track that pass the quality gate; nothing is stored."""
     faces: list[Face] = []

@@ -10,22 +10,19 @@ from facerec_models.errors import ModelNotFoundError
 from facerec_models.identification.identify import identify_tracks
 from facerec_models.names import short_id
 from facerec_models.result import ModelView, Result, VideoView, build_result
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming import strangers
 from serving.archive.naming.appearance_rows import appearance_rows
 from serving.archive.naming.strangers import UnknownTracks
 from serving.archive.videos import read_analysis
-from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, Revision
 from serving.store.rows import AnalysisRow
 
 CropUrl = Callable[[AnalysisRow | AppearanceRow, int, int], str]
 
 
-def current_revision(
-    store: Store, project: str, rules: IdentificationConfig, max_false_names: float | None = None
-) -> Revision:
+def current_revision(archive: Archive, project: str, max_false_names: float | None = None) -> Revision:
     """Return the revision of the promoted model and this accepted error, recording it if it is new.
 
     Raises
@@ -33,8 +30,8 @@ def current_revision(
     ModelNotFoundError
         If no model is promoted yet.
     """
-    revision = revision_of(project, store.get_model(project).version, rules, max_false_names)
-    store.put_revision(revision)
+    revision = revision_of(project, archive.store.get_model(project).version, archive.rules, max_false_names)
+    archive.store.put_revision(revision)
     return revision
 
 
@@ -53,23 +50,23 @@ def revision_of(
 
 
 def name_analysis(
-    store: Store,
-    home: Home,
+    archive: Archive,
     analysis: AnalysisRow,
     revision: Revision,
-    rules: IdentificationConfig,
     crop_url: CropUrl,
 ) -> Result:
     """Return the result of an analysis under a revision: the same for the same two, whenever it is asked for."""
     started = time.perf_counter()
-    found = read_analysis(analysis, store.get_tracks(analysis.project, [analysis.analysis_id])[analysis.analysis_id])
-    model_row = store.get_model(analysis.project, revision.model_version)
-    model = load_model(home, analysis.project, revision.model_version)
+    found = read_analysis(
+        analysis, archive.store.get_tracks(analysis.project, [analysis.analysis_id])[analysis.analysis_id]
+    )
+    model_row = archive.store.get_model(analysis.project, revision.model_version)
+    model = load_model(archive.files, analysis.project, revision.model_version)
     model.check_embedder(analysis.embedder)
     matches = identify_tracks(
-        found.tracks, model, rules, analysis_id=analysis.analysis_id, max_false_names=revision.max_false_names
+        found.tracks, model, archive.rules, analysis_id=analysis.analysis_id, max_false_names=revision.max_false_names
     )
-    video = store.get_video(analysis.project, analysis.video_id)
+    video = archive.store.get_video(analysis.project, analysis.video_id)
     info = found.info
     return build_result(
         found,
@@ -99,49 +96,45 @@ def name_analysis(
             prior_known=model.prior_known,
             extrapolated=model.tracks.is_extrapolated(revision.max_false_names),
         ),
-        strangers=strangers.settle(store, UnknownTracks.of(analysis, video.sha256, found.tracks, matches)),
+        strangers=strangers.settle(archive.store, UnknownTracks.of(analysis, video.sha256, found.tracks, matches)),
         crop_url=lambda track_id, k: crop_url(analysis, track_id, k),
         identify_s=time.perf_counter() - started,
     )
 
 
-def assign(store: Store, home: Home, analysis: AnalysisRow, revision: Revision, rules: IdentificationConfig) -> None:
+def assign(archive: Archive, analysis: AnalysisRow, revision: Revision) -> None:
     """Let a revision name an analysis, in results and in search."""
-    model = load_model(home, analysis.project, revision.model_version)
+    model = load_model(archive.files, analysis.project, revision.model_version)
     model.check_embedder(analysis.embedder)
-    tracks = store.get_tracks(analysis.project, [analysis.analysis_id])[analysis.analysis_id]
+    tracks = archive.store.get_tracks(analysis.project, [analysis.analysis_id])[analysis.analysis_id]
     matches = identify_tracks(
-        tracks, model, rules, analysis_id=analysis.analysis_id, max_false_names=revision.max_false_names
+        tracks, model, archive.rules, analysis_id=analysis.analysis_id, max_false_names=revision.max_false_names
     )
-    sha256 = store.get_video(analysis.project, analysis.video_id).sha256
-    found = strangers.settle(store, UnknownTracks.of(analysis, sha256, tracks, matches))
+    sha256 = archive.store.get_video(analysis.project, analysis.video_id).sha256
+    found = strangers.settle(archive.store, UnknownTracks.of(analysis, sha256, tracks, matches))
     names = {track_id: stranger.stranger_id for track_id, stranger in found.items()}
     rows = appearance_rows(analysis, tracks, matches, names)
-    store.assign_revision(analysis.project, revision.revision, [analysis.analysis_id], rows)
+    archive.store.assign_revision(analysis.project, revision.revision, [analysis.analysis_id], rows)
 
 
-def assign_current(
-    store: Store, home: Home, analysis: AnalysisRow, rules: IdentificationConfig, max_false_names: float | None = None
-) -> Revision:
+def assign_current(archive: Archive, analysis: AnalysisRow, max_false_names: float | None = None) -> Revision:
     """Let the promoted model name an analysis, also if another one is promoted meanwhile; return the revision."""
     while True:
-        revision = current_revision(store, analysis.project, rules, max_false_names)
-        assign(store, home, analysis, revision, rules)
-        if store.get_model(analysis.project).version == revision.model_version:
+        revision = current_revision(archive, analysis.project, max_false_names)
+        assign(archive, analysis, revision)
+        if archive.store.get_model(analysis.project).version == revision.model_version:
             return revision
 
 
-def index_archive(store: Store, home: Home, project: str, rules: IdentificationConfig) -> None:
+def index_archive(archive: Archive, project: str) -> None:
     """Make the appearances of analyses that were named before there were any, so that search finds them."""
-    for analysis_id in store.list_unindexed(project):
-        analysis = store.get_analysis(project, analysis_id)
+    for analysis_id in archive.store.list_unindexed(project):
+        analysis = archive.store.get_analysis(project, analysis_id)
         if analysis.revision is not None:
-            assign(store, home, analysis, store.get_revision(project, analysis.revision), rules)
+            assign(archive, analysis, archive.store.get_revision(project, analysis.revision))
 
 
-def stored_result(
-    store: Store, home: Home, project: str, video_id: str, rules: IdentificationConfig, crop_url: CropUrl
-) -> Result:
+def stored_result(archive: Archive, project: str, video_id: str, crop_url: CropUrl) -> Result:
     """Return the result of a video's newest analysis, under the revision that names it.
 
     Raises
@@ -151,13 +144,11 @@ def stored_result(
     ModelNotFoundError
         If nothing has named it yet.
     """
-    store.get_video(project, video_id)
-    return result_of(store, home, store.latest_analysis(project, video_id), rules, crop_url)
+    archive.store.get_video(project, video_id)
+    return result_of(archive, archive.store.latest_analysis(project, video_id), crop_url)
 
 
-def result_of(
-    store: Store, home: Home, analysis: AnalysisRow, rules: IdentificationConfig, crop_url: CropUrl
-) -> Result:
+def result_of(archive: Archive, analysis: AnalysisRow, crop_url: CropUrl) -> Result:
     """Return the result of an analysis, under the revision that names it.
 
     Raises
@@ -169,5 +160,5 @@ def result_of(
         raise ModelNotFoundError(
             f"video {analysis.video_id} was analysed but not identified: train a model, then 'facerec identify'"
         )
-    revision = store.get_revision(analysis.project, analysis.revision)
-    return name_analysis(store, home, analysis, revision, rules, crop_url)
+    revision = archive.store.get_revision(analysis.project, analysis.revision)
+    return name_analysis(archive, analysis, revision, crop_url)

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facerec_models.config import IdentificationConfig
 from facerec_models.errors import ConflictError, ModelNotFoundError
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.types import FloatArray
 from facerec_models.vectors import track_embedding
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.naming.correction_rows import with_corrections, words_from_json
@@ -56,7 +55,7 @@ class Undone:
     note: str
 
 
-def undo_application(store: Store, home: Home, project: str, revision: str, rules: IdentificationConfig) -> Undone:
+def undo_application(archive: Archive, project: str, revision: str) -> Undone:
     """Take back the last application, which must be this revision's.
 
     Videos that came since and were named by its model are named by the model before, or by none where there was none.
@@ -71,42 +70,42 @@ def undo_application(store: Store, home: Home, project: str, revision: str, rule
     attempts = _ATTEMPTS
     while True:
         attempts -= 1
-        application = _last(store, project, revision)
+        application = _last(archive.store, project, revision)
         try:
-            return _undo(store, home, project, application, rules)
+            return _undo(archive, project, application)
         except ConflictError:
             # A video that ended meanwhile is named again with the others; what somebody said stays said.
             if attempts == 0 or application.undo is None:
                 raise
 
 
-def _undo(store: Store, home: Home, project: str, application: Application, rules: IdentificationConfig) -> Undone:
+def _undo(archive: Archive, project: str, application: Application) -> Undone:
     revision, undo = application.revision, application.undo
     if undo is None:
         raise ConflictError(
             f"revision {revision} of project {project!r} cannot be undone: somebody was forgotten since, and is in what was before"
         )
-    corrections, basis = read_basis(store, project)
-    analyses = store.list_analyses(project)
-    targets = _targets(store, project, application, undo, analyses, rules)
+    corrections, basis = read_basis(archive.store, project)
+    analyses = archive.store.list_analyses(project)
+    targets = _targets(archive, project, application, undo, analyses)
     embedder = undo.get("embedder")
     wanted: list[_Wanted] = [
-        (row, target, load_model(home, project, target.model_version))
+        (row, target, load_model(archive.files, project, target.model_version))
         for row in analyses
         if (target := targets.get(row.analysis_id)) is not None
     ]
     wanted.sort(key=lambda one: (one[1].revision, one[0].created_at, one[0].analysis_id))
-    named = name_analyses(store, project, rules, wanted)
+    named = name_analyses(archive, project, wanted)
     words = words_from_json(undo["said"]) if "said" in undo else Words()
     # As they will be then: what came in between stays.
     said = [row for row in corrections if row.correction_id not in words.corrections]
-    known, shown = store.read_strangers(project)
+    known, shown = archive.store.read_strangers(project)
     restored = [Stranger(**row) for row in undo["strangers"]]
     people = {row.stranger_id: row for row in [*known, *restored]}
     settled = _settled(project, shown, targets, undo, named)
     grouping = group(project, named.unknown, settled, people, with_corrections(said, words.replaced))
     for target in {target.revision: target for target in targets.values() if target is not None}.values():
-        store.put_revision(target)
+        archive.store.put_revision(target)
     # With the embedder goes every version that was trained for it.
     is_promoted = embedder is not None or basis.promoted == application.model_version
     naming = Naming(
@@ -123,15 +122,15 @@ def _undo(store: Store, home: Home, project: str, application: Application, rule
         taken_back=words,
         embedder=embedder,
         touched={} if embedder is None else _touched(analyses, undo, embedder),
-        vectors={} if embedder is None else _vectors(store, home, project, embedder),
+        vectors={} if embedder is None else _vectors(archive, project, embedder),
         basis=basis,
     )
     # Their files go after their rows.
-    with enrolling(store, home, project, _by_person(store, project, words.faces)):
-        store.undo_naming(project, naming, application.number, time.time())
+    with enrolling(archive, project, _by_person(archive.store, project, words.faces)):
+        archive.store.undo_naming(project, naming, application.number, time.time())
         for face_id in words.faces:
-            home.face_crop(project, face_id).unlink(missing_ok=True)
-    promoted = promoted_version(store, project)
+            archive.files.face_crop(project, face_id).unlink(missing_ok=True)
+    promoted = promoted_version(archive.store, project)
     lone = 0 if embedder is None else _lone(analyses, embedder)
     named_again = [target for target in targets.values() if embedder is None or target is not None]
     return Undone(revision, application.number, len(named_again), promoted, _note(targets, promoted, lone, embedder))
@@ -161,15 +160,14 @@ def _last(store: Store, project: str, revision: str) -> Application:
 
 
 def _targets(
-    store: Store,
+    archive: Archive,
     project: str,
     application: Application,
     undo: Mapping[str, Any],
     analyses: Sequence[AnalysisRow],
-    rules: IdentificationConfig,
 ) -> dict[str, Revision | None]:
     """Return which revision is to name each analysis again; those that are named otherwise by now are left out."""
-    revisions = {row.revision: row for row in store.list_revisions(project)}
+    revisions = {row.revision: row for row in archive.store.list_revisions(project)}
     former: dict[str, str | None] = undo["revisions"]
     lost = {one for one in former.values() if one is not None and one not in revisions}
     if lost:
@@ -178,7 +176,7 @@ def _targets(
     before = models.most_common(1)[0][0] if models else undo["promoted"]
     if undo.get("embedder") is not None:
         limit = application.max_false_names
-        other = None if before is None else revision_of(project, before, rules, limit)
+        other = None if before is None else revision_of(project, before, archive.rules, limit)
         return _targets_of_embedder(undo, analyses, revisions, other)
     targets: dict[str, Revision | None] = {}
     for row in analyses:
@@ -188,7 +186,7 @@ def _targets(
             targets[row.analysis_id] = None if previous is None else revisions[previous]
         elif present is not None and present.model_version == application.model_version != before:
             limit = present.max_false_names
-            targets[row.analysis_id] = None if before is None else revision_of(project, before, rules, limit)
+            targets[row.analysis_id] = None if before is None else revision_of(project, before, archive.rules, limit)
     return targets
 
 
@@ -237,10 +235,10 @@ def _touched(analyses: Sequence[AnalysisRow], undo: Mapping[str, Any], embedder:
     return touched
 
 
-def _vectors(store: Store, home: Home, project: str, embedder: str) -> dict[str, FloatArray]:
+def _vectors(archive: Archive, project: str, embedder: str) -> dict[str, FloatArray]:
     """Return the vectors of this embedder that faces had."""
-    kept = read_vectors(home, project, embedder)
-    faces = [face.face_id for face in store.list_faces(project) if face.embedder != embedder]
+    kept = read_vectors(archive.files, project, embedder)
+    faces = [face.face_id for face in archive.store.list_faces(project) if face.embedder != embedder]
     return {face_id: kept[face_id] for face_id in faces if face_id in kept}
 
 

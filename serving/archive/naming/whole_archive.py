@@ -14,13 +14,12 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, islice
 from typing import Any, NamedTuple, TypeVar
 
-from facerec_models.config import IdentificationConfig
 from facerec_models.errors import ConflictError
 from facerec_models.identification.identify import identify_videos
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.names import short_id
 from facerec_models.types import Match
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming import strangers
 from serving.archive.naming.appearance_rows import appearance_rows
@@ -96,10 +95,8 @@ def read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
 
 
 def identify_archive(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     *,
     max_false_names: float | None = None,
     model_version: str | None = None,
@@ -128,24 +125,25 @@ def identify_archive(
         If the archive is not in the expected state, or changes meanwhile.
     """
     cause = "rollback" if goes_back else "identify" if model_version is None else "promotion"
-    index_archive(store, home, project, rules)
+    index_archive(archive, project)
 
     def name(said: list[Correction], basis: Basis) -> IdentificationChange:
-        version = (store.former_model(project) if goes_back else store.get_model(project, model_version)).version
-        limit = usual_error(store, project) if max_false_names is None else max_false_names
+        version = (
+            archive.store.former_model(project) if goes_back else archive.store.get_model(project, model_version)
+        ).version
+        limit = usual_error(archive.store, project) if max_false_names is None else max_false_names
         return rename(
-            store,
+            archive,
             project,
-            rules,
-            revision_of(project, version, rules, limit),
-            load_model(home, project, version),
+            revision_of(project, version, archive.rules, limit),
+            load_model(archive.files, project, version),
             cause=cause,
             said=Said(said, basis, goes_back=goes_back),
             apply=apply,
             expected_state=expected_state,
         )
 
-    return on_what_was_said(store, project, name, once=not apply or expected_state is not None)
+    return on_what_was_said(archive.store, project, name, once=not apply or expected_state is not None)
 
 
 def usual_error(store: Store, project: str) -> float | None:
@@ -156,9 +154,8 @@ def usual_error(store: Store, project: str) -> float | None:
 
 
 def rename(
-    store: Store,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     revision: Revision,
     model: NamingModel,
     *,
@@ -182,16 +179,15 @@ def rename(
     while True:
         attempts -= 1
         try:
-            return _rename(store, project, rules, revision, model, cause, note, said, apply, expected_state)
+            return _rename(archive, project, revision, model, cause, note, said, apply, expected_state)
         except ConflictError:
-            if attempts == 0 or read_basis(store, project)[1] != said.basis:
+            if attempts == 0 or read_basis(archive.store, project)[1] != said.basis:
                 raise
 
 
 def _rename(
-    store: Store,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     revision: Revision,
     model: NamingModel,
     cause: str,
@@ -200,17 +196,17 @@ def _rename(
     apply: bool,
     expected_state: str | None,
 ) -> IdentificationChange:
-    change = IdentificationChange(revision.revision, state_of(store, project, revision, *said.about))
+    change = IdentificationChange(revision.revision, state_of(archive.store, project, revision, *said.about))
     require_state(project, change.state, expected_state)
-    analyses = present_analyses(store, project)
-    before = rows_by_analysis(store.list_appearances(project, [row.analysis_id for row in analyses]))
-    named = name_analyses(store, project, rules, [(row, revision, model) for row in analyses])
+    analyses = present_analyses(archive.store, project)
+    before = rows_by_analysis(archive.store.list_appearances(project, [row.analysis_id for row in analyses]))
+    named = name_analyses(archive, project, [(row, revision, model) for row in analyses])
     # Not before the appearances: all whom they show must be among them.
-    known, shown = store.read_strangers(project)
+    known, shown = archive.store.read_strangers(project)
     grouping = strangers.regroup(project, named.unknown, shown, known, said.corrections)
     after = named.rows(grouping)
-    compare(store, project, before, after, [*known, *grouping.strangers], change)
-    latest = set(store.latest_analyses(project).values())
+    compare(archive.store, project, before, after, [*known, *grouping.strangers], change)
+    latest = set(archive.store.latest_analyses(project).values())
     change.videos = len(latest)
     change.tracks = sum(len(spans) for analysis_id, spans in named.spans.items() if analysis_id in latest)
     if not apply:
@@ -227,8 +223,8 @@ def _rename(
         news=said.news,
         basis=said.basis,
     )
-    undo = {**before_naming(store, project, naming, known), **said.undo}
-    change.application = record(store, project, revision, naming, undo, cause, note)
+    undo = {**before_naming(archive.store, project, naming, known), **said.undo}
+    change.application = record(archive.store, project, revision, naming, undo, cause, note)
     change.applied = True
     return change
 
@@ -322,22 +318,23 @@ class Named:
 
 
 def name_analyses(
-    store: Store,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     wanted: Sequence[tuple[AnalysisRow, Revision, NamingModel]],
 ) -> Named:
     """Name stored analyses, each by a revision with its model; writes nothing, and keeps few tracks in memory."""
-    sha256 = {video.video_id: video.sha256 for video in store.list_videos(project)}
+    sha256 = {video.video_id: video.sha256 for video in archive.store.list_videos(project)}
     named = Named([row for row, _, _ in wanted])
     for (_, limit), group in groupby(wanted, key=lambda one: (id(one[2]), one[1].max_false_names)):
         for part in batched(group, _BATCH):
             rows, model = [row for row, _, _ in part], part[0][2]
             for row in rows:
                 model.check_embedder(row.embedder)
-            tracks = store.get_tracks(project, [row.analysis_id for row in rows])
+            tracks = archive.store.get_tracks(project, [row.analysis_id for row in rows])
             videos = [(row.analysis_id, tracks[row.analysis_id]) for row in rows]
-            for row, matches in zip(rows, identify_videos(videos, model, rules, max_false_names=limit), strict=True):
+            for row, matches in zip(
+                rows, identify_videos(videos, model, archive.rules, max_false_names=limit), strict=True
+            ):
                 found = tracks[row.analysis_id]
                 named.spans[row.analysis_id] = [
                     Span(track.track_id, track.shot, track.start_s, track.end_s) for track in found

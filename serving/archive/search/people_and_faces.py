@@ -9,7 +9,6 @@ from itertools import islice
 
 import numpy as np
 
-from facerec_models.config import IdentificationConfig
 from facerec_models.errors import PersonNotFoundError
 from facerec_models.identification.clustering import stranger_similarity
 from facerec_models.identification.cohort import load_cohort
@@ -17,7 +16,7 @@ from facerec_models.names import person_id_of
 from facerec_models.result import identity_of
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from facerec_models.vectors import PairScale
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.archive.naming.one_video import index_archive
 from serving.archive.naming.strangers import aliases, resolve, resolved
 from serving.archive.naming.whole_archive import batched
@@ -97,12 +96,10 @@ class FacePage:
 
 
 def search_people(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
     who: Sequence[str],
     query: AppearanceQuery,
-    rules: IdentificationConfig,
     *,
     limit: int = 50,
     cursor: str | None = None,
@@ -125,15 +122,15 @@ def search_people(
         If the cursor is none, or the limit is not between 1 and 1000.
     """
     check_limit(limit)
-    index_archive(store, home, project, rules)
+    index_archive(archive, project)
     search = ("people", project, *who, query)
-    query = replace(query, owners=tuple(_ids_of(store, project, one) for one in who))
-    names = _Names(store, project)
+    query = replace(query, owners=tuple(_ids_of(archive.store, project, one) for one in who))
+    names = _Names(archive.store, project)
     hits: list[Hit] = []
     after: AppearanceKey | None = None if cursor is None else read_cursor(search, cursor, str, float, int)
     while True:
-        rows = store.find_appearances(project, query, after=after, limit=limit + 1)
-        company = _company(store, project, query, rows)
+        rows = archive.store.find_appearances(project, query, after=after, limit=limit + 1)
+        company = _company(archive.store, project, query, rows)
         for row in rows:
             if len(hits) == limit:
                 return Page(hits, None if after is None else write_cursor(search, after))
@@ -142,16 +139,14 @@ def search_people(
             hits += [] if hit is None else [hit]
         if len(rows) <= limit:
             if not hits and cursor is None:
-                _require_known(store, project, who)
+                _require_known(archive.store, project, who)
             return Page(hits, None)
 
 
 def search_face(
-    store: Store,
-    home: Home,
+    archive: Archive,
     index: TrackIndex,
     face: FloatArray,
-    rules: IdentificationConfig,
     query: AppearanceQuery = _EVERYWHERE,
     *,
     limit: int = 20,
@@ -176,9 +171,9 @@ def search_face(
     check_limit(limit)
     search = ("faces", index.project, query)
     passed = 0 if cursor is None else max(0, *read_cursor(search, cursor, int))
-    index_archive(store, home, index.project, rules)
+    index_archive(archive, index.project)
     index.refresh()
-    hits = list(islice(_face_hits(store, index, face, query, passed + limit + 1), passed, None))
+    hits = list(islice(_face_hits(archive.store, index, face, query, passed + limit + 1), passed, None))
     return FacePage(hits[:limit], write_cursor(search, (passed + limit,)) if len(hits) > limit else None)
 
 

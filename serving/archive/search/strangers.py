@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from facerec_models.config import IdentificationConfig
-from serving.archive.files import AnyPath, Home
+from serving.archive.files import AnyPath
+from serving.archive.handle import Archive
 from serving.archive.naming.one_video import index_archive
 from serving.archive.naming.strangers import aliases, resolve, resolved
 from serving.archive.naming.whole_archive import batched
@@ -67,10 +67,8 @@ class StrangerPage:
 
 
 def rank_strangers(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     query: AppearanceQuery = _EVERYWHERE,
     *,
     limit: int | None = None,
@@ -93,10 +91,10 @@ def rank_strangers(
     if limit is not None:
         check_limit(limit)
     search = ("strangers", project, query)
-    index_archive(store, home, project, rules)
-    times = store.list_screen_times(project, query)
+    index_archive(archive, project)
+    times = archive.store.list_screen_times(project, query)
     # Not before the times: all whom they are of must be among them.
-    strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
+    strangers = {stranger.stranger_id: stranger for stranger in archive.store.list_strangers(project)}
     seconds: dict[str, float] = defaultdict(float)
     videos: dict[str, set[str]] = defaultdict(set)
     for time in times:
@@ -111,7 +109,7 @@ def rank_strangers(
     others = aliases(strangers)
     seen: dict[str, list[Sighting]] = {}
     for part in batched(page, MAX_LIMIT):
-        seen |= _sightings(store, home, project, query, {stranger_id: others[stranger_id] for stranger_id in part})
+        seen |= _sightings(archive, project, query, {stranger_id: others[stranger_id] for stranger_id in part})
     is_last = limit is None or len(order) <= limit
     return StrangerPage(
         [
@@ -129,9 +127,7 @@ def rank_strangers(
     )
 
 
-def show_stranger(
-    store: Store, home: Home, project: str, rules: IdentificationConfig, stranger: str
-) -> tuple[Stranger, StrangerSummary]:
+def show_stranger(archive: Archive, project: str, stranger: str) -> tuple[Stranger, StrangerSummary]:
     """Return one stranger, by id, alias or "Unknown n", and where they are seen.
 
     Raises
@@ -139,32 +135,32 @@ def show_stranger(
     NotFoundError
         If there is no such stranger.
     """
-    found = resolve(store, project, stranger)
-    others = aliases({one.stranger_id: one for one in store.list_strangers(project)})[found.stranger_id]
-    page = rank_strangers(store, home, project, rules, AppearanceQuery(owners=((found.stranger_id, *others),)))
+    found = resolve(archive.store, project, stranger)
+    others = aliases({one.stranger_id: one for one in archive.store.list_strangers(project)})[found.stranger_id]
+    page = rank_strangers(archive, project, AppearanceQuery(owners=((found.stranger_id, *others),)))
     nowhere = StrangerSummary(found.stranger_id, found.number, others)
     return found, page.strangers[0] if page.strangers else nowhere
 
 
 def _sightings(
-    store: Store, home: Home, project: str, query: AppearanceQuery, wanted: Mapping[str, Sequence[str]]
+    archive: Archive, project: str, query: AppearanceQuery, wanted: Mapping[str, Sequence[str]]
 ) -> dict[str, list[Sighting]]:
     """Return the tracks of strangers, given with their aliases, the best look first; of those that a query finds."""
     means = {one: stranger_id for stranger_id, others in wanted.items() for one in (stranger_id, *others)}
     seen: dict[str, list[Sighting]] = {stranger_id: [] for stranger_id in wanted}
     analyses: dict[str, AnalysisRow] = {}
     names: dict[str, str] = {}
-    for rows in _appearances(store, project, query, means):
+    for rows in _appearances(archive.store, project, query, means):
         owners = {(row.analysis_id, number): means[row.owner] for row in rows if row.owner for number in row.track_ids}
         numbers: dict[str, list[int]] = defaultdict(list)
         for analysis_id, track_id in owners:
             numbers[analysis_id].append(track_id)
-        for analysis_id, tracks in store.pick_tracks(project, numbers).items():
+        for analysis_id, tracks in archive.store.pick_tracks(project, numbers).items():
             if analysis_id not in analyses:
-                analyses[analysis_id] = store.get_analysis(project, analysis_id)
+                analyses[analysis_id] = archive.store.get_analysis(project, analysis_id)
             analysis = analyses[analysis_id]
             if analysis.video_id not in names:
-                names[analysis.video_id] = store.get_video(project, analysis.video_id).name
+                names[analysis.video_id] = archive.store.get_video(project, analysis.video_id).name
             for track in tracks:
                 seen[owners[analysis_id, track.track_id]].append(
                     Sighting(
@@ -176,7 +172,7 @@ def _sightings(
                         track.start_s,
                         track.end_s,
                         float(track.quality.max()),
-                        home.track_crop(project, analysis_id, track.track_id, 0),
+                        archive.files.track_crop(project, analysis_id, track.track_id, 0),
                     )
                 )
     for sightings in seen.values():

@@ -11,13 +11,12 @@ from facerec_models.config import IdentificationConfig
 from facerec_models.identification.cohort import Cohort
 from facerec_models.identification.cross_validation import FOLDS, folds_of
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort
 from serving.archive.learning.evaluation_set import evaluate_version
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.projects import promoted_version
 from serving.archive.second_embedder.switch import Swap, preview_swap
-from serving.store.contract import Store
 from serving.store.rows import ModelVersion
 
 
@@ -79,9 +78,7 @@ class ComparedSets:
         }
 
 
-def compare_sets(
-    store: Store, home: Home, project: str, rules: IdentificationConfig, version: str | None = None
-) -> ComparedSets:
+def compare_sets(archive: Archive, project: str, version: str | None = None) -> ComparedSets:
     """Compare the promoted version with one that was prepared; nothing is stored.
 
     Raises
@@ -89,25 +86,25 @@ def compare_sets(
     ModelNotFoundError, ConflictError
         As `serving.archive.second_embedder.switch.preview_swap`.
     """
-    swap = preview_swap(store, home, project, rules, version)
-    present = promoted_version(store, project)
+    swap = preview_swap(archive, project, version)
+    present = promoted_version(archive.store, project)
     return ComparedSets(
-        None if present is None else _figures(store, home, store.get_model(project, present), rules),
-        _figures(store, home, swap.version, rules),
+        None if present is None else _figures(archive, archive.store.get_model(project, present)),
+        _figures(archive, swap.version),
         swap,
     )
 
 
-def _figures(store: Store, home: Home, row: ModelVersion, rules: IdentificationConfig) -> SetFigures:
-    model = load_model(home, row.project, row.version)
-    measured = evaluate_version(store, home, row.project, row.version, rules)
+def _figures(archive: Archive, row: ModelVersion) -> SetFigures:
+    model = load_model(archive.files, row.project, row.version)
+    measured = evaluate_version(archive, row.project, row.version)
     return SetFigures(
         row.version,
         row.embedder,
         row.classifier,
         row.people,
         row.faces,
-        name_held_out(model, project_cohort(home, row.project, row.embedder), rules),
+        name_held_out(model, project_cohort(archive.files, row.project, row.embedder), archive.rules),
         row.metrics,
         None if measured is None else {"recall": measured.recall, "precision": measured.precision},
     )

@@ -19,11 +19,12 @@ import numpy as np
 
 from facerec_models.analysis.alignment import Template
 from facerec_models.analysis.weights import WeightsRegistry
-from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
+from facerec_models.config import EmbeddingConfig, TrainingConfig
 from facerec_models.errors import ConflictError, EmptyGalleryError
 from facerec_models.identification.naming_model import Gallery, require_strangers
 from facerec_models.types import FloatArray, ImageArray, Track
-from serving.archive.files import AnyPath, Home, remove_tree, write_atomically
+from serving.archive.files import AnyPath, remove_tree, write_atomically
+from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort
 from serving.archive.learning.missing_vectors import face_crop
 from serving.archive.learning.model_versions import Learned, fit_version
@@ -88,11 +89,9 @@ class Prepared:
 
 
 def prepare_second_set(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
     embedder: str,
-    rules: IdentificationConfig,
     config: EmbeddingConfig,
     *,
     workers: Workers | None = None,
@@ -125,24 +124,26 @@ def prepare_second_set(
 
     started = time.perf_counter()
     embedder = embedder_named(embedder)
-    _require_another(store, project, embedder)
-    WeightsRegistry(home.weights).locate(embedder)
-    people = {face.person_id for face in store.list_faces(project, status=FaceStatus.TAKEN)}
-    require_strangers(project_cohort(home, project, embedder), len(people))
+    _require_another(archive.store, project, embedder)
+    WeightsRegistry(archive.files.weights).locate(embedder)
+    people = {face.person_id for face in archive.store.list_faces(project, status=FaceStatus.TAKEN)}
+    require_strangers(project_cohort(archive.files, project, embedder), len(people))
     progress = progress or NoProgress()
     config = config.model_copy(update={"embedder": choice_of(embedder)})
-    with workers or Workers(home.root) as used:
-        work = _Work(store, home, project, embedder, template_of(embedder), config, used, progress)
+    with workers or Workers(archive.files.root) as used:
+        work = _Work(archive, project, embedder, template_of(embedder), config, used, progress)
         work.embed_faces()
         tracks = work.embed_tracks(dimension_of(embedder))
-        row, lost = _train(work, rules, started)
-    store.add_model(row)
-    if row.metrics["second_set"]["state"] != learned_state(store, project):  # it may know somebody who was forgotten
-        store.delete_model(project, row.version)
-        remove_tree(home.model(project, row.version))
+        row, lost = _train(work, started)
+    archive.store.add_model(row)
+    if row.metrics["second_set"]["state"] != learned_state(
+        archive.store, project
+    ):  # it may know somebody who was forgotten
+        archive.store.delete_model(project, row.version)
+        remove_tree(archive.files.model(project, row.version))
         raise ConflictError(f"faces or corrections of project {project!r} have changed meanwhile: prepare again")
     progress.report(1.0)
-    second = second_analyses(store, project, embedder)
+    second = second_analyses(archive.store, project, embedder)
     said = row.metrics["second_set"]["corrections"]
     facts = row.metrics["unusable_faces"]
     logger.info("version %s: %d people on %s, beside the project's own", row.version, row.people, embedder)
@@ -169,8 +170,7 @@ class _Made(NamedTuple):
 class _Work:
     """What making a second set needs."""
 
-    store: Store
-    home: Home
+    archive: Archive
     project: str
     embedder: str
     template: Template
@@ -180,9 +180,9 @@ class _Work:
 
     def embed_faces(self) -> None:
         """Keep a vector for every enrolled face that has a usable crop, disabled ones too."""
-        store, home, project = self.store, self.home, self.project
+        store, files_of, project = self.archive.store, self.archive.files, self.project
         faces = {face.face_id: face for face in store.list_faces(project) if face.embedding is not None}
-        known = read_vectors(home, project, self.embedder)
+        known = read_vectors(files_of, project, self.embedder)
         vectors = {face_id: vector for face_id, vector in known.items() if face_id in faces}
         # One that was enrolled while the project had this embedder has it from its picture.
         vectors |= {
@@ -193,19 +193,19 @@ class _Work:
         wanting = [face for face in faces.values() if face.face_id not in vectors]
         done = 0
         for part in batched(wanting, _FACES):
-            files = [(face.face_id, face_crop(home, face)) for face in part]
+            files = [(face.face_id, face_crop(files_of, face)) for face in part]
             vectors |= self._embed(files)
-            write_vectors(home, project, self.embedder, vectors)
+            write_vectors(files_of, project, self.embedder, vectors)
             done += len(part)
             self.progress.report(_TRACKS_FROM * done / len(wanting))
         there = {face.face_id for face in store.list_faces(project)}  # somebody may have been forgotten meanwhile
         vectors = {face_id: vector for face_id, vector in vectors.items() if face_id in there}
         if wanting or vectors.keys() != known.keys():
-            write_vectors(home, project, self.embedder, vectors)
+            write_vectors(files_of, project, self.embedder, vectors)
 
     def embed_tracks(self, dimension: int) -> _Made:
         """Store an analysis of this embedder beside the latest one of every video, where there is none yet."""
-        store, home, project = self.store, self.home, self.project
+        store, files_of, project = self.archive.store, self.archive.files, self.project
         second = second_analyses(store, project, self.embedder)
         wanting = [row for row in store.list_analyses(project) if row.analysis_id in second]
         wanting = [row for row in wanting if second[row.analysis_id] is None]
@@ -216,7 +216,7 @@ class _Work:
             files: list[tuple[tuple[str, int, int], AnyPath | None]] = [
                 (
                     (row.analysis_id, track.track_id, k),
-                    home.track_crop(project, row.analysis_id, track.track_id, k),
+                    files_of.track_crop(project, row.analysis_id, track.track_id, k),
                 )
                 for row in part
                 for track in tracks[row.analysis_id]
@@ -257,14 +257,14 @@ class _Work:
             found.update(zip(keys[number], embeddings, strict=True))
 
         stop = self.progress.should_stop
-        self.workers.map(embed_crops, read(), self.config, self.home.weights, on_done=keep, should_stop=stop)
+        self.workers.map(embed_crops, read(), self.config, self.archive.files.weights, on_done=keep, should_stop=stop)
         return found
 
     def _store_analysis(
         self, row: AnalysisRow, tracks: Sequence[Track], vectors: dict[int, dict[int, FloatArray]], dimension: int
     ) -> None:
         """Store the analysis that is made of another, with copies of its crops, as older than that: it is not the video's latest."""
-        video = self.store.get_video(self.project, row.video_id)
+        video = self.archive.store.get_video(self.project, row.video_id)
         made = AnalysisRow(
             analysis_id=second_analysis_id(video, row.key, self.embedder),
             project=self.project,
@@ -275,26 +275,28 @@ class _Work:
             revision=None,
             created_at=math.nextafter(row.created_at, -math.inf),
         )
-        mark = self.home.analysis_mark(self.project, made.analysis_id)
+        mark = self.archive.files.analysis_mark(self.project, made.analysis_id)
         write_atomically(mark, b"")
         for track in tracks:
             for new, k in enumerate(sorted(vectors[track.track_id])):
-                crop = self.home.track_crop(self.project, row.analysis_id, track.track_id, k)
-                copy = self.home.track_crop(self.project, made.analysis_id, track.track_id, new)
+                crop = self.archive.files.track_crop(self.project, row.analysis_id, track.track_id, k)
+                copy = self.archive.files.track_crop(self.project, made.analysis_id, track.track_id, new)
                 # As they are: a crop that is realigned and compressed again has lost more.
                 write_atomically(copy, crop.read_bytes())
-        self.store.put_analysis(made, [_embedded(track, vectors[track.track_id], dimension) for track in tracks])
+        self.archive.store.put_analysis(
+            made, [_embedded(track, vectors[track.track_id], dimension) for track in tracks]
+        )
         mark.unlink(missing_ok=True)
         self._empty_forgotten(row.analysis_id, made.analysis_id, tracks)
 
     def _empty_forgotten(self, analysis_id: str, made: str, before: Sequence[Track]) -> None:
         """Remove what somebody who was forgotten meanwhile has lost in the first set."""
-        now = self.store.get_tracks(self.project, [analysis_id])[analysis_id]
+        now = self.archive.store.get_tracks(self.project, [analysis_id])[analysis_id]
         left = {track.track_id for track in now if len(track.embedded)}
         gone = [track.track_id for track in before if len(track.embedded) and track.track_id not in left]
         if gone:
-            self.store.empty_tracks(self.project, [(made, track_id) for track_id in gone])
-            for path in self.home.analysis(self.project, made).glob("*-*.jpg"):
+            self.archive.store.empty_tracks(self.project, [(made, track_id) for track_id in gone])
+            for path in self.archive.files.analysis(self.project, made).glob("*-*.jpg"):
                 if int(path.name.partition("-")[0]) in gone:
                     path.unlink(missing_ok=True)
 
@@ -306,9 +308,9 @@ def _embedded(track: Track, vectors: dict[int, FloatArray], dimension: int) -> T
     return replace(track, embedded=track.embedded[np.array(kept, np.intp)], embeddings=found)
 
 
-def _train(work: _Work, rules: IdentificationConfig, started: float) -> tuple[ModelVersion, int]:
+def _train(work: _Work, started: float) -> tuple[ModelVersion, int]:
     """Fit a version as the promoted one was, and return it with how many corrections it cannot know."""
-    store, home, project = work.store, work.home, work.project
+    store, project = work.archive.store, work.project
     state = learned_state(store, project)
     complete = {key: row for key, row in second_analyses(store, project, work.embedder).items() if row is not None}
     said = carry_corrections(store, project, complete)
@@ -322,11 +324,9 @@ def _train(work: _Work, rules: IdentificationConfig, started: float) -> tuple[Mo
     }
     seen = carry_strangers(store, project, complete) if config.use_seen_strangers else None
     fitted = fit_version(
-        store,
-        home,
+        work.archive,
         project,
         Learned(gallery, said, facts, started, seen),
-        rules,
         config,
         work.workers,
         _Part(work.progress, _FIT_FROM),
@@ -336,8 +336,8 @@ def _train(work: _Work, rules: IdentificationConfig, started: float) -> tuple[Mo
 
 def _gallery(work: _Work) -> tuple[Gallery, int]:
     """Return the enabled faces with their second vectors, and how many have none."""
-    vectors = read_vectors(work.home, work.project, work.embedder)
-    enabled = work.store.list_faces(work.project, status=FaceStatus.TAKEN)
+    vectors = read_vectors(work.archive.files, work.project, work.embedder)
+    enabled = work.archive.store.list_faces(work.project, status=FaceStatus.TAKEN)
     faces = sorted(
         (face for face in enabled if face.face_id in vectors),
         key=lambda face: (face.person_id, face.path, face.face_id),

@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from facerec_models.config import IdentificationConfig
 from facerec_models.errors import ConflictError
 from facerec_models.types import Decision, FloatArray
-from serving.archive.files import Home
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming import strangers
 from serving.archive.naming.correction_rows import words_to_json
@@ -105,9 +104,7 @@ class _Plan:
     known: Sequence[Stranger]
 
 
-def preview_swap(
-    store: Store, home: Home, project: str, rules: IdentificationConfig, version: str | None = None
-) -> Swap:
+def preview_swap(archive: Archive, project: str, version: str | None = None) -> Swap:
     """Say what changing to a prepared second set would change; nothing is stored.
 
     Parameters
@@ -122,14 +119,12 @@ def preview_swap(
     ConflictError
         If none was prepared, or not all of the project is.
     """
-    return _plan(store, home, project, rules, version).swap
+    return _plan(archive, project, version).swap
 
 
 def switch_embedder(
-    store: Store,
-    home: Home,
+    archive: Archive,
     project: str,
-    rules: IdentificationConfig,
     version: str | None = None,
     *,
     expected_state: str | None = None,
@@ -150,12 +145,12 @@ def switch_embedder(
     ModelNotFoundError, ConflictError
         As `preview_swap`, and `ConflictError` if the archive is not in the expected state, or changes meanwhile.
     """
-    index_archive(store, home, project, rules)
-    before, basis = read_basis(store, project)
-    plan = _plan(store, home, project, rules, version)
+    index_archive(archive, project)
+    before, basis = read_basis(archive.store, project)
+    plan = _plan(archive, project, version)
     change, model = plan.swap.change, plan.swap.version
     require_state(project, change.state, expected_state)
-    embedder = store.get_project(project).embedder
+    embedder = archive.store.get_project(project).embedder
     latest = {second.analysis_id: first for first, second in _paired(plan)}
     naming = Naming(
         expected={row.analysis_id: row.revision for row in (*plan.first, *plan.second)},
@@ -171,36 +166,36 @@ def switch_embedder(
         taken_back=Words([row.correction_id for row in before], plan.said),
         embedder=model.embedder,
         touched={key: math.nextafter(row.created_at, math.inf) for key, row in latest.items()},
-        vectors=_second_vectors(store, home, project, model.embedder),
+        vectors=_second_vectors(archive, project, model.embedder),
         basis=basis,
     )
     undo = {
-        **before_naming(store, project, naming, plan.known),
+        **before_naming(archive.store, project, naming, plan.known),
         "said": words_to_json(Words([row.correction_id for row in plan.said], before)),
         "embedder": embedder,
         "touched": {row.analysis_id: row.created_at for row in plan.second if row.analysis_id in latest},
     }
     note = f"{model.embedder} in place of {embedder}"
-    change.application = record(store, project, plan.revision, naming, undo, "embedder", note)
+    change.application = record(archive.store, project, plan.revision, naming, undo, "embedder", note)
     change.applied = True
     return change
 
 
-def _plan(store: Store, home: Home, project: str, rules: IdentificationConfig, version: str | None) -> _Plan:
-    row = _prepared(store, project, version)
-    pairs = _complete(store, project, row)
-    second = [*pairs.values(), *_without_first(store, project, row.embedder)]
+def _plan(archive: Archive, project: str, version: str | None) -> _Plan:
+    row = _prepared(archive.store, project, version)
+    pairs = _complete(archive.store, project, row)
+    second = [*pairs.values(), *_without_first(archive.store, project, row.embedder)]
     second.sort(key=lambda one: (one.created_at, one.analysis_id))
-    first = present_analyses(store, project)
-    revision = revision_of(project, row.version, rules, usual_error(store, project))
-    change = IdentificationChange(revision.revision, state_of(store, project, revision, row.embedder))
-    model = load_model(home, project, row.version)
-    named = name_analyses(store, project, rules, [(one, revision, model) for one in second])
-    said = carry_corrections(store, project, pairs)
-    before = rows_by_analysis(store.list_appearances(project, [one.analysis_id for one in first]))
-    shown = carry_strangers(store, project, pairs)
+    first = present_analyses(archive.store, project)
+    revision = revision_of(project, row.version, archive.rules, usual_error(archive.store, project))
+    change = IdentificationChange(revision.revision, state_of(archive.store, project, revision, row.embedder))
+    model = load_model(archive.files, project, row.version)
+    named = name_analyses(archive, project, [(one, revision, model) for one in second])
+    said = carry_corrections(archive.store, project, pairs)
+    before = rows_by_analysis(archive.store.list_appearances(project, [one.analysis_id for one in first]))
+    shown = carry_strangers(archive.store, project, pairs)
     # Not before these: all whom they show must be among them.
-    known = store.list_strangers(project)
+    known = archive.store.list_strangers(project)
     grouping = strangers.regroup(project, named.unknown, shown, known, said)
     rows = named.rows(grouping)
     # Counted as if the first set's analyses were named anew: the tracks are the same.
@@ -209,7 +204,7 @@ def _plan(store: Store, home: Home, project: str, rules: IdentificationConfig, v
         stands_for.get(key, key): [replace(one, analysis_id=stands_for.get(key, key)) for one in found]
         for key, found in rows.items()
     }
-    compare(store, project, before, after, [*known, *grouping.strangers], change)
+    compare(archive.store, project, before, after, [*known, *grouping.strangers], change)
     change.videos, change.tracks = len(second), sum(map(len, named.spans.values()))
     swap = Swap(row, change, _agreement(before, after))
     return _Plan(swap, revision, first, second, pairs, rows, said, grouping, known)
@@ -262,15 +257,15 @@ def _paired(plan: _Plan) -> list[tuple[AnalysisRow, AnalysisRow]]:
     return [(first[analysis_id], second) for analysis_id, second in plan.pairs.items()]
 
 
-def _second_vectors(store: Store, home: Home, project: str, embedder: str) -> dict[str, FloatArray]:
+def _second_vectors(archive: Archive, project: str, embedder: str) -> dict[str, FloatArray]:
     """Return the vectors that faces get, and keep those that they have for the way back."""
-    own = store.get_project(project).embedder
-    faces = [face for face in store.list_faces(project) if face.embedder == own and face.embedding is not None]
+    own = archive.store.get_project(project).embedder
+    faces = [face for face in archive.store.list_faces(project) if face.embedder == own and face.embedding is not None]
     if own is not None:
         write_vectors(
-            home, project, own, {face.face_id: face.embedding for face in faces if face.embedding is not None}
+            archive.files, project, own, {face.face_id: face.embedding for face in faces if face.embedding is not None}
         )
-    second = read_vectors(home, project, embedder)
+    second = read_vectors(archive.files, project, embedder)
     return {face.face_id: second[face.face_id] for face in faces if face.face_id in second}
 
 

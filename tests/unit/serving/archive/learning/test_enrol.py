@@ -18,8 +18,9 @@ from facerec_models.errors import ConflictError, GalleryMismatchError, InputErro
 from facerec_models.images import read_image
 from facerec_models.stills import find_stills
 from facerec_models.types import Detections, ImageArray
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.archive.forget import forget
+from serving.archive.handle import Archive
 from serving.archive.learning import enrol as enrol_module
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.unfinished_enrolments import marks_of
@@ -47,12 +48,12 @@ def networks(detector: MtcnnDetector, embedder: TorchEmbedder) -> Networks:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
+def home(tmp_path: Path) -> Files:
+    return Files(tmp_path / "home")
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
         yield store
 
@@ -83,8 +84,8 @@ def beside(left: ImageArray, right: ImageArray, right_scale: float) -> ImageArra
     return np.hstack(parts).astype(np.uint8)
 
 
-def take(store: Store, home: Home, folder: Path, networks: Networks) -> dict[str, Face]:
-    faces = enrol(store, home, "p", find_pictures(folder), networks, ANALYSIS, RULES)
+def take(store: Store, home: Files, folder: Path, networks: Networks) -> dict[str, Face]:
+    faces = enrol(Archive(store, home, RULES), "p", find_pictures(folder), networks, ANALYSIS)
     return {face.path.split("/")[1]: face for face in faces}
 
 
@@ -95,7 +96,7 @@ def alike(a: Face, b: Face) -> float:
 
 
 def test_in_a_group_the_face_of_the_other_pictures_is_meant(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     write(tmp_path / "in" / "Eileen_Collins" / "alone.png", collins)
     write(tmp_path / "in" / "Eileen_Collins" / "group.png", beside(collins, hopper, 0.75))
@@ -114,7 +115,7 @@ def test_in_a_group_the_face_of_the_other_pictures_is_meant(
 
 
 def test_without_other_pictures_the_largest_face_is_meant(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     write(tmp_path / "in" / "A" / "group.png", beside(collins, hopper, 0.9))
     write(tmp_path / "in" / "B" / "collins.png", collins)
@@ -124,7 +125,7 @@ def test_without_other_pictures_the_largest_face_is_meant(
 
 
 def test_a_larger_face_of_somebody_else_is_not_meant(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     write(tmp_path / "in" / "A" / "alone.png", collins)
     write(tmp_path / "in" / "A" / "group.png", beside(collins, hopper, 1.6))
@@ -134,7 +135,7 @@ def test_a_larger_face_of_somebody_else_is_not_meant(
 
 
 def test_a_group_that_comes_later_is_compared_with_what_is_known(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     write(tmp_path / "first" / "A" / "alone.png", collins)
     take(store, home, tmp_path / "first", networks)
@@ -144,7 +145,7 @@ def test_a_group_that_comes_later_is_compared_with_what_is_known(
     assert alike(group, alone) > 0.98
 
 
-def test_a_refusal_says_why(tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray) -> None:
+def test_a_refusal_says_why(tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray) -> None:
     folder = tmp_path / "in" / "A"
     write(folder / "good.png", collins)
     write(folder / "blank.png", np.full((200, 200, 3), 90, np.uint8))
@@ -178,7 +179,7 @@ def test_a_refusal_says_why(tmp_path: Path, store: Store, home: Home, networks: 
 
 
 def test_listed_pictures_are_kept_but_disabled(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     folder = tmp_path / "in"
     write(folder / "A" / "on.png", collins)
@@ -196,7 +197,7 @@ def test_listed_pictures_are_kept_but_disabled(
 
 
 def test_importing_again_looks_at_nothing_and_keeps_what_somebody_decided(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     folder = tmp_path / "in"
     write(folder / "A" / "one.png", collins)
@@ -214,7 +215,7 @@ def test_importing_again_looks_at_nothing_and_keeps_what_somebody_decided(
 
 @pytest.mark.parametrize("is_deleted", [True, False])
 def test_what_somebody_decides_while_pictures_are_looked_at_stays(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, is_deleted: bool
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, is_deleted: bool
 ) -> None:
     name = networks.embedder.name
     store.create_project("p")
@@ -240,13 +241,13 @@ def test_what_somebody_decides_while_pictures_are_looked_at_stays(
 
 
 def test_an_interruption_leaves_whole_people(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     folder = tmp_path / "in"
     write(folder / "A" / "1.png", collins)
     write(folder / "A" / "2.png", np.ascontiguousarray(collins[:, ::-1]))
     write(folder / "B" / "3.png", hopper)
-    next(enrol(store, home, "p", find_pictures(folder), networks, ANALYSIS, RULES))
+    next(enrol(Archive(store, home, RULES), "p", find_pictures(folder), networks, ANALYSIS))
     assert [(person.person_id, person.taken) for person in store.list_people("p")] == [("A", 2)]
 
 
@@ -254,7 +255,7 @@ def test_an_interruption_leaves_whole_people(
 def test_an_enrolment_that_fails_leaves_no_face_file(
     tmp_path: Path,
     store: Store,
-    home: Home,
+    home: Files,
     networks: Networks,
     collins: ImageArray,
     monkeypatch: pytest.MonkeyPatch,
@@ -266,7 +267,7 @@ def test_an_enrolment_that_fails_leaves_no_face_file(
     def fail(*_: object) -> dict[str, Face]:
         assert len(list(folder.iterdir())) == 1
         if is_forgotten:
-            assert forget(store, home, "p", "A", RULES).crops == 1
+            assert forget(Archive(store, home, RULES), "p", "A").crops == 1
             return {}
         raise KeyboardInterrupt
 
@@ -281,7 +282,7 @@ def test_an_enrolment_that_fails_leaves_no_face_file(
 
 
 def test_a_project_keeps_its_embedder(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray
 ) -> None:
     write(tmp_path / "in" / "A" / "1.png", collins)
     store.create_project("p")

@@ -21,7 +21,8 @@ from facerec_models.config import AnalysisConfig, IdentificationConfig, LimitsCo
 from facerec_models.errors import ConflictError
 from facerec_models.images import read_image
 from facerec_models.types import FloatArray, ImageArray
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enable_faces, enrol, find_gone, prune, tally
 from serving.store import Store, open_store
 from serving.store.rows import Face, FaceStatus
@@ -39,12 +40,12 @@ def networks(detector: MtcnnDetector, embedder: TorchEmbedder) -> Networks:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
+def home(tmp_path: Path) -> Files:
+    return Files(tmp_path / "home")
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
         yield store
 
@@ -65,9 +66,9 @@ def couple(collins: ImageArray, hopper: ImageArray) -> ImageArray:
     return beside(collins, hopper, 0.62)
 
 
-def take(store: Store, home: Home, folder: Path, networks: Networks) -> dict[str, Face]:
+def take(store: Store, home: Files, folder: Path, networks: Networks) -> dict[str, Face]:
     """Enrol a folder; return what became of each path, which is told once."""
-    faces = list(enrol(store, home, "p", find_pictures(folder), networks, ANALYSIS, RULES))
+    faces = list(enrol(Archive(store, home, RULES), "p", find_pictures(folder), networks, ANALYSIS))
     assert len({face.path for face in faces}) == len(faces)
     return {face.path: face for face in faces}
 
@@ -77,19 +78,19 @@ def kinds(faces: dict[str, Face]) -> dict[str, str]:
 
 
 def test_of_faces_of_one_size_none_is_learnt_until_it_is_confirmed(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, couple: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, couple: ImageArray
 ) -> None:
     write(tmp_path / "in" / "A" / "both.png", couple)
     face = take(store, home, tmp_path / "in", networks)["A/both.png"]
     assert (face.status, tally(face), face.by_hand) == (FaceStatus.DISABLED, "guessed", False)
     assert home.face_crop("p", face.face_id).is_file()
-    assert enable_faces(store, home, "p", [face.face_id]) == 1
+    assert enable_faces(Archive(store, home), "p", [face.face_id]) == 1
     again = take(store, home, tmp_path / "in", networks)["A/both.png"]
     assert (again.status, again.reason, again.by_hand) == (FaceStatus.TAKEN, None, True)
 
 
 def test_a_guess_is_made_anew_once_another_picture_supports_it(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, couple: ImageArray, collins: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, couple: ImageArray, collins: ImageArray
 ) -> None:
     write(tmp_path / "in" / "A" / "both.png", couple)
     assert kinds(take(store, home, tmp_path / "in", networks)) == {"A/both.png": "guessed"}
@@ -101,14 +102,14 @@ def test_a_guess_is_made_anew_once_another_picture_supports_it(
 
 
 def test_a_large_face_before_small_ones_is_no_guess(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     write(tmp_path / "in" / "A" / "portrait.png", beside(collins, hopper, 0.25))
     assert kinds(take(store, home, tmp_path / "in", networks)) == {"A/portrait.png": "taken"}
 
 
 def test_two_people_are_never_learnt_from_one_face(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, couple: ImageArray, collins: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, couple: ImageArray, collins: ImageArray
 ) -> None:
     for name, image in (("both.png", couple), ("alone.png", collins)):
         for person in ("A", "B"):
@@ -119,14 +120,14 @@ def test_two_people_are_never_learnt_from_one_face(
     assert store.list_faces("p", status=FaceStatus.TAKEN) == []
     first, second = (faces[f"{person}/alone.png"].face_id for person in ("A", "B"))
     with pytest.raises(ConflictError, match="one face is learnt as one person's"):
-        enable_faces(store, home, "p", [first, second])
-    assert enable_faces(store, home, "p", [first]) == 1
+        enable_faces(Archive(store, home), "p", [first, second])
+    assert enable_faces(Archive(store, home), "p", [first]) == 1
     with pytest.raises(ConflictError, match="same face as"):
-        enable_faces(store, home, "p", [second])
+        enable_faces(Archive(store, home), "p", [second])
 
 
 def test_another_copy_of_a_face_is_not_learnt_as_somebody_elses(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray
 ) -> None:
     write(tmp_path / "first" / "A" / "1.png", collins)
     take(store, home, tmp_path / "first", networks)
@@ -137,7 +138,7 @@ def test_another_copy_of_a_face_is_not_learnt_as_somebody_elses(
 
 
 def test_with_a_network_to_which_all_look_alike_each_face_is_still_its_own(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     class Alike:
         name, dimension, template = networks.embedder.name, networks.embedder.dimension, networks.embedder.template
@@ -153,7 +154,7 @@ def test_with_a_network_to_which_all_look_alike_each_face_is_still_its_own(
 
 
 def test_of_a_shared_picture_each_has_the_face_that_their_other_pictures_show_or_that_is_left(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, couple: ImageArray, collins: ImageArray,
+    tmp_path: Path, store: Store, home: Files, networks: Networks, couple: ImageArray, collins: ImageArray,
     hopper: ImageArray,
 ) -> None:  # fmt: skip
     write(tmp_path / "in" / "Collins" / "alone.png", collins)
@@ -162,12 +163,12 @@ def test_of_a_shared_picture_each_has_the_face_that_their_other_pictures_show_or
     faces = take(store, home, tmp_path / "in", networks)
     assert set(kinds(faces).values()) == {"taken"}
     write(tmp_path / "check" / "Who" / "hopper.png", hopper)
-    (check,) = enrol(store, home, "q", find_pictures(tmp_path / "check"), networks, ANALYSIS, RULES)
+    (check,) = enrol(Archive(store, home, RULES), "q", find_pictures(tmp_path / "check"), networks, ANALYSIS)
     assert alike(faces["Hopper/wedding.png"], check) > alike(faces["Hopper/wedding.png"], faces["Collins/alone.png"])
 
 
 def test_content_that_is_there_twice_is_told_and_learnt_once(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray
 ) -> None:
     first = write(tmp_path / "in" / "A" / "1.png", collins)
     shutil.copyfile(first, tmp_path / "in" / "A" / "2.png")
@@ -198,7 +199,7 @@ def doubtful(store: Store, folder: Path) -> list[str]:
 
 
 def test_pictures_that_are_no_longer_in_their_folder_are_found_and_pruned(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     folder = tmp_path / "in"
     write(folder / "A" / "1.png", collins)
@@ -218,14 +219,14 @@ def test_pictures_that_are_no_longer_in_their_folder_are_found_and_pruned(
     assert sorted(faces) == ["A/2.png", "A/3.png"]
     crop = home.face_crop("p", faces["A/2.png"].face_id)
     assert crop.is_file()
-    prune(store, home, "p", list(faces.values()))
+    prune(Archive(store, home), "p", list(faces.values()))
     assert [face.path for face in store.list_faces("p")] == ["A/renamed.png", "B/1.png"]
     assert not crop.exists()
     assert gone(store, folder) == {}
 
 
 def test_a_picture_that_cannot_be_read_now_is_not_gone(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray
 ) -> None:
     picture = write(tmp_path / "in" / "A" / "1.png", collins)
     take(store, home, tmp_path / "in", networks)
@@ -235,7 +236,7 @@ def test_a_picture_that_cannot_be_read_now_is_not_gone(
 
 
 def test_nothing_is_gone_that_lies_below_what_cannot_be_read(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray,
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     folder, album = tmp_path / "in", tmp_path / "album"
@@ -265,7 +266,7 @@ def test_nothing_is_gone_that_lies_below_what_cannot_be_read(
 
 
 def test_nothing_is_gone_whose_folder_is_there_and_empty(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     folder = tmp_path / "in"
     write(folder / "A" / "0.png", np.ascontiguousarray(collins[:, ::-1]))
@@ -284,7 +285,7 @@ def test_nothing_is_gone_whose_folder_is_there_and_empty(
 
 
 def test_nothing_is_gone_that_is_there_where_it_is_not_clear_whose_it_is(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     folder = tmp_path / "in"
     write(folder / "A" / "1.png", collins)
@@ -305,7 +306,7 @@ def test_nothing_is_gone_that_is_there_where_it_is_not_clear_whose_it_is(
 
 @pytest.mark.parametrize("is_a_guess", [False, True])
 def test_a_face_stays_in_its_folder_while_its_picture_is_there(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray, couple: ImageArray,
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, couple: ImageArray,
     is_a_guess: bool,
 ) -> None:  # fmt: skip
     first, second = tmp_path / "first", tmp_path / "second"
@@ -321,7 +322,7 @@ def test_a_face_stays_in_its_folder_while_its_picture_is_there(
     first.rename(tmp_path / "unmounted")
     for source in (None, "https://example.org/1.png"):
         upload = Picture(tmp_path / "unmounted" / "A" / "1.png", "A/upload.png", "A", source=source)
-        list(enrol(store, home, "p", [upload], networks, ANALYSIS, RULES))
+        list(enrol(Archive(store, home, RULES), "p", [upload], networks, ANALYSIS))
     (tmp_path / "unmounted").rename(first)
     (second / "A" / "copies" / "1.png").unlink()
     assert [(one.path, one.source) for one in store.list_faces("p") if one.face_id == face.face_id] == [place]
@@ -334,7 +335,7 @@ def test_a_face_stays_in_its_folder_while_its_picture_is_there(
 
 
 def test_a_renamed_person_is_a_guess_until_the_former_name_is_pruned(
-    tmp_path: Path, store: Store, home: Home, networks: Networks, collins: ImageArray
+    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray
 ) -> None:
     folder = tmp_path / "in"
     write(folder / "Old" / "1.png", collins)
@@ -344,6 +345,6 @@ def test_a_renamed_person_is_a_guess_until_the_former_name_is_pruned(
     faces = take(store, home, folder, networks)
     assert kinds(faces) == {"New/1.png": "guessed", "New/2.png": "guessed"}
     assert "is Old's ('Old/1.png')" in str(faces["New/1.png"].reason)
-    prune(store, home, "p", list(gone(store, folder).values()))
+    prune(Archive(store, home), "p", list(gone(store, folder).values()))
     assert set(kinds(take(store, home, folder, networks)).values()) == {"taken"}
     assert [person.person_id for person in store.list_people("p")] == ["New"]

@@ -16,7 +16,8 @@ from facerec_models.config import IdentificationConfig, TrainingConfig
 from facerec_models.errors import InputError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.metrics import NamedTime
 from facerec_models.types import Track
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.evaluation_set import best_analysis, evaluate_version, keep_truth, kept_truths
 from serving.archive.learning.model_versions import train
 from serving.archive.measure import add_baseline, analysis_of, find_video, named
@@ -48,12 +49,12 @@ def put_analysis(
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def home(tmp_path: Path) -> Files:
+    return Files(tmp_path)
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     """Six people of three faces, and a video of the first two; the second is seen from 6 s to 9 s."""
     with closing(open_store(home.root)) as store:
         store.create_project("p")
@@ -78,19 +79,19 @@ def truth(**people: tuple[float, float]) -> Truth:
 BOTH = truth(Person_0=(0.5, 3.5), Person_1=(6.0, 9.0))
 
 
-def test_a_version_is_measured_on_kept_truths(store: Store, home: Home) -> None:
-    everybody = train(store, home, "p", RULES).version
+def test_a_version_is_measured_on_kept_truths(store: Store, home: Files) -> None:
+    everybody = train(Archive(store, home, RULES), "p").version
     keep_truth(home, "p", SHA256, BOTH)
     assert kept_truths(home, "p") == {SHA256: BOTH}
-    assert evaluate_version(store, home, "p", everybody, RULES) == NamedTime(6, 6, 6, 0, 0)
+    assert evaluate_version(Archive(store, home, RULES), "p", everybody) == NamedTime(6, 6, 6, 0, 0)
 
 
-def test_a_version_that_does_not_serve_is_measured_too(store: Store, home: Home) -> None:
-    everybody = train(store, home, "p", RULES).version
+def test_a_version_that_does_not_serve_is_measured_too(store: Store, home: Files) -> None:
+    everybody = train(Archive(store, home, RULES), "p").version
     store.set_face_status("p", ["f-10", "f-11", "f-12"], FaceStatus.DISABLED, "by hand")
-    fewer = train(store, home, "p", RULES, TrainingConfig(promote="no")).version
+    fewer = train(Archive(store, home, RULES), "p", TrainingConfig(promote="no")).version
     keep_truth(home, "p", SHA256, BOTH)
-    before, after = (evaluate_version(store, home, "p", version, RULES) for version in (everybody, fewer))
+    before, after = (evaluate_version(Archive(store, home, RULES), "p", version) for version in (everybody, fewer))
     assert before is not None
     assert after is not None
     assert (before.recall, after.recall) == (1, 0.5)
@@ -99,25 +100,25 @@ def test_a_version_that_does_not_serve_is_measured_too(store: Store, home: Home)
     assert store.list_strangers("p") == []
 
 
-def test_without_kept_truths_there_is_nothing_to_measure(store: Store, home: Home) -> None:
-    version = train(store, home, "p", RULES).version
-    assert evaluate_version(store, home, "p", version, RULES) is None
+def test_without_kept_truths_there_is_nothing_to_measure(store: Store, home: Files) -> None:
+    version = train(Archive(store, home, RULES), "p").version
+    assert evaluate_version(Archive(store, home, RULES), "p", version) is None
     with pytest.raises(ModelNotFoundError):
-        evaluate_version(store, home, "p", "m-absent", RULES)
+        evaluate_version(Archive(store, home, RULES), "p", "m-absent")
 
 
 def test_a_deleted_video_is_passed_over_with_a_warning(
-    store: Store, home: Home, caplog: pytest.LogCaptureFixture
+    store: Store, home: Files, caplog: pytest.LogCaptureFixture
 ) -> None:
-    version = train(store, home, "p", RULES).version
+    version = train(Archive(store, home, RULES), "p").version
     keep_truth(home, "p", SHA256, BOTH)
     store.delete_video("p", "v")
     with caplog.at_level(logging.WARNING):
-        assert evaluate_version(store, home, "p", version, RULES) is None
+        assert evaluate_version(Archive(store, home, RULES), "p", version) is None
     assert SHA256 in caplog.text
 
 
-def test_a_truth_is_kept_once_a_video(store: Store, home: Home) -> None:
+def test_a_truth_is_kept_once_a_video(store: Store, home: Files) -> None:
     keep_truth(home, "p", SHA256, truth(Person_3=(0, 1)))
     keep_truth(home, "p", SHA256, BOTH)
     assert kept_truths(home, "p") == {SHA256: BOTH}
@@ -133,20 +134,20 @@ def test_the_analysis_that_covers_most_counts(store: Store) -> None:
     assert best_analysis(store, video, "another") is None
 
 
-def test_a_result_is_led_back_to_its_analysis(store: Store, home: Home) -> None:
-    train(store, home, "p", RULES)
-    revision = current_revision(store, "p", RULES)
+def test_a_result_is_led_back_to_its_analysis(store: Store, home: Files) -> None:
+    train(Archive(store, home, RULES), "p")
+    revision = current_revision(Archive(store, home, RULES), "p")
     for analysis_id in ("a-whole", "a-part"):
-        result = named(store, home, store.get_analysis("p", analysis_id), revision, RULES)
+        result = named(Archive(store, home, RULES), store.get_analysis("p", analysis_id), revision)
         assert analysis_of(store, "p", "v", result).analysis_id == analysis_id
     with pytest.raises(VideoNotFoundError, match="no analysis with the tracks of the result 'v'"):
         analysis_of(store, "p", "v", result.model_copy(update={"tracks": ()}))
 
 
-def test_the_baseline_is_counted_beside_ours(store: Store, home: Home) -> None:
-    train(store, home, "p", RULES)
+def test_the_baseline_is_counted_beside_ours(store: Store, home: Files) -> None:
+    train(Archive(store, home, RULES), "p")
     analysis = store.get_analysis("p", "a-whole")
-    result = named(store, home, analysis, current_revision(store, "p", RULES), RULES)
+    result = named(Archive(store, home, RULES), analysis, current_revision(Archive(store, home, RULES), "p"))
     ours = evaluate({"v": BOTH}, {"v": result})
     assert ours.baseline is None
     both = add_baseline(store, "p", ours, {"v": BOTH}, {"v": analysis})

@@ -13,7 +13,8 @@ from facerec_models.config import IdentificationConfig, TrainingConfig
 from facerec_models.errors import EmptyGalleryError, ModelNotFoundError, ProjectNotFoundError
 from facerec_models.identification.identify import identify_faces
 from facerec_models.identification.model_folder import read_folder
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.gallery import read_gallery
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
@@ -28,12 +29,12 @@ FACES = [f"f-{number}{at}" for number in range(3) for at in range(2)]
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def home(tmp_path: Path) -> Files:
+    return Files(tmp_path)
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     """Three people of two faces each."""
     with closing(open_store(home.root)) as store:
         store.create_project("p")
@@ -46,30 +47,32 @@ def store(home: Home) -> Iterator[Store]:
         yield store
 
 
-def test_the_same_faces_give_the_same_version(store: Store, home: Home) -> None:
-    first = train(store, home, "p", RULES)
+def test_the_same_faces_give_the_same_version(store: Store, home: Files) -> None:
+    first = train(Archive(store, home, RULES), "p")
     assert (first.people, first.faces, first.embedder) == (3, 6, EMBEDDER)
-    assert train(store, home, "p", RULES).version == first.version
+    assert train(Archive(store, home, RULES), "p").version == first.version
     assert len(store.list_models("p")) == 1
     store.set_face_status("p", ["f-00"], FaceStatus.DISABLED, "by hand")
-    fewer = train(store, home, "p", RULES)
+    fewer = train(Archive(store, home, RULES), "p")
     assert fewer.version != first.version
     assert (fewer.people, fewer.faces) == (3, 5)
     store.set_face_status("p", ["f-00"], FaceStatus.TAKEN, None)
     store.set_face_status("p", ["f-21"], FaceStatus.DISABLED, "by hand")
-    assert train(store, home, "p", RULES).version not in {first.version, fewer.version}
+    assert train(Archive(store, home, RULES), "p").version not in {first.version, fewer.version}
     store.set_face_status("p", ["f-21"], FaceStatus.TAKEN, None)
-    assert train(store, home, "p", RULES).version == first.version
+    assert train(Archive(store, home, RULES), "p").version == first.version
 
 
-def test_another_prior_is_another_version(store: Store, home: Home) -> None:
-    versions = {train(store, home, "p", IdentificationConfig(prior_known=prior)).version for prior in (0.5, 0.1)}
+def test_another_prior_is_another_version(store: Store, home: Files) -> None:
+    versions = {
+        train(Archive(store, home, IdentificationConfig(prior_known=prior)), "p").version for prior in (0.5, 0.1)
+    }
     assert len(versions) == 2
 
 
-def test_a_model_holds_the_enabled_faces_and_can_be_loaded(store: Store, home: Home) -> None:
+def test_a_model_holds_the_enabled_faces_and_can_be_loaded(store: Store, home: Files) -> None:
     store.set_face_status("p", ["f-10"], FaceStatus.DISABLED, "by hand")
-    row = train(store, home, "p", RULES)
+    row = train(Archive(store, home, RULES), "p")
     assert (home.root / row.directory) == home.model("p", row.version)
     model = load_model(home, "p", row.version)
     assert set(model.gallery.face_ids) == set(FACES) - {"f-10"}
@@ -78,18 +81,18 @@ def test_a_model_holds_the_enabled_faces_and_can_be_loaded(store: Store, home: H
     assert row.metrics["strangers"] == len(model.stills.strangers) > 100
 
 
-def test_a_version_names_only_when_it_is_promoted(store: Store, home: Home) -> None:
-    row = train(store, home, "p", RULES, TrainingConfig(promote="no"))
+def test_a_version_names_only_when_it_is_promoted(store: Store, home: Files) -> None:
+    row = train(Archive(store, home, RULES), "p", TrainingConfig(promote="no"))
     with pytest.raises(ModelNotFoundError):
         store.get_model("p")
     store.promote_model("p", row.version)
     assert store.get_model("p").version == row.version
 
 
-def test_without_enabled_faces_there_is_nothing_to_learn(store: Store, home: Home) -> None:
+def test_without_enabled_faces_there_is_nothing_to_learn(store: Store, home: Files) -> None:
     store.set_face_status("p", FACES, FaceStatus.DISABLED, "by hand")
     with pytest.raises(EmptyGalleryError, match="facerec people import"):
-        train(store, home, "p", RULES)
+        train(Archive(store, home, RULES), "p")
     store.create_project("new")
     with pytest.raises(EmptyGalleryError, match="'new'"):
         read_gallery(store, "new")
@@ -98,9 +101,9 @@ def test_without_enabled_faces_there_is_nothing_to_learn(store: Store, home: Hom
 
 
 @pytest.mark.parametrize("classifier", ["svm", "knn", "softmax", "rf"])
-def test_each_classifier_names_from_the_store_to_the_answer(store: Store, home: Home, classifier: str) -> None:
+def test_each_classifier_names_from_the_store_to_the_answer(store: Store, home: Files, classifier: str) -> None:
     config = TrainingConfig(classifier=classifier, seed=3)
-    row = train(store, home, "p", RULES, config)
+    row = train(Archive(store, home, RULES), "p", config)
     assert (row.classifier, store.get_model("p").version) == (classifier, row.version)
     model = load_model(home, "p", row.version)
     probes = np.concatenate([[look(who, 9) for who in range(3)], cohort().stills[1:80:2]])
@@ -120,25 +123,27 @@ def test_each_classifier_names_from_the_store_to_the_answer(store: Store, home: 
     assert (row.metrics["held_out_faces"], row.metrics["imagined_faces"]) == (6, 60)
 
 
-def test_the_same_faces_and_seed_give_the_same_arrays_in_another_home(store: Store, home: Home, tmp_path: Path) -> None:
+def test_the_same_faces_and_seed_give_the_same_arrays_in_another_home(
+    store: Store, home: Files, tmp_path: Path
+) -> None:
     config = TrainingConfig(classifier="rf", seed=5)
-    first = train(store, home, "p", RULES, config)
-    other = Home(tmp_path / "other")
+    first = train(Archive(store, home, RULES), "p", config)
+    other = Files(tmp_path / "other")
     with closing(open_store(other.root)) as again:
         again.create_project("p")
         again.fix_embedder("p", EMBEDDER)
         again.put_faces("p", reversed(store.list_faces("p")))
-        assert train(again, other, "p", RULES, config).version == first.version
+        assert train(Archive(again, other, RULES), "p", config).version == first.version
     ours, theirs = (read_folder(where.model("p", first.version)) for where in (home, other))
     assert ours[0].keys() == theirs[0].keys()
     for name, array in ours[0].items():
         np.testing.assert_array_equal(array, theirs[0][name], err_msg=name)
     assert ours[1]["snapshot"] == theirs[1]["snapshot"]
-    assert train(store, home, "p", RULES, TrainingConfig(classifier="rf", seed=6)).version != first.version
+    assert train(Archive(store, home, RULES), "p", TrainingConfig(classifier="rf", seed=6)).version != first.version
 
 
-def test_a_model_says_where_it_comes_from(store: Store, home: Home) -> None:
-    row = train(store, home, "p", RULES, TrainingConfig(classifier="svm", seed=4))
+def test_a_model_says_where_it_comes_from(store: Store, home: Files) -> None:
+    row = train(Archive(store, home, RULES), "p", TrainingConfig(classifier="svm", seed=4))
     facts = json.loads((home.model("p", row.version) / "model.json").read_text())
     assert facts["schema"] == "facerec.model/1"
     assert facts["classifier"] == {"name": "svm", "params": {"penalty": 1.0}}
@@ -149,9 +154,9 @@ def test_a_model_says_where_it_comes_from(store: Store, home: Home) -> None:
     assert facts["metrics"]["limit_stills"] == row.metrics["limit_stills"]
 
 
-def test_faces_of_another_network_are_not_learned_from(store: Store, home: Home) -> None:
+def test_faces_of_another_network_are_not_learned_from(store: Store, home: Files) -> None:
     store.put_faces("p", [make_face("f-x", "Person_X", embedder="facenet-casia", embedding=look(7), crop=None)])
-    row = train(store, home, "p", RULES)
+    row = train(Archive(store, home, RULES), "p")
     assert (row.people, row.metrics["unusable_faces"], row.metrics["embedded_faces"]) == (3, 1, 0)
 
 
@@ -172,17 +177,17 @@ class Figures:
     ],
 )
 def test_the_gate_lets_no_worse_version_name(
-    store: Store, home: Home, old: Figures, new: Figures | None, reason: str
+    store: Store, home: Files, old: Figures, new: Figures | None, reason: str
 ) -> None:
-    first = train(store, home, "p", RULES)
+    first = train(Archive(store, home, RULES), "p")
 
-    def measure(store: Store, home: Home, project: str, version: str, rules: IdentificationConfig) -> Figures | None:
+    def measure(store: Store, home: Files, project: str, version: str, rules: IdentificationConfig) -> Figures | None:
         assert store.get_model(project, version).version == version
         load_model(home, project, version)
         return old if version == first.version else new
 
     store.set_face_status("p", ["f-00"], FaceStatus.DISABLED, "by hand")
-    second = train(store, home, "p", RULES, evaluate=measure)
+    second = train(Archive(store, home, RULES), "p", evaluate=measure)
     gate = second.metrics["gate"]
     passed = not reason.startswith("worse")
     assert (gate["passed"], gate["promoted"], gate["reason"]) == (passed, passed, reason)
@@ -193,10 +198,10 @@ def test_the_gate_lets_no_worse_version_name(
         assert gate["new"] == {"recall": new.recall, "precision": new.precision}
 
 
-def test_by_hand_a_worse_version_names_all_the_same(store: Store, home: Home) -> None:
-    train(store, home, "p", RULES)
+def test_by_hand_a_worse_version_names_all_the_same(store: Store, home: Files) -> None:
+    train(Archive(store, home, RULES), "p")
     store.set_face_status("p", ["f-00"], FaceStatus.DISABLED, "by hand")
-    row = train(store, home, "p", RULES, TrainingConfig(promote="yes"))
+    row = train(Archive(store, home, RULES), "p", TrainingConfig(promote="yes"))
     assert row.metrics["gate"] == {"promote": "yes", "promoted": True}
     assert store.get_model("p").version == row.version
 
@@ -215,18 +220,18 @@ class StopAt:
 
 
 @pytest.mark.parametrize("at", [0.0, 0.5, 0.9])
-def test_a_training_that_is_stopped_leaves_everything_as_it_was(store: Store, home: Home, at: float) -> None:
-    promoted = train(store, home, "p", RULES)
+def test_a_training_that_is_stopped_leaves_everything_as_it_was(store: Store, home: Files, at: float) -> None:
+    promoted = train(Archive(store, home, RULES), "p")
     progress = StopAt(at)
     with pytest.raises(TrainingStoppedError):
-        train(store, home, "p", RULES, TrainingConfig(classifier="svm"), progress=progress)
+        train(Archive(store, home, RULES), "p", TrainingConfig(classifier="svm"), progress=progress)
     assert progress.seen == sorted(progress.seen)
     assert [row.version for row in store.list_models("p")] == [promoted.version]
     assert store.get_model("p").version == promoted.version
 
 
-def test_progress_rises_to_the_end(store: Store, home: Home) -> None:
+def test_progress_rises_to_the_end(store: Store, home: Files) -> None:
     progress = StopAt(2.0)
-    train(store, home, "p", RULES, TrainingConfig(classifier="svm"), progress=progress)
+    train(Archive(store, home, RULES), "p", TrainingConfig(classifier="svm"), progress=progress)
     assert progress.seen == sorted(progress.seen)
     assert progress.seen[-1] == 1.0

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from facerec_models.errors import ConflictError, PersonNotFoundError
-from serving.archive.files import Home, write_atomically
+from serving.archive.files import Files, write_atomically
 from serving.archive.forget import forget
+from serving.archive.handle import Archive
 from serving.archive.learning.unfinished_enrolments import enrolling, marks_of
 from serving.archive.naming import correct as corrections
 from serving.archive.naming.correct import Statement, correct
@@ -29,12 +30,12 @@ _PATIENCE_S = 120
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def home(tmp_path: Path) -> Files:
+    return Files(tmp_path)
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
         fill(store, home)
         yield store
@@ -44,21 +45,21 @@ def die(*_: object, **__: object) -> None:
     os._exit(9)
 
 
-def die_in_a_correction(home: Home) -> None:
+def die_in_a_correction(home: Files) -> None:
     corrections.rename = die  # type: ignore[assignment]
-    correct(open_store(home.root), home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")], RULES)
+    correct(Archive(open_store(home.root), home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")])
 
 
-def die_before_there_are_rows(home: Home) -> None:
-    with enrolling(open_store(home.root), home, "p", {"Cem": ["f-c1", "f-c2"]}):
+def die_before_there_are_rows(home: Files) -> None:
+    with enrolling(Archive(open_store(home.root), home), "p", {"Cem": ["f-c1", "f-c2"]}):
         for face_id in ("f-c1", "f-10"):
             write_atomically(home.face_crop("p", face_id), b"jpeg")
         die()
 
 
-def die_in_an_undoing(home: Home) -> None:
+def die_in_an_undoing(home: Files) -> None:
     store = open_store(home.root)
-    revision = correct(store, home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")], RULES).revision
+    revision = correct(Archive(store, home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")]).revision
     undo = store.undo_naming
 
     def undo_and_die(*arguments: Any) -> None:
@@ -66,17 +67,17 @@ def die_in_an_undoing(home: Home) -> None:
         die()
 
     store.undo_naming = undo_and_die  # type: ignore[method-assign]
-    undo_application(store, home, "p", revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", revision)
 
 
-def run(what: Callable[[Home], None], home: Home) -> None:
+def run(what: Callable[[Files], None], home: Files) -> None:
     process = multiprocessing.get_context("spawn").Process(target=what, args=(home,))
     process.start()
     process.join(_PATIENCE_S)
     assert process.exitcode == 9
 
 
-def crops(home: Home) -> set[str]:
+def crops(home: Files) -> set[str]:
     return {path.stem for path in home.face_crop("p", "x").parent.iterdir()}
 
 
@@ -86,43 +87,43 @@ def rows(store: Store) -> set[str]:
 
 @pytest.mark.parametrize("what", [die_in_a_correction, die_before_there_are_rows, die_in_an_undoing])
 def test_forgetting_removes_what_a_killed_enrolment_of_the_person_left(
-    store: Store, home: Home, what: Callable[[Home], None]
+    store: Store, home: Files, what: Callable[[Files], None]
 ) -> None:
     run(what, home)
     assert crops(home) > rows(store)
     with pytest.raises(PersonNotFoundError):
-        forget(store, home, "p", "Dee", RULES)
+        forget(Archive(store, home, RULES), "p", "Dee")
     left = len(crops(home) - rows(store))
     assert left > 0
-    assert forget(store, home, "p", "Cem", RULES).crops == left
+    assert forget(Archive(store, home, RULES), "p", "Cem").crops == left
     assert crops(home) == rows(store)
     assert marks_of(home, "p") == []
 
 
 def test_what_a_killed_enrolment_left_is_swept_when_nobody_can_be_at_it(
-    store: Store, home: Home, tmp_path: Path
+    store: Store, home: Files, tmp_path: Path
 ) -> None:
     run(die_before_there_are_rows, home)
     (mark,) = marks_of(home, "p")
     assert b"Cem" not in mark.read_bytes() + mark.name.encode()
-    assert sweep(store, home) == 0
+    assert sweep(Archive(store, home)) == 0
     os.utime(mark, (time.time() - 2 * 86400,) * 2)
     with closing(open_store(tmp_path / "other")) as other:
-        assert sweep(other, home) == 0
+        assert sweep(Archive(other, home)) == 0
     assert crops(home) == {*rows(store), "f-c1"}
     store.put_faces("p", [make_face("f-c1", "Cem")])
-    mark_only = sweep(store, home)
+    mark_only = sweep(Archive(store, home))
     assert (mark_only, "f-c1" in crops(home), marks_of(home, "p")) == (1, True, [])
     store.delete_faces("p", ["f-c1"])
     write_atomically(mark, b"f-c1\nf-c2\nf-10")
     os.utime(mark, (time.time() - 2 * 86400,) * 2)
-    assert sweep(store, home) == 2
+    assert sweep(Archive(store, home)) == 2
     assert crops(home) == rows(store)
     assert marks_of(home, "p") == []
 
 
-def enrol_and(store: Store, home: Home, faces: dict[str, list[str]], then: Callable[[], object]) -> None:
-    with enrolling(store, home, "p", faces) as check:
+def enrol_and(store: Store, home: Files, faces: dict[str, list[str]], then: Callable[[], object]) -> None:
+    with enrolling(Archive(store, home), "p", faces) as check:
         for face_ids in faces.values():
             for face_id in face_ids:
                 write_atomically(home.face_crop("p", face_id), b"jpeg")
@@ -131,11 +132,11 @@ def enrol_and(store: Store, home: Home, faces: dict[str, list[str]], then: Calla
         check()
 
 
-def test_an_enrolment_of_somebody_who_is_forgotten_meanwhile_stores_nothing(store: Store, home: Home) -> None:
+def test_an_enrolment_of_somebody_who_is_forgotten_meanwhile_stores_nothing(store: Store, home: Files) -> None:
     before = rows(store)
 
     def forget_bob() -> None:
-        forget(store, home, "p", "Bob", RULES)
+        forget(Archive(store, home, RULES), "p", "Bob")
         assert "f-b" not in crops(home)
 
     with pytest.raises(ConflictError, match="Bob of project 'p' was forgotten"):
@@ -146,7 +147,7 @@ def test_an_enrolment_of_somebody_who_is_forgotten_meanwhile_stores_nothing(stor
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
-def test_what_fails_leaves_no_file_without_a_row(store: Store, home: Home, is_deleted: bool) -> None:
+def test_what_fails_leaves_no_file_without_a_row(store: Store, home: Files, is_deleted: bool) -> None:
     def fail() -> None:
         if is_deleted:
             store.delete_project("p")

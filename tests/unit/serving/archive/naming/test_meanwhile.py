@@ -17,8 +17,9 @@ from facerec_models.config import TrainingConfig
 from facerec_models.errors import ConflictError, InputError, ModelNotFoundError, PersonNotFoundError, StoreError
 from facerec_models.video_writer import VideoWriter
 from serving.archive import forget as forgetting
-from serving.archive.files import Home, write_atomically
+from serving.archive.files import Files, write_atomically
 from serving.archive.forget import forget
+from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
 from serving.archive.naming import whole_archive as archive
@@ -41,28 +42,28 @@ from tests.builders import EMBEDDER
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def home(tmp_path: Path) -> Files:
+    return Files(tmp_path)
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
         fill(store, home)
         yield store
 
 
-def say(store: Store, home: Home, kind: CorrectionKind, person: str, video: str = "v-1", track: int = 3) -> str:
-    return correct(store, home, "p", [Statement(video, track, kind, person)], RULES).revision
+def say(store: Store, home: Files, kind: CorrectionKind, person: str, video: str = "v-1", track: int = 3) -> str:
+    return correct(Archive(store, home, RULES), "p", [Statement(video, track, kind, person)]).revision
 
 
 def revisions(store: Store) -> list[Revision]:
     return [store.get_revision("p", row.revision or "") for row in store.list_analyses("p")]
 
 
-def video_ends(store: Store, home: Home, seen: tuple[int, ...], video_id: str = "v-3") -> None:
+def video_ends(store: Store, home: Files, seen: tuple[int, ...], video_id: str = "v-3") -> None:
     row = put_video(store, home, video_id, 2, seen=seen)
-    assign(store, home, row, current_revision(store, "p", RULES), RULES)
+    assign(Archive(store, home, RULES), row, current_revision(Archive(store, home, RULES), "p"))
 
 
 def before_each(monkeypatch: pytest.MonkeyPatch, store: Store, method: str, what: Callable[[int], None]) -> None:
@@ -91,7 +92,7 @@ def models_in_use(store: Store) -> set[str]:
 
 
 def test_a_video_that_ends_meanwhile_is_named_with_the_archive(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before_each(monkeypatch, store, "apply_naming", lambda n: video_ends(store, home, (1, 9)) if n == 1 else None)
     revision = say(store, home, CorrectionKind.IS, "Cem")
@@ -100,7 +101,7 @@ def test_a_video_that_ends_meanwhile_is_named_with_the_archive(
 
 
 def test_a_correction_that_always_comes_too_late_leaves_nothing(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, promoted = words(store), store.get_model("p").version
     before_each(monkeypatch, store, "apply_naming", lambda n: video_ends(store, home, (20 + n,), f"v-{10 + n}"))
@@ -113,32 +114,32 @@ def test_a_correction_that_always_comes_too_late_leaves_nothing(
     )
     monkeypatch.undo()
     revision = say(store, home, CorrectionKind.IS, "Cem")
-    undo_application(store, home, "p", revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", revision)
     assert words(store) == before
 
 
 def test_an_undoing_that_comes_too_late_takes_nothing_back(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     revision = say(store, home, CorrectionKind.IS, "Cem")
     before = words(store)
     before_each(monkeypatch, store, "undo_naming", lambda n: video_ends(store, home, (20 + n,), f"v-{10 + n}"))
     with pytest.raises(ConflictError):
-        undo_application(store, home, "p", revision, RULES)
+        undo_application(Archive(store, home, RULES), "p", revision)
     assert words(store) == before == (["is Cem"], ["Cem"])
     monkeypatch.undo()
-    undo_application(store, home, "p", revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", revision)
     assert words(store) == ([], [])
 
 
 @pytest.mark.parametrize("seen", [(1, 2, 7, 8), (1, 9)])
 def test_undoing_reaches_a_video_that_ends_meanwhile(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, seen: tuple[int, ...]
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch, seen: tuple[int, ...]
 ) -> None:
     revision = say(store, home, CorrectionKind.IS, "Carl")
     ends = lambda call: video_ends(store, home, seen) if call == 1 else None  # noqa: E731
     before_each(monkeypatch, store, "undo_naming", ends)
-    undo_application(store, home, "p", revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", revision)
     assert len(store.list_analyses("p")) == 3
     assert {row.model_version for row in revisions(store)} == {store.get_model("p").version}
     assert "Carl" not in {row.owner for row in store.find_appearances("p", AppearanceQuery(), limit=99)}
@@ -146,54 +147,54 @@ def test_undoing_reaches_a_video_that_ends_meanwhile(
 
 @pytest.mark.parametrize("method", ["list_strangers", "list_stranger_tracks", "read_strangers", "list_appearances"])
 def test_somebody_new_who_is_seen_meanwhile_ends_no_undoing_and_no_correction(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, method: str
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     ends = lambda call: video_ends(store, home, (9, 10), f"v-{call + 3}") if call in (1, 2) else None  # noqa: E731
     before_each(monkeypatch, store, method, ends)
     revision = say(store, home, CorrectionKind.IS, "Carl")
     monkeypatch.undo()
     before_each(monkeypatch, store, method, lambda call: ends(call + 10))
-    undo_application(store, home, "p", revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", revision)
     assert {row.model_version for row in revisions(store)} == {store.get_model("p").version}
 
 
-def test_videos_that_end_at_once_get_strangers_one_after_the_other(store: Store, home: Home) -> None:
+def test_videos_that_end_at_once_get_strangers_one_after_the_other(store: Store, home: Files) -> None:
     ended = [put_video(store, home, f"v-{number}", number, seen=(number, number + 20)) for number in range(20, 32)]
-    revision = current_revision(store, "p", RULES)
+    revision = current_revision(Archive(store, home, RULES), "p")
     with ThreadPoolExecutor(len(ended)) as pool:
-        list(pool.map(lambda row: assign(store, home, row, revision, RULES), ended))
+        list(pool.map(lambda row: assign(Archive(store, home, RULES), row, revision), ended))
     known, shown = store.read_strangers("p")
     assert len(known) == 2 + 2 * len(ended)
     assert [one.number for one in known] == list(range(1, len(known) + 1))
     assert {row.stranger_id for row in shown} == {one.stranger_id for one in known}
 
 
-def test_a_stranger_who_is_one_again_has_no_name(store: Store, home: Home) -> None:
+def test_a_stranger_who_is_one_again_has_no_name(store: Store, home: Files) -> None:
     (first, _), _ = store.read_strangers("p")
-    name_stranger(store, home, "p", "Unknown 1", "Bob", RULES)
+    name_stranger(Archive(store, home, RULES), "p", "Unknown 1", "Bob")
     for video in ("v-1", "v-2"):
         say(store, home, CorrectionKind.IS_NOT, "Bob", video)
     again = resolve(store, "p", "Unknown 1")
     assert again == replace(first, person_id=None)
     assert {row.stranger_id for row in store.list_stranger_tracks("p")} >= {again.stranger_id}
-    found = search_people(store, home, "p", ["Unknown 1"], AppearanceQuery(), RULES).hits
+    found = search_people(Archive(store, home, RULES), "p", ["Unknown 1"], AppearanceQuery()).hits
     assert {hit.label for hit in found} == {"Unknown 1"}
 
 
 def test_a_video_that_was_named_by_the_old_model_is_named_by_the_new_one(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrol(store, home, 7, "Cem")
-    version = train(store, home, "p", RULES, TrainingConfig(promote="no")).version
+    version = train(Archive(store, home, RULES), "p", TrainingConfig(promote="no")).version
     row = put_video(store, home, "v-3", 2, seen=(1, 7))
 
     def promote(number: int) -> None:
         if number == 1:
             monkeypatch.undo()
-            identify_archive(store, home, "p", RULES, model_version=version, apply=True)
+            identify_archive(Archive(store, home, RULES), "p", model_version=version, apply=True)
 
     before_each(monkeypatch, store, "assign_revision", promote)
-    assert assign_current(store, home, row, RULES).model_version == version
+    assert assign_current(Archive(store, home, RULES), row).model_version == version
     assert models_in_use(store) == {version}
 
 
@@ -206,7 +207,7 @@ def who(store: Store) -> set[str | None]:
 
 @pytest.mark.parametrize("when", ["add_model", "apply_naming"])
 def test_of_two_who_correct_at_once_both_are_heard(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, when: str
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     def other(number: int) -> None:
         if number == 1:
@@ -217,16 +218,16 @@ def test_of_two_who_correct_at_once_both_are_heard(
     assert words(store) == (["is Cem", "is Dee"], ["Cem", "Dee"])
     assert who(store) == {"Ann_Lee", "Bob", "Cem", "Dee"}
     assert models_in_use(store) == {store.get_model("p").version}
-    undo_application(store, home, "p", revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", revision)
     assert words(store) == (["is Dee"], ["Dee"])
     assert "Cem" not in who(store) >= {"Dee"}
 
 
 def test_who_expects_a_state_is_told_that_somebody_was_faster_and_nothing_of_it_stays(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statement = Statement("v-1", 3, CorrectionKind.IS, "Cem")
-    state = correct(store, home, "p", [statement], RULES, preview=True).state
+    state = correct(Archive(store, home, RULES), "p", [statement], preview=True).state
     before_each(
         monkeypatch,
         store,
@@ -234,7 +235,7 @@ def test_who_expects_a_state_is_told_that_somebody_was_faster_and_nothing_of_it_
         lambda n: say(store, home, CorrectionKind.IS, "Dee", track=4) if n == 1 else None,
     )
     with pytest.raises(ConflictError):
-        correct(store, home, "p", [statement], RULES, expected_state=state)
+        correct(Archive(store, home, RULES), "p", [statement], expected_state=state)
     assert words(store) == (["is Dee"], ["Dee"])
     assert who(store) >= {"Dee"}
     assert "Cem" not in who(store)
@@ -245,7 +246,7 @@ def test_who_expects_a_state_is_told_that_somebody_was_faster_and_nothing_of_it_
 
 @pytest.mark.parametrize("when", ["read", "applied"])
 def test_naming_anew_does_not_bring_back_the_model_before_a_correction(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, when: str
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     before_each(
         monkeypatch,
@@ -253,20 +254,20 @@ def test_naming_anew_does_not_bring_back_the_model_before_a_correction(
         "apply_naming" if when == "applied" else "list_appearances",
         lambda n: say(store, home, CorrectionKind.IS, "Cem") if n == 1 else None,
     )
-    identify_archive(store, home, "p", RULES, apply=True)
+    identify_archive(Archive(store, home, RULES), "p", apply=True)
     assert who(store) >= {"Cem"}
     assert models_in_use(store) == {store.get_model("p").version}
 
 
 def test_a_correction_does_not_bring_back_what_was_undone_meanwhile(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     revision = say(store, home, CorrectionKind.IS, "Dee", track=4)
     before_each(
         monkeypatch,
         store,
         "apply_naming",
-        lambda n: undo_application(store, home, "p", revision, RULES) if n == 1 else None,
+        lambda n: undo_application(Archive(store, home, RULES), "p", revision) if n == 1 else None,
     )
     say(store, home, CorrectionKind.IS, "Cem")
     assert words(store) == (["is Cem"], ["Cem"])
@@ -275,10 +276,10 @@ def test_a_correction_does_not_bring_back_what_was_undone_meanwhile(
 
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_a_correction_is_learned_again_where_a_version_is_promoted_meanwhile(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch, is_kept: bool
 ) -> None:
     enrol(store, home, 5, "Eve")
-    version = train(store, home, "p", RULES, TrainingConfig(promote="no", seed=5)).version
+    version = train(Archive(store, home, RULES), "p", TrainingConfig(promote="no", seed=5)).version
     before = store.get_model("p").version
 
     def promote(number: int) -> None:
@@ -290,14 +291,14 @@ def test_a_correction_is_learned_again_where_a_version_is_promoted_meanwhile(
     before_each(monkeypatch, store, "apply_naming" if is_kept else "list_people", promote)
     revision = say(store, home, CorrectionKind.IS, "Cem")
     assert store.get_model("p").metrics["training"]["seed"] == 5
-    undo_application(store, home, "p", revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", revision)
     assert store.get_model("p").version == version != before
 
 
 @pytest.mark.parametrize("is_undone", [True, False])
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_training_does_not_bring_back_what_was_before_a_word(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, times: int, is_undone: bool
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch, times: int, is_undone: bool
 ) -> None:
     words = [(CorrectionKind.IS_NOT, "Ann_Lee", "v-1", 2 + n) for n in range(times)]
     revisions = [say(store, home, *word) for word in words if is_undone]
@@ -307,7 +308,7 @@ def test_a_training_does_not_bring_back_what_was_before_a_word(
         if number > times:
             return
         if is_undone:
-            undo_application(store, home, "p", revisions.pop(), RULES)
+            undo_application(Archive(store, home, RULES), "p", revisions.pop())
         else:
             say(store, home, *words.pop())
         enrol(store, home, 10 + number, f"Other{number}")
@@ -315,11 +316,11 @@ def test_a_training_does_not_bring_back_what_was_before_a_word(
     before_each(monkeypatch, store, "promote_model", change)
     if times == 3:
         with pytest.raises(ConflictError, match="train again"):
-            train(store, home, "p", RULES)
+            train(Archive(store, home, RULES), "p")
         reasons = [model.metrics["gate"].get("reason", "") for model in store.list_models("p")]
         assert sum("train again" in reason for reason in reasons) == 3
     else:
-        row = train(store, home, "p", RULES)
+        row = train(Archive(store, home, RULES), "p")
         assert store.get_model("p").version == row.version
         assert row.metrics["gate"]["promoted"] is True
     model = load_model(home, "p", store.get_model("p").version)
@@ -327,20 +328,22 @@ def test_a_training_does_not_bring_back_what_was_before_a_word(
 
 
 def test_a_training_that_knows_faces_of_a_word_that_was_undone_meanwhile_is_refused(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, revision = store.get_model("p").version, say(store, home, CorrectionKind.IS, "Cem")
     enrol(store, home, 5, "Eve")
-    before_each(monkeypatch, store, "promote_model", lambda _: undo_application(store, home, "p", revision, RULES))
+    before_each(
+        monkeypatch, store, "promote_model", lambda _: undo_application(Archive(store, home, RULES), "p", revision)
+    )
     with pytest.raises(ConflictError, match="train again"):
-        train(store, home, "p", RULES)
+        train(Archive(store, home, RULES), "p")
     assert store.get_model("p").version == before
 
 
 # A mind is changed
 
 
-def test_a_mind_that_is_changed_back_is_undone_step_by_step(store: Store, home: Home) -> None:
+def test_a_mind_that_is_changed_back_is_undone_step_by_step(store: Store, home: Files) -> None:
     def state() -> tuple[object, ...]:
         faces = {face.face_id: (face.person_id, face.status, face.reason) for face in store.list_faces("p")}
         return words(store), faces, sorted(path.name for path in (home.project("p") / "faces").iterdir())
@@ -351,37 +354,37 @@ def test_a_mind_that_is_changed_back_is_undone_step_by_step(store: Store, home: 
         states.append(state())
     assert states[3][0] == (["is Cem"], ["Cem"])
     for revision, before in zip(reversed(revisions), reversed(states[:-1]), strict=True):
-        undo_application(store, home, "p", revision, RULES)
+        undo_application(Archive(store, home, RULES), "p", revision)
         assert state() == before
 
 
 @pytest.mark.parametrize("kind", [CorrectionKind.IS, CorrectionKind.IS_NOT])
 def test_a_track_that_is_somebody_else_gives_its_faces_to_nobody_else(
-    store: Store, home: Home, kind: CorrectionKind
+    store: Store, home: Files, kind: CorrectionKind
 ) -> None:
     say(store, home, CorrectionKind.IS, "Ann_Lee")
     before = {face.face_id: (face.status, face.reason) for face in store.list_faces("p")}
     assert words(store) == (["is Ann_Lee"], ["Ann_Lee"])
     statement = Statement("v-1", 3, kind, "Cem" if kind is CorrectionKind.IS else "Ann_Lee")
-    preview = correct(store, home, "p", [statement], RULES, preview=True)
+    preview = correct(Archive(store, home, RULES), "p", [statement], preview=True)
     assert words(store) == (["is Ann_Lee"], ["Ann_Lee"])
-    change = correct(store, home, "p", [statement], RULES, expected_state=preview.state)
+    change = correct(Archive(store, home, RULES), "p", [statement], expected_state=preview.state)
     assert change.revision == preview.revision
     assert words(store)[1] == (["Cem"] if kind is CorrectionKind.IS else [])
-    undo_application(store, home, "p", change.revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", change.revision)
     assert {face.face_id: (face.status, face.reason) for face in store.list_faces("p")} == before
     say(store, home, kind, statement.person_id)
     say(store, home, CorrectionKind.IS, "Ann_Lee")
     assert words(store) == (["is Ann_Lee"], ["Ann_Lee"])
 
 
-def test_of_two_words_on_one_track_the_last_enrols(store: Store, home: Home) -> None:
+def test_of_two_words_on_one_track_the_last_enrols(store: Store, home: Files) -> None:
     both = [Statement("v-1", 3, CorrectionKind.IS, who) for who in ("Ann_Lee", "Cem")]
-    correct(store, home, "p", both, RULES)
+    correct(Archive(store, home, RULES), "p", both)
     assert words(store) == (["is Cem"], ["Cem"])
 
 
-def test_the_same_word_twice_is_one_word(store: Store, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_word_twice_is_one_word(store: Store, home: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     namings: list[Naming] = []
     apply = store.apply_naming
 
@@ -391,46 +394,46 @@ def test_the_same_word_twice_is_one_word(store: Store, home: Home, monkeypatch: 
 
     monkeypatch.setattr(store, "apply_naming", look)
     said = [Statement("v-1", 3, CorrectionKind.IS, who) for who in ("Cem", "Ann_Lee", "Cem", " Cem", "Cem")]
-    change = correct(store, home, "p", said, RULES)
+    change = correct(Archive(store, home, RULES), "p", said)
     assert words(store) == (["is Cem"], ["Cem"])
     (naming,) = namings
     assert naming.news is not None
     assert [row.person_id for row in naming.news.corrections] == ["Ann_Lee", "Cem"]
     assert len({face.face_id for face in naming.news.faces}) == len(naming.news.faces) == 2
-    undo_application(store, home, "p", change.revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", change.revision)
     assert words(store) == ([], [])
 
 
-def test_a_stranger_without_tracks_cannot_be_named_again(store: Store, home: Home) -> None:
-    name_stranger(store, home, "p", "Unknown 1", "Dee", RULES)
+def test_a_stranger_without_tracks_cannot_be_named_again(store: Store, home: Files) -> None:
+    name_stranger(Archive(store, home, RULES), "p", "Unknown 1", "Dee")
     with pytest.raises(ConflictError, match="no track is Unknown 1, but Dee"):
-        name_stranger(store, home, "p", "Unknown 1", "Eve", RULES)
+        name_stranger(Archive(store, home, RULES), "p", "Unknown 1", "Eve")
 
 
-def test_a_preview_of_one_name_allows_no_other(store: Store, home: Home) -> None:
-    preview = name_stranger(store, home, "p", "Unknown 1", "Ann_Lee", RULES, preview=True)
+def test_a_preview_of_one_name_allows_no_other(store: Store, home: Files) -> None:
+    preview = name_stranger(Archive(store, home, RULES), "p", "Unknown 1", "Ann_Lee", preview=True)
     with pytest.raises(ConflictError, match="preview again"):
-        name_stranger(store, home, "p", "Unknown 1", "Bob", RULES, expected_state=preview.state)
+        name_stranger(Archive(store, home, RULES), "p", "Unknown 1", "Bob", expected_state=preview.state)
 
 
 def test_undoing_the_first_word_leaves_no_model(tmp_path: Path) -> None:
-    home = Home(tmp_path / "empty")
+    home = Files(tmp_path / "empty")
     with closing(open_store(home.root)) as store:
         store.create_project("p")
         store.fix_embedder("p", EMBEDDER)
         put_video(store, home, "v-1", 0)
         revision = say(store, home, CorrectionKind.IS, "Cem")
         video_ends(store, home, (1, 9))
-        undo_application(store, home, "p", revision, RULES)
+        undo_application(Archive(store, home, RULES), "p", revision)
         assert words(store) == ([], [])
         assert models_in_use(store) == set()
         with pytest.raises(ModelNotFoundError):
             store.get_model("p")
 
 
-def test_corrections_learn_as_the_promoted_version_did(store: Store, home: Home) -> None:
-    train(store, home, "p", RULES, TrainingConfig(promote="yes", use_seen_strangers=True, seed=5))
-    identify_archive(store, home, "p", RULES, apply=True)
+def test_corrections_learn_as_the_promoted_version_did(store: Store, home: Files) -> None:
+    train(Archive(store, home, RULES), "p", TrainingConfig(promote="yes", use_seen_strangers=True, seed=5))
+    identify_archive(Archive(store, home, RULES), "p", apply=True)
     say(store, home, CorrectionKind.IS_NOT, "Ann_Lee", track=1)
     metrics = store.get_model("p").metrics
     assert metrics["training"] == {"classifier": "prototype", "seed": 5, "use_seen_strangers": True}
@@ -441,14 +444,14 @@ def test_corrections_learn_as_the_promoted_version_did(store: Store, home: Home)
 
 
 @pytest.mark.parametrize("what", ["correction", "promotion", "strangers", "video"])
-def test_a_state_changes_with_everything_that_naming_depends_on(store: Store, home: Home, what: str) -> None:
+def test_a_state_changes_with_everything_that_naming_depends_on(store: Store, home: Files, what: str) -> None:
     enrol(store, home, 7, "Cem")
-    version = train(store, home, "p", RULES, TrainingConfig(promote="no")).version
-    revision = current_revision(store, "p", RULES)
+    version = train(Archive(store, home, RULES), "p", TrainingConfig(promote="no")).version
+    revision = current_revision(Archive(store, home, RULES), "p")
     before = archive.state_of(store, "p", revision)
     if what == "correction":
         statement = Statement("v-1", 3, CorrectionKind.IS, "Cem")
-        said = correct(store, home, "p", [statement], RULES, preview=True)
+        said = correct(Archive(store, home, RULES), "p", [statement], preview=True)
         assert said.state != before
         assert archive.state_of(store, "p", revision) == before
         store.put_corrections("p", _corrections(store, home))
@@ -462,10 +465,10 @@ def test_a_state_changes_with_everything_that_naming_depends_on(store: Store, ho
     assert archive.state_of(store, "p", revision) != before
 
 
-def _corrections(store: Store, home: Home) -> list:  # type: ignore[type-arg]
+def _corrections(store: Store, home: Files) -> list:  # type: ignore[type-arg]
     revision = say(store, home, CorrectionKind.IS_NOT, "Ann_Lee", track=2)
     rows = store.list_corrections("p")
-    undo_application(store, home, "p", revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", revision)
     return rows
 
 
@@ -473,10 +476,10 @@ def _corrections(store: Store, home: Home) -> list:  # type: ignore[type-arg]
 
 
 def test_forgetting_reaches_a_video_that_ends_meanwhile(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before_each(monkeypatch, store, "apply_naming", lambda n: video_ends(store, home, (1, 9)) if n == 1 else None)
-    receipt = forget(store, home, "p", "Ann_Lee", RULES)
+    receipt = forget(Archive(store, home, RULES), "p", "Ann_Lee")
     tracks = store.get_tracks("p", ["a-v-3"])["a-v-3"]
     assert [len(track.embedded) for track in tracks] == [0, 2]
     assert not list(home.analysis("p", "a-v-3").glob("1-*.jpg"))
@@ -487,13 +490,13 @@ def test_forgetting_reaches_a_video_that_ends_meanwhile(
     "when", ["before the store knows the version", "while it is measured", "before it is promoted"]
 )
 def test_a_training_that_knows_somebody_who_was_forgotten_meanwhile_leaves_nothing(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch, when: str
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     enrol(store, home, 7, "Cem")
 
     def forget_ann(number: int) -> None:
         if number == 1:
-            forget(store, home, "p", "Ann_Lee", RULES)
+            forget(Archive(store, home, RULES), "p", "Ann_Lee")
 
     def measure(*_: object) -> None:
         if when == "while it is measured" and store.list_faces("p", person_id="Ann_Lee"):
@@ -504,7 +507,7 @@ def test_a_training_that_knows_somebody_who_was_forgotten_meanwhile_leaves_nothi
     elif when == "before it is promoted":
         before_each(monkeypatch, store, "add_model", lambda number: forget_ann(number - 1))
     with pytest.raises(ConflictError, match="train again"):
-        train(store, home, "p", RULES, evaluate=measure)
+        train(Archive(store, home, RULES), "p", evaluate=measure)
     (left,) = store.list_models("p")
     assert store.get_model("p").version == left.version
     assert left.people == 2
@@ -512,13 +515,13 @@ def test_a_training_that_knows_somebody_who_was_forgotten_meanwhile_leaves_nothi
     assert {person.person_id for person in store.list_people("p")} == {"Bob", "Cem"}
 
 
-def test_a_video_that_is_drawn_while_somebody_is_forgotten_does_not_appear(store: Store, home: Home) -> None:
+def test_a_video_that_is_drawn_while_somebody_is_forgotten_does_not_appear(store: Store, home: Files) -> None:
     folder = home.analysis("p", "a-v-1")
 
     def draw() -> None:
         with VideoWriter(folder / "annotated-r-1.mp4", 25, 64, 48) as writer:
             writer.write(np.zeros((48, 64, 3), np.uint8))
-            forget(store, home, "p", "Bob", RULES)
+            forget(Archive(store, home, RULES), "p", "Bob")
 
     with pytest.raises(ConflictError, match="removed while it was written"):
         draw()
@@ -535,7 +538,7 @@ def crawl_of(store: Store, person_id: str) -> str:
     return jobs.submit(store, "p", "crawl", spec, max_queued=9).job_id
 
 
-def test_forgetting_ends_crawls_and_takes_the_name_out_of_them(store: Store, home: Home) -> None:
+def test_forgetting_ends_crawls_and_takes_the_name_out_of_them(store: Store, home: Files) -> None:
     failed = crawl_of(store, "Ann_Lee")
     claimed = leases.claim(store, ["crawl"], "runner", 60)
     assert claimed is not None
@@ -543,7 +546,7 @@ def test_forgetting_ends_crawls_and_takes_the_name_out_of_them(store: Store, hom
     left = crawl_of(store, "Ann_Lee")
     assert leases.claim(store, ["crawl"], "runner", -1) is not None
     waiting, other = crawl_of(store, "Ann_Lee"), crawl_of(store, "Bob")
-    forget(store, home, "p", "Ann_Lee", RULES)
+    forget(Archive(store, home, RULES), "p", "Ann_Lee")
     for job_id in (failed, left, waiting):
         job = store.get_job(job_id)
         assert "Ann" not in repr(job)
@@ -555,11 +558,11 @@ def test_forgetting_ends_crawls_and_takes_the_name_out_of_them(store: Store, hom
         assert b"Ann_Lee" not in file.read_bytes()
     again = leases.retry(store, failed)
     with pytest.raises(InputError, match="was forgotten"):
-        crawl_person(store, home, Settings(home=home.root), None, again, None)  # type: ignore[arg-type]
+        crawl_person(Archive(store, home), Settings(home=home.root), None, again, None)  # type: ignore[arg-type]
 
 
 def test_a_crawl_that_is_at_work_is_waited_for_and_forgotten_with_what_it_enrolled(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = crawl_of(store, "Cem")
     claimed = leases.claim(store, ["crawl"], "runner", 60)
@@ -567,7 +570,7 @@ def test_a_crawl_that_is_at_work_is_waited_for_and_forgotten_with_what_it_enroll
     monkeypatch.setattr(forgetting, "_PATIENCE_S", 0.3)
     home.pictures("p", "Cem").mkdir(parents=True)
     with pytest.raises(ConflictError, match=f"job {job_id}: try again"):
-        forget(store, home, "p", "Cem", RULES)
+        forget(Archive(store, home, RULES), "p", "Cem")
     assert home.pictures("p", "Cem").is_dir()
     assert store.get_job(job_id).cancel_requested
     monkeypatch.undo()
@@ -578,43 +581,43 @@ def test_a_crawl_that_is_at_work_is_waited_for_and_forgotten_with_what_it_enroll
 
     timer = Timer(0.3, end)
     timer.start()
-    assert forget(store, home, "p", "Cem", RULES).faces == 3
+    assert forget(Archive(store, home, RULES), "p", "Cem").faces == 3
     timer.join()
     assert store.list_faces("p", person_id="Cem") == []
     assert not home.pictures("p", "Cem").exists()
 
 
-def test_somebody_whose_pictures_were_only_collected_is_forgotten(store: Store, home: Home) -> None:
+def test_somebody_whose_pictures_were_only_collected_is_forgotten(store: Store, home: Files) -> None:
     write_atomically(home.pictures("p", "Cem") / "1.jpg", b"jpeg")
-    assert forget(store, home, "p", "Cem", RULES).pictures == 1
+    assert forget(Archive(store, home, RULES), "p", "Cem").pictures == 1
     with pytest.raises(PersonNotFoundError):
-        forget(store, home, "p", "Cem", RULES)
+        forget(Archive(store, home, RULES), "p", "Cem")
 
 
 def test_forgetting_that_others_interrupt_can_be_repeated(
-    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+    store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before_each(monkeypatch, store, "apply_naming", lambda n: video_ends(store, home, (20 + n,), f"v-{10 + n}"))
     with pytest.raises(ConflictError):
-        forget(store, home, "p", "Ann_Lee", RULES)
+        forget(Archive(store, home, RULES), "p", "Ann_Lee")
     monkeypatch.undo()
-    receipt = forget(store, home, "p", "Ann_Lee", RULES)
+    receipt = forget(Archive(store, home, RULES), "p", "Ann_Lee")
     assert len(receipt.models) >= 1
     assert "Ann_Lee" not in {row.owner for row in store.list_appearances("p", ["a-v-1", "a-v-2"])}
     with pytest.raises(PersonNotFoundError):
-        forget(store, home, "p", "Ann_Lee", RULES)
+        forget(Archive(store, home, RULES), "p", "Ann_Lee")
 
 
-def test_forgetting_while_somebody_reads_is_ended_by_the_next_try(store: Store, home: Home) -> None:
+def test_forgetting_while_somebody_reads_is_ended_by_the_next_try(store: Store, home: Files) -> None:
     path = home.root / "facerec.sqlite3"
     with closing(SqliteStore(path, busy_timeout_s=0.5)) as impatient, closing(sqlite3.connect(path)) as reader:
         reader.isolation_level = None
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM faces").fetchone()
         with pytest.raises(StoreError, match="try again"):
-            forget(impatient, home, "p", "Ann_Lee", RULES)
+            forget(Archive(impatient, home, RULES), "p", "Ann_Lee")
         reader.execute("COMMIT")
         with pytest.raises(PersonNotFoundError):
-            forget(impatient, home, "p", "Ann_Lee", RULES)
+            forget(Archive(impatient, home, RULES), "p", "Ann_Lee")
     for file in home.root.glob("facerec.sqlite3*"):
         assert b"Ann_Lee" not in file.read_bytes()

@@ -11,6 +11,8 @@ import pytest
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import NotFoundError
 from facerec_models.types import Track
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.learning.cohort import with_seen_strangers
 from serving.archive.naming import strangers
 from serving.archive.naming.strangers import UnknownTracks, resolve, settle
@@ -132,17 +134,17 @@ def test_the_unknown_ones_are_picked(store: Store) -> None:
     assert [track.track_id for track in picked.tracks] == [2]
 
 
-def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store) -> None:
+def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store, tmp_path: Path) -> None:
     shipped, rules = cohort(), IdentificationConfig()
-    assert with_seen_strangers(shipped, store, "p", rules) is shipped
+    assert with_seen_strangers(shipped, Archive(store, Files(tmp_path), rules), "p") is shipped
     first = ids(store, seen(store, "a", 1, 2))
     ids(store, seen(store, "b", 2, 3))
-    found = with_seen_strangers(shipped, store, "p", rules)
+    found = with_seen_strangers(shipped, Archive(store, Files(tmp_path), rules), "p")
     assert len(found.stills) == len(found.tracks) == len(shipped.stills) + 3
     np.testing.assert_allclose(np.linalg.norm(found.tracks, axis=1), 1, atol=1e-3)
     assert "3 seen in the project's videos" in found.source
     named = [replace(row, person_id="Ada") for row in store.list_strangers("p") if row.stranger_id == first[0]]
     store.put_strangers("p", named, [], [], known=3)
-    fewer = with_seen_strangers(shipped, store, "p", rules)
+    fewer = with_seen_strangers(shipped, Archive(store, Files(tmp_path), rules), "p")
     assert len(fewer.stills) == len(shipped.stills) + 2
     assert fewer.source != found.source

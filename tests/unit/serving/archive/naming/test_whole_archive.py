@@ -14,8 +14,9 @@ import pytest
 
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import ConflictError, ModelNotFoundError
-from serving.archive.files import Home
+from serving.archive.files import Files
 from serving.archive.forget import forget
+from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import Statement, correct, name_stranger
 from serving.archive.naming.one_video import assign, assign_current, current_revision, revision_of, stored_result
@@ -29,22 +30,22 @@ from tests.builders import EMBEDDER
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def home(tmp_path: Path) -> Files:
+    return Files(tmp_path)
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
         fill(store, home)
         yield store
 
 
-def everything(store: Store, home: Home) -> dict[str, Any]:
+def everything(store: Store, home: Files) -> dict[str, Any]:
     """Return all that naming may change: results, search, strangers, what was said, who is enrolled, what is promoted."""
     analyses = store.list_analyses("p")
     results = [
-        stored_result(store, home, "p", row.video_id, RULES, lambda *_: "").model_dump(exclude={"timing"})
+        stored_result(Archive(store, home, RULES), "p", row.video_id, lambda *_: "").model_dump(exclude={"timing"})
         for row in analyses
         if row.revision
     ]
@@ -64,14 +65,14 @@ def everything(store: Store, home: Home) -> dict[str, Any]:
     }
 
 
-def tighter(store: Store, home: Home, **how: Any) -> IdentificationChange:
-    return identify_archive(store, home, "p", RULES, max_false_names=1e-9, **how)
+def tighter(store: Store, home: Files, **how: Any) -> IdentificationChange:
+    return identify_archive(Archive(store, home, RULES), "p", max_false_names=1e-9, **how)
 
 
-def promotion(store: Store, home: Home, **how: Any) -> IdentificationChange:
+def promotion(store: Store, home: Files, **how: Any) -> IdentificationChange:
     enrol(store, home, 7, "Cem")
-    version = train(store, home, "p", RULES, _config("no")).version
-    return identify_archive(store, home, "p", RULES, model_version=version, **how)
+    version = train(Archive(store, home, RULES), "p", _config("no")).version
+    return identify_archive(Archive(store, home, RULES), "p", model_version=version, **how)
 
 
 def _config(promote: str) -> Any:
@@ -81,7 +82,7 @@ def _config(promote: str) -> Any:
 
 
 def learned(call: Callable[..., IdentificationChange], *said: Any) -> Callable[..., IdentificationChange]:
-    def change(store: Store, home: Home, *, apply: bool, expected_state: str | None = None) -> IdentificationChange:
+    def change(store: Store, home: Files, *, apply: bool, expected_state: str | None = None) -> IdentificationChange:
         return call(store, home, "p", *said, RULES, preview=not apply, expected_state=expected_state)
 
     return change
@@ -106,7 +107,7 @@ def stranger_of(store: Store) -> str:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_preview_says_what_is_applied_and_undoing_brings_back_what_was(store: Store, home: Home, name: str) -> None:
+def test_a_preview_says_what_is_applied_and_undoing_brings_back_what_was(store: Store, home: Files, name: str) -> None:
     change = CHANGES[name]
     if name == "promotion":
         enrol(store, home, 7, "Cem")
@@ -124,7 +125,7 @@ def test_a_preview_says_what_is_applied_and_undoing_brings_back_what_was(store: 
     after = everything(store, home)
     assert after["appearances"] != before["appearances"]
     assert_counted(preview, before, after)
-    undone = undo_application(store, home, "p", applied.revision, RULES)
+    undone = undo_application(Archive(store, home, RULES), "p", applied.revision)
     assert (undone.videos, undone.note) == (2, "")
     assert everything(store, home) == before
     assert [row.undone_at is None for row in store.list_applications("p")] == [True, False]
@@ -148,8 +149,8 @@ def assert_counted(change: IdentificationChange, before: dict[str, Any], after: 
             assert (example.analysis_id, example.track_ids) in was ^ is_now
 
 
-def test_examples_show_who_it_was_and_is(store: Store, home: Home) -> None:
-    change = name_stranger(store, home, "p", "Unknown 2", "Dee", RULES, preview=True)
+def test_examples_show_who_it_was_and_is(store: Store, home: Files) -> None:
+    change = name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee", preview=True)
     assert change.people == ["Dee"]
     first, second = change.examples["Dee"]
     assert {first.video, second.video} == {"v-1.mp4", "v-2.mp4"}
@@ -158,9 +159,9 @@ def test_examples_show_who_it_was_and_is(store: Store, home: Home) -> None:
     assert (lost.before, lost.after) == ("Bob", "Unknown 4")
 
 
-def test_each_application_is_listed_and_the_last_one_is_undone_first(store: Store, home: Home) -> None:
+def test_each_application_is_listed_and_the_last_one_is_undone_first(store: Store, home: Files) -> None:
     first = tighter(store, home, apply=True)
-    second = name_stranger(store, home, "p", "Unknown 2", "Dee", RULES)
+    second = name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee")
     rows = store.list_applications("p")
     assert [(row.number, row.cause, row.note) for row in rows] == [
         (1, "identify", ""),
@@ -168,14 +169,14 @@ def test_each_application_is_listed_and_the_last_one_is_undone_first(store: Stor
         (3, "stranger", "Unknown 2 is Dee"),
     ]
     with pytest.raises(ConflictError, match=f"undo {second.revision} first"):
-        undo_application(store, home, "p", first.revision, RULES)
-    undo_application(store, home, "p", second.revision, RULES)
-    undo_application(store, home, "p", first.revision, RULES)
+        undo_application(Archive(store, home, RULES), "p", first.revision)
+    undo_application(Archive(store, home, RULES), "p", second.revision)
+    undo_application(Archive(store, home, RULES), "p", first.revision)
     with pytest.raises(ConflictError, match="undone already"):
-        undo_application(store, home, "p", first.revision, RULES)
+        undo_application(Archive(store, home, RULES), "p", first.revision)
     with pytest.raises(ModelNotFoundError, match="'r-none'"):
-        undo_application(store, home, "p", "r-none", RULES)
-    undo_application(store, home, "p", rows[0].revision, RULES)
+        undo_application(Archive(store, home, RULES), "p", "r-none")
+    undo_application(Archive(store, home, RULES), "p", rows[0].revision)
     assert {row.revision for row in store.list_analyses("p")} == {None}
     assert store.list_appearances("p", ["a-v-1", "a-v-2"]) == []
 
@@ -184,34 +185,34 @@ def test_each_application_is_listed_and_the_last_one_is_undone_first(store: Stor
     "meddle",
     [
         lambda store, home: tighter(store, home, apply=True),
-        lambda store, home: correct(store, home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Bob")], RULES),
+        lambda store, home: correct(Archive(store, home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Bob")]),
         lambda store, home: put_video(store, home, "v-3", 3),
         lambda store, home: store.delete_video("p", "v-2"),
     ],
 )
 def test_an_application_can_insist_on_the_archive_of_its_preview(
-    store: Store, home: Home, meddle: Callable[[Store, Home], object]
+    store: Store, home: Files, meddle: Callable[[Store, Files], object]
 ) -> None:
-    state = name_stranger(store, home, "p", "Unknown 2", "Dee", RULES, preview=True).state
-    assert name_stranger(store, home, "p", "Unknown 2", "Dee", RULES, preview=True).state == state
-    other = identify_archive(store, home, "p", RULES, max_false_names=0.4, apply=False).state
+    state = name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee", preview=True).state
+    assert name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee", preview=True).state == state
+    other = identify_archive(Archive(store, home, RULES), "p", max_false_names=0.4, apply=False).state
     meddle(store, home)
     before = everything(store, home)
     with pytest.raises(ConflictError, match="preview again"):
-        name_stranger(store, home, "p", "Unknown 2", "Dee", RULES, expected_state=state)
+        name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee", expected_state=state)
     with pytest.raises(ConflictError, match="preview again"):
-        identify_archive(store, home, "p", RULES, max_false_names=0.4, apply=True, expected_state=other)
+        identify_archive(Archive(store, home, RULES), "p", max_false_names=0.4, apply=True, expected_state=other)
     assert everything(store, home) == before
 
 
-def test_what_an_enrolment_led_to_is_undone_with_the_version_that_it_made(store: Store, home: Home) -> None:
+def test_what_an_enrolment_led_to_is_undone_with_the_version_that_it_made(store: Store, home: Files) -> None:
     old = store.get_model("p").version
     enrol(store, home, 7, "Cem")
-    new = train(store, home, "p", RULES, _config("yes")).version
+    new = train(Archive(store, home, RULES), "p", _config("yes")).version
     assert store.get_model("p").version == new
-    applied = identify_archive(store, home, "p", RULES, apply=True)
+    applied = identify_archive(Archive(store, home, RULES), "p", apply=True)
     assert applied.appearances_added == {"Cem": 2}
-    undone = undo_application(store, home, "p", applied.revision, RULES)
+    undone = undo_application(Archive(store, home, RULES), "p", applied.revision)
     assert (undone.promoted, undone.note) == (old, "")
     assert store.get_model("p").version == old
     assert "Cem" not in {row.owner for row in store.list_appearances("p", ["a-v-1"])}
@@ -219,56 +220,56 @@ def test_what_an_enrolment_led_to_is_undone_with_the_version_that_it_made(store:
         store.former_model("p")
 
 
-def test_a_version_that_was_promoted_since_stays_and_is_told_of(store: Store, home: Home) -> None:
+def test_a_version_that_was_promoted_since_stays_and_is_told_of(store: Store, home: Files) -> None:
     old = store.get_model("p").version
-    applied = identify_archive(store, home, "p", RULES, max_false_names=0.3, apply=True)
+    applied = identify_archive(Archive(store, home, RULES), "p", max_false_names=0.3, apply=True)
     enrol(store, home, 7, "Cem")
-    new = train(store, home, "p", RULES, _config("yes")).version
-    undone = undo_application(store, home, "p", applied.revision, RULES)
+    new = train(Archive(store, home, RULES), "p", _config("yes")).version
+    undone = undo_application(Archive(store, home, RULES), "p", applied.revision)
     assert undone.promoted == store.get_model("p").version == new
     assert f"named by {old} again, but {new} is promoted" in undone.note
 
 
-def test_rolling_back_is_previewed_applied_and_undone(store: Store, home: Home) -> None:
+def test_rolling_back_is_previewed_applied_and_undone(store: Store, home: Files) -> None:
     old = store.get_model("p").version
     enrol(store, home, 7, "Cem")
-    new = train(store, home, "p", RULES, _config("no")).version
-    identify_archive(store, home, "p", RULES, model_version=new, apply=True)
+    new = train(Archive(store, home, RULES), "p", _config("no")).version
+    identify_archive(Archive(store, home, RULES), "p", model_version=new, apply=True)
     before = everything(store, home)
-    preview = identify_archive(store, home, "p", RULES, goes_back=True, apply=False)
+    preview = identify_archive(Archive(store, home, RULES), "p", goes_back=True, apply=False)
     assert preview.appearances_removed == {"Cem": 2}
     assert everything(store, home) == before
-    back = identify_archive(store, home, "p", RULES, goes_back=True, apply=True, expected_state=preview.state)
+    back = identify_archive(Archive(store, home, RULES), "p", goes_back=True, apply=True, expected_state=preview.state)
     assert (back.people, store.get_model("p").version) == (preview.people, old)
     assert [row.cause for row in store.list_applications("p")] == ["identify", "promotion", "rollback"]
     with pytest.raises(ModelNotFoundError, match="before"):
-        identify_archive(store, home, "p", RULES, goes_back=True, apply=False)
-    undo_application(store, home, "p", back.revision, RULES)
+        identify_archive(Archive(store, home, RULES), "p", goes_back=True, apply=False)
+    undo_application(Archive(store, home, RULES), "p", back.revision)
     assert everything(store, home) == before
 
 
-def test_videos_that_came_since_follow_when_their_model_is_undone(store: Store, home: Home) -> None:
+def test_videos_that_came_since_follow_when_their_model_is_undone(store: Store, home: Files) -> None:
     before = store.list_appearances("p", ["a-v-1"])
-    applied = name_stranger(store, home, "p", "Unknown 2", "Dee", RULES)
+    applied = name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee")
     row = put_video(store, home, "v-3", 3)
-    assign(store, home, row, current_revision(store, "p", RULES), RULES)
+    assign(Archive(store, home, RULES), row, current_revision(Archive(store, home, RULES), "p"))
     assert [one.owner for one in store.list_appearances("p", ["a-v-3"])][3] == "Dee"
-    undo_application(store, home, "p", applied.revision, RULES)
+    undo_application(Archive(store, home, RULES), "p", applied.revision)
     since = store.list_appearances("p", ["a-v-3"])
     assert [one.owner for one in since] == [one.owner for one in before]
-    result = stored_result(store, home, "p", "v-3", RULES, lambda *_: "")
+    result = stored_result(Archive(store, home, RULES), "p", "v-3", lambda *_: "")
     assert [appearance.stranger for appearance in result.appearances][2:] == [one.owner for one in since][2:]
 
 
-def test_an_application_is_undone_in_a_video_that_has_another_accepted_error_by_now(store: Store, home: Home) -> None:
+def test_an_application_is_undone_in_a_video_that_has_another_accepted_error_by_now(store: Store, home: Files) -> None:
     before = store.list_corrections("p")
     shown = [(row.video_id, row.owner) for row in store.list_appearances("p", ["a-v-1", "a-v-2"])]
     former = store.get_model("p").version
-    applied = correct(store, home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")], RULES)
+    applied = correct(Archive(store, home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")])
     row = store.latest_analysis("p", "v-1")
-    revision = assign_current(store, home, row, RULES, 0.06)
+    revision = assign_current(Archive(store, home, RULES), row, 0.06)
     assert revision.max_false_names == 0.06
-    undone = undo_application(store, home, "p", applied.revision, RULES)
+    undone = undo_application(Archive(store, home, RULES), "p", applied.revision)
     assert undone.videos == 2
     assert store.list_corrections("p") == before
     assert store.get_model("p").version == former
@@ -277,51 +278,55 @@ def test_an_application_is_undone_in_a_video_that_has_another_accepted_error_by_
     assert (now.model_version, now.max_false_names) == (former, 0.06)
 
 
-def test_an_application_is_undone_beside_a_video_that_another_model_names_by_now(store: Store, home: Home) -> None:
-    applied = correct(store, home, "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")], RULES)
-    other = train(store, home, "p", RULES, config=TrainingConfig(classifier="knn")).version
+def test_an_application_is_undone_beside_a_video_that_another_model_names_by_now(store: Store, home: Files) -> None:
+    applied = correct(Archive(store, home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")])
+    other = train(Archive(store, home, RULES), "p", config=TrainingConfig(classifier="knn")).version
     revision = revision_of("p", other, RULES)
     store.put_revision(revision)
-    assign(store, home, store.get_analysis("p", "a-v-1"), revision, RULES)
+    assign(Archive(store, home, RULES), store.get_analysis("p", "a-v-1"), revision)
     rows = store.list_appearances("p", ["a-v-1"])
-    undone = undo_application(store, home, "p", applied.revision, RULES)
+    undone = undo_application(Archive(store, home, RULES), "p", applied.revision)
     assert undone.videos == 1
     assert store.list_appearances("p", ["a-v-1"]) == rows
 
 
 def test_an_application_to_videos_that_nothing_named_before_is_undone(tmp_path: Path) -> None:
-    home = Home(tmp_path / "empty")
+    home = Files(tmp_path / "empty")
     with closing(open_store(home.root)) as store:
         store.create_project("p")
         store.fix_embedder("p", EMBEDDER)
         put_video(store, home, "v-1", 0)
         for who, person_id in PEOPLE.items():
             enrol(store, home, who, person_id)
-        train(store, home, "p", RULES)
-        applied = identify_archive(store, home, "p", RULES, apply=True)
-        assign(store, home, put_video(store, home, "v-2", 1), current_revision(store, "p", RULES), RULES)
+        train(Archive(store, home, RULES), "p")
+        applied = identify_archive(Archive(store, home, RULES), "p", apply=True)
+        assign(
+            Archive(store, home, RULES),
+            put_video(store, home, "v-2", 1),
+            current_revision(Archive(store, home, RULES), "p"),
+        )
         shown = [row.analysis_id for row in store.list_stranger_tracks("p")]
-        assert undo_application(store, home, "p", applied.revision, RULES).videos == 1
+        assert undo_application(Archive(store, home, RULES), "p", applied.revision).videos == 1
         assert {row.analysis_id: row.revision for row in store.list_analyses("p")}["a-v-1"] is None
         assert shown.count("a-v-2") == [row.analysis_id for row in store.list_stranger_tracks("p")].count("a-v-2") == 2
 
 
-def test_forgetting_somebody_seals_what_was_before(store: Store, home: Home) -> None:
-    applied = name_stranger(store, home, "p", "Unknown 2", "Dee", RULES)
-    forget(store, home, "p", "Dee", RULES)
+def test_forgetting_somebody_seals_what_was_before(store: Store, home: Files) -> None:
+    applied = name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee")
+    forget(Archive(store, home, RULES), "p", "Dee")
     assert all(row.undo is None and "Dee" not in str(asdict(row)) for row in store.list_applications("p"))
     last = store.list_applications("p")[-1]
     with pytest.raises(ConflictError, match="forgotten since"):
-        undo_application(store, home, "p", last.revision, RULES)
+        undo_application(Archive(store, home, RULES), "p", last.revision)
     with pytest.raises(ConflictError):
-        undo_application(store, home, "p", applied.revision, RULES)
+        undo_application(Archive(store, home, RULES), "p", applied.revision)
     rows = store.list_appearances("p", ["a-v-1", "a-v-2"])
     assert "Dee" not in {row.owner for row in rows}
 
 
-def test_appearances_are_those_of_results(store: Store, home: Home) -> None:
+def test_appearances_are_those_of_results(store: Store, home: Files) -> None:
     for row in store.list_analyses("p"):
-        found = stored_result(store, home, "p", row.video_id, RULES, lambda *_: "").appearances
+        found = stored_result(Archive(store, home, RULES), "p", row.video_id, lambda *_: "").appearances
         rows = store.list_appearances("p", [row.analysis_id])
         assert [(one.owner, one.start_s, one.end_s, list(one.track_ids)) for one in rows] == [
             (one.person_id or one.stranger, one.start_s, one.end_s, one.track_ids) for one in found
@@ -330,19 +335,19 @@ def test_appearances_are_those_of_results(store: Store, home: Home) -> None:
         assert [one.false_name_rate for one in rows] == pytest.approx([one.false_name_rate for one in found], rel=1e-3)
 
 
-def test_each_video_counts_by_its_latest_analysis(store: Store, home: Home) -> None:
+def test_each_video_counts_by_its_latest_analysis(store: Store, home: Files) -> None:
     older = replace(store.get_analysis("p", "a-v-1"), analysis_id="a-older", created_at=-1.0, revision=None)
     store.put_analysis(older, store.get_tracks("p", ["a-v-1"])["a-v-1"])
     change = tighter(store, home, apply=False)
     assert (change.videos, change.tracks, change.added, change.removed["Bob"]) == (2, 8, {}, 2)
 
 
-def test_an_archive_that_kept_no_appearances_gets_them(store: Store, home: Home) -> None:
+def test_an_archive_that_kept_no_appearances_gets_them(store: Store, home: Files) -> None:
     before = everything(store, home)
     with closing(sqlite3.connect(home.root / "facerec.sqlite3")) as db, db:
         db.execute("DELETE FROM appearances")
         db.execute("INSERT INTO unindexed_analyses SELECT project, analysis_id FROM analyses")
     assert store.list_unindexed("p") == ["a-v-1", "a-v-2"]
-    assert identify_archive(store, home, "p", RULES, apply=False).people == []
+    assert identify_archive(Archive(store, home, RULES), "p", apply=False).people == []
     assert everything(store, home) == before
     assert store.list_unindexed("p") == []

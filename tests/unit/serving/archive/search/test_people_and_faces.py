@@ -13,7 +13,8 @@ import pytest
 
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
 from facerec_models.types import Decision
-from serving.archive.files import Home
+from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.archive.naming.correct import name_stranger
 from serving.archive.naming.strangers import resolve
 from serving.archive.naming.whole_archive import identify_archive
@@ -30,29 +31,29 @@ WHOLE = AppearanceQuery()
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def home(tmp_path: Path) -> Files:
+    return Files(tmp_path)
 
 
 @pytest.fixture
-def store(home: Home) -> Iterator[Store]:
+def store(home: Files) -> Iterator[Store]:
     """Ann, Bob and two strangers one after the other in two videos; Ann, Bob and one stranger together in the third."""
     with closing(open_store(home.root)) as store:
         fill(store, home)
         put_video(store, home, "v-3", 3, (1, 2, 7), together=True)
-        identify_archive(store, home, "p", RULES, apply=True)
+        identify_archive(Archive(store, home, RULES), "p", apply=True)
         yield store
 
 
-def find(store: Store, home: Home, *who: str, query: AppearanceQuery = WHOLE, **paging: object) -> Page:
-    return search_people(store, home, "p", who, query, RULES, **paging)  # type: ignore[arg-type]
+def find(store: Store, home: Files, *who: str, query: AppearanceQuery = WHOLE, **paging: object) -> Page:
+    return search_people(Archive(store, home, RULES), "p", who, query, **paging)  # type: ignore[arg-type]
 
 
 def places(page: Page) -> list[tuple[str, str, float]]:
     return [(hit.video, hit.label, hit.row.start_s) for hit in page.hits]
 
 
-def test_somebody_is_found_in_all_videos(store: Store, home: Home) -> None:
+def test_somebody_is_found_in_all_videos(store: Store, home: Files) -> None:
     page = find(store, home, "Ann Lee")
     assert places(page) == [("v-1.mp4", "Ann Lee", 2.5), ("v-2.mp4", "Ann Lee", 2.5), ("v-3.mp4", "Ann Lee", 2.5)]
     assert page.next_cursor is None
@@ -61,7 +62,7 @@ def test_somebody_is_found_in_all_videos(store: Store, home: Home) -> None:
     assert find(store, home, "Ann_Lee", query=AppearanceQuery(video_id="v-2")).hits == page.hits[1:2]
 
 
-def test_several_are_found_where_they_share_a_shot(store: Store, home: Home) -> None:
+def test_several_are_found_where_they_share_a_shot(store: Store, home: Files) -> None:
     page = find(store, home, "Ann_Lee", "Unknown 1")
     assert places(page) == [("v-3.mp4", "Ann Lee", 2.5)]
     assert [other.label for other in page.hits[0].company] == ["Unknown 1"]
@@ -71,7 +72,7 @@ def test_several_are_found_where_they_share_a_shot(store: Store, home: Home) -> 
     assert find(store, home, "Unknown 1", "Unknown 2", "Ann_Lee").hits == []
 
 
-def test_pages_follow_each_other(store: Store, home: Home) -> None:
+def test_pages_follow_each_other(store: Store, home: Files) -> None:
     whole = find(store, home).hits
     seen, cursor = [], None
     for number in range(1, 7):
@@ -84,16 +85,16 @@ def test_pages_follow_each_other(store: Store, home: Home) -> None:
     assert (len(page.hits), page.next_cursor) == (1, None)
 
 
-def test_an_alias_and_a_name_lead_to_the_same_person(store: Store, home: Home) -> None:
+def test_an_alias_and_a_name_lead_to_the_same_person(store: Store, home: Files) -> None:
     (stranger,) = [one.stranger_id for one in store.list_strangers("p") if one.number == 2]
     before = find(store, home, stranger)
     assert places(before) == [("v-1.mp4", "Unknown 2", 11.5), ("v-2.mp4", "Unknown 2", 11.5)]
-    name_stranger(store, home, "p", "Unknown 2", "Dee", RULES)
+    name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee")
     for who in (stranger, "Unknown 2", "Dee"):
         assert [hit.label for hit in find(store, home, who).hits] == ["Dee", "Dee"]
 
 
-def test_who_is_not_there_is_told_from_who_is_not_known(store: Store, home: Home) -> None:
+def test_who_is_not_there_is_told_from_who_is_not_known(store: Store, home: Files) -> None:
     assert find(store, home, "Bob", query=AppearanceQuery(video_id="v-none")).hits == []
     with pytest.raises(PersonNotFoundError, match="no person 'Bop'"):
         find(store, home, "Bop")
@@ -112,7 +113,7 @@ def test_who_is_not_there_is_told_from_who_is_not_known(store: Store, home: Home
         find(store, home, "Bob", limit=0)
 
 
-def test_archives_of_earlier_versions_are_searched_too(store: Store, home: Home) -> None:
+def test_archives_of_earlier_versions_are_searched_too(store: Store, home: Files) -> None:
     whole = find(store, home).hits
     with closing(sqlite3.connect(home.root / "facerec.sqlite3")) as db, db:
         db.execute("DELETE FROM appearances WHERE analysis_id != 'a-v-2'")
@@ -120,11 +121,11 @@ def test_archives_of_earlier_versions_are_searched_too(store: Store, home: Home)
     assert find(store, home).hits == whole
 
 
-def look_for(store: Store, home: Home, who: int, query: AppearanceQuery = WHOLE, **paging: object) -> FacePage:
-    return search_face(store, home, TrackIndex(store, "p"), look(who, 99), RULES, query, **paging)  # type: ignore[arg-type]
+def look_for(store: Store, home: Files, who: int, query: AppearanceQuery = WHOLE, **paging: object) -> FacePage:
+    return search_face(Archive(store, home, RULES), TrackIndex(store, "p"), look(who, 99), query, **paging)  # type: ignore[arg-type]
 
 
-def test_a_face_finds_who_looks_like_it_known_or_not(store: Store, home: Home) -> None:
+def test_a_face_finds_who_looks_like_it_known_or_not(store: Store, home: Files) -> None:
     hits = look_for(store, home, 7, limit=4).hits
     assert [one.hit.label for one in hits[:3]] == ["Unknown 1"] * 3
     assert [one.is_match for one in hits] == [True, True, True, False]
@@ -137,7 +138,7 @@ def test_a_face_finds_who_looks_like_it_known_or_not(store: Store, home: Home) -
     assert look_for(store, home, 1, AppearanceQuery(video_id="v-none")).hits == []
 
 
-def test_faces_are_found_page_by_page_and_in_a_part_of_the_archive(store: Store, home: Home) -> None:
+def test_faces_are_found_page_by_page_and_in_a_part_of_the_archive(store: Store, home: Files) -> None:
     whole = look_for(store, home, 7, limit=1000)
     assert (len(whole.hits), whole.next_cursor) == (11, None)
     seen, cursor = [], None
@@ -158,7 +159,7 @@ def test_faces_are_found_page_by_page_and_in_a_part_of_the_archive(store: Store,
             look_for(store, home, 7, cursor=cursor)
 
 
-def test_an_appearance_of_many_tracks_hides_no_other(store: Store, home: Home) -> None:
+def test_an_appearance_of_many_tracks_hides_no_other(store: Store, home: Files) -> None:
     times = [[2.0 * i, 2.0 * i + 1] for i in range(9)]
     tracks = [make_track(i + 1, at, embeddings=np.stack([look(7, 99)] * 2)) for i, at in enumerate(times)]
     row = put_tracks(store, home, "v-4", 4, [replace(track, shot=0) for track in tracks])
@@ -172,11 +173,11 @@ def test_an_appearance_of_many_tracks_hides_no_other(store: Store, home: Home) -
     assert len(look_for(store, home, 7, limit=1000).hits) == 12
 
 
-def strangers(store: Store, home: Home, query: AppearanceQuery = WHOLE, **paging: object) -> StrangerPage:
-    return rank_strangers(store, home, "p", RULES, query, **paging)  # type: ignore[arg-type]
+def strangers(store: Store, home: Files, query: AppearanceQuery = WHOLE, **paging: object) -> StrangerPage:
+    return rank_strangers(Archive(store, home, RULES), "p", query, **paging)  # type: ignore[arg-type]
 
 
-def test_strangers_are_found_by_screen_time(store: Store, home: Home) -> None:
+def test_strangers_are_found_by_screen_time(store: Store, home: Files) -> None:
     first, second = strangers(store, home).strangers
     assert [(one.number, one.screen_time_s, one.videos) for one in (first, second)] == [(1, 6.0, 3), (2, 4.0, 2)]
     assert {(one.video_id, one.track_id) for one in first.sightings} == {("v-1", 3), ("v-2", 3), ("v-3", 3)}
@@ -196,22 +197,22 @@ def test_strangers_are_found_by_screen_time(store: Store, home: Home) -> None:
         strangers(store, home, limit=0)
 
 
-def test_a_stranger_is_shown_with_those_who_turned_out_to_be_them(store: Store, home: Home) -> None:
+def test_a_stranger_is_shown_with_those_who_turned_out_to_be_them(store: Store, home: Files) -> None:
     first, second = store.list_strangers("p")
     merged = replace(second, merged_into=first.stranger_id)
     store.put_strangers("p", [merged], [], [], known=2)
     (both,) = strangers(store, home).strangers
     assert (both.aliases, both.screen_time_s, both.videos) == ((second.stranger_id,), 10.0, 3)
-    assert show_stranger(store, home, "p", RULES, second.stranger_id) == (first, both)
+    assert show_stranger(Archive(store, home, RULES), "p", second.stranger_id) == (first, both)
 
 
-def test_a_stranger_who_was_named_is_nowhere_any_more(store: Store, home: Home) -> None:
-    name_stranger(store, home, "p", "Unknown 2", "Dee", RULES)
-    found, nowhere = show_stranger(store, home, "p", RULES, "Unknown 2")
+def test_a_stranger_who_was_named_is_nowhere_any_more(store: Store, home: Files) -> None:
+    name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee")
+    found, nowhere = show_stranger(Archive(store, home, RULES), "p", "Unknown 2")
     assert (found.person_id, nowhere.sightings, nowhere.screen_time_s) == ("Dee", (), 0.0)
 
 
-def test_a_face_is_found_in_videos_that_nothing_has_named(store: Store, home: Home) -> None:
+def test_a_face_is_found_in_videos_that_nothing_has_named(store: Store, home: Files) -> None:
     put_video(store, home, "v-4", 4, (9,))
     (first, *_) = look_for(store, home, 9).hits
     assert (first.hit.video, first.is_named, first.hit.label) == ("v-4.mp4", False, "Undecidable")

@@ -1,0 +1,52 @@
+"""The opened archive: what every function that reads or changes a project is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from facerec_models.config import IdentificationConfig
+from serving.archive.files import Files
+from serving.settings import Settings
+from serving.store import open_store
+from serving.store.contract import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The rows and files of all projects, and the rules by which they are named.
+
+    Parameters
+    ----------
+    store : Store
+        Closed by whoever opened it.
+    files : Files
+    rules : IdentificationConfig
+    """
+
+    store: Store
+    files: Files
+    rules: IdentificationConfig = field(default_factory=IdentificationConfig)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Archive:
+        """Open the archive that the settings name; close its store in the end.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be opened.
+        """
+        files = Files.at(settings.home, settings.files)
+        return cls(open_store(files.root, settings.store), files, settings.identification)
+
+
+@contextmanager
+def open_archive(settings: Settings) -> Iterator[Archive]:
+    """Open the archive that the settings name until the block ends."""
+    archive = Archive.of(settings)
+    try:
+        yield archive
+    finally:
+        archive.store.close()
