@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from facerec_models.analysis.networks import load_networks
 from facerec_models.config import AnalysisConfig
 from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.jobs.runner import JobRunner
 from serving.jobs.video import VideoJobs
 from serving.settings import Settings
