@@ -246,9 +246,9 @@ def _remove_tracks(archive: Archive, project: str, tracks: Sequence[tuple[str, i
     return emptied, crops
 
 
-def _knows(home: Files, project: str, version: str, person_id: str) -> bool:
+def _knows(files: Files, project: str, version: str, person_id: str) -> bool:
     try:
-        model = load_model(home, project, version)
+        model = load_model(files, project, version)
     except ModelNotFoundError:  # an interrupted try has removed its files
         return True
     return (
@@ -269,13 +269,13 @@ def _unname_strangers(store: Store, project: str, person_id: str) -> None:
         return
 
 
-def _crops_of(home: Files, project: str, tracks: Sequence[tuple[str, int]]) -> Iterator[AnyPath]:
+def _crops_of(files: Files, project: str, tracks: Sequence[tuple[str, int]]) -> Iterator[AnyPath]:
     """Yield the face files of tracks; each analysis' folder is listed once."""
     wanted: dict[str, set[str]] = {}
     for analysis_id, track_id in tracks:
         wanted.setdefault(analysis_id, set()).add(str(track_id))
     for analysis_id, track_ids in wanted.items():
-        for path in home.analysis(project, analysis_id).glob("*-*.jpg"):
+        for path in files.analysis(project, analysis_id).glob("*-*.jpg"):
             if path.name.partition("-")[0] in track_ids:
                 yield path
 

@@ -51,8 +51,8 @@ def _end_jobs(store: Store, name: str) -> None:
         time.sleep(0.1)
 
 
-def _remove_files(home: Files, name: str) -> None:
-    for folder in (home.project_files(name), home.project(name)):
+def _remove_files(files: Files, name: str) -> None:
+    for folder in (files.project_files(name), files.project(name)):
         remove_tree(folder)
 
 

@@ -112,28 +112,28 @@ def learned_state(store: Store, project: str) -> str:
     return short_id("s", *sorted(faces), "", *sorted(said))
 
 
-def read_vectors(home: Files, project: str, embedder: str) -> dict[str, FloatArray]:
+def read_vectors(files: Files, project: str, embedder: str) -> dict[str, FloatArray]:
     """Return the vectors of enrolled faces that are kept for another embedder than the project's, by face."""
-    path = home.face_vectors(project, embedder)
+    path = files.face_vectors(project, embedder)
     if not path.is_file():
         return {}
     with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
         return dict(zip(data["face_ids"].tolist(), data["vectors"], strict=True))
 
 
-def write_vectors(home: Files, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
+def write_vectors(files: Files, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
     """Keep vectors of enrolled faces, in place of those before."""
     data = io.BytesIO()
     found = np.stack(list(vectors.values())) if vectors else np.zeros((0, 0), np.float32)
     np.savez(data, face_ids=np.array(list(vectors), np.str_), vectors=found.astype(np.float32))
-    write_atomically(home.face_vectors(project, embedder), data.getvalue())
+    write_atomically(files.face_vectors(project, embedder), data.getvalue())
 
 
-def drop_vectors(home: Files, project: str, face_ids: Collection[str]) -> None:
+def drop_vectors(files: Files, project: str, face_ids: Collection[str]) -> None:
     """Remove the vectors of faces from what is kept for any embedder."""
-    folder = home.face_vectors(project, "x").parent
+    folder = files.face_vectors(project, "x").parent
     for path in folder.iterdir() if folder.is_dir() else ():
         embedder = path.name.removesuffix(".npz")
-        kept = read_vectors(home, project, embedder)
+        kept = read_vectors(files, project, embedder)
         if not kept.keys().isdisjoint(face_ids):
-            write_vectors(home, project, embedder, {one: kept[one] for one in kept if one not in face_ids})
+            write_vectors(files, project, embedder, {one: kept[one] for one in kept if one not in face_ids})

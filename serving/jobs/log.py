@@ -32,17 +32,17 @@ def logged_to(handler: logging.Handler) -> Iterator[None]:
         handler.close()
 
 
-def job_log(home: Files, project: str, job_id: str) -> logging.Handler:
+def job_log(files: Files, project: str, job_id: str) -> logging.Handler:
     """Return what appends to a job's log."""
-    path = home.job_log(project, job_id)
+    path = files.job_log(project, job_id)
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         return logging.FileHandler(path, encoding="utf-8")
 
 
-def note(home: Files, project: str, job_id: str, message: str) -> None:
+def note(files: Files, project: str, job_id: str, message: str) -> None:
     """Append one line to a job's log: for what the training's own process can no longer say."""
-    handler = job_log(home, project, job_id)
+    handler = job_log(files, project, job_id)
     handler.setFormatter(logging.Formatter(_FORMAT))
     handler.emit(logging.LogRecord(__name__, logging.INFO, __file__, 0, message, None, None))
     handler.close()

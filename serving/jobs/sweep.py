@@ -55,9 +55,9 @@ def sweep(archive: Archive, *, age_s: float = _AGE_S) -> int:
     return len(left_over)
 
 
-def _unfinished(home: Files) -> Iterator[Path]:
+def _unfinished(files: Files) -> Iterator[Path]:
     """List what was to be renamed when it was whole; in a bucket nothing is."""
-    folders = {home.root, home.shared_root} if isinstance(home.shared_root, Path) else {home.root}
+    folders = {files.root, files.shared_root} if isinstance(files.shared_root, Path) else {files.root}
     for folder in folders:
         yield from folder.rglob(f"*{UNFINISHED}")
 

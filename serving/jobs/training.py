@@ -86,7 +86,7 @@ def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
     TrainingStoppedError
         If the job was cancelled or lost. Its process is killed; a version is there whole or not at all.
     """
-    home = Files.at(settings.home, settings.files)
+    files = Files.at(settings.home, settings.files)
     # It asks for no CPU: beside a service that has reserved them all it would wait for ever.
     actor: Any = ray.remote(num_cpus=0, max_restarts=0)(Trainer)
     trainer = actor.options(max_concurrency=2).remote()
@@ -94,7 +94,7 @@ def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
         version = trainer.run.remote(settings, job)
         while not ray.wait([version], timeout=_POLL_S)[0]:
             if control.should_stop():
-                note(home, job.project, job.job_id, "stopped")
+                note(files, job.project, job.job_id, "stopped")
                 raise TrainingStoppedError(f"the job {job.job_id} was stopped")
             try:
                 control.report(ray.get(trainer.progress.remote(), timeout=_ANSWER_S))

@@ -24,10 +24,10 @@ from serving.archive.handle import Archive
 from serving.store.naming_rows import StrangerTrack
 
 
-def project_cohort(home: Files, project: str, embedder: str) -> Cohort:
+def project_cohort(files: Files, project: str, embedder: str) -> Cohort:
     """Return the shipped cohort of an embedder with the strangers that were imported into the project."""
     shipped = load_cohort(embedder)
-    own = own_cohort(home, project, embedder)
+    own = own_cohort(files, project, embedder)
     if own is None:
         return shipped
     if len(shipped.stills) == 0:
@@ -83,14 +83,14 @@ def with_seen_strangers(
     )
 
 
-def own_cohort(home: Files, project: str, embedder: str) -> Cohort | None:
+def own_cohort(files: Files, project: str, embedder: str) -> Cohort | None:
     """Return the strangers that were imported into a project; None if there are none."""
-    path = home.cohort(project, embedder)
+    path = files.cohort(project, embedder)
     return read_cohort(path, embedder) if path.is_file() else None
 
 
 def import_cohort(
-    home: Files,
+    files: Files,
     project: str,
     directory: Path,
     networks: Networks,
@@ -138,7 +138,7 @@ def import_cohort(
     stills = np.stack([max(own, key=lambda look: look[0])[1] for own in looks.values()])
     tracks = np.stack([normalize(np.sum([look for _, look in own], axis=0)) for own in looks.values()])
     embedder = networks.embedder.name
-    before = own_cohort(home, project, embedder)
+    before = own_cohort(files, project, embedder)
     if before is not None:
         # Kept in half precision: the same face is as good as the same.
         new = (stills @ before.stills.T).max(axis=1) < 0.9999
@@ -150,7 +150,7 @@ def import_cohort(
         tracks=tracks,
         source=f"{len(stills)} of the project's own ({_fingerprint(stills)})",
     )
-    save_cohort(cohort, home.cohort(project, embedder))
+    save_cohort(cohort, files.cohort(project, embedder))
     return cohort
 
 

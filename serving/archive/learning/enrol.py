@@ -328,7 +328,7 @@ def _is_machine_outlier(face: Face) -> bool:
 
 
 def _enrol_picture(
-    home: Files,
+    files: Files,
     project: str,
     face_id: str,
     picture: Picture,
@@ -363,7 +363,7 @@ def _enrol_picture(
             reason = f"{GUESSED}: the same face is learnt as {twin.person_id}'s, from {twin.path!r}"
         else:
             status = FaceStatus.TAKEN
-        path = home.face_crop(project, face_id)
+        path = files.face_crop(project, face_id)
         write_atomically(path, encode_crop(found.crops[choice.index]))
         crop = path.name
     return Face(

@@ -42,18 +42,18 @@ def _covered_s(analysis: AnalysisRow) -> float:
     return float(shots[-1][1] - shots[0][0]) if shots else 0.0
 
 
-def keep_truth(home: Files, project: str, sha256: str, truth: Truth) -> None:
+def keep_truth(files: Files, project: str, sha256: str, truth: Truth) -> None:
     """Make a video with its truth part of a project's evaluation set, replacing an earlier truth of the same content."""
-    write_truth(truth, _kept(home, project) / f"{sha256}.json")
+    write_truth(truth, _kept(files, project) / f"{sha256}.json")
 
 
-def kept_truths(home: Files, project: str) -> dict[str, Truth]:
+def kept_truths(files: Files, project: str) -> dict[str, Truth]:
     """Return a project's evaluation set, by the SHA-256 of each video; empty if none was kept."""
-    return {path.stem: read_document(Truth, path) for path in sorted(_kept(home, project).glob("*.json"))}
+    return {path.stem: read_document(Truth, path) for path in sorted(_kept(files, project).glob("*.json"))}
 
 
-def _kept(home: Files, project: str) -> Path:
-    return home.project(project) / "truth"
+def _kept(files: Files, project: str) -> Path:
+    return files.project(project) / "truth"
 
 
 def evaluate_version(archive: Archive, project: str, version: str) -> NamedTime | None:

@@ -8,9 +8,9 @@ from facerec_models.identification.naming_model import NamingModel
 from serving.archive.files import AnyPath, Files
 
 
-def load_model(home: Files, project: str, version: str) -> NamingModel:
+def load_model(files: Files, project: str, version: str) -> NamingModel:
     """Return a trained model; the latest ones stay in memory."""
-    return _load(home.model(project, version))
+    return _load(files.model(project, version))
 
 
 @lru_cache(maxsize=8)

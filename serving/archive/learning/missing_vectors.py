@@ -109,6 +109,6 @@ def embed_missing(
     return Reembedded(done, impossible)
 
 
-def face_crop(home: Files, face: Face) -> AnyPath | None:
+def face_crop(files: Files, face: Face) -> AnyPath | None:
     """Return the file of a face's stored crop; None if it has none."""
-    return None if face.crop is None else home.face_crop(face.project, face.face_id)
+    return None if face.crop is None else files.face_crop(face.project, face.face_id)

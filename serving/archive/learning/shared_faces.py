@@ -23,8 +23,8 @@ _COMPARED = 20
 class LearntFaces:
     """Faces that are learnt as other people's, of one embedder."""
 
-    def __init__(self, home: Files, project: str, faces: Sequence[Face]) -> None:
-        self._home = home
+    def __init__(self, files: Files, project: str, faces: Sequence[Face]) -> None:
+        self._home = files
         self._project = project
         self._faces: list[Face] = [face for face in faces if face.embedding is not None and face.crop is not None]
         vectors = [face.embedding for face in self._faces if face.embedding is not None]
@@ -48,9 +48,9 @@ class LearntFaces:
         return None
 
 
-def read_crop(home: Files, project: str, face: Face) -> ImageArray | None:
+def read_crop(files: Files, project: str, face: Face) -> ImageArray | None:
     """Return a stored face's picture; None if it is gone."""
-    path = home.face_crop(project, face.face_id)
+    path = files.face_crop(project, face.face_id)
     return read_image(path.read_bytes(), LimitsConfig()) if path.is_file() else None
 
 

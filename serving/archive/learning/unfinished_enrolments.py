@@ -56,20 +56,20 @@ def enrolling(archive: Archive, project: str, faces: Mapping[str, Collection[str
     _remove(marks)
 
 
-def marks_of(home: Files, project: str, person_id: str | None = None) -> list[AnyPath]:
+def marks_of(files: Files, project: str, person_id: str | None = None) -> list[AnyPath]:
     """Return the marks of a project's enrolments, or of a person's, that have not ended."""
-    folder = home.enrolment_mark(project, "")
+    folder = files.enrolment_mark(project, "")
     pattern = f"{_PREFIX}-*" if person_id is None else f"{_of_person(project, person_id)}-*"
     return [path for path in folder.glob(pattern) if path.is_file()] if folder.is_dir() else []
 
 
-def crops_of(home: Files, project: str, mark: AnyPath) -> dict[str, AnyPath]:
+def crops_of(files: Files, project: str, mark: AnyPath) -> dict[str, AnyPath]:
     """Return the face files that a mark speaks of, by face; some may not be there."""
     try:
         face_ids = mark.read_bytes().decode().split()
     except FileNotFoundError:  # the enrolment has ended
         return {}
-    return {face_id: home.face_crop(project, face_id) for face_id in face_ids}
+    return {face_id: files.face_crop(project, face_id) for face_id in face_ids}
 
 
 def _of_person(project: str, person_id: str) -> str:

@@ -331,12 +331,12 @@ def _words(
     )
 
 
-def _keep_crops(home: Files, project: str, faces: Sequence[Face]) -> None:
+def _keep_crops(files: Files, project: str, faces: Sequence[Face]) -> None:
     """Copy the crops that faces come from."""
     for face in faces:
         (analysis_id, track_id), k = _track_of_face(face), (face.source or "").rpartition("/")[2]
-        crop = home.track_crop(project, analysis_id, track_id, int(k))
-        write_atomically(home.face_crop(project, face.face_id), crop.read_bytes())
+        crop = files.track_crop(project, analysis_id, track_id, int(k))
+        write_atomically(files.face_crop(project, face.face_id), crop.read_bytes())
 
 
 def _track_of_face(face: Face) -> tuple[str, int]:
@@ -388,13 +388,13 @@ def _correction(project: str, analysis: AnalysisRow, track: Track, kind: Correct
 
 
 def _faces_of_track(
-    home: Files, analysis: AnalysisRow, track: Track, person_id: str, rules: IdentificationConfig
+    files: Files, analysis: AnalysisRow, track: Track, person_id: str, rules: IdentificationConfig
 ) -> list[Face]:
     """Make faces of a person from the best of a track that pass the quality gate; nothing is stored."""
     faces: list[Face] = []
     project = analysis.project
     for k, sample in enumerate(track.embedded.tolist()):
-        crop = home.track_crop(project, analysis.analysis_id, track.track_id, k)
+        crop = files.track_crop(project, analysis.analysis_id, track.track_id, k)
         quality = float(track.quality[sample])
         if len(faces) == _ENROLLED_OF_TRACK or quality < rules.min_quality_enrolled or not crop.is_file():
             continue
