@@ -1,4 +1,4 @@
-"""Which pictures a person is learned from: the right face of a group picture, and pictures that show somebody else.
+"""Which pictures a person is learned from: the right face of a group picture, and pictures that show another person.
 
 Both questions are answered by agreement with the person's other pictures, never by size alone. Nothing is deleted: a picture that is
 not learned from keeps its face, its vector and the reason.
@@ -59,7 +59,7 @@ def choose_faces(
 
     A choice among several faces is supported if at least one other picture agrees with it, and not with another face, or if the face is
     at least twice as wide as every other: a portrait before people who happened to be there; or if every other face of the picture is
-    learnt as somebody else's. All else is a guess.
+    learnt as another person's. All else is a guess.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def choose_faces(
     pair : PairScale
         Of the embedder.
     shared : mapping of int to str
-        Pictures whose content is somebody else's too, with what to tell of it. They support nothing, and need support even for a single
+        Pictures whose content is another person's too, with what to tell of it. They support nothing, and need support even for a single
         face.
     theirs : sequence of (N,) bool, optional
         Of each picture, which faces are learnt as other people's, from this or another copy of it.
@@ -119,7 +119,7 @@ def _doubt(faces: int, is_supported: bool, is_dominant: bool, shared: str | None
 def find_outliers(
     embeddings: FloatArray, cohort: Cohort, strategy: OutlierStrategy = OutlierStrategy.ROBUST
 ) -> list[str | None]:
-    """Say which of a person's faces are somebody else's, and why.
+    """Say which of a person's faces are another person's, and why.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class Progress(Protocol):
 
 
 class NoProgress:
-    """Nobody looks, nobody stops."""
+    """Progress that nobody is shown, of work that nobody stops."""
 
     def report(self, progress: float) -> None:
         """Take the fraction that is done."""

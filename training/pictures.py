@@ -1,4 +1,4 @@
-"""What is in a folder of people's pictures: each file is a picture of somebody, or has the reason why it cannot be."""
+"""What is in a folder of people's pictures: each file is a picture of a person, or has the reason why it cannot be."""
 
 from __future__ import annotations
 

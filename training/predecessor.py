@@ -1,9 +1,9 @@
-"""What the predecessor keeps in MongoDB, read so that nothing of it is lost: who it said is seen where, its clusters, its catalogue.
+"""What the predecessor keeps in MongoDB, read so that nothing of it is lost: whom it saw where, its clusters, its catalogue.
 
 Its collections are ``metadata`` (what a catalogue says of a video), ``status`` (of a video in a project), ``track`` (one document for
 each face on each sampled frame) and ``feat_cluster`` (unknown faces that resemble each other). No embedding is kept in any of them, so
-tracks cannot be named again: what was said is taken over as records to look up, to check with ``facerec batch`` and to measure with
-``facerec evaluate``, never as if somebody had confirmed it. Nothing is written to the database.
+tracks cannot be named again: its answers are taken over as records to search, to check with ``facerec batch`` and to measure with
+``facerec evaluate``, never as if a person had confirmed them. Nothing is written to the database.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Of(Part):
     project: str = _PROJECT
 
 
-class _Look(_Of):
+class _Sample(_Of):
     name: PersonId
     track_id: int
     npt: float = Field(ge=0)
@@ -79,7 +79,7 @@ class Recording:
     ----------
     status : str or None
         ``complete``, ``running``, ``error`` or ``unknown``; None where it keeps no status.
-    looks, tracks : int
+    samples, tracks : int
         Faces on sampled frames, and tracks that they belong to.
     names : tuple of ShownName
         By its own vote and merging, at any confidence, in order of time.
@@ -95,7 +95,7 @@ class Recording:
     locator: str
     status: str | None
     title: str
-    looks: int
+    samples: int
     tracks: int
     names: tuple[ShownName, ...]
     strangers: tuple[ShownName, ...]
@@ -168,9 +168,9 @@ class PredecessorDatabase:
         for cluster in self._read("feat_cluster", _Cluster, ["id", "video", "project", "elements.track"]):
             clusters[cluster.project, cluster.locator].append(cluster)
         titles = self._titles()
-        looks = self._read("track", _Look, list(_Look.model_fields))
+        samples = self._read("track", _Sample, list(_Sample.model_fields))
         rest = dict.fromkeys([*states, *clusters])
-        for key, group in groupby(looks, lambda look: (look.project, look.locator)):
+        for key, group in groupby(samples, lambda sample: (sample.project, sample.locator)):
             rest.pop(key, None)
             yield _record(key, list(group), clusters.pop(key, []), states.get(key), titles.get(key[1], ""))
         for key in rest:
@@ -262,11 +262,11 @@ def _line(recording: Recording, name: ShownName) -> list[str]:
 
 
 def _record(
-    key: tuple[str, str], looks: Sequence[_Look], clusters: Sequence[_Cluster], status: str | None, title: str
+    key: tuple[str, str], samples: Sequence[_Sample], clusters: Sequence[_Cluster], status: str | None, title: str
 ) -> Recording:
-    tracks: dict[int, list[_Look]] = defaultdict(list)
-    for look in sorted(looks, key=lambda look: look.npt):
-        tracks[look.track_id].append(look)
+    tracks: dict[int, list[_Sample]] = defaultdict(list)
+    for sample in sorted(samples, key=lambda sample: sample.npt):
+        tracks[sample.track_id].append(sample)
     period_s = _period(list(tracks.values()))
     seen = {track_id: _interval(own, period_s) for track_id, own in tracks.items()}
     decided = {
@@ -280,7 +280,7 @@ def _record(
         locator=without_credentials(key[1]),
         status=status,
         title=title,
-        looks=len(looks),
+        samples=len(samples),
         tracks=len(tracks),
         names=tuple(merge_votes(votes, period_s, threshold=0.0)),
         strangers=tuple(merge_votes(unknown, period_s, threshold=0.0)),
@@ -289,14 +289,14 @@ def _record(
     )
 
 
-def _period(tracks: Sequence[Sequence[_Look]]) -> float:
-    """Return the time between two sampled frames: the usual one between two looks at a track, which rarely misses a sample."""
-    steps = [later.npt - look.npt for track in tracks for look, later in pairwise(track) if later.npt > look.npt]
+def _period(tracks: Sequence[Sequence[_Sample]]) -> float:
+    """Return the time between two sampled frames: the usual one between two samples at a track, which rarely misses a sample."""
+    steps = [later.npt - sample.npt for track in tracks for sample, later in pairwise(track) if later.npt > sample.npt]
     return median(steps) if steps else _USUAL_PERIOD_S
 
 
-def _interval(looks: Sequence[_Look], period_s: float) -> Interval:
-    return max(looks[0].npt - period_s / 2, 0.0), looks[-1].npt + period_s / 2
+def _interval(samples: Sequence[_Sample], period_s: float) -> Interval:
+    return max(samples[0].npt - period_s / 2, 0.0), samples[-1].npt + period_s / 2
 
 
 def _first(title: Any) -> str:

@@ -1,4 +1,4 @@
-"""Ray tasks that never wait for CPUs that somebody else keeps."""
+"""Ray tasks that never wait for CPUs that others have reserved."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def build_page(client: FacerecClient) -> gr.Blocks:
 
 
 def build_theme() -> gr.themes.Base:
-    """Make the look."""
+    """Make the theme."""
     return gr.themes.Default(
         primary_hue="teal",
         neutral_hue="zinc",

@@ -48,7 +48,7 @@ class ServiceError(FacerecError):
     Parameters
     ----------
     title : str
-        The kind of problem in a few words.
+        The kind of problem, as a short title.
     detail : str
         What was wrong and what to do about it.
     status : int

@@ -108,7 +108,7 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """Somebody who is seen in a shot, by default in all of it; the seconds count from the start of the shot."""
+    """A person who is seen in a shot, by default in all of it; the seconds count from the start of the shot."""
 
     name: str
     visibility: str = "clear"

@@ -27,7 +27,7 @@ _PACKAGES = ("ray", "torch", "facenet-pytorch", "av", "opencv-python-headless", 
 
 
 def examine(path: Path | None) -> list[Finding]:
-    """Look at the system, the packages, the store, the disk, the networks and the codecs."""
+    """Examine the system, the packages, the store, the disk, the networks and the codecs."""
     import av
     import torch
 

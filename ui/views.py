@@ -1,4 +1,4 @@
-"""A result as pictures and rows for people to look at."""
+"""A result as pictures and table rows."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The HTTP interface: routes by resource, over the words of `facerec_models`."""
+"""The HTTP interface: routes by resource, over the types of `facerec_models`."""

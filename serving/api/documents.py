@@ -16,5 +16,5 @@ def problem(status: int, title: str, detail: str, headers: dict[str, str] | None
 
 
 def title_of(error: Exception) -> str:
-    """Return the kind of an error in few words."""
+    """Return the kind of an error as a short title."""
     return type(error).__name__.removesuffix("Error")

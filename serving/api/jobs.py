@@ -20,7 +20,7 @@ from serving.store.job_rows import JobState
 router = APIRouter(tags=["jobs"])
 
 _EVENT_PERIOD_S = 0.5
-# Below Serve's own limit on a request, which cuts a stream off without a word.
+# Below Serve's own limit on a request, which cuts a stream off silently.
 _MAX_EVENTS = 7200
 
 
@@ -60,7 +60,7 @@ def retry_job(job_id: str, service: ServiceDep) -> JobView:
 
 @router.get("/jobs/{job_id}/result", response_model=Result)
 async def job_result(job_id: str, service: ServiceDep) -> Response:
-    """Say who is in what a job has looked at, as the archive is named now; whatever was asked of its video since."""
+    """Return who is in what a job analysed, as the archive is named now; later jobs of the same video do not matter."""
     job = await asyncio.to_thread(service.archive.store.get_job, job_id)
     analysis = await asyncio.to_thread(analysis_of, service.archive.store, job, service.settings)
     return Response(await service.classifier.result_of.remote(analysis), media_type="application/json")
@@ -68,7 +68,7 @@ async def job_result(job_id: str, service: ServiceDep) -> Response:
 
 @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)
 def job_log(job_id: str, service: ServiceDep) -> str:
-    """Return what a training, or preparing a second set, said so far, a line each; nothing before it began, nor of other kinds."""
+    """Return the log of a training, or of preparing a second set, line by line; empty before it begins and for other kinds."""
     job = service.archive.store.get_job(job_id)
     path = service.archive.files.job_log(job.project, job.job_id)
     return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -116,5 +116,5 @@ def list_revisions(project: ProjectName, service: ServiceDep) -> list[RevisionVi
 
 @router.post("/projects/{project}/revisions/{revision}/undo")
 def undo_revision(project: ProjectName, revision: str, service: ServiceDep) -> dict[str, Any]:
-    """Take the last application back: names, appearances, strangers, and what was said for it."""
+    """Undo the last application: names, appearances, strangers, and the corrections that it made."""
     return asdict(undo_application(service.archive, project, revision))

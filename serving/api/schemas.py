@@ -119,7 +119,7 @@ class JobView(_Model):
 
 
 class PersonView(_Model):
-    """Somebody who is enrolled."""
+    """An enrolled person."""
 
     person_id: str
     identity: str
@@ -201,7 +201,7 @@ class RevisionView(_Model):
 
 
 class FoundAppearance(_Model):
-    """Somebody in view in a video. Neither person nor stranger: undecidable, and `reason` says why.
+    """A person or stranger in view in a video. Neither person nor stranger: undecidable, and `reason` says why.
 
     `shots` are the shots that it reaches over; with company, those in which all are seen.
     """
@@ -295,13 +295,13 @@ class CorrectionRequest(_Model):
 
 
 class StrangerName(_Model):
-    """Whom a stranger is named: somebody enrolled, or somebody new."""
+    """The person who a stranger is: enrolled already, or new."""
 
     person_id: str = Field(min_length=1)
 
 
 class StrangerView(_Model):
-    """Somebody unknown, and where they are seen, the best look first."""
+    """A stranger, and where they are seen, the best face first."""
 
     stranger: str
     label: str

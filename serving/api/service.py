@@ -58,6 +58,6 @@ ServiceDep = Annotated[Service, Depends(_service)]
 ExpectedState = Annotated[
     str | None, Query(description="The `state` of a preview: refused with 409 if the archive has changed since.")
 ]
-# Of lists that are whole unless somebody asks for a part.
+# Lists are whole unless a part is asked for.
 PartOfList = Annotated[int | None, Query(ge=1, le=1000, description="At most so many; all unless given.")]
 ProjectName = Annotated[str, Path(description="Name of a project.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

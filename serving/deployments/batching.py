@@ -1,4 +1,4 @@
-"""One thread of a replica for all its heavy work, so that the event loop stays free and memory flat."""
+"""What batched replicas share: one thread for the heavy work, and an answer for each item of a batch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import ctypes
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -40,3 +41,27 @@ class Worker:
             if self._trim is not None and time.monotonic() - self._trimmed_at > _TRIM_PERIOD_S:
                 self._trim(0)
                 self._trimmed_at = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult(Generic[Out]):
+    """A value or an error for one item of a batch: an exception inside a batched call would fail every caller in it."""
+
+    value: Out | None = None
+    error: Exception | None = None
+
+    def unwrap(self) -> Out:
+        """Return the value, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]
+
+
+def run_batch(items: Sequence[In], together: Callable[[Sequence[In]], Sequence[Out]]) -> list[ItemResult[Out]]:
+    """Do all items together; if that fails, each by itself, so that only the bad ones fail."""
+    try:
+        return [ItemResult(value) for value in together(items)]
+    except Exception as error:
+        if len(items) == 1:
+            return [ItemResult(error=error)]
+        return [run_batch([item], together)[0] for item in items]

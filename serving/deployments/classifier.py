@@ -14,7 +14,7 @@ from facerec_models.types import FaceSet
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.one_video import result_of, stored_result
 from serving.archive.search.strangers import Sighting
-from serving.deployments.outcomes import Outcome, run_batch
+from serving.deployments.batching import ItemResult, run_batch
 from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
 from serving.store.naming_rows import AppearanceRow
@@ -40,7 +40,7 @@ class ClassifierReplica:
         project, version = model_id.split("/")
         return await asyncio.to_thread(load_model, self._archive.files, project, version)
 
-    def name_all(self, requests: Sequence[_Request]) -> list[Outcome[StillResult]]:
+    def name_all(self, requests: Sequence[_Request]) -> list[ItemResult[StillResult]]:
         """Name the faces of several pictures, each against its own model."""
         return run_batch(
             requests,
@@ -50,14 +50,14 @@ class ClassifierReplica:
         )
 
     @serve.batch(max_batch_size=64, batch_wait_timeout_s=0.002)
-    async def _batched(self, requests: list[_Request]) -> list[Outcome[StillResult]]:
+    async def _batched(self, requests: list[_Request]) -> list[ItemResult[StillResult]]:
         return self.name_all(requests)
 
     async def name_still(self, name: str, found: FaceSet | StillResult, max_false_names: float | None) -> StillResult:
         """Name the faces of one picture against the model that the request is routed by."""
         model = await self.get_model(serve.get_multiplexed_model_id())
-        outcome: Outcome[StillResult] = await self._batched((name, found, model, max_false_names))
-        return outcome.unwrap()
+        answer: ItemResult[StillResult] = await self._batched((name, found, model, max_false_names))
+        return answer.unwrap()
 
     async def result(self, project: str, video_id: str) -> str:
         """Return the result of a video's newest analysis, as JSON."""

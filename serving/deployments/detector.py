@@ -14,7 +14,7 @@ from facerec_models.analysis.detection import FaceDetector
 from facerec_models.config import DetectionConfig
 from facerec_models.types import Detections, ImageArray
 from serving.deployments.batching import Worker
-from serving.deployments.outcomes import Outcome, run_batch
+from serving.deployments.batching import ItemResult, run_batch
 from serving.deployments.remote_call import call
 
 
@@ -41,7 +41,7 @@ class DetectorReplica:
         self._engine = engine
         self._worker = Worker()
 
-    def detect_all(self, requests: Sequence[Sequence[ImageArray]]) -> list[Outcome[list[Detections]]]:
+    def detect_all(self, requests: Sequence[Sequence[ImageArray]]) -> list[ItemResult[list[Detections]]]:
         """Find the faces of the pictures of several requests in one go."""
         return run_batch(requests, self._detect)
 
@@ -51,13 +51,13 @@ class DetectorReplica:
         return [found[start:end] for start, end in pairwise(bounds)]
 
     @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.005)
-    async def _batched(self, requests: list[Sequence[ImageArray]]) -> list[Outcome[list[Detections]]]:
+    async def _batched(self, requests: list[Sequence[ImageArray]]) -> list[ItemResult[list[Detections]]]:
         return await self._worker.run(self.detect_all, requests)
 
     async def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         """Find the faces of the pictures of one request."""
-        outcome: Outcome[list[Detections]] = await self._batched(images)
-        return outcome.unwrap()
+        answer: ItemResult[list[Detections]] = await self._batched(images)
+        return answer.unwrap()
 
     def check_health(self) -> None:
         """Raise if the detector does not work."""

@@ -17,7 +17,7 @@ from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import EmbeddingConfig
 from facerec_models.types import FloatArray, ImageArray
 from serving.deployments.batching import Worker
-from serving.deployments.outcomes import Outcome, run_batch
+from serving.deployments.batching import ItemResult, run_batch
 from serving.deployments.remote_call import call
 
 
@@ -58,7 +58,7 @@ class EmbedderReplica:
         self._engine = engine
         self._worker = Worker()
 
-    def embed_all(self, requests: Sequence[ImageArray]) -> list[Outcome[FloatArray]]:
+    def embed_all(self, requests: Sequence[ImageArray]) -> list[ItemResult[FloatArray]]:
         """Embed the crops of several requests in one go."""
         return run_batch(requests, self._embed)
 
@@ -67,13 +67,13 @@ class EmbedderReplica:
         return np.split(embeddings, np.cumsum([len(crops) for crops in requests])[:-1])
 
     @serve.batch(max_batch_size=16, batch_wait_timeout_s=0.005)
-    async def _batched(self, requests: list[ImageArray]) -> list[Outcome[FloatArray]]:
+    async def _batched(self, requests: list[ImageArray]) -> list[ItemResult[FloatArray]]:
         return await self._worker.run(self.embed_all, requests)
 
     async def embed(self, crops: ImageArray) -> FloatArray:
         """Embed the crops of one request."""
-        outcome: Outcome[FloatArray] = await self._batched(crops)
-        return outcome.unwrap()
+        answer: ItemResult[FloatArray] = await self._batched(crops)
+        return answer.unwrap()
 
     async def facts(self) -> EmbedderFacts:
         """Say which embedder this is."""

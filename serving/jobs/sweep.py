@@ -50,7 +50,7 @@ def sweep(archive: Archive, *, age_s: float = _AGE_S) -> int:
                 remove_tree(path)
             else:
                 path.unlink(missing_ok=True)
-        except FileNotFoundError:  # somebody else sweeps, too
+        except FileNotFoundError:  # another process sweeps, too
             continue
     return len(left_over)
 
@@ -73,7 +73,7 @@ def _parts(archive: Archive, then: float) -> Iterator[AnyPath]:
     return (
         path
         for name, path in there
-        # Of a project that was deleted somebody may have finished a part just afterwards.
+        # A runner may have finished a part just after the project was deleted.
         if path.is_dir() and path.name not in active and (name in known or _is_older(path, then))
     )
 
@@ -100,7 +100,7 @@ def _enrolments(archive: Archive, then: float) -> Iterator[AnyPath]:
 
 
 def _drawn(archive: Archive) -> Iterator[AnyPath]:
-    """List drawn videos that show other names than the analysis has now: somebody may have been forgotten while one was drawn."""
+    """List drawn videos that show other names than the analysis has now: a person may have been forgotten while one was drawn."""
     then = time.time() - _DRAWN_S
     there: list[tuple[str, str, AnyPath]] = []
     for project in archive.store.list_projects():

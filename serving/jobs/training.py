@@ -116,7 +116,7 @@ def train_recorded(
     config: TrainingConfig,
     workers: Workers,
 ) -> ModelVersion:
-    """Train as a job in the store, which others can look at and cancel; its log is a file under the home.
+    """Train as a job in the store, which others can watch and cancel; its log is a file under the home.
 
     A job of this id that was left behind by a process that died is taken up again.
 

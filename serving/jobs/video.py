@@ -1,7 +1,7 @@
 """Analyse a video as a job: one runner leads, and whoever is free helps with the segments of a long one.
 
-The leader lists the frames, divides them, looks at segments like everybody else, and in the end links what all have found. What was
-seen in a segment is a file that all nodes share until then, so that nobody's death costs more than the segment that they were at.
+The leader lists the frames, divides them, scans segments like every other runner, and links all scans in the end. The scan of a
+segment is a file that all nodes share until then, so that a runner that dies costs at most the segment that it was at.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class VideoJobs:
         """Analyse and name the video of a job; return its id."""
         config, video = config_of(job, self._settings), self._video(job)
         embedder = self._networks().embedder.name
-        # Before anything is looked for: an analysis by another embedder must not become the video's latest.
+        # Before the search for one: an analysis by another embedder must not become the video's latest.
         self._archive.store.fix_embedder(job.project, embedder)
         analysis = None if job.spec["no_cache"] else find_analysis(self._archive.store, video, config, embedder)
         if analysis is None:
@@ -60,7 +60,7 @@ class VideoJobs:
         return video.video_id
 
     def help(self, job: Job, segment: JobSegment, control: JobControl) -> None:
-        """Look at a segment and keep what is seen in a file."""
+        """Scan a segment and keep what is found in a file."""
         config, video, networks = config_of(job, self._settings), self._video(job), self._networks()
         folder = self._folder(job, config)
 
@@ -86,8 +86,8 @@ class VideoJobs:
         stopped = AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
         is_whole = (folder / _IN_ONE_GO).is_file()
         is_planned = bool(job.segments) and (folder / _INDEX).is_file() and not is_whole
-        # Without a list the plan was made with other settings, or somebody tidied up before the job was tried again: nobody is to
-        # begin on it.
+        # Without a list the plan was made with other settings, or was swept up before the job was tried again: no runner may begin
+        # on it.
         if job.segments and not is_planned and not control.plan(()):
             raise stopped
         is_divided = is_planned or (not is_whole and self._is_long(video, config))
@@ -155,14 +155,14 @@ def _part(folder: AnyPath, segment: JobSegment) -> AnyPath:
 
 
 def _lost(folder: AnyPath, segments: Sequence[JobSegment]) -> list[int]:
-    """Return which segments must be looked at again, now that all have succeeded; before, none."""
+    """Return which segments must be scanned again, now that all have succeeded; before, none."""
     if not all(segment.state is JobState.SUCCEEDED for segment in segments):
         return []
     return [segment.index for segment in segments if not _part(folder, segment).is_file()]
 
 
 def _undivided(folder: AnyPath, reason: str) -> FacerecError:
-    """Note that the video must be looked at in one go; return what ends the segment, for trying again would find the same."""
+    """Note that the video must be scanned in one go; return what ends the segment, for trying again would find the same."""
     write_atomically(folder / _IN_ONE_GO, b"")
     return FacerecError(reason)
 

@@ -16,7 +16,7 @@ from facerec_models.config import DetectionConfig
 from facerec_models.errors import DeviceError, InputError
 from facerec_models.types import Detections
 from serving.deployments.detector import DetectorReplica
-from serving.deployments.outcomes import run_batch
+from serving.deployments.batching import run_batch
 from serving.deployments.remote_call import call
 from serving.local import find_config, run_service
 
@@ -99,7 +99,7 @@ def test_one_bad_request_does_not_sink_its_batch() -> None:
     assert empty.unwrap() == []
     with pytest.raises(ValueError, match="too bright"):
         bad.unwrap()
-    assert [outcome.unwrap() for outcome in run_batch([1, 2], lambda items: [item * 2 for item in items])] == [2, 4]
+    assert [answer.unwrap() for answer in run_batch([1, 2], lambda items: [item * 2 for item in items])] == [2, 4]
 
 
 def test_a_device_that_is_missing_is_never_replaced() -> None:

@@ -38,7 +38,7 @@ class Place:
         assert result.exit_code == code, result.output
         return result
 
-    def outcomes(self, *options: str, code: int = 0) -> dict[str, dict[str, Any]]:
+    def enrolled(self, *options: str, code: int = 0) -> dict[str, dict[str, Any]]:
         lines = self.people("import", self.folder, "--json", *options, code=code).stdout.splitlines()
         found = [json.loads(line) for line in lines]
         assert len({one["path"] for one in found}) == len(found)
@@ -70,8 +70,8 @@ def test_an_import_tells_of_every_file_and_fails_if_one_was_refused(
     place.write("2024/Cem/1.png", collins)
     place.write("2024/Dee/1.png", collins)
     (place.folder / "Ada" / "notes.txt").write_text("no picture")
-    outcomes = place.outcomes(code=1)
-    assert {path: one["status"] for path, one in outcomes.items()} == {
+    enrolled = place.enrolled(code=1)
+    assert {path: one["status"] for path, one in enrolled.items()} == {
         "Ada/1.png": "taken",
         "Ada/2": "taken",
         "Bob/both.png": "disabled",
@@ -79,14 +79,14 @@ def test_an_import_tells_of_every_file_and_fails_if_one_was_refused(
         "2024/Dee/1.png": "refused",
         "Ada/notes.txt": "refused",
     }
-    assert outcomes["2024/Cem/1.png"]["person_id"] is outcomes["2024/Cem/1.png"]["face_id"] is None
-    assert outcomes["Bob/both.png"]["reason"].startswith("guessed: ")
-    assert outcomes["Ada/2"]["reason"].startswith("duplicate: ")
+    assert enrolled["2024/Cem/1.png"]["person_id"] is enrolled["2024/Cem/1.png"]["face_id"] is None
+    assert enrolled["Bob/both.png"]["reason"].startswith("guessed: ")
+    assert enrolled["Ada/2"]["reason"].startswith("duplicate: ")
     text = place.people("import", place.folder, code=1)
     assert "2 people, 6 files: 1 taken, 0 disabled, 1 guessed, 3 refused, 1 duplicates." in text.stdout
     told = " ".join(text.stderr.split())
     assert "refused 2024/Cem/1.png and 1 more: '2024' holds folders" in told
-    assert f"people enable {outcomes['Bob/both.png']['face_id']}" in told
+    assert f"people enable {enrolled['Bob/both.png']['face_id']}" in told
     people = json.loads(place.people("list", "--json").stdout)
     assert [person["person_id"] for person in people] == ["Ada", "Bob"]
 
@@ -94,25 +94,25 @@ def test_an_import_tells_of_every_file_and_fails_if_one_was_refused(
 def test_what_is_gone_is_told_and_pruned_when_asked_to(place: Place, collins: ImageArray) -> None:
     place.write("Ada/1.png", collins)
     second = place.write("Ada/2.png", np.ascontiguousarray(collins[:, ::-1]))
-    place.outcomes()
+    place.enrolled()
     second.unlink()
-    told = place.outcomes()["Ada/2.png"]
+    told = place.enrolled()["Ada/2.png"]
     assert (told["status"], told["reason"][:6]) == ("taken", "gone: ")
     assert "--prune removes it" in told["reason"]
     assert "1 taken, 0 disabled, 0 guessed, 0 refused, 1 gone." in place.people("import", place.folder).stdout
-    removed = place.outcomes("--prune")["Ada/2.png"]
+    removed = place.enrolled("--prune")["Ada/2.png"]
     assert (removed["status"], removed["face_id"], removed["person_id"]) == ("refused", None, "Ada")
     assert removed["reason"] == f"removed: it is no longer in {place.folder}"
-    assert list(place.outcomes()) == ["Ada/1.png"]
+    assert list(place.enrolled()) == ["Ada/1.png"]
     assert [face["path"] for face in json.loads(place.people("show", "Ada", "--json").stdout)] == ["Ada/1.png"]
 
 
 def test_a_renamed_folder_is_another_person_once_it_is_pruned(place: Place, collins: ImageArray) -> None:
     place.write("Old/1.png", collins)
-    place.outcomes()
+    place.enrolled()
     (place.folder / "Old").rename(place.folder / "New")
-    outcomes = place.outcomes("--prune")
-    assert {path: one["status"] for path, one in outcomes.items()} == {"New/1.png": "taken", "Old/1.png": "refused"}
+    enrolled = place.enrolled("--prune")
+    assert {path: one["status"] for path, one in enrolled.items()} == {"New/1.png": "taken", "Old/1.png": "refused"}
     assert [person["person_id"] for person in json.loads(place.people("list", "--json").stdout)] == ["New"]
 
 
@@ -120,7 +120,7 @@ def test_what_is_removed_is_counted_apart_from_what_stays_in_doubt(place: Place,
     place.write("Ada/1.png", collins)
     second = place.write("Ada/2.png", np.ascontiguousarray(collins[:, ::-1]))
     third = place.write("Bob/1.png", np.ascontiguousarray(np.full((200, 200, 3), 90, np.uint8)))
-    place.outcomes(code=1)
+    place.enrolled(code=1)
     second.unlink()
     third.unlink()
     result = place.people("import", place.folder, "--prune")
@@ -130,22 +130,22 @@ def test_what_is_removed_is_counted_apart_from_what_stays_in_doubt(place: Place,
     assert "gone Bob/1.png: its folder" in told
     assert [person["person_id"] for person in json.loads(place.people("list", "--json").stdout)] == ["Ada", "Bob"]
     third.parent.rmdir()
-    assert place.outcomes("--prune")["Bob/1.png"]["reason"].startswith("removed: ")
+    assert place.enrolled("--prune")["Bob/1.png"]["reason"].startswith("removed: ")
 
 
 def test_a_guess_is_no_outlier_and_is_confirmed_by_hand(place: Place, twice: ImageArray) -> None:
     place.write("Bob/both.png", twice)
-    face = place.outcomes(code=1)["Bob/both.png"]["face_id"]
+    face = place.enrolled(code=1)["Bob/both.png"]["face_id"]
     assert json.loads(place.people("outliers", "--json").stdout) == []
     place.people("enable", face)
-    assert place.outcomes()["Bob/both.png"]["status"] == "taken"
+    assert place.enrolled()["Bob/both.png"]["status"] == "taken"
 
 
 def test_one_face_is_enabled_for_one_person_only(place: Place, collins: ImageArray) -> None:
     for person in ("Ada", "Bob"):
         place.write(f"{person}/1.png", collins)
-    outcomes = place.outcomes(code=1)
-    place.people("enable", outcomes["Ada/1.png"]["face_id"])
-    refused = place.people("enable", outcomes["Bob/1.png"]["face_id"], code=1)
+    enrolled = place.enrolled(code=1)
+    place.people("enable", enrolled["Ada/1.png"]["face_id"])
+    refused = place.people("enable", enrolled["Bob/1.png"]["face_id"], code=1)
     assert isinstance(refused.exception, ConflictError)
     assert json.loads(place.people("show", "Bob", "--json").stdout)[0]["status"] == "disabled"

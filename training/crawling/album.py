@@ -85,8 +85,8 @@ class Album:
     """A folder of a person's pictures with its manifest. May be shared by threads.
 
     Pictures are named by their content, and each is written before the manifest that lists it: an interruption leaves at most
-    a picture that is not listed, which the next opening takes in, as it does with pictures that somebody put there. A
-    listed picture that somebody removed is forgotten, and may be fetched again.
+    a picture that is not listed, which the next opening takes in, as it does with pictures that were put there by hand. A
+    listed picture that was removed is forgotten, and may be fetched again.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from facerec_models.config import Config
 
 
 class CrawlConfig(Config):
-    """Bounds of a crawl: of one person, where nothing else is said."""
+    """Bounds of a crawl: of one person, by default."""
 
     min_side_px: int = Field(default=200, ge=1, description="Least width and height of a picture.")
     near_duplicate_bits: int = Field(

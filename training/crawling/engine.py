@@ -78,7 +78,7 @@ class Run:
         self._closed = False
 
     def is_over(self) -> bool:
-        """Whether to end: there are enough pictures, the time is up, somebody said so, or a thread is broken."""
+        """Whether to end: there are enough pictures, the time is up, it was stopped, or a thread is broken."""
         self.late = self.late or time.monotonic() > self._deadline
         self.stopped = self.stopped or self._should_stop()
         return len(self._album) >= self.most or self.late or self.stopped or self.broken is not None

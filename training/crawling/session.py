@@ -199,7 +199,7 @@ class _BoundedAdapter(HTTPAdapter):
 
 
 class _PublicOnly(HTTPConnection):
-    """Resolves a name once and connects to that very address, if it is public: a second look-up could give another."""
+    """Resolves a name once and connects to that very address, if it is public: a second resolution could give another."""
 
     def _new_conn(self) -> socket.socket:
         name = self._dns_host

@@ -1,4 +1,4 @@
-"""Where pictures are looked for: a search engine, a list of addresses, a site, a folder."""
+"""Where pictures are fetched from: a search engine, a list of addresses, a site, a folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME = "{name}"
 
 
 class SourceKind(StrEnum):
-    """The kinds of sources, by the word that the command takes."""
+    """The kinds of sources, by the name that the command takes."""
 
     GOOGLE = "google"
     BING = "bing"
@@ -71,16 +71,16 @@ def parse_source(text: str) -> Source:
     InputError
         If it is none of these.
     """
-    word, _, target = text.strip().partition(":")
+    kind, _, target = text.strip().partition(":")
     try:
-        source = Source(SourceKind(word), target.strip())
+        source = Source(SourceKind(kind), target.strip())
     except ValueError as error:
         raise InputError(
             f"source {text!r} is none of google, bing, baidu, urls:FILE, site:URL and folder:DIR"
         ) from error
     if source.is_search == bool(source.target):
-        wanted = "stands alone" if source.is_search else f"needs what to read, as {word}:WHERE"
-        raise InputError(f"source {text!r}: {word!r} {wanted}")
+        wanted = "stands alone" if source.is_search else f"needs what to read, as {kind}:WHERE"
+        raise InputError(f"source {text!r}: {kind!r} {wanted}")
     if source.kind is SourceKind.SITE and not _is_web(source.target):
         raise InputError(f"source {text!r}: a site begins with http:// or https://")
     return source

@@ -141,7 +141,7 @@ class Evaluation:
 
     @property
     def known(self) -> Evaluation:
-        """The videos in which somebody enrolled may appear."""
+        """The videos in which enrolled people may appear."""
         return replace(self, videos=tuple(video for video in self.videos if video.strangers is None))
 
     @property

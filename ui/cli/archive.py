@@ -99,9 +99,9 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
     if change.applied:
         output.print(f"Take it back with 'facerec identify --undo {change.revision}'.")
     else:
-        words = f"'{apply_with} --expect" if apply_with else "the same command with --expect"
+        command = f"'{apply_with} --expect" if apply_with else "the same command with --expect"
         rest = "'." if apply_with else " in place of --preview."
-        output.print(f"Apply exactly this: {words} {change.state}{rest}")
+        output.print(f"Apply exactly this: {command} {change.state}{rest}")
 
 
 def _undo(opened: Opened, project: str, revision: str, *, as_json: bool) -> None:
@@ -126,8 +126,8 @@ def _list(opened: Opened, project: str, *, as_json: bool) -> None:
     table = Table("applied", "revision", "model", "accepted error", "for", "state")
     for row in rows:
         state = "undone" if row.undone_at else "can be undone" if row.can_undo else "stays"
-        words = f"{row.cause}: {row.note}" if row.note else row.cause
+        cause = f"{row.cause}: {row.note}" if row.note else row.cause
         table.add_row(
-            date_of(row.created_at), row.revision, row.model_version, f"{row.max_false_names:.2%}", words, state
+            date_of(row.created_at), row.revision, row.model_version, f"{row.max_false_names:.2%}", cause, state
         )
     output.print(table)

@@ -71,9 +71,9 @@ def open_home(path: Path | None) -> Iterator[Opened]:
         yield Opened(settings, archive)
 
 
-def print_note(word: str, text: object, colour: str) -> None:
-    """Print a line to standard error that begins with a word in colour."""
-    messages.print(Text.assemble((word, colour), f" {text}"), soft_wrap=True)
+def print_note(label: str, text: object, colour: str) -> None:
+    """Print a line to standard error that begins with a coloured label."""
+    messages.print(Text.assemble((label, colour), f" {text}"), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -121,9 +121,9 @@ __all__ = [
 class ShownProgress:
     """Shows the progress of training, or of what leads to it; Ctrl-C is what stops it."""
 
-    def __init__(self, bar: Progress, words: str) -> None:
+    def __init__(self, bar: Progress, description: str) -> None:
         self._bar = bar
-        self._task = bar.add_task(words, total=1.0)
+        self._task = bar.add_task(description, total=1.0)
 
     def report(self, progress: float) -> None:
         """Move the bar to the fraction that is done."""

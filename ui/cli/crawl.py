@@ -18,7 +18,7 @@ from ui.cli.common import (
     print_json,
     progress_bar,
 )
-from ui.cli.outcomes import count_outcomes, outcome, print_reasons
+from ui.cli.enrolment_table import count_statuses, enrolled_document, print_reasons
 
 if TYPE_CHECKING:
     from facerec_models.analysis.networks import Networks
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def crawl(
     names: Annotated[
-        str, typer.Argument(metavar="NAME[;NAME...]", help="Whom to look for; several names separated by semicolons.")
+        str, typer.Argument(metavar="NAME[;NAME...]", help="Whom to find pictures of; several names separated by semicolons.")
     ],
     max_num: Annotated[
         int, typer.Option("--max-num", "--max_num", min=1, max=1000, help="Pictures of each person, with those there.")
@@ -35,7 +35,7 @@ def crawl(
     source: Annotated[
         str,
         typer.Option(
-            help="Where to look: bing, google, baidu, urls:FILE (an address a line), site:URL or folder:DIR; "
+            help="Where to search: bing, google, baidu, urls:FILE (an address a line), site:URL or folder:DIR; "
             "{name} in it becomes the person's id."
         ),
     ] = "bing",
@@ -127,7 +127,7 @@ def _enrol(
     ):
         faces.append(face)
         if as_json:
-            print_json({**outcome(face), "source": pictures[face.path].source})
+            print_json({**enrolled_document(face), "source": pictures[face.path].source})
     if not as_json:
         print_reasons(faces)
     if report.note is not None:
@@ -135,6 +135,6 @@ def _enrol(
     if not as_json:
         output.print(
             f"{identity_of(report.person_id)}: {report.fetched} pictures fetched, {len(report.pictures)} there: "
-            f"{count_outcomes(faces)}."
+            f"{count_statuses(faces)}."
         )
     return sum(face.status.value == "taken" for face in faces)

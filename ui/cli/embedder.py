@@ -109,7 +109,7 @@ def _print_prepared(found: Prepared) -> None:
         f"Model {found.version}: {found.faces} faces on {found.embedder}, not promoted. {found.videos} videos are ready, "
         f"{found.made} of them made now from {found.tracks} tracks."
     )
-    for count, words in (
+    for count, what in (
         (found.unusable_faces, "faces have no crop to embed: import their pictures again"),
         (found.lost_tracks, "tracks have no crops, and no vectors any more"),
         (
@@ -118,7 +118,7 @@ def _print_prepared(found: Prepared) -> None:
         ),
     ):
         if count:
-            output.print(f"{count} {words}.")
+            output.print(f"{count} {what}.")
     output.print("Next: facerec embedder compare, then facerec embedder switch")
 
 
@@ -134,7 +134,7 @@ def _print_figures(found: ComparedSets) -> None:
     add("people, faces", *(f"{one.people}, {one.faces}" for one in shown))
     add("pictures named by the others", *(_share(one.held_out.named, one.held_out.faces) for one in shown))
     add("... nearest to their person", *(_share(one.held_out.nearest, one.held_out.faces) for one in shown))
-    add("... named somebody else", *(_share(one.held_out.wrong, one.held_out.faces) for one in shown))
+    add("... named as another person", *(_share(one.held_out.wrong, one.held_out.faces) for one in shown))
     for name in ("recall", "precision"):
         figures = [None if one.evaluation is None else one.evaluation[name] for one in shown]
         add(f"{name} on the evaluation set", *("-" if value is None else f"{value:.1%}" for value in figures))

@@ -1,4 +1,4 @@
-"""``facerec people``: enrol people and look at them."""
+"""``facerec people``: enrol people and inspect their pictures."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from ui.cli.common import (
     print_json,
     progress_bar,
 )
-from ui.cli.outcomes import count_outcomes, outcome, print_outcome, print_reasons
+from ui.cli.enrolment_table import count_statuses, enrolled_document, print_enrolled, print_reasons
 from ui.cli.targets import check_target
 
 if TYPE_CHECKING:
     from serving.store.rows import Face
 
-app = typer.Typer(help="Enrol people and look at their pictures.", no_args_is_help=True)
+app = typer.Typer(help="Enrol people and inspect their pictures.", no_args_is_help=True)
 app.command()(crawl.crawl)
 
 FaceIds = Annotated[list[str], typer.Argument(help="Ids of faces, as 'people show' lists them.")]
@@ -84,14 +84,14 @@ def import_people(
             progress.advance(task)
             faces.append(face)
             if as_json:
-                print_outcome(face)
+                print_enrolled(face)
     told = [_tell_gone(face, directory, prune_gone) for face in gone.faces]
     told += [_tell_doubtful(face, directory) for face in gone.doubtful]
     people = len({picture.person_id for picture in pictures if picture.person_id})
-    summary = f"{people} people, {len(pictures)} files: {count_outcomes([*faces, *told])}. Next: facerec train"
+    summary = f"{people} people, {len(pictures)} files: {count_statuses([*faces, *told])}. Next: facerec train"
     if as_json:
         for face in told:
-            print_outcome(face)
+            print_enrolled(face)
         messages.print(summary)
     else:
         print_reasons([*faces, *told])
@@ -214,7 +214,7 @@ def outliers(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List pictures that seem to show somebody else; importing finds and disables them by itself."""
+    """List pictures that seem to show another person; importing finds and disables them by itself."""
     from facerec_models.identification.cohort import load_cohort
     from facerec_models.names import person_id_of
     from serving.archive.files import write_atomically
@@ -249,7 +249,7 @@ def outliers(
             paths = sorted({face.path for face in store.list_faces(project, status=FaceStatus.DISABLED)})
             write_atomically(write_disabled, "".join(f"{path}\n" for path in paths).encode())
     if as_json:
-        print_json([outcome(face) for face in found])
+        print_json([enrolled_document(face) for face in found])
         return
     for face in found:
         output.print(f"{face.face_id}  {face.path}  {face.reason}")

@@ -42,7 +42,7 @@ def import_predecessor(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take over the predecessor's projects, people and disabled pictures, and write what it said of videos.
+    """Take over the predecessor's projects, people and disabled pictures, and write its answers about videos.
 
     DIR/<project>/videos.csv is for 'facerec batch', names.csv (media,start,end,person) for 'facerec batch' and 'facerec evaluate'. What
     cannot be taken over is counted. Nothing is written to its database.
@@ -128,7 +128,7 @@ def _summary(project: str, recordings: list[Recording]) -> dict[str, Any]:
         "project": project,
         "videos": len(recordings),
         "status": dict(Counter(r.status or "none" for r in recordings)),
-        "faces": sum(r.looks for r in recordings),
+        "faces": sum(r.samples for r in recordings),
         "tracks": sum(r.tracks for r in recordings),
         "names": sum(len(r.names) for r in recordings),
         "strangers": sum(len(r.strangers) for r in recordings),
@@ -184,7 +184,7 @@ def _enrol(opened: Opened, project: str, folder: Path, left_out: list[str]) -> d
     except InputError as error:
         left_out.append(f"pictures of project {project!r}: {error}")
         return {}
-    # Somebody looked at these: what they left enabled is right. Without a list, nobody did.
+    # A person has checked these: what was left enabled is right. Without a list, nobody has.
     outliers = None if (folder / DISABLED_LIST).is_file() else OutlierStrategy.ROBUST
     settings = opened.settings
     networks = load_networks(

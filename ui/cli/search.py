@@ -1,4 +1,4 @@
-"""``facerec search``: where somebody is, with whom, and who looks like a face."""
+"""``facerec search``: where a person appears, with whom, and who resembles a face."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def person(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find where somebody appears over all videos, or several people together."""
+    """Find where a person appears over all videos, or several people together."""
     from serving.archive.search.people_and_faces import search_people
 
     who = [name.strip() for name in names.split(";") if name.strip()]
@@ -98,7 +98,7 @@ def face(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find who looks like the faces of a picture among all stored tracks, known or not."""
+    """Find who resembles the faces of a picture among all stored tracks, known or not."""
     from facerec_models.analysis.networks import load_networks
     from facerec_models.result import StillResult
     from facerec_models.stills import find_stills

@@ -26,7 +26,7 @@ _CHECK_PERIOD_S = 0.5
 _PROBE_PERIOD_S = 5.0
 # Longer than Ray takes to start its proxy or a replica again.
 _SILENCE_S = 120.0
-# Somebody listens, but all are busy: with long requests, on cores that others use.
+# The service listens, but all replicas are busy: with long requests, on cores that others use.
 _BUSY_S = 900.0
 
 

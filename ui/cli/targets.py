@@ -1,4 +1,4 @@
-"""Where commands write: looked at before anything is computed, so that no work is lost."""
+"""Where commands write: checked before anything is computed, so that no work is lost."""
 
 from __future__ import annotations
 

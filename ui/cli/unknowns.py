@@ -24,7 +24,7 @@ from ui.cli.common import (
 from ui.cli.filters import ProbabilityOption, SinceOption, UntilOption, VideoOption, WithinOption, read_query
 
 if TYPE_CHECKING:
-    from serving.archive.naming.correct import Statement
+    from serving.archive.naming.correct import TrackCorrection
     from serving.archive.search.strangers import StrangerSummary
 
 app = typer.Typer(help="Strangers: people in videos whom nobody has named.", no_args_is_help=True)
@@ -71,7 +71,7 @@ def list_unknowns(
             str(stranger.videos),
         )
     output.print(table)
-    output.print("Look at one with 'facerec unknowns show ID', name one with 'facerec unknowns name ID NAME'.")
+    output.print("Show one with 'facerec unknowns show ID', name one with 'facerec unknowns name ID NAME'.")
 
 
 @app.command()
@@ -81,7 +81,7 @@ def show(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where a stranger is seen, the best look first."""
+    """Show where a stranger is seen, the best face first."""
     from serving.archive.search.strangers import show_stranger
 
     with open_home(home) as opened:
@@ -100,7 +100,7 @@ def show(
 @app.command()
 def name(
     stranger: StrangerArgument,
-    person: Annotated[str, typer.Argument(metavar="NAME", help="Who it is: somebody enrolled, or somebody new.")],
+    person: Annotated[str, typer.Argument(metavar="NAME", help="Who it is: enrolled already, or new.")],
     preview: PreviewOption = False,
     expect: ExpectOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
@@ -141,11 +141,11 @@ def correct(
     if (is_person is None) == (is_not is None):
         raise typer.BadParameter("give --is PERSON or --is-not PERSON")
     with open_home(home) as opened:
-        said = _statement(opened, project, video, track, "is" if is_person else "is_not", is_person or is_not or "")
+        correction = _correction(opened, project, video, track, "is" if is_person else "is_not", is_person or is_not or "")
         change = apply(
             opened.archive,
             project,
-            [said],
+            [correction],
             preview=preview,
             expected_state=expect,
         )
@@ -165,14 +165,14 @@ def import_corrections(
 
     lines = _read(table)
     with open_home(home) as opened:
-        said = [
-            _statement(opened, project, line["video"], int(line["track"]), line["decision"], line["person"])
+        corrections = [
+            _correction(opened, project, line["video"], int(line["track"]), line["decision"], line["person"])
             for line in lines
         ]
         change = apply(
             opened.archive,
             project,
-            said,
+            corrections,
             preview=preview,
             expected_state=expect,
         )
@@ -202,12 +202,12 @@ def _read(path: Path) -> list[dict[str, str]]:
     return lines
 
 
-def _statement(opened: Opened, project: str, video: str, track: int, decision: str, person: str) -> Statement:
-    from serving.archive.naming.correct import Statement
+def _correction(opened: Opened, project: str, video: str, track: int, decision: str, person: str) -> TrackCorrection:
+    from serving.archive.naming.correct import TrackCorrection
     from serving.store.naming_rows import CorrectionKind
     from ui.cli.videos import find_video
 
-    return Statement(find_video(opened, project, video).video_id, track, CorrectionKind(decision), person)
+    return TrackCorrection(find_video(opened, project, video).video_id, track, CorrectionKind(decision), person)
 
 
 def _view(stranger: StrangerSummary) -> dict[str, Any]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 def _check_fps(value: float | None) -> float | None:
     if value is not None and not 0.01 <= value <= 240:
-        raise typer.BadParameter(f"{value:g} frames a second cannot be looked at; give 0.01 to 240")
+        raise typer.BadParameter(f"{value:g} frames a second cannot be sampled; give 0.01 to 240")
     return value
 
 
@@ -48,7 +48,7 @@ SpeedupOption = Annotated[
     typer.Option(
         "--video-speedup",
         min=1,
-        help="Look at one frame in N; default: 25, or one second by the video's clock if that is sooner.",
+        help="Sample one frame in N; default: 25, or one second by the video's clock if that is sooner.",
         show_default=False,
     ),
 ]
@@ -57,7 +57,7 @@ FpsOption = Annotated[
     typer.Option(
         "--sample-fps",
         callback=_check_fps,
-        help="Look at this many frames a second, 0.01 to 240.",
+        help="Sample this many frames a second, 0.01 to 240.",
         show_default=False,
     ),
 ]
@@ -198,7 +198,7 @@ def faces(
         model = load_model(opened.archive.files, project, row.version)
         networks = load_networks(opened.settings.analysis, opened.archive.files.weights, row.embedder)
         model.check_embedder(networks.embedder.name)
-        task = progress.add_task("looking", total=len(images), visible=len(images) > 1)
+        task = progress.add_task("recognizing", total=len(images), visible=len(images) > 1)
         for image in images:
             (seen,) = find_stills([(str(image), image)], networks, opened.settings.analysis)
             found = name_still(str(image), seen, model, opened.settings.identification, max_false_names)

@@ -31,7 +31,7 @@ _VIDEO_TYPES = [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"
 _MOST_FACES = 60
 _FIRST_LIMIT = 5
 _MESSAGE_S = 20
-_STATES = {"queued": "Waiting for its turn", "running": "Looking for faces"}
+_STATES = {"queued": "Waiting for its turn", "running": "Searching for faces"}
 # Rows and faces are plain HTML: their clicks and keys become the component's own event.
 _SELECT = """
 const select = (event) => {
@@ -190,7 +190,7 @@ class AnalysePage:
     def _reopen(self, project: str, video_id: str) -> Iterator[Updates]:
         yield self._working("Opening")
         active = [job for job in self._client.jobs(project) if job.video_id == video_id and job.state in _STATES]
-        # Somebody who loaded the page again comes back to the work that goes on.
+        # A page that is loaded again shows the work that goes on.
         for job in active[-1:]:
             if not (yield from self._follow(job.job_id)):
                 return

@@ -106,7 +106,7 @@ def face_gallery(result: Result, faces: Mapping[int, bytes], selected: int | Non
 
 
 def evidence(result: Result, view: AppearanceView, seen: Sequence[Picture], enrolled: Sequence[Picture]) -> str:
-    """Return what the decision about an appearance rests on: pictures side by side, and the figures in plain words."""
+    """Return what the decision about an appearance rests on: pictures side by side, and the figures explained."""
     faces = _figure("In the video", seen)
     if enrolled:
         faces += _ARROW + _figure("Nearest enrolled", enrolled)
@@ -119,7 +119,7 @@ def evidence(result: Result, view: AppearanceView, seen: Sequence[Picture], enro
 
 
 def is_decided(view: AppearanceView) -> bool:
-    """Return whether an appearance is of somebody, known or unknown."""
+    """Return whether an appearance is of a person, known or unknown."""
     return view.person_id is not None or view.stranger is not None
 
 

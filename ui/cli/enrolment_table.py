@@ -16,7 +16,7 @@ _ALWAYS_COUNTED = ("taken", "disabled", "guessed", "refused")
 _IF_ANY = {"duplicate": "duplicates", "gone": "gone", "removed": "removed"}
 
 
-def outcome(face: Face) -> dict[str, str | None]:
+def enrolled_document(face: Face) -> dict[str, str | None]:
     """Return what became of a picture as JSON values; a file that is nobody's has no person and no face, a removed one no face."""
     from serving.archive.learning.enrol import REMOVED, tally
 
@@ -30,9 +30,9 @@ def outcome(face: Face) -> dict[str, str | None]:
     }
 
 
-def print_outcome(face: Face) -> None:
+def print_enrolled(face: Face) -> None:
     """Print what became of a picture as a line of JSON."""
-    print_json(outcome(face))
+    print_json(enrolled_document(face))
 
 
 def print_reasons(faces: Iterable[Face]) -> None:
@@ -50,7 +50,7 @@ def print_reasons(faces: Iterable[Face]) -> None:
         print_note(kind, f"{first.path}{and_more}: {(reason or '').removeprefix(f'{kind}: ')}{confirm}", "yellow")
 
 
-def count_outcomes(faces: Iterable[Face]) -> str:
+def count_statuses(faces: Iterable[Face]) -> str:
     """Return how many pictures were taken, disabled, guessed and refused, and found twice, gone or removed where any was."""
     from serving.archive.learning.enrol import tally
 
