@@ -70,7 +70,7 @@ def choose_faces(
     pair : PairScale
         Of the embedder.
     shared : mapping of int to str
-        Pictures whose content is another person's too, with what to tell of it. They support nothing, and need support even for a single
+        Pictures whose content is another person's too, with a reason. They support nothing, and need support even for a single
         face.
     theirs : sequence of (N,) bool, optional
         Of each picture, which faces are learnt as other people's, from this or another copy of it.

@@ -1,4 +1,4 @@
-"""What people say: who a track is or is not, who a stranger is, whom to forget. Takes effect on the whole archive at once."""
+"""Corrections: who a track is or is not, who a stranger is, whom to forget. They change the whole archive at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from facerec_models.names import person_id_of
 from serving.api.schemas import CorrectionRequest, StrangerName
 from serving.api.service import ExpectedState, ProjectName, ServiceDep
 from serving.archive.forget import forget
-from serving.archive.naming.correct import Statement, correct, name_stranger
+from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.store.naming_rows import CorrectionKind
 
 router = APIRouter(tags=["corrections"])
@@ -21,17 +21,17 @@ def correct_track(
     project: ProjectName,
     video_id: str,
     track_id: int,
-    said: CorrectionRequest,
+    given: CorrectionRequest,
     service: ServiceDep,
     preview: bool = False,
     expected_state: ExpectedState = None,
 ) -> dict[str, Any]:
-    """Say who a track is, or is not; answers what that changes, or would change, for each person."""
-    statement = Statement(video_id, track_id, CorrectionKind(said.kind), said.person_id)
+    """Correct who a track is, or is not; answers what that changes, or would change, for each person."""
+    correction = TrackCorrection(video_id, track_id, CorrectionKind(given.kind), given.person_id)
     return correct(
         service.archive,
         project,
-        [statement],
+        [correction],
         preview=preview,
         expected_state=expected_state,
     ).to_dict()

@@ -78,7 +78,7 @@ class Files:
         return f"projects/{project}/models/{version}"
 
     def job_log(self, project: str, job_id: str) -> Path:
-        """Return the file of what a job said while it ran."""
+        """Return the file of a job's log."""
         return self.project(project) / "jobs" / f"{job_id}.log"
 
     def job_parts(self, project: str, job_id: str) -> AnyPath:

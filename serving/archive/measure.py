@@ -44,8 +44,8 @@ def find_video(truth_path: Path, stem: str, truth: Truth) -> Path:
         return folder / truth.video
     found = sorted(p for p in folder.glob("*") if p.stem == stem and p.suffix.lower() not in _NO_VIDEO and p.is_file())
     if len(found) != 1:
-        said = f"{len(found)} files could be it: {', '.join(p.name for p in found)}" if found else "there is none"
-        raise InputError(f"the video of the truth {stem!r} must lie in {folder}, but {said}; or give --results")
+        problem = f"{len(found)} files could be it: {', '.join(p.name for p in found)}" if found else "there is none"
+        raise InputError(f"the video of the truth {stem!r} must lie in {folder}, but {problem}; or give --results")
     return found[0]
 
 

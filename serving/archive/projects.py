@@ -37,7 +37,7 @@ def delete_project(archive: Archive, name: str) -> None:
     _remove_files(archive.files, name)
     archive.store.delete_project(name)
     if name not in {project.name for project in archive.store.list_projects()}:  # nobody has created it again
-        # What somebody was writing meanwhile who did not stop in time.
+        # What a runner was writing that did not stop in time.
         _remove_files(archive.files, name)
 
 

@@ -60,19 +60,19 @@ def in_all_sets(store: Store, project: str, tracks: Sequence[tuple[str, int]]) -
 
 
 def carry_corrections(store: Store, project: str, second: Mapping[str, AnalysisRow]) -> list[Correction]:
-    """Return what was said of tracks as it is said of the same tracks in a second set.
+    """Return the corrections of tracks as corrections of the same tracks in a second set.
 
-    What somebody is not needs a vector: without a crop there is none. Nothing is carried from analyses without a second one.
+    "Is not" needs a vector: without a crop there is none. Nothing is carried from analyses without a second one.
 
     Parameters
     ----------
     second : mapping of str to AnalysisRow
         As of `second_analyses`.
     """
-    said = [row for row in store.list_corrections(project) if row.analysis_id in second]
-    found = store.get_tracks(project, sorted({second[row.analysis_id].analysis_id for row in said}))
+    corrections = [row for row in store.list_corrections(project) if row.analysis_id in second]
+    found = store.get_tracks(project, sorted({second[row.analysis_id].analysis_id for row in corrections}))
     carried = []
-    for row in said:
+    for row in corrections:
         analysis = second[row.analysis_id]
         track = next((one for one in found[analysis.analysis_id] if one.track_id == row.track_id), None)
         if track is None or (row.kind is CorrectionKind.IS_NOT and not len(track.embedded)):
@@ -106,10 +106,10 @@ def carry_strangers(store: Store, project: str, second: Mapping[str, AnalysisRow
 
 
 def learned_state(store: Store, project: str) -> str:
-    """Return a short text that is the same as long as a version learns the same: enabled faces, and what was said."""
+    """Return a short text that is the same as long as a version learns the same: enabled faces, and corrections."""
     faces = [face.face_id for face in store.list_faces(project, status=FaceStatus.TAKEN)]
-    said = [row.correction_id for row in store.list_corrections(project)]
-    return short_id("s", *sorted(faces), "", *sorted(said))
+    corrections = [row.correction_id for row in store.list_corrections(project)]
+    return short_id("s", *sorted(faces), "", *sorted(corrections))
 
 
 def read_vectors(files: Files, project: str, embedder: str) -> dict[str, FloatArray]:

@@ -126,7 +126,7 @@ def analyses_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> list[
 def find_analysis(store: Store, video: VideoRow, config: AnalysisConfig, embedder: str) -> AnalysisRow | None:
     """Return the stored analysis with these settings, if there is one; it is then the video's latest again.
 
-    One that was made from the crops of such an analysis by another embedder is as good: no picture is looked at again.
+    One that was made from the crops of such an analysis by another embedder is as good: no frame is decoded again.
     """
     for analysis_id in analyses_of(video, config, embedder):
         try:
@@ -169,7 +169,7 @@ def analyze_video(
     GalleryMismatchError
         If the project was begun with another embedder.
     AnalysisStoppedError
-        If `should_stop` said so.
+        If `should_stop` returned true.
     """
     embedder = networks.embedder.name
     archive.store.fix_embedder(video.project, embedder)
@@ -235,7 +235,7 @@ def _store_analysis(
         analysis = make(keep_crops)
         archive.store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
     except BaseException:
-        # Somebody else may be making the same analysis by now, or have made it before. Without a mark the project was deleted.
+        # Another process may be making the same analysis by now, or have made it before. Without a mark the project was deleted.
         if not mark.is_file() or mark.read_bytes() == own:
             _discard(archive, video.project, analysis_id)
         raise

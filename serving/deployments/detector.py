@@ -13,8 +13,7 @@ from ray.serve.handle import DeploymentHandle
 from facerec_models.analysis.detection import FaceDetector
 from facerec_models.config import DetectionConfig
 from facerec_models.types import Detections, ImageArray
-from serving.deployments.batching import Worker
-from serving.deployments.batching import ItemResult, run_batch
+from serving.deployments.batching import ItemResult, Worker, run_batch
 from serving.deployments.remote_call import call
 
 

@@ -16,8 +16,7 @@ from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import EmbeddingConfig
 from facerec_models.types import FloatArray, ImageArray
-from serving.deployments.batching import Worker
-from serving.deployments.batching import ItemResult, run_batch
+from serving.deployments.batching import ItemResult, Worker, run_batch
 from serving.deployments.remote_call import call
 
 

@@ -15,8 +15,8 @@ from ray.serve.schema import ServeDeploySchema
 from facerec_models.config import DetectionConfig
 from facerec_models.errors import DeviceError, InputError
 from facerec_models.types import Detections
-from serving.deployments.detector import DetectorReplica
 from serving.deployments.batching import run_batch
+from serving.deployments.detector import DetectorReplica
 from serving.deployments.remote_call import call
 from serving.local import find_config, run_service
 

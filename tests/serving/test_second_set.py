@@ -36,7 +36,7 @@ from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
-from serving.archive.naming.correct import Statement, correct, name_stranger
+from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.one_video import assign, assign_current, current_revision, stored_result
 from serving.archive.naming.undo import undo_application
 from serving.archive.naming.whole_archive import identify_archive
@@ -119,11 +119,11 @@ def archive(
         first, second = rank_strangers(Archive(store, home, RULES), "p", limit=2).strangers
         name_stranger(Archive(store, home, RULES), "p", first.stranger_id, "Dee")
         sighting = second.sightings[0]
-        denied = Statement(sighting.video_id, sighting.track_id, CorrectionKind.IS_NOT, second.stranger_id)
+        denied = TrackCorrection(sighting.video_id, sighting.track_id, CorrectionKind.IS_NOT, second.stranger_id)
         collins = next(
             row for row in store.list_appearances("p", ids(store)) if row.owner == "Eileen_Collins" and row.track_ids
         )
-        wrong = Statement(collins.video_id, collins.track_ids[0], CorrectionKind.IS_NOT, "Dee")
+        wrong = TrackCorrection(collins.video_id, collins.track_ids[0], CorrectionKind.IS_NOT, "Dee")
         correct(Archive(store, home, RULES), "p", [denied, wrong])
     return home.root
 
@@ -277,7 +277,7 @@ def test_what_was_compared_is_switched_and_undone(store: Store, home: Files) -> 
     compared = compare_sets(Archive(store, home, RULES), "p")
     assert compared.present is not None
     assert (compared.present.embedder, compared.prepared.embedder) == (A, B)
-    assert compared.present.held_out.nearest == compared.present.held_out.faces > 5
+    assert compared.present.cross_validated.nearest == compared.present.cross_validated.faces > 5
     assert compared.swap.agreement.tracks == compared.swap.change.tracks
     json.dumps(compared.to_dict())
     assert (shown(store, home), kept(store)) == (before, rest)
@@ -357,7 +357,7 @@ def test_from_a_network_that_knows_nobody_to_one_that_does(
         prepare(store, home, "dlib")
         compared = compare_sets(Archive(store, home, RULES), "p")
         assert compared.present is not None
-        assert compared.prepared.held_out.named > compared.present.held_out.named
+        assert compared.prepared.cross_validated.named > compared.present.cross_validated.named
         change = switch_embedder(Archive(store, home, RULES), "p")
         (video,) = store.list_videos("p")
         result = stored_result(Archive(store, home, RULES), "p", video.video_id, lambda *_: "")
@@ -388,7 +388,7 @@ def test_after_a_switch_everything_is_of_the_new_embedder(
     video = store.get_video("p", second.video_id)
     assert find_analysis(store, video, ANALYSIS, B) == store.get_analysis("p", second.analysis_id)
     # What people say is carried on with.
-    statement = Statement(second.video_id, theirs.track_id, CorrectionKind.IS, "Fay")
+    statement = TrackCorrection(second.video_id, theirs.track_id, CorrectionKind.IS, "Fay")
     said = correct(Archive(store, home, RULES), "p", [statement])
     fay = store.list_faces("p", person_id="Fay")
     assert {face.embedder for face in fay} == {B}
@@ -449,7 +449,7 @@ def test_undoing_keeps_what_came_since_where_it_can(
     with pytest.raises(ModelNotFoundError, match="not identified"):
         stored_result(Archive(store, home, RULES), "p", video.video_id, lambda *_: "")
     with pytest.raises(VideoNotFoundError, match="submit it again"):
-        correct(Archive(store, home, RULES), "p", [Statement(video.video_id, 1, CorrectionKind.IS, "Hal")])
+        correct(Archive(store, home, RULES), "p", [TrackCorrection(video.video_id, 1, CorrectionKind.IS, "Hal")])
     assert {face.embedder for face in store.list_faces("p") if face.face_id != "new"} == {A}
     # The video is of the second set alone: the next switch takes it along.
     prepare(store, home)

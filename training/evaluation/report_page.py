@@ -16,9 +16,9 @@ from training.evaluation.gate import Check
 from training.evaluation.report_plots import (
     claimed_observed,
     face_bars,
-    verdict_legend,
     precision_recall,
     reliability_diagram,
+    verdict_legend,
 )
 
 

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 def crawl(
     names: Annotated[
-        str, typer.Argument(metavar="NAME[;NAME...]", help="Whom to find pictures of; several names separated by semicolons.")
+        str,
+        typer.Argument(
+            metavar="NAME[;NAME...]", help="Whom to find pictures of; several names separated by semicolons."
+        ),
     ],
     max_num: Annotated[
         int, typer.Option("--max-num", "--max_num", min=1, max=1000, help="Pictures of each person, with those there.")

@@ -132,9 +132,14 @@ def _print_figures(found: ComparedSets) -> None:
     shown: list[SetFigures] = [one for one in sets if one is not None]
     add("version", *(one.version for one in shown))
     add("people, faces", *(f"{one.people}, {one.faces}" for one in shown))
-    add("pictures named by the others", *(_share(one.held_out.named, one.held_out.faces) for one in shown))
-    add("... nearest to their person", *(_share(one.held_out.nearest, one.held_out.faces) for one in shown))
-    add("... named as another person", *(_share(one.held_out.wrong, one.held_out.faces) for one in shown))
+    add(
+        "pictures named by the others", *(_share(one.cross_validated.named, one.cross_validated.faces) for one in shown)
+    )
+    add(
+        "... nearest to their person",
+        *(_share(one.cross_validated.nearest, one.cross_validated.faces) for one in shown),
+    )
+    add("... named as another person", *(_share(one.cross_validated.wrong, one.cross_validated.faces) for one in shown))
     for name in ("recall", "precision"):
         figures = [None if one.evaluation is None else one.evaluation[name] for one in shown]
         add(f"{name} on the evaluation set", *("-" if value is None else f"{value:.1%}" for value in figures))

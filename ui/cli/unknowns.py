@@ -141,7 +141,9 @@ def correct(
     if (is_person is None) == (is_not is None):
         raise typer.BadParameter("give --is PERSON or --is-not PERSON")
     with open_home(home) as opened:
-        correction = _correction(opened, project, video, track, "is" if is_person else "is_not", is_person or is_not or "")
+        correction = _correction(
+            opened, project, video, track, "is" if is_person else "is_not", is_person or is_not or ""
+        )
         change = apply(
             opened.archive,
             project,

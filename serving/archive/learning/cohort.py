@@ -48,8 +48,8 @@ def with_seen_strangers(
 ) -> Cohort:
     """Return a cohort with the strangers who were seen in the project's videos and whom nobody has named.
 
-    Somebody enrolled whose tracks went unnamed may be among them: that makes limits stricter, never looser. Each stranger
-    counts once, by their best look and the mean of their tracks.
+    An enrolled person whose tracks went unnamed may be among them: that makes limits stricter, never looser. Each stranger
+    counts once, by their best face and the mean of their tracks.
 
     Parameters
     ----------
@@ -63,23 +63,23 @@ def with_seen_strangers(
     rows = [row for row in shown if row.stranger_id in nameless]
     found = archive.store.get_tracks(project, sorted({row.analysis_id for row in rows}))
     by_id = {(analysis_id, track.track_id): track for analysis_id, tracks in found.items() for track in tracks}
-    looks: dict[str, list[tuple[float, FloatArray, FloatArray]]] = defaultdict(list)
+    faces: dict[str, list[tuple[float, FloatArray, FloatArray]]] = defaultdict(list)
     for row in rows:
         track = by_id[row.analysis_id, row.track_id]
         if (
             len(track.embedded)
             and (quality := float(track.quality[track.embedded[0]])) >= archive.rules.min_quality_enrolled
         ):
-            looks[row.stranger_id].append((quality, track.embeddings[0], row.embedding))
-    if not looks:
+            faces[row.stranger_id].append((quality, track.embeddings[0], row.embedding))
+    if not faces:
         return cohort
-    stills = np.stack([max(own, key=lambda look: look[0])[1] for own in looks.values()])
-    tracks = np.stack([normalize(np.sum([mean for _, _, mean in own], axis=0)) for own in looks.values()])
+    stills = np.stack([max(own, key=lambda face: face[0])[1] for own in faces.values()])
+    tracks = np.stack([normalize(np.sum([mean for _, _, mean in own], axis=0)) for own in faces.values()])
     return replace(
         cohort,
         stills=np.concatenate([cohort.stills, stills]),
         tracks=np.concatenate([cohort.tracks, tracks]),
-        source=f"{cohort.source}; {len(looks)} seen in the project's videos ({_fingerprint(stills)})",
+        source=f"{cohort.source}; {len(faces)} seen in the project's videos ({_fingerprint(stills)})",
     )
 
 
@@ -120,7 +120,7 @@ def import_cohort(
     if not directory.is_dir():
         raise InputError(f"{str(directory)!r} is no folder; give one with pictures of people whom you will not enrol")
     pictures = sorted(path for path in directory.rglob("*") if path.is_file() and is_picture(path))
-    looks: dict[str, list[tuple[float, FloatArray]]] = defaultdict(list)
+    faces: dict[str, list[tuple[float, FloatArray]]] = defaultdict(list)
     for number, path in enumerate(pictures, 1):
         (found,) = find_stills([(path.name, path)], networks, analysis)
         if isinstance(found, FaceSet) and len(found):
@@ -128,15 +128,15 @@ def import_cohort(
             if found.quality[i] >= rules.min_quality_enrolled:
                 inside = path.relative_to(directory)
                 who = inside.parts[0] if len(inside.parts) > 1 else f"/{path.name}"
-                looks[who].append((float(found.quality[i]), found.embeddings[i]))
+                faces[who].append((float(found.quality[i]), found.embeddings[i]))
         if on_progress is not None:
             on_progress(number, len(pictures))
-    if not looks:
+    if not faces:
         raise InputError(
             f"{str(directory)!r} has no picture with a face that is good enough; it has {len(pictures)} pictures"
         )
-    stills = np.stack([max(own, key=lambda look: look[0])[1] for own in looks.values()])
-    tracks = np.stack([normalize(np.sum([look for _, look in own], axis=0)) for own in looks.values()])
+    stills = np.stack([max(own, key=lambda face: face[0])[1] for own in faces.values()])
+    tracks = np.stack([normalize(np.sum([face for _, face in own], axis=0)) for own in faces.values()])
     embedder = networks.embedder.name
     before = own_cohort(files, project, embedder)
     if before is not None:

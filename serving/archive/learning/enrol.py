@@ -36,7 +36,7 @@ GUESSED, DUPLICATE, GONE, REMOVED = "guessed", "duplicate", "gone", "removed"
 
 
 def tally(face: Face) -> str:
-    """Return under which word of an import's summary an outcome counts: its status, or what the reason begins with."""
+    """Return the heading of an import's summary under which a face counts: its status, or what the reason begins with."""
     begins = (face.reason or "").partition(":")[0]
     return begins if begins in {GUESSED, DUPLICATE, GONE, REMOVED} else face.status.value
 
@@ -60,7 +60,7 @@ def enrol(
     Parameters
     ----------
     outliers : OutlierStrategy or None
-        How pictures of somebody else are found and disabled; None leaves them enabled.
+        How pictures of other people are found and disabled; None leaves them enabled.
     one_face_only : bool
         Refuse pictures with more than one face.
 
@@ -292,7 +292,7 @@ def _to_store(
 def disable_outliers(faces: Iterable[Face], cohort: Cohort, strategy: OutlierStrategy) -> dict[str, Face]:
     """Return a person's faces whose status changes, by id: outliers are disabled, former outliers enabled again.
 
-    What somebody decided by hand is left alone, and speaks for itself: a face enabled by hand is never an outlier.
+    What was decided by hand is left alone: a face enabled by hand is never an outlier.
     """
     judged = [
         face
@@ -315,7 +315,7 @@ def disable_outliers(faces: Iterable[Face], cohort: Cohort, strategy: OutlierStr
 
 
 def put_judgements(store: Store, project: str, judged: Iterable[Face]) -> None:
-    """Store the status of faces that `disable_outliers` judged, except of those that somebody has decided on since."""
+    """Store the status of faces that `disable_outliers` judged, except of those that were decided by hand since."""
     alike: dict[tuple[FaceStatus, str | None], list[str]] = {}
     for face in judged:
         alike.setdefault((face.status, face.reason), []).append(face.face_id)

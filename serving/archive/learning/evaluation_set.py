@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 def best_analysis(store: Store, video: VideoRow, embedder: str) -> AnalysisRow | None:
     """Return the analysis by an embedder that covers most of a video, the newest of equals; None without any.
 
-    That is not the latest look at a part.
+    The latest analysis may be of a part only.
     """
     rows = store.list_analyses(video.project)
     analyses = [one for one in rows if one.video_id == video.video_id and one.embedder == embedder]
@@ -59,8 +59,8 @@ def _kept(files: Files, project: str) -> Path:
 def evaluate_version(archive: Archive, project: str, version: str) -> NamedTime | None:
     """Measure a model version on the project's evaluation set, from stored analyses: no video is opened.
 
-    A video that was deleted since its truth was kept is passed over, with a warning: it would count as missed for every version. What
-    somebody confirmed of a track is not used: a version is to find it by itself.
+    A video that was deleted since its truth was kept is passed over, with a warning: it would count as missed for every version.
+    Confirmed tracks are named by the version as well: corrections are not used.
 
     Parameters
     ----------

@@ -19,5 +19,5 @@ def _load(directory: AnyPath) -> NamingModel:
 
 
 def drop_loaded_models() -> None:
-    """Keep no trained model in memory: one of them knows somebody who was forgotten."""
+    """Keep no trained model in memory: one of them knows a person who was forgotten."""
     _load.cache_clear()

@@ -59,7 +59,7 @@ def embed_missing(
     Raises
     ------
     TrainingStoppedError
-        If `should_stop` said so; what was embedded stays.
+        If `should_stop` returned true; what was embedded stays.
     """
     embedder = archive.store.get_project(project).embedder
     if embedder is None:
@@ -95,7 +95,7 @@ def embed_missing(
     def keep(number: int, embeddings: FloatArray) -> None:
         nonlocal done
         rows = zip(batches[number], embeddings, strict=True)
-        # Not the rows as they were read: somebody may have been forgotten, or a face disabled, meanwhile.
+        # Not the rows as they were read: a person may have been forgotten, or a face disabled, meanwhile.
         archive.store.set_vectors(project, embedder, {face.face_id: vector for face, vector in rows})
         done += len(embeddings)
         on_progress(done / len(wanting))

@@ -37,7 +37,7 @@ from training.train import fit
 logger = logging.getLogger(__name__)
 
 Evaluate = Callable[[Archive, str, str], Figures | None]
-# So often it learns, where something is said each time meanwhile.
+# It learns at most so often where corrections change meanwhile.
 _ATTEMPTS = 3
 
 
@@ -48,11 +48,11 @@ def version_of(
     *,
     more: Sequence[Face],
     less: Collection[str],
-    said: Sequence[Correction],
+    corrections: Sequence[Correction],
 ) -> str:
-    """Return the version that `train` would make with `more` faces enrolled, `less` disabled, and `said` as all corrections."""
+    """Return the version that `train` would make with `more` faces enrolled, `less` disabled, and exactly these corrections."""
     gallery = read_gallery(archive.store, project, more, less)
-    return _version(project, gallery, _cohort(archive, project, gallery, config), archive.rules, config, said)
+    return _version(project, gallery, _cohort(archive, project, gallery, config), archive.rules, config, corrections)
 
 
 def fit_preview(
@@ -62,7 +62,7 @@ def fit_preview(
     *,
     more: Sequence[Face],
     less: Collection[str],
-    said: Sequence[Correction],
+    corrections: Sequence[Correction],
 ) -> NamingModel:
     """Return the model of `version_of`; nothing is stored, and enrolled faces without a vector are left out.
 
@@ -73,7 +73,7 @@ def fit_preview(
     model = fit_model(
         gallery, cohort, archive.rules.prior_known, classifier=config.classifier, seed=config.seed, learn=learn_in_turn
     )
-    return replace(model, corrections=_corrections(said))
+    return replace(model, corrections=_corrections(corrections))
 
 
 def _cohort(
@@ -93,7 +93,7 @@ def _version(
     cohort: Cohort,
     rules: IdentificationConfig,
     config: TrainingConfig,
-    said: Sequence[Correction],
+    corrections: Sequence[Correction],
 ) -> str:
     """Return the id of a version: the same for the same faces, corrections and configuration."""
     params = build_classifier(config.classifier, config.seed).get_params()
@@ -106,7 +106,7 @@ def _version(
         cohort.source,
         str(rules.prior_known),
         *sorted(gallery.face_ids.tolist()),
-        *sorted(correction.correction_id for correction in said),
+        *sorted(correction.correction_id for correction in corrections),
     )
 
 
@@ -120,7 +120,7 @@ class Unstored:
         That are enrolled then.
     less : collection of str
         Ids of faces that are disabled then.
-    said : sequence of Correction
+    corrections : sequence of Correction
         All that hold then.
     new : collection of str
         Ids of those of them that the store does not have.
@@ -128,7 +128,7 @@ class Unstored:
 
     more: Sequence[Face]
     less: Collection[str]
-    said: Sequence[Correction]
+    corrections: Sequence[Correction]
     new: Collection[str]
 
 
@@ -165,17 +165,17 @@ def train(
     Returns
     -------
     ModelVersion
-        Its metrics say which score a face and a track must reach, whether the cohort could check that, and what the gate said.
+        Its metrics say which score a face and a track must reach, whether the cohort could check that, and what the gate decided.
 
     Raises
     ------
     EmptyGalleryError
         If no face is enabled.
     ConflictError
-        If somebody whom it learned was forgotten meanwhile: the version is deleted. Also if, each time that it learned, something was
-        said or taken back before the version could be promoted.
+        If a person whom it learned was forgotten meanwhile: the version is deleted. Also if, each time that it learned, corrections
+        changed before the version could be promoted.
     TrainingStoppedError
-        If `progress` said so.
+        If `progress` asked for it.
     """
     config = config or TrainingConfig()
     progress = progress or NoProgress()
@@ -224,7 +224,7 @@ def _make(
     else:
         gallery = read_gallery(archive.store, project, unstored.more, unstored.less)
         new = frozenset(face.face_id for face in unstored.more).union(unstored.new)
-        learned = Learned(gallery, unstored.said, facts, started, new=new)
+        learned = Learned(gallery, unstored.corrections, facts, started, new=new)
     return fit_version(archive, project, learned, config, workers, progress), learned
 
 
@@ -234,7 +234,7 @@ class Learned:
 
     Parameters
     ----------
-    said : sequence of Correction
+    corrections : sequence of Correction
         With vectors of the gallery's embedder.
     facts : mapping
         What else its metrics say, as JSON values.
@@ -247,7 +247,7 @@ class Learned:
     """
 
     gallery: Gallery
-    said: Sequence[Correction]
+    corrections: Sequence[Correction]
     facts: Mapping[str, Any]
     started: float
     seen: Sequence[StrangerTrack] | None = None
@@ -263,14 +263,14 @@ def fit_version(
     progress: Progress,
 ) -> ModelVersion:
     """Fit and write a version; the store does not know of it yet."""
-    gallery, said = learned.gallery, learned.said
+    gallery, corrections = learned.gallery, learned.corrections
     cohort = _cohort(archive, project, gallery, config, learned.seen)
-    version = _version(project, gallery, cohort, archive.rules, config, said)
+    version = _version(project, gallery, cohort, archive.rules, config, corrections)
     created_at = time.time()
     model, metrics = fit(
         gallery,
         cohort,
-        _corrections(said),
+        _corrections(corrections),
         archive.files.model(project, version),
         archive.rules,
         config,
@@ -293,11 +293,11 @@ def fit_version(
     )
 
 
-def _corrections(said: Sequence[Correction]) -> Corrections:
-    """Return what people said as a model knows it; of strangers it knows only that a track is not one of them."""
-    is_not = [c for c in said if c.kind is CorrectionKind.IS_NOT]
+def _corrections(corrections: Sequence[Correction]) -> Corrections:
+    """Return corrections as a model knows them; of strangers it knows only that a track is not one of them."""
+    is_not = [c for c in corrections if c.kind is CorrectionKind.IS_NOT]
     denied = [c for c in is_not if not c.person_id.startswith(STRANGER_PREFIX)]
-    confirmed = {(c.analysis_id, c.track_id): c.person_id for c in said if c.kind is CorrectionKind.IS}
+    confirmed = {(c.analysis_id, c.track_id): c.person_id for c in corrections if c.kind is CorrectionKind.IS}
     no_images = frozenset((c.analysis_id, c.track_id) for c in is_not if c.person_id.startswith(STRANGER_PREFIX))
     if not denied:
         return Corrections(confirmed, no_images=no_images)
@@ -306,16 +306,16 @@ def _corrections(said: Sequence[Correction]) -> Corrections:
 
 
 def _require_known(archive: Archive, row: ModelVersion, learned: Learned) -> None:
-    """Delete a version that knows somebody who was forgotten meanwhile, and raise `ConflictError`.
+    """Delete a version that knows a person who was forgotten meanwhile, and raise `ConflictError`.
 
     Called when the store knows the version: whoever is forgotten afterwards finds it.
     """
     faces = archive.store.list_faces(row.project)
     known = {face.person_id for face in faces} | {
-        said.person_id for said in archive.store.list_corrections(row.project)
+        correction.person_id for correction in archive.store.list_corrections(row.project)
     }
     lost = set(learned.gallery.face_ids.tolist()) - {face.face_id for face in faces} - set(learned.new)
-    if not lost and {said.person_id for said in learned.said if said.correction_id not in learned.new} <= known:
+    if not lost and {one.person_id for one in learned.corrections if one.correction_id not in learned.new} <= known:
         return
     with suppress(ModelNotFoundError):
         archive.store.delete_model(row.project, row.version)
@@ -330,7 +330,7 @@ def _promote(
     evaluate: Evaluate,
     learned: Learned,
 ) -> bool:
-    """Promote a version if it may be, and note why in its metrics; False, and not promoted, if something was said since it learned.
+    """Promote a version if it may be, and note why in its metrics; False, and not promoted, if corrections changed since it learned.
 
     It would take that back. Pictures that were enrolled since are learned by the next version.
     """
@@ -347,7 +347,9 @@ def _promote(
     _note(archive, row, {**gate, "promoted": promoted}, learned)
     if promoted:
         try:
-            archive.store.promote_model(row.project, row.version, said={one.correction_id for one in learned.said})
+            archive.store.promote_model(
+                row.project, row.version, corrections={one.correction_id for one in learned.corrections}
+            )
         except GalleryMismatchError:
             raise
         except ConflictError as error:

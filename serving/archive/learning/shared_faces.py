@@ -1,4 +1,4 @@
-"""One face in two copies of a picture: whose it is learnt as, so that it is not learnt as somebody else's."""
+"""One face in two copies of a picture: whose it is learnt as, so that it is not learnt as another person's."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What people say of tracks, and what follows at once: "is X", "is not X", a name for a stranger, "forget X".
+"""Corrections of tracks and names for strangers, which take effect at once.
 
-Every correction is kept, becomes part of the next model version, and names the whole archive anew from stored embeddings.
+Every correction is kept, becomes part of the next model version, and names the whole archive again from stored embeddings.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from serving.archive.naming.one_video import index_archive, revision_of
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.strangers import resolve
 from serving.archive.naming.whole_archive import (
-    Said,
-    on_what_was_said,
+    NamingInput,
     rename,
     require_state,
     state_of,
     usual_error,
+    with_current_corrections,
 )
 from serving.archive.vector_sets import origins
 from serving.store.contract import Store
@@ -50,12 +50,12 @@ _ENROLLED_OF_TRACK = 4
 # Corrections that the note of an application tells in full.
 _NOTED = 3
 _SOURCE = "track:"
-_SAID_OTHERWISE = "its track was said to be somebody else"
+_CORRECTED_OTHERWISE = "its track was corrected to another person"
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """What somebody says of one track of a video."""
+class TrackCorrection:
+    """A correction of one track of a video, as it is given."""
 
     video_id: str
     track_id: int
@@ -66,12 +66,12 @@ class Statement:
 def correct(
     archive: Archive,
     project: str,
-    statements: Sequence[Statement],
+    given: Sequence[TrackCorrection],
     *,
     preview: bool = False,
     expected_state: str | None = None,
 ) -> IdentificationChange:
-    """Take statements, learn from them, and name the archive anew.
+    """Store corrections, fit a model that knows them, and name the archive again.
 
     "Is X" makes the track X's whatever its score, and enrols its best faces as pictures of X, those that are good enough. "Is not X"
     keeps the track, and faces that are more like it than like X, from being named X; of a stranger, it takes the track out.
@@ -79,7 +79,7 @@ def correct(
     Parameters
     ----------
     preview : bool
-        Say what that would change, and keep nothing of it.
+        Answer what that would change, and keep nothing of it.
     expected_state : str, optional
         What a preview answered as `state`.
 
@@ -88,41 +88,41 @@ def correct(
     VideoNotFoundError
         If a video was not analysed, or has no such track.
     PersonNotFoundError
-        If somebody is said not to be a person whom the project does not know.
+        If a track is not to be a person whom the project does not know.
     ConflictError
         If the archive is not in the expected state.
     """
 
-    def news() -> _News:
-        return _news_of(archive, project, statements)
+    def edit() -> _Edit:
+        return _edit_of_corrections(archive, project, given)
 
-    return _learn_and_name(archive, project, news, preview=preview, expected_state=expected_state)
+    return _learn_and_name(archive, project, edit, preview=preview, expected_state=expected_state)
 
 
-def _news_of(archive: Archive, project: str, statements: Sequence[Statement]) -> _News:
+def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCorrection]) -> _Edit:
     known = {person.person_id for person in archive.store.list_people(project)}
-    said: dict[str, tuple[Correction, list[Face]]] = {}
-    for statement in statements:
-        analysis, track = _find_track(archive.store, project, statement.video_id, statement.track_id)
-        person_id = statement.person_id
+    made: dict[str, tuple[Correction, list[Face]]] = {}
+    for one in given:
+        analysis, track = _find_track(archive.store, project, one.video_id, one.track_id)
+        person_id = one.person_id
         if person_id.startswith(STRANGER_PREFIX):
-            if statement.kind is CorrectionKind.IS:
+            if one.kind is CorrectionKind.IS:
                 raise InputError(f"{person_id!r} is a stranger: give the track a person, or name the stranger")
             person_id = resolve(archive.store, project, person_id).stranger_id
         else:
             person_id = person_id_of(person_id)
-            if statement.kind is CorrectionKind.IS_NOT and person_id not in known:
+            if one.kind is CorrectionKind.IS_NOT and person_id not in known:
                 raise PersonNotFoundError(f"project {project!r} has no person {person_id!r} whom a track could not be")
-        correction = _correction(project, analysis, track, statement.kind, person_id)
-        is_person = statement.kind is CorrectionKind.IS
-        # The same word twice is one, and is said when it is said last.
-        said.pop(correction.correction_id, None)
+        correction = _correction(project, analysis, track, one.kind, person_id)
+        is_person = one.kind is CorrectionKind.IS
+        # The same correction twice is one, and counts as given when it is given last.
+        made.pop(correction.correction_id, None)
         faces = _faces_of_track(archive.files, analysis, track, person_id, archive.rules) if is_person else []
-        said[correction.correction_id] = correction, faces
-    corrections = [correction for correction, _ in said.values()]
-    words = ", ".join(f"{c.kind.replace('_', ' ')} {c.person_id}" for c in corrections[:_NOTED])
-    note = words + (", ..." if len(corrections) > _NOTED else "")
-    return _News("correction", note, corrections, [face for _, faces in said.values() for face in faces])
+        made[correction.correction_id] = correction, faces
+    corrections = [correction for correction, _ in made.values()]
+    told = ", ".join(f"{c.kind.replace('_', ' ')} {c.person_id}" for c in corrections[:_NOTED])
+    note = told + (", ..." if len(corrections) > _NOTED else "")
+    return _Edit("correction", note, corrections, [face for _, faces in made.values() for face in faces])
 
 
 def name_stranger(
@@ -134,7 +134,7 @@ def name_stranger(
     preview: bool = False,
     expected_state: str | None = None,
 ) -> IdentificationChange:
-    """Say who a stranger is: their tracks are confirmed as that person's, whose gallery gets the best of their faces.
+    """Name a stranger: their tracks are confirmed as that person's, whose gallery gets the best of their faces.
 
     Parameters
     ----------
@@ -149,13 +149,13 @@ def name_stranger(
         If no track is this stranger any more, or the archive is not in the expected state.
     """
 
-    def news() -> _News:
-        return _news_of_stranger(archive, project, given, person_id_of(name))
+    def edit() -> _Edit:
+        return _edit_of_stranger(archive, project, given, person_id_of(name))
 
-    return _learn_and_name(archive, project, news, preview=preview, expected_state=expected_state)
+    return _learn_and_name(archive, project, edit, preview=preview, expected_state=expected_state)
 
 
-def _news_of_stranger(archive: Archive, project: str, given: str, person_id: str) -> _News:
+def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str) -> _Edit:
     stranger = resolve(archive.store, project, given)
     rows = [row for row in archive.store.list_stranger_tracks(project) if row.stranger_id == stranger.stranger_id]
     if not rows:
@@ -169,13 +169,13 @@ def _news_of_stranger(archive: Archive, project: str, given: str, person_id: str
         corrections.append(_correction(project, analysis, track, CorrectionKind.IS, person_id))
         candidates += _faces_of_track(archive.files, analysis, track, person_id, archive.rules)
     best = sorted(candidates, key=lambda face: -face.quality)[: 3 * _ENROLLED_OF_TRACK]
-    words = f"Unknown {stranger.number} is {person_id}"
-    return _News("stranger", words, corrections, best, replace(stranger, person_id=person_id))
+    note = f"Unknown {stranger.number} is {person_id}"
+    return _Edit("stranger", note, corrections, best, replace(stranger, person_id=person_id))
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
-    """What is learned at once: what was said, the faces that follow from it, and a stranger who has a name now."""
+class _Edit:
+    """What is learned at once: corrections, the faces that they enrol, and a stranger who has a name now."""
 
     cause: str
     note: str
@@ -185,52 +185,52 @@ class _News:
 
 
 def learn_and_name(archive: Archive, project: str) -> IdentificationChange:
-    """Make a model version of what is known now, with the classifier in use, promote it, and name the archive with it."""
-    return _learn_and_name(archive, project, lambda: _News("training", ""))
+    """Fit a version to what is known now, with the classifier in use, promote it, and name the archive with it."""
+    return _learn_and_name(archive, project, lambda: _Edit("training", ""))
 
 
 def _learn_and_name(
     archive: Archive,
     project: str,
-    make_news: Callable[[], _News],
+    make_edit: Callable[[], _Edit],
     *,
     preview: bool = False,
     expected_state: str | None = None,
 ) -> IdentificationChange:
-    """Learn what is said, and store it with the names that follow: all of it at once, or nothing.
+    """Fit a version that knows an edit, and store both with the names that follow, in one transaction.
 
-    Whoever says something meanwhile and is faster is learned too: it begins again, unless a state is expected.
+    Where another edit is applied meanwhile, it begins again with that, unless a state is expected.
 
     Parameters
     ----------
-    make_news : callable
-        Returns what is said, as the archive is now.
+    make_edit : callable
+        Returns the edit, for the archive as it is now.
     """
     index_archive(archive, project)
 
     def work(before: list[Correction], basis: Basis) -> IdentificationChange:
-        return _learn_once(archive, project, make_news(), before, basis, preview, expected_state)
+        return _learn_once(archive, project, make_edit(), before, basis, preview, expected_state)
 
-    return on_what_was_said(archive.store, project, work, once=preview or expected_state is not None)
+    return with_current_corrections(archive.store, project, work, once=preview or expected_state is not None)
 
 
 def _learn_once(
     archive: Archive,
     project: str,
-    news: _News,
+    edit: _Edit,
     before: Sequence[Correction],
     basis: Basis,
     preview: bool,
     expected_state: str | None,
 ) -> IdentificationChange:
-    # The application promotes it: until then nothing is named by a model that nobody may come to see.
+    # The application promotes it: until then nothing is named by a model that may never be promoted.
     config = TrainingConfig.model_validate({**_learned_with(archive.store, project, basis.promoted), "promote": "no"})
-    said = with_corrections(before, news.corrections)
-    faces = _new_faces(archive.store, project, news.faces, said)
-    words = _words(archive.store, project, before, said, faces)
+    corrections = with_corrections(before, edit.corrections)
+    faces = _new_faces(archive.store, project, edit.faces, corrections)
+    effect = _effect(archive.store, project, before, corrections, faces)
     limit = usual_error(archive.store, project)
-    version = version_of(archive, project, config, more=faces, less=words.disabled, said=said)
-    about = "" if news.stranger is None else f"{news.stranger.stranger_id} is {news.stranger.person_id}"
+    version = version_of(archive, project, config, more=faces, less=effect.disabled, corrections=corrections)
+    about = "" if edit.stranger is None else f"{edit.stranger.stranger_id} is {edit.stranger.person_id}"
     state = state_of(archive.store, project, revision_of(project, version, archive.rules, limit), about)
     require_state(project, state, expected_state)
 
@@ -240,24 +240,24 @@ def _learn_once(
             project,
             revision_of(project, version, archive.rules, limit),
             model,
-            cause=news.cause,
-            note=news.note,
-            said=Said(
-                said,
+            cause=edit.cause,
+            note=edit.note,
+            given=NamingInput(
+                corrections,
                 basis,
-                News(news.corrections, faces, list(words.disabled), _SAID_OTHERWISE),
-                news.stranger,
+                News(edit.corrections, faces, list(effect.disabled), _CORRECTED_OTHERWISE),
+                edit.stranger,
                 (about,),
-                {"promoted": basis.promoted, "said": words_to_json(words)},
+                {"promoted": basis.promoted, "effect": words_to_json(effect)},
             ),
             apply=not preview,
             expected_state=expected_state,
         )
 
     if preview:
-        model = fit_preview(archive, project, config, more=faces, less=words.disabled, said=said)
+        model = fit_preview(archive, project, config, more=faces, less=effect.disabled, corrections=corrections)
         return name(version, model)
-    unstored = Unstored(faces, words.disabled, said, words.corrections)
+    unstored = Unstored(faces, effect.disabled, corrections, effect.corrections)
     version = train(archive, project, config, unstored=unstored).version
     of_people: dict[str, list[str]] = {}
     for face in faces:
@@ -276,15 +276,15 @@ def _learned_with(store: Store, project: str, version: str | None) -> dict[str, 
     try:
         found: dict[str, Any] = store.get_model(project, version).metrics.get("training", {})
     except ModelNotFoundError as error:
-        raise ConflictError(f"version {version} of project {project!r} was deleted meanwhile: look again") from error
+        raise ConflictError(f"version {version} of project {project!r} was deleted meanwhile: try again") from error
     return found
 
 
-def _new_faces(store: Store, project: str, candidates: Sequence[Face], said: Sequence[Correction]) -> list[Face]:
-    """Return the faces that are enrolled: those of tracks that, all said, are their person, and that are not enrolled yet."""
-    confirmed = {(c.analysis_id, c.track_id, c.person_id) for c in said if c.kind is CorrectionKind.IS}
-    # Somebody who disabled a face by hand is not overruled.
-    rows = [face for face in store.list_faces(project) if face.reason != _SAID_OTHERWISE]
+def _new_faces(store: Store, project: str, candidates: Sequence[Face], corrections: Sequence[Correction]) -> list[Face]:
+    """Return the faces that are enrolled: of tracks that all corrections together make their person, and not enrolled yet."""
+    confirmed = {(c.analysis_id, c.track_id, c.person_id) for c in corrections if c.kind is CorrectionKind.IS}
+    # A face that was disabled by hand stays so.
+    rows = [face for face in store.list_faces(project) if face.reason != _CORRECTED_OTHERWISE]
     known = {face.face_id for face in rows}
     # The same crop of the same track, enrolled while the project had another embedder.
     origin_of = origins(store.list_analyses(project))
@@ -298,11 +298,11 @@ def _new_faces(store: Store, project: str, candidates: Sequence[Face], said: Seq
     ]
 
 
-def _words(
-    store: Store, project: str, before: Sequence[Correction], said: Sequence[Correction], faces: Sequence[Face]
+def _effect(
+    store: Store, project: str, before: Sequence[Correction], corrections: Sequence[Correction], faces: Sequence[Face]
 ) -> Words:
-    """Return what of the news changes anything; a track that is said to be somebody else now loses the faces that it gave."""
-    old, new = {row.correction_id for row in before}, {row.correction_id for row in said}
+    """Return what corrections change; a track that is corrected to another person loses the faces that it gave."""
+    old, new = {row.correction_id for row in before}, {row.correction_id for row in corrections}
     replaced = [row for row in before if row.correction_id not in new]
     origin_of = origins(store.list_analyses(project)) if replaced else {}
     lost = {
@@ -320,10 +320,10 @@ def _words(
         and (_origin_of_face(face, origin_of), face.person_id) in lost
     }
     enrolled = {face.face_id for face in faces}
-    # Those that an earlier word disabled come back under their ids.
+    # Those that an earlier correction disabled come back under their ids.
     enabled = {face.face_id: face.reason for face in rows if face.face_id in enrolled}
     return Words(
-        [c.correction_id for c in said if c.correction_id not in old],
+        [c.correction_id for c in corrections if c.correction_id not in old],
         replaced,
         [face.face_id for face in faces if face.face_id not in enabled],
         disabled,

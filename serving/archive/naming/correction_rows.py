@@ -11,17 +11,17 @@ from serving.store.codecs import pack_embedding, unpack_embedding
 from serving.store.naming_rows import Correction, CorrectionKind, Words
 
 
-def with_corrections(known: Sequence[Correction], said: Sequence[Correction]) -> list[Correction]:
-    """Return what `Store.list_corrections` answers once `said` was put to `known`."""
+def with_corrections(known: Sequence[Correction], new: Sequence[Correction]) -> list[Correction]:
+    """Return what `Store.list_corrections` answers once `new` was put to `known`."""
     rows = list(known)
-    for new in said:
-        rows = [row for row in rows if row.correction_id != new.correction_id and not _takes_back(new, row)]
-        rows.append(new)
+    for one in new:
+        rows = [row for row in rows if row.correction_id != one.correction_id and not _takes_back(one, row)]
+        rows.append(one)
     return sorted(rows, key=lambda row: (row.created_at, row.correction_id))
 
 
 def _takes_back(new: Correction, old: Correction) -> bool:
-    """Whether a correction replaces another: a track is one person, and is not both somebody and not them."""
+    """Whether a correction replaces another: a track is one person, and cannot be a person and not be that person."""
     if (new.analysis_id, new.track_id) != (old.analysis_id, old.track_id):
         return False
     both_is = new.kind is old.kind is CorrectionKind.IS

@@ -121,7 +121,7 @@ def regroup(
     known : sequence of Stranger
         All of the project, as they were at the same moment.
     corrections : sequence of Correction
-        What people said.
+        All that hold.
     """
     count = sum(len(unknown.tracks) for unknown in archive)
     strangers = {stranger.stranger_id: stranger for stranger in known}
@@ -210,7 +210,7 @@ def _apart(
     corrections: Sequence[Correction],
     strangers: Mapping[str, Stranger],
 ) -> npt.NDArray[np.bool_]:
-    """Return which tracks cannot be one person: they share a frame, or one of them is said not to be the other's stranger."""
+    """Return which tracks cannot be one person: they share a frame, or a correction denies one of them the other's stranger."""
     apart = np.zeros((len(keys), len(keys)), bool)
     start = 0
     for unknown in archive:

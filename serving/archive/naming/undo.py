@@ -1,4 +1,4 @@
-"""Take back the last application of names to the archive: names, appearances, strangers, and what was said for it."""
+"""Take back the last application of names to the archive: names, appearances, strangers, and the corrections that it made."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def undo_application(archive: Archive, project: str, revision: str) -> Undone:
     ModelNotFoundError
         If this revision was never applied.
     ConflictError
-        If another one was applied since, if it was undone already, or if somebody was forgotten since.
+        If another one was applied since, if it was undone already, or if a person was forgotten since.
     """
     attempts = _ATTEMPTS
     while True:
@@ -74,7 +74,7 @@ def undo_application(archive: Archive, project: str, revision: str) -> Undone:
         try:
             return _undo(archive, project, application)
         except ConflictError:
-            # A video that ended meanwhile is named again with the others; what somebody said stays said.
+            # A video that ended meanwhile is named again with the others; corrections stay.
             if attempts == 0 or application.undo is None:
                 raise
 
@@ -83,7 +83,7 @@ def _undo(archive: Archive, project: str, application: Application) -> Undone:
     revision, undo = application.revision, application.undo
     if undo is None:
         raise ConflictError(
-            f"revision {revision} of project {project!r} cannot be undone: somebody was forgotten since, and is in what was before"
+            f"revision {revision} of project {project!r} cannot be undone: a person was forgotten since, and is in what was before"
         )
     corrections, basis = read_basis(archive.store, project)
     analyses = archive.store.list_analyses(project)
@@ -96,14 +96,14 @@ def _undo(archive: Archive, project: str, application: Application) -> Undone:
     ]
     wanted.sort(key=lambda one: (one[1].revision, one[0].created_at, one[0].analysis_id))
     named = name_analyses(archive, project, wanted)
-    words = words_from_json(undo["said"]) if "said" in undo else Words()
+    effect = words_from_json(undo["effect"]) if "effect" in undo else Words()
     # As they will be then: what came in between stays.
-    said = [row for row in corrections if row.correction_id not in words.corrections]
+    remaining = [row for row in corrections if row.correction_id not in effect.corrections]
     known, shown = archive.store.read_strangers(project)
     restored = [Stranger(**row) for row in undo["strangers"]]
     people = {row.stranger_id: row for row in [*known, *restored]}
     settled = _settled(project, shown, targets, undo, named)
-    grouping = group(project, named.unknown, settled, people, with_corrections(said, words.replaced))
+    grouping = group(project, named.unknown, settled, people, with_corrections(remaining, effect.replaced))
     for target in {target.revision: target for target in targets.values() if target is not None}.values():
         archive.store.put_revision(target)
     # With the embedder goes every version that was trained for it.
@@ -116,19 +116,19 @@ def _undo(archive: Archive, project: str, application: Application) -> Undone:
         strangers=_merged(restored, grouping),
         stranger_tracks=grouping.tracks,
         known=len(known),
-        # A version that somebody promoted since stays.
+        # A version that was promoted since stays.
         promoted=undo["promoted"] if is_promoted else None,
         promotes_none=is_promoted and undo["promoted"] is None,
-        taken_back=words,
+        taken_back=effect,
         embedder=embedder,
         touched={} if embedder is None else _touched(analyses, undo, embedder),
         vectors={} if embedder is None else _vectors(archive, project, embedder),
         basis=basis,
     )
     # Their files go after their rows.
-    with enrolling(archive, project, _by_person(archive.store, project, words.faces)):
+    with enrolling(archive, project, _by_person(archive.store, project, effect.faces)):
         archive.store.undo_naming(project, naming, application.number, time.time())
-        for face_id in words.faces:
+        for face_id in effect.faces:
             archive.files.face_crop(project, face_id).unlink(missing_ok=True)
     promoted = promoted_version(archive.store, project)
     lone = 0 if embedder is None else _lone(analyses, embedder)

@@ -1,6 +1,6 @@
 """Name the whole archive again, seen before it is applied; what was applied can be undone.
 
-Everything that changes names goes through `rename`: another model version, another accepted error, and what people say, see
+Everything that changes names goes through `rename`: another model version, another accepted error, and corrections, see
 `serving.archive.naming.correct`. Each application is recorded with what undoing it takes.
 """
 
@@ -40,8 +40,8 @@ _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What people said that an application rests on, beside the model.
+class NamingInput:
+    """What an application depends on beside the model.
 
     Parameters
     ----------
@@ -68,30 +68,30 @@ class Said:
     goes_back: bool = False
 
 
-def on_what_was_said(
+def with_current_corrections(
     store: Store, project: str, work: Callable[[list[Correction], Basis], Item], *, once: bool
 ) -> Item:
-    """Do what rests on all corrections so far; where somebody was faster, begin again with what they said, unless `once`."""
+    """Do work that depends on all corrections; where others change them meanwhile, begin again, unless `once`."""
     attempts = 1 if once else _ATTEMPTS
     while True:
         attempts -= 1
-        said, basis = read_basis(store, project)
+        corrections, basis = read_basis(store, project)
         try:
-            return work(said, basis)
+            return work(corrections, basis)
         except ConflictError:
             if attempts == 0 or read_basis(store, project)[1] == basis:
                 raise
 
 
 def read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
-    """Return what people said, and what a naming rests on with it."""
-    # What comes in between makes a basis that never was: nothing is applied on it.
+    """Return all corrections, and the state that a naming with them depends on."""
+    # A change in between gives a state that never was: nothing is applied to it.
     applications = store.list_applications(project)
-    said = store.list_corrections(project)
+    corrections = store.list_corrections(project)
     standing = [row.number for row in applications if row.undone_at is None]
     last = applications[-1].number if applications else 0
-    ids = frozenset(row.correction_id for row in said)
-    return said, Basis(last, standing[-1] if standing else 0, ids, promoted_version(store, project))
+    ids = frozenset(row.correction_id for row in corrections)
+    return corrections, Basis(last, standing[-1] if standing else 0, ids, promoted_version(store, project))
 
 
 def identify_archive(
@@ -127,7 +127,7 @@ def identify_archive(
     cause = "rollback" if goes_back else "identify" if model_version is None else "promotion"
     index_archive(archive, project)
 
-    def name(said: list[Correction], basis: Basis) -> IdentificationChange:
+    def name(corrections: list[Correction], basis: Basis) -> IdentificationChange:
         version = (
             archive.store.former_model(project) if goes_back else archive.store.get_model(project, model_version)
         ).version
@@ -138,12 +138,12 @@ def identify_archive(
             revision_of(project, version, archive.rules, limit),
             load_model(archive.files, project, version),
             cause=cause,
-            said=Said(said, basis, goes_back=goes_back),
+            given=NamingInput(corrections, basis, goes_back=goes_back),
             apply=apply,
             expected_state=expected_state,
         )
 
-    return on_what_was_said(archive.store, project, name, once=not apply or expected_state is not None)
+    return with_current_corrections(archive.store, project, name, once=not apply or expected_state is not None)
 
 
 def usual_error(store: Store, project: str) -> float | None:
@@ -161,27 +161,27 @@ def rename(
     *,
     cause: str,
     note: str = "",
-    said: Said,
+    given: NamingInput,
     apply: bool,
     expected_state: str | None = None,
 ) -> IdentificationChange:
     """Name the archive by a revision, or say what that would change; see `identify_archive`.
 
-    Where a video ends meanwhile, it is done again with that video, unless a state is expected. Where somebody else names, undoes or
-    says something meanwhile, it is a `ConflictError`: the model and what was said are not what they should be any more.
+    Where a video ends meanwhile, it is done again with that video, unless a state is expected. Where another application,
+    undoing or correction comes first, it is a `ConflictError`: the model does not know it.
 
     Parameters
     ----------
     model : NamingModel
-        The revision's. For a preview neither it nor what was said need be stored.
+        The revision's. For a preview neither it nor the corrections need be stored.
     """
     attempts = _ATTEMPTS if apply and expected_state is None else 1
     while True:
         attempts -= 1
         try:
-            return _rename(archive, project, revision, model, cause, note, said, apply, expected_state)
+            return _rename(archive, project, revision, model, cause, note, given, apply, expected_state)
         except ConflictError:
-            if attempts == 0 or read_basis(archive.store, project)[1] != said.basis:
+            if attempts == 0 or read_basis(archive.store, project)[1] != given.basis:
                 raise
 
 
@@ -192,18 +192,18 @@ def _rename(
     model: NamingModel,
     cause: str,
     note: str,
-    said: Said,
+    given: NamingInput,
     apply: bool,
     expected_state: str | None,
 ) -> IdentificationChange:
-    change = IdentificationChange(revision.revision, state_of(archive.store, project, revision, *said.about))
+    change = IdentificationChange(revision.revision, state_of(archive.store, project, revision, *given.about))
     require_state(project, change.state, expected_state)
     analyses = present_analyses(archive.store, project)
     before = rows_by_analysis(archive.store.list_appearances(project, [row.analysis_id for row in analyses]))
     named = name_analyses(archive, project, [(row, revision, model) for row in analyses])
     # Not before the appearances: all whom they show must be among them.
     known, shown = archive.store.read_strangers(project)
-    grouping = strangers.regroup(project, named.unknown, shown, known, said.corrections)
+    grouping = strangers.regroup(project, named.unknown, shown, known, given.corrections)
     after = named.rows(grouping)
     compare(archive.store, project, before, after, [*known, *grouping.strangers], change)
     latest = set(archive.store.latest_analyses(project).values())
@@ -215,22 +215,22 @@ def _rename(
         expected={row.analysis_id: row.revision for row in analyses},
         revisions=dict.fromkeys(named.spans, revision.revision),
         appearances=[row for rows in after.values() for row in rows],
-        strangers=_each_once([*grouping.strangers, *([said.stranger] if said.stranger else [])]),
+        strangers=_each_once([*grouping.strangers, *([given.stranger] if given.stranger else [])]),
         stranger_tracks=grouping.tracks,
         known=len(known),
         promoted=revision.model_version,
-        goes_back=said.goes_back,
-        news=said.news,
-        basis=said.basis,
+        goes_back=given.goes_back,
+        news=given.news,
+        basis=given.basis,
     )
-    undo = {**before_naming(archive.store, project, naming, known), **said.undo}
+    undo = {**before_naming(archive.store, project, naming, known), **given.undo}
     change.application = record(archive.store, project, revision, naming, undo, cause, note)
     change.applied = True
     return change
 
 
 def _each_once(strangers: Sequence[Stranger]) -> list[Stranger]:
-    """Return strangers without those of whom a later one says more."""
+    """Return strangers without earlier rows of the same one."""
     return list({stranger.stranger_id: stranger for stranger in strangers}.values())
 
 

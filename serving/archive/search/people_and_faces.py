@@ -25,7 +25,7 @@ from serving.archive.search.track_index import TrackHit, TrackIndex
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, Stranger
 
-# Tracks that are looked at for each hit that is wanted: an appearance may have several.
+# Tracks that are compared for each hit that is wanted: an appearance may have several.
 _TRACKS_PER_HIT = 4
 _EVERYWHERE = AppearanceQuery()
 
@@ -39,7 +39,7 @@ class Hit:
     video : str
         The video's name.
     label : str
-        Who it is, in words.
+        Who it is, as text.
     shots : tuple of int
         Numbers of the shots that it reaches over; with company, those in which all are seen.
     company : tuple of Hit
@@ -63,7 +63,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class FaceHit:
-    """Somebody who looks like a face.
+    """A track that resembles a face.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class FaceHit:
 
 @dataclass(frozen=True, slots=True)
 class FacePage:
-    """Some of who looks like a face; `next_cursor` leads to the rest, and is None at the end."""
+    """Some of the tracks that resemble a face; `next_cursor` leads to the rest, and is None at the end."""
 
     hits: list[FaceHit]
     next_cursor: str | None
@@ -104,7 +104,7 @@ def search_people(
     limit: int = 50,
     cursor: str | None = None,
 ) -> Page:
-    """Find the appearances of somebody, or of somebody in the company of others, in the order of videos and time.
+    """Find the appearances of a person, or of a person together with others, in the order of videos and time.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def search_face(
     limit: int = 20,
     cursor: str | None = None,
 ) -> FacePage:
-    """Find who looks like a face among all stored tracks, known or not, the most alike first.
+    """Find who resembles a face among all stored tracks, known or not, the most alike first.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def _shots(row: AppearanceRow) -> set[int]:
 
 
 class _Names:
-    """What videos and their people are called; looked up once each."""
+    """What videos and their people are called; read once each."""
 
     def __init__(self, store: Store, project: str) -> None:
         self._store = store
@@ -313,7 +313,7 @@ class _Names:
 
 
 def _ids_of(store: Store, project: str, who: str) -> tuple[str, ...]:
-    """Return all ids that mean somebody: of a stranger those that were merged, and the person whom they were named."""
+    """Return all ids that mean one person: of a stranger those that were merged, and the person whom they were named."""
     if not _is_stranger(who):
         return (person_id_of(who),)
     found = resolve(store, project, who)
@@ -329,7 +329,7 @@ def _is_stranger(who: str) -> bool:
 
 
 def _require_known(store: Store, project: str, who: Sequence[str]) -> None:
-    """Raise `PersonNotFoundError` if somebody is neither enrolled nor was ever said to be anybody: a slip of the pen."""
+    """Raise `PersonNotFoundError` if a person is neither enrolled nor named by any correction: a slip of the pen."""
     known = {person.person_id for person in store.list_people(project)}
     for one in who:
         if _is_stranger(one) or person_id_of(one) in known:

@@ -47,7 +47,7 @@ class StrangerSummary:
     videos : int
         How many videos they are seen in.
     sightings : tuple of Sighting
-        The best look first.
+        The best face first.
     """
 
     stranger_id: str
@@ -145,7 +145,7 @@ def show_stranger(archive: Archive, project: str, stranger: str) -> tuple[Strang
 def _sightings(
     archive: Archive, project: str, query: AppearanceQuery, wanted: Mapping[str, Sequence[str]]
 ) -> dict[str, list[Sighting]]:
-    """Return the tracks of strangers, given with their aliases, the best look first; of those that a query finds."""
+    """Return the tracks of strangers, given with their aliases, the best face first; of those that a query finds."""
     means = {one: stranger_id for stranger_id, others in wanted.items() for one in (stranger_id, *others)}
     seen: dict[str, list[Sighting]] = {stranger_id: [] for stranger_id in wanted}
     analyses: dict[str, AnalysisRow] = {}

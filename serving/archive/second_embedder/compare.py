@@ -21,7 +21,7 @@ from serving.store.rows import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOutNames:
+class CrossValidatedNames:
     """Pictures of people with several, each named by a gallery without it.
 
     Parameters
@@ -31,7 +31,7 @@ class HeldOutNames:
     nearest : int
         Nearest to the right person.
     named, wrong : int
-        Named so at the accepted error of stills; named somebody else.
+        Named so at the accepted error of stills; named as another person.
     """
 
     faces: int
@@ -55,7 +55,7 @@ class SetFigures:
     classifier: str
     people: int
     faces: int
-    held_out: HeldOutNames
+    cross_validated: CrossValidatedNames
     metrics: dict[str, Any]
     evaluation: dict[str, float | None] | None
 
@@ -104,13 +104,13 @@ def _figures(archive: Archive, row: ModelVersion) -> SetFigures:
         row.classifier,
         row.people,
         row.faces,
-        name_held_out(model, project_cohort(archive.files, row.project, row.embedder), archive.rules),
+        name_cross_validated(model, project_cohort(archive.files, row.project, row.embedder), archive.rules),
         row.metrics,
         None if measured is None else {"recall": measured.recall, "precision": measured.precision},
     )
 
 
-def name_held_out(model: NamingModel, cohort: Cohort, rules: IdentificationConfig) -> HeldOutNames:
+def name_cross_validated(model: NamingModel, cohort: Cohort, rules: IdentificationConfig) -> CrossValidatedNames:
     """Name each enrolled picture by the rest of the gallery, in three rounds.
 
     By prototypes, whatever the model's classifier is: it is the network that is compared. People with a single picture stay in the
@@ -132,4 +132,4 @@ def name_held_out(model: NamingModel, cohort: Cohort, rules: IdentificationConfi
         nearest += int(right.sum())
         named += int(np.sum(right & accepted))
         wrong += int(np.sum(~right & accepted))
-    return HeldOutNames(faces, nearest, named, wrong)
+    return CrossValidatedNames(faces, nearest, named, wrong)

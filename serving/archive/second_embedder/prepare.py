@@ -69,7 +69,7 @@ class Prepared:
     tracks, lost_tracks : int
         Of the videos that were added now; those that lost their vectors, for want of crops.
     corrections, lost_corrections : int
-        What people said that holds in it too, and what does not.
+        Corrections that hold in it too, and those that do not.
     """
 
     embedder: str
@@ -117,7 +117,7 @@ def prepare_second_set(
     GalleryError
         If nothing can be learned from the faces.
     TrainingStoppedError
-        If `progress` said so; what was embedded stays.
+        If `progress` asked for it; what was embedded stays.
     """
     # Here and not above: who only lists commands needs no torch.
     from facerec_models.analysis.embedders.torch_embedder import choice_of, dimension_of, embedder_named, template_of
@@ -138,16 +138,16 @@ def prepare_second_set(
     archive.store.add_model(row)
     if row.metrics["second_set"]["state"] != learned_state(
         archive.store, project
-    ):  # it may know somebody who was forgotten
+    ):  # it may know a person who was forgotten
         archive.store.delete_model(project, row.version)
         remove_tree(archive.files.model(project, row.version))
         raise ConflictError(f"faces or corrections of project {project!r} have changed meanwhile: prepare again")
     progress.report(1.0)
     second = second_analyses(archive.store, project, embedder)
-    said = row.metrics["second_set"]["corrections"]
+    corrections = row.metrics["second_set"]["corrections"]
     facts = row.metrics["unusable_faces"]
     logger.info("version %s: %d people on %s, beside the project's own", row.version, row.people, embedder)
-    return Prepared(embedder, row.version, row.faces, facts, len(second), *tracks, said, lost)
+    return Prepared(embedder, row.version, row.faces, facts, len(second), *tracks, corrections, lost)
 
 
 def _require_another(store: Store, project: str, embedder: str) -> None:
@@ -198,7 +198,7 @@ class _Work:
             write_vectors(files_of, project, self.embedder, vectors)
             done += len(part)
             self.progress.report(_TRACKS_FROM * done / len(wanting))
-        there = {face.face_id for face in store.list_faces(project)}  # somebody may have been forgotten meanwhile
+        there = {face.face_id for face in store.list_faces(project)}  # a person may have been forgotten meanwhile
         vectors = {face_id: vector for face_id, vector in vectors.items() if face_id in there}
         if wanting or vectors.keys() != known.keys():
             write_vectors(files_of, project, self.embedder, vectors)
@@ -290,7 +290,7 @@ class _Work:
         self._empty_forgotten(row.analysis_id, made.analysis_id, tracks)
 
     def _empty_forgotten(self, analysis_id: str, made: str, before: Sequence[Track]) -> None:
-        """Remove what somebody who was forgotten meanwhile has lost in the first set."""
+        """Remove what a person who was forgotten meanwhile has lost in the first set."""
         now = self.archive.store.get_tracks(self.project, [analysis_id])[analysis_id]
         left = {track.track_id for track in now if len(track.embedded)}
         gone = [track.track_id for track in before if len(track.embedded) and track.track_id not in left]
@@ -313,25 +313,25 @@ def _train(work: _Work, started: float) -> tuple[ModelVersion, int]:
     store, project = work.archive.store, work.project
     state = learned_state(store, project)
     complete = {key: row for key, row in second_analyses(store, project, work.embedder).items() if row is not None}
-    said = carry_corrections(store, project, complete)
+    corrections = carry_corrections(store, project, complete)
     gallery, unusable = _gallery(work)
     promoted = promoted_version(store, project)
     learned = store.get_model(project, promoted).metrics.get("training", {}) if promoted else {}
     config = TrainingConfig.model_validate({**learned, "promote": "no"})
     facts = {
         "unusable_faces": unusable,
-        "second_set": {"beside": store.get_project(project).embedder, "state": state, "corrections": len(said)},
+        "second_set": {"beside": store.get_project(project).embedder, "state": state, "corrections": len(corrections)},
     }
     seen = carry_strangers(store, project, complete) if config.use_seen_strangers else None
     fitted = fit_version(
         work.archive,
         project,
-        Learned(gallery, said, facts, started, seen),
+        Learned(gallery, corrections, facts, started, seen),
         config,
         work.workers,
         _Part(work.progress, _FIT_FROM),
     )
-    return fitted, len(store.list_corrections(project)) - len(said)
+    return fitted, len(store.list_corrections(project)) - len(corrections)
 
 
 def _gallery(work: _Work) -> tuple[Gallery, int]:

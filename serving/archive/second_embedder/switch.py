@@ -87,8 +87,8 @@ class _Plan:
         Those of `second` that were made from one of `first`, by that one's id.
     rows : mapping of str to sequence of AppearanceRow
         By the ids of `second`.
-    said : sequence of Correction
-        As it is said of tracks of `second`.
+    corrections : sequence of Correction
+        Of the tracks of `second`.
     known : sequence of Stranger
         All of the project, so far.
     """
@@ -99,7 +99,7 @@ class _Plan:
     second: Sequence[AnalysisRow]
     pairs: Mapping[str, AnalysisRow]
     rows: Mapping[str, Sequence[AppearanceRow]]
-    said: Sequence[Correction]
+    corrections: Sequence[Correction]
     grouping: Grouping
     known: Sequence[Stranger]
 
@@ -129,7 +129,7 @@ def switch_embedder(
     *,
     expected_state: str | None = None,
 ) -> IdentificationChange:
-    """Let a prepared second set take the place of the present one: embedder, version, analyses, faces, and what was said.
+    """Let a prepared second set take the place of the present one: embedder, version, analyses, faces, and corrections.
 
     `serving.archive.naming.undo` takes that back. What is enrolled and analysed afterwards is of the new embedder.
 
@@ -163,7 +163,7 @@ def switch_embedder(
         stranger_tracks=plan.grouping.tracks,
         known=len(plan.known),
         promoted=model.version,
-        taken_back=Words([row.correction_id for row in before], plan.said),
+        taken_back=Words([row.correction_id for row in before], plan.corrections),
         embedder=model.embedder,
         touched={key: math.nextafter(row.created_at, math.inf) for key, row in latest.items()},
         vectors=_second_vectors(archive, project, model.embedder),
@@ -171,7 +171,7 @@ def switch_embedder(
     )
     undo = {
         **before_naming(archive.store, project, naming, plan.known),
-        "said": words_to_json(Words([row.correction_id for row in plan.said], before)),
+        "effect": words_to_json(Words([row.correction_id for row in plan.corrections], before)),
         "embedder": embedder,
         "touched": {row.analysis_id: row.created_at for row in plan.second if row.analysis_id in latest},
     }
@@ -191,12 +191,12 @@ def _plan(archive: Archive, project: str, version: str | None) -> _Plan:
     change = IdentificationChange(revision.revision, state_of(archive.store, project, revision, row.embedder))
     model = load_model(archive.files, project, row.version)
     named = name_analyses(archive, project, [(one, revision, model) for one in second])
-    said = carry_corrections(archive.store, project, pairs)
+    corrections = carry_corrections(archive.store, project, pairs)
     before = rows_by_analysis(archive.store.list_appearances(project, [one.analysis_id for one in first]))
     shown = carry_strangers(archive.store, project, pairs)
     # Not before these: all whom they show must be among them.
     known = archive.store.list_strangers(project)
-    grouping = strangers.regroup(project, named.unknown, shown, known, said)
+    grouping = strangers.regroup(project, named.unknown, shown, known, corrections)
     rows = named.rows(grouping)
     # Counted as if the first set's analyses were named anew: the tracks are the same.
     stands_for = {pair.analysis_id: analysis_id for analysis_id, pair in pairs.items()}
@@ -207,7 +207,7 @@ def _plan(archive: Archive, project: str, version: str | None) -> _Plan:
     compare(archive.store, project, before, after, [*known, *grouping.strangers], change)
     change.videos, change.tracks = len(second), sum(map(len, named.spans.values()))
     swap = Swap(row, change, _agreement(before, after))
-    return _Plan(swap, revision, first, second, pairs, rows, said, grouping, known)
+    return _Plan(swap, revision, first, second, pairs, rows, corrections, grouping, known)
 
 
 def _prepared(store: Store, project: str, version: str | None) -> ModelVersion:

@@ -18,7 +18,7 @@ from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.unfinished_enrolments import enrolling, marks_of
 from serving.archive.naming import correct as corrections
-from serving.archive.naming.correct import Statement, correct
+from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.undo import undo_application
 from serving.jobs.sweep import sweep
 from serving.store import Store, open_store
@@ -47,7 +47,7 @@ def die(*_: object, **__: object) -> None:
 
 def die_in_a_correction(home: Files) -> None:
     corrections.rename = die  # type: ignore[assignment]
-    correct(Archive(open_store(home.root), home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")])
+    correct(Archive(open_store(home.root), home, RULES), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
 
 
 def die_before_there_are_rows(home: Files) -> None:
@@ -59,7 +59,7 @@ def die_before_there_are_rows(home: Files) -> None:
 
 def die_in_an_undoing(home: Files) -> None:
     store = open_store(home.root)
-    revision = correct(Archive(store, home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")]).revision
+    revision = correct(Archive(store, home, RULES), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")]).revision
     undo = store.undo_naming
 
     def undo_and_die(*arguments: Any) -> None:

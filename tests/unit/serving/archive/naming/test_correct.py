@@ -16,7 +16,7 @@ from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import drop_loaded_models
 from serving.archive.learning.model_versions import train
-from serving.archive.naming.correct import Statement, correct, name_stranger
+from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.one_video import stored_result
 from serving.archive.naming.strangers import resolve
 from serving.archive.naming.undo import undo_application
@@ -62,7 +62,7 @@ def test_without_a_word_people_are_named_and_strangers_are_the_same_in_both_vide
 
 
 def test_a_track_that_is_somebody_teaches_who_they_are(store: Store, home: Files) -> None:
-    change = correct(Archive(store, home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem Tan")])
+    change = correct(Archive(store, home, RULES), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem Tan")])
     assert change.added == {"Cem_Tan": 2}
     assert who(store, home, "v-1") == who(store, home, "v-2") == ["Ann Lee", "Bob", "Cem Tan", "Unknown 2"]
     faces = store.list_faces("p", person_id="Cem_Tan")
@@ -75,27 +75,27 @@ def test_a_track_that_is_somebody_teaches_who_they_are(store: Store, home: Files
 
 def test_poor_faces_of_a_confirmed_track_are_not_enrolled(store: Store, home: Files) -> None:
     strict = RULES.model_copy(update={"min_quality_enrolled": 0.95})
-    correct(Archive(store, home, strict), "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem Tan")])
+    correct(Archive(store, home, strict), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem Tan")])
     assert store.list_faces("p", person_id="Cem_Tan") == []
     assert who(store, home, "v-1")[2] == "Cem Tan"
     assert who(store, home, "v-2")[2] == "Unknown 1"
 
 
 def test_a_track_that_is_not_somebody_is_never_named_so_again_nor_are_its_likes(store: Store, home: Files) -> None:
-    change = correct(Archive(store, home, RULES), "p", [Statement("v-1", 1, CorrectionKind.IS_NOT, "Ann_Lee")])
+    change = correct(Archive(store, home, RULES), "p", [TrackCorrection("v-1", 1, CorrectionKind.IS_NOT, "Ann_Lee")])
     assert change.removed["Ann_Lee"] >= 1
     assert who(store, home, "v-1")[0].startswith("Unknown")
     denied = result(store, home, "v-1").tracks[0]
     assert denied.probability > 0.5  # that it is nobody else
     # Said the other way round, it is her again.
-    correct(Archive(store, home, RULES), "p", [Statement("v-1", 1, CorrectionKind.IS, "Ann_Lee")])
+    correct(Archive(store, home, RULES), "p", [TrackCorrection("v-1", 1, CorrectionKind.IS, "Ann_Lee")])
     assert who(store, home, "v-1")[0] == "Ann Lee"
     assert [c.kind for c in store.list_corrections("p")] == [CorrectionKind.IS]
 
 
 def test_a_track_is_taken_out_of_a_stranger(store: Store, home: Files) -> None:
     stranger = resolve(store, "p", "Unknown 1").stranger_id
-    correct(Archive(store, home, RULES), "p", [Statement("v-2", 3, CorrectionKind.IS_NOT, stranger)])
+    correct(Archive(store, home, RULES), "p", [TrackCorrection("v-2", 3, CorrectionKind.IS_NOT, stranger)])
     assert result(store, home, "v-1").appearances[2].stranger == stranger
     assert result(store, home, "v-2").appearances[2].stranger not in {stranger, None}
 
@@ -203,11 +203,11 @@ def test_a_person_and_their_image_are_both_confirmed_and_stay_so(store: Store, h
     put_mirror(store, home, "v-3", 2, 1)
     assert sorted(who(store, home, "v-3")) == ["Ann Lee", "Undecidable", "Unknown 3"]
     image = next(track.track_id for track in result(store, home, "v-3").tracks if track.decision == "undecidable")
-    correct(Archive(store, home, RULES), "p", [Statement("v-3", image, CorrectionKind.IS, "Ann Lee")])
+    correct(Archive(store, home, RULES), "p", [TrackCorrection("v-3", image, CorrectionKind.IS, "Ann Lee")])
     # The face that was named by its evidence alone is the image now, until confirmed as well.
     other = result(store, home, "v-3").tracks[2 - image]
     assert (other.decision, "Ann Lee, who is named beside it" in (other.reason or "")) == ("undecidable", True)
-    correct(Archive(store, home, RULES), "p", [Statement("v-3", other.track_id, CorrectionKind.IS, "Ann Lee")])
+    correct(Archive(store, home, RULES), "p", [TrackCorrection("v-3", other.track_id, CorrectionKind.IS, "Ann Lee")])
 
     def both() -> list[str | None]:
         return [track.person_id for track in result(store, home, "v-3").tracks[:2]]
@@ -222,18 +222,18 @@ def test_a_person_and_their_image_are_both_confirmed_and_stay_so(store: Store, h
     identify_archive(Archive(store, home, RULES), "p", apply=True)
     assert both() == ["Ann_Lee"] * 2
     put_mirror(store, home, "v-4", 3, 1)
-    correct(Archive(store, home, RULES), "p", [Statement("v-4", 3, CorrectionKind.IS, "Dee")])
+    correct(Archive(store, home, RULES), "p", [TrackCorrection("v-4", 3, CorrectionKind.IS, "Dee")])
     assert both() == ["Ann_Lee"] * 2
     assert [a.label for a in result(store, home, "v-3").appearances] == ["Ann Lee", "Unknown 3"]
     # In one go, in another video.
-    correct(Archive(store, home, RULES), "p", [Statement("v-4", i, CorrectionKind.IS, "Ann Lee") for i in (1, 2)])
+    correct(Archive(store, home, RULES), "p", [TrackCorrection("v-4", i, CorrectionKind.IS, "Ann Lee") for i in (1, 2)])
     assert [track.person_id for track in result(store, home, "v-4").tracks[:2]] == ["Ann_Lee"] * 2
 
 
 def test_undoing_a_confirmation_makes_the_image_undecidable_again(store: Store, home: Files) -> None:
     put_mirror(store, home, "v-3", 2, 1)
     before = result(store, home, "v-3")
-    both = [Statement("v-3", i, CorrectionKind.IS, "Ann Lee") for i in (1, 2)]
+    both = [TrackCorrection("v-3", i, CorrectionKind.IS, "Ann Lee") for i in (1, 2)]
     preview = correct(Archive(store, home, RULES), "p", both, preview=True)
     (example,) = (one for one in preview.examples["Ann_Lee"] if one.video_id == "v-3" and one.before != "Ann Lee")
     assert (example.before, example.after) == ("Ann Lee, Undecidable", "Ann Lee")
@@ -254,7 +254,7 @@ def test_an_image_of_a_stranger_is_no_stranger_and_gets_their_name_when_confirme
     name_stranger(Archive(store, home, RULES), "p", "Unknown 1", "Dee")
     undecided = next(track for track in result(store, home, "v-3").tracks if track.decision == "undecidable")
     assert "Dee, who is named beside it" in (undecided.reason or "")
-    correct(Archive(store, home, RULES), "p", [Statement("v-3", undecided.track_id, CorrectionKind.IS, "Dee")])
+    correct(Archive(store, home, RULES), "p", [TrackCorrection("v-3", undecided.track_id, CorrectionKind.IS, "Dee")])
     assert sorted(who(store, home, "v-3")) == ["Dee", "Unknown 3"]
 
 
@@ -262,7 +262,7 @@ def test_an_image_that_a_correction_takes_from_the_stranger_is_a_stranger_of_its
     put_mirror(store, home, "v-3", 2, 7)
     image = next(track for track in result(store, home, "v-3").tracks if track.decision == "undecidable")
     stranger = resolve(store, "p", "Unknown 1").stranger_id
-    correct(Archive(store, home, RULES), "p", [Statement("v-3", image.track_id, CorrectionKind.IS_NOT, stranger)])
+    correct(Archive(store, home, RULES), "p", [TrackCorrection("v-3", image.track_id, CorrectionKind.IS_NOT, stranger)])
     assert "Undecidable" not in who(store, home, "v-3")
     assert len(set(who(store, home, "v-3"))) == 3
     train(Archive(store, home, RULES), "p")
@@ -283,15 +283,15 @@ def test_who_is_forgotten_is_in_no_reason_any_more(store: Store, home: Files) ->
 @pytest.mark.parametrize(
     ("statement", "error", "message"),
     [
-        (Statement("v-9", 1, CorrectionKind.IS, "Bob"), VideoNotFoundError, "no video 'v-9'"),
-        (Statement("v-1", 9, CorrectionKind.IS, "Bob"), VideoNotFoundError, "no track 9: it has 4"),
-        (Statement("v-1", 1, CorrectionKind.IS_NOT, "Zoe"), PersonNotFoundError, "no person 'Zoe'"),
-        (Statement("v-1", 1, CorrectionKind.IS, "stranger-aaaaaaaaaa"), InputError, "is a stranger"),
-        (Statement("v-1", 1, CorrectionKind.IS_NOT, "stranger-aaaaaaaaaa"), NotFoundError, "no stranger"),
+        (TrackCorrection("v-9", 1, CorrectionKind.IS, "Bob"), VideoNotFoundError, "no video 'v-9'"),
+        (TrackCorrection("v-1", 9, CorrectionKind.IS, "Bob"), VideoNotFoundError, "no track 9: it has 4"),
+        (TrackCorrection("v-1", 1, CorrectionKind.IS_NOT, "Zoe"), PersonNotFoundError, "no person 'Zoe'"),
+        (TrackCorrection("v-1", 1, CorrectionKind.IS, "stranger-aaaaaaaaaa"), InputError, "is a stranger"),
+        (TrackCorrection("v-1", 1, CorrectionKind.IS_NOT, "stranger-aaaaaaaaaa"), NotFoundError, "no stranger"),
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(
-    store: Store, home: Files, statement: Statement, error: type[Exception], message: str
+    store: Store, home: Files, statement: TrackCorrection, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         correct(Archive(store, home, RULES), "p", [statement])

@@ -23,7 +23,7 @@ from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
 from serving.archive.naming import whole_archive as archive
-from serving.archive.naming.correct import Statement, correct, name_stranger
+from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.one_video import assign, assign_current, current_revision
 from serving.archive.naming.strangers import resolve
 from serving.archive.naming.undo import undo_application
@@ -54,7 +54,7 @@ def store(home: Files) -> Iterator[Store]:
 
 
 def say(store: Store, home: Files, kind: CorrectionKind, person: str, video: str = "v-1", track: int = 3) -> str:
-    return correct(Archive(store, home, RULES), "p", [Statement(video, track, kind, person)]).revision
+    return correct(Archive(store, home, RULES), "p", [TrackCorrection(video, track, kind, person)]).revision
 
 
 def revisions(store: Store) -> list[Revision]:
@@ -226,7 +226,7 @@ def test_of_two_who_correct_at_once_both_are_heard(
 def test_who_expects_a_state_is_told_that_somebody_was_faster_and_nothing_of_it_stays(
     store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statement = Statement("v-1", 3, CorrectionKind.IS, "Cem")
+    statement = TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")
     state = correct(Archive(store, home, RULES), "p", [statement], preview=True).state
     before_each(
         monkeypatch,
@@ -365,7 +365,7 @@ def test_a_track_that_is_somebody_else_gives_its_faces_to_nobody_else(
     say(store, home, CorrectionKind.IS, "Ann_Lee")
     before = {face.face_id: (face.status, face.reason) for face in store.list_faces("p")}
     assert words(store) == (["is Ann_Lee"], ["Ann_Lee"])
-    statement = Statement("v-1", 3, kind, "Cem" if kind is CorrectionKind.IS else "Ann_Lee")
+    statement = TrackCorrection("v-1", 3, kind, "Cem" if kind is CorrectionKind.IS else "Ann_Lee")
     preview = correct(Archive(store, home, RULES), "p", [statement], preview=True)
     assert words(store) == (["is Ann_Lee"], ["Ann_Lee"])
     change = correct(Archive(store, home, RULES), "p", [statement], expected_state=preview.state)
@@ -379,7 +379,7 @@ def test_a_track_that_is_somebody_else_gives_its_faces_to_nobody_else(
 
 
 def test_of_two_words_on_one_track_the_last_enrols(store: Store, home: Files) -> None:
-    both = [Statement("v-1", 3, CorrectionKind.IS, who) for who in ("Ann_Lee", "Cem")]
+    both = [TrackCorrection("v-1", 3, CorrectionKind.IS, who) for who in ("Ann_Lee", "Cem")]
     correct(Archive(store, home, RULES), "p", both)
     assert words(store) == (["is Cem"], ["Cem"])
 
@@ -393,7 +393,7 @@ def test_the_same_word_twice_is_one_word(store: Store, home: Files, monkeypatch:
         apply(project, naming, application)
 
     monkeypatch.setattr(store, "apply_naming", look)
-    said = [Statement("v-1", 3, CorrectionKind.IS, who) for who in ("Cem", "Ann_Lee", "Cem", " Cem", "Cem")]
+    said = [TrackCorrection("v-1", 3, CorrectionKind.IS, who) for who in ("Cem", "Ann_Lee", "Cem", " Cem", "Cem")]
     change = correct(Archive(store, home, RULES), "p", said)
     assert words(store) == (["is Cem"], ["Cem"])
     (naming,) = namings
@@ -450,7 +450,7 @@ def test_a_state_changes_with_everything_that_naming_depends_on(store: Store, ho
     revision = current_revision(Archive(store, home, RULES), "p")
     before = archive.state_of(store, "p", revision)
     if what == "correction":
-        statement = Statement("v-1", 3, CorrectionKind.IS, "Cem")
+        statement = TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")
         said = correct(Archive(store, home, RULES), "p", [statement], preview=True)
         assert said.state != before
         assert archive.state_of(store, "p", revision) == before

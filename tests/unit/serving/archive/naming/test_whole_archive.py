@@ -18,7 +18,7 @@ from serving.archive.files import Files
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
-from serving.archive.naming.correct import Statement, correct, name_stranger
+from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.one_video import assign, assign_current, current_revision, revision_of, stored_result
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.undo import undo_application
@@ -91,11 +91,11 @@ def learned(call: Callable[..., IdentificationChange], *said: Any) -> Callable[.
 CHANGES = {
     "accepted error": tighter,
     "promotion": promotion,
-    "is": learned(correct, [Statement("v-1", 3, CorrectionKind.IS, "Cem Tan")]),
-    "is not": learned(correct, [Statement("v-1", 1, CorrectionKind.IS_NOT, "Ann_Lee")]),
+    "is": learned(correct, [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem Tan")]),
+    "is not": learned(correct, [TrackCorrection("v-1", 1, CorrectionKind.IS_NOT, "Ann_Lee")]),
     "is not a stranger": learned(
         lambda store, home, project, *rest, **how: correct(
-            store, home, project, [Statement("v-2", 3, CorrectionKind.IS_NOT, stranger_of(store))], *rest, **how
+            store, home, project, [TrackCorrection("v-2", 3, CorrectionKind.IS_NOT, stranger_of(store))], *rest, **how
         )
     ),
     "name": learned(name_stranger, "Unknown 2", "Dee"),
@@ -185,7 +185,9 @@ def test_each_application_is_listed_and_the_last_one_is_undone_first(store: Stor
     "meddle",
     [
         lambda store, home: tighter(store, home, apply=True),
-        lambda store, home: correct(Archive(store, home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Bob")]),
+        lambda store, home: correct(
+            Archive(store, home, RULES), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Bob")]
+        ),
         lambda store, home: put_video(store, home, "v-3", 3),
         lambda store, home: store.delete_video("p", "v-2"),
     ],
@@ -265,7 +267,7 @@ def test_an_application_is_undone_in_a_video_that_has_another_accepted_error_by_
     before = store.list_corrections("p")
     shown = [(row.video_id, row.owner) for row in store.list_appearances("p", ["a-v-1", "a-v-2"])]
     former = store.get_model("p").version
-    applied = correct(Archive(store, home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")])
+    applied = correct(Archive(store, home, RULES), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
     row = store.latest_analysis("p", "v-1")
     revision = assign_current(Archive(store, home, RULES), row, 0.06)
     assert revision.max_false_names == 0.06
@@ -279,7 +281,7 @@ def test_an_application_is_undone_in_a_video_that_has_another_accepted_error_by_
 
 
 def test_an_application_is_undone_beside_a_video_that_another_model_names_by_now(store: Store, home: Files) -> None:
-    applied = correct(Archive(store, home, RULES), "p", [Statement("v-1", 3, CorrectionKind.IS, "Cem")])
+    applied = correct(Archive(store, home, RULES), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
     other = train(Archive(store, home, RULES), "p", config=TrainingConfig(classifier="knn")).version
     revision = revision_of("p", other, RULES)
     store.put_revision(revision)
