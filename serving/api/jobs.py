@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from facerec_models.result import Result
+from serving.api.addresses import crop_address
 from serving.api.schemas import JobView
 from serving.api.service import PartOfList, ServiceDep
 from serving.jobs import submit as submissions
@@ -63,7 +64,7 @@ async def job_result(job_id: str, service: ServiceDep) -> Response:
     """Return who is in what a job analysed, as the archive is named now; later jobs of the same video do not matter."""
     job = await asyncio.to_thread(service.archive.store.get_job, job_id)
     analysis = await asyncio.to_thread(analysis_of, service.archive.store, job, service.settings)
-    return Response(await service.classifier.result_of.remote(analysis), media_type="application/json")
+    return Response(await service.classifier.result_of.remote(analysis, crop_address), media_type="application/json")
 
 
 @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)

@@ -11,12 +11,12 @@ from fastapi import APIRouter, Depends, File, Query, UploadFile
 from facerec_models.errors import InputError
 from facerec_models.result import StillResult
 from facerec_models.stills import find_stills
+from serving.api.addresses import crop_address
 from serving.api.people import read_picture
 from serving.api.schemas import AppearancePage, FaceSearch, FoundAppearance, FoundFace, StrangerPage, StrangerView
 from serving.api.service import ProjectName, ServiceDep
 from serving.archive.search.people_and_faces import Hit, search_face, search_people
 from serving.archive.search.strangers import StrangerSummary, rank_strangers, show_stranger
-from serving.deployments.classifier import crop_address
 from serving.store.naming_rows import AppearanceQuery
 
 router = APIRouter(tags=["search"])

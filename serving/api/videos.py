@@ -19,6 +19,7 @@ from facerec_models.errors import InputError, LimitExceededError, NotFoundError
 from facerec_models.files import UNFINISHED, AnyPath, local_target, writing_to
 from facerec_models.names import file_name_of, local_path
 from facerec_models.result import Result
+from serving.api.addresses import crop_address
 from serving.api.files import answer_file
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
@@ -110,14 +111,14 @@ def get_video(project: ProjectName, video_id: str, service: ServiceDep) -> dict[
 @router.get("/projects/{project}/videos/{video_id}/result", response_model=Result)
 async def get_result(project: ProjectName, video_id: str, service: ServiceDep) -> Response:
     """Say who is in a video, when, and on what evidence."""
-    text = await service.classifier.result.remote(project, video_id)
+    text = await service.classifier.result.remote(project, video_id, crop_address)
     return Response(text, media_type="application/json")
 
 
 @router.get("/projects/{project}/videos/{video_id}/result.csv")
 async def get_table(project: ProjectName, video_id: str, service: ServiceDep) -> Response:
     """Return the appearances as a table."""
-    found = Result.model_validate_json(await service.classifier.result.remote(project, video_id))
+    found = Result.model_validate_json(await service.classifier.result.remote(project, video_id, crop_address))
     return Response(to_csv(found), media_type="text/csv; charset=utf-8")
 
 
@@ -133,7 +134,7 @@ def get_file(project: ProjectName, video_id: str, service: ServiceDep) -> FileRe
 @router.get("/projects/{project}/videos/{video_id}/annotated.mp4", response_class=FileResponse)
 async def get_annotated(project: ProjectName, video_id: str, request: Request, service: ServiceDep) -> Response:
     """Return the video with boxes and names; it is drawn when it is first asked for. Byte ranges are answered."""
-    found = Result.model_validate_json(await service.classifier.result.remote(project, video_id))
+    found = Result.model_validate_json(await service.classifier.result.remote(project, video_id, crop_address))
     path = await asyncio.to_thread(_draw, service, project, found)
     answer = await asyncio.to_thread(answer_file, path, request, "video/mp4")
     if answer is None:

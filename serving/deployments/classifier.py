@@ -12,20 +12,13 @@ from facerec_models.result import StillResult
 from facerec_models.stills import name_still
 from facerec_models.types import FaceSet
 from serving.archive.learning.loaded_models import load_model
-from serving.archive.naming.one_video import result_of, stored_result
-from serving.archive.search.strangers import Sighting
+from serving.archive.naming.one_video import CropUrl, result_of, stored_result
 from serving.deployments.batching import ItemResult, run_batch
 from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
-from serving.store.naming_rows import AppearanceRow
 from serving.store.rows import AnalysisRow
 
 _Request = tuple[str, FaceSet | StillResult, NamingModel, float | None]
-
-
-def crop_address(analysis: AnalysisRow | AppearanceRow | Sighting, track_id: int, k: int) -> str:
-    """Return the path under which the service gives out a kept crop."""
-    return f"/v1/projects/{analysis.project}/videos/{analysis.video_id}/crops/{analysis.analysis_id}/{track_id}/{k}.jpg"
 
 
 class ClassifierReplica:
@@ -59,12 +52,12 @@ class ClassifierReplica:
         answer: ItemResult[StillResult] = await self._batched((name, found, model, max_false_names))
         return answer.unwrap()
 
-    async def result(self, project: str, video_id: str) -> str:
+    async def result(self, project: str, video_id: str, crop_url: CropUrl) -> str:
         """Return the result of a video's newest analysis, as JSON."""
-        found = await asyncio.to_thread(stored_result, self._archive, project, video_id, crop_address)
+        found = await asyncio.to_thread(stored_result, self._archive, project, video_id, crop_url)
         return found.to_json()
 
-    async def result_of(self, analysis: AnalysisRow) -> str:
+    async def result_of(self, analysis: AnalysisRow, crop_url: CropUrl) -> str:
         """Return the result of an analysis, as JSON."""
-        found = await asyncio.to_thread(result_of, self._archive, analysis, crop_address)
+        found = await asyncio.to_thread(result_of, self._archive, analysis, crop_url)
         return found.to_json()

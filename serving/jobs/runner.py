@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from facerec_models.errors import BusyError, FacerecError, StoreError
@@ -29,8 +29,8 @@ class JobControl:
     """What the work on a job or a segment tells its runner, and asks it."""
 
     def __init__(self, runner: JobRunner, claimed: Claim) -> None:
-        self._runner = runner
-        self._claim = claimed
+        self.runner = runner
+        self.claimed = claimed
         self.progress = 0.0
         self.lost = False
         self.leftovers: list[Callable[[], object]] = []
@@ -46,24 +46,6 @@ class JobControl:
     def when_done(self, tidy_up: Callable[[], object]) -> None:
         """Have something removed once the success is written; whoever does the work again after a crash before that still needs it."""
         self.leftovers.append(tidy_up)
-
-    def plan(self, segments: Sequence[JobSegment]) -> bool:
-        """Divide the job, so that others can help; False if the work must end now."""
-        return leases.plan(self._runner.store, self._claim, segments)
-
-    def reopen(self, indexes: Collection[int]) -> bool:
-        """Let segments be done again whose work is lost; False if the work must end now."""
-        return leases.reopen(self._runner.store, self._claim, indexes)
-
-    def do_segments(self) -> tuple[JobSegment, ...] | None:
-        """Work on the job's segments beside others, until all have succeeded or one has failed.
-
-        Returns
-        -------
-        tuple of JobSegment or None
-            None if the work must end now.
-        """
-        return self._runner.do_segments(self._claim, self)
 
 
 Work = Callable[[Job, JobControl], str | None]
@@ -150,8 +132,8 @@ class JobRunner:
         self.store = store
         self._work = work
         self._segment_work = segment_work or {}
-        self._lease_s = lease_s
-        self._poll_s = poll_s
+        self.lease_s = lease_s
+        self.poll_s = poll_s
         self._webhooks = webhooks or WebhookSender()
         self._when_idle = when_idle
         self._idle_again = 0.0
@@ -189,20 +171,20 @@ class JobRunner:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def do_segments(self, claimed: Claim, control: JobControl) -> tuple[JobSegment, ...] | None:
-        """See `JobControl.do_segments`."""
-        job_id = claimed.job.job_id
-        while not control.should_stop():
-            mine = leases.claim_segment(self.store, job_id, self.name, self._lease_s)
-            if mine is not None:
-                self._do(mine)
-                continue
-            segments = self.store.get_job(job_id).segments
-            states = {segment.state for segment in segments}
-            if states <= {JobState.SUCCEEDED} or JobState.FAILED in states:
-                return segments
-            time.sleep(self._poll_s / 4)
-        return None
+    def do(self, claimed: Claim) -> None:
+        """Work on what was claimed, and write how it ended."""
+        if claimed.webhook:
+            self._webhooks.deliver(self.store, claimed)
+            return
+        control = JobControl(self, claimed)
+        with self._lock:
+            self._running[claimed.owner] = claimed, control
+            control.lost = self._stopping.is_set()
+        try:
+            self._attempt(claimed, control)
+        finally:
+            with self._lock:
+                del self._running[claimed.owner]
 
     def _loop(self) -> None:
         while not self._stopping.is_set():
@@ -211,18 +193,18 @@ class JobRunner:
                     self.store,
                     list(self._work),
                     self.name,
-                    self._lease_s,
+                    self.lease_s,
                     delivery_s=self._webhooks.lease_s,
                     max_deliveries=self._webhooks.max_attempts,
                 )
                 if claimed is None:
                     self._be_idle()
-                    self._wake.acquire(timeout=self._poll_s)
+                    self._wake.acquire(timeout=self.poll_s)
                 else:
-                    self._do(claimed)
+                    self.do(claimed)
             except StoreError:
                 logger.exception("the store does not answer; trying again")
-                self._stopping.wait(self._poll_s)
+                self._stopping.wait(self.poll_s)
 
     def _be_idle(self) -> None:
         with self._lock:
@@ -237,22 +219,7 @@ class JobRunner:
             except Exception:  # tidying up ends no work
                 logger.exception("what is done between jobs has failed; it is tried again later")
 
-    def _do(self, claimed: Claim) -> None:
-        if claimed.webhook:
-            self._webhooks.deliver(self.store, claimed)
-            return
-        control = JobControl(self, claimed)
-        with self._lock:
-            self._running[claimed.owner] = claimed, control
-            control.lost = self._stopping.is_set()
-        try:
-            self._attempt(claimed, control)
-        finally:
-            with self._lock:
-                del self._running[claimed.owner]
-
     def _attempt(self, claimed: Claim, control: JobControl) -> None:
-        """Do what was claimed, and write how it ended."""
         job, number = claimed.job, claimed.segment
         what = f"job {job.job_id}" + ("" if number is None else f", segment {number}")
         attempt = job.attempt if number is None else job.segments[number].attempt
@@ -297,12 +264,12 @@ class JobRunner:
         return leases.finish_segment(self.store, claimed, state, error)
 
     def _renew_all(self) -> None:
-        while not self._stopping.wait(self._lease_s / _RENEWALS_PER_LEASE):
+        while not self._stopping.wait(self.lease_s / _RENEWALS_PER_LEASE):
             with self._lock:
                 running = list(self._running.values())
             for claimed, control in running:
                 try:
-                    kept = leases.renew(self.store, claimed, self._lease_s, control.progress)
+                    kept = leases.renew(self.store, claimed, self.lease_s, control.progress)
                 except StoreError:
                     logger.exception("the lease of job %s could not be renewed; trying again", claimed.job.job_id)
                     continue

@@ -18,9 +18,9 @@ from serving.api.service import Service
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming import one_video as naming
-from serving.archive.naming.one_video import stored_result
+from serving.archive.naming.one_video import CropUrl, stored_result
 from serving.deployments.analyzer import AnalyzerReplica
-from serving.deployments.classifier import ClassifierReplica, crop_address
+from serving.deployments.classifier import ClassifierReplica
 from serving.deployments.detector import DetectorReplica
 from serving.deployments.embedder import EmbedderReplica
 from serving.settings import Settings
@@ -69,11 +69,11 @@ def in_process(
         embed=lambda crops: network.embed_all([crops])[0].unwrap(), facts=lambda: asyncio.run(network.facts())
     )
 
-    def result(project: str, video_id: str) -> str:
-        return stored_result(archive, project, video_id, crop_address).to_json()
+    def result(project: str, video_id: str, crop_url: CropUrl) -> str:
+        return stored_result(archive, project, video_id, crop_url).to_json()
 
-    def result_of(analysis: AnalysisRow) -> str:
-        return naming.result_of(archive, analysis, crop_address).to_json()
+    def result_of(analysis: AnalysisRow, crop_url: CropUrl) -> str:
+        return naming.result_of(archive, analysis, crop_url).to_json()
 
     classifiers = handle(name_still=name_still, result=result, result_of=result_of)
     analyzer = AnalyzerReplica(settings, detectors, embedders, slots=1)

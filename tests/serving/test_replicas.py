@@ -17,7 +17,8 @@ from facerec_models.errors import WeightsError
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.result import StillResult
 from facerec_models.types import FaceSet, ImageArray
-from serving.deployments.classifier import ClassifierReplica, crop_address
+from serving.api.addresses import crop_address
+from serving.deployments.classifier import ClassifierReplica
 from serving.deployments.detector import DetectorReplica
 from serving.deployments.embedder import EmbedderReplica
 from serving.settings import Settings
