@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 
 from facerec_models.config import AnalysisConfig, Config, IdentificationConfig
 from facerec_models.errors import InputError
-from training.crawling.config import CrawlConfig
+from training.crawling.bounds import CrawlConfig
 
 
 def _listed(value: Any) -> Any:

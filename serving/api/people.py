@@ -16,7 +16,7 @@ from facerec_models.names import person_id_of
 from facerec_models.result import StillResult, identity_of
 from facerec_models.stills import find_stills
 from facerec_models.types import FaceSet
-from serving.api.files import answer_file
+from serving.api.file_answer import answer_file
 from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.archive.learning.enrol import enable_faces, enrol

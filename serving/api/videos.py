@@ -20,7 +20,7 @@ from facerec_models.files import UNFINISHED, AnyPath, local_target, writing_to
 from facerec_models.names import file_name_of, local_path
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
-from serving.api.files import answer_file
+from serving.api.file_answer import answer_file
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
 from serving.archive.videos import register_video

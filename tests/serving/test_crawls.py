@@ -31,7 +31,7 @@ from serving.store.job_rows import Job, JobState
 from serving.store.rows import FaceStatus
 from tests.builders import sample_picture
 from tests.picture_site import PictureSite, picture_site
-from training.crawling.config import CrawlConfig
+from training.crawling.bounds import CrawlConfig
 from ui.client import FacerecClient, ServiceError
 
 QUICK = CrawlConfig(delay_s=0.02, private_addresses=True)

@@ -75,7 +75,7 @@ def put_people(store: Store, project: str, people: int) -> None:
 
 
 def command(home: Files, *options: str) -> list[str]:
-    return [sys.executable, "-m", "training.train", "--project", "p", "--home", str(home.root), *options]
+    return [sys.executable, "-m", "ui.cli", "train", "--json", "--project", "p", "--home", str(home.root), *options]
 
 
 def run(home: Files, *options: str) -> subprocess.CompletedProcess[str]:
@@ -98,7 +98,7 @@ def test_a_training_by_itself_needs_no_ray_and_says_what_it_made(store: Store, h
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert store.get_model("p").version == answer["version"]
-    assert answer["gate"]["reason"] == "no version was promoted before"
+    assert answer["metrics"]["gate"]["reason"] == "no version was promoted before"
     job = store.get_job("nightly")
     assert (job.state, job.progress) == (JobState.SUCCEEDED, 1.0)
     assert "learning 120 faces with prototype" in home.job_log("p", "nightly").read_text()
@@ -111,7 +111,7 @@ def test_a_training_by_itself_needs_no_ray_and_says_what_it_made(store: Store, h
 def test_what_cannot_be_trained_ends_with_one_line(home: Files) -> None:
     done = run(home)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1] == "error: no project 'p'; create it first"
+    assert done.stderr.splitlines()[-1] == "facerec: no project 'p'; create it first"
     assert run(home, "--classifier", "mlp").returncode == 2
 
 
@@ -134,7 +134,7 @@ def test_a_recorded_training_is_cancelled_from_outside(store: Store, home: Files
 def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(store: Store, home: Files) -> None:
     promoted = train(Archive(store, home, RULES), "p").version
     began = time.monotonic()
-    assert run(home, "--classifier", "knn", "--no-promote").returncode == 0
+    assert run(home, "--classifier", "knn", "--promote", "no").returncode == 0
     whole_s = time.monotonic() - began
     rng = random.Random(1)
     for number in range(6):

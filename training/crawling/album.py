@@ -18,7 +18,7 @@ from facerec_models.errors import InputError
 from facerec_models.files import write_atomically
 from facerec_models.images import picture_format, read_image
 from facerec_models.types import ImageArray
-from training.crawling.config import CrawlConfig
+from training.crawling.bounds import CrawlConfig
 
 MANIFEST = "manifest.json"
 _HASH_SIDE = 8

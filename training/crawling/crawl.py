@@ -12,7 +12,7 @@ from facerec_models.errors import InputError, SourceError
 from facerec_models.names import person_id_of
 from facerec_models.result import identity_of
 from training.crawling.album import Album, AlbumPicture
-from training.crawling.config import CrawlConfig
+from training.crawling.bounds import CrawlConfig
 from training.crawling.engine import PictureCrawler, Run
 from training.crawling.session import PoliteSession
 from training.crawling.sources import Source, SourceKind, list_folder

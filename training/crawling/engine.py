@@ -30,7 +30,7 @@ from icrawler.builtin.bing import BingFeeder
 from requests import Response
 
 from training.crawling.album import Album, AlbumPicture, PictureDroppedError
-from training.crawling.config import CrawlConfig
+from training.crawling.bounds import CrawlConfig
 from training.crawling.session import FetchError, PoliteSession
 from training.crawling.sources import Source, SourceKind, find_pictures_and_pages, read_addresses
 

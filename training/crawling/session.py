@@ -20,7 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
-from training.crawling.config import CrawlConfig
+from training.crawling.bounds import CrawlConfig
 
 ROBOT = "FaceRec"
 

@@ -27,7 +27,7 @@ from facerec_models.errors import InputError, SourceError
 from facerec_models.types import ImageArray
 from tests.picture_site import PictureSite, baidu_page, picture_site
 from training.crawling.album import Album, difference_hash
-from training.crawling.config import CrawlConfig
+from training.crawling.bounds import CrawlConfig
 from training.crawling.crawl import CrawlReport, crawl, split_names
 from training.crawling.engine import components
 from training.crawling.session import FetchError, PoliteSession, is_public
