@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from xdist.scheduler import LoadFileScheduling
 
 from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder, build_embedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
+from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha256
 from facerec_models.config import DetectionConfig, EmbeddingConfig
+from serving.archive.files import Files
+from serving.store import Store, open_store
 
 pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket", "tests.mounts"]
 
@@ -97,6 +101,26 @@ def facenet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     registry = WeightsRegistry(folder / "weights")
     registry.fetch(FACENET_VGGFACE2.name, source=folder / "random.pt", sha256=file_sha256(folder / "random.pt"))
     return registry.directory
+
+
+@pytest.fixture(scope="session")
+def networks(detector: MtcnnDetector, embedder: TorchEmbedder) -> Networks:
+    """Return both real networks."""
+    return Networks(detector, embedder)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Files:
+    """Return the files of an archive of the test's own."""
+    return Files(tmp_path / "home")
+
+
+@pytest.fixture
+def store(home: Files) -> Iterator[Store]:
+    """Open the embedded store of that archive; it has the empty project ``p``."""
+    with closing(open_store(home.root)) as store:
+        store.create_project("p")
+        yield store
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
 from fractions import Fraction
 from pathlib import Path
@@ -197,11 +197,12 @@ def join_video(
     config: AnalysisConfig,
     embedder: str,
     observations: Iterable[Observation],
+    info: VideoInfo,
+    warnings: Sequence[str],
+    *,
     should_stop: Callable[[], bool] | None = None,
 ) -> AnalysisRow:
-    """Link what was seen in the segments of a video, in their order, and store it as `analyze_video` does."""
-    with Video(video_file(video), config.limits, name=video.name, stream=config.sampling.stream) as opened:
-        info, warnings = opened.info, opened.warnings
+    """Link the scans of a video's segments, in their order, and store the analysis as `analyze_video` does."""
 
     def make(keep_crops: Callable[[Track], None]) -> Analysis:
         pair = load_cohort(embedder).pair

@@ -15,7 +15,7 @@ from facerec_models.analysis.frame_faces import Observation
 from facerec_models.analysis.frame_scanner import Observer
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.segments import FrameIndex, Segment, SegmentError, plan_segments
-from facerec_models.analysis.reading.video import Video
+from facerec_models.analysis.reading.video import Video, VideoInfo
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
 from serving.archive.files import AnyPath, remove_tree, write_atomically
@@ -70,11 +70,11 @@ class VideoJobs:
             if control.should_stop():
                 raise AnalysisStoppedError(f"segment {segment.index} of {video.name!r} was stopped")
 
-        # Where the leader's list was swept up in the last moment, it is made again: that costs no attempt.
-        index = _list_frames(folder, video, config)
-        if index is None:
-            raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
         with _open(video, config) as opened:
+            # Where the leader's list was swept up in the last moment, it is made again: that costs no attempt.
+            index = _list_frames(folder, opened)
+            if index is None:
+                raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
             observer = Observer(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
             try:
                 seen = observer.observe(go_on)
@@ -91,10 +91,12 @@ class VideoJobs:
         # on it.
         if job.segments and not is_planned and not divided.plan(()):
             raise stopped
-        is_divided = is_planned or (not is_whole and self._is_long(video, config))
-        index = _list_frames(folder, video, config) if is_divided else None
+        with _open(video, config) as opened:
+            info, warnings = opened.info, opened.warnings
+            is_divided = is_planned or (not is_whole and self._is_long(info, config))
+            index = _list_frames(folder, opened) if is_divided else None
         if index is not None:
-            if not is_planned and not divided.plan(_plan(index, video, config, self._settings.segment_s)):
+            if not is_planned and not divided.plan(_plan(index, info, config, self._settings.segment_s)):
                 raise stopped
             segments = divided.work()
             while segments is not None and (lost := _lost(folder, segments)):
@@ -104,8 +106,16 @@ class VideoJobs:
             if all(segment.state is JobState.SUCCEEDED for segment in segments):
                 files = (_part(folder, segment) for segment in segments)
                 observations = (Observation.from_bytes(file.read_bytes()) for file in files)
-                name, stop = networks.embedder.name, control.should_stop
-                return join_video(self._archive, video, config, name, observations, stop)
+                return join_video(
+                    self._archive,
+                    video,
+                    config,
+                    networks.embedder.name,
+                    observations,
+                    info,
+                    warnings,
+                    should_stop=control.should_stop,
+                )
             if not (folder / _IN_ONE_GO).is_file():
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
@@ -119,10 +129,9 @@ class VideoJobs:
             should_stop=control.should_stop,
         )
 
-    def _is_long(self, video: VideoRow, config: AnalysisConfig) -> bool:
+    def _is_long(self, info: VideoInfo, config: AnalysisConfig) -> bool:
         """Whether a video is worth dividing."""
-        with _open(video, config) as opened:
-            start_s, end_s = config.sampling.fragment or (0.0, opened.info.duration_s or math.inf)
+        start_s, end_s = config.sampling.fragment or (0.0, info.duration_s or math.inf)
         return bool(end_s - start_s >= 1.5 * self._settings.segment_s)
 
     def _folder(self, job: Job, config: AnalysisConfig) -> AnyPath:
@@ -137,14 +146,13 @@ def _open(video: VideoRow, config: AnalysisConfig) -> Video:
     return Video(video_file(video), config.limits, name=video.name, stream=config.sampling.stream)
 
 
-def _list_frames(folder: AnyPath, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
+def _list_frames(folder: AnyPath, opened: Video) -> FrameIndex | None:
     """List the frames of a video, if that can be done; the list stays for those who help."""
     kept = folder / _INDEX
     try:
         return FrameIndex.from_bytes(kept.read_bytes())
     except FileNotFoundError:
-        with _open(video, config) as opened:
-            index = opened.index()
+        index = opened.index()
         if index is not None:
             write_atomically(kept, index.to_bytes())
         return index
@@ -168,11 +176,10 @@ def _undivided(folder: AnyPath, reason: str) -> FacerecError:
     return FacerecError(reason)
 
 
-def _plan(index: FrameIndex, video: VideoRow, config: AnalysisConfig, segment_s: float) -> list[JobSegment]:
+def _plan(index: FrameIndex, info: VideoInfo, config: AnalysisConfig, segment_s: float) -> list[JobSegment]:
     start_s, end_s = config.sampling.fragment or (0.0, math.inf)
     length_s = min(end_s, index.time_s(len(index) - 1)) - start_s
-    with _open(video, config) as opened:
-        planned = plan_segments(index, config.sampling, opened.info.fps, max(1, round(length_s / segment_s)))
+    planned = plan_segments(index, config.sampling, info.fps, max(1, round(length_s / segment_s)))
     return [JobSegment(i, part.start_s, part.end_s, part.first, part.end) for i, part in enumerate(planned)]
 
 

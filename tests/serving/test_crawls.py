@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +16,6 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
-from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
 from serving.api.app import build_api
 from serving.api.service import Service
@@ -26,7 +24,7 @@ from serving.archive.handle import Archive
 from serving.jobs.crawl import crawl_person
 from serving.jobs.runner import JobControl, JobRunner
 from serving.settings import Settings
-from serving.store import Store, open_store
+from serving.store import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import FaceStatus
 from tests.builders import sample_picture
@@ -39,26 +37,9 @@ CRAWL = "/v1/projects/p/people/Eileen_Collins/crawl"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path / "home")
-
-
-@pytest.fixture
-def store(home: Files) -> Iterator[Store]:
-    with closing(open_store(home.root)) as store:
-        store.create_project("p")
-        yield store
-
-
-@pytest.fixture
 def site() -> Iterator[PictureSite]:
     with picture_site() as site:
         yield site
-
-
-@pytest.fixture
-def networks(detector: MtcnnDetector, embedder: TorchEmbedder) -> Networks:
-    return Networks(detector, embedder)
 
 
 def portrait(mirrored: bool = False, twice: bool = False) -> bytes:

@@ -3,10 +3,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -16,18 +15,10 @@ from facerec_models.errors import BusyError, InputError, StoreError
 from serving.jobs.runner import MAX_DEATHS, JobControl, JobRunner, submit
 from serving.jobs.webhooks import SIGNATURE_HEADER, WebhookSender, sign
 from serving.settings import WebhookConfig
-from serving.store import Store, leases, open_store
+from serving.store import Store, leases
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.leases import Claim
 from tests.serving.service import free_port
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store(tmp_path)
-    store.create_project("p")
-    yield store
-    store.close()
 
 
 @contextmanager

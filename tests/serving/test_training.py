@@ -43,11 +43,6 @@ RULES = IdentificationConfig()
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path / "home")
-
-
-@pytest.fixture
 def store(home: Files) -> Iterator[Store]:
     """Forty people of three faces each, in project ``p``."""
     with closing(open_store(home.root)) as store:

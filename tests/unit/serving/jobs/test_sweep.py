@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-
-import pytest
 
 from serving.archive.files import UNFINISHED, Files
 from serving.archive.handle import Archive
@@ -22,18 +19,6 @@ from tests.contract.store_cases import (
     put_analyses,
     put_revisions,
 )
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path)
-
-
-@pytest.fixture
-def store(home: Files) -> Iterator[Store]:
-    with closing(open_store(home.root)) as store:
-        store.create_project("p")
-        yield store
 
 
 def write(path: Path, days_ago: float = 2.0) -> Path:

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
-from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig, DetectionConfig, IdentificationConfig, LimitsConfig
 from facerec_models.errors import ConflictError, GalleryMismatchError, InputError
@@ -40,16 +38,6 @@ class Blind:
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         assert not images, "a known picture was looked at again"
         return []
-
-
-@pytest.fixture(scope="module")
-def networks(detector: MtcnnDetector, embedder: TorchEmbedder) -> Networks:
-    return Networks(detector, embedder)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path / "home")
 
 
 @pytest.fixture

@@ -14,8 +14,6 @@ import cv2
 import numpy as np
 import pytest
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
-from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig, IdentificationConfig, LimitsConfig
 from facerec_models.errors import ConflictError
@@ -32,16 +30,6 @@ from training.pictures import Picture, find_pictures, with_content
 from ui.demo_material import HOPPER, find_file
 
 ANALYSIS, RULES = AnalysisConfig(), IdentificationConfig()
-
-
-@pytest.fixture(scope="module")
-def networks(detector: MtcnnDetector, embedder: TorchEmbedder) -> Networks:
-    return Networks(detector, embedder)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path / "home")
 
 
 @pytest.fixture

@@ -49,11 +49,6 @@ def put_analysis(
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path)
-
-
-@pytest.fixture
 def store(home: Files) -> Iterator[Store]:
     """Six people of three faces, and a video of the first two; the second is seen from 6 s to 9 s."""
     with closing(open_store(home.root)) as store:

@@ -29,11 +29,6 @@ FACES = [f"f-{number}{at}" for number in range(3) for at in range(2)]
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path)
-
-
-@pytest.fixture
 def store(home: Files) -> Iterator[Store]:
     """Three people of two faces each."""
     with closing(open_store(home.root)) as store:

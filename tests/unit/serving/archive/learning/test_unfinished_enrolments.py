@@ -30,11 +30,6 @@ _PATIENCE_S = 120
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path)
-
-
-@pytest.fixture
 def store(home: Files) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
         fill(store, home)

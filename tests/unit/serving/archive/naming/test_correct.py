@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -25,20 +25,8 @@ from serving.archive.search.strangers import StrangerSummary, rank_strangers
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import FaceStatus
-from tests.archive import RULES, fill, put_mirror, put_video
+from tests.archive import RULES, put_mirror, put_video
 from tests.contract.store_cases import make_face
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path)
-
-
-@pytest.fixture
-def store(home: Files) -> Iterator[Store]:
-    with closing(open_store(home.root)) as store:
-        fill(store, home)
-        yield store
 
 
 def result(store: Store, home: Files, video_id: str) -> Result:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -37,20 +37,8 @@ from serving.store.job_rows import JobState
 from serving.store.naming_rows import AppearanceQuery, Application, CorrectionKind, Naming, Revision
 from serving.store.rows import FaceStatus
 from serving.store.sqlite.store import SqliteStore
-from tests.archive import RULES, enrol, fill, put_video
+from tests.archive import RULES, enrol, put_video
 from tests.builders import EMBEDDER
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path)
-
-
-@pytest.fixture
-def store(home: Files) -> Iterator[Store]:
-    with closing(open_store(home.root)) as store:
-        fill(store, home)
-        yield store
 
 
 def say(store: Store, home: Files, kind: CorrectionKind, person: str, video: str = "v-1", track: int = 3) -> str:

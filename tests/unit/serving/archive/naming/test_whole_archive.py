@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,20 +25,8 @@ from serving.archive.naming.undo import undo_application
 from serving.archive.naming.whole_archive import identify_archive
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
-from tests.archive import PEOPLE, RULES, enrol, fill, put_video
+from tests.archive import PEOPLE, RULES, enrol, put_video
 from tests.builders import EMBEDDER
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path)
-
-
-@pytest.fixture
-def store(home: Files) -> Iterator[Store]:
-    with closing(open_store(home.root)) as store:
-        fill(store, home)
-        yield store
 
 
 def everything(store: Store, home: Files) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,11 +27,6 @@ from tests.archive import RULES, fill, put_tracks, put_video
 from tests.builders import look, make_track
 
 WHOLE = AppearanceQuery()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Files:
-    return Files(tmp_path)
 
 
 @pytest.fixture
