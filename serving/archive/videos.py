@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from fractions import Fraction
 from pathlib import Path
@@ -198,7 +198,7 @@ def join_video(
     embedder: str,
     observations: Iterable[Observation],
     info: VideoInfo,
-    warnings: Sequence[str],
+    warnings: tuple[str, ...],
     *,
     should_stop: Callable[[], bool] | None = None,
 ) -> AnalysisRow:

@@ -176,9 +176,9 @@ def test_the_gate_lets_no_worse_version_name(
 ) -> None:
     first = train(Archive(store, home, RULES), "p")
 
-    def measure(store: Store, home: Files, project: str, version: str, rules: IdentificationConfig) -> Figures | None:
-        assert store.get_model(project, version).version == version
-        load_model(home, project, version)
+    def measure(archive: Archive, project: str, version: str) -> Figures | None:
+        assert archive.store.get_model(project, version).version == version
+        load_model(archive.files, project, version)
         return old if version == first.version else new
 
     store.set_face_status("p", ["f-00"], FaceStatus.DISABLED, "by hand")

@@ -71,7 +71,7 @@ def _config(promote: str) -> Any:
 
 def learned(call: Callable[..., IdentificationChange], *said: Any) -> Callable[..., IdentificationChange]:
     def change(store: Store, home: Files, *, apply: bool, expected_state: str | None = None) -> IdentificationChange:
-        return call(store, home, "p", *said, RULES, preview=not apply, expected_state=expected_state)
+        return call(Archive(store, home, RULES), "p", *said, preview=not apply, expected_state=expected_state)
 
     return change
 
