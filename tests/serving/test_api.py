@@ -170,7 +170,7 @@ def test_a_row_never_says_that_an_upload_is_where_it_is_not(
     monkeypatch.setattr(type(store), "put_video", watched)
     for name in ("a.mp4", "a.mp4", "b.mov"):
         assert client.post(VIDEOS, files={"file": (name, clip.read_bytes())}).status_code == 202
-    (upload,) = client.app.state.service.home.uploads.iterdir()  # type: ignore[attr-defined]
+    (upload,) = client.app.state.service.archive.files.uploads.iterdir()  # type: ignore[attr-defined]
     assert set(rows) == {(str(upload), True)}
 
 
@@ -184,7 +184,7 @@ def test_an_upload_that_was_moved_and_got_no_row_is_used_when_it_is_sent_again(
         patched.setattr(type(store), "put_video", die)
         problem(client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}), 503)
     assert store.list_videos("p") == []
-    (left,) = client.app.state.service.home.uploads.iterdir()  # type: ignore[attr-defined]
+    (left,) = client.app.state.service.archive.files.uploads.iterdir()  # type: ignore[attr-defined]
     assert client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).status_code == 202
     (video,) = store.list_videos("p")
     assert video.file == str(left)
@@ -236,7 +236,7 @@ def test_content_that_comes_again_is_the_video_as_it_was_submitted(
     assert (moved.file, moved.uri, moved.created_at) == (str(second), second.as_uri(), submitted.created_at)
     second.unlink()
     assert client.post(VIDEOS, files={"file": ("a.mp4", content)}).status_code == 202
-    (upload,) = client.app.state.service.home.uploads.iterdir()  # type: ignore[attr-defined]
+    (upload,) = client.app.state.service.archive.files.uploads.iterdir()  # type: ignore[attr-defined]
     (video,) = store.list_videos("p")
     assert (video.file, video.uri, video.created_at) == (str(upload), upload.as_uri(), submitted.created_at)
 
@@ -255,7 +255,7 @@ def test_an_upload_beyond_the_limit_leaves_nothing(client: TestClient, store: St
     object.__setattr__(service, "settings", service.settings.model_copy(update={"analysis": analysis}))
     answer = client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())})
     assert "max_upload_bytes = 1000" in problem(answer, 413)["detail"]
-    assert list(service.home.uploads.iterdir()) == []
+    assert list(service.archive.files.uploads.iterdir()) == []
     assert store.list_videos("p") == []
 
 
@@ -346,7 +346,7 @@ def test_an_upload_that_is_no_video_is_refused_by_its_own_name(
 
 def test_uploads_go_with_the_last_project_that_has_them(client: TestClient, store: Store, clip: Path) -> None:
     content = clip.read_bytes()
-    uploads = client.app.state.service.home.uploads  # type: ignore[attr-defined]
+    uploads = client.app.state.service.archive.files.uploads  # type: ignore[attr-defined]
     for project in ("q", "r"):
         store.create_project(project)
     for project, name in (("p", "a.mp4"), ("q", "b.MP4"), ("p", "c.mov")):
@@ -394,7 +394,7 @@ def test_an_upload_that_another_project_takes_while_one_is_deleted_stays(
     monkeypatch.setattr(owner, method, take_before)
     client.delete("/v1/projects/p")
     monkeypatch.undo()
-    uploads = set(client.app.state.service.home.uploads.iterdir())  # type: ignore[attr-defined]
+    uploads = set(client.app.state.service.archive.files.uploads.iterdir())  # type: ignore[attr-defined]
     assert uploads == {Path(video.file) for video in store.list_videos("q")}
     assert {path.read_bytes() for path in uploads} == (set(contents) if uploads else set())
 
@@ -421,7 +421,7 @@ def test_an_upload_whose_last_other_project_is_deleted_before_its_row_is_there_s
 def test_what_is_written_into_a_project_that_was_created_again_stays(
     client: TestClient, store: Store, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crop = client.app.state.service.home.face_crop("p", "f")  # type: ignore[attr-defined]
+    crop = client.app.state.service.archive.files.face_crop("p", "f")  # type: ignore[attr-defined]
     original = store.delete_project
 
     def create_again(name: str) -> None:
@@ -440,7 +440,7 @@ def test_content_under_another_ending_leaves_no_upload_behind(
     client: TestClient, store: Store, clip: Path, by_address: bool
 ) -> None:
     content = clip.read_bytes()
-    uploads = client.app.state.service.home.uploads  # type: ignore[attr-defined]
+    uploads = client.app.state.service.archive.files.uploads  # type: ignore[attr-defined]
     assert client.post(VIDEOS, files={"file": ("b.mp4", content)}).status_code == 202
     (kept,) = uploads.iterdir()
     if by_address:

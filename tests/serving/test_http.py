@@ -72,7 +72,7 @@ def test_the_same_settings_again_are_shown_again(client: TestClient, material: D
 def test_a_project_that_is_deleted_while_it_is_worked_on_leaves_nothing(
     client: TestClient, material: DemoMaterial
 ) -> None:
-    home: Files = client.app.state.service.home  # type: ignore[attr-defined]
+    home: Files = client.app.state.service.archive.files  # type: ignore[attr-defined]
     client.put("/v1/projects/gone")
     content = material.reel.read_bytes()
     job_id = client.post("/v1/projects/gone/videos", files={"file": ("a.mp4", content)}).json()["job_id"]
@@ -101,7 +101,7 @@ def test_files_by_address_only_where_the_operator_allows(
 
 
 def test_an_upload_that_is_no_video_leaves_nothing(client: TestClient) -> None:
-    home: Files = client.app.state.service.home  # type: ignore[attr-defined]
+    home: Files = client.app.state.service.archive.files  # type: ignore[attr-defined]
     before = sorted(home.uploads.iterdir()) if home.uploads.exists() else []
     answer = client.post("/v1/projects/shown/videos", files={"file": ("x.mp4", b"ffconcat version 1.0\nfile a.mp4\n")})
     assert (answer.status_code, answer.json()["title"]) == (422, "VideoOpen")
@@ -197,7 +197,7 @@ def test_lists_are_read_page_by_page(client: TestClient, clip: Path) -> None:
 
 
 def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
-    store = client.app.state.service.store  # type: ignore[attr-defined]
+    store = client.app.state.service.archive.store  # type: ignore[attr-defined]
     from serving.jobs.runner import submit
 
     store.create_project("busy")
@@ -212,7 +212,7 @@ def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
 
 @pytest.mark.expects_errors
 def test_back_pressure_and_bugs_become_problems(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = client.app.state.service.store  # type: ignore[attr-defined]
+    store = client.app.state.service.archive.store  # type: ignore[attr-defined]
 
     def full(*_: object) -> None:
         raise BackPressureError(num_queued_requests=9, max_queued_requests=9)

@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 
 from facerec_models.errors import BusyError, InputError, StoreError
 from serving.jobs.runner import MAX_DEATHS, JobControl, JobRunner, submit
+from serving.jobs.segments import JobSegments
 from serving.jobs.webhooks import SIGNATURE_HEADER, WebhookSender, sign
 from serving.settings import WebhookConfig
 from serving.store import Store, leases
@@ -283,8 +284,8 @@ def test_runners_share_the_segments_of_a_job(store: Store) -> None:
     done: list[tuple[str, int]] = []
 
     def lead(job: Job, control: JobControl) -> str:
-        assert control.plan([JobSegment(i, float(i), float(i + 1)) for i in range(8)])
-        segments = control.do_segments()
+        assert JobSegments(control).plan([JobSegment(i, float(i), float(i + 1)) for i in range(8)])
+        segments = JobSegments(control).work()
         assert segments is not None
         assert {segment.state for segment in segments} == {JobState.SUCCEEDED}
         return "v"
@@ -314,8 +315,8 @@ def test_a_segment_that_fails_ends_its_job_and_a_flaky_one_does_not(store: Store
     tries = {0: 0, 1: 0}
 
     def lead(job: Job, control: JobControl) -> str:
-        assert control.plan([JobSegment(i, float(i), float(i + 1)) for i in range(2)])
-        segments = control.do_segments()
+        assert JobSegments(control).plan([JobSegment(i, float(i), float(i + 1)) for i in range(2)])
+        segments = JobSegments(control).work()
         assert segments is not None
         bad = [segment.error for segment in segments if segment.state is JobState.FAILED]
         if bad:
@@ -345,8 +346,8 @@ def test_a_leader_that_stops_leaves_its_finished_segments_to_the_next(store: Sto
 
     def lead(job: Job, control: JobControl) -> str:
         if not job.segments:
-            control.plan([JobSegment(i, float(i), float(i + 1)) for i in range(4)])
-        if control.do_segments() is None:
+            JobSegments(control).plan([JobSegment(i, float(i), float(i + 1)) for i in range(4)])
+        if JobSegments(control).work() is None:
             raise RuntimeError("stopped")
         return "v"
 

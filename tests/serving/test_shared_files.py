@@ -94,7 +94,7 @@ def test_an_archive_lives_elsewhere(
     assert any("annotated-" in name for name in files_at(address))
 
     # Back to the first version, and forward again.
-    named = service.store.get_model("p").version
+    named = service.archive.store.get_model("p").version
     assert client.post(f"{P}/models/{first.version}/promote").status_code == 200
     assert people(client, sent["video_id"]) == {"Eileen Collins"}
     assert client.post(f"{P}/models/{named}/promote").status_code == 200
@@ -110,7 +110,7 @@ def test_an_archive_lives_elsewhere(
     assert {f"projects/p/models/{named}/{name}" for name in ("model.json", "model.npz")} <= gone
     assert not any("annotated-" in name for name in files_at(address))
 
-    assert [path for path in service.home.root.rglob("*") if "projects" in path.parts and path.is_file()] == []
+    assert [path for path in service.archive.files.root.rglob("*") if "projects" in path.parts and path.is_file()] == []
     assert client.delete(P).status_code == 204
     assert files_at(address) == set()
 

@@ -101,7 +101,7 @@ def people(
 def undisturbed(people: Callable[[str], Analysed]) -> Iterator[Analysed]:
     archive = people("undisturbed")
     with closing(archive.store):
-        row = analyze_video(archive.archive, archive.video, CONFIG, archive.networks)
+        row = analyze_video(Archive(archive.store, archive.home), archive.video, CONFIG, archive.networks)
         assert row.summary["complete"]
         yield archive
 
