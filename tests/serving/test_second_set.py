@@ -500,7 +500,7 @@ def test_what_is_not_ready_is_said(store: Store, home: Files, material: DemoMate
     own = store.get_model("p").version
     for call in (preview_swap, switch_embedder, compare_sets):
         with pytest.raises(ConflictError, match="no second set of vectors: 'facerec embedder prepare'"):
-            call(store, home, "p", RULES)
+            call(Archive(store, home, RULES), "p")
     with pytest.raises(ConflictError, match="already"):
         prepare(store, home, "dlib")
     with pytest.raises(WeightsError, match="no embedder 'nonsense'"):
