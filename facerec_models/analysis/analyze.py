@@ -42,6 +42,9 @@ class Analysis:
 
     Parameters
     ----------
+    info : VideoInfo
+    embedder : str
+        Name of the network that the tracks' embeddings come from.
     tracks : tuple of Track
         By id. Their crops are empty when the caller took them.
     shots : tuple of (start_s, end_s)
@@ -53,6 +56,7 @@ class Analysis:
     """
 
     info: VideoInfo
+    embedder: str
     tracks: tuple[Track, ...]
     shots: tuple[tuple[float, float], ...]
     period_s: float
@@ -100,7 +104,7 @@ def analyze(
     """
     with Video(path, config.limits, name=name, stream=config.sampling.stream) as video:
         observer = Observer(video, config, detector, embedder)
-        linker = Linker(video.info, config, pair, take_crops)
+        linker = Linker(video.info, config, embedder.name, pair, take_crops)
         with observer.timing.measure("wall_s"):
             for part, fraction in observer.parts():
                 linker.link(part)
@@ -115,6 +119,7 @@ def analyze(
 def link_segments(
     info: VideoInfo,
     config: AnalysisConfig,
+    embedder: str,
     pair: PairScale,
     observations: Iterable[Observation],
     *,
@@ -127,6 +132,10 @@ def link_segments(
 
     Parameters
     ----------
+    embedder : str
+        Name of the network that the embeddings come from.
+    pair : PairScale
+        What similarities of the embedder mean.
     observations : iterable of Observation
         One is used up before the next is asked for, so that they need not be in memory together.
     should_stop : callable, optional
@@ -137,7 +146,7 @@ def link_segments(
     AnalysisStoppedError
         If `should_stop` said so.
     """
-    linker = Linker(info, config, pair, take_crops)
+    linker = Linker(info, config, embedder, pair, take_crops)
     for observation in observations:
         if should_stop is not None and should_stop():
             raise AnalysisStoppedError("linking the segments was stopped")
@@ -157,9 +166,15 @@ class Linker:
     """
 
     def __init__(
-        self, info: VideoInfo, config: AnalysisConfig, pair: PairScale, take_crops: Callable[[Track], None] | None
+        self,
+        info: VideoInfo,
+        config: AnalysisConfig,
+        embedder: str,
+        pair: PairScale,
+        take_crops: Callable[[Track], None] | None,
     ) -> None:
         self._info = info
+        self._embedder = embedder
         self._config = config
         self._take_crops = take_crops
         self._tracker = Tracker(config.tracking, pair, width=info.width, height=info.height)
@@ -239,6 +254,7 @@ class Linker:
         tracks = [replace(t, start_s=a, end_s=b) for t, (a, b) in zip(self._tracks, bounds, strict=True)]
         return Analysis(
             info=replace(info, fps=fps),
+            embedder=self._embedder,
             tracks=tuple(sorted(tracks, key=lambda track: track.track_id)),
             shots=shots,
             period_s=period_s,

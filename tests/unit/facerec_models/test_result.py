@@ -44,7 +44,7 @@ STRANGERS = {2: 1, 5: 2, 6: 1}
 
 def build(model: NamingModel, tracks: list[Track], matches: list[Match], *, project: str = "default") -> Result:
     analysis = Analysis(
-        info=INFO, tracks=tuple(tracks), shots=SHOTS, period_s=1.0, mode="frames", frames_sampled=20, densified=True,
+        info=INFO, embedder=EMBEDDER, tracks=tuple(tracks), shots=SHOTS, period_s=1.0, mode="frames", frames_sampled=20, densified=True,
         complete=True, warnings=(), timing=Timing(5.0, 1.0, 2.0, 1.5, 500, 60, 42),
     )  # fmt: skip
     return build_result(

@@ -52,7 +52,7 @@ def parts(thumbnails: list[Thumbnail], part_s: float) -> list[Observation]:
 
 
 def linked(seen: list[Observation], config: AnalysisConfig | None = None) -> Analysis:
-    linker = Linker(INFO, config or AnalysisConfig(), PAIR, None)
+    linker = Linker(INFO, config or AnalysisConfig(), "dlib-resnet-v1", PAIR, None)
     for part in seen:
         linker.link(part)
     return linker.result(INFO, complete=True, warnings=())
@@ -102,5 +102,5 @@ def test_linking_can_be_stopped_between_segments(thumbnails: list[Thumbnail]) ->
         return len(asked) == 2
 
     with pytest.raises(AnalysisStoppedError):
-        link_segments(INFO, AnalysisConfig(), PAIR, parts(thumbnails, 4.0), should_stop=should_stop)
+        link_segments(INFO, AnalysisConfig(), "dlib-resnet-v1", PAIR, parts(thumbnails, 4.0), should_stop=should_stop)
     assert len(asked) == 2

@@ -160,7 +160,7 @@ def observe(
             for segment in reversed(segments)
         ]
         observations = map(Observation.from_bytes, reversed(files))
-        return link_segments(video.info, config, PAIR, observations), segments
+        return link_segments(video.info, config, embedder.name, PAIR, observations), segments
 
 
 @pytest.fixture(scope="module")
