@@ -70,7 +70,7 @@ class Evidence(Document):
 
 
 class AppearanceView(Document):
-    """Somebody, from `start_s` to before `end_s`. Neither identity nor stranger: undecidable, and `reason` says why."""
+    """A person, known or not, from `start_s` to before `end_s`. Without identity and stranger it is undecidable: `reason` says why."""
 
     person_id: str | None
     identity: str | None
@@ -86,10 +86,10 @@ class AppearanceView(Document):
 
 
 class SampleView(Document):
-    """One look at a track's face.
+    """A track's face on one sampled frame.
 
-    Boxes and landmarks in pixels of the upright frame as it is stored: `video.sample_aspect_ratio` is the width of such a pixel over
-    its height. Of a video that changes its size, in the pixels of the frame that they lie on.
+    Boxes and landmarks are in pixels of the upright frame as it is stored: `video.sample_aspect_ratio` is the width of such a pixel
+    over its height. In a video that changes its size they are in pixels of their own frame.
     """
 
     time_s: float
@@ -118,7 +118,7 @@ class TrackView(Document):
 
 
 class VideoView(Document):
-    """The video itself. Of a video that changes its size, the first one; `fps` are the frames of what was analysed over its real time.
+    """The video. Width and height are those of its first frame; `fps` is the number of analysed frames over the time they take.
 
     `stream` is the number of the picture track among all streams of the file.
     """
@@ -180,7 +180,7 @@ class ModelView(Document):
 
 
 class SamplingView(Document):
-    """Which frames were looked at: faces were sought at least once in `period_s`, unless two frames are further apart."""
+    """Which frames were sampled: at least one in `period_s`, unless two frames are further apart."""
 
     period_s: float
     mode: Literal["frames", "fps"]
@@ -240,7 +240,7 @@ def identity_of(person_id: str | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class StrangerName:
+class StrangerLabel:
     """What a stranger is called: an id that lasts, and the n of "Unknown n"."""
 
     stranger_id: str
@@ -268,7 +268,7 @@ def build_result(
     revision: str,
     model: NamingModel,
     model_view: ModelView,
-    strangers: Mapping[int, StrangerName],
+    strangers: Mapping[int, StrangerLabel],
     crop_url: Callable[[int, int], str],
     identify_s: float,
 ) -> Result:
@@ -278,7 +278,7 @@ def build_result(
     ----------
     matches : sequence of Match
         One for each track of `analysis`, in order.
-    strangers : mapping of int to StrangerName
+    strangers : mapping of int to StrangerLabel
         Who the unknown tracks show, by track id.
     crop_url : callable
         Takes a track's id and the number of one of its kept crops, returns that picture's address.
@@ -346,7 +346,7 @@ def build_result(
 def _evidence(
     match: Match, tracks: Sequence[Track], best: Track, model: NamingModel, crop_url: Callable[[int, int], str]
 ) -> Evidence:
-    """Say what the decision about some tracks rests on; `best` is the one that `match` is about."""
+    """Return the evidence for the decision about some tracks; `best` is the track that `match` belongs to."""
     crops = sorted(
         (
             (float(track.quality[sample]), track, k, int(sample))
@@ -355,7 +355,7 @@ def _evidence(
         ),
         key=lambda crop: (-crop[0], crop[1].track_id, crop[2]),
     )[:_SHOWN_CROPS]
-    # Of an image, the person whose it is.
+    # A face that is shown twice is compared with the person whom it shows.
     shown = match.person_id or match.beside
     nearest = model.nearest_faces(track_embedding(crops[0][1]), shown) if shown and crops else []
     runner_up, margin = _runner_up(match, best, model)

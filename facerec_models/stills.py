@@ -37,7 +37,7 @@ class FaceView(Document):
 
 
 class StillResult(Document):
-    """Who is in a picture; `error` says why it could not be looked at."""
+    """Who is in a picture; `error` says why it could not be read."""
 
     path: str
     faces: list[FaceView]

@@ -33,7 +33,7 @@ from facerec_models.names import person_id_of, short_id
 from facerec_models.result import (
     ModelView,
     Result,
-    StrangerName,
+    StrangerLabel,
     VideoView,
     build_result,
     owner_of,
@@ -305,11 +305,11 @@ def result_of(
     path = analysis.info.path.resolve()
     sha256 = file_sha256(path)
     tracks = {track.track_id: track for track in analysis.tracks}
-    strangers: dict[int, StrangerName] = {}
+    strangers: dict[int, StrangerLabel] = {}
     ids: dict[int, str] = {}
     for track_id, number in _number_strangers(analysis, matches).items():
         ids.setdefault(number, stranger_id(project, sha256, tracks[track_id]))
-        strangers[track_id] = StrangerName(ids[number], number)
+        strangers[track_id] = StrangerLabel(ids[number], number)
     snapshot = json.dumps(model.gallery.snapshot(), sort_keys=True)
     version = short_id("m", model.gallery.embedder, model.classifier.name, snapshot)
     return build_result(

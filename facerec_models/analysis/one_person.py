@@ -1,4 +1,4 @@
-"""Ask of a track whether it is one person: its own embeddings tell where it goes on with another.
+"""Find where a track goes on with another person, by its own embeddings.
 
 A dissolve, a fast pan or a missed cut puts one face into another's place, and place alone then links the two. Each point at which a
 track may be divided is tested with the mean similarity of all pairs of a sample before and one after. It speaks for two people by as
@@ -46,7 +46,7 @@ def find_change(embeddings: FloatArray, quality: FloatArray, pair: PairScale, *,
     Examples
     --------
     >>> import numpy as np
-    >>> from facerec_models.identification.calibration import PairScale
+    >>> from facerec_models.vectors import PairScale
     >>> one, other = np.eye(2, dtype=np.float32)
     >>> find_change(np.stack([one] * 5 + [other] * 4), np.ones(9, np.float32), PairScale(0.9, 100.0))
     5
@@ -98,7 +98,7 @@ def _within(sums: Array, weight: Array, squares: Array) -> Array:
 
 
 def _fit(embeddings: FloatArray, weights: Array, sums: Array, at: int, between: int) -> Array:
-    """Say of each point how well it leaves all samples on the side that they are more like."""
+    """Return for each point how well it divides the samples into those like the left side and those like the right."""
     a, b, c, d = (int(i) for i in _sides(np.array(at), between, len(embeddings)))
     left, right = sums[b] - sums[a], sums[d] - sums[c]
     unlike = left / max(float(np.linalg.norm(left)), 1e-9) - right / max(float(np.linalg.norm(right)), 1e-9)

@@ -1,4 +1,4 @@
-"""From similarities to statements: "one stranger in 200 scores this high", "this is X with probability .97".
+"""What similarities mean: "one stranger in 200 scores this high", "this is X with probability .97".
 
 The score of a face is its similarity to the nearest enrolled person. Two distributions give it a meaning:
 

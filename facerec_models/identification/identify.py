@@ -127,7 +127,7 @@ def identify_videos(
     found, start = [], 0
     for analysis_id, tracks in videos:
         confirmed = {} if analysis_id is None else model.corrections.confirmed_in(analysis_id)
-        said = {i: confirmed[track.track_id] for i, track in enumerate(tracks) if track.track_id in confirmed}
+        named = {i: confirmed[track.track_id] for i, track in enumerate(tracks) if track.track_id in confirmed}
         part = scored.part(start, start + len(tracks))
         apart = apart_tracks(tracks)
         no_images = {
@@ -135,7 +135,7 @@ def identify_videos(
         }
         if tracks:
             matches = _decide(
-                part, apart, model, model.tracks, limit, config, said, no_images, least_score, least_quality
+                part, apart, model, model.tracks, limit, config, named, no_images, least_score, least_quality
             )
         found.append(matches if tracks else [])
         start += len(tracks)
@@ -355,7 +355,7 @@ def _matches(
 
 
 def _confirmed(person_id: str, embedding: FloatArray, model: NamingModel, calibration: ScoreCalibration) -> Match:
-    """Answer what somebody said; the false-name rate is still that of the person's own score."""
+    """Return the match of a confirmed track; its false-name rate is still that of the person's own score."""
     people = model.classifier.classes_
     scores = model.classifier.decision_function(embedding[None])
     nearest, _ = _best(scores)

@@ -95,7 +95,7 @@ class NamingModel:
     prior_known : float
         Assumed fraction of faces that belong to enrolled people.
     corrections : Corrections
-        What people said of tracks.
+        Confirmed names of tracks, and negative examples.
     facts : mapping
         Where the model comes from, as JSON values: kept beside it, and not used.
     """
@@ -261,7 +261,7 @@ def fit_model(
             f"no cohort of strangers is shipped for {gallery.embedder!r}, and the classifier {classifier!r} learns from one: "
             f"train 'prototype', or begin a project with the embedder 'dlib'"
         )
-    # People of the cohort who are enrolled would be learned as somebody else.
+    # People of the cohort who are enrolled would be learned as other people.
     rest = are_strangers(prototypes.similarity(cohort.stills).max(axis=1), cohort.genuine_stills)
     learned, kept = np.flatnonzero(rest)[::2], np.flatnonzero(rest)[1::2]
     strangers = cohort.stills[learned]
@@ -299,8 +299,8 @@ def fit_model(
         prior_known=prior_known,
         facts={
             "learned_strangers": len(learned),
-            "held_out_faces": genuine.held_out,
-            "imagined_faces": genuine.imagined,
+            "cross_validated_faces": genuine.cross_validated,
+            "synthetic_faces": genuine.synthetic,
         },
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from facerec_models.analysis.analyze import Analysis, analyze, link_segments
-from facerec_models.analysis.frame_faces import Observation, Timing
+from facerec_models.analysis.frame_faces import Scan, Timing
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.video import Video, VideoInfo
 from facerec_models.analysis.weights import KNOWN, file_sha256
@@ -198,7 +198,7 @@ def join_video(
     video: VideoRow,
     config: AnalysisConfig,
     embedder: str,
-    observations: Iterable[Observation],
+    scans: Iterable[Scan],
     should_stop: Callable[[], bool] | None = None,
 ) -> AnalysisRow:
     """Link what was seen in the segments of a video, in their order, and store it as `analyze_video` does."""
@@ -212,7 +212,7 @@ def join_video(
             config,
             embedder,
             pair,
-            observations,
+            scans,
             warnings=warnings,
             take_crops=keep_crops,
             should_stop=should_stop,

@@ -57,7 +57,7 @@ class ForestClassifier(OneAgainstRest):
             self.trees,
             max_leaf_nodes=self.max_leaves,
             class_weight="balanced",
-            # With a picture or two of somebody, half of all drawn samples would lack them; features are drawn anyway.
+            # With one or two pictures of a person, half of all drawn samples would lack them; features are drawn anyway.
             bootstrap=False,
             random_state=seed_of(self.seed, str(faces.people[person])),
         ).fit(*faces.binary(person))
