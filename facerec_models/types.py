@@ -20,6 +20,8 @@ import numpy.typing as npt
 STRANGER_PREFIX = "stranger-"
 
 FloatArray = npt.NDArray[np.float32]
+DoubleArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.intp]
 ImageArray = npt.NDArray[np.uint8]
 # (start_s, end_s): the start belongs to it, the end does not.
 Interval = tuple[float, float]

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facerec_models.types import FloatArray, Track
-
-Array = npt.NDArray[np.float64]
+from facerec_models.types import DoubleArray, FloatArray, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +17,7 @@ class PairScale:
     midpoint: float
     slope: float
 
-    def log_odds(self, similarity: npt.NDArray[np.floating]) -> Array:
+    def log_odds(self, similarity: npt.NDArray[np.floating]) -> DoubleArray:
         """Return log p(similarity | same) / p(similarity | different), in nats."""
         return np.asarray(self.slope * (similarity - self.midpoint), np.float64)
 

@@ -10,13 +10,9 @@ samples of one take are not independent, so they count by how many there are on 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from facerec_models.types import FloatArray
+from facerec_models.types import DoubleArray, FloatArray, IndexArray
 from facerec_models.vectors import PairScale
-
-Array = npt.NDArray[np.float64]
-Indexes = npt.NDArray[np.intp]
 
 WINDOW = 32
 """Samples on each side that are compared."""
@@ -70,13 +66,13 @@ def find_change(embeddings: FloatArray, quality: FloatArray, pair: PairScale, *,
     return int(near[_fit(embeddings, weights, sums, at, between)[near].argmax()])
 
 
-def _sides(at: Indexes, between: int, count: int) -> tuple[Indexes, Indexes, Indexes, Indexes]:
+def _sides(at: IndexArray, between: int, count: int) -> tuple[IndexArray, IndexArray, IndexArray, IndexArray]:
     """Return where the samples before and after each point begin and end, the nearest ones left out."""
     end, start = np.maximum(at - between, 0), np.minimum(at + between, count)
     return np.maximum(end - WINDOW, 0), end, start, np.minimum(start + WINDOW, count)
 
 
-def _evidence(totals: Array, sums: Array, points: Indexes, between: int, pair: PairScale) -> Array:
+def _evidence(totals: DoubleArray, sums: DoubleArray, points: IndexArray, between: int, pair: PairScale) -> DoubleArray:
     """Evidence, in nats, that another person begins at each point."""
     a, b, c, d = _sides(points, between, len(totals) - 1)
     left, right = sums[b] - sums[a], sums[d] - sums[c]
@@ -88,7 +84,7 @@ def _evidence(totals: Array, sums: Array, points: Indexes, between: int, pair: P
     return np.where(lighter > 0, pair.slope * (expected - similarity) * lighter, -np.inf)
 
 
-def _within(sums: Array, weight: Array, squares: Array) -> Array:
+def _within(sums: DoubleArray, weight: DoubleArray, squares: DoubleArray) -> DoubleArray:
     """Mean similarity of the pairs within each stretch; infinite where it has one sample, which says nothing."""
     pairs = weight**2 - squares
     has_pairs = pairs > 1e-6 * weight**2
@@ -97,7 +93,7 @@ def _within(sums: Array, weight: Array, squares: Array) -> Array:
     return np.where(has_pairs, alike / np.where(has_pairs, pairs, 1.0), np.inf)
 
 
-def _fit(embeddings: FloatArray, weights: Array, sums: Array, at: int, between: int) -> Array:
+def _fit(embeddings: FloatArray, weights: DoubleArray, sums: DoubleArray, at: int, between: int) -> DoubleArray:
     """Return for each point how well it divides the samples into those like the left side and those like the right."""
     a, b, c, d = (int(i) for i in _sides(np.array(at), between, len(embeddings)))
     left, right = sums[b] - sums[a], sums[d] - sums[c]

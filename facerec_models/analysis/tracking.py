@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from filterpy.common import Q_discrete_white_noise
 from filterpy.kalman import KalmanFilter
 from scipy.optimize import linear_sum_assignment
@@ -27,7 +26,7 @@ from scipy.optimize import linear_sum_assignment
 from facerec_models.analysis.frame_faces import FrameFaces
 from facerec_models.analysis.one_person import SETTLED, WINDOW, find_change
 from facerec_models.config import TrackingConfig
-from facerec_models.types import FloatArray, Interval, Track
+from facerec_models.types import DoubleArray, FloatArray, Interval, Track
 from facerec_models.vectors import PairScale
 
 # Most evidence, in nats, that place gives for a link, and that likeness gives for or against it.
@@ -107,7 +106,7 @@ class Tracker:
         self._next_id += 1
         return self._next_id - 1
 
-    def _log_odds(self, frame: FrameFaces) -> npt.NDArray[np.float64]:
+    def _log_odds(self, frame: FrameFaces) -> DoubleArray:
         places = [_measure(box) for box in frame.detections.boxes]
         motion = np.array([[track.log_likelihood(place) for place in places] for track in self._open])
         motion = np.minimum(motion - self._log_elsewhere, _PLACE_BOUND)
@@ -119,7 +118,7 @@ class Tracker:
         return np.asarray(motion + trust * likeness, np.float64)
 
 
-def _measure(box: FloatArray) -> npt.NDArray[np.float64]:
+def _measure(box: FloatArray) -> DoubleArray:
     """Centre and logarithm of the size of an ``xyxy`` box."""
     x1, y1, x2, y2 = box.astype(np.float64)
     return np.array([(x1 + x2) / 2, (y1 + y2) / 2, np.log(np.sqrt(max((x2 - x1) * (y2 - y1), 1.0)))])
@@ -196,7 +195,7 @@ class _OpenTrack:
         self.kalman.predict(F=transition, Q=noise * np.outer(units, units))
         self.predicted_s = until_s
 
-    def log_likelihood(self, place: npt.NDArray[np.float64]) -> float:
+    def log_likelihood(self, place: DoubleArray) -> float:
         """Logarithm of the density of a measurement at the predicted place."""
         off = place - (self.kalman.H @ self.kalman.x)[:, 0]
         spread = self.kalman.H @ self.kalman.P @ self.kalman.H.T + self.kalman.R

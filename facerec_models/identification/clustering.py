@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import AgglomerativeClustering
 
-from facerec_models.types import FloatArray
+from facerec_models.types import DoubleArray, FloatArray, IndexArray
 from facerec_models.vectors import PairScale
 
 # More than any cosine distance: linked by no threshold.
@@ -32,8 +32,8 @@ def cluster_tracks(
     embeddings: FloatArray,
     apart: npt.NDArray[np.bool_],
     min_similarity: float,
-    known: Sequence[int] | npt.NDArray[np.intp] | None = None,
-) -> npt.NDArray[np.intp]:
+    known: Sequence[int] | IndexArray | None = None,
+) -> IndexArray:
     """Group tracks that show one person, beginning with groups that are known.
 
     Parameters
@@ -78,7 +78,7 @@ def cluster_tracks(
     return groups
 
 
-def _complete_linkage(distance: npt.NDArray[np.float64], limit: float) -> npt.NDArray[np.intp]:
+def _complete_linkage(distance: DoubleArray, limit: float) -> IndexArray:
     if len(distance) < 2:
         return np.zeros(len(distance), np.intp)
     clustering = AgglomerativeClustering(

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from facerec_models.identification.calibration import GenuineScale
 from facerec_models.identification.classifiers import Arrays, FaceClassifier, OneAgainstRest, TrainingFaces
 from facerec_models.identification.classifiers.base import grouped
-from facerec_models.types import FloatArray
+from facerec_models.types import FloatArray, IndexArray
 from facerec_models.vectors import normalize
 
 Learn = Callable[[OneAgainstRest, TrainingFaces, Sequence[int]], Sequence[Arrays]]
@@ -137,7 +137,7 @@ def genuine_scores(
     return GenuineScores(_scale(stills), _scale(tracks), cross_validated, synthetic)
 
 
-def folds_of(y: npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
+def folds_of(y: npt.NDArray[np.str_]) -> IndexArray:
     """Return in which of `FOLDS` rounds each face is left out; -1 for those of people with one picture."""
     _, order, starts = grouped(y)
     sizes = np.diff(np.append(starts, len(y)))

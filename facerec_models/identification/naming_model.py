@@ -26,7 +26,7 @@ from facerec_models.identification.cohort import Cohort
 from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.cross_validation import Learn, fit_classifier, genuine_scores, learn_in_turn
 from facerec_models.identification.model_folder import read_folder, unreadable, write_folder
-from facerec_models.types import FloatArray
+from facerec_models.types import FloatArray, IndexArray
 
 SCHEMA = "facerec.model/1"
 _LEAST_PEOPLE = 20
@@ -50,7 +50,7 @@ class Gallery:
     embeddings: FloatArray
     person_ids: npt.NDArray[np.str_]
     face_ids: npt.NDArray[np.str_]
-    _order: npt.NDArray[np.intp] = field(init=False, repr=False)
+    _order: IndexArray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not len(self.embeddings) == len(self.person_ids) == len(self.face_ids):
@@ -62,7 +62,7 @@ class Gallery:
         object.__setattr__(self, "face_ids", np.asarray(self.face_ids, np.str_))
         object.__setattr__(self, "_order", np.argsort(self.person_ids, kind="stable"))
 
-    def rows_of(self, person_id: str) -> npt.NDArray[np.intp]:
+    def rows_of(self, person_id: str) -> IndexArray:
         """Return where a person's faces are; nowhere if nobody has this id."""
         first, last = (
             np.searchsorted(self.person_ids, person_id, side, sorter=self._order) for side in ("left", "right")

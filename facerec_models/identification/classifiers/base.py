@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from facerec_models.types import FloatArray
+from facerec_models.types import FloatArray, IndexArray
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -73,7 +73,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[self.decision_function(x).argmax(axis=1)])
 
 
-def grouped(y: npt.ArrayLike) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def grouped(y: npt.ArrayLike) -> tuple[npt.NDArray[np.str_], IndexArray, IndexArray]:
     """Sort labels into groups.
 
     Returns

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from facerec_models.identification.classifiers.base import Arrays
 from facerec_models.identification.classifiers.one_against_rest import OneAgainstRest, TrainingFaces, seed_of
-from facerec_models.types import FloatArray
+from facerec_models.types import DoubleArray, FloatArray
 
 # Walks through trees at a time.
 _CHUNK = 2**22
@@ -119,7 +119,7 @@ class ForestClassifier(OneAgainstRest):
         share = (mean * trees + 0.5) / (trees + 1)
         return np.asarray(np.log(share / (1 - share)), np.float32)
 
-    def _votes(self, x: FloatArray) -> npt.NDArray[np.float64]:
+    def _votes(self, x: FloatArray) -> DoubleArray:
         at = np.tile(self.roots_.ravel(), (len(x), 1))
         rows = np.arange(len(x))[:, None]
         while True:
