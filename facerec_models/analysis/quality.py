@@ -66,7 +66,14 @@ def features(detections: Detections, crops: ImageArray, residual_px: FloatArray,
 
 
 def score(measured: FloatArray) -> FloatArray:
-    """Turn (N, 5) `features` into the probability that each face is recognised, in [0, 1]."""
+    """Turn (N, 5) `features` into the probability that each face is recognised, in [0, 1].
+
+    Examples
+    --------
+    >>> large_and_sharp, small = [np.log(80), 5.5, 0.02, 0.0, 1.0], [np.log(20), 5.5, 0.02, 0.0, 1.0]
+    >>> (score(np.float32([large_and_sharp, small])) > 0.5).tolist()
+    [True, False]
+    """
     bounded = np.minimum(measured[:, :4], np.array([_MAX_LOG_WIDTH, _MAX_SHARPNESS, np.inf, np.inf], np.float32))
     recognised = expit(bounded @ _WEIGHTS + _OFFSET)
     large_enough = expit((np.exp(measured[:, 0]) - _SMALL_PX) / _SMALL_SPREAD_PX)
