@@ -28,8 +28,8 @@ def check_project_name(name: str) -> str:
 
     Examples
     --------
-    >>> check_project_name("news-2024")
-    'news-2024'
+    >>> check_project_name("archive-2024")
+    'archive-2024'
     >>> check_project_name("../etc")
     Traceback (most recent call last):
     facerec_models.errors.InputError: project name '../etc' must be 1 to 64 letters, ...

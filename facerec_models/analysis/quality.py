@@ -1,6 +1,6 @@
 """How likely a face is recognised: one number from size, sharpness, pose, the picture's edge and the detector's score.
 
-`score` is a probability: that the face of somebody enrolled, among 59 people and with the packaged network, is nearer to their own
+`score` is a probability: that the face of an enrolled person, among 59 people and with the packaged network, is nearer to that person's
 prototype than 99 % of strangers are to anybody. It is a logistic regression, fitted on 4,938 faces from 823 photographs of people
 with at least two (half of them degraded by reduction, blur, movement, compression and cut-off edges) and checked on people left out:
 of faces with a score of 0 to .2, .2 to .4, ... .8 to 1, the fractions .14, .30, .51, .71 and .86 were recognised (AUC .78; size

@@ -34,7 +34,9 @@ def build_appearances(
     owners: Sequence[Hashable],
     period_s: float,
 ) -> list[Appearance]:
-    """Join the tracks of one owner that follow each other: over a cut without a gap, in one shot with at most half a sampling period.
+    """Join the tracks of one owner that follow each other.
+
+    Across a cut they are joined if there is no gap, and within a shot if the gap is at most half a sampling period.
 
     Parameters
     ----------
