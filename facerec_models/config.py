@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class OutlierStrategy(StrEnum):
-    """How pictures of somebody else are found; see `training.curate`."""
+    """How pictures of another person are found; see `training.curate`."""
 
     ROBUST = "robust"
     PREDECESSOR = "predecessor"
@@ -36,18 +36,27 @@ class LimitsConfig(Config):
 
 
 class SamplingConfig(Config):
-    """Which frames of a video are looked at.
+    """Which frames of a video are sampled.
 
     With neither `period_frames` nor `fps` the period is 25 frames or one second of the video's own timestamps, whichever comes first.
+
+    Examples
+    --------
+    >>> SamplingConfig(fps=2.0, fragment=(10.0, 20.0)).densify
+    5
+    >>> SamplingConfig(fps=2.0, period_frames=25)
+    Traceback (most recent call last):
+    pydantic_core._pydantic_core.ValidationError: 1 validation error for SamplingConfig
+    ...
     """
 
-    period_frames: int | None = Field(default=None, ge=1, description="Look at one frame in this many.")
-    fps: float | None = Field(default=None, gt=0, le=240, description="Look at this many frames per second.")
+    period_frames: int | None = Field(default=None, ge=1, description="Sample one frame in this many.")
+    fps: float | None = Field(default=None, gt=0, le=240, description="Sample this many frames per second.")
     densify: int = Field(
         default=5,
         ge=1,
         le=25,
-        description="Look this many times more often, up to 6 times a second, where a face is seen or a cut falls.",
+        description="Sample this many times more often, up to 6 times a second, where a face is seen or a cut falls.",
     )
     fragment: tuple[float, float] | None = Field(
         default=None, description="Only from start to end, in seconds from the first frame."
@@ -136,6 +145,15 @@ class AnalysisConfig(Config):
         """Return a short name of these settings with the resolved embedder: equal keys mean equal analyses.
 
         Devices and batch sizes are left out: they change the speed, not what is found. So is what concerns stills alone.
+
+        Examples
+        --------
+        >>> usual, other = AnalysisConfig(), AnalysisConfig(sampling=SamplingConfig(fps=2.0))
+        >>> usual.key("dlib-resnet-v1") == other.key("dlib-resnet-v1")
+        False
+        >>> on_cpu = AnalysisConfig(detection=DetectionConfig(device="cpu"))
+        >>> usual.key("dlib-resnet-v1") == on_cpu.key("dlib-resnet-v1")
+        True
         """
         dump = self.model_dump_json(
             exclude={

@@ -20,6 +20,8 @@ import numpy.typing as npt
 STRANGER_PREFIX = "stranger-"
 
 FloatArray = npt.NDArray[np.float32]
+DoubleArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.intp]
 ImageArray = npt.NDArray[np.uint8]
 # (start_s, end_s): the start belongs to it, the end does not.
 Interval = tuple[float, float]
@@ -53,6 +55,12 @@ class Frame:
         Presentation timestamp in units of `time_base`, counted from the video's first frame.
     time_base : Fraction
         Seconds per unit of `pts`.
+
+    Examples
+    --------
+    >>> frame = Frame(np.zeros((360, 640, 3), np.uint8), index=50, pts=2000, time_base=Fraction(1, 1000))
+    >>> frame.time_s, frame.width, frame.height
+    (2.0, 640, 360)
     """
 
     image: ImageArray
@@ -91,6 +99,15 @@ class Detections:
         The detector's output, in [0, 1].
     landmarks : (N, 5, 2) float32
         ``(x, y)`` of `LANDMARK_NAMES`, left of the image first.
+
+    Examples
+    --------
+    >>> found = Detections(np.zeros((2, 4), np.float32), np.float32([0.9, 0.99]), np.zeros((2, 5, 2), np.float32))
+    >>> len(found), len(found.select(found.scores > 0.95))
+    (2, 1)
+    >>> Detections(np.zeros((2, 4), np.float32), np.float32([0.9]), np.zeros((2, 5, 2), np.float32))
+    Traceback (most recent call last):
+    ValueError: scores must be 2 float32, not 1 float32
     """
 
     boxes: FloatArray
@@ -207,7 +224,7 @@ class Track:
 
 
 class Decision(StrEnum):
-    """What can be said about a face or a track."""
+    """Whether a face or a track is named, unknown or undecidable."""
 
     NAMED = "named"
     UNKNOWN = "unknown"
@@ -243,7 +260,7 @@ class Match:
     person_id : str or None
         Who it is, when the decision is ``named``.
     probability : float
-        Posterior of `person_id`, or where there is none, of "not `candidates[0]`, nor anybody else who is enrolled".
+        Posterior of `person_id`, or where there is none, that it is nobody enrolled.
     false_name_rate : float
         Fraction of strangers that score at least as well as this one does for `person_id`, or else for `candidates[0]`, in (0, 1].
     candidates : tuple of Candidate
@@ -251,8 +268,16 @@ class Match:
     reason : UndecidableReason or None
         Why it is undecidable; None for every other decision.
     beside : str or None
-        Whose face the same frame shows beside it, where the reason is that the face is that one again; None also where that one
-        is unknown.
+        Where the reason is that the frame shows the same face twice: the person whom the other one shows. None if that one is
+        unknown.
+
+    Examples
+    --------
+    >>> Match(Decision.NAMED, "Ada_Lovelace", probability=0.99, false_name_rate=0.001).person_id
+    'Ada_Lovelace'
+    >>> Match(Decision.UNKNOWN, "Ada_Lovelace", probability=0.99, false_name_rate=0.001)
+    Traceback (most recent call last):
+    ValueError: decision unknown does not go with person 'Ada_Lovelace'
     """
 
     decision: Decision
@@ -272,7 +297,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """Somebody in a video, from `start_s` to before `end_s`."""
+    """A person, known or not, in a video from `start_s` to before `end_s`."""
 
     start_s: float
     end_s: float

@@ -1,4 +1,4 @@
-"""Vectors: bringing them to unit length, averaging a track's, and what a similarity says."""
+"""Vectors: bring them to unit length, average a track's, and weigh what a similarity tells."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facerec_models.types import FloatArray, Track
-
-Array = npt.NDArray[np.float64]
+from facerec_models.types import DoubleArray, FloatArray, Track
 
 
 @dataclass(frozen=True, slots=True)
 class PairScale:
-    """What the similarity of two single faces says: log odds = slope * (similarity - midpoint)."""
+    """What the similarity of two single faces tells: log odds = slope * (similarity - midpoint).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> PairScale(midpoint=0.9, slope=100.0).log_odds(np.array([0.88, 0.9, 0.95])).round(1).tolist()
+    [-2.0, 0.0, 5.0]
+    """
 
     midpoint: float
     slope: float
 
-    def log_odds(self, similarity: npt.NDArray[np.floating]) -> Array:
+    def log_odds(self, similarity: npt.NDArray[np.floating]) -> DoubleArray:
         """Return log p(similarity | same) / p(similarity | different), in nats."""
         return np.asarray(self.slope * (similarity - self.midpoint), np.float64)
 
@@ -35,9 +40,9 @@ def _weighted_sum(track: Track) -> FloatArray:
 
 
 def track_quality(track: Track) -> float:
-    """Return the mean quality of the better half of a track's samples: one lucky look does not make a face recognisable.
+    """Return the mean quality of the better half of a track's samples: one good sample does not make a face recognisable.
 
-    A track without embeddings, as forgetting somebody leaves it, cannot be recognised: 0.
+    It is 0 for a track without embeddings, such as is left when a person is forgotten.
     """
     if len(track.embedded) == 0:
         return 0.0
@@ -46,6 +51,13 @@ def track_quality(track: Track) -> float:
 
 
 def normalize(vectors: npt.NDArray[np.floating]) -> FloatArray:
-    """Bring rows to unit length; rows of zeros stay."""
+    """Bring rows to unit length; rows of zeros stay.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]])).round(1).tolist()
+    [[0.6..., 0.8...], [0.0, 0.0]]
+    """
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, 1e-12), np.float32)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from facerec_models.types import FloatArray, ImageArray
+from facerec_models.types import DoubleArray, FloatArray, ImageArray
 
 # Landmarks so degenerate that they shrink the face below this factor show no face at all.
 _MIN_SCALE = 1e-4
@@ -54,7 +53,7 @@ TEMPLATES = (DLIB_TEMPLATE, FACENET_TEMPLATE)
 """All templates. No two have one size, so that a stored crop says by its own what it was aligned to."""
 
 
-def fit_similarity(landmarks: FloatArray, template: Template) -> tuple[npt.NDArray[np.float64], FloatArray]:
+def fit_similarity(landmarks: FloatArray, template: Template) -> tuple[DoubleArray, FloatArray]:
     """Fit the rotation, uniform scale and translation that bring landmarks nearest to a template.
 
     The least-squares solution of Umeyama, *Least-Squares Estimation of Transformation Parameters Between Two Point
@@ -113,6 +112,13 @@ def align(image: ImageArray, landmarks: FloatArray, template: Template) -> tuple
     (N,) float32
         Root mean square distance between fitted landmarks and template in pixels of the crop: large for faces that are
         turned far, and for what is no face.
+
+    Examples
+    --------
+    >>> image, landmarks = np.zeros((480, 640, 3), np.uint8), np.float32([[[300, 200], [340, 200], [320, 220], [305, 240], [335, 240]]])
+    >>> crops, residual_px = align(image, landmarks, DLIB_TEMPLATE)
+    >>> crops.shape, residual_px.shape
+    ((1, 150, 150, 3), (1,))
     """
     maps, residual = fit_similarity(landmarks, template)
     crops = np.zeros((len(maps), template.size, template.size, 3), np.uint8)
@@ -122,7 +128,13 @@ def align(image: ImageArray, landmarks: FloatArray, template: Template) -> tuple
 
 
 def template_of_size(height: int, width: int) -> Template | None:
-    """Return the template that crops of this size are aligned to; None if there is none."""
+    """Return the template that crops of this size are aligned to; None if there is none.
+
+    Examples
+    --------
+    >>> template_of_size(150, 150) == DLIB_TEMPLATE, template_of_size(1, 1)
+    (True, None)
+    """
     return next((template for template in TEMPLATES if (height, width) == (template.size, template.size)), None)
 
 
@@ -154,7 +166,7 @@ def realign(crop: ImageArray, source: Template, target: Template) -> ImageArray:
     return realigned
 
 
-def _warp(image: ImageArray, affine: npt.NDArray[np.float64], crop: ImageArray) -> None:
+def _warp(image: ImageArray, affine: DoubleArray, crop: ImageArray) -> None:
     """Fill `crop` with the part of `image` that `affine` maps to it."""
     size = len(crop)
     scale = float(np.linalg.norm(affine[:, :2], -2))

@@ -26,7 +26,7 @@ _FACENET_TERMS = (
     "used commercially: take advice before you do."
 )
 
-Progress = Callable[[int, int | None], None]
+DownloadProgress = Callable[[int, int | None], None]
 """Called with the bytes that are here and, where it is known, their number in the end."""
 
 
@@ -110,6 +110,12 @@ class WeightsRegistry:
     directory : Path
         ``weights`` in the home. It is created by `fetch`, not before. Beside a file without a pin lies
         ``<file>.sha256``, the checksum that its user vouched for.
+
+    Examples
+    --------
+    >>> registry = WeightsRegistry(Path("no_such_folder"))
+    >>> [(entry.weights.name, entry.status.value) for entry in registry.entries()]
+    [('dlib-resnet-v1', 'packaged'), ('facenet-vggface2', 'absent'), ('facenet-casia', 'absent')]
     """
 
     def __init__(self, directory: Path) -> None:
@@ -155,7 +161,7 @@ class WeightsRegistry:
         *,
         source: str | Path | None = None,
         sha256: str | None = None,
-        progress: Progress | None = None,
+        progress: DownloadProgress | None = None,
     ) -> Path:
         """Get weights from an address or a file, verify them, and keep them under their own name.
 
@@ -296,7 +302,7 @@ def _copy(source: Path, part: Path) -> None:
         shutil.copyfileobj(file, target)
 
 
-def _download(url: str, part: Path, progress: Progress | None) -> None:
+def _download(url: str, part: Path, progress: DownloadProgress | None) -> None:
     """Bring `part` to its full length, going on from what it holds already."""
     done = part.stat().st_size if part.exists() else 0
     # Without identity the server may compress, and then byte ranges and lengths mean the compressed stream.

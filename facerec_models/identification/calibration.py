@@ -1,4 +1,4 @@
-"""From similarities to statements: "one stranger in 200 scores this high", "this is X with probability .97".
+"""What similarities mean: "one stranger in 200 scores this high", "this is X with probability .97".
 
 The score of a face is its similarity to the nearest enrolled person. Two distributions give it a meaning:
 
@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import genpareto, norm
 
-from facerec_models.types import FloatArray
-from facerec_models.vectors import Array
+from facerec_models.types import DoubleArray, FloatArray
 
 # Part of the strangers that the tail is fitted to, and how many of them a limit must have beyond it to count as checked.
 _TAIL_SHARE = 0.1
@@ -52,6 +51,18 @@ class ScoreCalibration:
         Assumed fraction of faces that belong to enrolled people.
     highest : float
         No score is higher: 1 for similarities, infinity for margins and log odds.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> strangers = rng.normal(0.5, 0.1, 1000).astype(np.float32)
+    >>> calibration = ScoreCalibration(strangers, GenuineScale(0.9, 0.05), prior_known=0.5)
+    >>> bool(0.7 < calibration.limit(0.01) < 0.8)
+    True
+    >>> (calibration.false_name_rate(np.array([0.5, 0.7, 0.9])) < [0.55, 0.05, 0.001]).tolist()
+    [True, True, True]
+    >>> calibration.probability(np.array([0.5, 0.9])).round(3).tolist()
+    [0.0, 1.0]
     """
 
     strangers: FloatArray
@@ -60,7 +71,7 @@ class ScoreCalibration:
     highest: float = 1.0
 
     @cached_property
-    def _sorted(self) -> Array:
+    def _sorted(self) -> DoubleArray:
         return np.sort(self.strangers.astype(np.float64))
 
     @cached_property
@@ -92,7 +103,7 @@ class ScoreCalibration:
             scale = float(excess.mean()) * (1 - shape)
         return threshold, float(shape), float(scale)
 
-    def false_name_rate(self, scores: npt.NDArray[np.floating]) -> Array:
+    def false_name_rate(self, scores: npt.NDArray[np.floating]) -> DoubleArray:
         """Fraction of strangers that score at least as well as each score, in (0, 1]."""
         scores = np.asarray(scores, np.float64)
         threshold, shape, scale = self._tail
@@ -114,7 +125,7 @@ class ScoreCalibration:
         """Whether fewer strangers than can check it lie beyond the limit for `max_false_names`."""
         return max_false_names * len(self._sorted) < _MIN_CHECKED
 
-    def probability(self, scores: npt.NDArray[np.floating]) -> Array:
+    def probability(self, scores: npt.NDArray[np.floating]) -> DoubleArray:
         """Posterior that the nearest person is the right one, under the prior.
 
         Bayes' rule with the densities of both kinds of scores, made monotone: a higher score never means less.
@@ -140,6 +151,12 @@ def are_strangers(scores: FloatArray, genuine: GenuineScale) -> npt.NDArray[np.b
     A cohort of public people and an archive's gallery overlap: a few "strangers" then score as the right person does, and would
     push the limit for everybody up. Expectation maximisation of two normal distributions, the enrolled one's given, tells which.
     In galleries of 59 people, 31 of them in the cohort, it finds 32; the observed rate stays at the claimed one.
+
+    Examples
+    --------
+    >>> scores = np.append(np.linspace(0.4, 0.6, 50), 0.95).astype(np.float32)
+    >>> are_strangers(scores, GenuineScale(0.9, 0.05))[[0, 49, 50]].tolist()
+    [True, True, False]
     """
     x = scores.astype(np.float64)
     mean = float(np.median(x))

@@ -30,7 +30,7 @@ class Cohort:
     stills : (M, D) float32
         One photograph of each stranger.
     tracks : (T, D) float32
-        The mean of several looks at each stranger, as a track gives them.
+        The mean of several faces of each stranger, as a track gives them.
     pair : PairScale
         For two single faces.
     genuine_stills, genuine_tracks : GenuineScale
@@ -61,6 +61,15 @@ def load_cohort(embedder: str) -> Cohort:
     ------
     WeightsError
         If nothing is known of the embedder.
+
+    Examples
+    --------
+    >>> cohort = load_cohort("dlib-resnet-v1")
+    >>> cohort.embedder, cohort.stills.shape[1], len(cohort.stills) > 100
+    ('dlib-resnet-v1', 128, True)
+    >>> load_cohort("no-such-network")
+    Traceback (most recent call last):
+    facerec_models.errors.WeightsError: nothing is known of similarities of the embedder 'no-such-network': use the embedder 'dlib'
     """
     resource = files("facerec_models") / "cohorts" / f"{embedder}.npz"
     if not resource.is_file():

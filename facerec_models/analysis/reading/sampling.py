@@ -1,6 +1,6 @@
-"""Which frames of a video are looked at: a coarse grid always, a denser one where it pays.
+"""Which frames of a video are sampled: a coarse grid always, a denser one where it pays.
 
-Faces are sought on the coarse grid. Between two coarse frames the dense ones are looked at when either of the two shows a
+Faces are sought on the coarse grid. Between two coarse frames the dense ones are sampled too when either of the two shows a
 face, or when a cut lies between them: there a whole shot may have fallen through the grid.
 """
 
@@ -12,7 +12,7 @@ from typing import Literal
 from facerec_models.config import SamplingConfig
 
 _DEFAULT_PERIOD_FRAMES, _DEFAULT_PERIOD_S = 25, 1.0
-# Looking more often than this at a face adds time and next to no evidence: neighbouring frames are almost the same picture.
+# Sampling a face more often than this adds time and next to no evidence: neighbouring frames are almost the same picture.
 _MOST_DENSE_FPS = 6.0
 # Times that are rounded to milliseconds make a steady rate seem one per cent faster at first.
 _DENSE_SLACK = 0.05
@@ -29,7 +29,7 @@ class Grid(Enum):
 
 
 class Sampler:
-    """Says of each frame of one video, in their order, which grid it lies on.
+    """Tells for each frame of one video, in their order, which grid it lies on.
 
     By default a frame is coarse that is the 25th after the last coarse one, or nearest to 1 s after it: whichever comes first, by
     the frames' own times, so that nothing depends on a rate that a header claims or that holds elsewhere in the video.
@@ -40,6 +40,12 @@ class Sampler:
         Average frame rate of the video: what a grid in frames per second is rounded to, and no more.
     start_s : float
         Time of the first frame that is offered.
+
+    Examples
+    --------
+    >>> sampler = Sampler(SamplingConfig(fps=1.0, densify=2), fps=10.0)
+    >>> [i for i in range(30) if sampler.classify(i / 10) is Grid.COARSE]
+    [0, 10, 20]
     """
 
     def __init__(self, config: SamplingConfig, fps: float, start_s: float = 0.0) -> None:
@@ -111,6 +117,11 @@ def sampling_period_s(config: SamplingConfig, fps: float, interval_s: float) -> 
     interval_s : float
         Median time between two frames. Where it is not that of `fps`, the rate varies, and the default period is a second, or that
         time if it is longer: it may be shorter where there are more than 25 frames a second, and longer in a pause between two frames.
+
+    Examples
+    --------
+    >>> sampling_period_s(SamplingConfig(), fps=50.0, interval_s=0.02), sampling_period_s(SamplingConfig(fps=4), 50.0, 0.02)
+    (0.5, 0.25)
     """
     if config.fps is not None:
         return 1 / config.fps

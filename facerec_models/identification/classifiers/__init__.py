@@ -1,4 +1,4 @@
-"""Who an embedding looks like: scikit-learn estimators over unit-length embeddings, behind one interface.
+"""Whom an embedding resembles: scikit-learn estimators over unit-length embeddings, behind one interface.
 
 `prototype` compares a face with each person's mean. The others are those of the predecessor, each built from one binary
 classifier per person against all other people and some strangers: `svm`, `knn`, `rf` and `softmax`.
@@ -40,6 +40,14 @@ def build_classifier(name: str, seed: int = 0) -> FaceClassifier:
     ------
     InputError
         If there is no such classifier.
+
+    Examples
+    --------
+    >>> build_classifier("prototype").name
+    'prototype'
+    >>> build_classifier("oracle")
+    Traceback (most recent call last):
+    facerec_models.errors.InputError: there is no classifier 'oracle': choose one of prototype, svm, knn, rf, softmax
     """
     kind = _kind(name)
     return kind(seed=seed) if "seed" in kind().get_params() else kind()

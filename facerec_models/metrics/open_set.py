@@ -1,6 +1,6 @@
 """How good the names on stills are: open-set identification, counted as ISO/IEC 19795-1 counts it.
 
-A probe picture has one *subject*, its largest face, chosen before any name is looked at; a stranger's picture is a false
+A probe picture has one *subject*, its largest face, chosen before any name is known; a stranger's picture is a false
 name if any of its faces gets one.
 """
 
@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from facerec_models.metrics.chances import Claim, claims
+from facerec_models.metrics.reliability import ObservedRate, observed_rates
 from facerec_models.types import Decision
 
 
 @dataclass(frozen=True, slots=True)
 class FaceAnswer:
-    """What was said about one face of a still.
+    """The answer for one face of a still.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class StillScore:
         Subjects below it are accepted; infinite where no limit is needed.
     fpir : float
         Strangers' pictures with any name at the limit of the run.
-    claims : tuple of Claim
+    observed : tuple of ObservedRate
         Strangers' pictures at other limits.
     """
 
@@ -85,11 +85,18 @@ class StillScore:
     dir_fpir: float
     dir_limit: float
     fpir: float
-    claims: tuple[Claim, ...] = field(default=())
+    observed: tuple[ObservedRate, ...] = field(default=())
 
 
 def subject(faces: Sequence[FaceAnswer]) -> FaceAnswer | None:
-    """Return the largest face, the first of equals; None without any."""
+    """Return the largest face, the first of equals; None without any.
+
+    Examples
+    --------
+    >>> small, large = FaceAnswer(400, None, "Ann", 0.3), FaceAnswer(900, "Bob", "Bob", 0.001)
+    >>> subject([small, large]).named
+    'Bob'
+    """
     return max(faces, key=lambda face: face.area_px, default=None)
 
 
@@ -107,16 +114,23 @@ def still_score(
     probes : sequence of (person_id, faces)
         One entry a picture, with the person that it shows.
     strangers : sequence of faces
-        One entry a picture of somebody who is not enrolled.
+        One entry for each picture of a person who is not enrolled.
     max_fpir : float
         The false positive identification rate to take `StillScore.dir` at.
     limits : sequence of float
-        The limits to count `StillScore.claims` at.
+        The limits to count `StillScore.observed` at.
 
     Raises
     ------
     ValueError
         Without a probe or without a stranger, because no rate is defined then.
+
+    Examples
+    --------
+    >>> right, stranger = FaceAnswer(900, "Ann", "Ann", 0.001), FaceAnswer(900, None, "Ann", 0.4)
+    >>> score = still_score([("Ann", [right]), ("Ann", [])], [[stranger]])
+    >>> score.named_right, score.without_face, score.fpir
+    (0.5, 1, 0.0)
     """
     if not probes or not strangers:
         raise ValueError(f"rates need probes and strangers, not {len(probes)} and {len(strangers)}")
@@ -138,7 +152,7 @@ def still_score(
         dir_fpir=sum(rate < limit for rate in rates) / len(strangers),
         dir_limit=limit,
         fpir=sum(any(face.named is not None for face in faces) for faces in strangers) / len(strangers),
-        claims=claims(rates, limits),
+        observed=observed_rates(rates, limits),
     )
 
 
@@ -151,6 +165,11 @@ def fpir_limit(rates: Sequence[float], max_fpir: float) -> float:
         ``false_name_rate`` of each stranger, infinite for one that no limit accepts.
     max_fpir : float
         In [0, 1].
+
+    Examples
+    --------
+    >>> fpir_limit([0.1, 0.2, 0.3, 0.4], max_fpir=0.25)
+    0.2
     """
     # 0.29 * 100 is a little less than 29 in floating point.
     allowed = math.floor(max_fpir * len(rates) + 1e-9)
