@@ -40,14 +40,14 @@ def commands() -> str:
         if isinstance(command, TyperGroup):
             continue
         lines += ["```text", command.get_usage(context).removeprefix("Usage: "), "```", ""]
-        rows = [
-            (f"`{names}`", text)
+        lines += [
+            f"- `{names}` — {_plain(' '.join(text.split()))}"
             for parameter in command.get_params(context)
             if (record := parameter.get_help_record(context)) is not None
             for names, text in [record]
             if parameter.name != "help"
         ]
-        lines += _table(("argument or option", "meaning"), rows)
+        lines.append("")
     return "\n".join(lines)
 
 
@@ -133,12 +133,13 @@ def _group(field: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _settings(schema: Mapping[str, Any], known: Mapping[str, Any], prefix: str) -> list[str]:
-    rows = [
-        (f"`{prefix}{name.upper()}`", _type(field), _default(field), _plain(field.get("description", "")))
-        for name, field in schema["properties"].items()
-        if _group(field, known) is None
-    ]
-    return _table(("variable", "type", "default", "meaning"), rows)
+    lines = []
+    for name, field in schema["properties"].items():
+        if _group(field, known) is None:
+            default = f", by default {value}" if (value := _default(field)) else ""
+            about = _plain(field.get("description", ""))
+            lines.append(f"- `{prefix}{name.upper()}` ({_type(field)}{default}) — {about}")
+    return [*lines, ""]
 
 
 def python() -> str:
@@ -188,13 +189,12 @@ def modules() -> str:
     lines = ["# Source files", "", "Every file with its purpose and its public names, in the order of the flow.", ""]
     for package, about in PACKAGES.items():
         lines += [f"## `{package}/`", "", about, ""]
-        rows = []
         for file in sorted((ROOT / package).rglob("*.py")):
             module = griffe.visit(file.stem, filepath=file, code=file.read_text(encoding="utf-8"))
-            public = [name for name, one in {**module.classes, **module.functions}.items() if not name.startswith("_")]
-            about = _plain(_first(module.docstring.value if module.docstring else ""))
-            rows.append((f"`{file.relative_to(ROOT)}`", about, ", ".join(f"`{name}`" for name in public)))
-        lines += _table(("file", "purpose", "public names"), rows)
+            public = [f"`{name}`" for name in {**module.classes, **module.functions} if not name.startswith("_")]
+            purpose = _plain(_first(module.docstring.value if module.docstring else ""))
+            lines.append(f"- `{file.relative_to(ROOT)}` — {' '.join([purpose, ', '.join(public)])}".rstrip())
+        lines.append("")
     return "\n".join(lines)
 
 
@@ -231,7 +231,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _default(field: Mapping[str, Any]) -> str:
     value = field.get("default")
-    return "" if value is None else f"`{', '.join(map(str, value)) if isinstance(value, list) else value}`"
+    return "" if value in (None, "", []) else f"`{', '.join(map(str, value)) if isinstance(value, list) else value}`"
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

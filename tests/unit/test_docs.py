@@ -21,6 +21,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from facerec_models.errors import SourceError
+from serving.settings import Settings
 from tests.unit.test_imports import PACKAGES
 from ui.cli import app
 from ui.demo_material import prepare
@@ -264,6 +265,14 @@ def test_variables_that_are_named_exist(site: Path) -> None:
     named = {name for page in PAGES for name in re.findall(r"FACEREC_\w+", read(page))} - of_tests
     assert len(named) > 8
     assert named <= known
+
+
+def test_every_setting_is_described() -> None:
+    schema = Settings.model_json_schema()
+    groups = [schema, *(part for part in schema["$defs"].values() if "properties" in part)]
+    fields = [(name, field) for group in groups for name, field in group["properties"].items() if "$ref" not in field]
+    assert len(fields) > 50
+    assert [name for name, field in fields if not field.get("description")] == []
 
 
 def test_the_example_names_people(
