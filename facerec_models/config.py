@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class OutlierStrategy(StrEnum):
-    """How pictures of somebody else are found; see `training.curate`."""
+    """How pictures of another person are found; see `training.curate`."""
 
     ROBUST = "robust"
     PREDECESSOR = "predecessor"
@@ -36,18 +36,18 @@ class LimitsConfig(Config):
 
 
 class SamplingConfig(Config):
-    """Which frames of a video are looked at.
+    """Which frames of a video are sampled.
 
     With neither `period_frames` nor `fps` the period is 25 frames or one second of the video's own timestamps, whichever comes first.
     """
 
-    period_frames: int | None = Field(default=None, ge=1, description="Look at one frame in this many.")
-    fps: float | None = Field(default=None, gt=0, le=240, description="Look at this many frames per second.")
+    period_frames: int | None = Field(default=None, ge=1, description="Sample one frame in this many.")
+    fps: float | None = Field(default=None, gt=0, le=240, description="Sample this many frames per second.")
     densify: int = Field(
         default=5,
         ge=1,
         le=25,
-        description="Look this many times more often, up to 6 times a second, where a face is seen or a cut falls.",
+        description="Sample this many times more often, up to 6 times a second, where a face is seen or a cut falls.",
     )
     fragment: tuple[float, float] | None = Field(
         default=None, description="Only from start to end, in seconds from the first frame."

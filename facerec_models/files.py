@@ -1,7 +1,7 @@
 """Files below a folder, or in a bucket through fsspec: what of pathlib is needed here, and failures that are told.
 
 Not pathlib over fsspec as universal_pathlib has it: fsspec's ``isfile`` says no when a bucket does not answer, and a face that
-cannot be looked up would count as removed.
+cannot be reached would count as removed.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def open_files(address: str) -> AnyPath:
         return folder
     key = rest.strip("/")
     if protocol not in _PROTOCOLS or not key or _SPECIAL & set(key):
-        # The value stays out of the message: somebody may have put a key into it.
+        # The value stays out of the message: it may hold a key.
         raise InputError(
             "FACEREC_FILES must be s3://bucket/prefix, gs://bucket/prefix or file:///folder, without "
             f"{' '.join(sorted(_SPECIAL))}; credentials belong into the environment, as AWS_ACCESS_KEY_ID does"
@@ -334,7 +334,7 @@ def _system(protocol: str) -> Any:
 
 
 def _facts(info: dict[str, Any]) -> RemoteFacts:
-    # S3's words, then Google's.
+    # S3's name of it, then Google's.
     changed = info.get("LastModified") or info.get("mtime")
     return RemoteFacts(
         size=info["size"] or 0,

@@ -66,7 +66,7 @@ def file_name_of(given: str | None, default: str) -> str:
 
 
 def number_of(text: str) -> int | None:
-    """Return the number that somebody wrote in decimal digits, or None; so many digits that no store has it are none."""
+    """Return the number that is written in decimal digits; None for other text, and for more digits than a store's numbers have."""
     return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, overload
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,39 +15,46 @@ from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.identify import nearest_people
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
-from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, FaceSet, Interval, Match, Track
+from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, Interval, Match, Track
 from facerec_models.vectors import track_embedding
 
 _SHOWN_CROPS = 3
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
+    """A part of a published document: frozen, with no other fields than these."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CandidateView(_Document):
+class CandidateView(Document):
     """A person that a face may be."""
 
     person_id: str
     similarity: float
     probability: float
 
+    @classmethod
+    def of(cls, candidate: Candidate) -> CandidateView:
+        """Return a candidate as it is published."""
+        return cls(**asdict(candidate))
 
-class CropView(_Document):
+
+class CropView(Document):
     """An aligned face of an appearance and where its picture is."""
 
     time_s: float
     url: str
 
 
-class NearestView(_Document):
+class NearestView(Document):
     """An enrolled face and how near it is."""
 
     face_id: str
     similarity: float
 
 
-class Evidence(_Document):
+class Evidence(Document):
     """What a decision rests on.
 
     `runner_up` is the nearest person by similarity other than the one who is named; where nobody is named, the nearest of all.
@@ -62,8 +69,8 @@ class Evidence(_Document):
     margin: float | None
 
 
-class AppearanceView(_Document):
-    """Somebody, from `start_s` to before `end_s`. Neither identity nor stranger: undecidable, and `reason` says why."""
+class AppearanceView(Document):
+    """A person, known or not, from `start_s` to before `end_s`. Without identity and stranger it is undecidable: `reason` says why."""
 
     person_id: str | None
     identity: str | None
@@ -78,11 +85,11 @@ class AppearanceView(_Document):
     evidence: Evidence
 
 
-class SampleView(_Document):
-    """One look at a track's face.
+class SampleView(Document):
+    """A track's face on one sampled frame.
 
-    Boxes and landmarks in pixels of the upright frame as it is stored: `video.sample_aspect_ratio` is the width of such a pixel over
-    its height. Of a video that changes its size, in the pixels of the frame that they lie on.
+    Boxes and landmarks are in pixels of the upright frame as it is stored: `video.sample_aspect_ratio` is the width of such a pixel
+    over its height. In a video that changes its size they are in pixels of their own frame.
     """
 
     time_s: float
@@ -93,7 +100,7 @@ class SampleView(_Document):
     quality: float
 
 
-class TrackView(_Document):
+class TrackView(Document):
     """One face followed through one shot. `reason` says why it is undecidable, and is null where it is not."""
 
     track_id: int
@@ -110,8 +117,8 @@ class TrackView(_Document):
     samples: list[SampleView]
 
 
-class VideoView(_Document):
-    """The video itself. Of a video that changes its size, the first one; `fps` are the frames of what was analysed over its real time.
+class VideoView(Document):
+    """The video. Width and height are those of its first frame; `fps` is the number of analysed frames over the time they take.
 
     `stream` is the number of the picture track among all streams of the file.
     """
@@ -129,8 +136,27 @@ class VideoView(_Document):
     complete: bool
     warnings: list[str]
 
+    @classmethod
+    def of(cls, analysis: Analysis, *, video_id: str, uri: str, sha256: str) -> VideoView:
+        """Return what an analysis knows of its video."""
+        info = analysis.info
+        return cls(
+            id=video_id,
+            uri=uri,
+            sha256=sha256,
+            duration_s=analysis.shots[-1][1] if info.duration_s is None else info.duration_s,
+            start_pts_s=info.start_pts_s,
+            fps=info.fps,
+            stream=info.stream,
+            width=info.width,
+            height=info.height,
+            sample_aspect_ratio=info.sample_aspect_ratio,
+            complete=analysis.complete,
+            warnings=list(analysis.warnings),
+        )
 
-class ModelView(_Document):
+
+class ModelView(Document):
     """What named the tracks. `extrapolated`: no data checked the accepted error at this limit."""
 
     version: str
@@ -140,9 +166,21 @@ class ModelView(_Document):
     prior_known: float
     extrapolated: bool
 
+    @classmethod
+    def of(cls, model: NamingModel, version: str, max_false_names: float) -> ModelView:
+        """Return what a model and its accepted error for tracks are."""
+        return cls(
+            version=version,
+            embedder=model.gallery.embedder,
+            classifier=model.classifier.name,
+            max_false_names=max_false_names,
+            prior_known=model.prior_known,
+            extrapolated=model.tracks.is_extrapolated(max_false_names),
+        )
 
-class SamplingView(_Document):
-    """Which frames were looked at: faces were sought at least once in `period_s`, unless two frames are further apart."""
+
+class SamplingView(Document):
+    """Which frames were sampled: at least one in `period_s`, unless two frames are further apart."""
 
     period_s: float
     mode: Literal["frames", "fps"]
@@ -150,7 +188,7 @@ class SamplingView(_Document):
     densified: bool
 
 
-class Coverage(_Document):
+class Coverage(Document):
     """Seconds of the video with at least one face, and with at least one of each decision."""
 
     face_s: float
@@ -159,7 +197,7 @@ class Coverage(_Document):
     undecidable_s: float
 
 
-class TimingView(_Document):
+class TimingView(Document):
     """Where the time went, and what was done."""
 
     wall_s: float
@@ -172,7 +210,7 @@ class TimingView(_Document):
     faces_embedded: int
 
 
-class Result(_Document):
+class Result(Document):
     """Who is in a video, when, and on what evidence."""
 
     schema_: Literal["facerec.result/1"] = Field(default="facerec.result/1", alias="schema")
@@ -202,7 +240,7 @@ def identity_of(person_id: str | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class StrangerName:
+class StrangerLabel:
     """What a stranger is called: an id that lasts, and the n of "Unknown n"."""
 
     stranger_id: str
@@ -216,6 +254,11 @@ def stranger_id(project: str, video_sha256: str, track: Track) -> str:
     return STRANGER_PREFIX + base64.b32encode(hashlib.sha256(key.encode()).digest())[:10].decode().lower()
 
 
+def owner_of(track: Track, match: Match, stranger: Hashable | None) -> Hashable:
+    """Return whom a track's appearance belongs to: its person, else its stranger, else the track itself."""
+    return match.person_id or stranger or ("track", track.track_id)
+
+
 def build_result(
     analysis: Analysis,
     matches: Sequence[Match],
@@ -225,7 +268,7 @@ def build_result(
     revision: str,
     model: NamingModel,
     model_view: ModelView,
-    strangers: Mapping[int, StrangerName],
+    strangers: Mapping[int, StrangerLabel],
     crop_url: Callable[[int, int], str],
     identify_s: float,
 ) -> Result:
@@ -235,16 +278,13 @@ def build_result(
     ----------
     matches : sequence of Match
         One for each track of `analysis`, in order.
-    strangers : mapping of int to StrangerName
+    strangers : mapping of int to StrangerLabel
         Who the unknown tracks show, by track id.
     crop_url : callable
         Takes a track's id and the number of one of its kept crops, returns that picture's address.
     """
     tracks = analysis.tracks
-    owners: list[Hashable] = [
-        match.person_id or strangers.get(track.track_id) or ("track", track.track_id)
-        for track, match in zip(tracks, matches, strict=True)
-    ]
+    owners = [owner_of(t, m, strangers.get(t.track_id)) for t, m in zip(tracks, matches, strict=True)]
     appearances = build_appearances(tracks, matches, owners, analysis.period_s)
     by_id = {track.track_id: i for i, track in enumerate(tracks)}
     views = []
@@ -306,7 +346,7 @@ def build_result(
 def _evidence(
     match: Match, tracks: Sequence[Track], best: Track, model: NamingModel, crop_url: Callable[[int, int], str]
 ) -> Evidence:
-    """Say what the decision about some tracks rests on; `best` is the one that `match` is about."""
+    """Return the evidence for the decision about some tracks; `best` is the track that `match` belongs to."""
     crops = sorted(
         (
             (float(track.quality[sample]), track, k, int(sample))
@@ -315,7 +355,7 @@ def _evidence(
         ),
         key=lambda crop: (-crop[0], crop[1].track_id, crop[2]),
     )[:_SHOWN_CROPS]
-    # Of an image, the person whose it is.
+    # A face that is shown twice is compared with the person whom it shows.
     shown = match.person_id or match.beside
     nearest = model.nearest_faces(track_embedding(crops[0][1]), shown) if shown and crops else []
     runner_up, margin = _runner_up(match, best, model)
@@ -325,7 +365,7 @@ def _evidence(
             for _, track, k, sample in crops
         ],
         nearest=[NearestView(face_id=face_id, similarity=similarity) for face_id, similarity in nearest],
-        runner_up=_candidate_view(runner_up) if runner_up else None,
+        runner_up=CandidateView.of(runner_up) if runner_up else None,
         margin=margin,
     )
 
@@ -341,12 +381,6 @@ def _runner_up(match: Match, track: Track, model: NamingModel) -> tuple[Candidat
     return near[0], own - near[0].similarity
 
 
-def _candidate_view(candidate: Candidate) -> CandidateView:
-    return CandidateView(
-        person_id=candidate.person_id, similarity=candidate.similarity, probability=candidate.probability
-    )
-
-
 def _track_view(track: Track, match: Match, interval: Interval) -> TrackView:
     return TrackView(
         track_id=track.track_id,
@@ -359,7 +393,7 @@ def _track_view(track: Track, match: Match, interval: Interval) -> TrackView:
         reason=reason_of(match, identity_of(match.beside)),
         probability=match.probability,
         false_name_rate=match.false_name_rate,
-        candidates=[_candidate_view(candidate) for candidate in match.candidates],
+        candidates=[CandidateView.of(candidate) for candidate in match.candidates],
         samples=[
             SampleView(
                 time_s=float(track.times_s[i]),
@@ -392,50 +426,4 @@ def _coverage(intervals: Sequence[Interval], matches: Sequence[Match]) -> Covera
         named_s=seconds(Decision.NAMED),
         unknown_s=seconds(Decision.UNKNOWN),
         undecidable_s=seconds(Decision.UNDECIDABLE),
-    )
-
-
-class FaceView(_Document):
-    """A face of a still and who it is. `reason` says why it is undecidable, and is null where it is not."""
-
-    box_xyxy: tuple[float, float, float, float]
-    score: float
-    quality: float
-    decision: Literal["named", "unknown", "undecidable"]
-    reason: str | None
-    person_id: str | None
-    identity: str | None
-    probability: float
-    false_name_rate: float
-    candidates: list[CandidateView]
-
-
-class StillResult(_Document):
-    """Who is in a picture; `error` says why it could not be looked at."""
-
-    path: str
-    faces: list[FaceView]
-    error: str | None
-
-
-def build_still_result(path: str, faces: FaceSet, matches: Sequence[Match]) -> StillResult:
-    """Make the document of one picture from its faces and who they are."""
-    return StillResult(
-        path=path,
-        faces=[
-            FaceView(
-                box_xyxy=tuple(faces.detections.boxes[i].tolist()),
-                score=float(faces.detections.scores[i]),
-                quality=float(faces.quality[i]),
-                decision=match.decision.value,
-                reason=reason_of(match, identity_of(match.beside)),
-                person_id=match.person_id,
-                identity=identity_of(match.person_id),
-                probability=match.probability,
-                false_name_rate=match.false_name_rate,
-                candidates=[_candidate_view(candidate) for candidate in match.candidates],
-            )
-            for i, match in enumerate(matches)
-        ],
-        error=None,
     )

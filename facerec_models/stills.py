@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from facerec_models.analysis.faces import find_faces
 from facerec_models.analysis.networks import Networks
@@ -11,12 +12,36 @@ from facerec_models.config import AnalysisConfig, IdentificationConfig
 from facerec_models.errors import InputError
 from facerec_models.identification.identify import identify_faces
 from facerec_models.identification.naming_model import NamingModel
+from facerec_models.identification.reasons import reason_of
 from facerec_models.images import read_image
-from facerec_models.result import StillResult, build_still_result
+from facerec_models.result import CandidateView, Document, identity_of
 from facerec_models.types import FaceSet, ImageArray
 
 # Pictures whose faces are searched for together: so many, and fewer of large ones, so that they fit into memory.
 _BATCH, _BATCH_PIXELS = 8, 40_000_000
+
+
+class FaceView(Document):
+    """A face of a still and who it is. `reason` says why it is undecidable, and is null where it is not."""
+
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    quality: float
+    decision: Literal["named", "unknown", "undecidable"]
+    reason: str | None
+    person_id: str | None
+    identity: str | None
+    probability: float
+    false_name_rate: float
+    candidates: list[CandidateView]
+
+
+class StillResult(Document):
+    """Who is in a picture; `error` says why it could not be read."""
+
+    path: str
+    faces: list[FaceView]
+    error: str | None
 
 
 def find_stills(
@@ -54,4 +79,22 @@ def name_still(
     matches = identify_faces(
         found.embeddings, found.quality, found.detections.scores, model, rules, max_false_names=max_false_names
     )
-    return build_still_result(name, found, matches)
+    return StillResult(
+        path=name,
+        faces=[
+            FaceView(
+                box_xyxy=tuple(found.detections.boxes[i].tolist()),
+                score=float(found.detections.scores[i]),
+                quality=float(found.quality[i]),
+                decision=match.decision.value,
+                reason=reason_of(match, identity_of(match.beside)),
+                person_id=match.person_id,
+                identity=identity_of(match.person_id),
+                probability=match.probability,
+                false_name_rate=match.false_name_rate,
+                candidates=[CandidateView.of(candidate) for candidate in match.candidates],
+            )
+            for i, match in enumerate(matches)
+        ],
+        error=None,
+    )

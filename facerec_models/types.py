@@ -20,6 +20,8 @@ import numpy.typing as npt
 STRANGER_PREFIX = "stranger-"
 
 FloatArray = npt.NDArray[np.float32]
+DoubleArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.intp]
 ImageArray = npt.NDArray[np.uint8]
 # (start_s, end_s): the start belongs to it, the end does not.
 Interval = tuple[float, float]
@@ -207,7 +209,7 @@ class Track:
 
 
 class Decision(StrEnum):
-    """What can be said about a face or a track."""
+    """Whether a face or a track is named, unknown or undecidable."""
 
     NAMED = "named"
     UNKNOWN = "unknown"
@@ -243,7 +245,7 @@ class Match:
     person_id : str or None
         Who it is, when the decision is ``named``.
     probability : float
-        Posterior of `person_id`, or where there is none, of "not `candidates[0]`, nor anybody else who is enrolled".
+        Posterior of `person_id`, or where there is none, that it is nobody enrolled.
     false_name_rate : float
         Fraction of strangers that score at least as well as this one does for `person_id`, or else for `candidates[0]`, in (0, 1].
     candidates : tuple of Candidate
@@ -251,8 +253,8 @@ class Match:
     reason : UndecidableReason or None
         Why it is undecidable; None for every other decision.
     beside : str or None
-        Whose face the same frame shows beside it, where the reason is that the face is that one again; None also where that one
-        is unknown.
+        Where the reason is that the frame shows the same face twice: the person whom the other one shows. None if that one is
+        unknown.
     """
 
     decision: Decision
@@ -272,7 +274,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """Somebody in a video, from `start_s` to before `end_s`."""
+    """A person, known or not, in a video from `start_s` to before `end_s`."""
 
     start_s: float
     end_s: float

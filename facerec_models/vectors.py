@@ -1,4 +1,4 @@
-"""Vectors: bringing them to unit length, averaging a track's, and what a similarity says."""
+"""Vectors: bring them to unit length, average a track's, and weigh what a similarity tells."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facerec_models.types import FloatArray, Track
-
-Array = npt.NDArray[np.float64]
+from facerec_models.types import DoubleArray, FloatArray, Track
 
 
 @dataclass(frozen=True, slots=True)
 class PairScale:
-    """What the similarity of two single faces says: log odds = slope * (similarity - midpoint)."""
+    """What the similarity of two single faces tells: log odds = slope * (similarity - midpoint)."""
 
     midpoint: float
     slope: float
 
-    def log_odds(self, similarity: npt.NDArray[np.floating]) -> Array:
+    def log_odds(self, similarity: npt.NDArray[np.floating]) -> DoubleArray:
         """Return log p(similarity | same) / p(similarity | different), in nats."""
         return np.asarray(self.slope * (similarity - self.midpoint), np.float64)
 
@@ -35,9 +33,9 @@ def _weighted_sum(track: Track) -> FloatArray:
 
 
 def track_quality(track: Track) -> float:
-    """Return the mean quality of the better half of a track's samples: one lucky look does not make a face recognisable.
+    """Return the mean quality of the better half of a track's samples: one good sample does not make a face recognisable.
 
-    A track without embeddings, as forgetting somebody leaves it, cannot be recognised: 0.
+    It is 0 for a track without embeddings, such as is left when a person is forgotten.
     """
     if len(track.embedded) == 0:
         return 0.0

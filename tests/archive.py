@@ -73,7 +73,7 @@ def put_tracks(store: Store, home: Home, video_id: str, number: int, tracks: Seq
     """Store an analysis with these tracks and crops of them."""
     analysis = Analysis(
         info=VideoInfo(Path("clip.mp4"), "mov", "h264", 0, 20.0, 25.0, 0.04, 640, 360, 1.0, 0, 0.0, Fraction(1, 25)),
-        tracks=tuple(tracks), shots=((0.0, 8.0), (8.0, 20.0)), period_s=1.0, mode="frames", frames_sampled=20,
+        embedder=EMBEDDER, tracks=tuple(tracks), shots=((0.0, 8.0), (8.0, 20.0)), period_s=1.0, mode="frames", frames_sampled=20,
         densified=True, complete=True, warnings=(),
     )  # fmt: skip
     store.put_video(VideoRow(video_id, "p", f"file:///{video_id}.mp4", video_id * 8, f"{video_id}.mp4", "x", number))

@@ -19,7 +19,8 @@ from facerec_models.config import SamplingConfig
 from facerec_models.errors import FacerecError, SourceError
 from facerec_models.files import writing_to
 from facerec_models.proxies import is_loopback
-from facerec_models.result import Result, StillResult
+from facerec_models.result import Result
+from facerec_models.stills import StillResult
 from serving.api.schemas import (
     Health,
     JobView,

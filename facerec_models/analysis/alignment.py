@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from facerec_models.types import FloatArray, ImageArray
+from facerec_models.types import DoubleArray, FloatArray, ImageArray
 
 # Landmarks so degenerate that they shrink the face below this factor show no face at all.
 _MIN_SCALE = 1e-4
@@ -54,7 +53,7 @@ TEMPLATES = (DLIB_TEMPLATE, FACENET_TEMPLATE)
 """All templates. No two have one size, so that a stored crop says by its own what it was aligned to."""
 
 
-def fit_similarity(landmarks: FloatArray, template: Template) -> tuple[npt.NDArray[np.float64], FloatArray]:
+def fit_similarity(landmarks: FloatArray, template: Template) -> tuple[DoubleArray, FloatArray]:
     """Fit the rotation, uniform scale and translation that bring landmarks nearest to a template.
 
     The least-squares solution of Umeyama, *Least-Squares Estimation of Transformation Parameters Between Two Point
@@ -154,7 +153,7 @@ def realign(crop: ImageArray, source: Template, target: Template) -> ImageArray:
     return realigned
 
 
-def _warp(image: ImageArray, affine: npt.NDArray[np.float64], crop: ImageArray) -> None:
+def _warp(image: ImageArray, affine: DoubleArray, crop: ImageArray) -> None:
     """Fill `crop` with the part of `image` that `affine` maps to it."""
     size = len(crop)
     scale = float(np.linalg.norm(affine[:, :2], -2))

@@ -1,7 +1,7 @@
 """The chain from a video to tracks with embeddings: heavy, depends on no name, done once.
 
-`analyze` does all of it in one process. The service has an `Observer` look at each segment of a long video, and then links what
-they found with the same `Linker`. Everything with state (decoder, shots, sampler, tracker) belongs to one call.
+`analyze` does all of it in one process. The service scans each segment of a long video with a `FrameScanner` of its own, and links
+the scans with the same `Linker`. Everything with state (decoder, shots, sampler, tracker) belongs to one analysis.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Literal
 
 from facerec_models.analysis.detection import FaceDetector
 from facerec_models.analysis.embedding import FaceEmbedder
-from facerec_models.analysis.frame_faces import Look, Observation, Timing
-from facerec_models.analysis.frame_scanner import Observer
+from facerec_models.analysis.frame_faces import FrameFaces, Scan, Timing
+from facerec_models.analysis.frame_scanner import FrameScanner
 from facerec_models.analysis.reading.sampling import Sampler, sampling_period_s
 from facerec_models.analysis.reading.video import Video, VideoInfo
 from facerec_models.analysis.tracking import Tracker, in_view
@@ -42,6 +42,9 @@ class Analysis:
 
     Parameters
     ----------
+    info : VideoInfo
+    embedder : str
+        Name of the network that the tracks' embeddings come from.
     tracks : tuple of Track
         By id. Their crops are empty when the caller took them.
     shots : tuple of (start_s, end_s)
@@ -53,6 +56,7 @@ class Analysis:
     """
 
     info: VideoInfo
+    embedder: str
     tracks: tuple[Track, ...]
     shots: tuple[tuple[float, float], ...]
     period_s: float
@@ -96,57 +100,62 @@ def analyze(
     VideoOpenError, VideoDecodeError, LimitExceededError
         If the file is no video that can be read.
     AnalysisStoppedError
-        If `should_stop` said so.
+        If `should_stop` returned True.
     """
     with Video(path, config.limits, name=name, stream=config.sampling.stream) as video:
-        observer = Observer(video, config, detector, embedder)
-        linker = Linker(video.info, config, pair, take_crops)
-        with observer.timing.measure("wall_s"):
-            for part, fraction in observer.parts():
+        scanner = FrameScanner(video, config, detector, embedder)
+        linker = Linker(video.info, config, embedder.name, pair, take_crops)
+        with scanner.timing.measure("wall_s"):
+            for part, fraction in scanner.parts():
                 linker.link(part)
                 if should_stop is not None and should_stop():
                     raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
                 if on_progress is not None:
                     on_progress(fraction)
-        linker.link(Observation(timing=observer.timing))
+        linker.link(Scan(timing=scanner.timing))
         return linker.result(video.info, complete=video.complete, warnings=video.warnings)
 
 
 def link_segments(
     info: VideoInfo,
     config: AnalysisConfig,
+    embedder: str,
     pair: PairScale,
-    observations: Iterable[Observation],
+    scans: Iterable[Scan],
     *,
     complete: bool = True,
     warnings: tuple[str, ...] = (),
     take_crops: Callable[[Track], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Analysis:
-    """Link what was seen in the segments of a video, given in their order, as if it had been one.
+    """Link the scans of a video's segments, given in their order, as if the video had been scanned in one go.
 
     Parameters
     ----------
-    observations : iterable of Observation
-        One is used up before the next is asked for, so that they need not be in memory together.
+    embedder : str
+        Name of the network that the embeddings come from.
+    pair : PairScale
+        What similarities of the embedder mean.
+    scans : iterable of Scan
+        Each is taken when the one before is used up, so that only one is in memory.
     should_stop : callable, optional
         Asked between them.
 
     Raises
     ------
     AnalysisStoppedError
-        If `should_stop` said so.
+        If `should_stop` returned True.
     """
-    linker = Linker(info, config, pair, take_crops)
-    for observation in observations:
+    linker = Linker(info, config, embedder, pair, take_crops)
+    for scan in scans:
         if should_stop is not None and should_stop():
             raise AnalysisStoppedError("linking the segments was stopped")
-        linker.link(observation)
+        linker.link(scan)
     return linker.result(info, complete=complete, warnings=warnings)
 
 
 class Linker:
-    """Makes tracks of what was seen, through the parts of one video in their order.
+    """Makes tracks of the scans of one video, taken in their order.
 
     Frames wait until it is known whether a transition mixes them with another shot, some four seconds.
 
@@ -157,14 +166,20 @@ class Linker:
     """
 
     def __init__(
-        self, info: VideoInfo, config: AnalysisConfig, pair: PairScale, take_crops: Callable[[Track], None] | None
+        self,
+        info: VideoInfo,
+        config: AnalysisConfig,
+        embedder: str,
+        pair: PairScale,
+        take_crops: Callable[[Track], None] | None,
     ) -> None:
         self._info = info
+        self._embedder = embedder
         self._config = config
         self._take_crops = take_crops
         self._tracker = Tracker(config.tracking, pair, width=info.width, height=info.height)
         self._tracks: list[Track] = []
-        self._waiting: deque[Look] = deque()
+        self._waiting: deque[FrameFaces] = deque()
         self._detector = TransitionDetector()
         self._transitions: list[Transition] = []
         self._shot_starts: list[float] = []
@@ -173,15 +188,15 @@ class Linker:
         self._end_s = 0.0
         self._timing = Timing()
 
-    def link(self, seen: Observation) -> None:
+    def link(self, scan: Scan) -> None:
         """Take the next part of the video."""
-        self._shot_starts += seen.cuts_s
-        self._waiting += seen.looks
-        if seen.frames:
-            self._frames += seen.frames
-            self._end_s = seen.end_s
-        self._timing += seen.timing
-        self._take_transitions(self._detector.update(seen.thumbnails))
+        self._shot_starts += scan.cuts_s
+        self._waiting += scan.frame_faces
+        if scan.frames:
+            self._frames += scan.frames
+            self._end_s = scan.end_s
+        self._timing += scan.timing
+        self._take_transitions(self._detector.update(scan.thumbnails))
         self._link_settled()
 
     def _take_transitions(self, found: Iterable[Transition]) -> None:
@@ -193,12 +208,12 @@ class Linker:
 
     def _link_settled(self) -> None:
         while self._waiting and self._waiting[0].time_s < self._detector.clear_s:
-            look = self._waiting.popleft()
-            self._transitions = [one for one in self._transitions if one.end_s > look.time_s]
-            quality = keep_clear(look.quality, look.time_s, self._transitions)
-            self._linked.append((look.time_s, look.until_s))
-            shot = bisect_right(self._shot_starts, look.time_s) - 1
-            self._end(self._tracker.update(replace(look, quality=quality), shot))
+            frame = self._waiting.popleft()
+            self._transitions = [one for one in self._transitions if one.end_s > frame.time_s]
+            quality = keep_clear(frame.quality, frame.time_s, self._transitions)
+            self._linked.append((frame.time_s, frame.until_s))
+            shot = bisect_right(self._shot_starts, frame.time_s) - 1
+            self._end(self._tracker.update(replace(frame, quality=quality), shot))
 
     def _end(self, tracks: Iterable[Track]) -> None:
         for track in tracks:
@@ -209,7 +224,7 @@ class Linker:
                 self._tracks.append(track)
 
     def result(self, info: VideoInfo, *, complete: bool, warnings: tuple[str, ...]) -> Analysis:
-        """End all tracks and return what was found; raise `InputError` if no frame was looked at.
+        """End all tracks and return what was found; raise `InputError` if there was no frame.
 
         Parameters
         ----------
@@ -229,7 +244,7 @@ class Linker:
             self._end_s = min(self._end_s, self._config.sampling.fragment[1])
         length_s = self._end_s - self._shot_starts[0]
         measured = self._frames / length_s if length_s > 0 else info.fps
-        # What the header or the first frames say has no rounding; it stays where the whole agrees.
+        # The rate of the header or of the first frames is not rounded; it is kept where the whole video agrees.
         fps = info.fps if abs(measured / info.fps - 1) <= _SAME_RATE else measured
         sampler = Sampler(self._config.sampling, fps)
         period_s = sampling_period_s(self._config.sampling, fps, info.interval_s)
@@ -239,6 +254,7 @@ class Linker:
         tracks = [replace(t, start_s=a, end_s=b) for t, (a, b) in zip(self._tracks, bounds, strict=True)]
         return Analysis(
             info=replace(info, fps=fps),
+            embedder=self._embedder,
             tracks=tuple(sorted(tracks, key=lambda track: track.track_id)),
             shots=shots,
             period_s=period_s,

@@ -1,4 +1,4 @@
-"""What finds faces, and the size at which it looks; the network is in `facerec_models.analysis.mtcnn`, so that this needs no torch."""
+"""What finds faces, and at which size; the network is in `facerec_models.analysis.mtcnn`, so that this needs no torch."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def one_box_a_head(found: Detections) -> Detections:
     """Leave of several boxes on one head the one with the best score.
 
     Boxes lie on one head if they overlap by `_SAME_OVERLAP`, or if the middles of their landmarks are nearer than
-    `_SAME_DISTANCE` of the smaller box's side. A detector that looks at several scales finds a turned head twice, with two sets
+    `_SAME_DISTANCE` of the smaller box's side. A detector that searches several scales finds a turned head twice, with two sets
     of landmarks; two faces cheek to cheek have their middles about a side apart.
 
     Examples

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facerec_models.analysis import quality
+from facerec_models.analysis import boxes, quality
 from facerec_models.analysis.alignment import align
 from facerec_models.analysis.detection import FaceDetector, one_box_a_head, reduce_image, scale_detections
 from facerec_models.analysis.embedding import FaceEmbedder
@@ -17,6 +17,8 @@ from facerec_models.types import Detections, FaceSet, ImageArray
 # Border added around a still in which no face was found, as a fraction of its sides: tight crops of faces lack the
 # surroundings that the detector was trained with.
 _BORDER = 0.35
+# By how much a face's area has to exceed every other's to be clearly the largest: a portrait before people in the background.
+_CLEARLY_LARGER = 4.0
 
 
 def detect_faces(images: Sequence[ImageArray], detector: FaceDetector, config: DetectionConfig) -> list[Detections]:
@@ -99,4 +101,22 @@ def _no_crops(embedder: FaceEmbedder) -> ImageArray:
 
 def largest_face(detections: Detections) -> int:
     """Return the index of the largest of one or more faces."""
-    return int((detections.boxes[:, 2:] - detections.boxes[:, :2]).prod(axis=1).argmax())
+    return int(boxes.area(detections.boxes).argmax())
+
+
+def clearly_largest_face(detections: Detections) -> int | None:
+    """Return the index of the face that is at least twice as wide as every other; None if there is no such face.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> boxes = np.float32([[0, 0, 40, 50], [60, 0, 80, 25]])
+    >>> faces = Detections(boxes, np.ones(2, np.float32), np.zeros((2, 5, 2), np.float32))
+    >>> clearly_largest_face(faces), clearly_largest_face(Detections.empty())
+    (0, None)
+    """
+    if len(detections) == 0:
+        return None
+    areas = boxes.area(detections.boxes)
+    index = int(areas.argmax())
+    return index if (areas[index] >= _CLEARLY_LARGER * np.delete(areas, index)).all() else None

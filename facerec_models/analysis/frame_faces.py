@@ -18,7 +18,7 @@ from facerec_models.types import Detections, FaceSet, FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class FrameFaces:
     """One sampled frame with its faces.
 
     Parameters
@@ -52,7 +52,7 @@ class Look:
         frame_index: int,
         faces: FaceSet,
         place: Callable[[Detections], Detections] = lambda found: found,
-    ) -> Look:
+    ) -> FrameFaces:
         """Keep the faces of a frame, their crops as files.
 
         Parameters
@@ -94,33 +94,33 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """What was seen in a part of a video: some seconds, or a segment.
+class Scan:
+    """What a scanner found in a part of a video: some seconds, or a segment.
 
     Parameters
     ----------
-    looks : tuple of Look
+    frame_faces : tuple of FrameFaces
         By time.
     cuts_s : tuple of float
         When shots begin, as far as cuts tell; the first part begins with one.
     thumbnails : tuple of Thumbnail
         Small pictures in which gradual transitions are found.
     frames : int
-        How many frames were gone through.
+        How many frames were decoded, sampled or not.
     end_s : float
         When the last of them ends, in seconds.
     """
 
-    looks: tuple[Look, ...] = ()
+    frame_faces: tuple[FrameFaces, ...] = ()
     cuts_s: tuple[float, ...] = ()
     thumbnails: tuple[Thumbnail, ...] = ()
     frames: int = 0
     end_s: float = 0.0
     timing: Timing = field(default_factory=Timing)
 
-    def __add__(self, other: Observation) -> Observation:
-        return Observation(
-            self.looks + other.looks,
+    def __add__(self, other: Scan) -> Scan:
+        return Scan(
+            self.frame_faces + other.frame_faces,
             self.cuts_s + other.cuts_s,
             self.thumbnails + other.thumbnails,
             self.frames + other.frames,
@@ -129,23 +129,23 @@ class Observation:
         )
 
     def to_bytes(self) -> bytes:
-        """Return the observation as a file, an ``.npz`` without pickle."""
-        looks, small = self.looks, self.thumbnails
+        """Return the scan as a file, an ``.npz`` without pickle."""
+        frame_faces, small = self.frame_faces, self.thumbnails
         facts = {"cuts_s": self.cuts_s, "frames": self.frames, "end_s": self.end_s, "timing": asdict(self.timing)}
-        crops = [crop for look in looks for crop in look.crops]
+        crops = [crop for frame in frame_faces for crop in frame.crops]
         target = io.BytesIO()
         np.savez(
             target,
             facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
-            times_s=np.array([look.time_s for look in looks], np.float64),
-            until_s=np.array([look.until_s for look in looks], np.float64),
-            frame_indexes=np.array([look.frame_index for look in looks], np.int64),
-            faces=np.array([len(look) for look in looks], np.int64),
-            boxes=_joined([look.detections.boxes for look in looks], (0, 4)),
-            scores=_joined([look.detections.scores for look in looks], (0,)),
-            landmarks=_joined([look.detections.landmarks for look in looks], (0, 5, 2)),
-            quality=_joined([look.quality for look in looks], (0,)),
-            embeddings=_joined([look.embeddings for look in looks], (0, 0)),
+            times_s=np.array([frame.time_s for frame in frame_faces], np.float64),
+            until_s=np.array([frame.until_s for frame in frame_faces], np.float64),
+            frame_indexes=np.array([frame.frame_index for frame in frame_faces], np.int64),
+            faces=np.array([len(frame) for frame in frame_faces], np.int64),
+            boxes=_joined([frame.detections.boxes for frame in frame_faces], (0, 4)),
+            scores=_joined([frame.detections.scores for frame in frame_faces], (0,)),
+            landmarks=_joined([frame.detections.landmarks for frame in frame_faces], (0, 5, 2)),
+            quality=_joined([frame.quality for frame in frame_faces], (0,)),
+            embeddings=_joined([frame.embeddings for frame in frame_faces], (0, 0)),
             crop_sizes=np.array([len(crop) for crop in crops], np.int64),
             crops=np.frombuffer(b"".join(crops), np.uint8),
             thumbnail_times_s=np.array([one.time_s for one in small], np.float64),
@@ -156,15 +156,15 @@ class Observation:
         return target.getvalue()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Observation:
+    def from_bytes(cls, data: bytes) -> Scan:
         """Return what `to_bytes` wrote."""
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         facts = json.loads(arrays["facts"].tobytes())
         crops = _split(arrays["crops"].tobytes(), arrays["crop_sizes"].tolist())
         bounds = list(accumulate(arrays["faces"].tolist(), initial=0))
-        looks = tuple(
-            Look(
+        frame_faces = tuple(
+            FrameFaces(
                 float(arrays["times_s"][i]),
                 float(arrays["until_s"][i]),
                 int(arrays["frame_indexes"][i]),
@@ -184,7 +184,7 @@ class Observation:
             )
         )
         timing = Timing(**facts["timing"])
-        return cls(looks, tuple(facts["cuts_s"]), thumbnails, facts["frames"], facts["end_s"], timing)
+        return cls(frame_faces, tuple(facts["cuts_s"]), thumbnails, facts["frames"], facts["end_s"], timing)
 
 
 def _joined(parts: Sequence[FloatArray], empty: tuple[int, ...]) -> FloatArray:

@@ -1,8 +1,8 @@
-"""Look at a video, or at a segment of it: decode, watch for cuts, find and describe the faces of the sampled frames.
+"""Scan a video, or a segment of it: decode, find cuts, find and describe the faces of the sampled frames.
 
-This is the heavy part of an analysis, and it knows nothing of tracks: what it says of a frame depends on the frames next to
-it alone, so that segments can be looked at side by side. The two networks come in as arguments: the command line passes the
-networks themselves, the service passes proxies that send pictures and crops to batched deployments.
+This is the heavy part of an analysis, and it knows nothing of tracks: what it finds on a frame depends only on that frame and its
+neighbours, so that segments can be scanned side by side. The two networks are arguments: the command line passes the networks
+themselves, the service passes proxies that send pictures and crops to batched deployments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import pairwise
 from facerec_models.analysis.detection import FaceDetector
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import describe_faces, detect_faces
-from facerec_models.analysis.frame_faces import Look, Observation, Timing
+from facerec_models.analysis.frame_faces import FrameFaces, Scan, Timing
 from facerec_models.analysis.reading.geometry import Geometry
 from facerec_models.analysis.reading.sampling import Grid, Sampler
 from facerec_models.analysis.reading.segments import FrameIndex, Segment, sampler_at
@@ -33,10 +33,10 @@ _RUN_UP_FRAMES = 64
 
 @dataclass(slots=True)
 class _Step:
-    """A coarse frame and the dense ones up to the next, with what was found on those looked at.
+    """A coarse frame and the dense ones up to the next, with what was found on the sampled ones.
 
-    `until_s` says of each when the frame after it is shown, `shots` how many cuts lie before it. Frames are looked at with square
-    pixels, and what was found is kept in those.
+    For each frame `until_s` is the time of the next one, and `shots` the number of cuts before it. Faces are sought in frames with
+    square pixels, and kept in those pixels.
     """
 
     frames: list[DecodedFrame] = field(default_factory=list)
@@ -49,16 +49,16 @@ class _Step:
         return 0 in self.found and len(self.found[0][1]) > 0
 
 
-class Observer:
-    """Looks at one video or segment, once.
+class FrameScanner:
+    """Scans one video or segment, once.
 
     Parameters
     ----------
     video : Video
     config : AnalysisConfig
-        Its sampling, shots and detection are what counts here.
+        Only its sampling, shots and detection are used.
     segment : tuple of FrameIndex and Segment, optional
-        What to look at; by default the whole video, or its fragment, from the beginning.
+        What to scan; by default the whole video, or its fragment, from the beginning.
 
     Attributes
     ----------
@@ -94,13 +94,13 @@ class Observer:
         self._reached_s = self._start_s
         self.timing = Timing()
 
-    def parts(self) -> Iterator[tuple[Observation, float]]:
-        """Go through the video; yield what was seen since the last part, and the fraction that is done.
+    def parts(self) -> Iterator[tuple[Scan, float]]:
+        """Go through the video; yield what was found since the last part, and the fraction that is done.
 
         Raises
         ------
         SegmentError
-            If the segment cannot be looked at by itself.
+            If the segment cannot be scanned by itself.
         """
         info = self._video.info
         room = _CHUNK_PIXELS // (info.width * info.height * self._sampler.densify)
@@ -108,33 +108,33 @@ class Observer:
         for step in self._steps():
             chunk.append(step)
             if len(chunk) > min(max(room, 1), _MAX_CHUNK_STEPS):
-                looks = self._process(chunk)
+                frame_faces = self._process(chunk)
                 # The last step's dense frames wait for the coarse frame after them.
                 chunk = chunk[-1:]
-                yield self._part(looks), self._fraction(chunk[0].frames[0].time_s)
+                yield self._part(frame_faces), self._fraction(chunk[0].frames[0].time_s)
         # The step after a segment's last is the next segment's first; after the last of all there is none.
         after = [] if self._segment is not None and not self._segment[1].is_last else [_Step()]
         yield self._part(self._process([*chunk, *after])), 1.0
 
-    def observe(self, on_progress: Callable[[float], None] | None = None) -> Observation:
-        """Look at everything and return what was found, all at once: for a segment, whose length is bounded.
+    def scan(self, on_progress: Callable[[float], None] | None = None) -> Scan:
+        """Scan everything and return what was found, all at once: for a segment, whose length is bounded.
 
         Parameters
         ----------
         on_progress : callable, optional
-            Gets the fraction that is done; what it raises ends the observation.
+            Gets the fraction that is done; what it raises ends the scan.
         """
-        seen = Observation()
+        found = Scan()
         with self.timing.measure("wall_s"):
             for part, fraction in self.parts():
-                seen += part
+                found += part
                 if on_progress is not None:
                     on_progress(fraction)
-        return replace(seen, timing=self.timing)
+        return replace(found, timing=self.timing)
 
-    def _part(self, looks: list[Look]) -> Observation:
-        part = Observation(
-            tuple(looks), tuple(self._cuts_s), tuple(self._thumbnails), self._frames_since, self._reached_s
+    def _part(self, frame_faces: list[FrameFaces]) -> Scan:
+        part = Scan(
+            tuple(frame_faces), tuple(self._cuts_s), tuple(self._thumbnails), self._frames_since, self._reached_s
         )
         self._frames_since = 0
         self._cuts_s.clear()
@@ -146,7 +146,7 @@ class Observer:
         return min((time_s - self._start_s) / length_s, 1.0) if length_s > 0 else 0.0
 
     def _frames(self) -> Iterator[DecodedFrame]:
-        """Decode what is to be looked at, with a segment's run-up before it and its successor's first frame after it."""
+        """Decode the frames to scan. A segment needs some frames before it as a run-up, and the first frame of its successor."""
         if self._segment is None:
             fragment = self._config.sampling.fragment
             return self._video.frames(self._start_s, fragment[1] if fragment else None)
@@ -155,7 +155,7 @@ class Observer:
         return self._video.segment(index, start, segment.end if segment.is_last else segment.end + 1)
 
     def _steps(self) -> Iterator[_Step]:
-        """Decode, watch for cuts, and gather the frames of both grids."""
+        """Decode, find cuts, and gather the frames of both grids."""
         step: _Step | None = None
         waiting: _Step | None = None
         geometry: Geometry | None = None
@@ -205,8 +205,8 @@ class Observer:
     def _is_first(self, frame: DecodedFrame) -> bool:
         return not self._shots_begun if self._segment is None else frame.index == self._segment[1].origin
 
-    def _process(self, steps: list[_Step]) -> list[Look]:
-        """Find and describe the faces of all steps but the last, which only says whether a face follows."""
+    def _process(self, steps: list[_Step]) -> list[FrameFaces]:
+        """Find and describe the faces of all steps but the last, which only tells whether a face follows."""
         self._detect([(step, 0) for step in steps if step.frames and 0 not in step.found])
         self._detect(
             [
@@ -225,7 +225,7 @@ class Observer:
             )
         self.timing.faces_embedded += sum(map(len, described))
         return [
-            Look.of(
+            FrameFaces.of(
                 step.frames[i].time_s, step.until_s[i], step.frames[i].index, faces, step.frames[i].geometry.unstretch
             )
             for (step, i), faces in zip(sampled, described, strict=True)

@@ -19,15 +19,26 @@ class Networks:
     embedder: FaceEmbedder
 
 
-def load_networks(config: AnalysisConfig, weights: Path, embedder: str | None) -> Networks:
+def load_networks(
+    config: AnalysisConfig = AnalysisConfig(), weights: Path = Path("weights"), embedder: str | None = None
+) -> Networks:
     """Load both networks into this process.
 
     Parameters
     ----------
+    config : AnalysisConfig
+        Its `detection` and `embedding` choose the device and the embedder. The default embedder needs no download.
     weights : Path
         Folder of downloaded weights.
-    embedder : str or None
-        The project's embedder, if it has one already; it wins over the configured one.
+    embedder : str, optional
+        Name of an embedder that must be used, such as the one of a gallery; it wins over the configured one.
+
+    Raises
+    ------
+    WeightsError
+        If the weights of the embedder are not there or damaged.
+    DeviceError
+        If ``cuda`` is asked for and is not there.
     """
     # Here and not above: processes that only send pictures to the deployments need no torch, which takes seconds to import.
     from facerec_models.analysis.embedders.torch_embedder import build_embedder, choice_of

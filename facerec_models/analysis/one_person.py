@@ -1,4 +1,4 @@
-"""Ask of a track whether it is one person: its own embeddings tell where it goes on with another.
+"""Find where a track goes on with another person, by its own embeddings.
 
 A dissolve, a fast pan or a missed cut puts one face into another's place, and place alone then links the two. Each point at which a
 track may be divided is tested with the mean similarity of all pairs of a sample before and one after. It speaks for two people by as
@@ -10,13 +10,9 @@ samples of one take are not independent, so they count by how many there are on 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from facerec_models.types import FloatArray
+from facerec_models.types import DoubleArray, FloatArray, IndexArray
 from facerec_models.vectors import PairScale
-
-Array = npt.NDArray[np.float64]
-Indexes = npt.NDArray[np.intp]
 
 WINDOW = 32
 """Samples on each side that are compared."""
@@ -46,7 +42,7 @@ def find_change(embeddings: FloatArray, quality: FloatArray, pair: PairScale, *,
     Examples
     --------
     >>> import numpy as np
-    >>> from facerec_models.identification.calibration import PairScale
+    >>> from facerec_models.vectors import PairScale
     >>> one, other = np.eye(2, dtype=np.float32)
     >>> find_change(np.stack([one] * 5 + [other] * 4), np.ones(9, np.float32), PairScale(0.9, 100.0))
     5
@@ -70,13 +66,13 @@ def find_change(embeddings: FloatArray, quality: FloatArray, pair: PairScale, *,
     return int(near[_fit(embeddings, weights, sums, at, between)[near].argmax()])
 
 
-def _sides(at: Indexes, between: int, count: int) -> tuple[Indexes, Indexes, Indexes, Indexes]:
+def _sides(at: IndexArray, between: int, count: int) -> tuple[IndexArray, IndexArray, IndexArray, IndexArray]:
     """Return where the samples before and after each point begin and end, the nearest ones left out."""
     end, start = np.maximum(at - between, 0), np.minimum(at + between, count)
     return np.maximum(end - WINDOW, 0), end, start, np.minimum(start + WINDOW, count)
 
 
-def _evidence(totals: Array, sums: Array, points: Indexes, between: int, pair: PairScale) -> Array:
+def _evidence(totals: DoubleArray, sums: DoubleArray, points: IndexArray, between: int, pair: PairScale) -> DoubleArray:
     """Evidence, in nats, that another person begins at each point."""
     a, b, c, d = _sides(points, between, len(totals) - 1)
     left, right = sums[b] - sums[a], sums[d] - sums[c]
@@ -88,7 +84,7 @@ def _evidence(totals: Array, sums: Array, points: Indexes, between: int, pair: P
     return np.where(lighter > 0, pair.slope * (expected - similarity) * lighter, -np.inf)
 
 
-def _within(sums: Array, weight: Array, squares: Array) -> Array:
+def _within(sums: DoubleArray, weight: DoubleArray, squares: DoubleArray) -> DoubleArray:
     """Mean similarity of the pairs within each stretch; infinite where it has one sample, which says nothing."""
     pairs = weight**2 - squares
     has_pairs = pairs > 1e-6 * weight**2
@@ -97,8 +93,8 @@ def _within(sums: Array, weight: Array, squares: Array) -> Array:
     return np.where(has_pairs, alike / np.where(has_pairs, pairs, 1.0), np.inf)
 
 
-def _fit(embeddings: FloatArray, weights: Array, sums: Array, at: int, between: int) -> Array:
-    """Say of each point how well it leaves all samples on the side that they are more like."""
+def _fit(embeddings: FloatArray, weights: DoubleArray, sums: DoubleArray, at: int, between: int) -> DoubleArray:
+    """Return for each point how well it divides the samples into those like the left side and those like the right."""
     a, b, c, d = (int(i) for i in _sides(np.array(at), between, len(embeddings)))
     left, right = sums[b] - sums[a], sums[d] - sums[c]
     unlike = left / max(float(np.linalg.norm(left)), 1e-9) - right / max(float(np.linalg.norm(right)), 1e-9)

@@ -1,15 +1,15 @@
 """How likely a face is recognised: one number from size, sharpness, pose, the picture's edge and the detector's score.
 
 `score` is a probability: that the face of somebody enrolled, among 59 people and with the packaged network, is nearer to their own
-prototype than 99 % of strangers are to anybody. It is a logistic regression, fitted on 4,938 looks at 823 photographs of people
+prototype than 99 % of strangers are to anybody. It is a logistic regression, fitted on 4,938 faces from 823 photographs of people
 with at least two (half of them degraded by reduction, blur, movement, compression and cut-off edges) and checked on people left out:
 of faces with a score of 0 to .2, .2 to .4, ... .8 to 1, the fractions .14, .30, .51, .71 and .86 were recognised (AUC .78; size
 alone .70). The detector's score enters as the probability that there is a face at all. Reduced photographs are kinder than small
 faces in compressed video, of which only .79 are nearest to the right person at 27 to 33 px and .65 below: under about 28 px the
 number falls to nothing, as it does where the landmarks fit the template worse than by 11 px of a 150 px crop: a face in profile.
-It is 0 where the picture cuts off more than half of the face: such crops look alike, and strangers cut so far were named four
-times as often as claimed (people in Labeled Faces in the Wild, cut near the middle), while the claims held for the small and
-the slightly blurred, and strong blur doubled them; between a quarter and a half there were too few to tell.
+It is 0 where the picture cuts off more than half of the face: such crops are alike, and strangers cut so far were named four
+times as often as the limit allows (people in Labeled Faces in the Wild, cut near the middle); the limit held for small and
+slightly blurred faces, and strong blur doubled the rate; between a quarter and a half there were too few to tell.
 """
 
 from __future__ import annotations

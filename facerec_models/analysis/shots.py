@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerec_models.config import ShotConfig
-from facerec_models.types import ImageArray
+from facerec_models.types import DoubleArray, ImageArray
 
 _BINS = 16
 # Mean absolute difference, of 255, that counts as a completely different picture.
@@ -27,7 +27,7 @@ class ShotDetector:
 
     def __init__(self, config: ShotConfig) -> None:
         self._config = config
-        self._previous: tuple[npt.NDArray[np.int16], npt.NDArray[np.float64]] | None = None
+        self._previous: tuple[npt.NDArray[np.int16], DoubleArray] | None = None
         self._recent: deque[float] = deque(maxlen=config.window_frames)
         self._since_cut = 0
         self.shot = 0
@@ -55,15 +55,13 @@ class ShotDetector:
         return is_cut
 
 
-def _histogram(signature: ImageArray) -> npt.NDArray[np.float64]:
+def _histogram(signature: ImageArray) -> DoubleArray:
     """Histograms of all channels, each summing to 1, as (C, bins)."""
     bins = signature.reshape(-1, signature.shape[-1]) >> 4
     return np.stack([np.bincount(channel, minlength=_BINS) / len(channel) for channel in bins.T])
 
 
-def _difference(
-    a: tuple[npt.NDArray[np.int16], npt.NDArray[np.float64]], b: tuple[npt.NDArray[np.int16], npt.NDArray[np.float64]]
-) -> float:
+def _difference(a: tuple[npt.NDArray[np.int16], DoubleArray], b: tuple[npt.NDArray[np.int16], DoubleArray]) -> float:
     """Difference of two frames in [0, 1]."""
     by_pixel = min(1.0, float(np.abs(a[0][..., 0] - b[0][..., 0]).mean()) / _PIXEL_SCALE)
     by_histogram = 0.5 * float(np.abs(a[1] - b[1]).sum(axis=1).max())

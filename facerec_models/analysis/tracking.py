@@ -8,8 +8,8 @@ of the tracks. Here the link is a test of two hypotheses, "same face" against "a
 
 The first part is the Kalman filter's own innovation likelihood against a uniform density over the picture (Bar-Shalom's
 track-to-measurement score), with a heavy tail for sudden camera moves; its width grows with the gap by itself. The second part
-is what the embeddings say. Both are bounded, place more than looks, so that a perfect place cannot outvote a
-clearly different face, nor a look-alike at the other side of the picture a face that is still in its place.
+is the evidence of the embeddings. Both are bounded, place more tightly than likeness, so that a perfect place cannot outvote a
+clearly different face, nor a similar face at the other side of the picture one that is still in its place.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from filterpy.common import Q_discrete_white_noise
 from filterpy.kalman import KalmanFilter
 from scipy.optimize import linear_sum_assignment
 
-from facerec_models.analysis.frame_faces import Look
+from facerec_models.analysis.frame_faces import FrameFaces
 from facerec_models.analysis.one_person import SETTLED, WINDOW, find_change
 from facerec_models.config import TrackingConfig
-from facerec_models.types import FloatArray, Interval, Track
+from facerec_models.types import DoubleArray, FloatArray, Interval, Track
 from facerec_models.vectors import PairScale
 
-# Most that place may say for a link, and looks for or against it.
-_PLACE_BOUND, _LOOKS_BOUND = 4.0, 6.0
+# Most evidence, in nats, that place gives for a link, and that likeness gives for or against it.
+_PLACE_BOUND, _LIKENESS_BOUND = 4.0, 6.0
 # Share and width of the heavy tail of the motion model.
 _TAIL_SHARE, _TAIL_WIDTH = 0.1, 4.0
 _LOG_2_PI = float(np.log(2 * np.pi))
@@ -42,13 +41,13 @@ _MISSED_SAMPLES = 3
 class Tracker:
     """The tracks of one video; all state and the id counter live in this object.
 
-    Feed the sampled frames in the order of their times. A frame of another shot ends all tracks. So does, for one track, the moment at
-    which its own embeddings say that it goes on with another person: see `facerec_models.analysis.one_person`.
+    Feed the sampled frames in the order of their times. A frame of another shot ends all tracks. A single track ends where its own
+    embeddings show that it goes on with another person: see `facerec_models.analysis.one_person`.
 
     Parameters
     ----------
     pair : PairScale
-        What a similarity of two faces says about their being one person, for the embedder in use.
+        Turns the similarity of two faces into evidence that they are one person, for the embedder in use.
     width, height : int
         Size of the video's frames in pixels.
     """
@@ -62,28 +61,28 @@ class Tracker:
         self._shot = 0
         self._next_id = 1
 
-    def update(self, look: Look, shot: int) -> list[Track]:
+    def update(self, frame: FrameFaces, shot: int) -> list[Track]:
         """Take the faces of the next sampled frame, which lies in this shot; return the tracks that have ended with it."""
-        oldest_s = np.inf if shot != self._shot else look.time_s - self._config.max_gap_s
+        oldest_s = np.inf if shot != self._shot else frame.time_s - self._config.max_gap_s
         ended = self._end_before(oldest_s, 0 if shot != self._shot else _MISSED_SAMPLES)
         self._shot = shot
         for track in self._open:
-            track.predict(look.time_s)
+            track.predict(frame.time_s)
             track.missed += 1
-        free = set(range(len(look)))
-        if self._open and len(look):
-            odds = self._log_odds(look)
+        free = set(range(len(frame)))
+        if self._open and len(frame):
+            odds = self._log_odds(frame)
             # Pairs below the limit cost nothing, so they never displace a real link.
             for row, column in zip(
                 *linear_sum_assignment(np.maximum(odds, self._config.min_log_odds), True), strict=True
             ):
                 if odds[row, column] > self._config.min_log_odds:
-                    self._open[row].add(look, int(column))
+                    self._open[row].add(frame, int(column))
                     free.discard(int(column))
                     ended += self._divide(self._open[row])
         # Left to right, so that ids do not depend on the detector's order.
-        for column in sorted(free, key=lambda i: tuple(look.detections.boxes[i].tolist())):
-            self._open.append(_OpenTrack.start(self._take_id(), shot, look, column, self._config))
+        for column in sorted(free, key=lambda i: tuple(frame.detections.boxes[i].tolist())):
+            self._open.append(_OpenTrack.start(self._take_id(), shot, frame, column, self._config))
         return ended
 
     def finish(self) -> list[Track]:
@@ -97,7 +96,7 @@ class Tracker:
         return [part for track in over for part in (*self._divide(track, is_over=True), track.freeze())]
 
     def _divide(self, track: _OpenTrack, *, is_over: bool = False) -> list[Track]:
-        """Take off a track, again and again, what its embeddings say is another person than the rest; return these parts."""
+        """Split a track as long as its embeddings show more than one person; return the parts that were split off."""
         parts = []
         while (at := track.changes_at(self._pair, is_over=is_over)) is not None:
             parts.append(track.take_off(at, self._take_id()))
@@ -107,19 +106,19 @@ class Tracker:
         self._next_id += 1
         return self._next_id - 1
 
-    def _log_odds(self, look: Look) -> npt.NDArray[np.float64]:
-        places = [_measure(box) for box in look.detections.boxes]
+    def _log_odds(self, frame: FrameFaces) -> DoubleArray:
+        places = [_measure(box) for box in frame.detections.boxes]
         motion = np.array([[track.log_likelihood(place) for place in places] for track in self._open])
         motion = np.minimum(motion - self._log_elsewhere, _PLACE_BOUND)
-        latest = np.stack([track.samples[-1].embedding for track in self._open]) @ look.embeddings.T
-        average = np.stack([track.mean_embedding for track in self._open]) @ look.embeddings.T
-        looks = np.clip(self._pair.log_odds(np.maximum(latest, average)), -_LOOKS_BOUND, _LOOKS_BOUND)
-        # A blurred or turned face says little about who it is.
-        trust = np.sqrt(np.outer([track.best_quality for track in self._open], look.quality))
-        return np.asarray(motion + trust * looks, np.float64)
+        latest = np.stack([track.samples[-1].embedding for track in self._open]) @ frame.embeddings.T
+        average = np.stack([track.mean_embedding for track in self._open]) @ frame.embeddings.T
+        likeness = np.clip(self._pair.log_odds(np.maximum(latest, average)), -_LIKENESS_BOUND, _LIKENESS_BOUND)
+        # A blurred or turned face tells little about who it is.
+        trust = np.sqrt(np.outer([track.best_quality for track in self._open], frame.quality))
+        return np.asarray(motion + trust * likeness, np.float64)
 
 
-def _measure(box: FloatArray) -> npt.NDArray[np.float64]:
+def _measure(box: FloatArray) -> DoubleArray:
     """Centre and logarithm of the size of an ``xyxy`` box."""
     x1, y1, x2, y2 = box.astype(np.float64)
     return np.array([(x1 + x2) / 2, (y1 + y2) / 2, np.log(np.sqrt(max((x2 - x1) * (y2 - y1), 1.0)))])
@@ -139,12 +138,12 @@ class _Sample:
     embedding: FloatArray
 
     @classmethod
-    def of(cls, look: Look, i: int) -> _Sample:
+    def of(cls, frame: FrameFaces, i: int) -> _Sample:
         """Take the i-th face of a frame."""
-        found = look.detections
+        found = frame.detections
         return cls(
-            look.time_s, look.until_s, look.frame_index, found.boxes[i], float(found.scores[i]), found.landmarks[i],
-            float(look.quality[i]), look.embeddings[i],
+            frame.time_s, frame.until_s, frame.frame_index, found.boxes[i], float(found.scores[i]), found.landmarks[i],
+            float(frame.quality[i]), frame.embeddings[i],
         )  # fmt: skip
 
 
@@ -152,8 +151,8 @@ class _Sample:
 class _OpenTrack:
     """A track that may still grow.
 
-    `crops` holds those of the latest samples, among which the track may yet turn out to change the person, and of the best sample of
-    each stretch before.
+    `crops` holds the crops of the latest samples, where the track may yet have to be split, and of the best sample of each stretch
+    before them.
     """
 
     track_id: int
@@ -170,9 +169,9 @@ class _OpenTrack:
     missed: int = 0
 
     @classmethod
-    def start(cls, track_id: int, shot: int, look: Look, i: int, config: TrackingConfig) -> _OpenTrack:
+    def start(cls, track_id: int, shot: int, frame: FrameFaces, i: int, config: TrackingConfig) -> _OpenTrack:
         """Begin with the i-th face of a frame."""
-        place = _measure(look.detections.boxes[i])
+        place = _measure(frame.detections.boxes[i])
         size = float(np.exp(place[2]))
         kalman = KalmanFilter(dim_x=6, dim_z=3)
         kalman.x[:3, 0] = place
@@ -180,8 +179,8 @@ class _OpenTrack:
         kalman.R = np.diag([(config.position_noise * size) ** 2] * 2 + [config.position_noise**2])
         # Unknown speed: about one face size a second, and a tenth of it in log size.
         kalman.P = np.diag([*np.diag(kalman.R), size**2, size**2, 0.1**2])
-        track = cls(track_id, shot, config, kalman, size, look.time_s, np.zeros_like(look.embeddings[i]))
-        track._record(_Sample.of(look, i), look.crops[i])
+        track = cls(track_id, shot, config, kalman, size, frame.time_s, np.zeros_like(frame.embeddings[i]))
+        track._record(_Sample.of(frame, i), frame.crops[i])
         return track
 
     def predict(self, time_s: float) -> None:
@@ -196,7 +195,7 @@ class _OpenTrack:
         self.kalman.predict(F=transition, Q=noise * np.outer(units, units))
         self.predicted_s = until_s
 
-    def log_likelihood(self, place: npt.NDArray[np.float64]) -> float:
+    def log_likelihood(self, place: DoubleArray) -> float:
         """Logarithm of the density of a measurement at the predicted place."""
         off = place - (self.kalman.H @ self.kalman.x)[:, 0]
         spread = self.kalman.H @ self.kalman.P @ self.kalman.H.T + self.kalman.R
@@ -206,12 +205,12 @@ class _OpenTrack:
         far = near + 0.5 * (1 - _TAIL_WIDTH**-2) * squared - len(off) * np.log(_TAIL_WIDTH)
         return float(np.logaddexp(np.log1p(-_TAIL_SHARE) + near, np.log(_TAIL_SHARE) + far))
 
-    def add(self, look: Look, i: int) -> None:
+    def add(self, frame: FrameFaces, i: int) -> None:
         """Take the next sample of this face."""
-        place = _measure(look.detections.boxes[i])
+        place = _measure(frame.detections.boxes[i])
         self.kalman.update(place)
         self.size_px = float(np.exp(place[2]))
-        self._record(_Sample.of(look, i), look.crops[i])
+        self._record(_Sample.of(frame, i), frame.crops[i])
 
     @property
     def last_s(self) -> float:

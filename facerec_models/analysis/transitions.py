@@ -20,9 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from facerec_models.types import ImageArray
-
-Array = npt.NDArray[np.float64]
+from facerec_models.types import DoubleArray, ImageArray
 
 # Thumbnails a second.
 RATE_HZ = 10
@@ -141,7 +139,7 @@ class TransitionDetector:
     """
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[float, Array]] = deque(maxlen=max(_LENGTHS) + 1)
+        self._recent: deque[tuple[float, DoubleArray]] = deque(maxlen=max(_LENGTHS) + 1)
         self._open: list[Transition] = []
         self._shape: tuple[int, ...] = ()
         self.settled_s = -np.inf
@@ -191,7 +189,7 @@ class TransitionDetector:
         return over
 
 
-def _judge(times_s: Array, pictures: Array) -> Transition | None:
+def _judge(times_s: DoubleArray, pictures: DoubleArray) -> Transition | None:
     """Return the transition from the first picture of a stretch to the last, if the stretch shows one."""
     first, last, between = pictures[0], pictures[-1], pictures[1:-1]
     line = last - first
@@ -237,13 +235,13 @@ def _judge(times_s: Array, pictures: Array) -> Transition | None:
     return Transition(start_s, middle_s, end_s, change)
 
 
-def _centred(points: Array) -> Array:
+def _centred(points: DoubleArray) -> DoubleArray:
     """Take the mean of each channel off."""
     channels = points.reshape(-1, 3)
     return np.asarray((channels - channels.mean(axis=0)).reshape(-1))
 
 
-def _contrasts(pictures: Array) -> Array:
+def _contrasts(pictures: DoubleArray) -> DoubleArray:
     """Squared distance of each point from its channel's mean, as (N, points)."""
     channels = pictures.reshape(len(pictures), -1, 3)
     return np.asarray(((channels - channels.mean(axis=1, keepdims=True)) ** 2).reshape(len(pictures), -1))

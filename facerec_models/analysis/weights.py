@@ -26,7 +26,7 @@ _FACENET_TERMS = (
     "used commercially: take advice before you do."
 )
 
-Progress = Callable[[int, int | None], None]
+DownloadProgress = Callable[[int, int | None], None]
 """Called with the bytes that are here and, where it is known, their number in the end."""
 
 
@@ -155,7 +155,7 @@ class WeightsRegistry:
         *,
         source: str | Path | None = None,
         sha256: str | None = None,
-        progress: Progress | None = None,
+        progress: DownloadProgress | None = None,
     ) -> Path:
         """Get weights from an address or a file, verify them, and keep them under their own name.
 
@@ -296,7 +296,7 @@ def _copy(source: Path, part: Path) -> None:
         shutil.copyfileobj(file, target)
 
 
-def _download(url: str, part: Path, progress: Progress | None) -> None:
+def _download(url: str, part: Path, progress: DownloadProgress | None) -> None:
     """Bring `part` to its full length, going on from what it holds already."""
     done = part.stat().st_size if part.exists() else 0
     # Without identity the server may compress, and then byte ranges and lengths mean the compressed stream.

@@ -1,4 +1,4 @@
-"""From similarities to statements: "one stranger in 200 scores this high", "this is X with probability .97".
+"""What similarities mean: "one stranger in 200 scores this high", "this is X with probability .97".
 
 The score of a face is its similarity to the nearest enrolled person. Two distributions give it a meaning:
 
@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import genpareto, norm
 
-from facerec_models.types import FloatArray
-from facerec_models.vectors import Array
+from facerec_models.types import DoubleArray, FloatArray
 
 # Part of the strangers that the tail is fitted to, and how many of them a limit must have beyond it to count as checked.
 _TAIL_SHARE = 0.1
@@ -60,7 +59,7 @@ class ScoreCalibration:
     highest: float = 1.0
 
     @cached_property
-    def _sorted(self) -> Array:
+    def _sorted(self) -> DoubleArray:
         return np.sort(self.strangers.astype(np.float64))
 
     @cached_property
@@ -92,7 +91,7 @@ class ScoreCalibration:
             scale = float(excess.mean()) * (1 - shape)
         return threshold, float(shape), float(scale)
 
-    def false_name_rate(self, scores: npt.NDArray[np.floating]) -> Array:
+    def false_name_rate(self, scores: npt.NDArray[np.floating]) -> DoubleArray:
         """Fraction of strangers that score at least as well as each score, in (0, 1]."""
         scores = np.asarray(scores, np.float64)
         threshold, shape, scale = self._tail
@@ -114,7 +113,7 @@ class ScoreCalibration:
         """Whether fewer strangers than can check it lie beyond the limit for `max_false_names`."""
         return max_false_names * len(self._sorted) < _MIN_CHECKED
 
-    def probability(self, scores: npt.NDArray[np.floating]) -> Array:
+    def probability(self, scores: npt.NDArray[np.floating]) -> DoubleArray:
         """Posterior that the nearest person is the right one, under the prior.
 
         Bayes' rule with the densities of both kinds of scores, made monotone: a higher score never means less.

@@ -2,7 +2,7 @@
 
 Complete linkage over the mean embeddings of tracks, with cannot-links: every two tracks of a group are alike, and none of them
 share a frame. Single or average linkage lets chains of look-alikes grow over an archive; complete linkage splits rather than
-merges, and a split is mended by one click, where a merge hides somebody.
+merges: a person can join two clusters with one click, but a wrong merge hides one of two people.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import AgglomerativeClustering
 
-from facerec_models.types import FloatArray
+from facerec_models.types import DoubleArray, FloatArray, IndexArray
 from facerec_models.vectors import PairScale
 
 # More than any cosine distance: linked by no threshold.
@@ -32,8 +32,8 @@ def cluster_tracks(
     embeddings: FloatArray,
     apart: npt.NDArray[np.bool_],
     min_similarity: float,
-    known: Sequence[int] | npt.NDArray[np.intp] | None = None,
-) -> npt.NDArray[np.intp]:
+    known: Sequence[int] | IndexArray | None = None,
+) -> IndexArray:
     """Group tracks that show one person, beginning with groups that are known.
 
     Parameters
@@ -41,7 +41,7 @@ def cluster_tracks(
     embeddings : (N, D) float32
     apart : (M, N) bool
         For each of the M tracks without a known group, in order: which tracks cannot be the same person, because they share a
-        frame or somebody said so.
+        frame or because a correction tells them apart.
     min_similarity : float
         Cosine that every two tracks of a group have at least.
     known : (N,) int, optional
@@ -61,7 +61,7 @@ def cluster_tracks(
     labels, members = np.unique(groups[groups >= 0], return_inverse=True)
     to_group = np.zeros((len(free), len(labels)))
     np.maximum.at(to_group.T, members, distance[:, groups >= 0].T)
-    # Groups that nothing can join need not be looked at: with them the matrix would grow with the archive.
+    # Groups that nothing can join are left out: with them the matrix would grow with the archive.
     reached = np.flatnonzero((to_group <= 1 - min_similarity).any(axis=0))
     units = np.full((len(free) + len(reached),) * 2, _NEVER)
     units[: len(free), : len(free)] = distance[:, free]
@@ -78,7 +78,7 @@ def cluster_tracks(
     return groups
 
 
-def _complete_linkage(distance: npt.NDArray[np.float64], limit: float) -> npt.NDArray[np.intp]:
+def _complete_linkage(distance: DoubleArray, limit: float) -> IndexArray:
     if len(distance) < 2:
         return np.zeros(len(distance), np.intp)
     clustering = AgglomerativeClustering(

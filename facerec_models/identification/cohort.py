@@ -30,7 +30,7 @@ class Cohort:
     stills : (M, D) float32
         One photograph of each stranger.
     tracks : (T, D) float32
-        The mean of several looks at each stranger, as a track gives them.
+        The mean of several faces of each stranger, as a track gives them.
     pair : PairScale
         For two single faces.
     genuine_stills, genuine_tracks : GenuineScale

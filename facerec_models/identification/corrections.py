@@ -1,4 +1,4 @@
-"""What people said of tracks, as a model knows it: confirmed names, and faces that are not somebody."""
+"""Corrections of tracks as a model uses them: confirmed names, and faces that are not a person whom they resemble."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Corrections:
     Parameters
     ----------
     confirmed : mapping of (analysis_id, track_id) to person_id
-        Tracks of which somebody said who they are.
+        Whom each confirmed track shows.
     denied_people : (R,) str
         For each negative example, who it is not.
     denied : (R, D) float32
         Mean embeddings of the tracks that are not those people.
     no_images : set of (analysis_id, track_id)
-        Tracks that are not a stranger of the same frame, however alike: each is a stranger of its own.
+        Tracks that are not the same stranger as another face of their frame, however alike: each is a stranger of its own.
     """
 
     confirmed: Mapping[tuple[str, int], str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What classifiers that learned a person's pictures score for other pictures of that person."""
+"""Cross-validation: what classifiers score for pictures of their people that they have not learned from."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from threadpoolctl import threadpool_limits
 from facerec_models.identification.calibration import GenuineScale
 from facerec_models.identification.classifiers import Arrays, FaceClassifier, OneAgainstRest, TrainingFaces
 from facerec_models.identification.classifiers.base import grouped
-from facerec_models.types import FloatArray
+from facerec_models.types import FloatArray, IndexArray
 from facerec_models.vectors import normalize
 
 Learn = Callable[[OneAgainstRest, TrainingFaces, Sequence[int]], Sequence[Arrays]]
 Finish = Callable[[FaceClassifier, FloatArray, npt.NDArray[np.str_]], FaceClassifier]
 
 FOLDS = 3
-# With fewer held-out faces than this their mean and deviation say little.
-_LEAST_HELD_OUT = 20
-_LOOKS = 60
+# With fewer cross-validated faces than this their mean and deviation tell little.
+_LEAST_FACES = 20
+_SYNTHETIC_FACES = 60
 _ROWS = 1024
 _LEAST_DEVIATION = 1e-3
 
@@ -35,16 +35,16 @@ class GenuineScores:
     ----------
     stills, tracks : GenuineScale
         Of single pictures, and of the mean of some.
-    held_out : int
+    cross_validated : int
         Pictures that were scored by classifiers that had not learned from them.
-    imagined : int
-        Looks that were made up, because too few pictures could be held out.
+    synthetic : int
+        Embeddings that were made up, because there were too few pictures for cross-validation.
     """
 
     stills: GenuineScale
     tracks: GenuineScale
-    held_out: int
-    imagined: int
+    cross_validated: int
+    synthetic: int
 
 
 def learn_in_turn(classifier: OneAgainstRest, faces: TrainingFaces, people: Sequence[int]) -> Sequence[Arrays]:
@@ -95,9 +95,9 @@ def genuine_scores(
 ) -> GenuineScores:
     """Score pictures by classifiers that learned the person's other pictures, in three rounds.
 
-    People with a single picture cannot contribute: without it nobody would know them. Where fewer than twenty pictures can be held
-    out, looks are made up for everybody: as similar to the person's mean as the embedder's faces usually are, and different from
-    it as strangers are.
+    People with a single picture cannot contribute: without it no classifier would know them. Where fewer than twenty pictures can be
+    left out, embeddings are made up for everybody: as similar to the person's mean as the embedder's faces usually are, and different
+    from it in the way in which strangers are.
 
     Parameters
     ----------
@@ -126,19 +126,19 @@ def genuine_scores(
         stills.append(_own_scores(learned, x[out], y[out]))
         labels, order, starts = grouped(y[out])
         tracks.append(_own_scores(learned, normalize(np.add.reduceat(x[out][order], starts, axis=0)), labels))
-    held_out = sum(map(len, stills))
-    imagined = 0
-    if held_out < _LEAST_HELD_OUT:
-        looks, who = _imagine(x, y, strangers, alike)
-        imagined = len(looks)
-        scores = _own_scores(fitted, looks, who)
+    cross_validated = sum(map(len, stills))
+    synthetic = 0
+    if cross_validated < _LEAST_FACES:
+        faces, who = _synthesize(x, y, strangers, alike)
+        synthetic = len(faces)
+        scores = _own_scores(fitted, faces, who)
         stills.append(scores)
         tracks.append(scores)
-    return GenuineScores(_scale(stills), _scale(tracks), held_out, imagined)
+    return GenuineScores(_scale(stills), _scale(tracks), cross_validated, synthetic)
 
 
-def folds_of(y: npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
-    """Return in which of `FOLDS` rounds each face is held out; -1 for those of people with one picture."""
+def folds_of(y: npt.NDArray[np.str_]) -> IndexArray:
+    """Return in which of `FOLDS` rounds each face is left out; -1 for those of people with one picture."""
     _, order, starts = grouped(y)
     sizes = np.diff(np.append(starts, len(y)))
     position = np.arange(len(y)) - np.repeat(starts, sizes)
@@ -158,21 +158,21 @@ def _own_scores(fitted: FaceClassifier, x: FloatArray, y: npt.NDArray[np.str_]) 
     return np.concatenate(parts)
 
 
-def _imagine(
+def _synthesize(
     x: FloatArray, y: npt.NDArray[np.str_], strangers: FloatArray, alike: GenuineScale
 ) -> tuple[FloatArray, npt.NDArray[np.str_]]:
-    """Make up looks of people: nothing is drawn at random, so that the same gallery gives the same looks."""
+    """Make up embeddings of people: nothing is drawn at random, so that the same gallery gives the same ones."""
     people, order, starts = grouped(y)
     means = normalize(np.add.reduceat(x[order], starts, axis=0))
-    number = np.arange(max(_LOOKS, len(people)))
+    number = np.arange(max(_SYNTHETIC_FACES, len(people)))
     who = number % len(people)
     similarity = norm.ppf((number + 0.5) / len(number), alike.mean, alike.deviation).clip(max=0.999)
-    # Coprime steps: one person's looks range over all similarities and many strangers.
+    # Coprime steps: one person's embeddings range over all similarities and many strangers.
     similarity = similarity[(number * 37) % len(number)] if len(number) % 37 else similarity
     aside = strangers[(number * 13) % len(strangers)] - means[who]
     aside = normalize(aside - (aside * means[who]).sum(axis=1, keepdims=True) * means[who])
-    looks = similarity[:, None] * means[who] + np.sqrt(1 - similarity[:, None] ** 2) * aside
-    return normalize(looks), people[who]
+    faces = similarity[:, None] * means[who] + np.sqrt(1 - similarity[:, None] ** 2) * aside
+    return normalize(faces), people[who]
 
 
 def _scale(scores: Sequence[npt.NDArray[np.floating]]) -> GenuineScale:

@@ -13,9 +13,18 @@ from facerec_models.config import IdentificationConfig
 from facerec_models.identification.calibration import ScoreCalibration
 from facerec_models.identification.clustering import stranger_similarity
 from facerec_models.identification.cohort import load_cohort
+from facerec_models.identification.frame_constraints import assign_people, find_alike, find_contradicted, find_repeated
 from facerec_models.identification.naming_model import NamingModel
-from facerec_models.identification.shared_frames import Indexes, assign, find_alike, repeated, weaker_of_one_picture
-from facerec_models.types import Candidate, Decision, FloatArray, Match, Track, UndecidableReason
+from facerec_models.types import (
+    Candidate,
+    Decision,
+    DoubleArray,
+    FloatArray,
+    IndexArray,
+    Match,
+    Track,
+    UndecidableReason,
+)
 from facerec_models.vectors import PairScale, _weighted_sum, normalize, track_quality
 
 _CANDIDATES = 5
@@ -34,7 +43,7 @@ def identify_faces(
 ) -> list[Match]:
     """Name the faces of one picture.
 
-    Two faces in it are two people, unless one is the other's image: see `facerec_models.identification.shared_frames`.
+    Two faces in it are two people, unless one is the other's image: see `facerec_models.identification.frame_constraints`.
 
     Parameters
     ----------
@@ -127,7 +136,7 @@ def identify_videos(
     found, start = [], 0
     for analysis_id, tracks in videos:
         confirmed = {} if analysis_id is None else model.corrections.confirmed_in(analysis_id)
-        said = {i: confirmed[track.track_id] for i, track in enumerate(tracks) if track.track_id in confirmed}
+        named = {i: confirmed[track.track_id] for i, track in enumerate(tracks) if track.track_id in confirmed}
         part = scored.part(start, start + len(tracks))
         apart = apart_tracks(tracks)
         no_images = {
@@ -135,14 +144,14 @@ def identify_videos(
         }
         if tracks:
             matches = _decide(
-                part, apart, model, model.tracks, limit, config, said, no_images, least_score, least_quality
+                part, apart, model, model.tracks, limit, config, named, no_images, least_score, least_quality
             )
         found.append(matches if tracks else [])
         start += len(tracks)
     return found
 
 
-def apart_tracks(tracks: Sequence[Track]) -> list[Indexes]:
+def apart_tracks(tracks: Sequence[Track]) -> list[IndexArray]:
     """Return with which others each track shares a frame.
 
     Returns
@@ -169,11 +178,11 @@ class _Scored:
     quality: FloatArray
     detected: FloatArray
     weight: FloatArray
-    nearest: npt.NDArray[np.intp]
+    nearest: IndexArray
     scores: FloatArray
     similarity: FloatArray
-    rates: npt.NDArray[np.float64]
-    probability: npt.NDArray[np.float64]
+    rates: DoubleArray
+    probability: DoubleArray
     ruled_out: npt.NDArray[np.bool_]
 
     @classmethod
@@ -210,7 +219,7 @@ class _Scored:
 
 def _decide(
     scored: _Scored,
-    apart: Sequence[Indexes],
+    apart: Sequence[IndexArray],
     model: NamingModel,
     calibration: ScoreCalibration,
     max_false_names: float,
@@ -235,11 +244,11 @@ def _decide(
     alike = find_alike(scored.embeddings, apart, quality >= config.min_quality_unknown, stranger_similarity(pair))
     refuted: dict[int, str] = {}
     while True:
-        chosen = assign(nearest, np.where(allowed, scores - least_score, -1.0), apart)
+        chosen = assign_people(nearest, np.where(allowed, scores - least_score, -1.0), apart)
         of_score = {i: k for i, k in enumerate(chosen) if k is not None}
         given = {i: str(people[nearest[i, k]]) for i, k in of_score.items()} | dict(confirmed)
         strength = {i: float(scores[i, k]) for i, k in of_score.items()} | dict.fromkeys(confirmed, np.inf)
-        found = weaker_of_one_picture(given, strength, alike, one_picture)
+        found = find_contradicted(given, strength, alike, one_picture)
         if not found:
             break
         refuted |= found
@@ -249,7 +258,7 @@ def _decide(
     images |= {i: (UndecidableReason.SAME_PICTURE_BESIDE, person) for i, person in refuted.items()}
     reasons = _poor(scored, config) | images
     unknown = [i for i in range(len(quality)) if i not in given and i not in reasons and i not in no_images]
-    for i, similarity in repeated(unknown, scored.weight, alike).items():
+    for i, similarity in find_repeated(unknown, scored.weight, alike).items():
         reasons[i] = _beside_reason(similarity, one_picture), None
     return _matches(scored, chosen, confirmed, reasons, model, calibration)
 
@@ -261,7 +270,7 @@ def _pair_scale(embedder: str) -> PairScale:
 
 def _named_again(
     scored: _Scored,
-    apart: Sequence[Indexes],
+    apart: Sequence[IndexArray],
     people: npt.NDArray[np.str_],
     own: npt.NDArray[np.bool_],
     given: Mapping[int, str],
@@ -276,7 +285,7 @@ def _named_again(
     given : mapping of int to str
         The named faces.
     alike : mapping of int to mapping of int to float
-        See `facerec_models.identification.shared_frames.find_alike`.
+        See `facerec_models.identification.frame_constraints.find_alike`.
 
     Returns
     -------
@@ -355,7 +364,7 @@ def _matches(
 
 
 def _confirmed(person_id: str, embedding: FloatArray, model: NamingModel, calibration: ScoreCalibration) -> Match:
-    """Answer what somebody said; the false-name rate is still that of the person's own score."""
+    """Return the match of a confirmed track; its false-name rate is still that of the person's own score."""
     people = model.classifier.classes_
     scores = model.classifier.decision_function(embedding[None])
     nearest, _ = _best(scores)
@@ -392,7 +401,7 @@ def nearest_people(model: NamingModel, embedding: FloatArray, person_id: str | N
     ]
 
 
-def _best(scores: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
+def _best(scores: FloatArray) -> tuple[IndexArray, FloatArray]:
     """Return who scores highest for each face, best first, and the scores; of equals the first in the alphabet."""
     count = min(_CANDIDATES, scores.shape[1])
     # A few searches for the greatest take a tenth of the time of sorting, or of partitioning.

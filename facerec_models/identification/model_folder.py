@@ -26,7 +26,7 @@ _ABANDONED_AFTER_S = 600.0
 
 
 def write_folder(directory: AnyPath, arrays: Mapping[str, npt.NDArray[Any]], facts: Mapping[str, Any]) -> None:
-    """Write a model's folder so that whoever looks finds all of it or nothing, whenever this process or the machine stops.
+    """Write a model's folder so that a reader finds all of it or nothing, whenever this process or the machine stops.
 
     A readable model that is there already stays: a version's name follows from its content. In a bucket, where nothing can be renamed,
     the facts are written last, and without them there is no model.

@@ -26,7 +26,7 @@ from facerec_models.identification.cohort import Cohort
 from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.cross_validation import Learn, fit_classifier, genuine_scores, learn_in_turn
 from facerec_models.identification.model_folder import read_folder, unreadable, write_folder
-from facerec_models.types import FloatArray
+from facerec_models.types import FloatArray, IndexArray
 
 SCHEMA = "facerec.model/1"
 _LEAST_PEOPLE = 20
@@ -50,7 +50,7 @@ class Gallery:
     embeddings: FloatArray
     person_ids: npt.NDArray[np.str_]
     face_ids: npt.NDArray[np.str_]
-    _order: npt.NDArray[np.intp] = field(init=False, repr=False)
+    _order: IndexArray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not len(self.embeddings) == len(self.person_ids) == len(self.face_ids):
@@ -62,7 +62,7 @@ class Gallery:
         object.__setattr__(self, "face_ids", np.asarray(self.face_ids, np.str_))
         object.__setattr__(self, "_order", np.argsort(self.person_ids, kind="stable"))
 
-    def rows_of(self, person_id: str) -> npt.NDArray[np.intp]:
+    def rows_of(self, person_id: str) -> IndexArray:
         """Return where a person's faces are; nowhere if nobody has this id."""
         first, last = (
             np.searchsorted(self.person_ids, person_id, side, sorter=self._order) for side in ("left", "right")
@@ -95,7 +95,7 @@ class NamingModel:
     prior_known : float
         Assumed fraction of faces that belong to enrolled people.
     corrections : Corrections
-        What people said of tracks.
+        Confirmed names of tracks, and negative examples.
     facts : mapping
         Where the model comes from, as JSON values: kept beside it, and not used.
     """
@@ -261,7 +261,7 @@ def fit_model(
             f"no cohort of strangers is shipped for {gallery.embedder!r}, and the classifier {classifier!r} learns from one: "
             f"train 'prototype', or begin a project with the embedder 'dlib'"
         )
-    # People of the cohort who are enrolled would be learned as somebody else.
+    # People of the cohort who are enrolled would be learned as other people.
     rest = are_strangers(prototypes.similarity(cohort.stills).max(axis=1), cohort.genuine_stills)
     learned, kept = np.flatnonzero(rest)[::2], np.flatnonzero(rest)[1::2]
     strangers = cohort.stills[learned]
@@ -299,8 +299,8 @@ def fit_model(
         prior_known=prior_known,
         facts={
             "learned_strangers": len(learned),
-            "held_out_faces": genuine.held_out,
-            "imagined_faces": genuine.imagined,
+            "cross_validated_faces": genuine.cross_validated,
+            "synthetic_faces": genuine.synthetic,
         },
     )
 

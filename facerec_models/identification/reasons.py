@@ -1,4 +1,4 @@
-"""Why a face is undecidable, in words."""
+"""Why a face is undecidable, as a sentence for people."""
 
 from __future__ import annotations
 

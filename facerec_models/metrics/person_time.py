@@ -127,7 +127,7 @@ def named_time(truth: Iterable[TrueInterval], shown: Iterable[Interval], ignored
     Parameters
     ----------
     truth : iterable of TrueInterval
-        When the person is there; empty for somebody who never is.
+        When the person is there; empty for a person who never is.
     shown : iterable of (start_s, end_s)
         When the result shows the person's name.
     ignored : iterable of (start_s, end_s)

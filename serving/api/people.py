@@ -13,8 +13,8 @@ from fastapi.responses import FileResponse
 
 from facerec_models.errors import LimitExceededError, NotFoundError, PersonNotFoundError
 from facerec_models.names import person_id_of
-from facerec_models.result import StillResult, identity_of
-from facerec_models.stills import find_stills
+from facerec_models.result import identity_of
+from facerec_models.stills import StillResult, find_stills
 from facerec_models.types import FaceSet
 from serving.api.files import answer_file
 from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange

@@ -9,8 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, File, Query, UploadFile
 
 from facerec_models.errors import InputError
-from facerec_models.result import StillResult
-from facerec_models.stills import find_stills
+from facerec_models.stills import StillResult, find_stills
 from serving.api.people import read_picture
 from serving.api.schemas import AppearancePage, FaceSearch, FoundAppearance, FoundFace, StrangerPage, StrangerView
 from serving.api.service import ProjectName, ServiceDep

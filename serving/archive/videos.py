@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from facerec_models.analysis.analyze import Analysis, analyze, link_segments
-from facerec_models.analysis.frame_faces import Observation, Timing
+from facerec_models.analysis.frame_faces import Scan, Timing
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.video import Video, VideoInfo
 from facerec_models.analysis.weights import KNOWN, file_sha256
@@ -27,6 +27,7 @@ from serving.store.rows import AnalysisRow, VideoRow
 
 MADE_FROM = "made_from"
 """In the summary of an analysis of a second set: the id of the analysis whose crops it was made from."""
+_KEPT_ELSEWHERE = {"info", "embedder", "tracks", "timing"}
 
 
 def register_video(
@@ -197,7 +198,7 @@ def join_video(
     video: VideoRow,
     config: AnalysisConfig,
     embedder: str,
-    observations: Iterable[Observation],
+    scans: Iterable[Scan],
     should_stop: Callable[[], bool] | None = None,
 ) -> AnalysisRow:
     """Link what was seen in the segments of a video, in their order, and store it as `analyze_video` does."""
@@ -207,7 +208,14 @@ def join_video(
     def make(keep_crops: Callable[[Track], None]) -> Analysis:
         pair = load_cohort(embedder).pair
         return link_segments(
-            info, config, pair, observations, warnings=warnings, take_crops=keep_crops, should_stop=should_stop
+            info,
+            config,
+            embedder,
+            pair,
+            scans,
+            warnings=warnings,
+            take_crops=keep_crops,
+            should_stop=should_stop,
         )
 
     return _store_analysis(store, home, video, config, embedder, make)
@@ -271,7 +279,7 @@ def summarize(analysis: Analysis) -> dict[str, Any]:
     info = asdict(analysis.info)
     info["path"] = str(analysis.info.path)
     info["time_base"] = str(analysis.info.time_base)
-    rest = {f.name: getattr(analysis, f.name) for f in fields(analysis) if f.name not in {"info", "tracks", "timing"}}
+    rest = {f.name: getattr(analysis, f.name) for f in fields(analysis) if f.name not in _KEPT_ELSEWHERE}
     return {**rest, "info": info, "timing": asdict(analysis.timing)}
 
 
@@ -288,6 +296,7 @@ def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
             "warnings": tuple(summary["warnings"]),
         },
         info=VideoInfo(**{**info, "path": Path(info["path"]), "time_base": Fraction(info["time_base"])}),
+        embedder=row.embedder,
         timing=Timing(**timing),
         tracks=tuple(tracks),
     )

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from ray import serve
 
 from facerec_models.identification.naming_model import NamingModel
-from facerec_models.result import StillResult
-from facerec_models.stills import name_still
+from facerec_models.stills import StillResult, name_still
 from facerec_models.types import FaceSet
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.one_video import result_of, stored_result

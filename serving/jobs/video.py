@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from facerec_models.analysis.analyze import AnalysisStoppedError
-from facerec_models.analysis.frame_faces import Observation
-from facerec_models.analysis.frame_scanner import Observer
+from facerec_models.analysis.frame_faces import Scan
+from facerec_models.analysis.frame_scanner import FrameScanner
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.segments import FrameIndex, Segment, SegmentError, plan_segments
 from facerec_models.analysis.reading.video import Video
@@ -76,9 +76,9 @@ class VideoJobs:
         if index is None:
             raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
         with _open(video, config) as opened:
-            observer = Observer(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
+            scanner = FrameScanner(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
             try:
-                seen = observer.observe(go_on)
+                seen = scanner.scan(go_on)
             except SegmentError as error:
                 raise _undivided(folder, str(error)) from error
         write_atomically(_part(folder, segment), seen.to_bytes())
@@ -104,9 +104,9 @@ class VideoJobs:
                 raise stopped
             if all(segment.state is JobState.SUCCEEDED for segment in segments):
                 files = (_part(folder, segment) for segment in segments)
-                observations = (Observation.from_bytes(file.read_bytes()) for file in files)
+                scans = (Scan.from_bytes(file.read_bytes()) for file in files)
                 name, stop = networks.embedder.name, control.should_stop
-                return join_video(self._store, self._home, video, config, name, observations, stop)
+                return join_video(self._store, self._home, video, config, name, scans, stop)
             if not (folder / _IN_ONE_GO).is_file():
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")

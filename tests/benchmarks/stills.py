@@ -61,7 +61,7 @@ def as_text(score: StillScore) -> str:
         "",
         "claimed   observed   pictures   95 % interval",
     ]
-    for claim in score.claims:
+    for claim in score.observed:
         low, high = claim.interval
         verdict = "" if claim.is_kept else "   more than claimed"
         lines.append(

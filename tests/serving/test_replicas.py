@@ -15,7 +15,7 @@ from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from facerec_models.errors import WeightsError
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
-from facerec_models.result import StillResult
+from facerec_models.stills import StillResult
 from facerec_models.types import FaceSet, ImageArray
 from serving.deployments.classifier import ClassifierReplica, crop_address
 from serving.deployments.detector import DetectorReplica

@@ -100,6 +100,12 @@ def test_the_library_loads_no_server() -> None:
     assert not packages & {"ray", "gradio", "pymongo", "fastapi", "typer"}
 
 
+def test_importing_the_library_loads_nothing_heavy() -> None:
+    packages = loaded("import facerec_models\nfacerec_models.InputError")
+    assert "facerec_models" in packages
+    assert not packages & {"torch", "numpy", "scipy", "sklearn", "cv2", "av", "pydantic"}
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["recognize", "--help"], ["serve", "--help"]])
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     packages = loaded(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from facerec_models.metrics import (
-    Claim,
     ClusterScore,
-    claims,
+    ObservedRate,
     cluster_score,
+    observed_rates,
 )
 from training.evaluation.evidence import TrackEvidence
 
 LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
-def claims_of(evidence: TrackEvidence, claimed: tuple[float, ...] = ()) -> tuple[Claim, ...]:
+def claims_of(evidence: TrackEvidence, claimed: tuple[float, ...] = ()) -> tuple[ObservedRate, ...]:
     """Count strangers' tracks at each limit, those of the results included; empty without such a track."""
-    return claims(evidence.stranger_rates, sorted({*LIMITS, *claimed})) if evidence.stranger_rates else ()
+    return observed_rates(evidence.stranger_rates, sorted({*LIMITS, *claimed})) if evidence.stranger_rates else ()
 
 
 def clusters_of(evidence: TrackEvidence) -> ClusterScore:

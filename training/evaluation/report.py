@@ -9,8 +9,8 @@ from typing import Any
 
 from facerec_models.files import write_atomically
 from facerec_models.metrics import (
-    Claim,
     NamedTime,
+    ObservedRate,
     best_f1,
     reliability,
     sweep,
@@ -82,7 +82,7 @@ def _names(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _claim(claim: Claim) -> dict[str, float | int | bool]:
+def _claim(claim: ObservedRate) -> dict[str, float | int | bool]:
     low, high = claim.interval
     return {
         "claimed": claim.claimed,

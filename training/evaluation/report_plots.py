@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facerec_models.metrics import Claim, RecordCount, Reliability, sweep
+from facerec_models.metrics import ObservedRate, RecordCount, Reliability, sweep
 from training.evaluation.evidence import FaceBin, Outcome
 
 # Told apart by people who see no red or green, and in print (Okabe and Ito's palette).
@@ -85,7 +85,7 @@ def reliability_diagram(stated: Reliability) -> str:
     return _svg(draw)
 
 
-def claimed_observed(rows: Sequence[Claim]) -> str:
+def claimed_observed(rows: Sequence[ObservedRate]) -> str:
     """Draw the observed fraction of named strangers over the claimed one, with 95 % intervals."""
 
     def draw(axes: Axes) -> None:

@@ -101,8 +101,7 @@ def face(
 ) -> None:
     """Find who looks like the faces of a picture among all stored tracks, known or not."""
     from facerec_models.analysis.networks import load_networks
-    from facerec_models.result import StillResult
-    from facerec_models.stills import find_stills
+    from facerec_models.stills import StillResult, find_stills
     from serving.archive.search.people_and_faces import search_face
     from serving.archive.search.track_index import TrackIndex
 

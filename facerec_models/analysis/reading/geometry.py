@@ -1,4 +1,4 @@
-"""How a stored picture becomes one that looks right: its size, how it is turned, and the shape of its pixels."""
+"""How a stored picture becomes one that is shown right: its size, how it is turned, and the shape of its pixels."""
 
 from __future__ import annotations
 

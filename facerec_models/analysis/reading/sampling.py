@@ -1,6 +1,6 @@
-"""Which frames of a video are looked at: a coarse grid always, a denser one where it pays.
+"""Which frames of a video are sampled: a coarse grid always, a denser one where it pays.
 
-Faces are sought on the coarse grid. Between two coarse frames the dense ones are looked at when either of the two shows a
+Faces are sought on the coarse grid. Between two coarse frames the dense ones are sampled too when either of the two shows a
 face, or when a cut lies between them: there a whole shot may have fallen through the grid.
 """
 
@@ -12,7 +12,7 @@ from typing import Literal
 from facerec_models.config import SamplingConfig
 
 _DEFAULT_PERIOD_FRAMES, _DEFAULT_PERIOD_S = 25, 1.0
-# Looking more often than this at a face adds time and next to no evidence: neighbouring frames are almost the same picture.
+# Sampling a face more often than this adds time and next to no evidence: neighbouring frames are almost the same picture.
 _MOST_DENSE_FPS = 6.0
 # Times that are rounded to milliseconds make a steady rate seem one per cent faster at first.
 _DENSE_SLACK = 0.05
@@ -29,7 +29,7 @@ class Grid(Enum):
 
 
 class Sampler:
-    """Says of each frame of one video, in their order, which grid it lies on.
+    """Tells for each frame of one video, in their order, which grid it lies on.
 
     By default a frame is coarse that is the 25th after the last coarse one, or nearest to 1 s after it: whichever comes first, by
     the frames' own times, so that nothing depends on a rate that a header claims or that holds elsewhere in the video.

@@ -1,9 +1,9 @@
-"""Divide a long video into segments that can be looked at side by side, as if it had been looked at in one go.
+"""Divide a long video into segments that can be scanned side by side, with the result of scanning it in one go.
 
 A segment begins with a coarse frame of the sampling grid. To know which frame that is without decoding all before it, the
 packets of the file are listed first, which reads the file and decodes nothing; a segment is then reached by seeking, and every
 frame that is decoded is compared with the list. Files where the list cannot tell (missing or falling timestamps, frames
-that packets hide, damage) are looked at in one go.
+that packets hide, damage) are scanned in one go.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from facerec_models.config import SamplingConfig
 
 
 class SegmentError(Exception):
-    """A part of a video is not what the list of its frames says: look at the video in one go."""
+    """A part of a video is not as the list of its frames has it: the video must be scanned in one go."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

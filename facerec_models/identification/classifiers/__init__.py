@@ -1,4 +1,4 @@
-"""Who an embedding looks like: scikit-learn estimators over unit-length embeddings, behind one interface.
+"""Whom an embedding resembles: scikit-learn estimators over unit-length embeddings, behind one interface.
 
 `prototype` compares a face with each person's mean. The others are those of the predecessor, each built from one binary
 classifier per person against all other people and some strangers: `svm`, `knn`, `rf` and `softmax`.

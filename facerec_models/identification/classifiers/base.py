@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from facerec_models.types import FloatArray
+from facerec_models.types import FloatArray, IndexArray
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -40,7 +40,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def fit(self, x: FloatArray, y: npt.ArrayLike, strangers: FloatArray | None = None) -> Self:
-        """Learn who looks how.
+        """Learn people from their faces.
 
         Parameters
         ----------
@@ -54,7 +54,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def decision_function(self, x: FloatArray) -> FloatArray:
-        """Return how much (M, D) embeddings look like each person, as (M, N) float32: higher is more alike.
+        """Return how much (M, D) embeddings resemble each person, as (M, N) float32: higher is more alike.
 
         Scores are margins or log odds, which go on growing where a probability would stay at 1, so that the tail of strangers'
         scores can be extrapolated.
@@ -73,7 +73,7 @@ class FaceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[self.decision_function(x).argmax(axis=1)])
 
 
-def grouped(y: npt.ArrayLike) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def grouped(y: npt.ArrayLike) -> tuple[npt.NDArray[np.str_], IndexArray, IndexArray]:
     """Sort labels into groups.
 
     Returns

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from facerec_models.identification.classifiers.base import Arrays
 from facerec_models.identification.classifiers.one_against_rest import OneAgainstRest, TrainingFaces, seed_of
-from facerec_models.types import FloatArray
+from facerec_models.types import DoubleArray, FloatArray
 
 # Walks through trees at a time.
 _CHUNK = 2**22
@@ -57,7 +57,7 @@ class ForestClassifier(OneAgainstRest):
             self.trees,
             max_leaf_nodes=self.max_leaves,
             class_weight="balanced",
-            # With a picture or two of somebody, half of all drawn samples would lack them; features are drawn anyway.
+            # With one or two pictures of a person, half of all drawn samples would lack them; features are drawn anyway.
             bootstrap=False,
             random_state=seed_of(self.seed, str(faces.people[person])),
         ).fit(*faces.binary(person))
@@ -119,7 +119,7 @@ class ForestClassifier(OneAgainstRest):
         share = (mean * trees + 0.5) / (trees + 1)
         return np.asarray(np.log(share / (1 - share)), np.float32)
 
-    def _votes(self, x: FloatArray) -> npt.NDArray[np.float64]:
+    def _votes(self, x: FloatArray) -> DoubleArray:
         at = np.tile(self.roots_.ravel(), (len(x), 1))
         rows = np.arange(len(x))[:, None]
         while True:

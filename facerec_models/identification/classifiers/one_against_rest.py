@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from facerec_models.errors import GalleryError
 from facerec_models.identification.classifiers.base import Arrays, FaceClassifier, grouped
-from facerec_models.types import FloatArray
+from facerec_models.types import FloatArray, IndexArray
 
 # The nearest of the others decide; without a bound, 10,000 people would be compared with 100,000 faces each.
 _MOST_OTHERS = 2000
@@ -40,7 +40,7 @@ class TrainingFaces:
 
     people: npt.NDArray[np.str_]
     faces: FloatArray
-    starts: npt.NDArray[np.intp]
+    starts: IndexArray
     strangers: FloatArray
     centre: FloatArray
     scale: float

@@ -63,42 +63,20 @@ def name_analysis(
     """Return the result of an analysis under a revision: the same for the same two, whenever it is asked for."""
     started = time.perf_counter()
     found = read_analysis(analysis, store.get_tracks(analysis.project, [analysis.analysis_id])[analysis.analysis_id])
-    model_row = store.get_model(analysis.project, revision.model_version)
     model = load_model(home, analysis.project, revision.model_version)
     model.check_embedder(analysis.embedder)
     matches = identify_tracks(
         found.tracks, model, rules, analysis_id=analysis.analysis_id, max_false_names=revision.max_false_names
     )
     video = store.get_video(analysis.project, analysis.video_id)
-    info = found.info
     return build_result(
         found,
         matches,
-        video=VideoView(
-            id=video.video_id,
-            uri=video.uri,
-            sha256=video.sha256,
-            duration_s=found.shots[-1][1] if info.duration_s is None else info.duration_s,
-            start_pts_s=info.start_pts_s,
-            fps=info.fps,
-            stream=info.stream,
-            width=info.width,
-            height=info.height,
-            sample_aspect_ratio=info.sample_aspect_ratio,
-            complete=found.complete,
-            warnings=list(found.warnings),
-        ),
+        video=VideoView.of(found, video_id=video.video_id, uri=video.uri, sha256=video.sha256),
         project=analysis.project,
         revision=revision.revision,
         model=model,
-        model_view=ModelView(
-            version=model_row.version,
-            embedder=model_row.embedder,
-            classifier=model_row.classifier,
-            max_false_names=revision.max_false_names,
-            prior_known=model.prior_known,
-            extrapolated=model.tracks.is_extrapolated(revision.max_false_names),
-        ),
+        model_view=ModelView.of(model, revision.model_version, revision.max_false_names),
         strangers=strangers.settle(store, UnknownTracks.of(analysis, video.sha256, found.tracks, matches)),
         crop_url=lambda track_id, k: crop_url(analysis, track_id, k),
         identify_s=time.perf_counter() - started,

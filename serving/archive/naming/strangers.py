@@ -21,7 +21,7 @@ from facerec_models.identification.clustering import cluster_tracks, stranger_si
 from facerec_models.identification.cohort import load_cohort
 from facerec_models.identification.identify import apart_tracks
 from facerec_models.names import number_of
-from facerec_models.result import StrangerName, stranger_id
+from facerec_models.result import StrangerLabel, stranger_id
 from facerec_models.types import Decision, Match, Track
 from facerec_models.vectors import track_embedding
 from serving.store.contract import Store
@@ -75,7 +75,7 @@ class Grouping:
     known: int
 
 
-def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerName]:
+def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerLabel]:
     """Return who the unknown tracks of an analysis are, by track id; those without a stranger get one.
 
     Nothing is written when all is known already. Of several videos that end at once one is settled after the other.
@@ -146,9 +146,9 @@ def resolve(store: Store, project: str, given: str) -> Stranger:
     raise NotFoundError(f"project {project!r} has no stranger {given!r}: 'facerec unknowns list' names all")
 
 
-def _name_of(identifier: str, strangers: Mapping[str, Stranger]) -> StrangerName:
+def _name_of(identifier: str, strangers: Mapping[str, Stranger]) -> StrangerLabel:
     stranger = resolved(identifier, strangers)
-    return StrangerName(stranger.stranger_id, stranger.number)
+    return StrangerLabel(stranger.stranger_id, stranger.number)
 
 
 def resolved(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:

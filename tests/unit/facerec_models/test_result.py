@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from facerec_models.analysis.analyze import Analysis, Timing
 from facerec_models.analysis.reading.video import VideoInfo
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
-from facerec_models.result import ModelView, Result, StrangerName, VideoView, build_result, identity_of, stranger_id
+from facerec_models.result import ModelView, Result, StrangerLabel, VideoView, build_result, identity_of, stranger_id
 from facerec_models.types import Candidate, Decision, Match, Track, UndecidableReason
 from facerec_models.vectors import track_embedding
 from tests.builders import EMBEDDER, cohort, look, make_match, make_track
@@ -44,7 +44,7 @@ STRANGERS = {2: 1, 5: 2, 6: 1}
 
 def build(model: NamingModel, tracks: list[Track], matches: list[Match], *, project: str = "default") -> Result:
     analysis = Analysis(
-        info=INFO, tracks=tuple(tracks), shots=SHOTS, period_s=1.0, mode="frames", frames_sampled=20, densified=True,
+        info=INFO, embedder=EMBEDDER, tracks=tuple(tracks), shots=SHOTS, period_s=1.0, mode="frames", frames_sampled=20, densified=True,
         complete=True, warnings=(), timing=Timing(5.0, 1.0, 2.0, 1.5, 500, 60, 42),
     )  # fmt: skip
     return build_result(
@@ -56,7 +56,7 @@ def build(model: NamingModel, tracks: list[Track], matches: list[Match], *, proj
         model=model,
         model_view=MODEL_VIEW,
         strangers={
-            track.track_id: StrangerName(f"stranger-{who}", who)
+            track.track_id: StrangerLabel(f"stranger-{who}", who)
             for track, match in zip(tracks, matches, strict=True)
             if match.decision is Decision.UNKNOWN
             for who in [STRANGERS.get(track.track_id, track.track_id)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis.analyze import Analysis, AnalysisStoppedError, Linker, link_segments
-from facerec_models.analysis.frame_faces import Look, Observation
+from facerec_models.analysis.frame_faces import FrameFaces, Scan
 from facerec_models.analysis.reading.video import VideoInfo
 from facerec_models.analysis.transitions import Thumbnail
 from facerec_models.config import AnalysisConfig, SamplingConfig
@@ -21,10 +21,10 @@ PAIR = cohort().pair
 INFO = VideoInfo(Path("x"), "mp4", "h264", 0, LENGTH_S, 10.0, 0.1, 160, 90, 1.0, 0, 0.0, Fraction(1, 10))
 
 
-def frames() -> list[Look]:
+def frames() -> list[FrameFaces]:
     """A face in one place; another person's from 6 s on."""
     return [
-        Look.of(k / 5, k / 5 + 0.1, 2 * k, face_set([Seen(1 if k < 30 else 2, 80, 45, 40, quality=0.8)], k))
+        FrameFaces.of(k / 5, k / 5 + 0.1, 2 * k, face_set([Seen(1 if k < 30 else 2, 80, 45, 40, quality=0.8)], k))
         for k in range(60)
     ]
 
@@ -35,12 +35,12 @@ def thumbnails() -> list[Thumbnail]:
     return filmed(dissolve(still(ASTRONAUT), still(COFFEE), 5, 2), LENGTH_S, begins=[0.0])
 
 
-def parts(thumbnails: list[Thumbnail], part_s: float) -> list[Observation]:
+def parts(thumbnails: list[Thumbnail], part_s: float) -> list[Scan]:
     found = []
     for start_s in np.arange(0, LENGTH_S, part_s).tolist():
         end_s = start_s + part_s
         found.append(
-            Observation(
+            Scan(
                 tuple(look for look in frames() if start_s <= look.time_s < end_s),
                 () if found else (0.0,),
                 tuple(small for small in thumbnails if start_s <= small.time_s < end_s),
@@ -51,8 +51,8 @@ def parts(thumbnails: list[Thumbnail], part_s: float) -> list[Observation]:
     return found
 
 
-def linked(seen: list[Observation], config: AnalysisConfig | None = None) -> Analysis:
-    linker = Linker(INFO, config or AnalysisConfig(), PAIR, None)
+def linked(seen: list[Scan], config: AnalysisConfig | None = None) -> Analysis:
+    linker = Linker(INFO, config or AnalysisConfig(), "dlib-resnet-v1", PAIR, None)
     for part in seen:
         linker.link(part)
     return linker.result(INFO, complete=True, warnings=())
@@ -79,7 +79,7 @@ def test_mixed_faces_count_for_less(thumbnails: list[Thumbnail]) -> None:
 
 def test_a_fragment_ends_where_it_was_asked_to_end(thumbnails: list[Thumbnail]) -> None:
     # The last frame says that it lasts for hours, as before a clock that jumps.
-    seen = Observation(tuple(frames()[:20]), (0.0,), tuple(thumbnails[:40]), 40, 18000.0)
+    seen = Scan(tuple(frames()[:20]), (0.0,), tuple(thumbnails[:40]), 40, 18000.0)
     found = linked([seen], AnalysisConfig(sampling=SamplingConfig(fragment=(0.0, 3.95))))
     assert found.shots == ((0.0, 3.95),)
     assert max(track.end_s for track in found.tracks) <= 3.95
@@ -88,10 +88,10 @@ def test_a_fragment_ends_where_it_was_asked_to_end(thumbnails: list[Thumbnail]) 
 
 def test_the_end_is_that_of_the_last_frame_and_not_what_an_earlier_one_claims(thumbnails: list[Thumbnail]) -> None:
     seen = parts(thumbnails, 4.0)
-    claiming = Observation(seen[0].looks, seen[0].cuts_s, seen[0].thumbnails, seen[0].frames, 18000.0)
+    claiming = Scan(seen[0].frame_faces, seen[0].cuts_s, seen[0].thumbnails, seen[0].frames, 18000.0)
     assert linked([claiming, *seen[1:]]).shots[-1][1] == LENGTH_S
     assert (claiming + seen[1]).end_s == seen[1].end_s
-    assert (claiming + Observation()).end_s == 18000.0
+    assert (claiming + Scan()).end_s == 18000.0
 
 
 def test_linking_can_be_stopped_between_segments(thumbnails: list[Thumbnail]) -> None:
@@ -102,5 +102,5 @@ def test_linking_can_be_stopped_between_segments(thumbnails: list[Thumbnail]) ->
         return len(asked) == 2
 
     with pytest.raises(AnalysisStoppedError):
-        link_segments(INFO, AnalysisConfig(), PAIR, parts(thumbnails, 4.0), should_stop=should_stop)
+        link_segments(INFO, AnalysisConfig(), "dlib-resnet-v1", PAIR, parts(thumbnails, 4.0), should_stop=should_stop)
     assert len(asked) == 2

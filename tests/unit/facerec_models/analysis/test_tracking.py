@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facerec_models.analysis.frame_faces import Look
+from facerec_models.analysis.frame_faces import FrameFaces
 from facerec_models.analysis.tracking import Tracker
 from facerec_models.config import TrackingConfig
 from facerec_models.types import Track
@@ -32,7 +32,7 @@ def follow(
     tracker = make_tracker(config)
     tracks = []
     for i, seen in enumerate(scene):
-        frame = Look.of(i * period_s, i * period_s + 0.04, round(i * period_s * 25), face_set(seen, i))
+        frame = FrameFaces.of(i * period_s, i * period_s + 0.04, round(i * period_s * 25), face_set(seen, i))
         tracks += tracker.update(frame, shots[i] if shots else 0)
     return sorted([*tracks, *tracker.finish()], key=lambda track: track.track_id)
 
@@ -135,11 +135,11 @@ def test_a_video_without_faces_has_no_tracks() -> None:
 
 def test_a_track_is_returned_as_soon_as_it_has_ended() -> None:
     tracker = make_tracker(TrackingConfig(max_gap_s=1.0))
-    assert tracker.update(Look.of(0.0, 0.04, 0, face_set([Seen(1, 300)])), 0) == []
-    assert tracker.update(Look.of(1.0, 1.04, 25, face_set([])), 0) == []
-    assert tracker.update(Look.of(1.2, 1.24, 30, face_set([])), 0) == []
-    assert tracker.update(Look.of(1.4, 1.44, 35, face_set([])), 0) == []
-    (ended,) = tracker.update(Look.of(1.6, 1.64, 40, face_set([])), 0)
+    assert tracker.update(FrameFaces.of(0.0, 0.04, 0, face_set([Seen(1, 300)])), 0) == []
+    assert tracker.update(FrameFaces.of(1.0, 1.04, 25, face_set([])), 0) == []
+    assert tracker.update(FrameFaces.of(1.2, 1.24, 30, face_set([])), 0) == []
+    assert tracker.update(FrameFaces.of(1.4, 1.44, 35, face_set([])), 0) == []
+    (ended,) = tracker.update(FrameFaces.of(1.6, 1.64, 40, face_set([])), 0)
     assert summary([ended]) == [(1, {1}, 1)]
     assert tracker.finish() == []
 
@@ -227,7 +227,7 @@ def test_two_interleaved_videos_do_not_touch_each_other() -> None:
     ended: tuple[list[Track], list[Track]] = [], []
     for i in range(10):
         for tracker, tracks, scene in zip(trackers, ended, (first, second), strict=True):
-            tracks += tracker.update(Look.of(0.2 * i, 0.2 * i + 0.04, 5 * i, face_set(scene[i], i)), 0)
+            tracks += tracker.update(FrameFaces.of(0.2 * i, 0.2 * i + 0.04, 5 * i, face_set(scene[i], i)), 0)
     for tracker, tracks, scene in zip(trackers, ended, (first, second), strict=True):
         tracks += tracker.finish()
         assert_equal(sorted(tracks, key=lambda track: track.track_id), follow(scene, 0.2))
@@ -265,7 +265,7 @@ def test_every_face_is_in_one_track_of_its_shot_whatever_happens(
         sample_at[time_s] = i
         faces = face_set(seen, i)
         given_faces += [(time_s, *box) for box in faces.detections.boxes.tolist()]
-        tracks += tracker.update(Look.of(time_s, time_s + 0.04, i, faces), shot)
+        tracks += tracker.update(FrameFaces.of(time_s, time_s + 0.04, i, faces), shot)
     tracks += tracker.finish()
     in_tracks = [
         (t, *box) for track in tracks for t, box in zip(track.times_s.tolist(), track.boxes.tolist(), strict=True)
@@ -319,7 +319,7 @@ def test_crops_keep_their_colours() -> None:
     faces = face_set([Seen(1, 300)])
     faces.crops[:] = (220, 40, 10)
     tracker = make_tracker()
-    tracker.update(Look.of(0.0, 0.04, 0, faces), 0)
+    tracker.update(FrameFaces.of(0.0, 0.04, 0, faces), 0)
     crop = cv2.imdecode(np.frombuffer(tracker.finish()[0].crops[0], np.uint8), cv2.IMREAD_COLOR)
     assert crop is not None
     np.testing.assert_allclose(crop[4, 4, ::-1], (220, 40, 10), atol=6)

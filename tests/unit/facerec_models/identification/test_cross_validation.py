@@ -26,7 +26,7 @@ def scores_of(name: str, x: FloatArray, y: np.ndarray):  # type: ignore[no-untyp
 def test_held_out_pictures_score_as_new_ones_do(name: str) -> None:
     x, y = faces(20, 4)
     fitted, found = scores_of(name, x, y)
-    assert (found.held_out, found.imagined) == (80, 0)
+    assert (found.cross_validated, found.synthetic) == (80, 0)
     new = np.array([fitted.decision_function(look(who, 9)[None])[0, who] for who in range(20)])
     seen = fitted.decision_function(x)[np.arange(80), np.repeat(np.arange(20), 4)]
     deviation = found.stills.deviation
@@ -45,7 +45,7 @@ def test_the_mean_of_some_pictures_scores_better_than_one() -> None:
 def test_looks_are_made_up_where_nobody_has_a_second_picture() -> None:
     x, y = faces(15, 1)
     fitted, found = scores_of("svm", x, y)
-    assert (found.held_out, found.imagined) == (0, 60)
+    assert (found.cross_validated, found.synthetic) == (0, 60)
     new = np.array([fitted.decision_function(look(who, 9, 0.97)[None])[0, who] for who in range(15)])
     assert abs(found.stills.mean - new.mean()) < 2 * found.stills.deviation
 

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facerec_models.metrics import (
-    Claim,
     FaceAnswer,
     Interval,
     NamedTime,
+    ObservedRate,
     StrangerTime,
     TrueInterval,
-    claims,
     fpir_limit,
     named_time,
     named_times,
+    observed_rates,
     pool,
     still_score,
     subject,
@@ -238,7 +238,7 @@ def test_still_score() -> None:
     assert score.named_wrong == 1 / 8
     assert score.fpir == 1 / 5
     assert (score.dir, score.dir_fpir, score.dir_limit) == (3 / 8, 1 / 5, 0.04)
-    assert [(c.claimed, c.observed) for c in score.claims] == [(0.01, 1 / 5), (0.05, 2 / 5), (0.5, 3 / 5)]
+    assert [(c.claimed, c.observed) for c in score.observed] == [(0.01, 1 / 5), (0.05, 2 / 5), (0.5, 3 / 5)]
 
 
 def test_dir_without_a_stranger_that_is_accepted_needs_no_limit() -> None:
@@ -277,7 +277,7 @@ def test_fpir_stays_within_what_was_asked(rates: list[float], max_fpir: float) -
 
 
 def test_claims() -> None:
-    rows = claims([0.01, 0.02, 0.05, math.inf], [0.01, 0.05, 1.0])
+    rows = observed_rates([0.01, 0.02, 0.05, math.inf], [0.01, 0.05, 1.0])
     assert [(row.claimed, row.false_names, row.strangers) for row in rows] == [(0.01, 1, 4), (0.05, 3, 4), (1.0, 3, 4)]
 
 
@@ -290,10 +290,10 @@ def test_claims() -> None:
     ],
 )
 def test_claim_interval(named: int, strangers: int, low: float, high: float) -> None:
-    assert Claim(0.01, named, strangers).interval == pytest.approx((low, high), abs=1e-5)
+    assert ObservedRate(0.01, named, strangers).interval == pytest.approx((low, high), abs=1e-5)
 
 
 def test_claim_is_broken_only_by_more_than_chance() -> None:
-    assert Claim(0.01, 4, 162).is_kept
-    assert not Claim(0.01, 8, 162).is_kept
-    assert Claim(0.5, 0, 162).is_kept
+    assert ObservedRate(0.01, 4, 162).is_kept
+    assert not ObservedRate(0.01, 8, 162).is_kept
+    assert ObservedRate(0.5, 0, 162).is_kept

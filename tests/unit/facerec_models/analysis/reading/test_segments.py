@@ -13,8 +13,8 @@ import pytest
 
 from facerec_models.analysis.analyze import Analysis, analyze, link_segments
 from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
-from facerec_models.analysis.frame_faces import Observation
-from facerec_models.analysis.frame_scanner import Observer
+from facerec_models.analysis.frame_faces import Scan
+from facerec_models.analysis.frame_scanner import FrameScanner
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.reading.segments import FrameIndex, Segment, SegmentError, plan_segments
 from facerec_models.analysis.reading.video import Video
@@ -156,11 +156,11 @@ def observe(
         assert index is not None
         segments = plan_segments(index, config.sampling, video.info.fps, count)
         files = [
-            Observer(video, config, detector, embedder, (index, segment)).observe().to_bytes()
+            FrameScanner(video, config, detector, embedder, (index, segment)).scan().to_bytes()
             for segment in reversed(segments)
         ]
-        observations = map(Observation.from_bytes, reversed(files))
-        return link_segments(video.info, config, PAIR, observations), segments
+        scans = map(Scan.from_bytes, reversed(files))
+        return link_segments(video.info, config, embedder.name, PAIR, scans), segments
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def put_analysis(
     store: Store, analysis_id: str, tracks: tuple[Track, ...], shots: tuple[tuple[float, float], ...]
 ) -> None:
     info = VideoInfo(Path("v.mp4"), "mp4", "h264", 0, 10.0, 25.0, 0.04, 640, 360, 1.0, 0, 0.0, Fraction(1, 25))
-    analysis = Analysis(info, tracks, shots, 1.0, "frames", 10, densified=False, complete=True, warnings=())
+    analysis = Analysis(info, EMBEDDER, tracks, shots, 1.0, "frames", 10, densified=False, complete=True, warnings=())
     row = replace(make_analysis(analysis_id), embedder=EMBEDDER, summary=summarize(analysis))
     store.put_analysis(replace(row, created_at=float(len(store.list_analyses("p")))), tracks)
 

@@ -117,7 +117,7 @@ def test_each_classifier_names_from_the_store_to_the_answer(store: Store, home: 
             assert candidate.similarity == pytest.approx(float(prototype @ probe), abs=1e-5)
             assert 0 <= candidate.probability <= 1
     # Only six faces can be held out: too few, and looks are made up.
-    assert (row.metrics["held_out_faces"], row.metrics["imagined_faces"]) == (6, 60)
+    assert (row.metrics["cross_validated_faces"], row.metrics["synthetic_faces"]) == (6, 60)
 
 
 def test_the_same_faces_and_seed_give_the_same_arrays_in_another_home(store: Store, home: Home, tmp_path: Path) -> None:

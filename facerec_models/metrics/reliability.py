@@ -1,4 +1,4 @@
-"""Whether stated chances hold: claimed against observed false-name rates, probabilities against how often they come true."""
+"""Whether stated figures hold: claimed against observed false-name rates, probabilities against how often they come true."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def proportion_interval(count: int, of: int) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """How often strangers were named at one limit, beside what the limit claims.
+class ObservedRate:
+    """How often strangers were named at one limit, beside what the limit allows.
 
     Parameters
     ----------
     claimed : float
-        The limit: the fraction of strangers said to get a name at most.
+        The limit: the largest fraction of strangers that may get a name.
     false_names, strangers : int
         How many of how many got one.
     """
@@ -44,11 +44,11 @@ class Claim:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the observation is compatible with the claim, at 95 % confidence."""
+        """Whether the observed fraction is compatible with the claimed one, at 95 % confidence."""
         return self.interval[0] <= self.claimed
 
 
-def claims(rates: Sequence[float], limits: Sequence[float]) -> tuple[Claim, ...]:
+def observed_rates(rates: Sequence[float], limits: Sequence[float]) -> tuple[ObservedRate, ...]:
     """Count strangers that score at or below each limit: one row a limit, in the given order.
 
     Parameters
@@ -58,12 +58,12 @@ def claims(rates: Sequence[float], limits: Sequence[float]) -> tuple[Claim, ...]
     limits : sequence of float
         Values of ``max_false_names``.
     """
-    return tuple(Claim(limit, sum(rate <= limit for rate in rates), len(rates)) for limit in limits)
+    return tuple(ObservedRate(limit, sum(rate <= limit for rate in rates), len(rates)) for limit in limits)
 
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Statements of about one probability: how many, their mean, and how many came true."""
+    """Predictions of about one probability: how many, their mean, and how many came true."""
 
     low: float
     high: float
@@ -73,7 +73,7 @@ class ReliabilityBin:
 
     @property
     def observed(self) -> float | None:
-        """Fraction that came true; None without a statement."""
+        """Fraction that came true; None without a prediction."""
         return self.true / self.count if self.count else None
 
     @property
@@ -104,7 +104,7 @@ class Reliability:
     bins : tuple of ReliabilityBin
         From 0 to 1.
     brier : float or None
-        Mean squared difference between probability and outcome (Brier, Monthly Weather Review 1950).
+        Mean squared difference between probability and what happened, 0 or 1 (Brier, Monthly Weather Review 1950).
     """
 
     bins: tuple[ReliabilityBin, ...]
@@ -112,12 +112,12 @@ class Reliability:
 
     @property
     def count(self) -> int:
-        """How many statements there are."""
+        """How many predictions there are."""
         return sum(one.count for one in self.bins)
 
     @property
     def error(self) -> float | None:
-        """Expected calibration error: the mean difference between probability and frequency, weighted by statements."""
+        """Expected calibration error: the mean difference between probability and frequency, weighted by the number of predictions."""
         if not self.count:
             return None
         gaps = ((one.count, one.mean, one.observed) for one in self.bins)
@@ -133,16 +133,16 @@ class Reliability:
         }
 
 
-def reliability(statements: Sequence[tuple[float, bool]], *, bins: int = 10) -> Reliability:
-    """Sort statements by their probability into bins of equal width.
+def reliability(predictions: Sequence[tuple[float, bool]], *, bins: int = 10) -> Reliability:
+    """Sort predictions by their probability into bins of equal width.
 
     Parameters
     ----------
-    statements : sequence of (probability, came_true)
+    predictions : sequence of (probability, came_true)
         Probabilities in [0, 1]; 1 belongs to the last bin.
     """
     sorted_in: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
-    for probability, came_true in statements:
+    for probability, came_true in predictions:
         sorted_in[min(int(probability * bins), bins - 1)].append((probability, came_true))
     return Reliability(
         tuple(
@@ -155,5 +155,5 @@ def reliability(statements: Sequence[tuple[float, bool]], *, bins: int = 10) -> 
             )
             for i, inside in enumerate(sorted_in)
         ),
-        sum((p - came_true) ** 2 for p, came_true in statements) / len(statements) if statements else None,
+        sum((p - came_true) ** 2 for p, came_true in predictions) / len(predictions) if predictions else None,
     )

@@ -1,8 +1,8 @@
-"""Which faces of one frame may get one name, and which are one face twice.
+"""Constraints between the faces of one frame: two faces are two people, unless they are one face twice.
 
-Two faces in a frame are two people: that decides between equals, and finds nothing out. It never makes another person of a face
-that its own evidence, or its likeness to the face beside it, says to be that one again: in a mirror, on a screen, in a split
-screen. Of 57 photographs and their mirror images every pair is more alike than .964, 95 % are than .99; of reduced copies 90 %
+That two faces of a frame are two people decides only between people who are equally likely. A face that by its own evidence, or by
+its likeness, is the same one as a face beside it is never given another name: it is that face in a mirror, on a screen or in a
+split screen. Of 57 photographs and their mirror images every pair is more alike than .964, 95 % are than .99; of reduced copies 90 %
 are than .98; two photographs of one person are in 1 of 24 cases; of 3,424 pairs of people in group photographs none are than .964.
 """
 
@@ -16,15 +16,13 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from facerec_models.types import FloatArray
-
-Indexes = npt.NDArray[np.intp]
+from facerec_models.types import FloatArray, IndexArray
 
 _LEAST_GAIN = 1e-6
 
 
 def find_alike(
-    embeddings: FloatArray, apart: Sequence[Indexes], usable: npt.NDArray[np.bool_], min_similarity: float
+    embeddings: FloatArray, apart: Sequence[IndexArray], usable: npt.NDArray[np.bool_], min_similarity: float
 ) -> dict[int, dict[int, float]]:
     """Return which faces that share a frame are so alike that they may be one face twice.
 
@@ -32,7 +30,7 @@ def find_alike(
     ----------
     embeddings : (N, D) float32
     apart : sequence of (K,) int
-        With which others each face shares a frame.
+        The other faces that each face shares a frame with.
     usable : (N,) bool
         Faces good enough for their likeness to mean anything.
     min_similarity : float
@@ -41,7 +39,7 @@ def find_alike(
     Returns
     -------
     dict of int to dict of int to float
-        For each face that has any: those beside it that are alike, and how much.
+        For each face with any: the faces of its frame that are alike, and their similarity.
     """
     found: dict[int, dict[int, float]] = {}
     for i in np.flatnonzero(usable).tolist():
@@ -55,27 +53,27 @@ def find_alike(
     return found
 
 
-def weaker_of_one_picture(
+def find_contradicted(
     given: Mapping[int, str],
     strength: Mapping[int, float],
     alike: Mapping[int, Mapping[int, float]],
     one_picture: float,
 ) -> dict[int, str]:
-    """Return the faces whose name a stronger face contradicts: it is the same picture, and has another name.
+    """Return the named faces that are the same picture as a face whose name is surer, and another one.
 
     Parameters
     ----------
     given : mapping of int to str
         Whom each named face shows.
     strength : mapping of int to float
-        How sure each of these names is.
+        How sure each of these names is; infinite for one that is confirmed.
     one_picture : float
         Cosine from which on two faces of one frame are the same picture.
 
     Returns
     -------
     dict of int to str
-        For each of them, the name of the stronger.
+        For each of them, the surer name.
     """
     refuted: dict[int, str] = {}
     for i in sorted(given, key=lambda i: (-strength[i], i)):
@@ -91,10 +89,10 @@ def weaker_of_one_picture(
     return refuted
 
 
-def repeated(
+def find_repeated(
     unknown: Sequence[int], weight: npt.NDArray[np.floating], alike: Mapping[int, Mapping[int, float]]
 ) -> dict[int, float]:
-    """Return the unknown faces that a weightier unknown face beside them shows already, and how alike they are."""
+    """Return the unknown faces that repeat a weightier unknown face of their frame, and how alike the two are."""
     kept: set[int] = set()
     found: dict[int, float] = {}
     for i in sorted(unknown, key=lambda i: (-float(weight[i]), i)):
@@ -106,11 +104,13 @@ def repeated(
     return found
 
 
-def assign(nearest: Indexes, margin: npt.NDArray[np.floating], apart: Sequence[Indexes]) -> list[int | None]:
+def assign_people(
+    nearest: IndexArray, margin: npt.NDArray[np.floating], apart: Sequence[IndexArray]
+) -> list[int | None]:
     """Choose which of its nearest people each face is, or none.
 
-    Where two faces that are `apart` want one person, the best assignment of all faces that are bound up with them is taken: the
-    runner-up of one may be what makes both right.
+    Where two faces that are `apart` have the same nearest person, all faces that they are linked to are assigned together, so that the
+    sum of the margins is greatest.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def assign(nearest: Indexes, margin: npt.NDArray[np.floating], apart: Sequence[I
     margin : (N, K)
         By how much each passes the limit; negative: not allowed.
     apart : sequence of (K,) int
-        Which others each face is apart from.
+        The other faces that cannot be the same person as each face.
     """
     named = margin[:, 0] >= 0
     chosen: list[int | None] = [0 if is_named else None for is_named in named.tolist()]
@@ -139,7 +139,7 @@ def assign(nearest: Indexes, margin: npt.NDArray[np.floating], apart: Sequence[I
 
 
 def _best_assignment(
-    members: Indexes, nearest: Indexes, margin: npt.NDArray[np.floating], apart: Sequence[Indexes]
+    members: IndexArray, nearest: IndexArray, margin: npt.NDArray[np.floating], apart: Sequence[IndexArray]
 ) -> list[int | None]:
     """Solve the assignment of a few faces as an integer programme: the greatest sum of margins."""
     pairs = [(i, k) for i in members.tolist() for k in range(nearest.shape[1]) if margin[i, k] >= 0]

@@ -1,6 +1,6 @@
 """How good the names on stills are: open-set identification, counted as ISO/IEC 19795-1 counts it.
 
-A probe picture has one *subject*, its largest face, chosen before any name is looked at; a stranger's picture is a false
+A probe picture has one *subject*, its largest face, chosen before any name is known; a stranger's picture is a false
 name if any of its faces gets one.
 """
 
@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from facerec_models.metrics.chances import Claim, claims
+from facerec_models.metrics.reliability import ObservedRate, observed_rates
 from facerec_models.types import Decision
 
 
 @dataclass(frozen=True, slots=True)
 class FaceAnswer:
-    """What was said about one face of a still.
+    """The answer for one face of a still.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class StillScore:
         Subjects below it are accepted; infinite where no limit is needed.
     fpir : float
         Strangers' pictures with any name at the limit of the run.
-    claims : tuple of Claim
+    observed : tuple of ObservedRate
         Strangers' pictures at other limits.
     """
 
@@ -85,7 +85,7 @@ class StillScore:
     dir_fpir: float
     dir_limit: float
     fpir: float
-    claims: tuple[Claim, ...] = field(default=())
+    observed: tuple[ObservedRate, ...] = field(default=())
 
 
 def subject(faces: Sequence[FaceAnswer]) -> FaceAnswer | None:
@@ -107,11 +107,11 @@ def still_score(
     probes : sequence of (person_id, faces)
         One entry a picture, with the person that it shows.
     strangers : sequence of faces
-        One entry a picture of somebody who is not enrolled.
+        One entry for each picture of a person who is not enrolled.
     max_fpir : float
         The false positive identification rate to take `StillScore.dir` at.
     limits : sequence of float
-        The limits to count `StillScore.claims` at.
+        The limits to count `StillScore.observed` at.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def still_score(
         dir_fpir=sum(rate < limit for rate in rates) / len(strangers),
         dir_limit=limit,
         fpir=sum(any(face.named is not None for face in faces) for faces in strangers) / len(strangers),
-        claims=claims(rates, limits),
+        observed=observed_rates(rates, limits),
     )
 
 

@@ -10,9 +10,9 @@ import pytest
 from facerec_models.config import IdentificationConfig
 from facerec_models.identification.clustering import stranger_similarity
 from facerec_models.identification.corrections import Corrections
+from facerec_models.identification.frame_constraints import find_alike, find_contradicted, find_repeated
 from facerec_models.identification.identify import identify_faces, identify_tracks, nearest_people
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
-from facerec_models.identification.shared_frames import find_alike, repeated, weaker_of_one_picture
 from facerec_models.types import Decision, FloatArray, Match, Track, UndecidableReason
 from facerec_models.vectors import normalize
 from tests.builders import EMBEDDER, cohort, look, make_track, near
@@ -269,13 +269,13 @@ def test_only_usable_faces_that_share_a_frame_are_alike() -> None:
 def test_confirmed_names_refute_others_and_are_not_refuted() -> None:
     alike = {0: {1: 0.99, 2: 0.99}, 1: {0: 0.99}, 2: {0: 0.99}}
     given = {0: "Ann", 1: "Bob", 2: "Cem"}
-    assert weaker_of_one_picture(given, {0: 0.9, 1: np.inf, 2: 0.8}, alike, 0.98) == {0: "Bob"}
-    assert weaker_of_one_picture(given, {0: 0.9, 1: 0.8, 2: 0.8}, alike, 0.98) == {1: "Ann", 2: "Ann"}
-    assert weaker_of_one_picture(given, dict.fromkeys(given, np.inf), alike, 0.98) == {}
-    assert weaker_of_one_picture(given, {0: 0.9, 1: 0.8, 2: 0.8}, alike, 0.995) == {}
+    assert find_contradicted(given, {0: 0.9, 1: np.inf, 2: 0.8}, alike, 0.98) == {0: "Bob"}
+    assert find_contradicted(given, {0: 0.9, 1: 0.8, 2: 0.8}, alike, 0.98) == {1: "Ann", 2: "Ann"}
+    assert find_contradicted(given, dict.fromkeys(given, np.inf), alike, 0.98) == {}
+    assert find_contradicted(given, {0: 0.9, 1: 0.8, 2: 0.8}, alike, 0.995) == {}
 
 
 def test_an_image_of_an_image_is_not_lost() -> None:
     chain = {0: {1: 0.97}, 1: {0: 0.97, 2: 0.97}, 2: {1: 0.97}}
-    assert repeated([0, 1, 2], np.array([3.0, 2.0, 1.0]), chain) == {1: 0.97}
-    assert repeated([0, 1, 2], np.array([1.0, 2.0, 1.0]), chain) == {0: 0.97, 2: 0.97}
+    assert find_repeated([0, 1, 2], np.array([3.0, 2.0, 1.0]), chain) == {1: 0.97}
+    assert find_repeated([0, 1, 2], np.array([1.0, 2.0, 1.0]), chain) == {0: 0.97, 2: 0.97}
