@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -144,10 +146,16 @@ def _settings(schema: Mapping[str, Any], known: Mapping[str, Any], prefix: str) 
 
 def python() -> str:
     """Return the page of what ``import facerec_models`` gives, from the docstrings."""
-    library = griffe.load("facerec_models", search_paths=[str(ROOT)], docstring_parser="numpy")
+    library = griffe.load(
+        "facerec_models",
+        search_paths=[str(ROOT)],
+        docstring_parser="numpy",
+        docstring_options={"warn_unknown_params": False},  # a NamedTuple's
+    )
     lines = ["# Python", "", _docstring(library), ""]
-    for name in library.exports or []:
-        lines += _described(str(name), library[str(name)], "##")
+    public = [str(name) for name in library.exports or []]
+    for name in sorted(public, key=lambda name: (not library[name].is_function, name)):
+        lines += _described(name, library[name], "##")
     return "\n".join(lines)
 
 
@@ -156,7 +164,13 @@ def _described(name: str, given: griffe.Object | griffe.Alias, level: str) -> li
     lines = [f"{level} `{name}`", ""]
     if isinstance(item, griffe.Function):
         lines += ["```python", item.signature(name=item.name), "```", ""]
-    lines += [_docstring(item), "", f"Defined in `{item.relative_package_filepath}`.", ""]
+    lines += [_docstring(item), ""]
+    if isinstance(item, griffe.Class):
+        fields = [f"`{one.name}`: `{one.annotation}`" for one in item.attributes.values() if one.annotation]
+        if fields and "**Parameters**" not in lines[-2]:
+            lines += ["**Fields**", "", *(f"- {field}" for field in fields), ""]
+    if "." not in name:
+        lines += [f"Defined in `{item.relative_package_filepath}`.", ""]
     if isinstance(item, griffe.Class):
         for method in item.functions.values():
             if method.is_public and method.docstring:
@@ -179,7 +193,9 @@ def _docstring(item: griffe.Object) -> str:
             lines += [f"**{section.kind.value.capitalize()}**", ""]
             for entry in section.value:
                 words = [f"`{part}`" for part in (getattr(entry, "name", ""), str(entry.annotation or "")) if part]
-                lines.append(f"- {': '.join(words)} — {' '.join(_plain(entry.description).split())}")
+                lines.append(
+                    " — ".join(filter(None, [f"- {': '.join(words)}", " ".join(_plain(entry.description).split())]))
+                )
             lines.append("")
     return "\n".join(lines).strip()
 
@@ -249,7 +265,10 @@ def _first(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Turn the double backticks of docstrings into Markdown's, and keep brackets and angles from being read as markup."""
+    """Turn the markup of docstrings into Markdown's, and keep brackets and angles from being read as markup."""
+    if (block := re.search(r"::\n\n((?: {4}.*\n|\n)+(?: {4}.*)?)", text)) is not None:
+        code = textwrap.dedent(block[1]).strip("\n")
+        return f"{_plain(text[: block.start()])}:\n\n```python\n{code}\n```\n\n{_plain(text[block.end() :])}"
     parts = text.replace("``", "`").split("`")
     for i in range(0, len(parts), 2):
         parts[i] = parts[i].replace("<", "&lt;").replace("[", "\\[").replace("*", "\\*")
