@@ -39,6 +39,15 @@ class SamplingConfig(Config):
     """Which frames of a video are sampled.
 
     With neither `period_frames` nor `fps` the period is 25 frames or one second of the video's own timestamps, whichever comes first.
+
+    Examples
+    --------
+    >>> SamplingConfig(fps=2.0, fragment=(10.0, 20.0)).densify
+    5
+    >>> SamplingConfig(fps=2.0, period_frames=25)
+    Traceback (most recent call last):
+    pydantic_core._pydantic_core.ValidationError: 1 validation error for SamplingConfig
+    ...
     """
 
     period_frames: int | None = Field(default=None, ge=1, description="Sample one frame in this many.")
@@ -138,6 +147,15 @@ class AnalysisConfig(Config):
         """Return a short name of these settings with the resolved embedder: equal keys mean equal analyses.
 
         Devices and batch sizes are left out: they change the speed, not what is found. So is what concerns stills alone.
+
+        Examples
+        --------
+        >>> usual, other = AnalysisConfig(), AnalysisConfig(sampling=SamplingConfig(fps=2.0))
+        >>> usual.key("dlib-resnet-v1") == other.key("dlib-resnet-v1")
+        False
+        >>> on_cpu = AnalysisConfig(detection=DetectionConfig(device="cpu"))
+        >>> usual.key("dlib-resnet-v1") == on_cpu.key("dlib-resnet-v1")
+        True
         """
         dump = self.model_dump_json(
             exclude={

@@ -33,7 +33,13 @@ from __future__ import annotations
 
 
 class FacerecError(Exception):
-    """Root of everything that FaceRec raises on purpose."""
+    """Root of everything that FaceRec raises on purpose.
+
+    Examples
+    --------
+    >>> issubclass(EmptyGalleryError, ConflictError), EmptyGalleryError.status
+    (True, 409)
+    """
 
     status = 500
 

@@ -92,7 +92,7 @@ class RemotePath:
 
     def read_bytes(self) -> bytes:
         """Return the content; raise FileNotFoundError if there is none."""
-        with self._told("read"):
+        with self._as_store_error("read"):
             content: bytes = self._system.cat_file(self.key)
         return content
 
@@ -103,29 +103,29 @@ class RemotePath:
     def chunks(self, start: int, end: int) -> Iterator[bytes]:
         """Yield the bytes from `start` to `end`, which is exclusive, a MiB at a time."""
         for at in range(start, end, _CHUNK_BYTES):
-            with self._told("read"):
+            with self._as_store_error("read"):
                 chunk: bytes = self._system.cat_file(self.key, start=at, end=min(at + _CHUNK_BYTES, end))
             yield chunk
 
     def facts(self) -> RemoteFacts:
         """Return what the bucket knows of the file; raise FileNotFoundError if there is none."""
-        with self._told("looked up"):
+        with self._as_store_error("looked up"):
             return _facts(self._system.info(self.key))
 
     def write_bytes(self, data: bytes) -> None:
         """Write or replace the file."""
-        with self._told("written", absent_is_failure=True):
+        with self._as_store_error("written", absent_is_failure=True):
             self._system.pipe_file(self.key, data)
 
     def upload(self, file: Path) -> None:
         """Write or replace the file with the content of a local one."""
-        with self._told("written", absent_is_failure=True):
+        with self._as_store_error("written", absent_is_failure=True):
             self._system.put_file(str(file), self.key)
 
     def iterdir(self) -> Iterator[RemotePath]:
         """Yield what is directly below; nothing if there is no such folder."""
         try:
-            with self._told("listed"):
+            with self._as_store_error("listed"):
                 found: list[str] = self._system.ls(self.key, detail=False)
         except FileNotFoundError:
             return
@@ -140,7 +140,7 @@ class RemotePath:
     def files(self) -> dict[RemotePath, RemoteFacts]:
         """Return all files below, however deep."""
         try:
-            with self._told("listed"):
+            with self._as_store_error("listed"):
                 found: dict[str, dict[str, Any]] = self._system.find(self.key, detail=True)
         except FileNotFoundError:
             return {}
@@ -149,7 +149,7 @@ class RemotePath:
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the file."""
         try:
-            with self._told("removed"):
+            with self._as_store_error("removed"):
                 self._system.rm_file(self.key)
         except FileNotFoundError:
             if not missing_ok:
@@ -158,7 +158,7 @@ class RemotePath:
     def remove_all(self) -> None:
         """Remove all files below."""
         try:
-            with self._told("removed"):
+            with self._as_store_error("removed"):
                 self._system.rm(self.key, recursive=True)
         except FileNotFoundError:
             return
@@ -169,13 +169,13 @@ class RemotePath:
 
     def _kind(self) -> str | None:
         try:
-            with self._told("looked up"):
+            with self._as_store_error("looked up"):
                 return str(self._system.info(self.key)["type"])
         except FileNotFoundError:
             return None
 
     @contextmanager
-    def _told(self, done: str, *, absent_is_failure: bool = False) -> Iterator[None]:
+    def _as_store_error(self, done: str, *, absent_is_failure: bool = False) -> Iterator[None]:
         try:
             yield
         except InputError:

@@ -74,6 +74,16 @@ def read_image(source: Path | bytes, limits: LimitsConfig, *, name: str | None =
         If the picture is missing, of another kind, damaged or cut off.
     LimitExceededError
         If it is larger than ``limits.max_image_pixels``.
+
+    Examples
+    --------
+    >>> from facerec_models.config import LimitsConfig
+    >>> gray = np.full((2, 3, 3), 128, np.uint8)
+    >>> read_image(encode_crop(gray), LimitsConfig()).shape
+    (2, 3, 3)
+    >>> read_image(b"no picture", LimitsConfig(), name="scan.tif")
+    Traceback (most recent call last):
+    facerec_models.errors.ImageError: 'scan.tif' is no picture of an allowed kind ...
     """
     label = repr(name if name is not None else str(source) if isinstance(source, Path) else "picture")
     with _open(source, label) as opened:
@@ -110,7 +120,13 @@ def is_picture(path: Path) -> bool:
 
 
 def picture_format(source: Path | bytes) -> str:
-    """Return the kind of a picture that `read_image` reads, as Pillow calls it: ``JPEG``, ``HEIF``."""
+    """Return the kind of a picture that `read_image` reads, as Pillow calls it: ``JPEG``, ``HEIF``.
+
+    Examples
+    --------
+    >>> picture_format(encode_crop(np.zeros((8, 8, 3), np.uint8)))
+    'JPEG'
+    """
     with _open(source, repr("picture")) as opened:
         return str(opened.format)
 

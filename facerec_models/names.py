@@ -24,7 +24,16 @@ _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def check_project_name(name: str) -> str:
-    """Return a project's name if it may be one: it becomes a folder's name and part of addresses."""
+    """Return a project's name if it may be one: it becomes a folder's name and part of addresses.
+
+    Examples
+    --------
+    >>> check_project_name("archive-2024")
+    'archive-2024'
+    >>> check_project_name("../etc")
+    Traceback (most recent call last):
+    facerec_models.errors.InputError: project name '../etc' must be 1 to 64 letters, ...
+    """
     if not _PROJECT.fullmatch(name):
         raise InputError(
             f"project name {name!r} must be 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
@@ -39,6 +48,14 @@ def person_id_of(folder: str) -> str:
     ------
     InputError
         If it can be no folder's name, has characters that do not show or that separate names, or means a stranger.
+
+    Examples
+    --------
+    >>> person_id_of(" Ada Lovelace ")
+    'Ada_Lovelace'
+    >>> person_id_of("unknown_7")
+    Traceback (most recent call last):
+    facerec_models.errors.InputError: person name 'unknown_7' is what strangers are called: choose another
     """
     person_id = unicodedata.normalize("NFC", folder.strip()).replace(" ", "_")
     if not person_id or person_id in {".", ".."} or any(c in person_id for c in '/\\:*?"<>|'):
@@ -53,20 +70,40 @@ def person_id_of(folder: str) -> str:
 
 
 def short_id(prefix: str, *parts: str) -> str:
-    """Return an id that is the same for the same parts, such as ``a-4kq2…`` (16 base32 characters)."""
+    """Return an id that is the same for the same parts, such as ``a-4kq2…`` (16 base32 characters).
+
+    Examples
+    --------
+    >>> short_id("v", "default", "a checksum")
+    'v-...'
+    >>> short_id("v", "a", "b") == short_id("v", "a", "b") != short_id("v", "a", "c")
+    True
+    """
     digest = hashlib.sha256("\n".join(parts).encode()).digest()
     return f"{prefix}-{base64.b32encode(digest)[:16].decode().lower()}"
 
 
 def file_name_of(given: str | None, default: str) -> str:
-    """Return the last part of the name that an upload came with: what a file may be called, shortened to its end."""
+    """Return the last part of the name that an upload came with: what a file may be called, shortened to its end.
+
+    Examples
+    --------
+    >>> file_name_of("holiday/clip.mp4", "video"), file_name_of(None, "video"), file_name_of("..", "video")
+    ('clip.mp4', 'video', 'video')
+    """
     name = Path((given or "").replace("\0", "")).name
     name = name.encode(errors="ignore")[-_MAX_NAME_BYTES:].decode(errors="ignore")
     return default if name in {"", ".."} else name
 
 
 def number_of(text: str) -> int | None:
-    """Return the number that is written in decimal digits; None for other text, and for more digits than a store's numbers have."""
+    """Return the number that is written in decimal digits; None for other text, and for more digits than a store's numbers have.
+
+    Examples
+    --------
+    >>> number_of("12"), number_of("-1"), number_of("1" * 30)
+    (12, None, None)
+    """
     return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
@@ -77,6 +114,11 @@ def local_path(uri: str) -> Path:
     ------
     InputError
         If it is another kind of address, or names no possible file.
+
+    Examples
+    --------
+    >>> local_path("file:///media/my%20clip.mp4").as_posix()
+    '/media/my clip.mp4'
     """
     path = unquote(uri.removeprefix("file://"))
     if not uri.startswith("file://") or "\0" in path:

@@ -235,7 +235,14 @@ def identity_of(person_id: str) -> str: ...
 @overload
 def identity_of(person_id: None) -> None: ...
 def identity_of(person_id: str | None) -> str | None:
-    """Return a person's name as people write it: ``Barack_Obama`` is Barack Obama."""
+    """Return a person's name as people write it: ``Barack_Obama`` is Barack Obama.
+
+    Examples
+    --------
+    >>> identity_of("Barack_Obama")
+    'Barack Obama'
+    >>> identity_of(None)
+    """
     return None if person_id is None else person_id.replace("_", " ")
 
 

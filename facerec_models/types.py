@@ -55,6 +55,12 @@ class Frame:
         Presentation timestamp in units of `time_base`, counted from the video's first frame.
     time_base : Fraction
         Seconds per unit of `pts`.
+
+    Examples
+    --------
+    >>> frame = Frame(np.zeros((360, 640, 3), np.uint8), index=50, pts=2000, time_base=Fraction(1, 1000))
+    >>> frame.time_s, frame.width, frame.height
+    (2.0, 640, 360)
     """
 
     image: ImageArray
@@ -93,6 +99,15 @@ class Detections:
         The detector's output, in [0, 1].
     landmarks : (N, 5, 2) float32
         ``(x, y)`` of `LANDMARK_NAMES`, left of the image first.
+
+    Examples
+    --------
+    >>> found = Detections(np.zeros((2, 4), np.float32), np.float32([0.9, 0.99]), np.zeros((2, 5, 2), np.float32))
+    >>> len(found), len(found.select(found.scores > 0.95))
+    (2, 1)
+    >>> Detections(np.zeros((2, 4), np.float32), np.float32([0.9]), np.zeros((2, 5, 2), np.float32))
+    Traceback (most recent call last):
+    ValueError: scores must be 2 float32, not 1 float32
     """
 
     boxes: FloatArray
@@ -255,6 +270,14 @@ class Match:
     beside : str or None
         Where the reason is that the frame shows the same face twice: the person whom the other one shows. None if that one is
         unknown.
+
+    Examples
+    --------
+    >>> Match(Decision.NAMED, "Ada_Lovelace", probability=0.99, false_name_rate=0.001).person_id
+    'Ada_Lovelace'
+    >>> Match(Decision.UNKNOWN, "Ada_Lovelace", probability=0.99, false_name_rate=0.001)
+    Traceback (most recent call last):
+    ValueError: decision unknown does not go with person 'Ada_Lovelace'
     """
 
     decision: Decision

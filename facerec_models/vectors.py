@@ -12,7 +12,14 @@ from facerec_models.types import DoubleArray, FloatArray, Track
 
 @dataclass(frozen=True, slots=True)
 class PairScale:
-    """What the similarity of two single faces tells: log odds = slope * (similarity - midpoint)."""
+    """What the similarity of two single faces tells: log odds = slope * (similarity - midpoint).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> PairScale(midpoint=0.9, slope=100.0).log_odds(np.array([0.88, 0.9, 0.95])).round(1).tolist()
+    [-2.0, 0.0, 5.0]
+    """
 
     midpoint: float
     slope: float
@@ -44,6 +51,13 @@ def track_quality(track: Track) -> float:
 
 
 def normalize(vectors: npt.NDArray[np.floating]) -> FloatArray:
-    """Bring rows to unit length; rows of zeros stay."""
+    """Bring rows to unit length; rows of zeros stay.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]])).round(1).tolist()
+    [[0.6..., 0.8...], [0.0, 0.0]]
+    """
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, 1e-12), np.float32)

@@ -202,6 +202,13 @@ def analyze(
     ------
     VideoOpenError, VideoDecodeError, LimitExceededError
         If the file is no video that can be read.
+
+    Examples
+    --------
+    >>> import facerec_models as fr
+    >>> fr.analyze("no_such_clip.mp4", fr.load_networks())
+    Traceback (most recent call last):
+    facerec_models.errors.VideoOpenError: ...
     """
     pair = load_cohort(networks.embedder.name).pair
     return analyze_file(Path(video), config, networks.detector, networks.embedder, pair, on_progress=on_progress)
@@ -264,6 +271,15 @@ def identify_pictures(
     ------
     GalleryMismatchError
         If these networks are not the ones that the gallery was embedded with.
+
+    Examples
+    --------
+    >>> import facerec_models as fr
+    >>> import numpy as np
+    >>> model = fr.fit(fr.Gallery("dlib-resnet-v1", np.eye(128, dtype=np.float32)[:1], ["Ada_Lovelace"], ["a/1.jpg"]))
+    >>> [picture] = fr.identify_pictures(["no_such_picture.jpg"], fr.load_networks(), model)
+    >>> picture.error
+    "there is no file 'no_such_picture.jpg'; check the path"
     """
     model.check_embedder(networks.embedder.name)
     named = [(str(path), Path(path)) for path in pictures]

@@ -112,6 +112,13 @@ def align(image: ImageArray, landmarks: FloatArray, template: Template) -> tuple
     (N,) float32
         Root mean square distance between fitted landmarks and template in pixels of the crop: large for faces that are
         turned far, and for what is no face.
+
+    Examples
+    --------
+    >>> image, landmarks = np.zeros((480, 640, 3), np.uint8), np.float32([[[300, 200], [340, 200], [320, 220], [305, 240], [335, 240]]])
+    >>> crops, residual_px = align(image, landmarks, DLIB_TEMPLATE)
+    >>> crops.shape, residual_px.shape
+    ((1, 150, 150, 3), (1,))
     """
     maps, residual = fit_similarity(landmarks, template)
     crops = np.zeros((len(maps), template.size, template.size, 3), np.uint8)
@@ -121,7 +128,13 @@ def align(image: ImageArray, landmarks: FloatArray, template: Template) -> tuple
 
 
 def template_of_size(height: int, width: int) -> Template | None:
-    """Return the template that crops of this size are aligned to; None if there is none."""
+    """Return the template that crops of this size are aligned to; None if there is none.
+
+    Examples
+    --------
+    >>> template_of_size(150, 150) == DLIB_TEMPLATE, template_of_size(1, 1)
+    (True, None)
+    """
     return next((template for template in TEMPLATES if (height, width) == (template.size, template.size)), None)
 
 

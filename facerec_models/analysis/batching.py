@@ -29,6 +29,12 @@ def split(count: int, largest: int, device: torch.device) -> Iterator[slice]:
     ------
     slice
         Of the items, in their order and without gaps.
+
+    Examples
+    --------
+    >>> import torch
+    >>> [(part.start, part.stop) for part in split(13, 8, torch.device("cpu"))]
+    [(0, 8), (8, 12), (12, 13)]
     """
     if largest < 1:
         raise ValueError(f"a batch has at least one item, not {largest}")

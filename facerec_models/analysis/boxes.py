@@ -8,18 +8,37 @@ from facerec_models.types import FloatArray
 
 
 def clip(boxes: FloatArray, width: int, height: int) -> FloatArray:
-    """Cut (N, 4) boxes off at the borders of a picture."""
+    """Cut (N, 4) boxes off at the borders of a picture.
+
+    Examples
+    --------
+    >>> clip(np.float32([[-5, 10, 50, 300]]), width=640, height=200).tolist()
+    [[0.0, 10.0, 50.0, 200.0]]
+    """
     return np.clip(boxes, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
 
 
 def area(boxes: FloatArray) -> FloatArray:
-    """Area of each of (N, 4) boxes in square pixels; 0 where right <= left or bottom <= top."""
+    """Area of each of (N, 4) boxes in square pixels; 0 where right <= left or bottom <= top.
+
+    Examples
+    --------
+    >>> area(np.float32([[0, 0, 4, 5], [3, 3, 1, 9]])).tolist()
+    [20.0, 0.0]
+    """
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
 
 
 def iou(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Intersection over union of (N, 4) with (M, 4) boxes, as (N, M) in [0, 1]; 0 where both are empty."""
+    """Intersection over union of (N, 4) with (M, 4) boxes, as (N, M) in [0, 1]; 0 where both are empty.
+
+    Examples
+    --------
+    >>> a, b = np.float32([[0, 0, 2, 2]]), np.float32([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6]])
+    >>> iou(a, b).round(2).tolist() == np.float32([[1, 0.33, 0]]).tolist()
+    True
+    """
     top_left = np.maximum(a[:, None, :2], b[None, :, :2])
     bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
     sides = np.maximum(bottom_right - top_left, 0)
@@ -29,5 +48,11 @@ def iou(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def scale(boxes: FloatArray, factor: float) -> FloatArray:
-    """Convert (N, 4) boxes to a picture that is `factor` times as large."""
+    """Convert (N, 4) boxes to a picture that is `factor` times as large.
+
+    Examples
+    --------
+    >>> scale(np.float32([[1, 2, 3, 4]]), 2.0).tolist()
+    [[2.0, 4.0, 6.0, 8.0]]
+    """
     return (boxes * factor).astype(np.float32)

@@ -40,6 +40,12 @@ def reduce_image(image: ImageArray, max_side_px: int) -> tuple[ImageArray, float
     -------
     (H, W, 3) uint8, float
         The picture for the detector, and the factor that takes its coordinates back to the original's.
+
+    Examples
+    --------
+    >>> reduced, factor = reduce_image(np.zeros((1080, 1920, 3), np.uint8), max_side_px=1280)
+    >>> reduced.shape, factor
+    ((720, 1280, 3), 1.5)
     """
     height, width = image.shape[:2]
     factor = max(height, width) / max_side_px

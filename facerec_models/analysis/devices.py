@@ -14,6 +14,11 @@ def resolve_device(name: str) -> torch.device:
     ------
     DeviceError
         If CUDA is asked for by name and there is no device: never a silent fallback.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -39,6 +39,11 @@ def load_networks(
         If the weights of the embedder are not there or damaged.
     DeviceError
         If ``cuda`` is asked for and is not there.
+
+    Examples
+    --------
+    >>> load_networks(embedder="dlib-resnet-v1").embedder.dimension
+    128
     """
     # Here and not above: processes that only send pictures to the deployments need no torch, which takes seconds to import.
     from facerec_models.analysis.embedders.torch_embedder import build_embedder, choice_of

@@ -1,6 +1,6 @@
 """How likely a face is recognised: one number from size, sharpness, pose, the picture's edge and the detector's score.
 
-`score` is a probability: that the face of somebody enrolled, among 59 people and with the packaged network, is nearer to their own
+`score` is a probability: that the face of an enrolled person, among 59 people and with the packaged network, is nearer to that person's
 prototype than 99 % of strangers are to anybody. It is a logistic regression, fitted on 4,938 faces from 823 photographs of people
 with at least two (half of them degraded by reduction, blur, movement, compression and cut-off edges) and checked on people left out:
 of faces with a score of 0 to .2, .2 to .4, ... .8 to 1, the fractions .14, .30, .51, .71 and .86 were recognised (AUC .78; size
@@ -66,7 +66,14 @@ def features(detections: Detections, crops: ImageArray, residual_px: FloatArray,
 
 
 def score(measured: FloatArray) -> FloatArray:
-    """Turn (N, 5) `features` into the probability that each face is recognised, in [0, 1]."""
+    """Turn (N, 5) `features` into the probability that each face is recognised, in [0, 1].
+
+    Examples
+    --------
+    >>> large_and_sharp, small = [np.log(80), 5.5, 0.02, 0.0, 1.0], [np.log(20), 5.5, 0.02, 0.0, 1.0]
+    >>> (score(np.float32([large_and_sharp, small])) > 0.5).tolist()
+    [True, False]
+    """
     bounded = np.minimum(measured[:, :4], np.array([_MAX_LOG_WIDTH, _MAX_SHARPNESS, np.inf, np.inf], np.float32))
     recognised = expit(bounded @ _WEIGHTS + _OFFSET)
     large_enough = expit((np.exp(measured[:, 0]) - _SMALL_PX) / _SMALL_SPREAD_PX)

@@ -23,7 +23,15 @@ _PIXEL_SCALE = 48.0
 
 
 class ShotDetector:
-    """Counts the shots of one video; feed it the signature of every frame in order."""
+    """Counts the shots of one video; feed it the signature of every frame in order.
+
+    Examples
+    --------
+    >>> detector = ShotDetector(ShotConfig())
+    >>> dark, light = np.full((9, 16, 3), 20, np.uint8), np.full((9, 16, 3), 220, np.uint8)
+    >>> [i for i, picture in enumerate([dark] * 10 + [light] * 10) if detector.update(picture)]
+    [10]
+    """
 
     def __init__(self, config: ShotConfig) -> None:
         self._config = config

@@ -315,6 +315,14 @@ def in_view(
     shots : sequence of (start_s, end_s)
     reach_s : float
         0 where sampling is dense: the face is then seen at most a fifth of a second after it came.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> track = SimpleNamespace(shot=0, times_s=np.array([1.0, 2.0]))
+    >>> sampled = [(float(i), i + 0.04) for i in range(5)]
+    >>> in_view([track], sampled, shots=[(0.0, 5.0)], reach_s=0.5, reach_to_cut_s=0.5)
+    [(0.5, 2.5)]
     """
     times_s = [time_s for time_s, _ in sampled]
     found = []

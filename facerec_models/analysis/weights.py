@@ -110,6 +110,12 @@ class WeightsRegistry:
     directory : Path
         ``weights`` in the home. It is created by `fetch`, not before. Beside a file without a pin lies
         ``<file>.sha256``, the checksum that its user vouched for.
+
+    Examples
+    --------
+    >>> registry = WeightsRegistry(Path("no_such_folder"))
+    >>> [(entry.weights.name, entry.status.value) for entry in registry.entries()]
+    [('dlib-resnet-v1', 'packaged'), ('facenet-vggface2', 'absent'), ('facenet-casia', 'absent')]
     """
 
     def __init__(self, directory: Path) -> None:

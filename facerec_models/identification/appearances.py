@@ -34,7 +34,9 @@ def build_appearances(
     owners: Sequence[Hashable],
     period_s: float,
 ) -> list[Appearance]:
-    """Join the tracks of one owner that follow each other: over a cut without a gap, in one shot with at most half a sampling period.
+    """Join the tracks of one owner that follow each other.
+
+    Across a cut they are joined if there is no gap, and within a shot if the gap is at most half a sampling period.
 
     Parameters
     ----------
@@ -45,6 +47,15 @@ def build_appearances(
     -------
     list of Appearance
         By start. The match of each is its best track's.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from facerec_models.types import Decision
+    >>> tracks = [SimpleNamespace(track_id=i, shot=i, start_s=i * 5.0, end_s=i * 5.0 + 5.0) for i in range(2)]
+    >>> matches = [Match(Decision.NAMED, "Ann", 0.9, 0.002), Match(Decision.NAMED, "Ann", 0.99, 0.001)]
+    >>> [(a.start_s, a.end_s, a.track_ids) for a in build_appearances(tracks, matches, ["Ann", "Ann"], period_s=1.0)]
+    [(0.0, 10.0, (0, 1))]
     """
     parts: dict[Hashable, list[tuple[Interval, int]]] = {}
     for i, track in enumerate(tracks):

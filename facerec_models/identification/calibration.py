@@ -51,6 +51,18 @@ class ScoreCalibration:
         Assumed fraction of faces that belong to enrolled people.
     highest : float
         No score is higher: 1 for similarities, infinity for margins and log odds.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> strangers = rng.normal(0.5, 0.1, 1000).astype(np.float32)
+    >>> calibration = ScoreCalibration(strangers, GenuineScale(0.9, 0.05), prior_known=0.5)
+    >>> bool(0.7 < calibration.limit(0.01) < 0.8)
+    True
+    >>> (calibration.false_name_rate(np.array([0.5, 0.7, 0.9])) < [0.55, 0.05, 0.001]).tolist()
+    [True, True, True]
+    >>> calibration.probability(np.array([0.5, 0.9])).round(3).tolist()
+    [0.0, 1.0]
     """
 
     strangers: FloatArray
@@ -139,6 +151,12 @@ def are_strangers(scores: FloatArray, genuine: GenuineScale) -> npt.NDArray[np.b
     A cohort of public people and an archive's gallery overlap: a few "strangers" then score as the right person does, and would
     push the limit for everybody up. Expectation maximisation of two normal distributions, the enrolled one's given, tells which.
     In galleries of 59 people, 31 of them in the cohort, it finds 32; the observed rate stays at the claimed one.
+
+    Examples
+    --------
+    >>> scores = np.append(np.linspace(0.4, 0.6, 50), 0.95).astype(np.float32)
+    >>> are_strangers(scores, GenuineScale(0.9, 0.05))[[0, 49, 50]].tolist()
+    [True, True, False]
     """
     x = scores.astype(np.float64)
     mean = float(np.median(x))

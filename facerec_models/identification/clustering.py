@@ -52,6 +52,18 @@ def cluster_tracks(
     -------
     (N,) int
         Group of each track: the known ones, then new ones numbered by their first members.
+
+    Examples
+    --------
+    >>> faces = np.float32([[1, 0], [1, 0], [0, 1]])
+    >>> cluster_tracks(faces, np.zeros((3, 3), bool), min_similarity=0.9).tolist()
+    [0, 0, 1]
+
+    The first two share a frame, so that they are two people:
+
+    >>> apart = np.array([[False, True, False], [True, False, False], [False, False, False]])
+    >>> cluster_tracks(faces, apart, min_similarity=0.9).tolist()
+    [0, 1, 2]
     """
     groups = np.full(len(embeddings), -1) if known is None else np.array(known, np.intp)
     free = np.flatnonzero(groups < 0)

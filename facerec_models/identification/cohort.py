@@ -61,6 +61,15 @@ def load_cohort(embedder: str) -> Cohort:
     ------
     WeightsError
         If nothing is known of the embedder.
+
+    Examples
+    --------
+    >>> cohort = load_cohort("dlib-resnet-v1")
+    >>> cohort.embedder, cohort.stills.shape[1], len(cohort.stills) > 100
+    ('dlib-resnet-v1', 128, True)
+    >>> load_cohort("no-such-network")
+    Traceback (most recent call last):
+    facerec_models.errors.WeightsError: nothing is known of similarities of the embedder 'no-such-network': use the embedder 'dlib'
     """
     resource = files("facerec_models") / "cohorts" / f"{embedder}.npz"
     if not resource.is_file():

@@ -56,6 +56,13 @@ class Corrections:
         Returns
         -------
         (N, K) bool
+
+        Examples
+        --------
+        >>> faces, people = np.float32([[1, 0], [0.8, 0.6]]), np.array([["Ann"], ["Ann"]])
+        >>> corrections = Corrections(denied_people=np.array(["Ann"]), denied=faces[:1])
+        >>> corrections.denies(faces, people, similarity=np.float32([[0.9], [0.9]])).tolist()
+        [[True], [False]]
         """
         ruled_out = np.zeros(people.shape, bool)
         for person in np.unique(self.denied_people):

@@ -138,7 +138,13 @@ def genuine_scores(
 
 
 def folds_of(y: npt.NDArray[np.str_]) -> IndexArray:
-    """Return in which of `FOLDS` rounds each face is left out; -1 for those of people with one picture."""
+    """Return in which of `FOLDS` rounds each face is left out; -1 for those of people with one picture.
+
+    Examples
+    --------
+    >>> folds_of(np.array(["Ann", "Ann", "Ann", "Ann", "Bob"])).tolist()
+    [0, 1, 2, 0, -1]
+    """
     _, order, starts = grouped(y)
     sizes = np.diff(np.append(starts, len(y)))
     position = np.arange(len(y)) - np.repeat(starts, sizes)

@@ -40,6 +40,13 @@ def find_alike(
     -------
     dict of int to dict of int to float
         For each face with any: the faces of its frame that are alike, and their similarity.
+
+    Examples
+    --------
+    >>> faces = np.float32([[1, 0], [1, 0], [0, 1]])
+    >>> apart = [np.array([1, 2]), np.array([0, 2]), np.array([0, 1])]
+    >>> find_alike(faces, apart, np.ones(3, bool), min_similarity=0.98)
+    {0: {1: 1.0}, 1: {0: 1.0}}
     """
     found: dict[int, dict[int, float]] = {}
     for i in np.flatnonzero(usable).tolist():
@@ -74,6 +81,12 @@ def find_contradicted(
     -------
     dict of int to str
         For each of them, the surer name.
+
+    Examples
+    --------
+    >>> alike = {0: {1: 0.99}, 1: {0: 0.99}}
+    >>> find_contradicted({0: "Ann", 1: "Bob"}, {0: 0.9, 1: 0.8}, alike, one_picture=0.98)
+    {1: 'Ann'}
     """
     refuted: dict[int, str] = {}
     for i in sorted(given, key=lambda i: (-strength[i], i)):
@@ -92,7 +105,13 @@ def find_contradicted(
 def find_repeated(
     unknown: Sequence[int], weight: npt.NDArray[np.floating], alike: Mapping[int, Mapping[int, float]]
 ) -> dict[int, float]:
-    """Return the unknown faces that repeat a weightier unknown face of their frame, and how alike the two are."""
+    """Return the unknown faces that repeat a weightier unknown face of their frame, and how alike the two are.
+
+    Examples
+    --------
+    >>> find_repeated([0, 1], np.array([5.0, 9.0]), {0: {1: 0.99}, 1: {0: 0.99}})
+    {0: 0.99}
+    """
     kept: set[int] = set()
     found: dict[int, float] = {}
     for i in sorted(unknown, key=lambda i: (-float(weight[i]), i)):
@@ -120,6 +139,14 @@ def assign_people(
         By how much each passes the limit; negative: not allowed.
     apart : sequence of (K,) int
         The other faces that cannot be the same person as each face.
+
+    Examples
+    --------
+    Both faces are nearest to person 0; the second is as good as person 1:
+
+    >>> nearest, margin = np.array([[0, 1], [0, 1]]), np.array([[0.3, -1.0], [0.2, 0.1]])
+    >>> assign_people(nearest, margin, apart=[np.array([1]), np.array([0])])
+    [0, 1]
     """
     named = margin[:, 0] >= 0
     chosen: list[int | None] = [0 if is_named else None for is_named in named.tolist()]

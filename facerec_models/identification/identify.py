@@ -59,6 +59,16 @@ def identify_faces(
     -------
     list of Match
         In the order of the faces.
+
+    Examples
+    --------
+    >>> from facerec_models.identification.naming_model import Gallery, fit_model
+    >>> cohort = load_cohort("dlib-resnet-v1")
+    >>> known, stranger = cohort.stills[0], cohort.stills[1]
+    >>> model = fit_model(Gallery("dlib-resnet-v1", known[None], ["Ada_Lovelace"], ["1.jpg"]), cohort, prior_known=0.5)
+    >>> faces, good = np.stack([known, stranger]), np.ones(2, np.float32)
+    >>> [(m.decision.value, m.person_id) for m in identify_faces(faces, good, good, model, IdentificationConfig())]
+    [('named', 'Ada_Lovelace'), ('unknown', None)]
     """
     limit = config.max_false_names_stills if max_false_names is None else max_false_names
     if len(embeddings) == 0:

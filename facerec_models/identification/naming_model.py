@@ -44,6 +44,12 @@ class Gallery:
     embeddings : (M, D) float32
     person_ids, face_ids : (M,) str
         Any sequence of text is taken.
+
+    Examples
+    --------
+    >>> gallery = Gallery("dlib-resnet-v1", np.eye(128, dtype=np.float32)[:3], ["Ann", "Bob", "Ann"], ["1", "2", "3"])
+    >>> gallery.rows_of("Ann").tolist()
+    [0, 2]
     """
 
     embedder: str

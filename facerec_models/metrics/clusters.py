@@ -59,6 +59,12 @@ def cluster_score(items: Sequence[tuple[Hashable, Hashable]]) -> ClusterScore:
     ----------
     items : sequence of (cluster, person)
         One entry for each track, or other thing that was grouped and whose person is known.
+
+    Examples
+    --------
+    >>> score = cluster_score([("a", "Ann"), ("a", "Ann"), ("a", "Bob"), ("b", "Bob")])
+    >>> round(score.precision, 3), score.recall, score.purity
+    (0.667, 0.75, 0.75)
     """
     if not items:
         return ClusterScore()

@@ -89,7 +89,14 @@ class StillScore:
 
 
 def subject(faces: Sequence[FaceAnswer]) -> FaceAnswer | None:
-    """Return the largest face, the first of equals; None without any."""
+    """Return the largest face, the first of equals; None without any.
+
+    Examples
+    --------
+    >>> small, large = FaceAnswer(400, None, "Ann", 0.3), FaceAnswer(900, "Bob", "Bob", 0.001)
+    >>> subject([small, large]).named
+    'Bob'
+    """
     return max(faces, key=lambda face: face.area_px, default=None)
 
 
@@ -117,6 +124,13 @@ def still_score(
     ------
     ValueError
         Without a probe or without a stranger, because no rate is defined then.
+
+    Examples
+    --------
+    >>> right, stranger = FaceAnswer(900, "Ann", "Ann", 0.001), FaceAnswer(900, None, "Ann", 0.4)
+    >>> score = still_score([("Ann", [right]), ("Ann", [])], [[stranger]])
+    >>> score.named_right, score.without_face, score.fpir
+    (0.5, 1, 0.0)
     """
     if not probes or not strangers:
         raise ValueError(f"rates need probes and strangers, not {len(probes)} and {len(strangers)}")
@@ -151,6 +165,11 @@ def fpir_limit(rates: Sequence[float], max_fpir: float) -> float:
         ``false_name_rate`` of each stranger, infinite for one that no limit accepts.
     max_fpir : float
         In [0, 1].
+
+    Examples
+    --------
+    >>> fpir_limit([0.1, 0.2, 0.3, 0.4], max_fpir=0.25)
+    0.2
     """
     # 0.29 * 100 is a little less than 29 in floating point.
     allowed = math.floor(max_fpir * len(rates) + 1e-9)

@@ -125,6 +125,15 @@ def count_records(
     shown : iterable of ShownName
     ignored : sequence of (start_s, end_s)
         An answer that lies in one of them, whole, is not false.
+
+    Examples
+    --------
+    >>> shown = [ShownName("Ann", 1, 2, confidence=0.9), ShownName("Bob", 3, 4, confidence=0.4)]
+    >>> count = count_records({"Ann": [TrueInterval(0, 5)]}, parts=[(0, 10)], shown=shown)
+    >>> count.found, count.false
+    ((('Ann', 0.9),), (('Bob', 0.4),))
+    >>> count.at(0.5).precision, count.at(0.3).precision
+    (1.0, 0.5)
     """
     by_person: dict[str, list[ShownName]] = defaultdict(list)
     for name in shown:
@@ -154,7 +163,13 @@ def _confidence(names: Iterable[ShownName], interval: Interval) -> float:
 
 
 def sweep(count: RecordCount) -> list[RecordRates]:
-    """Return the rates at every confidence that occurs, highest threshold first: the precision-recall curve."""
+    """Return the rates at every confidence that occurs, highest threshold first: the precision-recall curve.
+
+    Examples
+    --------
+    >>> [(point.threshold, point.f1) for point in sweep(RecordCount(found=(("Ann", 0.9),), false=(("Bob", 0.4),)))]
+    [(0.9, 1.0), (0.4, 0.6666666666666666)]
+    """
     thresholds = {confidence for _, confidence in count.found + count.false if confidence > -math.inf}
     return [count.at(threshold) for threshold in sorted(thresholds, reverse=True)]
 
@@ -163,5 +178,10 @@ def best_f1(curve: Sequence[RecordRates]) -> RecordRates | None:
     """Return the point of a curve with the highest F1, the first of equals.
 
     Chosen on the very records that it is measured on, as the predecessor's published figures are: too good by that much.
+
+    Examples
+    --------
+    >>> best_f1(sweep(RecordCount(found=(("Ann", 0.9),), false=(("Bob", 0.4),)))).threshold
+    0.9
     """
     return max((point for point in curve if point.f1 is not None), key=lambda point: point.f1 or 0.0, default=None)

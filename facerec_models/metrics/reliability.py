@@ -9,7 +9,14 @@ from scipy.special import betaincinv
 
 
 def proportion_interval(count: int, of: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a fraction, `count` of `of` (Clopper and Pearson, Biometrika 1934)."""
+    """Return the 95 % confidence interval of a fraction, `count` of `of` (Clopper and Pearson, Biometrika 1934).
+
+    Examples
+    --------
+    >>> low, high = proportion_interval(1, 100)
+    >>> f"{low:.4f} to {high:.4f}"
+    '0.0003 to 0.0545'
+    """
     rest = of - count
     low = float(betaincinv(count, rest + 1, 0.025)) if count else 0.0
     high = float(betaincinv(count + 1, rest, 0.975)) if rest else 1.0
@@ -57,6 +64,12 @@ def observed_rates(rates: Sequence[float], limits: Sequence[float]) -> tuple[Obs
         ``false_name_rate`` of each stranger, infinite for one that no limit accepts.
     limits : sequence of float
         Values of ``max_false_names``.
+
+    Examples
+    --------
+    >>> (row,) = observed_rates([0.004, 0.02, 0.3, 0.6], limits=[0.01])
+    >>> row.false_names, row.strangers, row.observed, row.is_kept
+    (1, 4, 0.25, True)
     """
     return tuple(ObservedRate(limit, sum(rate <= limit for rate in rates), len(rates)) for limit in limits)
 
@@ -140,6 +153,14 @@ def reliability(predictions: Sequence[tuple[float, bool]], *, bins: int = 10) ->
     ----------
     predictions : sequence of (probability, came_true)
         Probabilities in [0, 1]; 1 belongs to the last bin.
+
+    Examples
+    --------
+    >>> found = reliability([(0.9, True), (0.9, True), (0.9, False), (0.1, False)], bins=2)
+    >>> [(one.low, one.count, one.true) for one in found.bins]
+    [(0.0, 1, 0), (0.5, 3, 2)]
+    >>> round(found.error, 3), round(found.brier, 3)
+    (0.2, 0.21)
     """
     sorted_in: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
     for probability, came_true in predictions:

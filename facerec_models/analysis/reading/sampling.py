@@ -40,6 +40,12 @@ class Sampler:
         Average frame rate of the video: what a grid in frames per second is rounded to, and no more.
     start_s : float
         Time of the first frame that is offered.
+
+    Examples
+    --------
+    >>> sampler = Sampler(SamplingConfig(fps=1.0, densify=2), fps=10.0)
+    >>> [i for i in range(30) if sampler.classify(i / 10) is Grid.COARSE]
+    [0, 10, 20]
     """
 
     def __init__(self, config: SamplingConfig, fps: float, start_s: float = 0.0) -> None:
@@ -111,6 +117,11 @@ def sampling_period_s(config: SamplingConfig, fps: float, interval_s: float) -> 
     interval_s : float
         Median time between two frames. Where it is not that of `fps`, the rate varies, and the default period is a second, or that
         time if it is longer: it may be shorter where there are more than 25 frames a second, and longer in a pause between two frames.
+
+    Examples
+    --------
+    >>> sampling_period_s(SamplingConfig(), fps=50.0, interval_s=0.02), sampling_period_s(SamplingConfig(fps=4), 50.0, 0.02)
+    (0.5, 0.25)
     """
     if config.fps is not None:
         return 1 / config.fps

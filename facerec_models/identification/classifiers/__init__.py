@@ -40,6 +40,14 @@ def build_classifier(name: str, seed: int = 0) -> FaceClassifier:
     ------
     InputError
         If there is no such classifier.
+
+    Examples
+    --------
+    >>> build_classifier("prototype").name
+    'prototype'
+    >>> build_classifier("oracle")
+    Traceback (most recent call last):
+    facerec_models.errors.InputError: there is no classifier 'oracle': choose one of prototype, svm, knn, rf, softmax
     """
     kind = _kind(name)
     return kind(seed=seed) if "seed" in kind().get_params() else kind()

@@ -84,6 +84,12 @@ def grouped(y: npt.ArrayLike) -> tuple[npt.NDArray[np.str_], IndexArray, IndexAr
         Positions in `y`, group by group, within a group as they come.
     starts : (N,) int
         Where each group begins in `order`.
+
+    Examples
+    --------
+    >>> labels, order, starts = grouped(["b", "a", "b"])
+    >>> labels.tolist(), order.tolist(), starts.tolist()
+    (['a', 'b'], [1, 0, 2], [0, 1])
     """
     given = np.asarray(y)
     order = np.argsort(given, kind="stable")

@@ -1,4 +1,4 @@
-"""The lower of two opinions: a learned classifier's, and the similarity to each person's mean."""
+"""The lower of two scores: a learned classifier's, and the similarity to each person's mean."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _LEAST_SPREAD = 1e-3
 
 
 class BoundedClassifier(FaceClassifier):
-    """A learned classifier whose scores go no higher than similarity bears out.
+    """A learned classifier whose scores are bounded by similarity.
 
-    A classifier learns what tells a person from the cohort's pictures, not only from the cohort's people: those are gray photographs
-    of one collection. A stranger in other pictures may lie beyond such planes while being near to nobody, and no limit that the
-    cohort sets is high enough: of twelve such strangers an `svm` for 50 people named two at a claimed 1 %, of 150 others two.
-    Similarity has learned no such thing. So a score is the lower of the learned one and the prototypes' one, the latter brought to
-    the learned one's unit, in which the nearest people of strangers have one mean and deviation in both. That also finds more people.
+    A learned classifier also learns how the cohort's pictures differ from the gallery's: they are gray photographs of one collection. A
+    stranger in other pictures may then get a high score without being near to anybody, and no limit that the cohort sets is high
+    enough: of twelve such strangers an `svm` for 50 people named two at a limit of 1 %, of 150 others two. Similarity learns nothing of
+    the kind. So a score is the lower of the learned score and the prototypes' score. The latter is scaled so that the highest scores
+    of strangers have the same mean and deviation in both. That also finds more people.
 
     Parameters
     ----------
@@ -45,14 +45,14 @@ class BoundedClassifier(FaceClassifier):
 
     @classmethod
     def of(cls, learned: FaceClassifier, prototypes: PrototypeClassifier, strangers: FloatArray) -> BoundedClassifier:
-        """Return a bounded classifier in whose unit both opinions are alike of strangers, (S, D), that `learned` has not seen."""
+        """Return a bounded classifier, scaled with strangers, (S, D), that `learned` has not learned from."""
         margins = learned.decision_function(strangers).max(axis=1).astype(np.float64)
         nearness = prototypes.decision_function(strangers).max(axis=1).astype(np.float64)
         rise = max(float(margins.std()), _LEAST_SPREAD) / max(float(nearness.std()), _LEAST_SPREAD)
         return cls(learned, prototypes, rise=rise, offset=float(margins.mean() - rise * nearness.mean()))._as_learned()
 
     def in_same_unit(self, learned: FaceClassifier, prototypes: PrototypeClassifier) -> BoundedClassifier:
-        """Return what other pictures taught, bounded alike."""
+        """Return a classifier that learned from other pictures, bounded at the same scale."""
         return BoundedClassifier(learned, prototypes, rise=self.rise, offset=self.offset)._as_learned()
 
     def fit(self, x: FloatArray, y: npt.ArrayLike, strangers: FloatArray | None = None) -> Self:
@@ -62,7 +62,7 @@ class BoundedClassifier(FaceClassifier):
         return self._as_learned()
 
     def decision_function(self, x: FloatArray) -> FloatArray:
-        """Return (M, N) scores of (M, D) embeddings for everyone, in the unit of the learned classifier."""
+        """Return (M, N) scores of (M, D) embeddings for everyone, on the scale of the learned classifier."""
         bound = self.rise * self.prototypes.decision_function(x) + self.offset
         return np.asarray(np.minimum(self.learned.decision_function(x), bound), np.float32)
 

@@ -36,6 +36,13 @@ class PrototypeClassifier(FaceClassifier):
         Unit length.
     attraction_ : (N,) float32
         Taken off each person's similarities; 0 where no strangers were given.
+
+    Examples
+    --------
+    >>> faces = np.float32([[1, 0], [0.8, 0.6], [0, 1]])
+    >>> classifier = PrototypeClassifier().fit(faces, ["Ann", "Ann", "Bob"])
+    >>> classifier.predict(np.float32([[0.9, 0.1], [0.1, 0.9]])).tolist()
+    ['Ann', 'Bob']
     """
 
     name = "prototype"

@@ -293,7 +293,7 @@ def test_paths_that_are_no_picture(tmp_path: Path) -> None:
         read_image(tmp_path, LIMITS)
 
 
-def test_the_odd_files(eval_data: Path) -> None:
+def test_odd_files_are_read_or_refused_as_expected(eval_data: Path) -> None:
     odd = eval_data / "odd"
     for name in ("empty.jpg", "text_as.jpg", "truncated_half.jpg"):
         with pytest.raises(ImageError, match=name):

@@ -131,7 +131,7 @@ def test_picture_is_not_altered_and_may_be_read_only() -> None:
     assert crops.any()
 
 
-def test_no_face() -> None:
+def test_no_face_gives_no_crop() -> None:
     crops, residual = align(smooth_picture(50, 40), np.zeros((0, 5, 2), np.float32), FACENET_TEMPLATE)
     assert crops.shape == (0, 160, 160, 3)
     assert crops.dtype == np.uint8

@@ -136,7 +136,7 @@ def test_squeezed_pixels_hide_no_face(
     assert_same(joined, result)
 
 
-def test_each_frame_of_a_stream_that_changes_its_size_is_looked_at_as_it_is(
+def test_each_frame_of_a_stream_that_changes_its_size_is_analysed_at_its_own_size(
     tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
 ) -> None:
     tall = [np.pad(frame, ((200, 200), (0, 0), (0, 0)), mode="edge") for frame in face(30)]
@@ -159,7 +159,7 @@ def test_each_frame_of_a_stream_that_changes_its_size_is_looked_at_as_it_is(
             list(video.segment(index, 25, 35))
 
 
-def test_the_track_that_is_asked_for_is_looked_at(
+def test_the_stream_that_is_asked_for_is_analysed(
     tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
 ) -> None:
     path = write(tmp_path / "a.mp4", cup(50), face(50))

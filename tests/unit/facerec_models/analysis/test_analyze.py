@@ -131,7 +131,7 @@ def test_crops_are_the_embedders_pictures(found: Analysis, embedder: TorchEmbedd
         assert ((again * track.embeddings).sum(axis=1) > 0.99).all()
 
 
-def test_frames_are_looked_at_more_often_where_a_face_is_seen(found: Analysis) -> None:
+def test_frames_are_sampled_more_often_where_a_face_is_seen(found: Analysis) -> None:
     period = 25
     assert found.period_s == pytest.approx(period / FPS)
     assert found.mode == "frames"
@@ -143,7 +143,7 @@ def test_frames_are_looked_at_more_often_where_a_face_is_seen(found: Analysis) -
     assert found.timing.faces_embedded == sum(len(track) for track in found.tracks)
 
 
-def test_without_densifying_only_the_coarse_frames_are_looked_at(
+def test_without_densifying_only_the_coarse_frames_are_sampled(
     clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder
 ) -> None:
     config = AnalysisConfig(sampling=SamplingConfig(densify=1))

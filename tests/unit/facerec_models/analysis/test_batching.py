@@ -31,6 +31,6 @@ def test_an_accelerator_sees_full_batches() -> None:
     assert list(split(0, 32, CPU)) == []
 
 
-def test_a_batch_has_room() -> None:
+def test_a_batch_of_less_than_one_item_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one item, not 0"):
         list(split(3, 0, CPU))

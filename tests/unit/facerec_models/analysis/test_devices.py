@@ -20,6 +20,6 @@ def test_cuda_by_name_never_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("has_cuda", [True, False])
-def test_the_cpu_is_the_cpu(monkeypatch: pytest.MonkeyPatch, has_cuda: bool) -> None:
+def test_cpu_by_name_is_the_cpu(monkeypatch: pytest.MonkeyPatch, has_cuda: bool) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_cuda)
     assert resolve_device("cpu") == torch.device("cpu")

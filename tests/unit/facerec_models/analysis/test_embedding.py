@@ -120,7 +120,7 @@ def test_gray_face_stays_near_its_colour(dlib_embedder: TorchEmbedder, crops: Im
     assert colour @ negative < 0.9
 
 
-def test_people_are_told_apart(dlib_embedder: TorchEmbedder, eval_data: Path) -> None:
+def test_embeddings_of_one_person_are_nearer_than_those_of_two(dlib_embedder: TorchEmbedder, eval_data: Path) -> None:
     detector = MtcnnDetector(DetectionConfig(device="cpu"))
     first, second = [], []
     seen: list[FloatArray]
@@ -141,7 +141,7 @@ def test_people_are_told_apart(dlib_embedder: TorchEmbedder, eval_data: Path) ->
     assert np.median(np.diag(similarity)) > 0.93 > np.median(different)
 
 
-def test_no_crop(dlib_embedder: TorchEmbedder) -> None:
+def test_no_crop_gives_no_embedding(dlib_embedder: TorchEmbedder) -> None:
     embeddings = dlib_embedder.embed(np.zeros((0, 150, 150, 3), np.uint8))
     assert embeddings.shape == (0, 128)
     assert embeddings.dtype == np.float32

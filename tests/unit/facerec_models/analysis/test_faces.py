@@ -81,7 +81,9 @@ def test_pictures_without_room_for_a_face_have_none(
     assert len(find_faces([np.full((*size, 3), 90, np.uint8)], detector, embedder, CONFIG)[0]) == 0
 
 
-def test_a_face_is_as_good_as_it_looks(detector: MtcnnDetector, embedder: TorchEmbedder, astronaut: ImageArray) -> None:
+def test_small_blurred_and_cut_faces_are_worse(
+    detector: MtcnnDetector, embedder: TorchEmbedder, astronaut: ImageArray
+) -> None:
     small = np.asarray(cv2.resize(astronaut, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA), np.uint8)
     blurred = np.asarray(cv2.GaussianBlur(astronaut, (0, 0), 4), np.uint8)
     cut = np.ascontiguousarray(astronaut[:, 212:])

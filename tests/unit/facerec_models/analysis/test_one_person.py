@@ -57,7 +57,7 @@ def test_one_poor_face_is_no_change() -> None:
     assert change([*faces, look(2)], [0.8] * 10 + [0.05]) is None
 
 
-def test_a_change_waits_until_its_place_is_known() -> None:
+def test_a_growing_track_is_divided_once_the_change_is_settled() -> None:
     faces = [*(look(1, at) for at in range(12)), *(look(2, at) for at in range(SETTLED - 1))]
     assert change(faces, settled=SETTLED) is None
     assert change([*faces, *(look(2, 90 + at) for at in range(8))], settled=SETTLED) == 12

@@ -41,7 +41,7 @@ def astronaut() -> ImageArray:
 
 
 @given(measured_faces)
-def test_it_is_a_probability(measured: FloatArray) -> None:
+def test_quality_is_a_probability(measured: FloatArray) -> None:
     judged = score(measured)
     assert judged.shape == (len(measured),)
     assert judged.dtype == np.float32

@@ -181,7 +181,7 @@ def test_a_shot_without_faces_lies_between_two_tracks_of_one_person() -> None:
 # Looks
 
 
-def test_a_look_alike_at_the_other_side_does_not_take_the_track_of_a_face_in_its_place() -> None:
+def test_a_similar_face_at_the_other_side_does_not_take_the_track_of_a_face_in_its_place() -> None:
     double = near(person(1), 0.97)
     scene = [[Seen(1, 100)]] * 5 + [
         [Seen(1, 100, embedding=near(person(1), 0.93, i)), Seen(2, 560, embedding=double)] for i in range(5)
@@ -189,13 +189,13 @@ def test_a_look_alike_at_the_other_side_does_not_take_the_track_of_a_face_in_its
     assert summary(follow(scene, 0.2)) == [(1, {1}, 10), (2, {2}, 5)]
 
 
-def test_a_blurred_look_does_not_break_a_track() -> None:
+def test_a_blurred_face_does_not_break_a_track() -> None:
     turned = [Seen(1, 300 + i, quality=0.05, embedding=look(50, i)) for i in range(3)]
     scene = [[Seen(1, 300)]] * 5 + [[seen] for seen in turned] + [[Seen(1, 303)]] * 5
     assert summary(follow(scene, 0.2)) == [(1, {1}, 13)]
 
 
-def test_two_who_swap_places_between_samples_are_told_by_their_looks() -> None:
+def test_two_people_who_swap_places_between_samples_are_told_apart_by_their_embeddings() -> None:
     scene = [[Seen(1, 260), Seen(2, 380)]] * 3 + [[Seen(2, 260), Seen(1, 380)]] * 3
     assert summary(follow(scene)) == [(1, {1}, 6), (2, {2}, 6)]
 
@@ -297,7 +297,7 @@ def test_kept_samples_are_the_best_and_spread_over_time() -> None:
         np.testing.assert_array_equal(embedding, look(1, sample))
 
 
-def test_the_best_look_is_always_kept() -> None:
+def test_the_best_sample_is_always_kept() -> None:
     for best in (0, 37, 99):
         scene = [[Seen(1, 300, quality=0.95 if i == best else 0.5)] for i in range(100)]
         (track,) = follow(scene, 0.2, config=TrackingConfig(max_kept=4))

@@ -125,7 +125,7 @@ def test_movement_and_light_are_no_transition(scene: Moving) -> None:
     assert middles(scene, 5) == []
 
 
-def test_somebody_who_passes_by_is_no_transition() -> None:
+def test_a_passer_by_is_no_transition() -> None:
     passer = cv2.resize(ASTRONAUT, (40, 60), interpolation=cv2.INTER_AREA)
 
     def scene(time_s: float) -> ImageArray:
@@ -162,7 +162,7 @@ def test_parts_give_what_the_whole_gives() -> None:
     assert [*found, *detector.finish()] == transitions(thumbnails)
 
 
-def test_what_is_settled_does_not_change() -> None:
+def test_no_transition_is_found_in_settled_time() -> None:
     thumbnails = filmed(dissolve(still(ASTRONAUT), still(COFFEE), 2, 2), 9)
     detector = TransitionDetector()
     for one in thumbnails:

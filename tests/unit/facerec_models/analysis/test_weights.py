@@ -97,7 +97,7 @@ def test_every_known_weights_tell_their_terms() -> None:
     assert all(name == weights.name and weights.terms.endswith(".") for name, weights in KNOWN.items())
 
 
-def test_looking_creates_nothing(registry: WeightsRegistry) -> None:
+def test_checking_weights_creates_no_folder(registry: WeightsRegistry) -> None:
     assert [entry.status for entry in registry.entries()] == ["packaged", "absent", "absent"]
     assert registry.find(NAME) is None
     assert not registry.directory.exists()
@@ -192,7 +192,7 @@ def test_missing_address(registry: WeightsRegistry, server: RangeServer) -> None
         registry.fetch(NAME, source=server.url.replace("weights.pt", "absent"), sha256=SHA256)
 
 
-def test_nobody_listens(registry: WeightsRegistry) -> None:
+def test_a_source_that_does_not_answer_is_told(registry: WeightsRegistry) -> None:
     with pytest.raises(SourceError, match="stopped at 0 bytes"):
         registry.fetch(NAME, source="http://127.0.0.1:9/weights.pt", sha256=SHA256)
 

@@ -22,13 +22,13 @@ PEOPLE = [f"p{who:02}" for who in range(20)]
 X = np.stack([look(who, at) for who in range(20) for at in range(3)])
 Y = np.array([name for name in PEOPLE for _ in range(3)])
 # To learn from, to set the unit and the limit, and to measure with.
-LEARNED_FROM, HELD_OUT, OTHERS = (cohort().stills[part::3] for part in range(3))
+LEARNED_FROM, NOT_LEARNED, OTHERS = (cohort().stills[part::3] for part in range(3))
 
 
 @cache
 def bounded(name: str) -> BoundedClassifier:
     learned = build_classifier(name, seed=7).fit(X, Y, LEARNED_FROM)
-    return BoundedClassifier.of(learned, PrototypeClassifier().fit(X, Y, cohort().stills), HELD_OUT)
+    return BoundedClassifier.of(learned, PrototypeClassifier().fit(X, Y, cohort().stills), NOT_LEARNED)
 
 
 def beyond_the_planes(strangers: FloatArray, far: float) -> FloatArray:
@@ -40,10 +40,10 @@ def beyond_the_planes(strangers: FloatArray, far: float) -> FloatArray:
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_score_is_the_lower_of_two_opinions_in_one_unit(name: str) -> None:
     classifier = bounded(name)
-    margins = classifier.learned.decision_function(HELD_OUT)
-    nearness = classifier.rise * classifier.prototypes.decision_function(HELD_OUT) + classifier.offset
+    margins = classifier.learned.decision_function(NOT_LEARNED)
+    nearness = classifier.rise * classifier.prototypes.decision_function(NOT_LEARNED) + classifier.offset
     np.testing.assert_allclose(
-        classifier.decision_function(HELD_OUT), np.minimum(margins, nearness), rtol=1e-5, atol=1e-5
+        classifier.decision_function(NOT_LEARNED), np.minimum(margins, nearness), rtol=1e-5, atol=1e-5
     )
     assert (margins < nearness).any()
     assert (nearness < margins).any()
@@ -57,7 +57,7 @@ def test_strangers_in_other_pictures_than_the_cohorts_get_few_names(name: str) -
     classifier, strange = bounded(name), beyond_the_planes(OTHERS, 0.2)
 
     def named(scorer: BoundedClassifier | PrototypeClassifier, faces: FloatArray) -> float:
-        limit = np.quantile(scorer.decision_function(HELD_OUT).max(axis=1), 0.95)
+        limit = np.quantile(scorer.decision_function(NOT_LEARNED).max(axis=1), 0.95)
         return float((scorer.decision_function(faces).max(axis=1) > limit).mean())
 
     alone = BoundedClassifier(classifier.learned, classifier.prototypes, rise=0.0, offset=np.inf)
@@ -71,7 +71,7 @@ def test_strangers_in_other_pictures_than_the_cohorts_get_few_names(name: str) -
 def test_people_are_still_told_apart(name: str) -> None:
     scores = bounded(name).decision_function(np.stack([look(who, 9) for who in range(20)]))
     assert scores.argmax(axis=1).tolist() == list(range(20))
-    limit = np.quantile(bounded(name).decision_function(HELD_OUT).max(axis=1), 0.99)
+    limit = np.quantile(bounded(name).decision_function(NOT_LEARNED).max(axis=1), 0.99)
     assert (np.diag(scores) > limit).mean() > 0.9
 
 

@@ -178,7 +178,7 @@ def test_a_prototype_is_the_direction_of_the_mean() -> None:
     np.testing.assert_allclose(fitted.decision_function(x), x @ fitted.prototypes_.T, atol=1e-6)
 
 
-def test_new_looks_are_nearest_to_their_own_person() -> None:
+def test_new_faces_are_nearest_to_their_own_person() -> None:
     people = range(1, 30)
     fitted = PrototypeClassifier().fit(
         np.stack([look(who, at) for who in people for at in range(3)]),
@@ -188,7 +188,7 @@ def test_new_looks_are_nearest_to_their_own_person() -> None:
     assert fitted.predict(probes).tolist() == [f"p{who:02}" for who in people]
 
 
-def test_enrolling_somebody_changes_nobody_elses_similarity() -> None:
+def test_enrolling_a_person_leaves_other_similarities_unchanged() -> None:
     x = np.stack([look(who) for who in (1, 2, 3)])
     few = PrototypeClassifier().fit(x[:2], ["a", "c"])
     more = PrototypeClassifier().fit(x, ["a", "c", "b"])

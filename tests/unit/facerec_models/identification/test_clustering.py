@@ -16,7 +16,7 @@ def together(count: int) -> npt.NDArray[np.bool_]:
     return np.zeros((count, count), bool)
 
 
-def test_looks_at_one_person_are_one_group() -> None:
+def test_faces_of_one_person_are_one_cluster() -> None:
     faces = np.stack([look(who, at) for at in range(4) for who in (5, 3, 9)])
     assert cluster_tracks(faces, together(12), MIN_SIMILARITY).tolist() == [0, 1, 2] * 4
 

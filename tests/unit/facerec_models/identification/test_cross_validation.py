@@ -23,7 +23,7 @@ def scores_of(name: str, x: FloatArray, y: np.ndarray):  # type: ignore[no-untyp
 
 
 @pytest.mark.parametrize("name", ["svm", "knn", "softmax"])
-def test_held_out_pictures_score_as_new_ones_do(name: str) -> None:
+def test_cross_validated_pictures_score_as_new_ones_do(name: str) -> None:
     x, y = faces(20, 4)
     fitted, found = scores_of(name, x, y)
     assert (found.cross_validated, found.synthetic) == (80, 0)
@@ -42,7 +42,7 @@ def test_the_mean_of_some_pictures_scores_better_than_one() -> None:
     assert found.tracks.mean > found.stills.mean
 
 
-def test_looks_are_made_up_where_nobody_has_a_second_picture() -> None:
+def test_embeddings_are_made_up_where_nobody_has_a_second_picture() -> None:
     x, y = faces(15, 1)
     fitted, found = scores_of("svm", x, y)
     assert (found.cross_validated, found.synthetic) == (0, 60)

@@ -114,7 +114,7 @@ def test_an_image_is_never_named_as_the_second_best_person() -> None:
     assert {match.reason for match in matches} == {SAME_PICTURE, None}
 
 
-def test_another_look_of_a_named_person_is_never_named_as_a_less_likely_one() -> None:
+def test_another_face_of_a_named_person_is_never_named_as_a_less_likely_one() -> None:
     """A mirror at an angle: not the same picture, and a look-alike who is enrolled passes the limit as well."""
     ann = look(1, 0)
     model = fit({"Ann": [ann], "Double": [near(ann, 0.95)], **{name_of(who): [look(who)] for who in range(2, 20)}})
@@ -275,7 +275,7 @@ def test_confirmed_names_refute_others_and_are_not_refuted() -> None:
     assert find_contradicted(given, {0: 0.9, 1: 0.8, 2: 0.8}, alike, 0.995) == {}
 
 
-def test_an_image_of_an_image_is_not_lost() -> None:
+def test_a_face_repeats_only_one_that_is_kept() -> None:
     chain = {0: {1: 0.97}, 1: {0: 0.97, 2: 0.97}, 2: {1: 0.97}}
     assert find_repeated([0, 1, 2], np.array([3.0, 2.0, 1.0]), chain) == {1: 0.97}
     assert find_repeated([0, 1, 2], np.array([1.0, 2.0, 1.0]), chain) == {0: 0.97, 2: 0.97}

@@ -52,7 +52,7 @@ def identify(
 # Decisions
 
 
-def test_a_good_look_at_somebody_enrolled_is_named(model: NamingModel) -> None:
+def test_a_good_face_of_an_enrolled_person_is_named(model: NamingModel) -> None:
     for who in ENROLLED:
         (match,) = identify(model, [look(who, 9)])
         assert (match.decision, match.person_id) == (Decision.NAMED, name_of(who))
@@ -60,7 +60,7 @@ def test_a_good_look_at_somebody_enrolled_is_named(model: NamingModel) -> None:
         assert 0 < match.false_name_rate <= CONFIG.max_false_names_stills
 
 
-def test_a_good_look_at_a_stranger_is_unknown(model: NamingModel) -> None:
+def test_a_good_face_of_a_stranger_is_unknown(model: NamingModel) -> None:
     (match,) = identify(model, [look(STRANGER)])
     assert (match.decision, match.person_id) == (Decision.UNKNOWN, None)
     assert match.probability > 0.9
@@ -93,7 +93,7 @@ def test_what_may_be_no_face_at_all_is_not_called_unknown(model: NamingModel) ->
     ]
 
 
-def test_a_look_too_poor_to_be_named_may_still_be_called_unknown_if_so_configured(model: NamingModel) -> None:
+def test_a_face_too_poor_to_be_named_is_unknown_if_so_configured(model: NamingModel) -> None:
     strict = CONFIG.model_copy(update={"min_quality_named_stills": 0.5, "min_quality_unknown": 0.2})
     probes = np.stack([look(1, 9), look(STRANGER)])
     judged, sure = np.full(2, 0.3, np.float32), np.ones(2, np.float32)
@@ -155,7 +155,7 @@ def test_a_face_between_two_people_is_the_one_who_is_not_taken(model: NamingMode
     faces=st.lists(st.tuples(st.sampled_from(ENROLLED), st.sampled_from(ENROLLED), st.floats(0, 1)), max_size=8),
     frames=st.lists(st.sets(st.integers(0, 5), min_size=1), min_size=8, max_size=8),
 )
-def test_no_two_who_share_a_frame_get_one_name_whatever_they_look_like(
+def test_no_two_faces_of_a_frame_get_one_name_however_alike(
     model: NamingModel, faces: list[tuple[int, int, float]], frames: list[set[int]]
 ) -> None:
     embeddings = [normalize(w * prototype(model, a) + (1 - w) * prototype(model, b)) for a, b, w in faces]
@@ -170,7 +170,7 @@ def test_no_two_who_share_a_frame_get_one_name_whatever_they_look_like(
         assert match.person_id is None or match.person_id not in others
 
 
-def test_a_crowd_of_doubles_is_named_once(model: NamingModel) -> None:
+def test_the_same_face_many_times_in_a_frame_is_named_once(model: NamingModel) -> None:
     matches = identify(model, [near(prototype(model, 1), 0.98, i) for i in range(10)])
     assert [match.decision for match in matches].count(Decision.NAMED) == 1
 
@@ -273,7 +273,7 @@ def test_a_track_without_any_quality_still_has_a_direction() -> None:
     assert track_quality(track) == 0
 
 
-def test_many_looks_name_somebody_whom_one_does_not(model: NamingModel) -> None:
+def test_many_samples_name_a_person_whom_one_does_not(model: NamingModel) -> None:
     def track(looks: int) -> Match:
         embeddings = np.stack([look(5, 20 + i, similarity=0.83) for i in range(looks)])
         return identify_tracks([make_track(1, [float(i) for i in range(looks)], embeddings=embeddings)], model, CONFIG)[
@@ -286,7 +286,7 @@ def test_many_looks_name_somebody_whom_one_does_not(model: NamingModel) -> None:
     assert many.false_name_rate < one.false_name_rate
 
 
-def test_one_lucky_look_does_not_make_a_track_good() -> None:
+def test_one_good_sample_does_not_make_a_track_good() -> None:
     times = [float(i) for i in range(9)]
     assert track_quality(make_track(1, times, quality=[0.95] + [0.1] * 8)) < 0.5
     assert track_quality(make_track(1, times, quality=[0.9] * 5 + [0.1] * 4)) == pytest.approx(0.9)

@@ -114,7 +114,7 @@ def test_the_grid_of_a_fragment_begins_at_its_first_frame(config: SamplingConfig
         (SamplingConfig(period_frames=1), 25.0, 1),
     ],
 )
-def test_a_face_is_looked_at_no_more_than_six_times_a_second(config: SamplingConfig, fps: float, densify: int) -> None:
+def test_a_face_is_sampled_at_most_six_times_a_second(config: SamplingConfig, fps: float, densify: int) -> None:
     assert Sampler(config, fps).densify == densify
 
 
@@ -130,7 +130,7 @@ def test_the_default_grid_follows_the_timestamps_whatever_the_rate_is_called(fps
     ]
 
 
-def test_varying_frame_times_are_looked_at_every_second_and_no_more_than_six_times_in_it() -> None:
+def test_varying_frame_times_are_sampled_every_second_and_at_most_six_times_a_second() -> None:
     steps = np.random.default_rng(3).choice([0.001, 0.017, 0.033, 0.1, 0.4], 4000)
     times = np.cumsum(steps)
     sampler = Sampler(SamplingConfig(), 1000.0)

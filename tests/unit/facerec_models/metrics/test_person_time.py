@@ -1,34 +1,19 @@
 from __future__ import annotations
 
-import math
 from dataclasses import astuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facerec_models.metrics import (
-    FaceAnswer,
-    Interval,
-    NamedTime,
-    ObservedRate,
-    StrangerTime,
-    TrueInterval,
-    fpir_limit,
-    named_time,
-    named_times,
-    observed_rates,
-    pool,
-    still_score,
-    subject,
-)
+from facerec_models.metrics import Interval, NamedTime, StrangerTime, TrueInterval, named_time, named_times, pool
 
 
 def _clear(*intervals: Interval) -> list[TrueInterval]:
     return [TrueInterval(start, end) for start, end in intervals]
 
 
-def test_worked_example() -> None:
+def test_a_small_example_is_counted_by_hand() -> None:
     time = named_time([TrueInterval(10, 14, "clear"), TrueInterval(14, 16, "small")], [(11, 18)])
     assert astuple(time) == pytest.approx((4, 3, 5.5, 0, 1.5))
     assert time.recall == pytest.approx(0.75)
@@ -52,7 +37,7 @@ def test_worked_example() -> None:
         pytest.param([TrueInterval(5, 9, "partial")], [], [], (0, 0, 0, 0, 0), id="partial may be missed"),
     ],
 )
-def test_named_time(
+def test_each_second_is_counted_once_as_found_right_ignored_or_wrong(
     truth: list[TrueInterval], shown: list[Interval], ignored: list[Interval], expected: tuple[float, ...]
 ) -> None:
     assert astuple(named_time(truth, shown, ignored)) == pytest.approx(expected)
@@ -77,7 +62,9 @@ def test_named_time(
         ),
     ],
 )
-def test_tolerance_of_recall(truth: list[TrueInterval], shown: list[Interval], found: float) -> None:
+def test_recall_tolerates_half_a_second_at_clear_ends(
+    truth: list[TrueInterval], shown: list[Interval], found: float
+) -> None:
     assert named_time(truth, shown).found_s == pytest.approx(found)
 
 
@@ -89,12 +76,12 @@ def test_tolerance_of_recall(truth: list[TrueInterval], shown: list[Interval], f
         pytest.param([TrueInterval(2, 3), TrueInterval(5, 6)], 4, 4, id="gap wider than the tolerance"),
     ],
 )
-def test_tolerance_of_precision(truth: list[TrueInterval], right: float, wrong: float) -> None:
+def test_precision_tolerates_half_a_second_at_both_ends(truth: list[TrueInterval], right: float, wrong: float) -> None:
     time = named_time(truth, [(0, 8)])
     assert (time.right_s, time.wrong_s) == pytest.approx((right, wrong))
 
 
-def test_two_people_at_once_and_a_false_name() -> None:
+def test_people_are_counted_separately_and_a_false_name_too() -> None:
     truth = {"Ada": _clear((0, 10)), "Bob": _clear((5, 10))}
     shown: dict[str, list[Interval]] = {"Ada": [(0, 10)], "Cleo": [(6, 7)]}
     times = named_times(truth, shown)
@@ -119,7 +106,7 @@ def test_ignored_seconds_change_no_ratio() -> None:
     assert NamedTime(clear_s=4, found_s=3, right_s=3, ignored_s=5, wrong_s=1).precision == 0.75
 
 
-def test_ratios_without_anything_to_divide_by() -> None:
+def test_ratios_without_seconds_are_none() -> None:
     nothing = NamedTime()
     assert (nothing.recall, nothing.precision, nothing.f1) == (None, None, None)
     never_named = NamedTime(clear_s=3)
@@ -127,13 +114,13 @@ def test_ratios_without_anything_to_divide_by() -> None:
     assert StrangerTime().names_per_hour is None
 
 
-def test_false_names_per_hour() -> None:
+def test_false_names_are_counted_per_hour() -> None:
     total = StrangerTime(60, 1, 2.5) + StrangerTime(120, 2, 4)
     assert (total.duration_s, total.named_tracks, total.named_s) == (180, 3, 6.5)
     assert total.names_per_hour == pytest.approx(60)
 
 
-def test_interval_that_ends_before_it_starts() -> None:
+def test_an_interval_that_ends_before_it_starts_is_refused() -> None:
     with pytest.raises(ValueError, match=r"ends at 3 before it starts at 5"):
         TrueInterval(5, 3)
 
@@ -146,7 +133,7 @@ _SPANS = st.lists(_SPAN, max_size=5)
 
 
 @given(clear=_SPANS, small=_SPANS, shown=_SPANS, ignored=_SPANS)
-def test_agrees_with_counting_cells(
+def test_seconds_agree_with_counting_cells(
     clear: list[Interval], small: list[Interval], shown: list[Interval], ignored: list[Interval]
 ) -> None:
     """Count cells of an eighth of a second by the words of the definition, without interval arithmetic."""
@@ -169,131 +156,3 @@ def test_agrees_with_counting_cells(
     time = named_time(truth, shown, ignored)
     assert astuple(time) == pytest.approx(tuple(len(part) * _STEP for part in expected))
     assert time.named_s == pytest.approx(len(is_shown) * _STEP)
-
-
-def _face(nearest: str, rate: float, *, limit: float = 0.01, area_px: float = 100) -> FaceAnswer:
-    return FaceAnswer(area_px, nearest if rate <= limit else None, nearest, rate)
-
-
-UNDECIDABLE = FaceAnswer(100, None, None, math.inf)
-
-
-def _json(decision: str, person_id: str | None) -> dict[str, object]:
-    return {
-        "box_xyxy": [10.0, 20.0, 40.0, 60.0],
-        "score": 0.9,
-        "quality": 0.8,
-        "decision": decision,
-        "person_id": person_id,
-        "identity": None,
-        "probability": 0.5,
-        "false_name_rate": 0.02,
-        "candidates": [
-            {"person_id": "Ada", "similarity": 0.7, "probability": 0.6},
-            {"person_id": "Bob", "similarity": 0.2, "probability": 0.1},
-        ],
-    }
-
-
-@pytest.mark.parametrize(
-    ("decision", "person_id", "expected"),
-    [
-        ("named", "Ada", FaceAnswer(1200, "Ada", "Ada", 0.02)),
-        ("unknown", None, FaceAnswer(1200, None, "Ada", 0.02)),
-        ("undecidable", None, FaceAnswer(1200, None, "Ada", math.inf)),
-    ],
-)
-def test_face_answer_from_json(decision: str, person_id: str | None, expected: FaceAnswer) -> None:
-    assert FaceAnswer.from_json(_json(decision, person_id)) == expected
-
-
-def test_the_largest_face_is_the_subject() -> None:
-    small, large = _face("Ada", 0.001, area_px=50), _face("Bob", 0.5, area_px=200)
-    assert subject([small, large]) is large
-    assert subject([]) is None
-
-
-def test_still_score() -> None:
-    probes = [
-        ("Ada", [_face("Ada", 0.001)]),  # named right
-        ("Ada", [_face("Ada", 0.03)]),  # nearest, but unknown at the limit of the run
-        ("Ada", [_face("Ada", 0.04)]),  # nearest, no better than the stranger that must stay out
-        ("Ada", [_face("Bob", 0.005)]),  # named wrong
-        ("Ada", [_face("Bob", 0.5, area_px=200), _face("Ada", 0.001)]),  # right name, on a bystander
-        ("Bob", [FaceAnswer(100, None, "Bob", math.inf)]),  # nearest, but undecidable
-        ("Bob", []),
-        ("Bob", [_face("Bob", 0.01)]),  # named right, just so
-    ]
-    strangers = [
-        [_face("Ada", 0.004), _face("Bob", 0.003)],  # two names, one picture
-        [UNDECIDABLE, _face("Ada", 0.04)],
-        [_face("Ada", 0.3)],
-        [UNDECIDABLE],
-        [],
-    ]
-    score = still_score(probes, strangers, max_fpir=0.2, limits=(0.01, 0.05, 0.5))
-    assert (score.probes, score.strangers, score.without_face) == (8, 5, 1)
-    assert (score.nearest_right, score.rank1) == (5 / 8, 4 / 8)
-    assert score.named_right == 2 / 8
-    assert score.named_wrong == 1 / 8
-    assert score.fpir == 1 / 5
-    assert (score.dir, score.dir_fpir, score.dir_limit) == (3 / 8, 1 / 5, 0.04)
-    assert [(c.claimed, c.observed) for c in score.observed] == [(0.01, 1 / 5), (0.05, 2 / 5), (0.5, 3 / 5)]
-
-
-def test_dir_without_a_stranger_that_is_accepted_needs_no_limit() -> None:
-    score = still_score([("Ada", [_face("Ada", 1.0)]), ("Ada", [UNDECIDABLE])], [[UNDECIDABLE], []], max_fpir=0)
-    assert (score.dir, score.dir_fpir, score.dir_limit) == (1 / 2, 0, math.inf)
-
-
-@pytest.mark.parametrize("strangers", [[], [[UNDECIDABLE]]])
-def test_no_rate_without_pictures(strangers: list[list[FaceAnswer]]) -> None:
-    with pytest.raises(ValueError, match=r"need probes and strangers, not 0 and"):
-        still_score([], strangers)
-
-
-@pytest.mark.parametrize(
-    ("rates", "max_fpir", "limit"),
-    [
-        ([0.1, 0.2, 0.3, 0.4], 0.0, 0.1),
-        ([0.4, 0.3, 0.2, 0.1], 0.25, 0.2),
-        ([0.1, 0.2, 0.2, 0.4], 0.5, 0.2),  # the tie stays out: three would be too many
-        ([0.1, math.inf, math.inf, math.inf], 0.25, math.inf),
-        ([0.1, 0.2], 1.0, math.inf),
-        ([n / 100 for n in range(100)], 0.29, 0.29),  # 0.29 * 100 < 29 in floating point
-    ],
-)
-def test_fpir_limit(rates: list[float], max_fpir: float, limit: float) -> None:
-    assert fpir_limit(rates, max_fpir) == limit
-
-
-@given(
-    rates=st.lists(st.sampled_from([0.01, 0.02, 0.05, 0.1, 0.5, 1.0, math.inf]), min_size=1, max_size=40),
-    max_fpir=st.floats(0, 1),
-)
-def test_fpir_stays_within_what_was_asked(rates: list[float], max_fpir: float) -> None:
-    limit = fpir_limit(rates, max_fpir)
-    assert sum(rate < limit for rate in rates) / len(rates) <= max_fpir + 1e-9
-
-
-def test_claims() -> None:
-    rows = observed_rates([0.01, 0.02, 0.05, math.inf], [0.01, 0.05, 1.0])
-    assert [(row.claimed, row.false_names, row.strangers) for row in rows] == [(0.01, 1, 4), (0.05, 3, 4), (1.0, 3, 4)]
-
-
-@pytest.mark.parametrize(
-    ("named", "strangers", "low", "high"),
-    [
-        (0, 10, 0.0, 1 - 0.025 ** (1 / 10)),  # closed forms at both ends
-        (10, 10, 0.025 ** (1 / 10), 1.0),
-        (5, 10, 0.18709, 0.81291),  # the textbook's table
-    ],
-)
-def test_claim_interval(named: int, strangers: int, low: float, high: float) -> None:
-    assert ObservedRate(0.01, named, strangers).interval == pytest.approx((low, high), abs=1e-5)
-
-
-def test_claim_is_broken_only_by_more_than_chance() -> None:
-    assert ObservedRate(0.01, 4, 162).is_kept
-    assert not ObservedRate(0.01, 8, 162).is_kept
-    assert ObservedRate(0.5, 0, 162).is_kept

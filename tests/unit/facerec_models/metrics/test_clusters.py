@@ -9,7 +9,7 @@ from facerec_models.metrics import ClusterScore, cluster_score
 ITEMS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=25)
 
 
-def test_worked_example() -> None:
+def test_a_small_example_is_counted_by_hand() -> None:
     """Two groups, aab and bbb c: B-cubed by hand.
 
     Precision: the two a have 2 of 3, the lone b 1 of 3, the three b 3 of 4, c 1 of 4: (4/3 + 1/3 + 9/4 + 1/4) / 7 = 25/42.
@@ -35,13 +35,13 @@ def test_everything_alone_has_full_precision() -> None:
     assert score.recall == pytest.approx((2 * 1 / 2 + 3 * 1 / 3) / 5)
 
 
-def test_nothing_says_nothing() -> None:
+def test_no_items_have_no_score() -> None:
     assert cluster_score([]) == ClusterScore()
     assert cluster_score([]).f1 is None
 
 
 @given(ITEMS)
-def test_bounded_and_swapped(items: list[tuple[int, int]]) -> None:
+def test_scores_are_bounded_and_swap_with_their_arguments(items: list[tuple[int, int]]) -> None:
     score, swapped = cluster_score(items), cluster_score([(person, cluster) for cluster, person in items])
     assert score.precision is not None
     assert score.purity is not None

@@ -26,7 +26,7 @@ def test_a_record_is_found_where_its_person_is_shown() -> None:
     assert rates.f1 == pytest.approx(0.8)
 
 
-def test_a_small_face_may_be_found_or_missed() -> None:
+def test_a_face_that_is_not_clear_is_no_record_and_no_false_answer() -> None:
     assert count(("Bob", 2, 3, 0.9)).false == ()
     assert count(("Bob", 2, 3, 0.9)).at(0).records == 3
 
@@ -53,7 +53,7 @@ def test_ignored_time_is_not_false() -> None:
     assert len(count_records(TRUTH, PARTS, shown, [(41.5, 43)]).false) == 1
 
 
-def test_curve_by_hand() -> None:
+def test_the_curve_has_the_rates_at_every_confidence() -> None:
     counted = count(
         ("Ada", 1, 2, 0.9), ("Eve", 1, 2, 0.8), ("Ada", 21, 22, 0.7), ("Bob", 21, 22, 0.7), ("Eve", 41, 42, 0.2)
     )
