@@ -8,7 +8,7 @@ DEMO_DIR ?= demo
 WORKERS ?= 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test lint types docs check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/facerec demo --dir $(DEMO_DIR)
@@ -24,7 +24,11 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	$(BIN)/mypy
 
-check: lint types test
+docs: $(VENV)/.test
+	$(BIN)/python docs/generate.py build/docs
+	$(BIN)/zensical build --strict
+
+check: lint types docs test
 
 clean:
 	rm -rf $(VENV) $(DEMO_DIR)
@@ -40,5 +44,5 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(INSTALL) --editable '.[demo,test]'
+	$(INSTALL) --editable '.[demo,docs,test]'
 	@touch $@

@@ -103,14 +103,16 @@ class DetectionConfig(Config):
         default=(0.6, 0.7, 0.8), description="Least score of a face after P-Net, R-Net and O-Net."
     )
     factor: float = Field(default=0.709, gt=0.3, lt=0.95, description="Scale between two levels of the pyramid.")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where the network runs.")
 
 
 class EmbeddingConfig(Config):
     """Which network turns a crop into a vector."""
 
-    embedder: Literal["auto", "dlib", "facenet-vggface2", "facenet-casia"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    embedder: Literal["auto", "dlib", "facenet-vggface2", "facenet-casia"] = Field(
+        default="auto", description="The network; auto: FaceNet (VGGFace2) where it was fetched, else dlib's."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where the network runs.")
     batch_size: int = Field(
         default=32, ge=1, le=1024, description="Most crops in one pass of the network; fewer on a CPU."
     )
@@ -168,8 +170,12 @@ class AnalysisConfig(Config):
 class IdentificationConfig(Config):
     """How faces and tracks are named; the meaning of quality is in `facerec_models.analysis.quality`."""
 
-    max_false_names_stills: float = Field(default=0.01, gt=0, lt=1)
-    max_false_names_tracks: float = Field(default=0.005, gt=0, lt=1)
+    max_false_names_stills: float = Field(
+        default=0.01, gt=0, lt=1, description="Accepted fraction of strangers in pictures that get any name."
+    )
+    max_false_names_tracks: float = Field(
+        default=0.005, gt=0, lt=1, description="Accepted fraction of strangers in videos that get any name."
+    )
     prior_known: float = Field(
         default=0.5, gt=0, lt=1, description="Assumed fraction of faces that belong to enrolled people."
     )

@@ -27,8 +27,8 @@ class AppArgs(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    home: Path | None = None
-    files: str | None = None
+    home: Path | None = Field(default=None, description="Where everything is kept.")
+    files: str | None = Field(default=None, description="Where crops, models and parts of jobs are.")
     store: SecretStr | None = Field(
         default=None, description="A MongoDB database; a secret, unless it needs no password."
     )

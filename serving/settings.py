@@ -52,7 +52,10 @@ class Settings(BaseSettings):
         env_prefix="FACEREC_", env_nested_delimiter="__", frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
-    home: Path = Field(default_factory=lambda: user_data_path("facerec"), description="Where everything is kept.")
+    home: Path = Field(
+        default_factory=lambda: user_data_path("facerec"),
+        description="Where everything is kept; by default 'facerec' in the user's data folder.",
+    )
     files: str | None = Field(
         default=None,
         description="Where crops, models, cohorts and parts of jobs are, for all nodes: s3://bucket/prefix, gs://bucket/prefix or "

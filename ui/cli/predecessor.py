@@ -31,7 +31,10 @@ _PICTURES = "training_img_aligned"
 
 def import_predecessor(
     uri: Annotated[
-        str, typer.Argument(metavar="URI", help="Its MongoDB: mongodb://HOST[:PORT][/DATABASE], 'facerec' by default.")
+        str,
+        typer.Argument(
+            metavar="URI", help="Its MongoDB: mongodb://HOST, mongodb://HOST:PORT/DATABASE; 'facerec' by default."
+        ),
     ],
     pictures: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Its data folder, or training_img_aligned: people to enrol.")
