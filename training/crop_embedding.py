@@ -1,4 +1,4 @@
-"""crop_embedding."""
+"""Embed stored crops in processes that keep the network."""
 
 from __future__ import annotations
 

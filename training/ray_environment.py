@@ -1,4 +1,4 @@
-"""ray_environment."""
+"""What Ray reads from the environment, set before it is imported."""
 
 from __future__ import annotations
 

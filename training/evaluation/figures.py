@@ -1,4 +1,4 @@
-"""figures."""
+"""Figures that the text, the page and the plots of an evaluation share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""loaded_models."""
+"""Trained models that stay in memory."""
 
 from __future__ import annotations
 
