@@ -155,7 +155,7 @@ def named_by(store: Store) -> dict[str, str | None]:
 
 
 def claim_all(store: Store, owner: str, kinds: Sequence[str] = ("video",)) -> list[str]:
-    """Claim what there is of one kind after the other."""
+    """Lease what there is of one kind after the other."""
     claimed = []
     for kind in kinds:
         while (mine := leases.claim(store, [kind], owner, 60)) is not None:

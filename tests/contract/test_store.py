@@ -104,7 +104,6 @@ def test_an_embedder_is_fixed_once(store: Store) -> None:
         lambda s: s.list_appearances("absent", []),
         lambda s: s.find_appearances("absent", AppearanceQuery(), limit=1),
         lambda s: s.list_screen_times("absent", AppearanceQuery()),
-        lambda s: s.list_unindexed("absent"),
         lambda s: s.read_strangers("absent"),
         lambda s: s.latest_analyses("absent"),
         lambda s: s.vector_state("absent"),
@@ -336,10 +335,10 @@ def test_a_model_that_does_not_know_what_was_said_is_not_promoted(store: Store) 
     store.create_project("q")
     for said in ({"c1"}, {"c1", "c2", "c3"}, set()):
         with pytest.raises(ConflictError, match="train again"):
-            store.promote_model("p", "m1", said=said)
+            store.promote_model("p", "m1", corrections=said)
         with pytest.raises(ModelNotFoundError):
             store.get_model("p")
-    store.promote_model("p", "m1", said=["c2", "c1"])
+    store.promote_model("p", "m1", corrections=["c2", "c1"])
     assert store.get_model("p").version == "m1"
 
 

@@ -10,15 +10,15 @@ import pytest
 from facerec_models.errors import ConflictError, JobNotFoundError
 from serving.store import Store, leases
 from serving.store.job_rows import Job, JobSegment, JobState, Webhook
-from serving.store.leases import Claim
+from serving.store.leases import Lease
 from tests.contract.store_cases import claim_all, make_job, make_video
 
 
-def claim(store: Store, who: str = "o1", lease_s: float = 60) -> Claim | None:
+def claim(store: Store, who: str = "o1", lease_s: float = 60) -> Lease | None:
     return leases.claim(store, ["video"], who, lease_s)
 
 
-def claimed(store: Store, who: str = "o1", lease_s: float = 60) -> Claim:
+def claimed(store: Store, who: str = "o1", lease_s: float = 60) -> Lease:
     mine = claim(store, who, lease_s)
     assert mine is not None
     return mine
@@ -203,7 +203,7 @@ def test_an_owner_who_was_late_but_not_replaced_goes_on(store: Store) -> None:
 
 def test_a_job_is_finished_by_its_owner_once(store: Store) -> None:
     store.submit_job(make_job("j"))
-    assert not leases.finish(store, Claim("o1", store.get_job("j")), JobState.SUCCEEDED)
+    assert not leases.finish(store, Lease("o1", store.get_job("j")), JobState.SUCCEEDED)
     mine = claimed(store)
     with pytest.raises(ValueError, match="running"):
         leases.finish(store, mine, JobState.RUNNING)
@@ -292,7 +292,7 @@ def test_a_cancelled_job_that_lost_its_owner_is_not_done_again(store: Store, end
 
 
 def test_jobs_that_are_gone_are_nobodys(store: Store) -> None:
-    gone = Claim("o/1", make_job("absent"))
+    gone = Lease("o/1", make_job("absent"))
     assert not leases.renew(store, gone, 60, 0.0)
     assert not leases.finish(store, gone, JobState.SUCCEEDED)
     leases.release(store, gone)
@@ -302,7 +302,7 @@ def test_jobs_that_are_gone_are_nobodys(store: Store) -> None:
 # Segments
 
 
-def divide(store: Store, count: int = 3, lease_s: float = 60) -> Claim:
+def divide(store: Store, count: int = 3, lease_s: float = 60) -> Lease:
     """A job in segments of a minute, and its leader."""
     store.submit_job(make_job("j"))
     leader = claimed(store, "leader", lease_s)

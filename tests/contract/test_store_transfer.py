@@ -21,10 +21,8 @@ from facerec_models.errors import ConflictError, StoreError
 from serving.store import Store, leases, open_address
 from serving.store.copying import Tally, back_up, copy_store
 from serving.store.job_rows import JobState, Webhook
-from serving.store.mongo.store import MongoStore
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 from serving.store.rows import FaceStatus
-from serving.store.sqlite.store import SqliteStore
 from tests.contract.store_cases import (
     STORES,
     Opener,
@@ -73,7 +71,6 @@ def fill(store: Store) -> None:
     rows = [make_appearance("a"), make_appearance("a", 1, "stranger-a"), make_appearance("b", 0, None)]
     store.assign_revision("p", "r1", ["a", "b"], rows)
     store.apply_naming("p", make_naming({"a": "r1", "b": "r1"}, "r2", *rows), make_application(1, "r2"))
-    leave_unindexed(store, "b")
     store.put_corrections(
         "p", [Correction("c", "p", CorrectionKind.IS, "Zoë", "a", 1, "dlib", np.ones(4, np.float32), 2)]
     )
@@ -83,18 +80,6 @@ def fill(store: Store) -> None:
     store.submit_job(replace(make_job("j1"), key="k", webhook=Webhook("https://example.org/done")))
     store.submit_job(make_job("j2", kind="training"))
     leases.claim(store, ["video"], "o", 60)
-
-
-def leave_unindexed(store: Store, analysis_id: str) -> None:
-    """Let an analysis count as named by a version that kept no appearances."""
-    row = {"project": "p", "analysis_id": analysis_id}
-    if isinstance(store, SqliteStore):
-        with store._database.writing() as db:
-            db.execute("INSERT INTO unindexed_analyses VALUES (:project, :analysis_id)", row)
-    else:
-        assert isinstance(store, MongoStore)
-        with store._database.single("unindexed_analyses") as rows:
-            rows.insert_one(row)
 
 
 def contents(store: Store) -> dict[str, Tally]:
@@ -137,7 +122,6 @@ def assert_same_answers(store: Store, target: Store) -> None:
         lambda s: s.list_applications("p"),
         lambda s: s.get_application("p", 1),
         lambda s: s.list_appearances("p", ["a", "b"]),
-        lambda s: s.list_unindexed("p"),
         lambda s: s.vector_positions("p"),
         lambda s: [(row.track_ids.tolist(), row.vectors.tobytes()) for row in s.list_vectors("p", limit=9)],
         lambda s: s.list_jobs(),

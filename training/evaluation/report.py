@@ -28,7 +28,7 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
         "schema": "facerec.evaluation/1",
         **_names(evaluation),
         "claims": [_claim(claim) for claim in claims_of(evidence, evaluation.claimed)],
-        "reliability": reliability(evidence.statements).to_dict(),
+        "reliability": reliability(evidence.predictions).to_dict(),
         "faces": {
             "by_size": [one.to_dict() for one in by_size(evidence.faces)],
             "by_pose": [one.to_dict() for one in by_pose(evidence.faces)],
@@ -161,7 +161,7 @@ def _chances(evaluation: Evaluation) -> list[str]:
         f"{claim.observed:.4f}{'' if claim.is_kept else ', more than claimed'}"
         for claim in claims_of(evidence, evaluation.claimed)
     ]
-    stated = reliability(evidence.statements)
+    stated = reliability(evidence.predictions)
     if stated.error is not None:
         lines.append(f"probability of {stated.count} tracks: {stated.error:.3f} from the observed fraction in the mean")
     clusters = clusters_of(evidence)

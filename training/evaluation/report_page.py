@@ -16,7 +16,7 @@ from training.evaluation.gate import Check
 from training.evaluation.report_plots import (
     claimed_observed,
     face_bars,
-    outcome_legend,
+    judgement_legend,
     precision_recall,
     reliability_diagram,
 )
@@ -49,7 +49,7 @@ def render(evaluation: Evaluation, checks: Sequence[Check] = (), *, at: datetime
 
 def _context(evaluation: Evaluation) -> dict[str, Any]:
     evidence, baseline = evaluation.evidence, evaluation.baseline
-    claims, stated = claims_of(evidence, evaluation.claimed), reliability(evidence.statements)
+    claims, stated = claims_of(evidence, evaluation.claimed), reliability(evidence.predictions)
     methods = [("FaceRec", evaluation), *([("Predecessor", baseline)] if baseline is not None else [])]
     other = None if baseline is None else (baseline.records, baseline.shown_at)
     has_records = bool(evaluation.records.found)
@@ -69,7 +69,7 @@ def _context(evaluation: Evaluation) -> dict[str, Any]:
             if v.evidence.grouped or v.evidence.undecidable or v.evidence.misnamed
         ],
         "faces": len(evidence.faces),
-        "legend": outcome_legend(),
+        "legend": judgement_legend(),
         "plots": {
             "curve": precision_recall(evaluation.records, evaluation.shown_at, other) if has_records else None,
             "claims": claimed_observed(claims) if claims else None,

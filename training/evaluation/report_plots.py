@@ -12,15 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from facerec_models.metrics import Claim, RecordCount, Reliability, sweep
-from training.evaluation.evidence import FaceBin, Outcome
+from training.evaluation.evidence import FaceBin, Judgement
 
 # Told apart by people who see no red or green, and in print (Okabe and Ito's palette).
 OURS, PREDECESSOR, INK, FAINT = "#0072B2", "#D55E00", "#222222", "#B8BEC6"
-_OUTCOMES = {
-    Outcome.RIGHT: (OURS, "named rightly"),
-    Outcome.WRONG: (PREDECESSOR, "named wrongly"),
-    Outcome.UNKNOWN: ("#E69F00", "called unknown"),
-    Outcome.UNDECIDABLE: (FAINT, "undecidable"),
+_JUDGEMENTS = {
+    Judgement.RIGHT: (OURS, "named rightly"),
+    Judgement.WRONG: (PREDECESSOR, "named wrongly"),
+    Judgement.UNKNOWN: ("#E69F00", "called unknown"),
+    Judgement.UNDECIDABLE: (FAINT, "undecidable"),
 }
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -114,8 +114,8 @@ def face_bars(bins: Sequence[FaceBin], label: str) -> str:
     def draw(axes: Axes) -> None:
         shown = [one for one in bins if one.faces]
         left = np.zeros(len(shown))
-        for outcome, (colour, name) in _OUTCOMES.items():
-            share = np.array([one.outcomes[outcome] / one.faces for one in shown])
+        for judgement, (colour, name) in _JUDGEMENTS.items():
+            share = np.array([one.judgements[judgement] / one.faces for one in shown])
             axes.barh(range(len(shown)), share, left=left, color=colour, height=0.66, label=name)
             left += share
         axes.set_yticks(range(len(shown)), [f"{one.name}\n{one.faces} faces" for one in shown])
@@ -128,9 +128,9 @@ def face_bars(bins: Sequence[FaceBin], label: str) -> str:
     return _svg(draw, 4.6, 0.9 + 0.52 * max(sum(one.faces > 0 for one in bins), 1))
 
 
-def outcome_legend() -> list[tuple[str, str]]:
-    """Return the colour and the name of each outcome, for a legend above the bars."""
-    return list(_OUTCOMES.values())
+def judgement_legend() -> list[tuple[str, str]]:
+    """Return the colour and the name of each judgement, for a legend above the bars."""
+    return list(_JUDGEMENTS.values())
 
 
 def _unit_square(axes: Axes, x: str, y: str) -> None:

@@ -363,7 +363,7 @@ def _promote(
     _note(store, home, row, {**gate, "promoted": promoted}, learned)
     if promoted:
         try:
-            store.promote_model(row.project, row.version, said={one.correction_id for one in learned.said})
+            store.promote_model(row.project, row.version, corrections={one.correction_id for one in learned.said})
         except GalleryMismatchError:
             raise
         except ConflictError as error:

@@ -28,7 +28,7 @@ from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import Unstored, fit_preview, train, version_of
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.naming.correction_rows import with_corrections, words_to_json
-from serving.archive.naming.one_video import index_archive, revision_of
+from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.strangers import resolve
 from serving.archive.naming.whole_archive import (
@@ -41,7 +41,7 @@ from serving.archive.naming.whole_archive import (
 )
 from serving.archive.vector_sets import origins
 from serving.store.contract import Store
-from serving.store.naming_rows import Basis, Correction, CorrectionKind, News, Stranger, Words
+from serving.store.naming_rows import Correction, CorrectionKind, EditInverse, EditRows, ProjectState, Stranger
 from serving.store.rows import AnalysisRow, Face, FaceStatus
 
 # Faces of one confirmed track that are enrolled: more of one moment would outweigh the person's other pictures.
@@ -215,9 +215,8 @@ def _learn_and_name(
     make_news : callable
         Returns what is said, as the archive is now.
     """
-    index_archive(store, home, project, rules)
 
-    def work(before: list[Correction], basis: Basis) -> IdentificationChange:
+    def work(before: list[Correction], basis: ProjectState) -> IdentificationChange:
         return _learn_once(store, home, project, rules, make_news(), before, basis, preview, expected_state)
 
     return on_what_was_said(store, project, work, once=preview or expected_state is not None)
@@ -230,7 +229,7 @@ def _learn_once(
     rules: IdentificationConfig,
     news: _News,
     before: Sequence[Correction],
-    basis: Basis,
+    basis: ProjectState,
     preview: bool,
     expected_state: str | None,
 ) -> IdentificationChange:
@@ -257,7 +256,7 @@ def _learn_once(
             said=Said(
                 said,
                 basis,
-                News(news.corrections, faces, list(words.disabled), _SAID_OTHERWISE),
+                EditRows(news.corrections, faces, list(words.disabled), _SAID_OTHERWISE),
                 news.stranger,
                 (about,),
                 {"promoted": basis.promoted, "said": words_to_json(words)},
@@ -312,7 +311,7 @@ def _new_faces(store: Store, project: str, candidates: Sequence[Face], said: Seq
 
 def _words(
     store: Store, project: str, before: Sequence[Correction], said: Sequence[Correction], faces: Sequence[Face]
-) -> Words:
+) -> EditInverse:
     """Return what of the news changes anything; a track that is said to be somebody else now loses the faces that it gave."""
     old, new = {row.correction_id for row in before}, {row.correction_id for row in said}
     replaced = [row for row in before if row.correction_id not in new]
@@ -334,7 +333,7 @@ def _words(
     enrolled = {face.face_id for face in faces}
     # Those that an earlier word disabled come back under their ids.
     enabled = {face.face_id: face.reason for face in rows if face.face_id in enrolled}
-    return Words(
+    return EditInverse(
         [c.correction_id for c in said if c.correction_id not in old],
         replaced,
         [face.face_id for face in faces if face.face_id not in enabled],

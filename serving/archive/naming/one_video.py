@@ -131,14 +131,6 @@ def assign_current(
             return revision
 
 
-def index_archive(store: Store, home: Home, project: str, rules: IdentificationConfig) -> None:
-    """Make the appearances of analyses that were named before there were any, so that search finds them."""
-    for analysis_id in store.list_unindexed(project):
-        analysis = store.get_analysis(project, analysis_id)
-        if analysis.revision is not None:
-            assign(store, home, analysis, store.get_revision(project, analysis.revision), rules)
-
-
 def stored_result(
     store: Store, home: Home, project: str, video_id: str, rules: IdentificationConfig, crop_url: CropUrl
 ) -> Result:

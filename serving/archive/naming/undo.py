@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from serving.archive.naming.whole_archive import Named, name_analyses, read_basi
 from serving.archive.projects import promoted_version
 from serving.archive.vector_sets import read_vectors
 from serving.store.contract import Store
-from serving.store.naming_rows import Application, Naming, Revision, Stranger, StrangerTrack, Words
+from serving.store.naming_rows import Application, EditInverse, Naming, Revision, Stranger, StrangerTrack
 from serving.store.rows import AnalysisRow
 
 _ATTEMPTS = 5
@@ -97,7 +96,7 @@ def _undo(store: Store, home: Home, project: str, application: Application, rule
     ]
     wanted.sort(key=lambda one: (one[1].revision, one[0].created_at, one[0].analysis_id))
     named = name_analyses(store, project, rules, wanted)
-    words = words_from_json(undo["said"]) if "said" in undo else Words()
+    words = words_from_json(undo["said"]) if "said" in undo else EditInverse()
     # As they will be then: what came in between stays.
     said = [row for row in corrections if row.correction_id not in words.corrections]
     known, shown = store.read_strangers(project)
@@ -120,11 +119,10 @@ def _undo(store: Store, home: Home, project: str, application: Application, rule
         # A version that somebody promoted since stays.
         promoted=undo["promoted"] if is_promoted else None,
         promotes_none=is_promoted and undo["promoted"] is None,
-        taken_back=words,
+        inverse=words,
         embedder=embedder,
-        touched={} if embedder is None else _touched(analyses, undo, embedder),
         vectors={} if embedder is None else _vectors(store, home, project, embedder),
-        basis=basis,
+        state=basis,
     )
     # Their files go after their rows.
     with enrolling(store, home, project, _by_person(store, project, words.faces)):
@@ -217,24 +215,6 @@ def _targets_of_embedder(
         else:
             targets[row.analysis_id] = other
     return targets
-
-
-def _touched(analyses: Sequence[AnalysisRow], undo: Mapping[str, Any], embedder: str) -> dict[str, float]:
-    """Return when analyses count as made, so that of every video one of this embedder is the latest where there is any."""
-    there = {row.analysis_id for row in analyses}
-    touched: dict[str, float] = {key: at for key, at in undo["touched"].items() if key in there}
-    newest: dict[str, tuple[float, str]] = {}
-    own: dict[str, tuple[float, str]] = {}
-    for row in analyses:
-        age = (touched.get(row.analysis_id, row.created_at), row.analysis_id)
-        newest[row.video_id] = max(age, newest.get(row.video_id, age))
-        if row.embedder == embedder:
-            own[row.video_id] = max(age, own.get(row.video_id, age))
-    for video_id, (_, analysis_id) in own.items():
-        at, latest = newest[video_id]
-        if latest != analysis_id:  # it was analysed again since
-            touched[analysis_id] = math.nextafter(at, math.inf)
-    return touched
 
 
 def _vectors(store: Store, home: Home, project: str, embedder: str) -> dict[str, FloatArray]:

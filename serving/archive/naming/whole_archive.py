@@ -24,13 +24,22 @@ from serving.archive.files import Home
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming import strangers
 from serving.archive.naming.appearance_rows import appearance_rows
-from serving.archive.naming.one_video import index_archive, revision_of
+from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.preview import IdentificationChange, compare
 from serving.archive.naming.strangers import Grouping, UnknownTracks
 from serving.archive.projects import promoted_version
 from serving.archive.vector_sets import present_analyses
 from serving.store.contract import Store
-from serving.store.naming_rows import AppearanceRow, Application, Basis, Correction, Naming, News, Revision, Stranger
+from serving.store.naming_rows import (
+    AppearanceRow,
+    Application,
+    Correction,
+    EditRows,
+    Naming,
+    ProjectState,
+    Revision,
+    Stranger,
+)
 from serving.store.rows import AnalysisRow
 
 Item = TypeVar("Item")
@@ -48,9 +57,9 @@ class Said:
     ----------
     corrections : sequence of Correction
         All that hold with it.
-    basis : Basis
+    basis : ProjectState
         What was known when that was worked out: `apply_naming` refuses it if that has changed.
-    news : News or None
+    news : EditRows or None
         What is stored with it.
     stranger : Stranger or None
         One who is named, as the row says it then.
@@ -61,8 +70,8 @@ class Said:
     """
 
     corrections: Sequence[Correction]
-    basis: Basis
-    news: News | None = None
+    basis: ProjectState
+    news: EditRows | None = None
     stranger: Stranger | None = None
     about: tuple[str, ...] = ()
     undo: Mapping[str, Any] = field(default_factory=dict)
@@ -70,7 +79,7 @@ class Said:
 
 
 def on_what_was_said(
-    store: Store, project: str, work: Callable[[list[Correction], Basis], Item], *, once: bool
+    store: Store, project: str, work: Callable[[list[Correction], ProjectState], Item], *, once: bool
 ) -> Item:
     """Do what rests on all corrections so far; where somebody was faster, begin again with what they said, unless `once`."""
     attempts = 1 if once else _ATTEMPTS
@@ -84,7 +93,7 @@ def on_what_was_said(
                 raise
 
 
-def read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
+def read_basis(store: Store, project: str) -> tuple[list[Correction], ProjectState]:
     """Return what people said, and what a naming rests on with it."""
     # What comes in between makes a basis that never was: nothing is applied on it.
     applications = store.list_applications(project)
@@ -92,7 +101,7 @@ def read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
     standing = [row.number for row in applications if row.undone_at is None]
     last = applications[-1].number if applications else 0
     ids = frozenset(row.correction_id for row in said)
-    return said, Basis(last, standing[-1] if standing else 0, ids, promoted_version(store, project))
+    return said, ProjectState(last, standing[-1] if standing else 0, ids, promoted_version(store, project))
 
 
 def identify_archive(
@@ -128,9 +137,8 @@ def identify_archive(
         If the archive is not in the expected state, or changes meanwhile.
     """
     cause = "rollback" if goes_back else "identify" if model_version is None else "promotion"
-    index_archive(store, home, project, rules)
 
-    def name(said: list[Correction], basis: Basis) -> IdentificationChange:
+    def name(said: list[Correction], basis: ProjectState) -> IdentificationChange:
         version = (store.former_model(project) if goes_back else store.get_model(project, model_version)).version
         limit = usual_error(store, project) if max_false_names is None else max_false_names
         return rename(
@@ -224,8 +232,8 @@ def _rename(
         known=len(known),
         promoted=revision.model_version,
         goes_back=said.goes_back,
-        news=said.news,
-        basis=said.basis,
+        edit=said.news,
+        state=said.basis,
     )
     undo = {**before_naming(store, project, naming, known), **said.undo}
     change.application = record(store, project, revision, naming, undo, cause, note)

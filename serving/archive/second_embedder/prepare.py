@@ -8,7 +8,6 @@ interrupted preparation goes on, and a later one does what came since.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -263,7 +262,7 @@ class _Work:
     def _store_analysis(
         self, row: AnalysisRow, tracks: Sequence[Track], vectors: dict[int, dict[int, FloatArray]], dimension: int
     ) -> None:
-        """Store the analysis that is made of another, with copies of its crops, as older than that: it is not the video's latest."""
+        """Store the analysis that is made of another, with copies of its crops. The video's latest stays the project's own."""
         video = self.store.get_video(self.project, row.video_id)
         made = AnalysisRow(
             analysis_id=second_analysis_id(video, row.key, self.embedder),
@@ -273,7 +272,7 @@ class _Work:
             embedder=self.embedder,
             summary={**row.summary, MADE_FROM: row.analysis_id},
             revision=None,
-            created_at=math.nextafter(row.created_at, -math.inf),
+            created_at=row.created_at,
         )
         mark = self.home.analysis_mark(self.project, made.analysis_id)
         write_atomically(mark, b"")

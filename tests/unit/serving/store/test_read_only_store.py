@@ -113,7 +113,7 @@ def test_what_may_have_been_read_wrongly_is_not_answered(home: Path) -> None:
         assert ask(process) == "a"
         with closing(open_store(home)) as store:
             store.create_project("b")
-            assert "was changed by somebody else while it was read: try again" in ask(process)
+            assert "was changed while it was read: try again" in ask(process)
 
 
 def test_what_others_may_not_even_read_says_so(home: Path) -> None:
@@ -126,7 +126,7 @@ def test_what_others_may_not_even_read_says_so(home: Path) -> None:
         )
 
 
-def test_a_file_of_an_older_program_is_not_brought_forward(home: Path) -> None:
+def test_another_schema_is_refused(home: Path) -> None:
     with closing(open_store(home)) as store, store._database.writing() as db:  # type: ignore[attr-defined]
         db.execute("PRAGMA user_version = 3")
     open_to_all(home)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from serving.archive.naming.correction_rows import with_corrections, words_from_json, words_to_json
 from serving.store import open_store
-from serving.store.naming_rows import Correction, CorrectionKind, Words
+from serving.store.naming_rows import Correction, CorrectionKind, EditInverse
 
 CASES = st.tuples(st.sampled_from(CorrectionKind), st.sampled_from(["Ann", "Bob", "Zoë"]), st.integers(1, 2))
 
@@ -41,7 +41,7 @@ def test_corrections_are_merged_as_a_store_does(said: list[list[tuple[Correction
             store.put_corrections("p", rows)
             assert facts(store.list_corrections("p")) == facts(expected)
             again = words_from_json(
-                json.loads(json.dumps(words_to_json(Words(["c"], expected, ["f"], {"g": None}, {"h": "x"}))))
+                json.loads(json.dumps(words_to_json(EditInverse(["c"], expected, ["f"], {"g": None}, {"h": "x"}))))
             )
             assert (again.corrections, again.faces) == (["c"], ["f"])
             assert (again.disabled, again.enabled) == ({"g": None}, {"h": "x"})
