@@ -45,6 +45,7 @@ _TABLES: dict[type[Table], str] = {
     AppearanceRow: "appearances",
     Application: "applications",
 }
+_COLUMNS = {kind: tuple(field.name for field in fields(kind)) for kind in _TABLES}
 DECODERS: dict[str, Callable[[Any], Any]] = {
     "status": FaceStatus,
     "embedding": lambda blob: None if blob is None else unpack_embedding(blob),
@@ -158,13 +159,18 @@ def encode(name: str, value: Any) -> Any:
 
 def encode_row(row: Table) -> dict[str, Any]:
     """Return a row's columns: arrays as bytes, dicts and tuples as JSON."""
-    return {field.name: encode(field.name, getattr(row, field.name)) for field in fields(row)}
+    return {name: encode(name, getattr(row, name)) for name in columns_of(type(row))}
 
 
 def decode_row(kind: type[Row], columns: Mapping[str, Any]) -> Row:
     """Return the row that `encode_row` was given; other columns are left out."""
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    names = columns_of(kind)
     return kind(**{name: DECODERS[name](columns[name]) if name in DECODERS else columns[name] for name in names})
+
+
+def columns_of(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of a type's columns."""
+    return _COLUMNS[kind]
 
 
 def table_of(kind: type[Any]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from facerec_models.errors import ModelNotFoundError
 from facerec_models.types import FloatArray
 from serving.store import conflicts
-from serving.store.codecs import decode_row
+from serving.store.codecs import columns_of, decode_row
 from serving.store.lookups import (
     require_analyses,
     require_model,
@@ -32,7 +32,7 @@ from serving.store.rows import Face, FaceStatus
 from serving.store.shared_corrections import put_corrections, put_strangers
 from serving.store.transaction import Database, Filter, Transaction
 
-_ALL_BUT_UNDO = [field.name for field in fields(Application) if field.name != "undo"]
+_ALL_BUT_UNDO = [name for name in columns_of(Application) if name != "undo"]
 
 
 class SharedNaming:

@@ -41,7 +41,7 @@ def stranger_track(analysis_id: str, stranger_id: str = ANN.stranger_id) -> Stra
     return StrangerTrack("p", analysis_id, 1, stranger_id, np.ones(4, np.float32))
 
 
-def test_appearances_come_back_exactly_in_the_place_of_those_before(store: Store) -> None:
+def test_appearances_come_back_exactly_and_replace_those_before(store: Store) -> None:
     put_analyses(store, "a", "b")
     put_revisions(store, "r1")
     rows = [
@@ -63,7 +63,7 @@ def test_appearances_come_back_exactly_in_the_place_of_those_before(store: Store
     assert store.list_appearances("p", ["b"]) == [other]
 
 
-def test_an_application_names_all_at_once(named: Store) -> None:
+def test_apply_naming_writes_all_or_nothing(named: Store) -> None:
     store = named
     store.add_model(make_model("m2"))
     row = make_appearance("a", owner="Bob")
@@ -85,7 +85,7 @@ def test_an_application_names_all_at_once(named: Store) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_a_slower_application_is_told_and_writes_nothing(named: Store, number: int) -> None:
+def test_a_late_application_conflicts_and_writes_nothing(named: Store, number: int) -> None:
     naming = make_naming({"a": "r1", "b": "r1"}, "r2", make_appearance("a", owner="Bob"), strangers=[ANN])
     with pytest.raises(ConflictError, match="again"):
         named.apply_naming("p", naming, make_application(number, "r2"))
@@ -101,7 +101,7 @@ def test_a_slower_application_is_told_and_writes_nothing(named: Store, number: i
     assert len(named.list_applications("p")) == 1
 
 
-def test_only_one_of_many_at_once_applies(named: Store) -> None:
+def test_one_of_many_concurrent_applications_succeeds(named: Store) -> None:
     def apply(owner: str) -> bool:
         naming = make_naming({"a": "r1", "b": "r1"}, "r1", make_appearance("a", owner=owner))
         try:
@@ -117,7 +117,7 @@ def test_only_one_of_many_at_once_applies(named: Store) -> None:
     assert [row.note for row in named.list_applications("p")] == ["é", *applied]
 
 
-def test_undoing_writes_what_was_and_says_so(named: Store) -> None:
+def test_undo_restores_names_and_marks_the_application(named: Store) -> None:
     store = named
     before = store.list_appearances("p", ["a", "b"])
     store.promote_model("p", "m")
@@ -145,7 +145,7 @@ def test_undoing_writes_what_was_and_says_so(named: Store) -> None:
     assert [row.number for row in store.list_applications("p")] == [1, 2, 3]
 
 
-def test_an_undoing_that_comes_too_late_writes_nothing(named: Store) -> None:
+def test_a_late_undo_conflicts_and_writes_nothing(named: Store) -> None:
     named.assign_revision("p", "r2", ["a"], [make_appearance("a", owner="Bob")])
     with pytest.raises(ConflictError, match="named meanwhile"):
         named.undo_naming("p", make_naming({"a": "r1"}, None), 1, 5.0)
@@ -153,7 +153,7 @@ def test_an_undoing_that_comes_too_late_writes_nothing(named: Store) -> None:
     assert named.list_applications("p")[0].undone_at is None
 
 
-def test_an_application_changes_the_embedder_and_all_that_depends_on_it(named: Store) -> None:
+def test_an_application_switches_the_embedder_and_undo_switches_back(named: Store) -> None:
     store = named
     store.fix_embedder("p", "dlib")
     store.promote_model("p", "m")
@@ -211,7 +211,7 @@ def test_an_application_changes_the_embedder_and_all_that_depends_on_it(named: S
     assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
 
 
-def test_sealed_applications_keep_no_word_of_what_was(named: Store) -> None:
+def test_sealed_applications_cannot_be_undone_and_have_no_note(named: Store) -> None:
     named.seal_applications("p")
     named.apply_naming("p", make_naming({"a": "r1", "b": "r1"}, "r2"), make_application(2, "r2"))
     sealed, later = named.list_applications("p")
@@ -219,7 +219,7 @@ def test_sealed_applications_keep_no_word_of_what_was(named: Store) -> None:
     assert later == replace(make_application(2, "r2"), undo={})
 
 
-def test_what_is_said_is_stored_with_the_names_that_follow(named: Store) -> None:
+def test_an_edit_is_written_with_the_names_that_follow(named: Store) -> None:
     store = named
     store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise")])
     store.put_corrections("p", [make_correction("c0", "is", "Ann")])
@@ -257,7 +257,7 @@ def test_what_is_said_is_stored_with_the_names_that_follow(named: Store) -> None
     )
 
 
-def test_what_does_not_fit_together_is_a_mistake(named: Store) -> None:
+def test_inconsistent_namings_raise_value_errors(named: Store) -> None:
     for naming in (
         make_naming({"a": "r1", "b": "r1"}, "r2", make_appearance("c")),
         replace(make_naming({"a": "r1", "b": "r1"}, "r2"), revisions={"a": "r2"}),
@@ -268,7 +268,7 @@ def test_what_does_not_fit_together_is_a_mistake(named: Store) -> None:
     assert len(named.list_applications("p")) == 1
 
 
-def test_what_was_said_is_taken_back_whole(named: Store) -> None:
+def test_undo_changes_back_every_row_of_an_edit(named: Store) -> None:
     store = named
     store.put_faces(
         "p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise"), make_face("f3")]

@@ -135,7 +135,7 @@ def assert_same_answers(store: Store, target: Store) -> None:
         assert ask(target) == ask(store)
 
 
-def test_a_difference_of_one_value_is_a_difference(store: Store) -> None:
+def test_a_tally_changes_with_one_value(store: Store) -> None:
     fill(store)
     before = contents(store)
     assert store.set_face_status("p", ["f1"], FaceStatus.TAKEN, "", by_hand=False) == 1
@@ -167,7 +167,7 @@ def copy_and_die(source: Opener, target: Opener) -> None:
     copy_store(store, filled)
 
 
-def test_a_copy_that_was_killed_is_no_store_and_is_repeated(opener: Opener, store: Store, other: Opener) -> None:
+def test_a_killed_copy_cannot_be_opened_and_is_repeated(opener: Opener, store: Store, other: Opener) -> None:
     fill(store)
     with closing(other()):
         pass
@@ -190,7 +190,7 @@ def test_a_copy_that_was_killed_is_no_store_and_is_repeated(opener: Opener, stor
         assert len(target.list_projects()) == 2
 
 
-def test_what_does_not_arrive_is_told(store: Store, other: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_loses_rows_fails(store: Store, other: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store)
     with closing(other()) as target:
         begin = target.importing
@@ -217,7 +217,7 @@ def write_for_ever(opener: Opener, started: Any) -> None:
                 started.set()
 
 
-def test_a_backup_of_a_store_that_is_written_to_is_whole(opener: Opener, store: Store, tmp_path: Path) -> None:
+def test_a_backup_during_writes_is_consistent(opener: Opener, store: Store, tmp_path: Path) -> None:
     store.put_video(make_video("v"))
     started = SPAWN.Event()
     writer = SPAWN.Process(target=write_for_ever, args=(opener, started))
@@ -244,7 +244,7 @@ def test_a_backup_of_a_store_that_is_written_to_is_whole(opener: Opener, store: 
         back_up(store, file)
 
 
-def test_a_backup_brings_everything_back(store: Store, other: Opener, tmp_path: Path) -> None:
+def test_a_backup_restores_every_row(store: Store, other: Opener, tmp_path: Path) -> None:
     fill(store)
     back_up(store, tmp_path / "backup.sqlite3")
     with closing(open_address(str(tmp_path / "backup.sqlite3"), create=False)) as kept, closing(other()) as target:

@@ -8,13 +8,12 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from facerec_models.errors import StoreError, StoreFullError
 from serving.store import conflicts
-from serving.store.codecs import DECODERS, Row, Table, encode, encode_row, table_of
+from serving.store.codecs import DECODERS, Row, Table, columns_of, encode, encode_row, table_of
 from serving.store.lookups import require_project
 from serving.store.read_only import ReadOnlyFile
 from serving.store.sqlite.schema import TABLES
@@ -254,7 +253,7 @@ class SqliteTransaction:
         limit: int | None = None,
     ) -> list[Row]:
         """Return rows of a type, ascending by the columns of `sort`; with `after`, those that come after these values of theirs."""
-        names = _names(kind)
+        names = columns_of(kind)
         return self.read(kind, *_query(table_of(kind), names, where, sort, among, after=after, limit=limit))
 
     def read(self, kind: type[Row], query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
@@ -278,7 +277,7 @@ class SqliteTransaction:
 
     def put(self, rows: Iterable[Table], kind: type[Table]) -> None:
         """Add rows in place of those with the same key, without touching what refers to them."""
-        values = ", ".join(f"{name} = excluded.{name}" for name in _names(kind))
+        values = ", ".join(f"{name} = excluded.{name}" for name in columns_of(kind))
         self._insert(rows, kind, f"ON CONFLICT DO UPDATE SET {values}")
 
     def put_new(self, row: Table) -> None:
@@ -290,7 +289,7 @@ class SqliteTransaction:
         self._insert(rows, kind, "")
 
     def _insert(self, rows: Iterable[Table], kind: type[Table], otherwise: str) -> None:
-        names = _names(kind)
+        names = columns_of(kind)
         values = ", ".join(f":{name}" for name in names)
         query = f"INSERT INTO {table_of(kind)} ({', '.join(names)}) VALUES ({values}) {otherwise}"  # noqa: S608
         self.executemany(query, map(encode_row, rows))
@@ -311,10 +310,6 @@ class SqliteTransaction:
         """Delete rows; return how many there were."""
         condition, values = _condition(where, among)
         return self.execute(f"DELETE FROM {table} WHERE {condition}", values).rowcount  # noqa: S608
-
-
-def _names(kind: type[Any]) -> list[str]:
-    return [field.name for field in fields(kind)]
 
 
 def _condition(where: Filter, among: Among | None) -> tuple[str, list[Any]]:

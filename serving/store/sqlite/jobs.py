@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 
 from facerec_models.errors import ConflictError
-from serving.store.codecs import encode_row
+from serving.store.codecs import columns_of, encode_row
 from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobState
 from serving.store.sqlite.database import SqliteDatabase, SqliteTransaction
 
-_FIELDS = [field.name for field in fields(Job)]
-_COLUMNS = ", ".join(_FIELDS)
-_VALUES = ", ".join(f":{name}" for name in [*_FIELDS, "due_at"])
+_COLUMNS = ", ".join(columns_of(Job))
+_VALUES = ", ".join(f":{name}" for name in [*columns_of(Job), "due_at"])
 
 
 class SqliteJobs:

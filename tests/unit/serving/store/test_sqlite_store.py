@@ -88,7 +88,7 @@ def test_another_schema_is_refused_and_left_alone(path: Path, version: int) -> N
     assert get_version(path) == version
 
 
-def test_setting_up_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_setup_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "facerec.sqlite3"
     monkeypatch.setattr(database, "TABLES", "CREATE TABLE extra (a); DROP TABLE absent")
     with pytest.raises(StoreError, match="absent"):
@@ -104,7 +104,7 @@ def open_at_once(home: Path, barrier: Barrier, results: Connection) -> None:
         results.send(store.create_project("p").created_at)
 
 
-def test_a_new_file_that_another_process_sets_up_is_waited_for(tmp_path: Path) -> None:
+def test_a_new_file_waits_for_the_process_that_sets_it_up(tmp_path: Path) -> None:
     path = tmp_path / "facerec.sqlite3"
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -142,7 +142,7 @@ def test_a_locked_file_is_retryable(path: Path) -> None:
         assert store.create_project("q").name == "q"
 
 
-def test_another_file_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "facerec.sqlite3"
     path.write_bytes(b"surely no database\n" * 100)
     with pytest.raises(StoreError, match="not a database"):
@@ -176,14 +176,14 @@ def test_a_full_disk_is_retryable_and_leaves_nothing_half_written(path: Path) ->
         assert store.list_jobs() == [job]
 
 
-def test_a_closed_store_says_so(path: Path) -> None:
+def test_a_closed_store_raises(path: Path) -> None:
     store = SqliteStore(path)
     store.close()
     with pytest.raises(StoreError, match="closed"):
         store.list_projects()
 
 
-def test_closing_waits_for_no_transaction_and_leaves_no_connection(path: Path) -> None:
+def test_an_open_transaction_commits_after_close_and_then_loses_its_connection(path: Path) -> None:
     opened = SqliteDatabase(path, 1.0)
     with opened.writing() as db:
         opened.close()

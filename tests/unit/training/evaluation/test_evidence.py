@@ -137,7 +137,7 @@ def test_faces_are_counted_alone_in_their_frame_and_in_the_truth() -> None:
         track(3, (6, 7), "Ada"),
         track(4, (4.5, 41), unknown=False),
     )
-    assert [face.outcome for face in evidence(there, shown).faces] == [
+    assert [face.judgement for face in evidence(there, shown).faces] == [
         Judgement.RIGHT,
         Judgement.WRONG,
         Judgement.UNDECIDABLE,
