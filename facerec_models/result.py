@@ -15,6 +15,7 @@ from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.identify import nearest_people
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
+from facerec_models.metrics.intervals import length, union
 from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, Interval, Match, Track
 from facerec_models.vectors import track_embedding
 
@@ -417,16 +418,8 @@ def _track_view(track: Track, match: Match, interval: Interval) -> TrackView:
 
 def _coverage(intervals: Sequence[Interval], matches: Sequence[Match]) -> Coverage:
     def seconds(decision: Decision | None) -> float:
-        wanted = sorted(
-            interval
-            for interval, match in zip(intervals, matches, strict=True)
-            if decision is None or match.decision is decision
-        )
-        total = reached = 0.0
-        for start_s, end_s in wanted:
-            total += max(0.0, end_s - max(start_s, reached))
-            reached = max(reached, end_s)
-        return total
+        pairs = zip(intervals, matches, strict=True)
+        return length(union(interval for interval, match in pairs if decision in (None, match.decision)))
 
     return Coverage(
         face_s=seconds(None),

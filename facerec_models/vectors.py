@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from facerec_models.types import DoubleArray, FloatArray, Track
 
@@ -27,6 +28,10 @@ class PairScale:
     def log_odds(self, similarity: npt.NDArray[np.floating]) -> DoubleArray:
         """Return log p(similarity | same) / p(similarity | different), in nats."""
         return np.asarray(self.slope * (similarity - self.midpoint), np.float64)
+
+    def probability(self, similarity: npt.NDArray[np.floating]) -> DoubleArray:
+        """Return p(same | similarity) where both are as likely beforehand."""
+        return np.asarray(expit(self.log_odds(similarity)), np.float64)
 
 
 def track_embedding(track: Track) -> FloatArray:

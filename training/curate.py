@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 from scipy.stats import norm
 
 from facerec_models.config import OutlierStrategy
@@ -90,7 +89,7 @@ def choose_faces(
         agreement = np.zeros((2, len(faces)))  # of all other pictures, of those that are nobody else's
         for j, other in enumerate(own):
             if j != i and len(other):
-                likely = expit(pair.log_odds((faces.embeddings @ other.T).max(axis=1)))
+                likely = pair.probability((faces.embeddings @ other.T).max(axis=1))
                 agreement += likely * np.array([[1.0], [float(j not in shared)]])
         is_theirs = np.zeros(len(faces), bool) if theirs is None else theirs[i]
         open_to = np.arange(len(faces)) if is_theirs.all() else np.flatnonzero(~is_theirs)
@@ -164,7 +163,7 @@ def _by_agreement(embeddings: FloatArray, cohort: Cohort) -> list[str | None]:
 
 def _largest_agreement(embeddings: FloatArray, pair: PairScale) -> npt.NDArray[np.bool_]:
     """Return the faces that agree with the face that most others agree with."""
-    agreement = expit(pair.log_odds(embeddings @ embeddings.T))
+    agreement = pair.probability(embeddings @ embeddings.T)
     centre = int(agreement.sum(axis=1).argmax())
     return np.asarray(agreement[centre] > 0.5)
 

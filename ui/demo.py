@@ -23,7 +23,7 @@ from facerec_models.result import Result, identity_of
 from facerec_models.types import ImageArray
 from serving.archive.files import write_atomically
 from training.evaluation.counting import VideoScore, score_video
-from training.evaluation.results import Result as ShownResult
+from training.evaluation.results import MeasuredResult
 from training.evaluation.truth import Truth
 from ui.cli.common import messages, output, print_json, progress_bar
 from ui.client import FacerecClient
@@ -62,7 +62,7 @@ def run_demo(directory: Path, home: Path | None, *, as_json: bool) -> None:
         score = score_video(
             "reel",
             Truth.model_validate_json(material.truth.read_bytes()),
-            ShownResult.model_validate_json(result.to_json()),
+            MeasuredResult.model_validate_json(result.to_json()),
         )
         if as_json:
             print_json({"result": json.loads(result.to_json()), "page": page_url, "score": score.total.to_dict()})

@@ -23,7 +23,7 @@ from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import drop_loaded_models, load_model
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
 from serving.archive.naming.correct import learn_and_name
-from serving.archive.naming.one_video import index_archive, revision_of
+from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.whole_archive import name_analyses, usual_error
 from serving.archive.projects import promoted_version
 from serving.archive.vector_sets import drop_vectors, in_all_sets, present_analyses
@@ -103,7 +103,6 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     if not (faces or corrections or models or marks or has_crawls or album.is_dir()):
         archive.store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
-    index_archive(archive, project)
     # Before all else: what undoing takes knows them too, and nobody goes back any more.
     archive.store.seal_applications(project)
     archive.store.delete_corrections(project, [correction.correction_id for correction in corrections])
@@ -197,7 +196,7 @@ def _named_tracks(store: Store, project: str, person_id: str) -> tuple[list[tupl
 
 
 def _analyses(store: Store, project: str) -> set[tuple[str, float]]:
-    return {(row.analysis_id, row.created_at) for row in store.list_analyses(project)}
+    return {(row.analysis_id, row.created_at) for row in present_analyses(store, project)}
 
 
 def _named_by(

@@ -20,7 +20,7 @@ from serving.store.naming_rows import Revision
 from serving.store.rows import AnalysisRow
 from training.evaluation.baseline import IndependentClassifiers, merge_votes, vote_tracks
 from training.evaluation.counting import BASELINE_THRESHOLD, Evaluation, score_names
-from training.evaluation.results import Result
+from training.evaluation.results import MeasuredResult
 from training.evaluation.truth import TRUTH_ENDINGS, Truth
 
 _NO_VIDEO = {*TRUTH_ENDINGS, ".csv", ".txt", ".md"}
@@ -58,7 +58,7 @@ def recognise(
     networks: Callable[[], Networks],
     *,
     on_progress: Callable[[float], None] | None = None,
-) -> tuple[AnalysisRow, Result]:
+) -> tuple[AnalysisRow, MeasuredResult]:
     """Analyse a video unless that was done, and name it. Which revision names it in the archive stays as it is.
 
     Parameters
@@ -74,13 +74,13 @@ def recognise(
     return analysis, named(archive, analysis, revision)
 
 
-def named(archive: Archive, analysis: AnalysisRow, revision: Revision) -> Result:
+def named(archive: Archive, analysis: AnalysisRow, revision: Revision) -> MeasuredResult:
     """Return the answers of a revision about an analysis, from stored embeddings."""
     document = name_analysis(archive, analysis, revision, lambda *_: "")
-    return Result.model_validate(document.model_dump(by_alias=True))
+    return MeasuredResult.model_validate(document.model_dump(by_alias=True))
 
 
-def analysis_of(store: Store, project: str, stem: str, result: Result) -> AnalysisRow:
+def analysis_of(store: Store, project: str, stem: str, result: MeasuredResult) -> AnalysisRow:
     """Return the stored analysis that a result was made from.
 
     Raises

@@ -14,7 +14,7 @@ from serving.jobs.webhooks import WebhookSender
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobSegment, JobState, Webhook
-from serving.store.leases import Claim
+from serving.store.leases import Lease
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _IDLE_PERIOD_S = 3600.0
 class JobControl:
     """What the work on a job or a segment tells its runner, and asks it."""
 
-    def __init__(self, runner: JobRunner, claimed: Claim) -> None:
+    def __init__(self, runner: JobRunner, claimed: Lease) -> None:
         self.runner = runner
         self.claimed = claimed
         self.progress = 0.0
@@ -139,7 +139,7 @@ class JobRunner:
         self._idle_again = 0.0
         self._stopping = threading.Event()
         self._wake = threading.Semaphore(0)
-        self._running: dict[str, tuple[Claim, JobControl]] = {}
+        self._running: dict[str, tuple[Lease, JobControl]] = {}
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._loop, name=f"job-{i}", daemon=True) for i in range(slots)]
         self._threads.append(threading.Thread(target=self._renew_all, name="job-leases", daemon=True))
@@ -171,7 +171,7 @@ class JobRunner:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def do(self, claimed: Claim) -> None:
+    def do(self, claimed: Lease) -> None:
         """Work on what was claimed, and write how it ended."""
         if claimed.webhook:
             self._webhooks.deliver(self.store, claimed)
@@ -219,7 +219,7 @@ class JobRunner:
             except Exception:  # tidying up ends no work
                 logger.exception("what is done between jobs has failed; it is tried again later")
 
-    def _attempt(self, claimed: Claim, control: JobControl) -> None:
+    def _attempt(self, claimed: Lease, control: JobControl) -> None:
         job, number = claimed.job, claimed.segment
         what = f"job {job.job_id}" + ("" if number is None else f", segment {number}")
         attempt = job.attempt if number is None else job.segments[number].attempt
@@ -258,7 +258,7 @@ class JobRunner:
             if self._end(claimed, JobState.SUCCEEDED, video_id=video_id):
                 _tidy_up(control, what)
 
-    def _end(self, claimed: Claim, state: JobState, error: str | None = None, video_id: str | None = None) -> bool:
+    def _end(self, claimed: Lease, state: JobState, error: str | None = None, video_id: str | None = None) -> bool:
         if claimed.segment is None:
             return leases.finish(self.store, claimed, state, error=error, video_id=video_id)
         return leases.finish_segment(self.store, claimed, state, error)

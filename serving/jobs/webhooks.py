@@ -17,7 +17,7 @@ from serving.settings import WebhookConfig
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job
-from serving.store.leases import Claim
+from serving.store.leases import Lease
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class WebhookSender:
         """How often a message is delivered before it is given up."""
         return self._config.max_attempts
 
-    def deliver(self, store: Store, claimed: Claim) -> None:
+    def deliver(self, store: Store, claimed: Lease) -> None:
         """Try once to deliver a message that was claimed, and record how it went.
 
         The first failure is followed by another try after a second, the next after twice as long, and so on up to an hour.

@@ -1,8 +1,7 @@
-"""Arrays as bytes: little-endian, without a header, so that reading copies nothing."""
+"""Rows as columns, and arrays as bytes: little-endian, without a header, so that reading copies nothing."""
 
 from __future__ import annotations
 
-import base64
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +45,8 @@ _TABLES: dict[type[Table], str] = {
     AppearanceRow: "appearances",
     Application: "applications",
 }
-_DECODERS: dict[str, Callable[[Any], Any]] = {
+_COLUMNS = {kind: tuple(field.name for field in fields(kind)) for kind in _TABLES}
+DECODERS: dict[str, Callable[[Any], Any]] = {
     "status": FaceStatus,
     "embedding": lambda blob: None if blob is None else unpack_embedding(blob),
     "metrics": json.loads,
@@ -60,7 +60,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "decision": Decision,
     # A list of whole numbers: a third of the time of reading any JSON, and search reads thousands.
     "track_ids": lambda text: tuple(map(int, text[1:-1].split(","))),
-    "undo": lambda text: _read_undo(text),
+    "undo": lambda blob: None if blob is None else json.loads(zlib.decompress(blob)),
 }
 
 
@@ -146,10 +146,10 @@ def pack_vectors(tracks: Sequence[Track]) -> tuple[int, bytes, bytes] | None:
 
 
 def encode(name: str, value: Any) -> Any:
-    """Return a field of a row as SQLite takes it."""
+    """Return a field of a row as a store keeps it."""
     if name == "undo" and value is not None:
         # It names each unknown track of the archive: compressed it is a tenth.
-        return base64.b64encode(zlib.compress(json.dumps(value).encode())).decode("ascii")
+        return zlib.compress(json.dumps(value).encode())
     if isinstance(value, np.ndarray):
         return pack_embedding(value)
     if isinstance(value, dict | tuple | Webhook):
@@ -158,21 +158,19 @@ def encode(name: str, value: Any) -> Any:
 
 
 def encode_row(row: Table) -> dict[str, Any]:
-    """Return a row's columns as a store keeps them: arrays as bytes, dicts and tuples as JSON."""
-    return {field.name: encode(field.name, getattr(row, field.name)) for field in fields(row)}
-
-
-def _read_undo(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    values: dict[str, Any] = json.loads(text if text.startswith("{") else zlib.decompress(base64.b64decode(text)))
-    return values
+    """Return a row's columns: arrays as bytes, dicts and tuples as JSON."""
+    return {name: encode(name, getattr(row, name)) for name in columns_of(type(row))}
 
 
 def decode_row(kind: type[Row], columns: Mapping[str, Any]) -> Row:
     """Return the row that `encode_row` was given; other columns are left out."""
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: _DECODERS[name](columns[name]) if name in _DECODERS else columns[name] for name in names})
+    names = columns_of(kind)
+    return kind(**{name: DECODERS[name](columns[name]) if name in DECODERS else columns[name] for name in names})
+
+
+def columns_of(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of a type's columns."""
+    return _COLUMNS[kind]
 
 
 def table_of(kind: type[Any]) -> str:

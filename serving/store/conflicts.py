@@ -1,12 +1,24 @@
-"""What keeps somebody from writing over what others wrote meanwhile: the same checks, and words, for every store."""
+"""What keeps one writer from overwriting another's changes: checks and messages that are the same for every store."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from facerec_models.errors import ConflictError, GalleryMismatchError
-from serving.store.naming_rows import AppearanceRow, Basis, Naming
+from facerec_models.errors import ConflictError, GalleryMismatchError, StoreError
+from serving.store.naming_rows import AppearanceRow, Naming, ProjectState
 from serving.store.rows import ModelVersion, Project
+
+# The version of the tables. A program reads and writes the stores of its own version alone.
+SCHEMA = 1
+
+
+def require_schema(store: str, found: int) -> None:
+    """Raise `StoreError` if a store has other tables than this program's."""
+    if found != SCHEMA:
+        raise StoreError(
+            f"the store {store} has schema {found}, and this program needs schema {SCHEMA}: begin a new home (--home, FACEREC_HOME) or "
+            "a new database (FACEREC_STORE), or use the program that wrote it"
+        )
 
 
 def require_unchanged(project: str, naming: Naming, found: Mapping[str, str | None], strangers: int) -> None:
@@ -23,9 +35,8 @@ def require_unchanged(project: str, naming: Naming, found: Mapping[str, str | No
     # One that is only beside may be gone.
     changed = [key for key, revision in expected.items() if found.get(key, revision) != revision]
     if changed:
-        raise ConflictError(f"{len(changed)} analyses of project {project!r} were named meanwhile: look again")
-    if strangers != naming.known:
-        raise ConflictError(f"project {project!r} has {strangers} strangers by now, not {naming.known}: look again")
+        raise ConflictError(f"{len(changed)} analyses of project {project!r} were named meanwhile: try again")
+    require_stranger_count(project, naming.known, strangers)
 
 
 def require_none_new(project: str, naming: Naming, found: Mapping[str, str | None]) -> None:
@@ -33,27 +44,27 @@ def require_none_new(project: str, naming: Naming, found: Mapping[str, str | Non
     known = naming.expected.keys() | naming.beside.keys()
     new = [key for key, revision in found.items() if revision is not None and key not in known]
     if new:
-        raise ConflictError(f"{len(new)} analyses of project {project!r} were added meanwhile: look again")
+        raise ConflictError(f"{len(new)} analyses of project {project!r} were added meanwhile: try again")
 
 
 def require_next(project: str, number: int, last: int) -> None:
     """Raise `ConflictError` unless an application follows the last one."""
     if number != last + 1:
-        raise ConflictError(f"project {project!r} was named again meanwhile, {last} times by now: look again")
+        raise ConflictError(f"project {project!r} was named again meanwhile, {last} times by now: try again")
 
 
-def require_basis(project: str, basis: Basis, found: Basis) -> None:
-    """Raise `ConflictError` if what a naming rests on has changed."""
-    if found != basis:
+def require_state(project: str, expected: ProjectState, found: ProjectState) -> None:
+    """Raise `ConflictError` if the state that a naming depends on has changed."""
+    if found != expected:
         raise ConflictError(
-            f"somebody else named project {project!r} again, undid that, corrected it or promoted a version meanwhile: look again"
+            f"project {project!r} changed meanwhile (it was named again, corrected or undone, or a version was promoted): try again"
         )
 
 
-def require_said(project: str, said: Collection[str], found: Iterable[str]) -> None:
-    """Raise `ConflictError` unless a version knows all that people said, and nothing else."""
-    if set(said) != set(found):
-        raise ConflictError(f"something was said of project {project!r}, or taken back, meanwhile: train again")
+def require_corrections(project: str, expected: Collection[str], found: Iterable[str]) -> None:
+    """Raise `ConflictError` unless a version was trained with all corrections, and no others."""
+    if set(expected) != set(found):
+        raise ConflictError(f"corrections of project {project!r} were added or removed meanwhile: train again")
 
 
 def require_last(project: str, number: int, last: int | None) -> None:
@@ -62,18 +73,28 @@ def require_last(project: str, number: int, last: int | None) -> None:
         raise ConflictError(f"application {number} of project {project!r} is not the last one, which is {last}")
 
 
-def require_known(project: str, known: int, strangers: int) -> None:
-    """Raise `ConflictError` unless the project has as many strangers as somebody knows."""
-    if strangers != known:
-        raise ConflictError(f"project {project!r} has {strangers} strangers by now, not {known}: look at them again")
+def require_stranger_count(project: str, expected: int, found: int) -> None:
+    """Raise `ConflictError` unless the project has as many strangers as expected."""
+    if found != expected:
+        raise ConflictError(f"project {project!r} has {found} strangers by now, not {expected}: try again")
 
 
 def require_same_analyses(naming: Naming) -> None:
-    """Raise ValueError unless a naming says of each analysis what names it, and what is to, and of vectors whose they are."""
+    """Raise ValueError unless a naming has an expected and a new revision for each analysis, and an embedder for its vectors."""
     if naming.expected.keys() != naming.revisions.keys():
         raise ValueError("every analysis that is named needs the revision that is expected, and no other one does")
     if naming.vectors and naming.embedder is None:
         raise ValueError("vectors of faces need the embedder that they come from")
+
+
+def require_fixed(project: Project, embedder: str) -> Project:
+    """Return a project; raise `GalleryMismatchError` if it has another embedder."""
+    if project.embedder != embedder:
+        raise GalleryMismatchError(
+            f"project {project.name!r} has embeddings of {project.embedder}, not of {embedder}; set "
+            f"FACEREC_ANALYSIS__EMBEDDING__EMBEDDER, or use another project"
+        )
+    return project
 
 
 def require_embedder(model: ModelVersion, embedder: str | None) -> None:
@@ -85,13 +106,13 @@ def require_embedder(model: ModelVersion, embedder: str | None) -> None:
         )
 
 
-def require_present(project: Project, embedders: Iterable[str]) -> None:
-    """Raise `GalleryMismatchError` if an analysis that is to be named is not of the project's embedder: it has changed since."""
-    strange = sorted(set(embedders) - {project.embedder}) if project.embedder is not None else []
-    if strange:
+def require_own_embedder(project: Project, embedders: Iterable[str]) -> None:
+    """Raise `GalleryMismatchError` if an analysis that is to be named is of another embedder: the project's has changed since."""
+    others = sorted(set(embedders) - {project.embedder}) if project.embedder is not None else []
+    if others:
         raise GalleryMismatchError(
             f"project {project.name!r} has vectors of {project.embedder}, and what is to be named has those of "
-            f"{', '.join(strange)}: submit the video again"
+            f"{', '.join(others)}: submit the video again"
         )
 
 

@@ -32,11 +32,6 @@ from serving.store.rows import (
 )
 from serving.store.transfer import Export, Import, StoreInfo
 
-OLDER_ANALYSES = (
-    "this store holds videos as an earlier development version analysed them, without the times at which faces come into view: "
-    "begin a new home (FACEREC_HOME) and analyse them there, or keep this one with that version"
-)
-
 
 class Store(Protocol):
     """Everything that must survive a crash. Methods may be called from any thread and any process at once.
@@ -98,7 +93,7 @@ class Store(Protocol):
     ) -> int:
         """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
 
-        What is not `by_hand` leaves those alone, too, whose status somebody decided.
+        What is not `by_hand` leaves those alone, too, whose status a user decided.
         """
 
     def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
@@ -121,10 +116,10 @@ class Store(Protocol):
     def list_models(self, project: str) -> list[ModelVersion]:
         """Return all versions, oldest first."""
 
-    def promote_model(self, project: str, version: str, *, said: Collection[str] | None = None) -> None:
+    def promote_model(self, project: str, version: str, *, corrections: Collection[str] | None = None) -> None:
         """Let this version name from now on; raise `GalleryMismatchError` if it is for another embedder than the project's.
 
-        With `said`, raises `ConflictError` unless these are the ids of all corrections: something was said or taken back meanwhile.
+        With `corrections`, raises `ConflictError` unless these are the ids of all corrections.
         """
 
     def former_model(self, project: str) -> ModelVersion:
@@ -163,7 +158,7 @@ class Store(Protocol):
         """Let an analysis count as made at this time: it was asked for again, and is what its video's result means."""
 
     def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
-        """Return a video's newest analysis; raise `VideoNotFoundError` if there is none."""
+        """Return a video's latest analysis, one of the project's embedder where there is any; `VideoNotFoundError` if there is none."""
 
     def list_analyses(self, project: str) -> list[AnalysisRow]:
         """Return all analyses, oldest first."""
@@ -177,16 +172,16 @@ class Store(Protocol):
     def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
         """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""
 
-    # What was said of tracks, and who the unknown ones are
+    # Corrections of tracks, and who the unknown ones are
 
     def put_corrections(self, project: str, corrections: Iterable[Correction]) -> None:
-        """Add what somebody said; "is" takes back what else the same track was said to be, and its own contrary."""
+        """Add corrections; "is" replaces every other "is" of its track, and each replaces its own contrary."""
 
     def list_corrections(self, project: str, *, person_id: str | None = None) -> list[Correction]:
         """Return corrections, oldest first."""
 
     def delete_corrections(self, project: str, correction_ids: Sequence[str]) -> int:
-        """Take corrections back; return how many there were."""
+        """Delete corrections; return how many there were."""
 
     def list_strangers(self, project: str) -> list[Stranger]:
         """Return all strangers, merged and named ones included, by number."""
@@ -208,7 +203,7 @@ class Store(Protocol):
     ) -> None:
         """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once.
 
-        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: somebody else was faster; and
+        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: another process was faster; and
         `GalleryMismatchError` for analyses by another embedder than the project's.
         """
 
@@ -236,9 +231,9 @@ class Store(Protocol):
         """Name the archive again, and record it as the project's next application, all at once.
 
         A version that is promoted must be for the project's embedder, the new one where that changes: `GalleryMismatchError`.
-        Raises `ConflictError`, and writes nothing, if the naming's basis has changed, if an analysis is not named as expected, or is
+        Raises `ConflictError`, and writes nothing, if the project's state has changed, if an analysis is not named as expected, or is
         named but not expected, if the project has another number of strangers, or if the application's number is not the next one:
-        somebody else was faster. The same for a missing revision is `ModelNotFoundError`, for a missing analysis
+        another process was faster. The same for a missing revision is `ModelNotFoundError`, for a missing analysis
         `VideoNotFoundError`.
         """
 
@@ -271,11 +266,8 @@ class Store(Protocol):
     def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
         """Return how long strangers are in view, by stranger and video, in the appearances that a query finds."""
 
-    def list_unindexed(self, project: str) -> list[str]:
-        """Return analyses that are named but were written by a version that kept no appearances."""
-
     def latest_analyses(self, project: str) -> dict[str, str]:
-        """Return the id of each analysed video's latest analysis, by video id."""
+        """Return the id of each analysed video's latest analysis, see `latest_analysis`, by video id."""
 
     def vector_state(self, project: str) -> tuple[int, int]:
         """Return how many analyses have vectors, and the highest position: the same two mean that nothing has changed."""

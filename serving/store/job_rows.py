@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-# Nobody takes a lease for longer, nor has a webhook wait longer: what ends later was written by a clock that was wrong.
+# No lease is longer, and no webhook waits longer: what ends later was written by a clock that was wrong.
 LONGEST_LEASE_S = 300.0
 LONGEST_WAIT_S = 3900.0
 
@@ -28,14 +28,14 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobSegment:
-    """A part of a job that somebody may do beside others.
+    """A part of a job, which one of several runners does.
 
     Parameters
     ----------
     start_s, end_s : float
         Which part of the video; an end of None is that of the video.
     first, end : int or None
-        Its first frame, and the one after its last; None where the video is looked at in one go.
+        Its first frame, and the one after its last; None where the video is analysed in one piece.
     owner, lease_until, attempt, error
         As in `Job`.
     """
@@ -55,16 +55,16 @@ class JobSegment:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where the end of a job is told.
+    """The address that is told when a job ends.
 
     Parameters
     ----------
     due_at : float or None
-        When to try, in seconds since the epoch; None before the job has ended, and when nobody tries any more.
+        When to try, in seconds since the epoch; None before the job has ended, and after the last try.
     error : str or None
         Why the last try failed.
     delivered_at : float or None
-        When it was taken.
+        When it was delivered.
     """
 
     url: str
@@ -76,7 +76,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Long work as a row: who does it, until when their claim holds, and how far it is.
+    """Long work as a row: who does it, until when their lease holds, and how far it is.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Job:
 
     @property
     def due_at(self) -> float | None:
-        """From when on somebody may claim something of the job, in seconds since the epoch; None if nothing is left.
+        """From when on a runner may claim something of the job, in seconds since the epoch; None if nothing is left.
 
         That is the job itself, one of its segments, or the delivery of its webhook.
         """

@@ -1,8 +1,8 @@
-"""Who works on what: claims on jobs, on their segments and on their webhooks, each an atomic change of one row.
+"""Who works on what: leases on jobs, on their segments and on their webhooks, each an atomic change of one row.
 
-A claim holds for some seconds and is renewed by who made it. Whoever dies renews nothing, and the next one who asks takes over;
-whoever was merely late finds out at the next renewal, and what it still writes is refused. The clocks of all nodes must agree to
-within a small part of a lease. A claim that would hold for longer than anybody claims was made by a clock that was wrong, and is void.
+A lease holds for some seconds, and its owner renews it. An owner who dies renews nothing, and the next one who claims takes over; an
+owner who was merely late finds out at the next renewal, and what it still writes is refused. The clocks of all nodes must agree to
+within a small part of a lease. A lease that would hold for longer than any may was taken by a clock that was wrong, and is void.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _LOOKED_AT = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Somebody's right to work on something.
+class Lease:
+    """The right to work on a job, on one of its segments, or on its webhook.
 
     Parameters
     ----------
     owner : str
-        Unique to the claim.
+        Unique to the lease.
     job : Job
         As it was when it was claimed.
     segment : int or None
@@ -50,7 +50,7 @@ def claim(
     *,
     delivery_s: float = 0.0,
     max_deliveries: int | None = None,
-) -> Claim | None:
+) -> Lease | None:
     """Take the most urgent thing that is to be done: a job, a segment of one that others work on, or a webhook.
 
     Parameters
@@ -58,13 +58,13 @@ def claim(
     who : str
         For people who read the row; the owner is made from it.
     delivery_s : float
-        How long a claim on a webhook holds, which nobody renews, if that is longer than `lease_s`.
+        How long a lease on a webhook holds, which is never renewed, if that is longer than `lease_s`.
     max_deliveries : int, optional
         A webhook that was claimed so often is given up.
 
     Returns
     -------
-    Claim or None
+    Lease or None
         None if there is nothing to do.
     """
     for job_id in store.find_due_jobs(kinds, time.time(), _LOOKED_AT):
@@ -74,14 +74,14 @@ def claim(
     return None
 
 
-def claim_segment(store: Store, job_id: str, who: str, lease_s: float) -> Claim | None:
-    """Take a segment of this job that nobody works on, if there is one."""
+def claim_segment(store: Store, job_id: str, who: str, lease_s: float) -> Lease | None:
+    """Take a segment of this job that no other runner works on, if there is one."""
     return _take(store, job_id, who, lease_s, None)
 
 
 def _take(
     store: Store, job_id: str, who: str, lease_s: float, delivery: tuple[float, int | None] | None
-) -> Claim | None:
+) -> Lease | None:
     """Take something of a job; without the lease and the limit of deliveries, segments only."""
     owner = f"{who}/{uuid.uuid4().hex[:8]}"
     _check_length(lease_s, *(delivery or ())[:1])
@@ -110,9 +110,9 @@ def _take(
     if job is None:
         return None
     if job.owner == owner:
-        return Claim(owner, job, webhook=job.state.is_final)
+        return Lease(owner, job, webhook=job.state.is_final)
     segment = next((segment.index for segment in job.segments if segment.owner == owner), None)
-    return None if segment is None else Claim(owner, job, segment)
+    return None if segment is None else Lease(owner, job, segment)
 
 
 def _left(attempt: int) -> str:
@@ -147,42 +147,42 @@ def _with_delivery(job: Job, owner: str, now: float, lease_s: float, limit: int 
     return replace(job, owner=owner, webhook=replace(hook, due_at=now + lease_s, attempt=hook.attempt + 1))
 
 
-def renew(store: Store, claimed: Claim, lease_s: float, progress: float) -> bool:
-    """Extend a claim and record progress; False if it is no longer the owner's or the job was cancelled."""
+def renew(store: Store, lease: Lease, lease_s: float, progress: float) -> bool:
+    """Extend a lease and record progress; False if it is no longer the owner's or the job was cancelled."""
     _check_length(lease_s)
 
     def change(job: Job) -> Job | None:
         now = time.time()
         if job.state.is_final or job.cancel_requested:
             return None
-        segment = _own_segment(job, claimed)
+        segment = _own_segment(job, lease)
         if segment is not None:
             return _with(job, replace(segment, lease_until=now + lease_s, progress=progress), now)
-        if claimed.segment is not None or job.owner != claimed.owner:
+        if lease.segment is not None or job.owner != lease.owner:
             return None
         return replace(
             job, lease_until=now + lease_s, updated_at=now, progress=job.progress if job.segments else progress
         )
 
-    return store.update_job(claimed.job.job_id, change) is not None
+    return store.update_job(lease.job.job_id, change) is not None
 
 
-def plan(store: Store, claimed: Claim, segments: Sequence[JobSegment]) -> bool:
+def plan(store: Store, lease: Lease, segments: Sequence[JobSegment]) -> bool:
     """Let others help with these segments; False if the job is no longer the owner's or was cancelled."""
 
     def change(job: Job) -> Job | None:
-        if job.owner != claimed.owner or job.cancel_requested:
+        if job.owner != lease.owner or job.cancel_requested:
             return None
         return replace(job, segments=tuple(segments), progress=0.0, updated_at=time.time())
 
-    return store.update_job(claimed.job.job_id, change) is not None
+    return store.update_job(lease.job.job_id, change) is not None
 
 
-def reopen(store: Store, claimed: Claim, indexes: Collection[int]) -> bool:
+def reopen(store: Store, lease: Lease, indexes: Collection[int]) -> bool:
     """Let these segments be done again, whose work is lost; False if the job is no longer the owner's or was cancelled."""
 
     def change(job: Job) -> Job | None:
-        if job.owner != claimed.owner or job.cancel_requested:
+        if job.owner != lease.owner or job.cancel_requested:
             return None
         segments = tuple(
             JobSegment(segment.index, segment.start_s, segment.end_s, segment.first, segment.end)
@@ -192,15 +192,15 @@ def reopen(store: Store, claimed: Claim, indexes: Collection[int]) -> bool:
         )
         return replace(job, segments=segments, progress=_progress(segments), updated_at=time.time())
 
-    return store.update_job(claimed.job.job_id, change) is not None
+    return store.update_job(lease.job.job_id, change) is not None
 
 
-def finish_segment(store: Store, claimed: Claim, state: JobState, error: str | None = None) -> bool:
+def finish_segment(store: Store, lease: Lease, state: JobState, error: str | None = None) -> bool:
     """End a segment; False, and nothing written, if it is no longer the owner's."""
-    _check_final(claimed, state)
+    _check_final(lease, state)
 
     def change(job: Job) -> Job | None:
-        segment = _own_segment(job, claimed)
+        segment = _own_segment(job, lease)
         if segment is None:
             return None
         is_done = state is JobState.SUCCEEDED
@@ -215,32 +215,32 @@ def finish_segment(store: Store, claimed: Claim, state: JobState, error: str | N
         # Whoever works on the job from now on begins behind this segment: its attempts are counted anew.
         return replace(_with(job, ended, time.time()), attempt=min(job.attempt, 1) if is_done else job.attempt)
 
-    return store.update_job(claimed.job.job_id, change) is not None
+    return store.update_job(lease.job.job_id, change) is not None
 
 
 def finish(
-    store: Store, claimed: Claim, state: JobState, *, error: str | None = None, video_id: str | None = None
+    store: Store, lease: Lease, state: JobState, *, error: str | None = None, video_id: str | None = None
 ) -> bool:
     """End a job; False, and nothing written, if it is no longer the owner's."""
-    _check_final(claimed, state)
+    _check_final(lease, state)
 
     def change(job: Job) -> Job | None:
-        if job.owner != claimed.owner or job.state is not JobState.RUNNING:
+        if job.owner != lease.owner or job.state is not JobState.RUNNING:
             return None
         return _ended(replace(job, video_id=video_id or job.video_id), state, time.time(), error)
 
-    return store.update_job(claimed.job.job_id, change) is not None
+    return store.update_job(lease.job.job_id, change) is not None
 
 
-def release(store: Store, claimed: Claim, error: str | None = None) -> None:
+def release(store: Store, lease: Lease, error: str | None = None) -> None:
     """Give back what was claimed: for a runner that stops, which is no attempt, or with the error of an attempt that failed."""
 
     def change(job: Job) -> Job | None:
         now = time.time()
-        segment = _own_segment(job, claimed)
+        segment = _own_segment(job, lease)
         if segment is not None:
             return _with(job, _released(segment, error), now)
-        if claimed.segment is not None or job.owner != claimed.owner or job.state is not JobState.RUNNING:
+        if lease.segment is not None or job.owner != lease.owner or job.state is not JobState.RUNNING:
             return None
         if job.cancel_requested:
             return _ended(job, JobState.CANCELLED, now)
@@ -254,7 +254,7 @@ def release(store: Store, claimed: Claim, error: str | None = None) -> None:
             error=error or job.error,
         )
 
-    store.update_job(claimed.job.job_id, change)
+    store.update_job(lease.job.job_id, change)
 
 
 def _released(segment: JobSegment, error: str | None) -> JobSegment:
@@ -329,21 +329,21 @@ def retry(store: Store, job_id: str) -> Job:
     return queued
 
 
-def finish_delivery(store: Store, claimed: Claim, error: str | None = None, retry_at: float | None = None) -> None:
+def finish_delivery(store: Store, lease: Lease, error: str | None = None, retry_at: float | None = None) -> None:
     """Record that a webhook was delivered, or why not and when to try again (never, if None)."""
 
     def change(job: Job) -> Job | None:
-        if job.webhook is None or job.owner != claimed.owner:
+        if job.webhook is None or job.owner != lease.owner:
             return None
         delivered_at = time.time() if error is None else None
         told = replace(job.webhook, due_at=retry_at, error=error, delivered_at=delivered_at)
         return replace(job, owner=None, webhook=told)
 
-    store.update_job(claimed.job.job_id, change)
+    store.update_job(lease.job.job_id, change)
 
 
-def _own_segment(job: Job, claimed: Claim) -> JobSegment | None:
-    return next((segment for segment in job.segments if segment.owner == claimed.owner), None)
+def _own_segment(job: Job, lease: Lease) -> JobSegment | None:
+    return next((segment for segment in job.segments if segment.owner == lease.owner), None)
 
 
 def _with(job: Job, changed: JobSegment, now: float) -> Job:
@@ -382,6 +382,6 @@ def _check_length(*leases_s: float) -> None:
         raise ValueError(f"a lease of {max(leases_s)} s is longer than LONGEST_LEASE_S = {LONGEST_LEASE_S}")
 
 
-def _check_final(claimed: Claim, state: JobState) -> None:
+def _check_final(lease: Lease, state: JobState) -> None:
     if not state.is_final:
-        raise ValueError(f"job {claimed.job.job_id} cannot end as {state}")
+        raise ValueError(f"job {lease.job.job_id} cannot end as {state}")

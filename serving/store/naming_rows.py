@@ -1,4 +1,4 @@
-"""What the store keeps of names: what people said, strangers, appearances, and what naming the archive again writes at once."""
+"""What the store keeps of names: corrections, strangers, appearances, and what naming the archive again writes at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Revision:
 
 
 class CorrectionKind(StrEnum):
-    """What somebody said of a track."""
+    """What a correction states of a track."""
 
     IS = "is"
     IS_NOT = "is_not"
@@ -32,12 +32,12 @@ class CorrectionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correction:
-    """What somebody said of a track: that it is a person, or is not a person or a stranger.
+    """A track is a person, or is not a person or a stranger, as a user corrected it.
 
     Parameters
     ----------
     correction_id : str
-        Made from project, kind, whom it is about, and the track: saying it twice adds nothing.
+        Made from project, kind, person, and track: the same correction twice adds nothing.
     person_id : str
         A person's, or for "is not" also a stranger's id.
     embedding : (D,) float32
@@ -57,7 +57,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """Somebody unknown who was seen in a project's videos.
+    """An unknown person who is seen in a project's videos.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Stranger:
     merged_into : str or None
         The stranger who this one turned out to be; the id stays an alias of theirs.
     person_id : str or None
-        Whom somebody named them.
+        The person whom a user named them as.
     """
 
     stranger_id: str
@@ -96,7 +96,7 @@ class StrangerTrack:
 
 @dataclass(frozen=True, slots=True)
 class AppearanceRow:
-    """Somebody in view in a video without a gap, as search finds it.
+    """A person or a stranger in view in a video without a gap, as search finds it.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class AppearanceRow:
     track_ids : tuple of int
         Its tracks, ascending.
     reason : str or None
-        Why it is undecidable, as its result says it; None where it is not.
+        Why it is undecidable, as in its result; None where it is not.
     """
 
     project: str
@@ -138,13 +138,13 @@ AppearanceKey = tuple[str, float, int]
 
 @dataclass(frozen=True, slots=True)
 class AppearanceQuery:
-    """Which appearances are sought; what is None restricts nothing.
+    """Which appearances to find; what is None restricts nothing.
 
     Parameters
     ----------
     owners : tuple of tuple of str
         Who, each as all the ids that mean them: a person has one, a stranger may have aliases. With several, the appearances of the
-        first are found in whose shots each of the others appears too. Empty: everybody's.
+        first are found in whose shots each of the others appears too. Empty: those of everyone.
     min_probability : float
         Of every appearance that counts, those of the others included.
     submitted_from, submitted_to : float or None
@@ -173,7 +173,7 @@ class ScreenTime:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """The archive was named again: by which revision, for what, and what it would take to undo that.
+    """One naming of the archive: by which revision, why, and what undoing it takes.
 
     Parameters
     ----------
@@ -198,31 +198,8 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Words:
-    """What was said at once, as far as it changed the store, and so what taking it back changes.
-
-    Parameters
-    ----------
-    corrections, faces : sequence of str
-        Ids of what was added, and is deleted.
-    replaced : sequence of Correction
-        Which gave way, and come back.
-    disabled : mapping of str to str or None
-        Faces that were disabled, and are enabled again, with the reason that they had before.
-    enabled : mapping of str to str or None
-        Faces that were enabled, and are disabled again, with the reason that they had before.
-    """
-
-    corrections: Sequence[str] = ()
-    replaced: Sequence[Correction] = ()
-    faces: Sequence[str] = ()
-    disabled: Mapping[str, str | None] = field(default_factory=dict)
-    enabled: Mapping[str, str | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class News:
-    """What is said with a naming, and stored with it.
+class EditRows:
+    """The rows that an edit adds or changes, written with a naming.
 
     Parameters
     ----------
@@ -242,16 +219,39 @@ class News:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EditInverse:
+    """What an edit changed in the store, and so what undoing it changes back.
+
+    Parameters
+    ----------
+    corrections, faces : sequence of str
+        Ids of what was added, and is deleted.
+    replaced : sequence of Correction
+        Which were replaced, and come back.
+    disabled : mapping of str to str or None
+        Faces that were disabled, and are enabled again, with the reason that they had before.
+    enabled : mapping of str to str or None
+        Faces that were enabled, and are disabled again, with the reason that they had before.
+    """
+
+    corrections: Sequence[str] = ()
+    replaced: Sequence[Correction] = ()
+    faces: Sequence[str] = ()
+    disabled: Mapping[str, str | None] = field(default_factory=dict)
+    enabled: Mapping[str, str | None] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
-class Basis:
-    """What a naming rests on: if any of it has changed, somebody else named, undid, said or promoted something meanwhile.
+class ProjectState:
+    """The state of a project that a naming was computed from; another edit, undo or promotion changes it.
 
     Parameters
     ----------
     last, standing : int
         Numbers of the last application, and of the last that is not undone; 0 where there is none.
     corrections : frozenset of str
-        Ids of all that people said.
+        Ids of all corrections.
     promoted : str or None
         The version that is promoted, if there is one.
     """
@@ -284,18 +284,16 @@ class Naming:
         Whether it is promoted by taking the present one's promotion back, if it was promoted right before that.
     promotes_none : bool
         Whether no version is promoted any more; only to undo the first that was.
-    taken_back : Words or None
-        What was said and is taken back with it.
     embedder : str or None
         The project's from now on; None leaves the one that it has.
-    touched : mapping of str to float
-        When analyses count as made from now on: the latest of a video is what its result means.
     vectors : mapping of str to (D,) float32
         Of faces, by id, from `embedder`; faces that are there no more are passed over.
-    news : News or None
-        What is said with it.
-    basis : Basis or None
-        What must not have changed; None asks for nothing of that.
+    edit : EditRows or None
+        What is written with it.
+    inverse : EditInverse or None
+        What is changed back with it.
+    state : ProjectState or None
+        What must not have changed; None checks nothing.
     """
 
     expected: Mapping[str, str | None]
@@ -307,10 +305,9 @@ class Naming:
     promoted: str | None = None
     goes_back: bool = False
     promotes_none: bool = False
-    taken_back: Words | None = None
     embedder: str | None = None
-    touched: Mapping[str, float] = field(default_factory=dict)
     vectors: Mapping[str, FloatArray] = field(default_factory=dict)
-    news: News | None = None
-    basis: Basis | None = None
+    edit: EditRows | None = None
+    inverse: EditInverse | None = None
+    state: ProjectState | None = None
     beside: Mapping[str, str | None] = field(default_factory=dict)

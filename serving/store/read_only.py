@@ -18,7 +18,7 @@ class ReadOnlyFile:
     """How such a file is opened.
 
     With its write-ahead log and the log's index beside it, SQLite reads both. Without a log it would have to make one: the file
-    is then opened as one that nobody changes, and whoever reads is told if somebody did meanwhile.
+    is then opened as one that does not change, and reading it raises an error if it did.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ class ReadOnlyFile:
         return f"file:{quote(str(self.path.absolute()))}?{mode}"
 
     def require_unchanged(self) -> None:
-        """Raise `StoreError` if somebody has written to a file that was taken for unchanging: it may have been read wrongly."""
+        """Raise `StoreError` if a file that was taken for unchanging was written to: it may have been read wrongly."""
         if self.seen is not None and _facts(self.path) != self.seen:
-            raise StoreError(f"the store {self.path} was changed by somebody else while it was read: try again")
+            raise StoreError(f"the store {self.path} was changed while it was read: try again")
 
 
 def _facts(path: Path) -> _Seen:

@@ -54,7 +54,7 @@ class Face:
     fetched_at : float or None
         When it was fetched, in seconds since the epoch.
     by_hand : bool
-        Whether somebody decided its status; what looks for outliers then leaves it alone.
+        Whether a user decided its status; the search for outliers then leaves it alone.
     """
 
     face_id: str
@@ -159,7 +159,7 @@ class TrackVectors:
 
 
 def same_face(a: Face, b: Face) -> bool:
-    """Whether two rows say the same, embeddings included."""
+    """Whether two rows are equal, embeddings included."""
     fields = [name for name in Face.__slots__ if name != "embedding"]
     if any(getattr(a, name) != getattr(b, name) for name in fields) or (a.embedding is None) != (b.embedding is None):
         return False

@@ -10,7 +10,8 @@ import numpy as np
 
 from facerec_models.types import Decision, Track
 from serving.store import Store, leases, open_store
-from serving.store.job_rows import Job, JobState
+from serving.store.job_rows import Job, JobSegment, JobState
+from serving.store.leases import Lease
 from serving.store.mongo.store import MongoStore
 from serving.store.naming_rows import AppearanceRow, Application, Correction, CorrectionKind, Naming, Revision
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, VideoRow
@@ -154,8 +155,26 @@ def named_by(store: Store) -> dict[str, str | None]:
     return {row.analysis_id: row.revision for row in store.list_analyses("p")}
 
 
+def claim(store: Store, who: str = "o1", lease_s: float = 60) -> Lease | None:
+    return leases.claim(store, ["video"], who, lease_s)
+
+
+def claimed(store: Store, who: str = "o1", lease_s: float = 60) -> Lease:
+    mine = claim(store, who, lease_s)
+    assert mine is not None
+    return mine
+
+
+def divide(store: Store, count: int = 3, lease_s: float = 60) -> Lease:
+    """A job in segments of a minute, and its leader."""
+    store.submit_job(make_job("j"))
+    leader = claimed(store, "leader", lease_s)
+    assert leases.plan(store, leader, [JobSegment(i, 60.0 * i, 60.0 * (i + 1), 0, 9) for i in range(count)])
+    return leader
+
+
 def claim_all(store: Store, owner: str, kinds: Sequence[str] = ("video",)) -> list[str]:
-    """Claim what there is of one kind after the other."""
+    """Lease what there is of one kind after the other."""
     claimed = []
     for kind in kinds:
         while (mine := leases.claim(store, [kind], owner, 60)) is not None:

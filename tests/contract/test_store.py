@@ -59,7 +59,7 @@ def test_projects_are_listed_by_name(store: Store) -> None:
     assert [project.name for project in store.list_projects()] == ["B", "a", "p", "z", "ö"]
 
 
-def test_an_embedder_is_fixed_once(store: Store) -> None:
+def test_the_first_embedder_of_a_project_stays(store: Store) -> None:
     assert store.fix_embedder("p", "dlib").embedder == "dlib"
     assert store.fix_embedder("p", "dlib").embedder == "dlib"
     with pytest.raises(GalleryMismatchError, match=r"'p' .*dlib.*facenet"):
@@ -104,7 +104,6 @@ def test_an_embedder_is_fixed_once(store: Store) -> None:
         lambda s: s.list_appearances("absent", []),
         lambda s: s.find_appearances("absent", AppearanceQuery(), limit=1),
         lambda s: s.list_screen_times("absent", AppearanceQuery()),
-        lambda s: s.list_unindexed("absent"),
         lambda s: s.read_strangers("absent"),
         lambda s: s.latest_analyses("absent"),
         lambda s: s.vector_state("absent"),
@@ -235,7 +234,7 @@ def test_faces_are_listed_by_person_and_path(store: Store) -> None:
     assert store.list_faces("p", person_id="C") == []
 
 
-def test_the_same_face_replaces_the_row(store: Store) -> None:
+def test_a_face_with_the_same_id_replaces_the_row(store: Store) -> None:
     store.put_faces("p", [make_face("f"), make_face("g")])
     changed = make_face("f", status=FaceStatus.DISABLED, reason="blurred", embedding=np.ones(4, np.float32))
     store.put_faces("p", [changed])
@@ -277,7 +276,7 @@ def test_faces_are_enabled_and_disabled(store: Store) -> None:
     assert store.set_face_status("p", [], FaceStatus.DISABLED, None) == 0
 
 
-def test_what_somebody_decided_of_a_face_only_somebody_changes(store: Store) -> None:
+def test_only_a_user_changes_the_status_that_a_user_set(store: Store) -> None:
     store.put_faces("p", [make_face("f1"), make_face("f2", by_hand=True)])
     assert store.set_face_status("p", ["f1", "f2"], FaceStatus.DISABLED, "unlike", by_hand=False) == 1
     assert [(face.status, face.by_hand) for face in store.list_faces("p")] == [
@@ -322,7 +321,7 @@ def test_models_come_back_as_they_were_oldest_first(store: Store) -> None:
     assert store.get_model("p", "b") == known
 
 
-def test_a_model_serves_when_it_is_promoted(store: Store) -> None:
+def test_only_a_promoted_model_is_the_current_one(store: Store) -> None:
     store.add_model(make_model("m1"))
     with pytest.raises(ModelNotFoundError, match="promote"):
         store.get_model("p")
@@ -330,20 +329,20 @@ def test_a_model_serves_when_it_is_promoted(store: Store) -> None:
     assert store.get_model("p") == make_model("m1")
 
 
-def test_a_model_that_does_not_know_what_was_said_is_not_promoted(store: Store) -> None:
+def test_promotion_fails_if_corrections_changed_since_training(store: Store) -> None:
     store.add_model(make_model("m1"))
     store.put_corrections("p", [make_correction("c1", "is", "Ann"), make_correction("c2", "is", "Bob", track_id=2)])
     store.create_project("q")
     for said in ({"c1"}, {"c1", "c2", "c3"}, set()):
         with pytest.raises(ConflictError, match="train again"):
-            store.promote_model("p", "m1", said=said)
+            store.promote_model("p", "m1", corrections=said)
         with pytest.raises(ModelNotFoundError):
             store.get_model("p")
-    store.promote_model("p", "m1", said=["c2", "c1"])
+    store.promote_model("p", "m1", corrections=["c2", "c1"])
     assert store.get_model("p").version == "m1"
 
 
-def test_the_version_before_is_the_one_that_was_promoted_before(store: Store) -> None:
+def test_the_former_model_is_the_one_promoted_before_the_present_one(store: Store) -> None:
     for version in ("m1", "m2", "m3"):
         store.add_model(make_model(version))
     for missing in (None, "m1"):
@@ -363,7 +362,7 @@ def test_the_version_before_is_the_one_that_was_promoted_before(store: Store) ->
         store.former_model("p")
 
 
-def test_promotions_of_projects_are_apart(store: Store) -> None:
+def test_each_project_has_its_own_promotions(store: Store) -> None:
     store.create_project("q")
     for project in ("p", "q"):
         for version in ("m1", "m2"):
@@ -377,7 +376,7 @@ def test_promotions_of_projects_are_apart(store: Store) -> None:
 # Corrections and strangers
 
 
-def test_a_track_is_one_person_and_saying_the_contrary_takes_it_back(store: Store) -> None:
+def test_a_new_is_replaces_the_old_one_and_contraries_replace_each_other(store: Store) -> None:
     store.create_project("p")
     store.put_corrections("p", [make_correction("1", "is", "Ann"), make_correction("2", "is_not", "Bob")])
     store.put_corrections("p", [make_correction("1", "is", "Ann")])
@@ -395,7 +394,7 @@ def test_a_track_is_one_person_and_saying_the_contrary_takes_it_back(store: Stor
         store.put_corrections("q", [make_correction("5", "is", "Ann")])
 
 
-def test_strangers_are_kept_and_a_slower_writer_is_told(store: Store) -> None:
+def test_strangers_are_written_only_if_their_number_is_as_expected(store: Store) -> None:
     store.create_project("p")
     put_analyses(store, "a", "b")
     ann = Stranger("stranger-a", "p", 1, 1.0)
@@ -413,7 +412,7 @@ def test_strangers_are_kept_and_a_slower_writer_is_told(store: Store) -> None:
     assert store.list_stranger_tracks("p") == []
 
 
-def test_vectors_are_given_to_faces_that_are_there_and_change_nothing_else(store: Store) -> None:
+def test_set_vectors_changes_only_vectors_of_faces_that_exist(store: Store) -> None:
     store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="by hand")])
     vector = np.full(3, 0.5, np.float32)
     store.set_vectors("p", "other", {"f2": vector, "gone": vector})
@@ -438,7 +437,7 @@ def test_faces_and_the_embeddings_of_tracks_can_be_deleted(store: Store) -> None
     store.scrub()
 
 
-def test_a_deleted_model_names_nothing_any_more(store: Store) -> None:
+def test_deleting_a_model_removes_its_revisions_and_names(store: Store) -> None:
     store.create_project("p")
     put_analyses(store, "a")
     put_revisions(store, "r1")

@@ -76,7 +76,7 @@ def test_deleting_a_video_deletes_its_tracks(store: Store) -> None:
     assert store.get_tracks("p", ["a-v"]) == {"a-v": []}
 
 
-def test_analyses_come_back_oldest_first_and_the_newest_is_known(store: Store) -> None:
+def test_analyses_come_back_oldest_first_and_the_latest_is_found(store: Store) -> None:
     store.put_video(make_video("v"))
     store.put_video(make_video("w"))
     with pytest.raises(VideoNotFoundError, match="not been analysed"):

@@ -11,8 +11,7 @@ import pytest
 
 from serving.store import Store, leases
 from serving.store.job_rows import LONGEST_LEASE_S, JobState, Webhook
-from tests.contract.store_cases import make_job
-from tests.contract.test_store_jobs import claim, claimed, divide
+from tests.contract.store_cases import claim, claimed, divide, make_job
 
 _YEAR_S = 365 * 24 * 3600.0
 
@@ -63,7 +62,7 @@ def test_a_segment_that_was_taken_while_the_clock_was_ahead_is_done_by_the_next(
 
 
 @pytest.mark.parametrize("is_claimed", [False, True])
-def test_a_webhook_that_is_due_when_a_wrong_clock_says_is_told_now(store: Store, is_claimed: bool) -> None:
+def test_a_webhook_delayed_by_a_wrong_clock_is_delivered_now(store: Store, is_claimed: bool) -> None:
     store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
     with clock_ahead():
         leases.cancel(store, "j")
@@ -74,7 +73,7 @@ def test_a_webhook_that_is_due_when_a_wrong_clock_says_is_told_now(store: Store,
     assert claim(store, "o3") is None
 
 
-def test_a_webhook_waits_for_as_long_as_it_is_put_off(store: Store) -> None:
+def test_a_webhook_waits_until_it_is_due(store: Store) -> None:
     store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
     leases.cancel(store, "j")
     leases.finish_delivery(store, claimed(store), "no answer", retry_at=time.time() + 3600)
@@ -82,7 +81,7 @@ def test_a_webhook_waits_for_as_long_as_it_is_put_off(store: Store) -> None:
     assert claim(store) is None
 
 
-def test_nobody_takes_a_lease_that_would_count_as_void(store: Store) -> None:
+def test_a_lease_longer_than_the_longest_is_refused(store: Store) -> None:
     store.submit_job(make_job("j"))
     mine = claimed(store)
     with pytest.raises(ValueError, match="LONGEST_LEASE_S"):

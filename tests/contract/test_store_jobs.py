@@ -10,19 +10,8 @@ import pytest
 from facerec_models.errors import ConflictError, JobNotFoundError
 from serving.store import Store, leases
 from serving.store.job_rows import Job, JobSegment, JobState, Webhook
-from serving.store.leases import Claim
-from tests.contract.store_cases import claim_all, make_job, make_video
-
-
-def claim(store: Store, who: str = "o1", lease_s: float = 60) -> Claim | None:
-    return leases.claim(store, ["video"], who, lease_s)
-
-
-def claimed(store: Store, who: str = "o1", lease_s: float = 60) -> Claim:
-    mine = claim(store, who, lease_s)
-    assert mine is not None
-    return mine
-
+from serving.store.leases import Lease
+from tests.contract.store_cases import claim, claim_all, claimed, divide, make_job, make_video
 
 # Rows
 
@@ -90,7 +79,7 @@ def test_no_two_jobs_have_one_key(store: Store) -> None:
     assert store.get_job("j2") == other
 
 
-def test_a_delivery_of_a_job_that_is_tried_again_writes_nothing(store: Store) -> None:
+def test_a_delivery_of_a_retried_job_writes_nothing(store: Store) -> None:
     store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
     leases.cancel(store, "j")
     telling = claimed(store)
@@ -131,7 +120,7 @@ def test_the_same_submission_is_the_same_job_until_it_fails(store: Store) -> Non
     assert store.submit_job(replace(make_job("j9"), key="k3", video_id="v")).job_id == "j9"
 
 
-def test_what_is_asked_to_stop_does_not_stand_in_the_way_of_the_same_submission(store: Store) -> None:
+def test_a_job_asked_to_stop_frees_its_key(store: Store) -> None:
     store.submit_job(replace(make_job("j1"), key="k"))
     stopping = claimed(store)
     leases.cancel(store, "j1")
@@ -203,7 +192,7 @@ def test_an_owner_who_was_late_but_not_replaced_goes_on(store: Store) -> None:
 
 def test_a_job_is_finished_by_its_owner_once(store: Store) -> None:
     store.submit_job(make_job("j"))
-    assert not leases.finish(store, Claim("o1", store.get_job("j")), JobState.SUCCEEDED)
+    assert not leases.finish(store, Lease("o1", store.get_job("j")), JobState.SUCCEEDED)
     mine = claimed(store)
     with pytest.raises(ValueError, match="running"):
         leases.finish(store, mine, JobState.RUNNING)
@@ -218,7 +207,7 @@ def test_a_job_is_finished_by_its_owner_once(store: Store) -> None:
     assert claim(store, "o2") is None
 
 
-def test_a_failed_job_keeps_its_progress_and_video_and_can_be_tried_again(store: Store) -> None:
+def test_a_failed_job_keeps_its_progress_and_video_and_can_be_retried(store: Store) -> None:
     store.submit_job(replace(make_job("j"), video_id="v"))
     mine = claimed(store)
     leases.renew(store, mine, 60, 0.5)
@@ -236,7 +225,7 @@ def test_a_failed_job_keeps_its_progress_and_video_and_can_be_tried_again(store:
         leases.retry(store, "absent")
 
 
-def test_a_released_job_is_claimed_at_once_and_tells_why(store: Store) -> None:
+def test_a_released_job_keeps_its_error_and_is_claimed_at_once(store: Store) -> None:
     store.submit_job(make_job("j"))
     leases.release(store, claimed(store))
     job = store.get_job("j")
@@ -291,8 +280,8 @@ def test_a_cancelled_job_that_lost_its_owner_is_not_done_again(store: Store, end
     assert store.get_job("j").attempt == 1
 
 
-def test_jobs_that_are_gone_are_nobodys(store: Store) -> None:
-    gone = Claim("o/1", make_job("absent"))
+def test_a_lease_on_a_deleted_job_is_void(store: Store) -> None:
+    gone = Lease("o/1", make_job("absent"))
     assert not leases.renew(store, gone, 60, 0.0)
     assert not leases.finish(store, gone, JobState.SUCCEEDED)
     leases.release(store, gone)
@@ -302,19 +291,11 @@ def test_jobs_that_are_gone_are_nobodys(store: Store) -> None:
 # Segments
 
 
-def divide(store: Store, count: int = 3, lease_s: float = 60) -> Claim:
-    """A job in segments of a minute, and its leader."""
-    store.submit_job(make_job("j"))
-    leader = claimed(store, "leader", lease_s)
-    assert leases.plan(store, leader, [JobSegment(i, 60.0 * i, 60.0 * (i + 1), 0, 9) for i in range(count)])
-    return leader
-
-
 def states(store: Store) -> list[str]:
     return [segment.state.value for segment in store.get_job("j").segments]
 
 
-def test_segments_are_claimed_beside_their_leader(store: Store) -> None:
+def test_helpers_claim_segments_while_the_leader_works(store: Store) -> None:
     leader = divide(store)
     mine = leases.claim_segment(store, "j", "leader", 60)
     helper = claimed(store, "helper")
@@ -346,7 +327,7 @@ def test_a_segment_of_a_dead_helper_is_taken_over(store: Store) -> None:
     assert (states(store), store.get_job("j").segments[0].error) == (["queued"], "OSError: flaky disk")
 
 
-def test_a_dead_leader_is_followed_by_another_who_keeps_what_is_done(store: Store) -> None:
+def test_a_new_leader_keeps_finished_segments(store: Store) -> None:
     late = divide(store, 2, lease_s=0.3)
     helper = leases.claim_segment(store, "j", "helper", 60)
     assert helper is not None
@@ -360,7 +341,7 @@ def test_a_dead_leader_is_followed_by_another_who_keeps_what_is_done(store: Stor
     assert store.get_job("j").attempt == 1
 
 
-def test_segments_that_have_not_ended_end_with_their_job(store: Store) -> None:
+def test_open_segments_end_with_their_job(store: Store) -> None:
     leader = divide(store)
     done, busy = claimed(store), claimed(store)
     leases.finish_segment(store, done, JobState.SUCCEEDED)
@@ -373,7 +354,7 @@ def test_segments_that_have_not_ended_end_with_their_job(store: Store) -> None:
     assert states(store) == ["succeeded", "cancelled", "cancelled"]
 
 
-def test_a_job_without_a_finished_segment_is_tried_again_without_its_plan(store: Store) -> None:
+def test_a_retried_job_without_a_finished_segment_has_no_plan(store: Store) -> None:
     leader = divide(store)
     leases.finish(store, leader, JobState.FAILED, error="no picture can be read")
     assert leases.retry(store, "j").segments == ()
@@ -381,7 +362,7 @@ def test_a_job_without_a_finished_segment_is_tried_again_without_its_plan(store:
     assert claim(store) is None
 
 
-def test_segments_whose_work_is_lost_are_done_again(store: Store) -> None:
+def test_reopened_segments_are_done_again(store: Store) -> None:
     leader = divide(store)
     for _ in range(2):
         leases.finish_segment(store, claimed(store), JobState.SUCCEEDED)
@@ -411,7 +392,7 @@ def test_helpers_of_a_cancelled_job_stop(store: Store) -> None:
 # Webhooks
 
 
-def test_the_end_of_a_job_is_told_until_it_is_taken(store: Store) -> None:
+def test_a_webhook_is_retried_until_it_is_delivered(store: Store) -> None:
     store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
     job = claimed(store)
     assert not job.webhook
@@ -433,7 +414,7 @@ def test_the_end_of_a_job_is_told_until_it_is_taken(store: Store) -> None:
     assert store.get_job("j").owner is None
 
 
-def test_a_delivery_is_nobody_elses_for_as_long_as_it_may_take(store: Store) -> None:
+def test_a_delivery_is_leased_for_as_long_as_it_may_take(store: Store) -> None:
     store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
     leases.cancel(store, "j")
     mine = leases.claim(store, ["video"], "o1", 0.0, delivery_s=60.0)
@@ -442,7 +423,7 @@ def test_a_delivery_is_nobody_elses_for_as_long_as_it_may_take(store: Store) -> 
     assert leases.claim(store, ["video"], "o2", 0.0, delivery_s=60.0) is None
 
 
-def test_a_delivery_that_ends_with_its_process_each_time_is_given_up(store: Store) -> None:
+def test_a_delivery_is_given_up_after_the_last_attempt(store: Store) -> None:
     store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
     leases.cancel(store, "j")
     taken = [leases.claim(store, ["video"], "o", 0.0, max_deliveries=3) for _ in range(5)]
@@ -453,7 +434,7 @@ def test_a_delivery_that_ends_with_its_process_each_time_is_given_up(store: Stor
     assert "ended with its process" in (hook.error or "")
 
 
-def test_a_job_that_is_cancelled_is_told_too(store: Store) -> None:
+def test_a_cancelled_job_is_delivered_too(store: Store) -> None:
     store.submit_job(replace(make_job("j"), webhook=Webhook("http://a/b")))
     leases.cancel(store, "j")
     assert claimed(store).webhook

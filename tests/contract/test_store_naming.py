@@ -10,7 +10,7 @@ import pytest
 
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
 from serving.store import Store
-from serving.store.naming_rows import Basis, News, Stranger, StrangerTrack, Words
+from serving.store.naming_rows import EditInverse, EditRows, ProjectState, Stranger, StrangerTrack
 from serving.store.rows import FaceStatus, same_face
 from tests.contract.store_cases import (
     make_appearance,
@@ -41,7 +41,7 @@ def stranger_track(analysis_id: str, stranger_id: str = ANN.stranger_id) -> Stra
     return StrangerTrack("p", analysis_id, 1, stranger_id, np.ones(4, np.float32))
 
 
-def test_appearances_come_back_exactly_in_the_place_of_those_before(store: Store) -> None:
+def test_appearances_come_back_exactly_and_replace_those_before(store: Store) -> None:
     put_analyses(store, "a", "b")
     put_revisions(store, "r1")
     rows = [
@@ -59,12 +59,11 @@ def test_appearances_come_back_exactly_in_the_place_of_those_before(store: Store
     with pytest.raises(ValueError, match="of b"):
         store.assign_revision("p", "r1", ["a"], [rows[0], other])
     assert store.list_appearances("p", ["a", "b"]) == [rows[1], other]
-    assert store.list_unindexed("p") == []
     store.delete_video("p", "v-a")
     assert store.list_appearances("p", ["b"]) == [other]
 
 
-def test_an_application_names_all_at_once(named: Store) -> None:
+def test_apply_naming_writes_all_or_nothing(named: Store) -> None:
     store = named
     store.add_model(make_model("m2"))
     row = make_appearance("a", owner="Bob")
@@ -86,7 +85,7 @@ def test_an_application_names_all_at_once(named: Store) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_a_slower_application_is_told_and_writes_nothing(named: Store, number: int) -> None:
+def test_a_late_application_conflicts_and_writes_nothing(named: Store, number: int) -> None:
     naming = make_naming({"a": "r1", "b": "r1"}, "r2", make_appearance("a", owner="Bob"), strangers=[ANN])
     with pytest.raises(ConflictError, match="again"):
         named.apply_naming("p", naming, make_application(number, "r2"))
@@ -94,7 +93,7 @@ def test_a_slower_application_is_told_and_writes_nothing(named: Store, number: i
     with pytest.raises(ConflictError, match="added meanwhile"):
         named.apply_naming("p", late, make_application(2, "r2"))
     for change in ({"expected": {"a": None, "b": "r1"}}, {"known": 1}):
-        with pytest.raises(ConflictError, match="look again"):
+        with pytest.raises(ConflictError, match="try again"):
             named.apply_naming("p", replace(naming, **change), make_application(2, "r2"))
     assert named_by(named) == {"a": "r1", "b": "r1"}
     assert named.list_appearances("p", ["a"]) == [make_appearance("a")]
@@ -102,7 +101,7 @@ def test_a_slower_application_is_told_and_writes_nothing(named: Store, number: i
     assert len(named.list_applications("p")) == 1
 
 
-def test_only_one_of_many_at_once_applies(named: Store) -> None:
+def test_one_of_many_concurrent_applications_succeeds(named: Store) -> None:
     def apply(owner: str) -> bool:
         naming = make_naming({"a": "r1", "b": "r1"}, "r1", make_appearance("a", owner=owner))
         try:
@@ -118,7 +117,7 @@ def test_only_one_of_many_at_once_applies(named: Store) -> None:
     assert [row.note for row in named.list_applications("p")] == ["é", *applied]
 
 
-def test_undoing_writes_what_was_and_says_so(named: Store) -> None:
+def test_undo_restores_names_and_marks_the_application(named: Store) -> None:
     store = named
     before = store.list_appearances("p", ["a", "b"])
     store.promote_model("p", "m")
@@ -146,7 +145,7 @@ def test_undoing_writes_what_was_and_says_so(named: Store) -> None:
     assert [row.number for row in store.list_applications("p")] == [1, 2, 3]
 
 
-def test_an_undoing_that_comes_too_late_writes_nothing(named: Store) -> None:
+def test_a_late_undo_conflicts_and_writes_nothing(named: Store) -> None:
     named.assign_revision("p", "r2", ["a"], [make_appearance("a", owner="Bob")])
     with pytest.raises(ConflictError, match="named meanwhile"):
         named.undo_naming("p", make_naming({"a": "r1"}, None), 1, 5.0)
@@ -154,7 +153,7 @@ def test_an_undoing_that_comes_too_late_writes_nothing(named: Store) -> None:
     assert named.list_applications("p")[0].undone_at is None
 
 
-def test_an_application_changes_the_embedder_and_all_that_depends_on_it(named: Store) -> None:
+def test_an_application_switches_the_embedder_and_undo_switches_back(named: Store) -> None:
     store = named
     store.fix_embedder("p", "dlib")
     store.promote_model("p", "m")
@@ -168,22 +167,18 @@ def test_an_application_changes_the_embedder_and_all_that_depends_on_it(named: S
         "r2",
         promoted="m2",
         embedder="other",
-        touched={"a": 9.5},
         vectors={"f2": np.full(3, 0.5, np.float32), "gone": np.ones(3, np.float32)},
-        taken_back=Words(["c0"], [new]),
+        inverse=EditInverse(["c0"], [new]),
     )
     for wrong in ({"promoted": "m"}, {"embedder": None, "vectors": {}}):
         with pytest.raises(GalleryMismatchError, match="facerec embedder switch"):
             store.apply_naming("p", replace(naming, **wrong), make_application(2, "r2"))
-    with pytest.raises(ConflictError, match="look again"):
+    with pytest.raises(ConflictError, match="try again"):
         store.apply_naming("p", replace(naming, known=1), make_application(2, "r2"))
     assert store.get_project("p").embedder == "dlib"
-    assert [row.created_at for row in store.list_analyses("p")] == [0, 1]
     store.apply_naming("p", naming, make_application(2, "r2"))
     assert store.get_project("p").embedder == "other"
     assert store.get_model("p").version == "m2"
-    assert store.latest_analysis("p", "v-a").created_at == 9.5
-    assert [row.analysis_id for row in store.list_analyses("p")] == ["b", "a"]
     first, second = store.list_faces("p")
     assert same_face(first, before[0])
     assert (second.embedder, second.status, second.reason) == ("other", FaceStatus.DISABLED, "by hand")
@@ -206,19 +201,17 @@ def test_an_application_changes_the_embedder_and_all_that_depends_on_it(named: S
         "r1",
         promoted="m",
         embedder="dlib",
-        touched={"a": 0.0},
         vectors={"f2": vector},
-        taken_back=Words(["c1"], [old]),
+        inverse=EditInverse(["c1"], [old]),
     )
     store.undo_naming("p", back, 2, 5.0)
     assert store.get_project("p").embedder == "dlib"
     assert store.get_model("p").version == "m"
-    assert [row.created_at for row in store.list_analyses("p")] == [0, 1]
     assert all(same_face(a, b) for a, b in zip(store.list_faces("p"), before, strict=True))
     assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
 
 
-def test_sealed_applications_keep_no_word_of_what_was(named: Store) -> None:
+def test_sealed_applications_cannot_be_undone_and_have_no_note(named: Store) -> None:
     named.seal_applications("p")
     named.apply_naming("p", make_naming({"a": "r1", "b": "r1"}, "r2"), make_application(2, "r2"))
     sealed, later = named.list_applications("p")
@@ -226,21 +219,21 @@ def test_sealed_applications_keep_no_word_of_what_was(named: Store) -> None:
     assert later == replace(make_application(2, "r2"), undo={})
 
 
-def test_what_is_said_is_stored_with_the_names_that_follow(named: Store) -> None:
+def test_an_edit_is_written_with_the_names_that_follow(named: Store) -> None:
     store = named
     store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise")])
     store.put_corrections("p", [make_correction("c0", "is", "Ann")])
-    news = News([make_correction("c1", "is", "Bob")], [make_face("f2"), make_face("f3")], ["f1"], "is Bob")
-    naming = make_naming({"a": "r1", "b": "r1"}, "r2", news=news, basis=Basis(1, 1, frozenset({"c0"}), None))
+    edit = EditRows([make_correction("c1", "is", "Bob")], [make_face("f2"), make_face("f3")], ["f1"], "is Bob")
+    naming = make_naming({"a": "r1", "b": "r1"}, "r2", edit=edit, state=ProjectState(1, 1, frozenset({"c0"}), None))
     store.add_model(make_model("m2"))
     for late in (
-        Basis(1, 1, frozenset(), None),
-        Basis(0, 1, frozenset({"c0"}), None),
-        Basis(1, 0, frozenset({"c0"}), None),
-        Basis(1, 1, frozenset({"c0"}), "m2"),
+        ProjectState(1, 1, frozenset(), None),
+        ProjectState(0, 1, frozenset({"c0"}), None),
+        ProjectState(1, 0, frozenset({"c0"}), None),
+        ProjectState(1, 1, frozenset({"c0"}), "m2"),
     ):
         with pytest.raises(ConflictError, match="meanwhile"):
-            store.apply_naming("p", replace(naming, basis=late), make_application(2, "r2"))
+            store.apply_naming("p", replace(naming, state=late), make_application(2, "r2"))
     assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
     assert [face.face_id for face in store.list_faces("p")] == ["f1", "f2"]
     store.apply_naming("p", naming, make_application(2, "r2"))
@@ -251,18 +244,20 @@ def test_what_is_said_is_stored_with_the_names_that_follow(named: Store) -> None
         ("f3", FaceStatus.TAKEN, None, False),
     ]
     store.undo_naming("p", make_naming({"a": "r2", "b": "r2"}, "r1"), 2, 5.0)
-    again = make_naming({"a": "r1", "b": "r1"}, "r2", basis=Basis(2, 2, frozenset({"c1"}), None))
+    again = make_naming({"a": "r1", "b": "r1"}, "r2", state=ProjectState(2, 2, frozenset({"c1"}), None))
     with pytest.raises(ConflictError, match="meanwhile"):
         store.apply_naming("p", again, make_application(3, "r2"))
     store.promote_model("p", "m")
     store.promote_model("p", "m2")
-    for late in (Basis(2, 1, frozenset({"c1"}), None), Basis(2, 1, frozenset({"c1"}), "m")):
-        with pytest.raises(ConflictError, match="promoted a version meanwhile"):
-            store.apply_naming("p", replace(again, basis=late), make_application(3, "r2"))
-    store.apply_naming("p", replace(again, basis=Basis(2, 1, frozenset({"c1"}), "m2")), make_application(3, "r2"))
+    for late in (ProjectState(2, 1, frozenset({"c1"}), None), ProjectState(2, 1, frozenset({"c1"}), "m")):
+        with pytest.raises(ConflictError, match="a version was promoted"):
+            store.apply_naming("p", replace(again, state=late), make_application(3, "r2"))
+    store.apply_naming(
+        "p", replace(again, state=ProjectState(2, 1, frozenset({"c1"}), "m2")), make_application(3, "r2")
+    )
 
 
-def test_what_does_not_fit_together_is_a_mistake(named: Store) -> None:
+def test_inconsistent_namings_raise_value_errors(named: Store) -> None:
     for naming in (
         make_naming({"a": "r1", "b": "r1"}, "r2", make_appearance("c")),
         replace(make_naming({"a": "r1", "b": "r1"}, "r2"), revisions={"a": "r2"}),
@@ -273,7 +268,7 @@ def test_what_does_not_fit_together_is_a_mistake(named: Store) -> None:
     assert len(named.list_applications("p")) == 1
 
 
-def test_what_was_said_is_taken_back_whole(named: Store) -> None:
+def test_undo_changes_back_every_row_of_an_edit(named: Store) -> None:
     store = named
     store.put_faces(
         "p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise"), make_face("f3")]
@@ -282,8 +277,8 @@ def test_what_was_said_is_taken_back_whole(named: Store) -> None:
     store.put_corrections("p", [old])
     store.put_corrections("p", [new])
     assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
-    words = Words(["c1"], [old], ["f1"], {"f2": "as before"}, {"f3": "said otherwise"})
-    naming = replace(make_naming({"a": "r1", "b": "r1"}, None), promotes_none=True, taken_back=words)
+    words = EditInverse(["c1"], [old], ["f1"], {"f2": "as before"}, {"f3": "said otherwise"})
+    naming = replace(make_naming({"a": "r1", "b": "r1"}, None), promotes_none=True, inverse=words)
     store.promote_model("p", "m")
     with pytest.raises(ConflictError):
         store.undo_naming("p", replace(naming, known=7), 1, 5.0)

@@ -14,6 +14,8 @@ from serving.store.naming_rows import AppearanceKey, AppearanceQuery, Appearance
 from tests.contract.store_cases import (
     make_analysis,
     make_appearance,
+    make_application,
+    make_naming,
     make_track,
     make_video,
     put_analyses,
@@ -84,13 +86,13 @@ def test_appearances_are_found(archive: Store, query: AppearanceQuery, expected:
         (AppearanceQuery((ANN, ("stranger-b", "stranger-a")), video_id="v-c"), [("c", 0)]),
     ],
 )
-def test_several_are_found_in_the_same_shot(
+def test_several_owners_are_found_in_the_same_shot(
     archive: Store, query: AppearanceQuery, expected: list[tuple[str, int]]
 ) -> None:
     assert find(archive, query) == expected
 
 
-def test_a_page_goes_on_after_the_last_row_whatever_was_added(archive: Store) -> None:
+def test_a_page_continues_after_the_last_row_whatever_was_added(archive: Store) -> None:
     query = AppearanceQuery((ANN,))
     everything = archive.find_appearances("p", query, limit=100)
     assert [row.key for row in everything] == sorted(row.key for row in everything)
@@ -123,7 +125,7 @@ def test_a_page_goes_on_after_the_last_row_whatever_was_added(archive: Store) ->
         (AppearanceQuery(end_s=20.0), [("stranger-a", "v-c", 5.0)]),
     ],
 )
-def test_how_long_strangers_are_seen_is_added_up(
+def test_screen_times_of_strangers_are_added_up(
     archive: Store, query: AppearanceQuery, expected: list[tuple[str, str, float]]
 ) -> None:
     rows = archive.list_appearances("p", ["a"])
@@ -151,7 +153,26 @@ def test_a_video_counts_by_its_latest_analysis(archive: Store) -> None:
     assert find(archive, AppearanceQuery((BOB,), video_id="v-a")) == [("a", 1)]
 
 
-def test_projects_are_searched_apart(archive: Store) -> None:
+def test_the_latest_analysis_is_of_the_projects_embedder_where_there_is_any(archive: Store) -> None:
+    archive.fix_embedder("p", "dlib")
+    newer = replace(make_analysis("a2", "v-a", 10.0), embedder="other")
+    archive.put_video(make_video("v-d", 3.0))
+    only = replace(make_analysis("d", "v-d", 1.0), embedder="other")
+    for row in (newer, only):
+        archive.put_analysis(row, [make_track(1)])
+    assert archive.latest_analyses("p") == {"v-a": "a", "v-b": "b", "v-c": "c", "v-d": "d"}
+    assert archive.latest_analysis("p", "v-a").analysis_id == "a"
+    assert archive.latest_analysis("p", "v-d") == only
+    assert find(archive, AppearanceQuery((ANN,))) == [("a", 0), ("a", 2), ("b", 1), ("c", 0)]
+    assert find(archive, AppearanceQuery((ANN, BOB))) == [("a", 0), ("c", 0)]
+    archive.apply_naming(
+        "p", make_naming({"a": "r1", "b": "r1", "c": "r1"}, None, embedder="other"), make_application(1)
+    )
+    assert archive.latest_analyses("p") == {"v-a": "a2", "v-b": "b", "v-c": "c", "v-d": "d"}
+    assert archive.latest_analysis("p", "v-a") == newer
+
+
+def test_search_stays_within_its_project(archive: Store) -> None:
     archive.create_project("q")
     assert archive.find_appearances("q", AppearanceQuery(), limit=9) == []
     assert archive.list_vectors("q", limit=9) == []
@@ -173,7 +194,7 @@ def test_vectors_are_the_means_of_tracks_that_have_any(store: Store) -> None:
     np.testing.assert_array_equal(row.vectors, np.stack([track_embedding(tracks[1]), track_embedding(tracks[0])]))
 
 
-def test_what_is_new_since_is_told_in_order(store: Store) -> None:
+def test_new_vectors_are_listed_by_position(store: Store) -> None:
     put_analyses(store, "a", "b", "c")
     rows = store.list_vectors("p", limit=100)
     assert [row.analysis_id for row in rows] == ["a", "b", "c"]
@@ -196,7 +217,7 @@ def test_what_is_new_since_is_told_in_order(store: Store) -> None:
         (lambda s: s.delete_video("p", "v-a"), {"b": [1]}),
     ],
 )
-def test_every_change_of_vectors_shows(
+def test_every_change_of_vectors_changes_the_vector_state(
     store: Store, change: Callable[[Store], object], left: dict[str, list[int]]
 ) -> None:
     put_analyses(store, "a", "b")

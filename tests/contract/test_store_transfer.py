@@ -21,10 +21,8 @@ from facerec_models.errors import ConflictError, StoreError
 from serving.store import Store, leases, open_address
 from serving.store.copying import Tally, back_up, copy_store
 from serving.store.job_rows import JobState, Webhook
-from serving.store.mongo.store import MongoStore
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 from serving.store.rows import FaceStatus
-from serving.store.sqlite.store import SqliteStore
 from tests.contract.store_cases import (
     STORES,
     Opener,
@@ -73,7 +71,6 @@ def fill(store: Store) -> None:
     rows = [make_appearance("a"), make_appearance("a", 1, "stranger-a"), make_appearance("b", 0, None)]
     store.assign_revision("p", "r1", ["a", "b"], rows)
     store.apply_naming("p", make_naming({"a": "r1", "b": "r1"}, "r2", *rows), make_application(1, "r2"))
-    leave_unindexed(store, "b")
     store.put_corrections(
         "p", [Correction("c", "p", CorrectionKind.IS, "Zoë", "a", 1, "dlib", np.ones(4, np.float32), 2)]
     )
@@ -83,18 +80,6 @@ def fill(store: Store) -> None:
     store.submit_job(replace(make_job("j1"), key="k", webhook=Webhook("https://example.org/done")))
     store.submit_job(make_job("j2", kind="training"))
     leases.claim(store, ["video"], "o", 60)
-
-
-def leave_unindexed(store: Store, analysis_id: str) -> None:
-    """Let an analysis count as named by a version that kept no appearances."""
-    row = {"project": "p", "analysis_id": analysis_id}
-    if isinstance(store, SqliteStore):
-        with store._database.writing() as db:
-            db.execute("INSERT INTO unindexed_analyses VALUES (:project, :analysis_id)", row)
-    else:
-        assert isinstance(store, MongoStore)
-        with store._database.single("unindexed_analyses") as rows:
-            rows.insert_one(row)
 
 
 def contents(store: Store) -> dict[str, Tally]:
@@ -137,7 +122,6 @@ def assert_same_answers(store: Store, target: Store) -> None:
         lambda s: s.list_applications("p"),
         lambda s: s.get_application("p", 1),
         lambda s: s.list_appearances("p", ["a", "b"]),
-        lambda s: s.list_unindexed("p"),
         lambda s: s.vector_positions("p"),
         lambda s: [(row.track_ids.tolist(), row.vectors.tobytes()) for row in s.list_vectors("p", limit=9)],
         lambda s: s.list_jobs(),
@@ -151,7 +135,7 @@ def assert_same_answers(store: Store, target: Store) -> None:
         assert ask(target) == ask(store)
 
 
-def test_a_difference_of_one_value_is_a_difference(store: Store) -> None:
+def test_a_tally_changes_with_one_value(store: Store) -> None:
     fill(store)
     before = contents(store)
     assert store.set_face_status("p", ["f1"], FaceStatus.TAKEN, "", by_hand=False) == 1
@@ -183,7 +167,7 @@ def copy_and_die(source: Opener, target: Opener) -> None:
     copy_store(store, filled)
 
 
-def test_a_copy_that_was_killed_is_no_store_and_is_repeated(opener: Opener, store: Store, other: Opener) -> None:
+def test_a_killed_copy_cannot_be_opened_and_is_repeated(opener: Opener, store: Store, other: Opener) -> None:
     fill(store)
     with closing(other()):
         pass
@@ -206,7 +190,7 @@ def test_a_copy_that_was_killed_is_no_store_and_is_repeated(opener: Opener, stor
         assert len(target.list_projects()) == 2
 
 
-def test_what_does_not_arrive_is_told(store: Store, other: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_loses_rows_fails(store: Store, other: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store)
     with closing(other()) as target:
         begin = target.importing
@@ -233,7 +217,7 @@ def write_for_ever(opener: Opener, started: Any) -> None:
                 started.set()
 
 
-def test_a_backup_of_a_store_that_is_written_to_is_whole(opener: Opener, store: Store, tmp_path: Path) -> None:
+def test_a_backup_during_writes_is_consistent(opener: Opener, store: Store, tmp_path: Path) -> None:
     store.put_video(make_video("v"))
     started = SPAWN.Event()
     writer = SPAWN.Process(target=write_for_ever, args=(opener, started))
@@ -260,7 +244,7 @@ def test_a_backup_of_a_store_that_is_written_to_is_whole(opener: Opener, store: 
         back_up(store, file)
 
 
-def test_a_backup_brings_everything_back(store: Store, other: Opener, tmp_path: Path) -> None:
+def test_a_backup_restores_every_row(store: Store, other: Opener, tmp_path: Path) -> None:
     fill(store)
     back_up(store, tmp_path / "backup.sqlite3")
     with closing(open_address(str(tmp_path / "backup.sqlite3"), create=False)) as kept, closing(other()) as target:

@@ -18,7 +18,7 @@ from serving.jobs.webhooks import SIGNATURE_HEADER, WebhookSender, sign
 from serving.settings import WebhookConfig
 from serving.store import Store, leases
 from serving.store.job_rows import Job, JobSegment, JobState
-from serving.store.leases import Claim
+from serving.store.leases import Lease
 from tests.serving.service import free_port
 
 
@@ -186,7 +186,7 @@ def test_a_lost_lease_stops_the_work_and_writes_nothing(store: Store) -> None:
     with running(store, work, lease_s=0.4):
         while store.get_job(job_id).owner is None:
             time.sleep(0.01)
-        leases.release(store, Claim(store.get_job(job_id).owner or "", store.get_job(job_id)))
+        leases.release(store, Lease(store.get_job(job_id).owner or "", store.get_job(job_id)))
         thief = leases.claim(store, ["video"], "thief", 60)
         assert thief is not None
         assert lost.wait(5)

@@ -33,7 +33,7 @@ from serving.jobs.video import VideoJobs
 from serving.settings import Settings
 from serving.store import Store, leases, open_store
 from serving.store.job_rows import Job, JobSegment, JobState
-from serving.store.leases import Claim
+from serving.store.leases import Lease
 from serving.store.rows import VideoRow
 from training.pictures import find_pictures
 from ui.demo_material import DemoMaterial
@@ -214,7 +214,7 @@ def test_a_job_that_had_done_no_segment_is_planned_anew_when_it_is_tried_again(
         assert (job.state, job.error, len(job.segments)) == (JobState.SUCCEEDED, None, 2)
 
 
-def divide(archive: Analysed) -> Claim:
+def divide(archive: Analysed) -> Lease:
     """Lead the job with the fragment from 0 to 9 s as one would whose list of frames was swept up: in three segments."""
     leader = leases.claim(archive.store, ["video"], "leader", 60)
     assert leader is not None

@@ -22,7 +22,7 @@ from facerec_models.metrics import (
 )
 from facerec_models.metrics.intervals import length, subtract
 from training.evaluation.evidence import TrackEvidence, track_evidence
-from training.evaluation.results import Result, by_person
+from training.evaluation.results import MeasuredResult, by_person
 from training.evaluation.truth import Truth
 
 # Of the predecessor's tracks, those of less confidence are not shown.
@@ -198,12 +198,12 @@ def score_names(
     return NameScore(people, strangers, records)
 
 
-def score_video(name: str, truth: Truth, result: Result, reference: Result | None = None) -> VideoScore:
+def score_video(name: str, truth: Truth, result: MeasuredResult, reference: MeasuredResult | None = None) -> VideoScore:
     """Count one video.
 
     Parameters
     ----------
-    reference : Result, optional
+    reference : MeasuredResult, optional
         The same tracks named by a project that knows more people: its right names say who the strangers are.
     """
     duration_s = result.video.duration_s or max((track.end_s for track in result.tracks), default=0.0)
@@ -216,7 +216,9 @@ def score_video(name: str, truth: Truth, result: Result, reference: Result | Non
 
 
 def evaluate(
-    truths: Mapping[str, Truth], results: Mapping[str, Result], references: Mapping[str, Result] | None = None
+    truths: Mapping[str, Truth],
+    results: Mapping[str, MeasuredResult],
+    references: Mapping[str, MeasuredResult] | None = None,
 ) -> Evaluation:
     """Count every video that has a truth.
 

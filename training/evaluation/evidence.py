@@ -1,4 +1,4 @@
-"""What single tracks and faces of a result say, where the truth leaves no doubt about who they are.
+"""How single tracks and faces of a result were answered, where the truth leaves no doubt about who they are.
 
 A truth says who is in the picture, not which face is whose. A *track* is beyond doubt when one person, or nobody, is there from
 its first to its last sample; a *face* when one person is visible at its time and it is the only face of its frame.
@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from facerec_models.errors import InputError
 from facerec_models.types import Decision
-from training.evaluation.results import Result, Sample, TrackAnswer
+from training.evaluation.results import MeasuredResult, Sample, TrackAnswer
 from training.evaluation.truth import Truth
 
 # The nose stands about .45 eye distances before the eyes: turned by 20 and by 45 degrees, it moves by these parts of the distance
@@ -23,8 +23,8 @@ from training.evaluation.truth import Truth
 _HALF, _PROFILE = 0.16, 0.45
 
 
-class Verdict(StrEnum):
-    """How a face whose person is known was named."""
+class Judgement(StrEnum):
+    """How a face was answered whose person is known."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -33,7 +33,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class FaceVerdict:
+class JudgedFace:
     """One face whose person is beyond doubt.
 
     Parameters
@@ -49,7 +49,7 @@ class FaceVerdict:
     width_px: float
     turn: float
     quality: float
-    verdict: Verdict
+    judgement: Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class TrackEvidence:
     stranger_rates : tuple of float
         ``false_name_rate`` of each track during which nobody enrolled is there; infinite for an undecidable one, which
         no limit names.
-    faces : tuple of FaceVerdict
+    faces : tuple of JudgedFace
     grouped : tuple of (video, stranger, person_id)
         One entry a track that was given to a stranger and whose person is known.
     undecidable, misnamed : int
@@ -72,7 +72,7 @@ class TrackEvidence:
 
     predictions: tuple[tuple[float, bool], ...] = ()
     stranger_rates: tuple[float, ...] = ()
-    faces: tuple[FaceVerdict, ...] = ()
+    faces: tuple[JudgedFace, ...] = ()
     grouped: tuple[tuple[str, str, str], ...] = ()
     undecidable: int = 0
     misnamed: int = 0
@@ -105,12 +105,14 @@ def pose(turned: float) -> str:
     return "frontal" if turned < _HALF else "half" if turned < _PROFILE else "profile"
 
 
-def track_evidence(video: str, truth: Truth, result: Result, reference: Result | None = None) -> TrackEvidence:
-    """Gather what one video's tracks and faces say.
+def track_evidence(
+    video: str, truth: Truth, result: MeasuredResult, reference: MeasuredResult | None = None
+) -> TrackEvidence:
+    """Gather how one video's tracks and faces were answered.
 
     Parameters
     ----------
-    reference : Result, optional
+    reference : MeasuredResult, optional
         The same tracks named by a project that knows more people. A name there that the truth confirms says whose track
         it is, also where several people are in the picture.
 
@@ -144,19 +146,19 @@ def track_evidence(video: str, truth: Truth, result: Result, reference: Result |
             unsure += undecidable
             misnamed += track.person_id not in (None, person)
     return TrackEvidence(
-        tuple(predictions), tuple(rates), tuple(_face_verdicts(truth, result)), tuple(grouped), unsure, misnamed
+        tuple(predictions), tuple(rates), tuple(_judged_faces(truth, result)), tuple(grouped), unsure, misnamed
     )
 
 
 def _prediction(track: TrackAnswer) -> tuple[str, float] | None:
-    """Return whom a track names, or would sooner than anybody else, and with which probability."""
+    """Return whom a track names, or else its first candidate, and with which probability."""
     if track.person_id is not None and track.probability is not None:
         return track.person_id, track.probability
     first = next(iter(track.candidates), None)
     return None if first is None else (first.person_id, first.probability)
 
 
-def _confirmed_names(video: str, truth: Truth, result: Result, reference: Result) -> dict[int, str]:
+def _confirmed_names(video: str, truth: Truth, result: MeasuredResult, reference: MeasuredResult) -> dict[int, str]:
     if [(t.track_id, t.seen) for t in result.tracks] != [(t.track_id, t.seen) for t in reference.tracks]:
         raise InputError(f"the reference of {video} has other tracks: analyse both with the same settings")
     return {
@@ -166,9 +168,9 @@ def _confirmed_names(video: str, truth: Truth, result: Result, reference: Result
     }
 
 
-def _face_verdicts(truth: Truth, result: Result) -> list[FaceVerdict]:
+def _judged_faces(truth: Truth, result: MeasuredResult) -> list[JudgedFace]:
     in_frame = Counter(sample.frame_index for track in result.tracks for sample in track.samples)
-    verdicts = []
+    faces = []
     for track in result.tracks:
         for sample in track.samples:
             alone = _visible_alone(truth, sample.time_s) if in_frame[sample.frame_index] == 1 else None
@@ -176,8 +178,8 @@ def _face_verdicts(truth: Truth, result: Result) -> list[FaceVerdict]:
             if alone is None or turned is None:
                 continue
             width_px = sample.box_xyxy[2] - sample.box_xyxy[0]
-            verdicts.append(FaceVerdict(width_px, turned, sample.quality, _verdict(track, alone)))
-    return verdicts
+            faces.append(JudgedFace(width_px, turned, sample.quality, _judge(track, alone)))
+    return faces
 
 
 def _visible_alone(truth: Truth, time_s: float) -> str | None:
@@ -189,32 +191,32 @@ def _visible_alone(truth: Truth, time_s: float) -> str | None:
     return next(iter(visible)) if len(visible) == 1 and not next(iter(visible)).startswith("?") else None
 
 
-def _verdict(track: TrackAnswer, person: str) -> Verdict:
+def _judge(track: TrackAnswer, person: str) -> Judgement:
     if track.person_id is not None:
-        return Verdict.RIGHT if track.person_id == person else Verdict.WRONG
-    return Verdict.UNDECIDABLE if track.decision is Decision.UNDECIDABLE else Verdict.UNKNOWN
+        return Judgement.RIGHT if track.person_id == person else Judgement.WRONG
+    return Judgement.UNDECIDABLE if track.decision is Decision.UNDECIDABLE else Judgement.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class FaceBin:
-    """Faces of one kind and how they were named."""
+    """Faces of one kind and how they were answered."""
 
     name: str
-    verdicts: Counter[Verdict]
+    judgements: Counter[Judgement]
 
     @property
     def faces(self) -> int:
         """How many there are."""
-        return self.verdicts.total()
+        return self.judgements.total()
 
     @property
     def recall(self) -> float | None:
         """Fraction that was named rightly; None without a face."""
-        return self.verdicts[Verdict.RIGHT] / self.faces if self.faces else None
+        return self.judgements[Judgement.RIGHT] / self.faces if self.faces else None
 
     def to_dict(self) -> dict[str, float | int | str | None]:
         """Return the counts and the recall."""
-        counts = {verdict.value: self.verdicts[verdict] for verdict in Verdict}
+        counts = {judgement.value: self.judgements[judgement] for judgement in Judgement}
         return {"name": self.name, "faces": self.faces, "recall": self.recall, **counts}
 
 
@@ -222,27 +224,27 @@ _SIZES_PX = (20, 40, 80, 160)
 _QUALITIES = (0.2, 0.4, 0.6, 0.8)
 
 
-def by_size(faces: Sequence[FaceVerdict]) -> list[FaceBin]:
+def by_size(faces: Sequence[JudgedFace]) -> list[FaceBin]:
     """Sort faces by the width of their box."""
     return _binned([face.width_px for face in faces], faces, _SIZES_PX, " px")
 
 
-def by_quality(faces: Sequence[FaceVerdict]) -> list[FaceBin]:
+def by_quality(faces: Sequence[JudgedFace]) -> list[FaceBin]:
     """Sort faces by their quality."""
     return _binned([face.quality for face in faces], faces, _QUALITIES, "")
 
 
-def by_pose(faces: Sequence[FaceVerdict]) -> list[FaceBin]:
+def by_pose(faces: Sequence[JudgedFace]) -> list[FaceBin]:
     """Sort faces by how far they are turned."""
     names = ("frontal", "half", "profile")
-    return [FaceBin(name, Counter(f.verdict for f in faces if pose(f.turn) == name)) for name in names]
+    return [FaceBin(name, Counter(f.judgement for f in faces if pose(f.turn) == name)) for name in names]
 
 
-def _binned(values: Sequence[float], faces: Sequence[FaceVerdict], edges: Sequence[float], unit: str) -> list[FaceBin]:
+def _binned(values: Sequence[float], faces: Sequence[JudgedFace], edges: Sequence[float], unit: str) -> list[FaceBin]:
     bounds = [-math.inf, *edges, math.inf]
     middle = [f"{low:g} to {high:g}{unit}" for low, high in pairwise(edges)]
     names = [f"below {edges[0]:g}{unit}", *middle, f"from {edges[-1]:g}{unit}"]
     return [
-        FaceBin(name, Counter(f.verdict for value, f in zip(values, faces, strict=True) if low <= value < high))
+        FaceBin(name, Counter(f.judgement for value, f in zip(values, faces, strict=True) if low <= value < high))
         for name, (low, high) in zip(names, pairwise(bounds), strict=True)
     ]

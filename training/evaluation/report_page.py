@@ -16,9 +16,9 @@ from training.evaluation.gate import Check
 from training.evaluation.report_plots import (
     claimed_observed,
     face_bars,
+    judgement_legend,
     precision_recall,
     reliability_diagram,
-    verdict_legend,
 )
 
 
@@ -69,7 +69,7 @@ def _context(evaluation: Evaluation) -> dict[str, Any]:
             if v.evidence.grouped or v.evidence.undecidable or v.evidence.misnamed
         ],
         "faces": len(evidence.faces),
-        "legend": verdict_legend(),
+        "legend": judgement_legend(),
         "plots": {
             "curve": precision_recall(evaluation.records, evaluation.shown_at, other) if has_records else None,
             "claims": claimed_observed(claims) if claims else None,

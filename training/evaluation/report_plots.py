@@ -12,15 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from facerec_models.metrics import ObservedRate, RecordCount, Reliability, sweep
-from training.evaluation.evidence import FaceBin, Verdict
+from training.evaluation.evidence import FaceBin, Judgement
 
 # Told apart by people who see no red or green, and in print (Okabe and Ito's palette).
 OURS, PREDECESSOR, INK, FAINT = "#0072B2", "#D55E00", "#222222", "#B8BEC6"
-_VERDICTS = {
-    Verdict.RIGHT: (OURS, "named rightly"),
-    Verdict.WRONG: (PREDECESSOR, "named wrongly"),
-    Verdict.UNKNOWN: ("#E69F00", "called unknown"),
-    Verdict.UNDECIDABLE: (FAINT, "undecidable"),
+_JUDGEMENTS = {
+    Judgement.RIGHT: (OURS, "named rightly"),
+    Judgement.WRONG: (PREDECESSOR, "named wrongly"),
+    Judgement.UNKNOWN: ("#E69F00", "called unknown"),
+    Judgement.UNDECIDABLE: (FAINT, "undecidable"),
 }
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -68,7 +68,7 @@ def precision_recall(ours: RecordCount, shown_at: float, other: tuple[RecordCoun
 
 
 def reliability_diagram(stated: Reliability) -> str:
-    """Draw how often a probability came true over its value, with 95 % intervals; the size of a dot is its tracks."""
+    """Draw how often a probability came true over what it said, with 95 % intervals; the size of a dot is its tracks."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=FAINT, lw=1.5, zorder=0)
@@ -109,13 +109,13 @@ def claimed_observed(rows: Sequence[ObservedRate]) -> str:
 
 
 def face_bars(bins: Sequence[FaceBin], label: str) -> str:
-    """Draw how the faces of each kind were named, in parts of all of them."""
+    """Draw what was said about the faces of each kind, in parts of all of them."""
 
     def draw(axes: Axes) -> None:
         shown = [one for one in bins if one.faces]
         left = np.zeros(len(shown))
-        for verdict, (colour, name) in _VERDICTS.items():
-            share = np.array([one.verdicts[verdict] / one.faces for one in shown])
+        for judgement, (colour, name) in _JUDGEMENTS.items():
+            share = np.array([one.judgements[judgement] / one.faces for one in shown])
             axes.barh(range(len(shown)), share, left=left, color=colour, height=0.66, label=name)
             left += share
         axes.set_yticks(range(len(shown)), [f"{one.name}\n{one.faces} faces" for one in shown])
@@ -128,9 +128,9 @@ def face_bars(bins: Sequence[FaceBin], label: str) -> str:
     return _svg(draw, 4.6, 0.9 + 0.52 * max(sum(one.faces > 0 for one in bins), 1))
 
 
-def verdict_legend() -> list[tuple[str, str]]:
-    """Return the colour and the name of each verdict, for a legend above the bars."""
-    return list(_VERDICTS.values())
+def judgement_legend() -> list[tuple[str, str]]:
+    """Return the colour and the name of each judgement, for a legend above the bars."""
+    return list(_JUDGEMENTS.values())
 
 
 def _unit_square(axes: Axes, x: str, y: str) -> None:

@@ -1,4 +1,8 @@
-"""Results of videos as they are measured: what the counting needs of ``facerec.result/1``."""
+"""Results of videos as they are measured: what the counting needs of ``facerec.result/1``.
+
+`facerec_models.result.Result` is the whole document, and strict. This part can be read of documents that lack the rest: those of older
+versions, of other tools, or written by hand.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,17 @@ from facerec_models.types import Decision
 from training.evaluation.truth import Part, read_document
 
 
-class _Video(Part):
+class _MeasuredVideo(Part):
     complete: bool
     duration_s: float | None = None
     sha256: str | None = None
 
 
-class _Model(Part):
+class _MeasuredModel(Part):
     max_false_names: float
 
 
-class _Appearance(Part):
+class _MeasuredAppearance(Part):
     person_id: str | None
     stranger: str | None = None
     start_s: float
@@ -33,13 +37,13 @@ class _Appearance(Part):
     track_ids: tuple[int, ...] = ()
 
 
-class _Candidate(Part):
+class _MeasuredCandidate(Part):
     person_id: str
     probability: float
 
 
 class Sample(Part):
-    """One look at a track's face."""
+    """A track's face in one frame."""
 
     time_s: float
     frame_index: int
@@ -58,24 +62,26 @@ class TrackAnswer(Part):
     end_s: float = 0.0
     probability: float | None = None
     false_name_rate: float | None = None
-    candidates: tuple[_Candidate, ...] = ()
+    candidates: tuple[_MeasuredCandidate, ...] = ()
     samples: tuple[Sample, ...] = ()
 
     @property
     def seen(self) -> Interval:
-        """From the first to the last look, as a stretch that is never empty."""
+        """From the first to the last sample, as an interval that is never empty."""
         if not self.samples:
             return self.start_s, self.end_s
         return self.samples[0].time_s, max(self.samples[-1].time_s, self.samples[0].time_s + 1e-6)
 
 
-class Result(Part):
+class MeasuredResult(Part):
     """The answers in a ``facerec.result/1`` document."""
 
+    noun = "result"
+
     schema_name: Literal["facerec.result/1"] = Field(alias="schema")
-    video: _Video
-    model: _Model | None = None
-    appearances: tuple[_Appearance, ...]
+    video: _MeasuredVideo
+    model: _MeasuredModel | None = None
+    appearances: tuple[_MeasuredAppearance, ...]
     tracks: tuple[TrackAnswer, ...]
 
     def shown(self) -> list[ShownName]:
@@ -103,7 +109,7 @@ def by_person(shown: list[ShownName]) -> dict[str, list[Interval]]:
     return intervals
 
 
-def read_results(directory: Path) -> dict[str, Result]:
+def read_results(directory: Path) -> dict[str, MeasuredResult]:
     """Read a folder of ``*.json``, by stem in alphabetical order.
 
     Raises
@@ -113,4 +119,4 @@ def read_results(directory: Path) -> dict[str, Result]:
     """
     if not directory.is_dir():
         raise InputError(f"{str(directory)!r} is no folder of results: give one with a .json file a video")
-    return {path.stem: read_document(Result, path) for path in sorted(directory.glob("*.json"))}
+    return {path.stem: read_document(MeasuredResult, path) for path in sorted(directory.glob("*.json"))}

@@ -18,7 +18,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -32,7 +32,9 @@ TRUTH_ENDINGS = (".json", ".vtt")
 
 
 class Part(BaseModel):
-    """What the counting needs of a larger document; the rest is ignored."""
+    """What the counting needs of a larger document; the rest is not read."""
+
+    noun: ClassVar[str]
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -54,8 +56,8 @@ PersonId = Annotated[str, AfterValidator(_person_id)]
 OrderedInterval = Annotated[Interval, AfterValidator(_in_order)]
 
 
-class Span(Part):
-    """When a person is there, and how well visible."""
+class TrueSpan(Part):
+    """When somebody is there, and how well visible."""
 
     start: float
     end: float
@@ -68,17 +70,17 @@ class Span(Part):
 
 
 class TruePerson(Part):
-    """A person who is enrolled, or could be. `name` is the ``person_id``, in whatever form the file has it."""
+    """Somebody who is enrolled, or could be. `name` is the ``person_id``, in whatever form the file has it."""
 
     name: PersonId
-    intervals: tuple[Span, ...]
+    intervals: tuple[TrueSpan, ...]
 
 
 class TrueStranger(Part):
-    """A person who is seen and not enrolled; the label is the annotator's."""
+    """Somebody who is seen and not enrolled; the label is the annotator's."""
 
     label: str
-    intervals: tuple[Span, ...]
+    intervals: tuple[TrueSpan, ...]
 
 
 class Truth(Part):
@@ -98,6 +100,7 @@ class Truth(Part):
         The only stretches that the truth describes; None: the whole video.
     """
 
+    noun = "truth"
     video: str | None = None
     duration_s: float | None = Field(default=None, gt=0)
     people: tuple[TruePerson, ...]
@@ -142,7 +145,7 @@ class Truth(Part):
             Whether to count those whose face cannot be seen.
         """
 
-        def is_there(spans: tuple[Span, ...]) -> bool:
+        def is_there(spans: tuple[TrueSpan, ...]) -> bool:
             asked = (start_s, end_s)
             return any(overlaps((s.start, s.end), asked) and (hidden or s.visibility != "hidden") for s in spans)
 
@@ -154,14 +157,14 @@ class Truth(Part):
         return any(overlaps(interval, (start_s, end_s)) for interval in self.ignored())
 
 
-def _intervals(spans: tuple[Span, ...]) -> Iterator[TrueInterval]:
+def _intervals(spans: tuple[TrueSpan, ...]) -> Iterator[TrueInterval]:
     return (TrueInterval(span.start, span.end, span.visibility) for span in spans)
 
 
-_Document = TypeVar("_Document", bound=Part)
+_Kind = TypeVar("_Kind", bound=Part)
 
 
-def read_document(kind: type[_Document], path: Path) -> _Document:
+def read_document(kind: type[_Kind], path: Path) -> _Kind:
     """Read a JSON file as one kind of document.
 
     Raises
@@ -176,7 +179,7 @@ def read_document(kind: type[_Document], path: Path) -> _Document:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{path} is no {kind.__name__.lower()} of a video: {where}: {first['msg']}") from error
+        raise InputError(f"{path} is no {kind.noun} of a video: {where}: {first['msg']}") from error
 
 
 def read_truths(path: Path) -> dict[str, Truth]:
@@ -234,7 +237,7 @@ def from_webvtt(path: Path) -> Truth:
     blocks = re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n").strip("\n"))
     if not re.match(r"WEBVTT(\s|$)", blocks[0]):
         raise InputError(f"{path} is no WebVTT file: its first line must be WEBVTT")
-    spans: dict[str, list[Span]] = defaultdict(list)
+    spans: dict[str, list[TrueSpan]] = defaultdict(list)
     for block in blocks:
         lines = block.strip("\n").split("\n")
         timing = next((n for n, line in enumerate(lines[:2]) if "-->" in line), None)
@@ -247,7 +250,7 @@ def from_webvtt(path: Path) -> Truth:
         if start_s > end_s:
             raise InputError(f"{path}: the cue {lines[timing].strip()!r} ends before it starts")
         for name in _cue_names(lines[timing + 1 :]):
-            spans[_read_name(name, path)].append(Span(start=start_s, end=end_s))
+            spans[_read_name(name, path)].append(TrueSpan(start=start_s, end=end_s))
     people = tuple(TruePerson(name=name, intervals=tuple(found)) for name, found in sorted(spans.items()))
     return Truth(people=people, no_gallery_person_expected=not people)
 
@@ -290,15 +293,15 @@ def from_csv(path: Path) -> dict[str, Truth]:
         raise InputError(f"{path} cannot be read as CSV: {error}") from error
     if not {"media", "start", "end", "person"} <= header or not lines:
         raise InputError(f"{path} must begin with the line media,start,end,person and have at least one more")
-    people: dict[str, dict[str, list[Span]]] = defaultdict(lambda: defaultdict(list))
+    people: dict[str, dict[str, list[TrueSpan]]] = defaultdict(lambda: defaultdict(list))
     parts: dict[str, set[Interval]] = defaultdict(set)
     for number, line in enumerate(lines, start=2):
         media, person = (line["media"] or "").strip(), (line["person"] or "").strip()
         try:
-            span = Span(start=_csv_time(line["start"]), end=_csv_time(line["end"]))
+            span = TrueSpan(start=_csv_time(line["start"]), end=_csv_time(line["end"]))
         except (ValidationError, ValueError) as error:
-            problem = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error
-            raise InputError(f"{path}, line {number}: {problem}") from error
+            said = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error
+            raise InputError(f"{path}, line {number}: {said}") from error
         if not media:
             raise InputError(f"{path}, line {number}: needs a media file")
         parts[media].add((span.start, span.end))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from facerec_models.analysis.networks import Networks
     from facerec_models.config import AnalysisConfig
     from serving.store.rows import AnalysisRow
-    from training.evaluation.results import Result
+    from training.evaluation.results import MeasuredResult
     from training.evaluation.truth import Truth
 
 _GATE_FAILED = 3
@@ -123,7 +123,7 @@ def _recognise(
     truths: Mapping[str, Truth],
     config: AnalysisConfig,
     max_false_names: float | None,
-) -> tuple[dict[str, AnalysisRow], dict[str, Result]]:
+) -> tuple[dict[str, AnalysisRow], dict[str, MeasuredResult]]:
     """Recognise the videos beside the truth with the promoted model; what was analysed already is taken as it is."""
     from facerec_models.analysis.networks import load_networks
     from serving.archive.measure import find_video, recognise
@@ -151,7 +151,7 @@ def _recognise(
 
 
 def _stored(
-    opened: Opened, project: str, truths: Mapping[str, Truth], found: Mapping[str, Result]
+    opened: Opened, project: str, truths: Mapping[str, Truth], found: Mapping[str, MeasuredResult]
 ) -> dict[str, AnalysisRow]:
     from serving.archive.measure import analysis_of
 

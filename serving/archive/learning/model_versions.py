@@ -348,7 +348,7 @@ def _promote(
     if promoted:
         try:
             archive.store.promote_model(
-                row.project, row.version, said={one.correction_id for one in learned.corrections}
+                row.project, row.version, corrections={one.correction_id for one in learned.corrections}
             )
         except GalleryMismatchError:
             raise

@@ -28,8 +28,8 @@ from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import Unstored, fit_preview, train, version_of
 from serving.archive.learning.unfinished_enrolments import enrolling
-from serving.archive.naming.correction_rows import with_corrections, words_to_json
-from serving.archive.naming.one_video import index_archive, revision_of
+from serving.archive.naming.correction_rows import inverse_to_json, with_corrections
+from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.strangers import resolve
 from serving.archive.naming.whole_archive import (
@@ -42,7 +42,7 @@ from serving.archive.naming.whole_archive import (
 )
 from serving.archive.vector_sets import origins
 from serving.store.contract import Store
-from serving.store.naming_rows import Basis, Correction, CorrectionKind, News, Stranger, Words
+from serving.store.naming_rows import Correction, CorrectionKind, EditInverse, EditRows, ProjectState, Stranger
 from serving.store.rows import AnalysisRow, Face, FaceStatus
 
 # Faces of one confirmed track that are enrolled: more of one moment would outweigh the person's other pictures.
@@ -206,9 +206,8 @@ def _learn_and_name(
     make_edit : callable
         Returns the edit, for the archive as it is now.
     """
-    index_archive(archive, project)
 
-    def work(before: list[Correction], basis: Basis) -> IdentificationChange:
+    def work(before: list[Correction], basis: ProjectState) -> IdentificationChange:
         return _learn_once(archive, project, make_edit(), before, basis, preview, expected_state)
 
     return with_current_corrections(archive.store, project, work, once=preview or expected_state is not None)
@@ -219,7 +218,7 @@ def _learn_once(
     project: str,
     edit: _Edit,
     before: Sequence[Correction],
-    basis: Basis,
+    basis: ProjectState,
     preview: bool,
     expected_state: str | None,
 ) -> IdentificationChange:
@@ -245,10 +244,10 @@ def _learn_once(
             given=NamingInput(
                 corrections,
                 basis,
-                News(edit.corrections, faces, list(effect.disabled), _CORRECTED_OTHERWISE),
+                EditRows(edit.corrections, faces, list(effect.disabled), _CORRECTED_OTHERWISE),
                 edit.stranger,
                 (about,),
-                {"promoted": basis.promoted, "effect": words_to_json(effect)},
+                {"promoted": basis.promoted, "effect": inverse_to_json(effect)},
             ),
             apply=not preview,
             expected_state=expected_state,
@@ -300,7 +299,7 @@ def _new_faces(store: Store, project: str, candidates: Sequence[Face], correctio
 
 def _effect(
     store: Store, project: str, before: Sequence[Correction], corrections: Sequence[Correction], faces: Sequence[Face]
-) -> Words:
+) -> EditInverse:
     """Return what corrections change; a track that is corrected to another person loses the faces that it gave."""
     old, new = {row.correction_id for row in before}, {row.correction_id for row in corrections}
     replaced = [row for row in before if row.correction_id not in new]
@@ -322,7 +321,7 @@ def _effect(
     enrolled = {face.face_id for face in faces}
     # Those that an earlier correction disabled come back under their ids.
     enabled = {face.face_id: face.reason for face in rows if face.face_id in enrolled}
-    return Words(
+    return EditInverse(
         [c.correction_id for c in corrections if c.correction_id not in old],
         replaced,
         [face.face_id for face in faces if face.face_id not in enabled],

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from serving.store.codecs import pack_embedding, unpack_embedding
-from serving.store.naming_rows import Correction, CorrectionKind, Words
+from serving.store.naming_rows import Correction, CorrectionKind, EditInverse
 
 
 def with_corrections(known: Sequence[Correction], new: Sequence[Correction]) -> list[Correction]:
@@ -28,7 +28,7 @@ def _takes_back(new: Correction, old: Correction) -> bool:
     return both_is or (new.person_id == old.person_id and new.kind is not old.kind)
 
 
-def words_to_json(words: Words) -> dict[str, Any]:
+def inverse_to_json(words: EditInverse) -> dict[str, Any]:
     """Return what was said as JSON values."""
     return {
         "corrections": list(words.corrections),
@@ -39,9 +39,9 @@ def words_to_json(words: Words) -> dict[str, Any]:
     }
 
 
-def words_from_json(values: dict[str, Any]) -> Words:
-    """Return what `words_to_json` was given."""
-    return Words(**{**values, "replaced": [_correction_from_json(row) for row in values["replaced"]]})
+def inverse_from_json(values: dict[str, Any]) -> EditInverse:
+    """Return what `inverse_to_json` was given."""
+    return EditInverse(**{**values, "replaced": [_correction_from_json(row) for row in values["replaced"]]})
 
 
 def _correction_to_json(row: Correction) -> dict[str, Any]:

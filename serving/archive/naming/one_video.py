@@ -104,14 +104,6 @@ def assign_current(archive: Archive, analysis: AnalysisRow, max_false_names: flo
             return revision
 
 
-def index_archive(archive: Archive, project: str) -> None:
-    """Make the appearances of analyses that were named before there were any, so that search finds them."""
-    for analysis_id in archive.store.list_unindexed(project):
-        analysis = archive.store.get_analysis(project, analysis_id)
-        if analysis.revision is not None:
-            assign(archive, analysis, archive.store.get_revision(project, analysis.revision))
-
-
 def stored_result(archive: Archive, project: str, video_id: str, crop_url: CropUrl) -> Result:
     """Return the result of a video's newest analysis, under the revision that names it.
 

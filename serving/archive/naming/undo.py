@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,14 +15,14 @@ from facerec_models.vectors import track_embedding
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.unfinished_enrolments import enrolling
-from serving.archive.naming.correction_rows import with_corrections, words_from_json
+from serving.archive.naming.correction_rows import inverse_from_json, with_corrections
 from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.strangers import Grouping, group
-from serving.archive.naming.whole_archive import Named, name_analyses, read_basis
+from serving.archive.naming.whole_archive import Named, name_analyses, read_state
 from serving.archive.projects import promoted_version
 from serving.archive.vector_sets import read_vectors
 from serving.store.contract import Store
-from serving.store.naming_rows import Application, Naming, Revision, Stranger, StrangerTrack, Words
+from serving.store.naming_rows import Application, EditInverse, Naming, Revision, Stranger, StrangerTrack
 from serving.store.rows import AnalysisRow
 
 _ATTEMPTS = 5
@@ -85,7 +84,7 @@ def _undo(archive: Archive, project: str, application: Application) -> Undone:
         raise ConflictError(
             f"revision {revision} of project {project!r} cannot be undone: a person was forgotten since, and is in what was before"
         )
-    corrections, basis = read_basis(archive.store, project)
+    corrections, state = read_state(archive.store, project)
     analyses = archive.store.list_analyses(project)
     targets = _targets(archive, project, application, undo, analyses)
     embedder = undo.get("embedder")
@@ -96,7 +95,7 @@ def _undo(archive: Archive, project: str, application: Application) -> Undone:
     ]
     wanted.sort(key=lambda one: (one[1].revision, one[0].created_at, one[0].analysis_id))
     named = name_analyses(archive, project, wanted)
-    effect = words_from_json(undo["effect"]) if "effect" in undo else Words()
+    effect = inverse_from_json(undo["effect"]) if "effect" in undo else EditInverse()
     # As they will be then: what came in between stays.
     remaining = [row for row in corrections if row.correction_id not in effect.corrections]
     known, shown = archive.store.read_strangers(project)
@@ -107,7 +106,7 @@ def _undo(archive: Archive, project: str, application: Application) -> Undone:
     for target in {target.revision: target for target in targets.values() if target is not None}.values():
         archive.store.put_revision(target)
     # With the embedder goes every version that was trained for it.
-    is_promoted = embedder is not None or basis.promoted == application.model_version
+    is_promoted = embedder is not None or state.promoted == application.model_version
     naming = Naming(
         expected={row.analysis_id: row.revision for row in analyses if row.analysis_id in targets},
         revisions={analysis_id: None if target is None else target.revision for analysis_id, target in targets.items()},
@@ -119,11 +118,10 @@ def _undo(archive: Archive, project: str, application: Application) -> Undone:
         # A version that was promoted since stays.
         promoted=undo["promoted"] if is_promoted else None,
         promotes_none=is_promoted and undo["promoted"] is None,
-        taken_back=effect,
+        inverse=effect,
         embedder=embedder,
-        touched={} if embedder is None else _touched(analyses, undo, embedder),
         vectors={} if embedder is None else _vectors(archive, project, embedder),
-        basis=basis,
+        state=state,
     )
     # Their files go after their rows.
     with enrolling(archive, project, _by_person(archive.store, project, effect.faces)):
@@ -215,24 +213,6 @@ def _targets_of_embedder(
         else:
             targets[row.analysis_id] = other
     return targets
-
-
-def _touched(analyses: Sequence[AnalysisRow], undo: Mapping[str, Any], embedder: str) -> dict[str, float]:
-    """Return when analyses count as made, so that of every video one of this embedder is the latest where there is any."""
-    there = {row.analysis_id for row in analyses}
-    touched: dict[str, float] = {key: at for key, at in undo["touched"].items() if key in there}
-    newest: dict[str, tuple[float, str]] = {}
-    own: dict[str, tuple[float, str]] = {}
-    for row in analyses:
-        age = (touched.get(row.analysis_id, row.created_at), row.analysis_id)
-        newest[row.video_id] = max(age, newest.get(row.video_id, age))
-        if row.embedder == embedder:
-            own[row.video_id] = max(age, own.get(row.video_id, age))
-    for video_id, (_, analysis_id) in own.items():
-        at, latest = newest[video_id]
-        if latest != analysis_id:  # it was analysed again since
-            touched[analysis_id] = math.nextafter(at, math.inf)
-    return touched
 
 
 def _vectors(archive: Archive, project: str, embedder: str) -> dict[str, FloatArray]:

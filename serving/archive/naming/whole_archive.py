@@ -23,13 +23,22 @@ from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming import strangers
 from serving.archive.naming.appearance_rows import appearance_rows
-from serving.archive.naming.one_video import index_archive, revision_of
+from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.preview import IdentificationChange, compare
 from serving.archive.naming.strangers import Grouping, UnknownTracks
 from serving.archive.projects import promoted_version
 from serving.archive.vector_sets import present_analyses
 from serving.store.contract import Store
-from serving.store.naming_rows import AppearanceRow, Application, Basis, Correction, Naming, News, Revision, Stranger
+from serving.store.naming_rows import (
+    AppearanceRow,
+    Application,
+    Correction,
+    EditRows,
+    Naming,
+    ProjectState,
+    Revision,
+    Stranger,
+)
 from serving.store.rows import AnalysisRow
 
 Item = TypeVar("Item")
@@ -47,9 +56,9 @@ class NamingInput:
     ----------
     corrections : sequence of Correction
         All that hold with it.
-    basis : Basis
+    state : ProjectState
         What was known when that was worked out: `apply_naming` refuses it if that has changed.
-    news : News or None
+    rows : EditRows or None
         What is stored with it.
     stranger : Stranger or None
         One who is named, as the row says it then.
@@ -60,8 +69,8 @@ class NamingInput:
     """
 
     corrections: Sequence[Correction]
-    basis: Basis
-    news: News | None = None
+    state: ProjectState
+    rows: EditRows | None = None
     stranger: Stranger | None = None
     about: tuple[str, ...] = ()
     undo: Mapping[str, Any] = field(default_factory=dict)
@@ -69,21 +78,21 @@ class NamingInput:
 
 
 def with_current_corrections(
-    store: Store, project: str, work: Callable[[list[Correction], Basis], Item], *, once: bool
+    store: Store, project: str, work: Callable[[list[Correction], ProjectState], Item], *, once: bool
 ) -> Item:
     """Do work that depends on all corrections; where others change them meanwhile, begin again, unless `once`."""
     attempts = 1 if once else _ATTEMPTS
     while True:
         attempts -= 1
-        corrections, basis = read_basis(store, project)
+        corrections, state = read_state(store, project)
         try:
-            return work(corrections, basis)
+            return work(corrections, state)
         except ConflictError:
-            if attempts == 0 or read_basis(store, project)[1] == basis:
+            if attempts == 0 or read_state(store, project)[1] == state:
                 raise
 
 
-def read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
+def read_state(store: Store, project: str) -> tuple[list[Correction], ProjectState]:
     """Return all corrections, and the state that a naming with them depends on."""
     # A change in between gives a state that never was: nothing is applied to it.
     applications = store.list_applications(project)
@@ -91,7 +100,7 @@ def read_basis(store: Store, project: str) -> tuple[list[Correction], Basis]:
     standing = [row.number for row in applications if row.undone_at is None]
     last = applications[-1].number if applications else 0
     ids = frozenset(row.correction_id for row in corrections)
-    return corrections, Basis(last, standing[-1] if standing else 0, ids, promoted_version(store, project))
+    return corrections, ProjectState(last, standing[-1] if standing else 0, ids, promoted_version(store, project))
 
 
 def identify_archive(
@@ -125,9 +134,8 @@ def identify_archive(
         If the archive is not in the expected state, or changes meanwhile.
     """
     cause = "rollback" if goes_back else "identify" if model_version is None else "promotion"
-    index_archive(archive, project)
 
-    def name(corrections: list[Correction], basis: Basis) -> IdentificationChange:
+    def name(corrections: list[Correction], state: ProjectState) -> IdentificationChange:
         version = (
             archive.store.former_model(project) if goes_back else archive.store.get_model(project, model_version)
         ).version
@@ -138,7 +146,7 @@ def identify_archive(
             revision_of(project, version, archive.rules, limit),
             load_model(archive.files, project, version),
             cause=cause,
-            given=NamingInput(corrections, basis, goes_back=goes_back),
+            given=NamingInput(corrections, state, goes_back=goes_back),
             apply=apply,
             expected_state=expected_state,
         )
@@ -181,7 +189,7 @@ def rename(
         try:
             return _rename(archive, project, revision, model, cause, note, given, apply, expected_state)
         except ConflictError:
-            if attempts == 0 or read_basis(archive.store, project)[1] != given.basis:
+            if attempts == 0 or read_state(archive.store, project)[1] != given.state:
                 raise
 
 
@@ -220,8 +228,8 @@ def _rename(
         known=len(known),
         promoted=revision.model_version,
         goes_back=given.goes_back,
-        news=given.news,
-        basis=given.basis,
+        edit=given.rows,
+        state=given.state,
     )
     undo = {**before_naming(archive.store, project, naming, known), **given.undo}
     change.application = record(archive.store, project, revision, naming, undo, cause, note)

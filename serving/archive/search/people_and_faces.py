@@ -17,7 +17,6 @@ from facerec_models.result import identity_of
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from facerec_models.vectors import PairScale
 from serving.archive.handle import Archive
-from serving.archive.naming.one_video import index_archive
 from serving.archive.naming.strangers import aliases, resolve, resolved
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
@@ -122,7 +121,6 @@ def search_people(
         If the cursor is none, or the limit is not between 1 and 1000.
     """
     check_limit(limit)
-    index_archive(archive, project)
     search = ("people", project, *who, query)
     query = replace(query, owners=tuple(_ids_of(archive.store, project, one) for one in who))
     names = _Names(archive.store, project)
@@ -171,7 +169,6 @@ def search_face(
     check_limit(limit)
     search = ("faces", index.project, query)
     passed = 0 if cursor is None else max(0, *read_cursor(search, cursor, int))
-    index_archive(archive, index.project)
     index.refresh()
     hits = list(islice(_face_hits(archive.store, index, face, query, passed + limit + 1), passed, None))
     return FacePage(hits[:limit], write_cursor(search, (passed + limit,)) if len(hits) > limit else None)
@@ -190,7 +187,7 @@ def _face_hits(
     looked_at, tracks = 0, index.search(face, analyses, wanted * _TRACKS_PER_HIT)
     while len(tracks) > looked_at:
         for track, row, is_named in _owners(store, project, tracks[looked_at:], min(wanted, MAX_LIMIT)):
-            probability = float(1 / (1 + np.exp(-pair.log_odds(np.array(track.similarity)))))
+            probability = float(pair.probability(np.array(track.similarity)))
             if probability < query.min_probability:
                 return
             if (row.analysis_id, row.position) in seen or not _is_within(row, query):

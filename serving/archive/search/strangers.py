@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from serving.archive.files import AnyPath
 from serving.archive.handle import Archive
-from serving.archive.naming.one_video import index_archive
 from serving.archive.naming.strangers import aliases, resolve, resolved
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
@@ -91,7 +90,6 @@ def rank_strangers(
     if limit is not None:
         check_limit(limit)
     search = ("strangers", project, query)
-    index_archive(archive, project)
     times = archive.store.list_screen_times(project, query)
     # Not before the times: all whom they are of must be among them.
     strangers = {stranger.stranger_id: stranger for stranger in archive.store.list_strangers(project)}

@@ -8,7 +8,6 @@ interrupted preparation goes on, and a later one does what came since.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -273,7 +272,7 @@ class _Work:
             embedder=self.embedder,
             summary={**row.summary, MADE_FROM: row.analysis_id},
             revision=None,
-            created_at=math.nextafter(row.created_at, -math.inf),
+            created_at=row.created_at,
         )
         mark = self.archive.files.analysis_mark(self.project, made.analysis_id)
         write_atomically(mark, b"")

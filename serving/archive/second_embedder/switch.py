@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,14 +10,14 @@ from facerec_models.types import Decision, FloatArray
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming import strangers
-from serving.archive.naming.correction_rows import words_to_json
-from serving.archive.naming.one_video import index_archive, revision_of
+from serving.archive.naming.correction_rows import inverse_to_json
+from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.preview import IdentificationChange, compare
 from serving.archive.naming.strangers import Grouping
 from serving.archive.naming.whole_archive import (
     before_naming,
     name_analyses,
-    read_basis,
+    read_state,
     record,
     require_state,
     rows_by_analysis,
@@ -35,7 +34,7 @@ from serving.archive.vector_sets import (
     write_vectors,
 )
 from serving.store.contract import Store
-from serving.store.naming_rows import AppearanceRow, Correction, Naming, Revision, Stranger, Words
+from serving.store.naming_rows import AppearanceRow, Correction, EditInverse, Naming, Revision, Stranger
 from serving.store.rows import AnalysisRow, ModelVersion
 
 
@@ -145,13 +144,11 @@ def switch_embedder(
     ModelNotFoundError, ConflictError
         As `preview_swap`, and `ConflictError` if the archive is not in the expected state, or changes meanwhile.
     """
-    index_archive(archive, project)
-    before, basis = read_basis(archive.store, project)
+    before, state = read_state(archive.store, project)
     plan = _plan(archive, project, version)
     change, model = plan.swap.change, plan.swap.version
     require_state(project, change.state, expected_state)
     embedder = archive.store.get_project(project).embedder
-    latest = {second.analysis_id: first for first, second in _paired(plan)}
     naming = Naming(
         expected={row.analysis_id: row.revision for row in (*plan.first, *plan.second)},
         revisions={
@@ -163,17 +160,15 @@ def switch_embedder(
         stranger_tracks=plan.grouping.tracks,
         known=len(plan.known),
         promoted=model.version,
-        taken_back=Words([row.correction_id for row in before], plan.corrections),
+        inverse=EditInverse([row.correction_id for row in before], plan.corrections),
         embedder=model.embedder,
-        touched={key: math.nextafter(row.created_at, math.inf) for key, row in latest.items()},
         vectors=_second_vectors(archive, project, model.embedder),
-        basis=basis,
+        state=state,
     )
     undo = {
         **before_naming(archive.store, project, naming, plan.known),
-        "effect": words_to_json(Words([row.correction_id for row in plan.corrections], before)),
+        "effect": inverse_to_json(EditInverse([row.correction_id for row in plan.corrections], before)),
         "embedder": embedder,
-        "touched": {row.analysis_id: row.created_at for row in plan.second if row.analysis_id in latest},
     }
     note = f"{model.embedder} in place of {embedder}"
     change.application = record(archive.store, project, plan.revision, naming, undo, "embedder", note)
@@ -250,11 +245,6 @@ def _without_first(store: Store, project: str, embedder: str) -> list[AnalysisRo
     seen = {row.video_id for row in present_analyses(store, project)}
     rows = [row for row in store.list_analyses(project) if row.embedder == embedder and row.video_id not in seen]
     return list({row.video_id: row for row in rows}.values())
-
-
-def _paired(plan: _Plan) -> list[tuple[AnalysisRow, AnalysisRow]]:
-    first = {row.analysis_id: row for row in plan.first}
-    return [(first[analysis_id], second) for analysis_id, second in plan.pairs.items()]
 
 
 def _second_vectors(archive: Archive, project: str, embedder: str) -> dict[str, FloatArray]:

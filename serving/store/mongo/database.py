@@ -1,4 +1,4 @@
-"""A MongoDB database with our collections: connection, transactions, and documents as the types of `serving.store.*rows`.
+"""A MongoDB database with our collections: connection, transactions, and documents as rows.
 
 A document has the columns of the SQLite table of the same name, and a key of MongoDB's own. What a transaction writes is
 there whole or not at all. Transactions that write to one project follow each other: each begins by changing the project's
@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from pymongo import MongoClient, ReadPreference, ReturnDocument, WriteConcern
 from pymongo.client_session import ClientSession
@@ -21,15 +21,11 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, DocumentTooLarge, 
 from pymongo.read_concern import ReadConcern
 
 from facerec_models.errors import ProjectNotFoundError, StoreError
-from serving.store import conflicts
-from serving.store.codecs import Table, decode_row, encode_row, table_of
-from serving.store.mongo.schema import KEYS, migrate
-from serving.store.rows import Project
+from serving.store.codecs import Row, Table, decode_row, encode, encode_row, table_of
+from serving.store.mongo.schema import KEYS, require_collections
+from serving.store.transaction import Among, Filter
 
-Row = TypeVar("Row")
 Document = dict[str, Any]
-Filter = Mapping[str, Any]
-Among = tuple[str, Sequence[Any]]
 
 _DEFAULT_NAME = "facerec"
 _SERVER_WAIT_MS = 10_000
@@ -44,7 +40,7 @@ _TOO_LARGE = {10334, 17419, 17420}
 _VALUES = 200
 
 
-class Transaction:
+class MongoTransaction:
     """What is read, or written, at once.
 
     Parameters
@@ -64,39 +60,57 @@ class Transaction:
         sort: Sequence[str] = (),
         *,
         among: Among | None = None,
-        limit: int = 0,
         columns: Sequence[str] = (),
+        limit: int | None = None,
     ) -> Iterator[Document]:
         """Yield documents, ascending by the columns of `sort`; a minus before a column turns it round.
 
         Those `among` the given values of a column come in the order of the values' lists, a part after the other.
         """
         order = [(name.lstrip("-"), -1 if name.startswith("-") else 1) for name in sort]
-        collection = self._database.collection(table)
+        collection, names = self._database.collection(table), list(columns) or None
+        left = limit
         for part in _parts(where, among):
-            yield from collection.find(
-                part, list(columns) or None, sort=order or None, limit=limit, session=self._session
-            )
+            if left == 0:  # to the server that is no limit
+                return
+            for document in collection.find(part, names, sort=order or None, limit=left or 0, session=self._session):
+                left = None if left is None else left - 1
+                yield document
 
     def aggregate(self, table: str, stages: Sequence[Mapping[str, Any]]) -> Iterator[Document]:
         """Yield what a pipeline makes of a collection."""
         return iter(self._database.collection(table).aggregate(stages, session=self._session))
 
-    def count(self, table: str, where: Filter) -> int:
+    def count(self, table: str, where: Filter, among: Among | None = None) -> int:
         """Return how many documents there are."""
-        return self._database.collection(table).count_documents(where, session=self._session)
+        collection = self._database.collection(table)
+        return sum(collection.count_documents(part, session=self._session) for part in _parts(where, among))
 
-    def select(self, kind: type[Row], where: Filter, sort: Sequence[str] = (), *, limit: int = 0) -> list[Row]:
-        """Return rows of a type."""
-        return [decode_row(kind, document) for document in self.find(table_of(kind), where, sort, limit=limit)]
+    def select(
+        self,
+        kind: type[Row],
+        where: Filter,
+        sort: Sequence[str] = (),
+        *,
+        among: Among | None = None,
+        after: Sequence[Any] | None = None,
+        limit: int | None = None,
+    ) -> list[Row]:
+        """Return rows of a type, ascending by the columns of `sort`; with `after`, those that come after these values of theirs."""
+        if after is not None:
+            where = {**where, **comes_after(dict(zip(sort, after, strict=True)))}
+        found = self.find(table_of(kind), where, sort, among=among, limit=limit)
+        return [decode_row(kind, document) for document in found]
 
-    def select_one(self, kind: type[Row], where: Filter, error: Exception, sort: Sequence[str] = ()) -> Row:
-        """Return the first row; raise `error` if there is none."""
-        for row in self.select(kind, where, sort, limit=1):
-            return row
-        raise error
+    def insert(self, rows: Iterable[Table], kind: type[Table]) -> None:
+        """Add rows whose keys are not there."""
+        self.insert_documents(table_of(kind), [encode_row(row) for row in rows])
 
-    def insert(self, table: str, documents: Sequence[Document]) -> None:
+    def append(self, table: str, columns: Mapping[str, Any]) -> None:
+        """Add a row with a column ``position`` that is higher than any before."""
+        self.insert_one(table, {"position": self.next_position(), **columns})
+
+    def insert_documents(self, table: str, documents: Sequence[Document]) -> None:
         """Add documents whose keys are not there."""
         for start in range(0, len(documents), _BATCH):
             self._database.collection(table).insert_many(documents[start : start + _BATCH], session=self._session)
@@ -115,21 +129,22 @@ class Transaction:
             same.setdefault(tuple(document[name] for name in prefix), []).append(document[last])
         for values, ids in same.items():
             self.delete(table, dict(zip(prefix, values, strict=True)), (last, ids))
-        self.insert(table, documents)
+        self.insert_documents(table, documents)
 
-    def put_new(self, row: Table, **extra: Any) -> None:
-        """Add a row, with columns of our own; where there is one with its key nothing changes."""
+    def put_new(self, row: Table) -> None:
+        """Add a row; where there is one with its key nothing changes."""
         table, document = table_of(type(row)), encode_row(row)
         self._database.collection(table).update_one(
             {name: document[name] for name in KEYS[table]},
-            {"$setOnInsert": document | extra},
+            {"$setOnInsert": document},
             upsert=True,
             session=self._session,
         )
 
     def update(self, table: str, where: Filter, values: Filter, among: Among | None = None) -> int:
         """Set columns of documents, of those `among` the given values of a column; return how many there were."""
-        collection, change = self._database.collection(table), {"$set": values}
+        collection = self._database.collection(table)
+        change = {"$set": {name: encode(name, value) for name, value in values.items()}}
         return sum(
             collection.update_many(part, change, session=self._session).matched_count for part in _parts(where, among)
         )
@@ -153,7 +168,7 @@ class Transaction:
 
 
 class MongoDatabase:
-    """A database of a MongoDB replica set or sharded cluster, brought to the present schema.
+    """A database of a MongoDB replica set or sharded cluster, with the present schema.
 
     Parameters
     ----------
@@ -185,7 +200,7 @@ class MongoDatabase:
                 )
                 self.address = f"{self.address.rstrip('/')}/{self._database.name}"
                 self._require_transactions()
-                self.schema = migrate(self._database, self.address)
+                require_collections(self._database, self.address)
                 if not copying:
                     self._require_whole()
         except BaseException:
@@ -211,24 +226,24 @@ class MongoDatabase:
         with self.translated():
             yield self._database[table]
 
-    def unbound(self) -> Transaction:
+    def unbound(self) -> MongoTransaction:
         """Return what reads and writes without a transaction, for a database that nobody else uses; within `translated`."""
-        return Transaction(self, None)
+        return MongoTransaction(self, None)
 
     @contextmanager
-    def reading(self) -> Iterator[Transaction]:
+    def reading(self) -> Iterator[MongoTransaction]:
         """Begin a transaction that sees one state and writes nothing; the server ends it after a minute by default."""
         with self.translated(), self._client.start_session() as session:
             session.start_transaction(ReadConcern("snapshot"), read_preference=ReadPreference.PRIMARY)
             try:
-                yield Transaction(self, session)
+                yield MongoTransaction(self, session)
             finally:
                 # There is nothing to commit, which may fail.
                 if session.in_transaction:
                     session.abort_transaction()
 
     @contextmanager
-    def writing(self, project: str) -> Iterator[Transaction]:
+    def writing(self, project: str) -> Iterator[MongoTransaction]:
         """Begin the only transaction that writes to a project; it is durable after the block, or undone by an exception.
 
         Raises
@@ -239,14 +254,14 @@ class MongoDatabase:
         with self.translated(), self._client.start_session() as session:
             self._lock(session, project)
             try:
-                yield Transaction(self, session)
+                yield MongoTransaction(self, session)
             except BaseException:
                 if session.in_transaction:
                     session.abort_transaction()
                 raise
             self._commit(session)
 
-    def change(self, project: str, what: Callable[[Transaction], None]) -> None:
+    def change(self, project: str, what: Callable[[MongoTransaction], None]) -> None:
         """Do something in a transaction that writes to a project, again where a writer outside of transactions was in the way."""
         deadline = time.monotonic() + self._busy_timeout_s
         while True:
@@ -343,7 +358,9 @@ def _trouble(error: PyMongoError) -> str:
     return f"does not answer: {error}; try again, and see that it is a MongoDB that runs and may be written to"
 
 
-def _parts(where: Filter, among: Among | None) -> Iterator[Filter]:
+def _parts(given: Filter, among: Among | None) -> Iterator[Filter]:
+    # Rows have texts where programs have enumerations; a condition of MongoDB's own stays what it is.
+    where = {name: value if isinstance(value, dict) else encode(name, value) for name, value in given.items()}
     if among is None:
         yield where
         return
@@ -390,14 +407,3 @@ def comes_after(key: Mapping[str, Any]) -> Document:
     for i, name in enumerate(before):
         either.append({**{one: key[one] for one in before[:i]}, name: {"$gt": key[name]}})
     return {"$or": either}
-
-
-def require_present(tx: Transaction, project: str, analysis_ids: Sequence[str]) -> None:
-    """Raise as `conflicts.require_present`; analyses that are not there are passed over."""
-    found = tx.find("analyses", {"project": project}, among=("analysis_id", list(analysis_ids)), columns=["embedder"])
-    conflicts.require_present(require_project(tx, project), [row["embedder"] for row in found])
-
-
-def require_project(tx: Transaction, name: str) -> Project:
-    """Return a project; raise `ProjectNotFoundError` if there is none."""
-    return tx.select_one(Project, {"name": name}, ProjectNotFoundError(f"no project {name!r}; create it first"))

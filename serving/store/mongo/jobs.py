@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from pymongo.errors import DuplicateKeyError
 
-from facerec_models.errors import ConflictError, JobNotFoundError
+from facerec_models.errors import ConflictError
 from serving.store.codecs import decode_row, encode_row
 from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobState
-from serving.store.mongo.database import Document, MongoDatabase, Transaction, comes_after, require_project
+from serving.store.mongo.database import Document, MongoDatabase, MongoTransaction
 
 
 class MongoJobs:
@@ -19,8 +19,7 @@ class MongoJobs:
     same job at once exactly one gets it, without a transaction.
     """
 
-    def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
+    _database: MongoDatabase
 
     def submit_job(self, job: Job) -> Job:
         """Add a job in state ``queued``, or return the one that has this id or key already."""
@@ -38,44 +37,8 @@ class MongoJobs:
             except DuplicateKeyError:  # the same key in another project, at the same moment
                 continue
 
-    def find_job(self, key: str) -> Job | None:
-        """Return the job that has this key, if there is one."""
-        with self._database.reading() as tx:
-            found = tx.select(Job, {"key": key})
-            return found[0] if found else None
-
-    def get_job(self, job_id: str) -> Job:
-        """Return a job; raise `JobNotFoundError` if there is none."""
-        with self._database.reading() as tx:
-            return tx.select_one(Job, {"job_id": job_id}, JobNotFoundError(f"no job {job_id!r}"))
-
-    def list_jobs(
-        self,
-        project: str | None = None,
-        states: Sequence[JobState] = (),
-        *,
-        after: Job | None = None,
-        limit: int | None = None,
-    ) -> list[Job]:
-        """Return jobs, oldest first; at most `limit` of those that come after one of them."""
-        where: Document = {} if project is None else {"project": project}
-        if states:
-            where["state"] = _among(states)
-        if after is not None:
-            where |= comes_after({"created_at": after.created_at, "job_id": after.job_id})
-        with self._database.reading() as tx:
-            if project is not None:
-                require_project(tx, project)
-            # No limit is none to the server if it is 0.
-            return [] if limit == 0 else tx.select(Job, where, ("created_at", "job_id"), limit=limit or 0)
-
-    def count_jobs(self, states: Sequence[JobState]) -> int:
-        """Return how many jobs are in one of these states."""
-        with self._database.reading() as tx:
-            return tx.count("jobs", {"state": _among(states)})
-
     def find_due_jobs(self, kinds: Sequence[str], now: float, limit: int) -> list[str]:
-        """Return ids of jobs of which somebody may claim something: those of high priority first, then the oldest."""
+        """Return ids of jobs of which a runner may claim something: those of high priority first, then the oldest."""
         due: list[Document] = [
             {"due_at": {"$lte": now}},
             {"due_at": {"$gt": now + LONGEST_LEASE_S}, "owner": {"$ne": None}},
@@ -103,7 +66,7 @@ class MongoJobs:
         return None
 
 
-def forget_submissions(tx: Transaction, project: str, video_id: str) -> None:
+def forget_submissions(tx: MongoTransaction, project: str, video_id: str) -> None:
     """Let the same submission of a video be a new job."""
     for found in list(tx.find("jobs", {"project": project, "video_id": video_id}, columns=["writes"])):
         tx.update("jobs", {"_id": found["_id"]}, {"key": None, "writes": found["writes"] + 1})
@@ -111,7 +74,3 @@ def forget_submissions(tx: Transaction, project: str, video_id: str) -> None:
 
 def _document(job: Job) -> Document:
     return {**encode_row(job), "due_at": job.due_at, "writes": 0}
-
-
-def _among(states: Sequence[JobState]) -> Document:
-    return {"$in": [str(state) for state in states]}

@@ -1,18 +1,12 @@
-"""The MongoDB collections, as the functions that lead from each version of them to the next.
-
-A function that was ever released is never edited: the next change is a function of its own at the end. Several processes
-may run one at the same time, so each can be repeated. Collections bear the names of the SQLite tables.
-"""
+"""The MongoDB collections and their indexes. Collections bear the names of the SQLite tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from pymongo.database import Database
 
-from facerec_models.errors import StoreError
-from serving.store.contract import OLDER_ANALYSES
+from serving.store import conflicts
 
 # What a document is found by, one index for each; tracks are those of a part, see `serving.store.mongo.tracks`.
 KEYS: dict[str, tuple[str, ...]] = {
@@ -29,14 +23,13 @@ KEYS: dict[str, tuple[str, ...]] = {
     "strangers": ("project", "stranger_id"),
     "stranger_tracks": ("project", "analysis_id", "track_id"),
     "appearances": ("project", "analysis_id", "position"),
-    "unindexed_analyses": ("project", "analysis_id"),
     "applications": ("project", "number"),
     "track_vectors": ("project", "analysis_id", "piece"),
 }
 TABLES = tuple(KEYS)
 
 
-def _initial(db: Database[dict[str, Any]]) -> None:
+def _create(db: Database[dict[str, Any]]) -> None:
     for table, columns in KEYS.items():
         _index(db, table, *columns, unique=True)
     _index(db, "strangers", "project", "number", unique=True)
@@ -61,34 +54,13 @@ def _initial(db: Database[dict[str, Any]]) -> None:
     db["schema"].update_one({"_id": "positions"}, {"$setOnInsert": {"last": 0}}, upsert=True)
 
 
-def _refuse_older_analyses(db: Database[dict[str, Any]]) -> None:
-    """Raise `StoreError` if there are analyses whose tracks do not say when their face is in view."""
-    if db["analyses"].find_one({}, {"_id": 1}):
-        raise StoreError(OLDER_ANALYSES)
-
-
-MIGRATIONS: tuple[Callable[[Database[dict[str, Any]]], None], ...] = (_initial, _refuse_older_analyses)
-
-
-def migrate(db: Database[dict[str, Any]], address: str) -> int:
-    """Bring a database to the present schema, and return that.
-
-    Raises
-    ------
-    StoreError
-        If a newer program wrote it.
-    """
-    found = db["schema"].find_one({"_id": "schema"})
-    version = int(found["version"]) if found else 0
-    if version > len(MIGRATIONS):
-        raise StoreError(
-            f"the store {address} has schema {version}, but this program knows only {len(MIGRATIONS)}; "
-            "install a newer FaceRec"
-        )
-    for number, change in enumerate(MIGRATIONS[version:], version + 1):
-        change(db)
-        db["schema"].update_one({"_id": "schema"}, {"$max": {"version": number}}, upsert=True)
-    return len(MIGRATIONS)
+def require_collections(db: Database[dict[str, Any]], address: str) -> None:
+    """Make the collections of a new database; raise `StoreError` if another version of the program wrote it."""
+    if db["schema"].find_one({"_id": "schema"}) is None:
+        _create(db)
+        # Several processes may do so at the same time.
+        db["schema"].update_one({"_id": "schema"}, {"$setOnInsert": {"version": conflicts.SCHEMA}}, upsert=True)
+    conflicts.require_schema(address, int((db["schema"].find_one({"_id": "schema"}) or {})["version"]))
 
 
 def _index(db: Database[dict[str, Any]], table: str, *columns: str, unique: bool = False, **options: Any) -> None:

@@ -10,11 +10,12 @@ import numpy as np
 
 from facerec_models.types import STRANGER_PREFIX
 from serving.store.codecs import decode_row, unpack_embedding
-from serving.store.mongo.database import Document, MongoDatabase, Transaction, comes_after, require_project
-from serving.store.mongo.naming import require_analyses
+from serving.store.lookups import require_project
+from serving.store.mongo.database import Document, MongoDatabase, MongoTransaction, comes_after
 from serving.store.mongo.vectors import read_vectors
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
 from serving.store.rows import TrackVectors
+from serving.store.shared_rows import latest_of
 
 # Appearances whose videos are asked for at once.
 _FEWEST = 100
@@ -24,17 +25,7 @@ _MOST = 10_000
 class MongoSearch:
     """The part of a `Store` that is about search."""
 
-    def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
-
-    def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
-        """Return the appearances of these analyses, by analysis and position."""
-        with self._database.reading() as tx:
-            require_project(tx, project)
-            require_analyses(tx, project, analysis_ids)
-            among = ("analysis_id", sorted(set(analysis_ids)))
-            found = tx.find("appearances", {"project": project}, ("analysis_id", "position"), among=among)
-            return [decode_row(AppearanceRow, document) for document in found]
+    _database: MongoDatabase
 
     def find_appearances(
         self, project: str, query: AppearanceQuery, *, after: AppearanceKey | None = None, limit: int
@@ -64,19 +55,6 @@ class MongoSearch:
                 for row in _among_videos(tx, project, query, batch):
                     seconds[row["owner"], row["video_id"]] += row["end_s"] - row["start_s"]
         return [ScreenTime(*key, total) for key, total in sorted(seconds.items())]
-
-    def list_unindexed(self, project: str) -> list[str]:
-        """Return analyses that are named but were written by a version that kept no appearances."""
-        with self._database.reading() as tx:
-            require_project(tx, project)
-            found = tx.find("unindexed_analyses", {"project": project}, ("analysis_id",), columns=["analysis_id"])
-            return [row["analysis_id"] for row in found]
-
-    def latest_analyses(self, project: str) -> dict[str, str]:
-        """Return the id of each analysed video's latest analysis, by video id."""
-        with self._database.reading() as tx:
-            require_project(tx, project)
-            return _latest(tx.find("analyses", {"project": project}, _AGE, columns=_ANALYSIS))
 
     def vector_state(self, project: str) -> tuple[int, int]:
         """Return how many analyses have vectors, and the highest position: the same two mean that nothing has changed."""
@@ -114,10 +92,6 @@ class MongoSearch:
         ]
 
 
-_AGE = ("created_at", "analysis_id")
-_ANALYSIS = ("video_id", "analysis_id")
-
-
 def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | None) -> Document:
     """Return what an appearance itself tells: whose it is, how sure, where, and that it comes after another."""
     where: Document = {"project": project, "probability": {"$gte": query.min_probability}}
@@ -135,11 +109,11 @@ def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | Non
 
 
 def _among_videos(
-    tx: Transaction, project: str, query: AppearanceQuery, batch: Sequence[Document]
+    tx: MongoTransaction, project: str, query: AppearanceQuery, batch: Sequence[Document]
 ) -> Iterator[Document]:
     """Yield those of a video's latest analysis, submitted when it is asked for, with the others in their shots."""
     among = ("video_id", sorted({row["video_id"] for row in batch}))
-    latest = _latest(tx.find("analyses", {"project": project}, _AGE, among=among, columns=_ANALYSIS))
+    latest = latest_of(tx, project, among)
     submitted = {
         name: value
         for name, value in (("$gte", query.submitted_from), ("$lt", query.submitted_to))
@@ -160,15 +134,11 @@ def _among_videos(
 
 
 def _shots(
-    tx: Transaction, project: str, query: AppearanceQuery, ids: Sequence[str], latest: dict[str, str]
+    tx: MongoTransaction, project: str, query: AppearanceQuery, ids: Sequence[str], latest: dict[str, str]
 ) -> dict[str, list[tuple[int, int]]]:
-    """Return the shots in which somebody appears, as first and last, by analysis."""
+    """Return the shots in which a person appears, as first and last, by analysis."""
     where = {"project": project, "owner": {"$in": list(ids)}, "probability": {"$gte": query.min_probability}}
     shots: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for row in tx.find("appearances", where, among=("video_id", sorted(latest))):
         shots[row["analysis_id"]].append((row["first_shot"], row["last_shot"]))
     return shots
-
-
-def _latest(analyses: Iterator[Document]) -> dict[str, str]:
-    return {row["video_id"]: row["analysis_id"] for row in analyses}

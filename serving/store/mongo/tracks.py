@@ -1,7 +1,7 @@
 """Tracks in MongoDB, which may be too many for one transaction and too long for one document.
 
 The tracks of one writing of an analysis are a *part*. They are written first; then a transaction lets the analysis name
-the part, and in that moment they are there. A part that no analysis names is nobody's: ``track_parts`` lists those that
+the part, and in that moment they are there. A part that no analysis names is unused: ``track_parts`` lists those that
 are being written (``staged``) and those that are to be deleted (``obsolete``), so that what a killed process leaves
 behind is found and removed.
 """
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from facerec_models.errors import StoreError
 from facerec_models.types import Track
 from serving.store.codecs import pack_track, unpack_track
-from serving.store.mongo.database import Document, MongoDatabase, Transaction, joined, pieces
+from serving.store.mongo.database import Document, MongoDatabase, MongoTransaction, joined, pieces
 
 # Of so many analyses tracks are asked for at once.
 _PARTS = 50
@@ -52,15 +52,15 @@ def write_part(database: MongoDatabase, part: str, columns: Iterable[Document]) 
             tracks.insert_many(batch)
 
 
-def adopt_part(tx: Transaction, part: str) -> None:
-    """Let a staged part be somebody's, in the transaction that names it."""
+def adopt_part(tx: MongoTransaction, part: str) -> None:
+    """Let a staged part belong to an analysis, in the transaction that names it."""
     if tx.delete("track_parts", {"part": part, "state": "staged"}) != 1:
         raise StoreError(f"the tracks {part} were given up because writing them took too long; try again")
 
 
-def drop_parts(tx: Transaction, parts: Sequence[str]) -> None:
-    """Let parts be nobody's: after the transaction, `sweep_parts` deletes them."""
-    tx.insert("track_parts", [{"part": part, "state": "obsolete", "at": time.time()} for part in parts])
+def drop_parts(tx: MongoTransaction, parts: Sequence[str]) -> None:
+    """Let parts belong to no analysis: after the transaction, `sweep_parts` deletes them."""
+    tx.insert_documents("track_parts", [{"part": part, "state": "obsolete", "at": time.time()} for part in parts])
 
 
 def discard_part(database: MongoDatabase, part: str) -> None:
@@ -71,11 +71,11 @@ def discard_part(database: MongoDatabase, part: str) -> None:
 
 
 def sweep_parts(database: MongoDatabase) -> None:
-    """Delete the tracks that are nobody's; what cannot be done now is left for the next time."""
+    """Delete the tracks that belong to no analysis; what cannot be done now is left for the next time."""
     try:
         _delete_parts(database)
     except StoreError:
-        logger.warning("tracks that are nobody's are still in %s", database.address, exc_info=True)
+        logger.warning("tracks of no analysis are still in %s", database.address, exc_info=True)
 
 
 def _delete_parts(database: MongoDatabase) -> None:
@@ -95,13 +95,13 @@ def track_columns(project: str, analysis_id: str, track: Track) -> Document:
     return {"project": project, "analysis_id": analysis_id, **header, "arrays": pack_track(track)}
 
 
-def read_part(tx: Transaction, part: str) -> Iterator[Document]:
+def read_part(tx: MongoTransaction, part: str) -> Iterator[Document]:
     """Yield the tracks of a part by id, as columns of the table ``tracks``."""
     for document in joined(tx.find("tracks", {"part": part}, ("track_id", "piece")), "arrays"):
         yield {name: value for name, value in document.items() if name not in ("_id", "part", "piece")}
 
 
-def pick_from_parts(tx: Transaction, wanted: Mapping[str, Sequence[int]]) -> Iterator[Document]:
+def pick_from_parts(tx: MongoTransaction, wanted: Mapping[str, Sequence[int]]) -> Iterator[Document]:
     """Yield some tracks of parts, by part and id, as columns of the table ``tracks``."""
     either = [{"part": part, "track_id": {"$in": sorted(set(ids))}} for part, ids in sorted(wanted.items()) if ids]
     for start in range(0, len(either), _PARTS):
@@ -114,8 +114,8 @@ def to_track(columns: Document) -> Track:
     return unpack_track(**{name: columns[name] for name in _HEADER}, blob=columns["arrays"])
 
 
-def replace_track(tx: Transaction, part: str, columns: Document) -> None:
+def replace_track(tx: MongoTransaction, part: str, columns: Document) -> None:
     """Write a track of a part again."""
     tx.delete("tracks", {"part": part, "track_id": columns["track_id"]})
     for document in pieces({**columns, "part": part}, "arrays"):
-        tx.insert("tracks", [document])
+        tx.insert_documents("tracks", [document])

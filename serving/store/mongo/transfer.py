@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from itertools import groupby, islice
 
 from facerec_models.errors import ConflictError
-from serving.store.mongo.database import MongoDatabase, Transaction
+from serving.store.conflicts import SCHEMA
+from serving.store.mongo.database import MongoDatabase, MongoTransaction
 from serving.store.mongo.schema import KEYS, TABLES
 from serving.store.mongo.tracks import read_part, write_part
 from serving.store.mongo.vectors import insert_vectors, read_vectors
@@ -23,8 +24,7 @@ _BATCH = 500
 class MongoTransfer:
     """The part of a `Store` that is about the store as a whole."""
 
-    def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
+    _database: MongoDatabase
 
     def describe(self) -> StoreInfo:
         """Return which store it is, what is in it, and what it promises."""
@@ -40,7 +40,7 @@ class MongoTransfer:
         promise = "written by most members and their disks before anything is answered; for several machines"
         if members == 1:
             promise = "one member, which is the only copy; for several machines, but add members"
-        return StoreInfo("MongoDB", self._database.address, self._database.schema, promise, rows)
+        return StoreInfo("MongoDB", self._database.address, SCHEMA, promise, rows)
 
     def list_tables(self) -> list[str]:
         """Return the names of all tables."""
@@ -87,7 +87,7 @@ class MongoTransfer:
 class MongoRows:
     """All rows of a database, as the columns that SQLite has for them."""
 
-    def __init__(self, database: MongoDatabase, tx: Transaction) -> None:
+    def __init__(self, database: MongoDatabase, tx: MongoTransaction) -> None:
         self._database = database
         self._tx = tx
         # Where the tracks of the analyses go that were added.
@@ -132,6 +132,6 @@ class MongoRows:
         return self._added.setdefault((project, analysis_id), uuid.uuid4().hex)
 
 
-def _parts(tx: Transaction) -> dict[tuple[str, str], str]:
+def _parts(tx: MongoTransaction) -> dict[tuple[str, str], str]:
     found = tx.find("analyses", {}, columns=["project", "analysis_id", "part"])
     return {(row["project"], row["analysis_id"]): row["part"] for row in found}

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from facerec_models.types import Track
 from serving.store.codecs import pack_vectors
-from serving.store.mongo.database import Document, Transaction, joined, pieces
+from serving.store.mongo.database import Document, MongoTransaction, joined, pieces
 
 
-def put_vectors(tx: Transaction, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
+def put_vectors(tx: MongoTransaction, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
     """Write the mean embeddings of all tracks of an analysis, in place of those before."""
     tx.delete("track_vectors", {"project": project, "analysis_id": analysis_id})
     packed = pack_vectors(tracks)
@@ -22,12 +22,12 @@ def put_vectors(tx: Transaction, project: str, analysis_id: str, tracks: Sequenc
         insert_vectors(tx, {**key, "dimension": dimension, "track_ids": track_ids, "vectors": vectors})
 
 
-def insert_vectors(tx: Transaction, row: Document) -> None:
+def insert_vectors(tx: MongoTransaction, row: Document) -> None:
     """Add a row of vectors."""
     for document in pieces(row, "vectors"):
-        tx.insert("track_vectors", [document])  # one after the other: two may be too much for one message
+        tx.insert_documents("track_vectors", [document])  # one after the other: two may be too much for one message
 
 
-def read_vectors(tx: Transaction, where: Document) -> Iterator[Document]:
+def read_vectors(tx: MongoTransaction, where: Document) -> Iterator[Document]:
     """Yield rows of vectors by position."""
     return joined(tx.find("track_vectors", where, ("position", "piece")), "vectors")

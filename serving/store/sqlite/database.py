@@ -1,4 +1,4 @@
-"""An SQLite file with our tables: connections, transactions, and rows as the types of `serving.store.*rows`."""
+"""An SQLite file with our tables: connections, and transactions that read and write rows."""
 
 from __future__ import annotations
 
@@ -8,25 +8,16 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from facerec_models.errors import (
-    ModelNotFoundError,
-    ProjectNotFoundError,
-    StoreError,
-    StoreFullError,
-    VideoNotFoundError,
-)
+from facerec_models.errors import StoreError, StoreFullError
 from serving.store import conflicts
-from serving.store.codecs import _DECODERS, _TABLES, Row, Table, encode
-from serving.store.naming_rows import Revision
+from serving.store.codecs import DECODERS, Row, Table, columns_of, encode, encode_row, table_of
+from serving.store.lookups import require_project
 from serving.store.read_only import ReadOnlyFile
-from serving.store.rows import ModelVersion, Project, VideoRow
-from serving.store.sqlite.schema import MIGRATIONS
-
-Parameters = Sequence[Any] | Mapping[str, Any]
+from serving.store.sqlite.schema import TABLES
+from serving.store.transaction import Among, Filter
 
 # The rest of an extended code says where in SQLite it happened.
 _KIND_OF_CODE = 0xFF
@@ -38,8 +29,8 @@ _REMEDIES = {
 }
 
 
-class Database:
-    """One SQLite file, brought to the present schema, for many threads and processes at once.
+class SqliteDatabase:
+    """One SQLite file with the present schema, for many threads and processes at once.
 
     Parameters
     ----------
@@ -58,10 +49,7 @@ class Database:
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
         try:
-            if self._read_only is None:
-                self._migrate()
-            else:
-                self._require_schema()
+            self._require_schema()
         except StoreError:
             self.close()
             raise
@@ -72,24 +60,34 @@ class Database:
         while self._idle:
             self._idle.pop().close()
 
-    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[SqliteTransaction]:
         """Begin a transaction that sees one state of the file and writes nothing."""
         return self._transaction("BEGIN")
 
-    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Begin a transaction that is the only writer; it is durable after the block, or undone by an exception."""
+    @contextmanager
+    def writing(self, project: str | None = None) -> Iterator[SqliteTransaction]:
+        """Begin a transaction that is the only writer; it is durable after the block, or undone by an exception.
+
+        Raises
+        ------
+        ProjectNotFoundError
+            If there is no project of this name.
+        """
         self._require_writable()
-        return self._transaction("BEGIN IMMEDIATE")
+        with self._transaction("BEGIN IMMEDIATE") as tx:
+            if project is not None:
+                require_project(tx, project)
+            yield tx
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, begin: str) -> Iterator[SqliteTransaction]:
         if self._closed:
             raise StoreError(f"the store {self.path} is closed")
         connection: sqlite3.Connection | None = None
         try:
             connection = self._take()
             connection.execute(begin)
-            yield connection
+            yield SqliteTransaction(connection)
             connection.execute("COMMIT")
             if self._read_only is not None:
                 self._read_only.require_unchanged()
@@ -203,110 +201,140 @@ class Database:
             )
 
     def _require_schema(self) -> None:
-        """Raise `StoreError` if the file, which can only be read, would have to be brought forward."""
-        with self.reading() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version < len(MIGRATIONS):
-            raise StoreError(
-                f"the store {self.path} has schema {version}, this program needs {len(MIGRATIONS)}, and it can only be read: "
-                "open it once where it can be written"
+        """Make the tables in a new file; raise `StoreError` if another version of the program wrote it."""
+        with self.reading() as tx:
+            version = _version(tx)
+        if version == 0 and self._read_only is None:
+            version = self._create()
+        conflicts.require_schema(str(self.path), version)
+
+    def _create(self) -> int:
+        with self.writing() as tx:
+            if _version(tx) == 0:  # no other process was faster
+                for statement in TABLES.split(";"):  # executescript would commit before it starts
+                    tx.execute(statement)
+                tx.execute(f"PRAGMA user_version = {conflicts.SCHEMA}")
+            return _version(tx)
+
+
+def _version(tx: SqliteTransaction) -> int:
+    return int(tx.execute("PRAGMA user_version").fetchone()[0])
+
+
+class SqliteTransaction:
+    """What is read, or written, at once: `serving.store.transaction.Transaction`, and any SQL."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.execute = connection.execute
+        self.executemany = connection.executemany
+
+    def find(
+        self,
+        table: str,
+        where: Filter,
+        sort: Sequence[str] = (),
+        *,
+        among: Among | None = None,
+        columns: Sequence[str],
+        limit: int | None = None,
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield columns of rows, ascending by the columns of `sort`; a minus before a column turns it round."""
+        for record in self.execute(*_query(table, columns, where, sort, among, limit=limit)):
+            yield dict(zip(columns, record, strict=True))
+
+    def select(
+        self,
+        kind: type[Row],
+        where: Filter,
+        sort: Sequence[str] = (),
+        *,
+        among: Among | None = None,
+        after: Sequence[Any] | None = None,
+        limit: int | None = None,
+    ) -> list[Row]:
+        """Return rows of a type, ascending by the columns of `sort`; with `after`, those that come after these values of theirs."""
+        names = columns_of(kind)
+        return self.read(kind, *_query(table_of(kind), names, where, sort, among, after=after, limit=limit))
+
+    def read(self, kind: type[Row], query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+        """Return what a query finds; its columns are fields of `kind`."""
+        cursor = self.execute(query, parameters)
+        columns = [(name, DECODERS.get(name)) for name, *_ in cursor.description]
+        return [
+            kind(
+                **{
+                    name: decode(value) if decode else value
+                    for (name, decode), value in zip(columns, record, strict=True)
+                }
             )
-        self._require_known(version)
+            for record in cursor
+        ]
 
-    def _require_known(self, version: int) -> None:
-        if version > len(MIGRATIONS):
-            raise StoreError(
-                f"the store {self.path} has schema {version}, but this program knows only {len(MIGRATIONS)}; "
-                "install a newer FaceRec"
-            )
+    def count(self, table: str, where: Filter, among: Among | None = None) -> int:
+        """Return how many rows there are."""
+        condition, values = _condition(where, among)
+        return int(self.execute(f"SELECT count(*) FROM {table} WHERE {condition}", values).fetchone()[0])  # noqa: S608
 
-    def _migrate(self) -> None:
-        with self.writing() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            self._require_known(version)
-            for number, script in enumerate(MIGRATIONS[version:], version + 1):
-                if callable(script):
-                    script(db)
-                else:
-                    for statement in script.split(";"):  # executescript would commit before it starts
-                        db.execute(statement)
-                db.execute(f"PRAGMA user_version = {number}")
+    def put(self, rows: Iterable[Table], kind: type[Table]) -> None:
+        """Add rows in place of those with the same key, without touching what refers to them."""
+        values = ", ".join(f"{name} = excluded.{name}" for name in columns_of(kind))
+        self._insert(rows, kind, f"ON CONFLICT DO UPDATE SET {values}")
 
+    def put_new(self, row: Table) -> None:
+        """Add a row; where there is one with its key nothing changes."""
+        self._insert([row], type(row), "ON CONFLICT DO NOTHING")
 
-def select(db: sqlite3.Connection, kind: type[Row], query: str, parameters: Parameters = ()) -> list[Row]:
-    """Return what a query finds; its columns are fields of `kind`."""
-    cursor = db.execute(query, parameters)
-    columns = [(name, _DECODERS.get(name)) for name, *_ in cursor.description]
-    return [
-        kind(
-            **{name: decode(value) if decode else value for (name, decode), value in zip(columns, record, strict=True)}
-        )
-        for record in cursor
-    ]
+    def insert(self, rows: Iterable[Table], kind: type[Table]) -> None:
+        """Add rows whose keys are not there."""
+        self._insert(rows, kind, "")
 
+    def _insert(self, rows: Iterable[Table], kind: type[Table], otherwise: str) -> None:
+        names = columns_of(kind)
+        values = ", ".join(f":{name}" for name in names)
+        query = f"INSERT INTO {table_of(kind)} ({', '.join(names)}) VALUES ({values}) {otherwise}"  # noqa: S608
+        self.executemany(query, map(encode_row, rows))
 
-def select_one(db: sqlite3.Connection, kind: type[Row], query: str, parameters: Parameters, error: Exception) -> Row:
-    """Return the only row that a query finds; raise `error` if it finds none."""
-    rows = select(db, kind, query, parameters)
-    if not rows:
-        raise error
-    return rows[0]
+    def append(self, table: str, columns: Mapping[str, Any]) -> None:
+        """Add a row with a column ``position`` that is higher than any before."""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        self.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(columns.values()))  # noqa: S608
 
+    def update(self, table: str, where: Filter, values: Filter, among: Among | None = None) -> int:
+        """Set columns of rows; return how many there were."""
+        condition, given = _condition(where, among)
+        changes = ", ".join(f"{name} = ?" for name in values)
+        new = [encode(name, value) for name, value in values.items()]
+        return self.execute(f"UPDATE {table} SET {changes} WHERE {condition}", [*new, *given]).rowcount  # noqa: S608
 
-def require_project(db: sqlite3.Connection, name: str) -> Project:
-    """Return a project; raise `ProjectNotFoundError` if there is none."""
-    missing = ProjectNotFoundError(f"no project {name!r}; create it first")
-    return select_one(db, Project, "SELECT * FROM projects WHERE name = ?", (name,), missing)
+    def delete(self, table: str, where: Filter, among: Among | None = None) -> int:
+        """Delete rows; return how many there were."""
+        condition, values = _condition(where, among)
+        return self.execute(f"DELETE FROM {table} WHERE {condition}", values).rowcount  # noqa: S608
 
 
-def require_model(db: sqlite3.Connection, project: str, version: str) -> ModelVersion:
-    """Return a model version; raise `ModelNotFoundError` if there is none."""
-    missing = ModelNotFoundError(f"project {project!r} has no model {version!r}")
-    query = "SELECT * FROM models WHERE project = ? AND version = ?"
-    return select_one(db, ModelVersion, query, (project, version), missing)
+def _condition(where: Filter, among: Among | None) -> tuple[str, list[Any]]:
+    conditions = ["TRUE", *(f"{name} IS NULL" if value is None else f"{name} = ?" for name, value in where.items())]
+    values = [encode(name, value) for name, value in where.items() if value is not None]
+    if among is not None:
+        conditions.append(f"{among[0]} IN (SELECT value FROM json_each(?))")  # noqa: S608
+        values.append(json.dumps(list(among[1])))
+    return " AND ".join(conditions), values
 
 
-def require_video(db: sqlite3.Connection, project: str, video_id: str) -> VideoRow:
-    """Return a video; raise `VideoNotFoundError` if there is none."""
-    require_project(db, project)
-    missing = VideoNotFoundError(f"project {project!r} has no video {video_id!r}")
-    query = "SELECT * FROM videos WHERE project = ? AND video_id = ?"
-    return select_one(db, VideoRow, query, (project, video_id), missing)
-
-
-def require_analyses(db: sqlite3.Connection, project: str, analysis_ids: Sequence[str]) -> None:
-    """Raise `VideoNotFoundError` unless the project has all these analyses."""
-    missing = db.execute(
-        """SELECT value FROM json_each(?)
-        WHERE value NOT IN (SELECT analysis_id FROM analyses WHERE project = ?) LIMIT 1""",
-        (json.dumps(analysis_ids), project),
-    ).fetchone()
-    if missing:
-        raise VideoNotFoundError(f"project {project!r} has no analysis {missing[0]!r}")
-
-
-def require_present(db: sqlite3.Connection, project: str, analysis_ids: Sequence[str]) -> None:
-    """Raise as `conflicts.require_present`; analyses that are not there are passed over."""
-    query = """SELECT DISTINCT embedder FROM analyses
-        WHERE project = ? AND analysis_id IN (SELECT value FROM json_each(?))"""
-    found = db.execute(query, (project, json.dumps(list(analysis_ids))))
-    conflicts.require_present(require_project(db, project), [embedder for (embedder,) in found])
-
-
-def require_revision(db: sqlite3.Connection, project: str, revision: str) -> Revision:
-    """Return a revision; raise `ModelNotFoundError` if there is none."""
-    require_project(db, project)
-    missing = ModelNotFoundError(f"project {project!r} has no revision {revision!r}")
-    query = "SELECT * FROM revisions WHERE project = ? AND revision = ?"
-    return select_one(db, Revision, query, (project, revision), missing)
-
-
-def insert(db: sqlite3.Connection, rows: Iterable[Table], kind: type[Table], *, replace: bool) -> None:
-    """Add rows; those whose key is there already replace it, without touching what refers to it, or change nothing."""
-    names = [field.name for field in fields(kind)]
-    action = "UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in names) if replace else "NOTHING"
-    values = ", ".join("?" * len(names))
-    db.executemany(
-        f"INSERT INTO {_TABLES[kind]} ({', '.join(names)}) VALUES ({values}) ON CONFLICT DO {action}",  # noqa: S608
-        ([encode(name, getattr(row, name)) for name in names] for row in rows),
-    )
+def _query(
+    table: str,
+    columns: Sequence[str],
+    where: Filter,
+    sort: Sequence[str],
+    among: Among | None,
+    *,
+    after: Sequence[Any] | None = None,
+    limit: int | None,
+) -> tuple[str, list[Any]]:
+    condition, values = _condition(where, among)
+    if after is not None:
+        condition += f" AND ({', '.join(sort)}) > ({', '.join('?' * len(sort))})"
+        values += after
+    order = ", ".join(f"{name[1:]} DESC" if name.startswith("-") else name for name in sort) or "TRUE"
+    query = f"SELECT {', '.join(columns)} FROM {table} WHERE {condition} ORDER BY {order} LIMIT ?"  # noqa: S608
+    return query, [*values, -1 if limit is None else limit]

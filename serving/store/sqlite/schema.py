@@ -1,22 +1,11 @@
-"""The SQLite tables, as the scripts that lead from each version of them to the next.
+"""The SQLite tables. Their columns bear the names of the fields in `serving.store.*rows`.
 
-A script that was ever released is never edited: the next change is a script of its own at the end. `PRAGMA
-user_version` counts the scripts that a database has seen. Columns bear the names of the fields in `serving.store.*rows`.
-No script contains a semicolon but between its statements. What SQL cannot say is a function of the connection.
+No statement contains a semicolon but at its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from sqlite3 import Connection
-from typing import TypeAlias
-
-from facerec_models.errors import StoreError
-from serving.store.contract import OLDER_ANALYSES
-
-Migration: TypeAlias = str | Callable[[Connection], None]
-
-_INITIAL = """
+TABLES = """
 CREATE TABLE projects (
     name TEXT PRIMARY KEY,
     created_at REAL NOT NULL,
@@ -36,6 +25,9 @@ CREATE TABLE faces (
     embedding BLOB,
     crop TEXT,
     created_at REAL NOT NULL,
+    source TEXT,
+    fetched_at REAL,
+    by_hand INTEGER NOT NULL,
     PRIMARY KEY (project, face_id)
 ) STRICT;
 CREATE INDEX faces_by_person ON faces (project, person_id, path, status);
@@ -84,7 +76,7 @@ CREATE TABLE analyses (
     PRIMARY KEY (project, analysis_id),
     FOREIGN KEY (project, video_id) REFERENCES videos ON DELETE CASCADE
 ) STRICT;
-CREATE INDEX analyses_by_video ON analyses (project, video_id, created_at);
+CREATE INDEX analyses_by_video ON analyses (project, video_id, embedder, created_at);
 CREATE INDEX analyses_by_revision ON analyses (project, revision);
 
 CREATE TABLE tracks (
@@ -112,15 +104,6 @@ CREATE TABLE revisions (
 ) STRICT;
 CREATE INDEX revisions_by_model ON revisions (project, model_version);
 
-CREATE TABLE former_revisions (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    project TEXT NOT NULL,
-    analysis_id TEXT NOT NULL,
-    revision TEXT NOT NULL,
-    FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
-) STRICT;
-CREATE INDEX former_revisions_by_analysis ON former_revisions (project, analysis_id, position);
-
 CREATE TABLE jobs (
     job_id TEXT PRIMARY KEY,
     project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
@@ -136,16 +119,16 @@ CREATE TABLE jobs (
     owner TEXT,
     lease_until REAL NOT NULL,
     attempt INTEGER NOT NULL,
-    cancel_requested INTEGER NOT NULL
+    cancel_requested INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    key TEXT,
+    webhook TEXT,
+    due_at REAL
 ) STRICT;
 CREATE INDEX jobs_by_project ON jobs (project, created_at);
-CREATE INDEX jobs_by_state ON jobs (state, kind, created_at)
-"""
-
-_CURATION = """
-ALTER TABLE faces ADD COLUMN source TEXT;
-ALTER TABLE faces ADD COLUMN fetched_at REAL;
-ALTER TABLE faces ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX jobs_by_state ON jobs (state, kind, created_at);
+CREATE UNIQUE INDEX jobs_by_key ON jobs (key) WHERE key IS NOT NULL;
+CREATE INDEX jobs_by_due ON jobs (kind, due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE corrections (
     correction_id TEXT NOT NULL,
@@ -160,6 +143,7 @@ CREATE TABLE corrections (
     PRIMARY KEY (project, correction_id)
 ) STRICT;
 CREATE INDEX corrections_by_person ON corrections (project, person_id);
+CREATE INDEX corrections_by_track ON corrections (project, analysis_id, track_id);
 
 CREATE TABLE strangers (
     stranger_id TEXT NOT NULL,
@@ -182,21 +166,8 @@ CREATE TABLE stranger_tracks (
     FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE,
     FOREIGN KEY (project, stranger_id) REFERENCES strangers ON DELETE CASCADE
 ) STRICT;
-CREATE INDEX stranger_tracks_by_stranger ON stranger_tracks (project, stranger_id)
-"""
+CREATE INDEX stranger_tracks_by_stranger ON stranger_tracks (project, stranger_id);
 
-_SEGMENTS = """
-ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE jobs ADD COLUMN key TEXT;
-ALTER TABLE jobs ADD COLUMN webhook TEXT;
-ALTER TABLE jobs ADD COLUMN due_at REAL;
-UPDATE jobs SET segments = '[]',
-    due_at = CASE state WHEN 'queued' THEN 0 WHEN 'running' THEN lease_until END;
-CREATE UNIQUE INDEX jobs_by_key ON jobs (key) WHERE key IS NOT NULL;
-CREATE INDEX jobs_by_due ON jobs (kind, due_at) WHERE due_at IS NOT NULL
-"""
-
-_SEARCH = """
 CREATE TABLE appearances (
     project TEXT NOT NULL,
     analysis_id TEXT NOT NULL,
@@ -211,20 +182,13 @@ CREATE TABLE appearances (
     probability REAL NOT NULL,
     false_name_rate REAL NOT NULL,
     track_ids TEXT NOT NULL,
+    reason TEXT,
     PRIMARY KEY (project, analysis_id, position),
     FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX appearances_by_owner ON appearances
     (project, owner, video_id, start_s, position, probability, end_s, first_shot, last_shot);
 CREATE INDEX appearances_by_video ON appearances (project, video_id, start_s, position);
-
-CREATE TABLE unindexed_analyses (
-    project TEXT NOT NULL,
-    analysis_id TEXT NOT NULL,
-    PRIMARY KEY (project, analysis_id),
-    FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
-INSERT INTO unindexed_analyses SELECT project, analysis_id FROM analyses WHERE revision IS NOT NULL;
 
 CREATE TABLE applications (
     project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
@@ -235,11 +199,10 @@ CREATE TABLE applications (
     cause TEXT NOT NULL,
     note TEXT NOT NULL,
     created_at REAL NOT NULL,
-    undo TEXT,
+    undo BLOB,
     undone_at REAL,
     PRIMARY KEY (project, number)
 ) STRICT;
-DROP TABLE former_revisions;
 
 CREATE TABLE track_vectors (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -253,17 +216,3 @@ CREATE TABLE track_vectors (
 ) STRICT;
 CREATE INDEX track_vectors_by_position ON track_vectors (project, position)
 """
-
-
-def _refuse_older_analyses(db: Connection) -> None:
-    """Raise `StoreError` if there are analyses whose tracks do not say when their face is in view."""
-    if db.execute("SELECT 1 FROM analyses LIMIT 1").fetchone():
-        raise StoreError(OLDER_ANALYSES)
-
-
-def _add_reasons(db: Connection) -> None:
-    _refuse_older_analyses(db)
-    db.execute("ALTER TABLE appearances ADD COLUMN reason TEXT")
-
-
-MIGRATIONS: tuple[Migration, ...] = (_INITIAL, _CURATION, _SEGMENTS, _SEARCH, _refuse_older_analyses, _add_reasons)

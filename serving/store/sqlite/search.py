@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from facerec_models.types import STRANGER_PREFIX
 from serving.store.codecs import unpack_embedding
+from serving.store.lookups import require_project
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
 from serving.store.rows import TrackVectors
-from serving.store.sqlite.database import Database, require_analyses, require_project, select
+from serving.store.sqlite.database import SqliteDatabase
 
-_IS_LATEST = """analysis_id = (SELECT latest.analysis_id FROM analyses AS latest
-    WHERE latest.project = found.project AND latest.video_id = found.video_id
+_LATEST = """(SELECT latest.analysis_id FROM analyses AS latest
+    WHERE latest.project = found.project AND latest.video_id = found.video_id{condition}
     ORDER BY latest.created_at DESC, latest.analysis_id DESC LIMIT 1)"""
+_OF_OWN = " AND latest.embedder = (SELECT embedder FROM projects WHERE name = :project)"
+_IS_LATEST = f"analysis_id = coalesce({_LATEST.format(condition=_OF_OWN)}, {_LATEST.format(condition='')})"
 
 
 class SqliteSearch:
     """The part of a `Store` that is about search."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
-        """Return the appearances of these analyses, by analysis and position."""
-        with self._database.reading() as db:
-            require_project(db, project)
-            require_analyses(db, project, analysis_ids)
-            query = """SELECT * FROM appearances WHERE project = ?
-                AND analysis_id IN (SELECT value FROM json_each(?)) ORDER BY analysis_id, position"""
-            return select(db, AppearanceRow, query, (project, json.dumps(analysis_ids)))
+    _database: SqliteDatabase
 
     def find_appearances(
         self, project: str, query: AppearanceQuery, *, after: AppearanceKey | None = None, limit: int
@@ -43,13 +34,12 @@ class SqliteSearch:
         if after is not None:
             conditions.append("(video_id, start_s, position) > (:after_video, :after_start, :after_position)")
             values |= dict(zip(("after_video", "after_start", "after_position"), after, strict=True))
-        # Without statistics SQLite may read all videos in order rather than sort the few rows of somebody.
+        # Without statistics SQLite may read all videos in order rather than sort the few rows of one person.
         index = "INDEXED BY appearances_by_owner" if query.owners else ""
         where = " AND ".join(["project = :project", *conditions, _IS_LATEST])
-        with self._database.reading() as db:
-            require_project(db, project)
-            return select(
-                db,
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            return tx.read(
                 AppearanceRow,
                 f"SELECT * FROM appearances AS found {index} WHERE {where} ORDER BY video_id, start_s, position LIMIT :limit",  # noqa: S608
                 values,
@@ -61,49 +51,35 @@ class SqliteSearch:
         # All ids that begin so, read from the index: "." is the character after "-".
         conditions += [f"owner > '{STRANGER_PREFIX}'", f"owner < '{STRANGER_PREFIX.rstrip('-')}.'"]
         where = " AND ".join(["project = :project", *conditions, _IS_LATEST])
-        with self._database.reading() as db:
-            require_project(db, project)
-            found = db.execute(
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            found = tx.execute(
                 f"""SELECT owner, video_id, sum(end_s - start_s) FROM appearances AS found INDEXED BY appearances_by_owner
                 WHERE {where} GROUP BY owner, video_id ORDER BY owner, video_id""",  # noqa: S608
                 values | {"project": project},
             )
             return [ScreenTime(*row) for row in found]
 
-    def list_unindexed(self, project: str) -> list[str]:
-        """Return analyses that are named but were written by a version that kept no appearances."""
-        with self._database.reading() as db:
-            require_project(db, project)
-            query = "SELECT analysis_id FROM unindexed_analyses WHERE project = ? ORDER BY analysis_id"
-            return [analysis_id for (analysis_id,) in db.execute(query, (project,))]
-
-    def latest_analyses(self, project: str) -> dict[str, str]:
-        """Return the id of each analysed video's latest analysis, by video id."""
-        with self._database.reading() as db:
-            require_project(db, project)
-            query = "SELECT video_id, analysis_id FROM analyses WHERE project = ? ORDER BY created_at, analysis_id"
-            return dict(db.execute(query, (project,)).fetchall())
-
     def vector_state(self, project: str) -> tuple[int, int]:
         """Return how many analyses have vectors, and the highest position: the same two mean that nothing has changed."""
-        with self._database.reading() as db:
-            require_project(db, project)
+        with self._database.reading() as tx:
+            require_project(tx, project)
             query = "SELECT count(*), max(position) FROM track_vectors WHERE project = ?"
-            count, newest = db.execute(query, (project,)).fetchone()
+            count, newest = tx.execute(query, (project,)).fetchone()
             return count, newest or 0
 
     def vector_positions(self, project: str) -> dict[str, int]:
         """Return the position of each analysis's vectors."""
-        with self._database.reading() as db:
-            require_project(db, project)
+        with self._database.reading() as tx:
+            require_project(tx, project)
             query = "SELECT analysis_id, position FROM track_vectors WHERE project = ?"
-            return dict(db.execute(query, (project,)).fetchall())
+            return dict(tx.execute(query, (project,)).fetchall())
 
     def list_vectors(self, project: str, *, since: int = 0, limit: int) -> list[TrackVectors]:
         """Return at most `limit` analyses' vectors by position, those after `since`."""
-        with self._database.reading() as db:
-            require_project(db, project)
-            rows = db.execute(
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            rows = tx.execute(
                 """SELECT analysis_id, position, (SELECT embedder FROM analyses WHERE analyses.project = found.project
                     AND analyses.analysis_id = found.analysis_id), track_ids, vectors, dimension
                 FROM track_vectors AS found WHERE project = ? AND position > ? ORDER BY position LIMIT ?""",
@@ -128,7 +104,7 @@ def _conditions(query: AppearanceQuery) -> tuple[list[str], dict[str, Any]]:
     for number, ids in enumerate(query.owners):
         named = {f"owner{number}_{i}": one for i, one in enumerate(ids)}
         values |= named
-        # A list of values, and not a query: only then SQLite looks the owner up in the index, and reads in its order.
+        # A list of values, and not a query: only then SQLite finds the owner in the index, and reads in its order.
         mine = f"owner IN ({', '.join(f':{name}' for name in named)})"
         conditions.append(
             mine

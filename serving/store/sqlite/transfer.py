@@ -6,49 +6,47 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from sqlite3 import Connection
 
 from facerec_models.errors import ConflictError
-from serving.store.sqlite.database import Database
+from serving.store.conflicts import SCHEMA
+from serving.store.sqlite.database import SqliteDatabase, SqliteTransaction
 from serving.store.transfer import Columns, StoreInfo
 
 
 class SqliteTransfer:
     """The part of a `Store` that is about the store as a whole."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    _database: SqliteDatabase
 
     def describe(self) -> StoreInfo:
         """Return which store it is, what is in it, and what it promises."""
-        with self._database.reading() as db:
-            rows = {table: _count(db, table) for table in _tables(db)}
-            (schema,) = db.execute("PRAGMA user_version").fetchone()
+        with self._database.reading() as tx:
+            rows = {table: _count(tx, table) for table in _tables(tx)}
         promise = "durable against crashes on one machine and a local disk, not for several machines"
-        return StoreInfo("SQLite", str(self._database.path), schema, promise, rows)
+        return StoreInfo("SQLite", str(self._database.path), SCHEMA, promise, rows)
 
     def list_tables(self) -> list[str]:
         """Return the names of all tables."""
-        with self._database.reading() as db:
-            return _tables(db)
+        with self._database.reading() as tx:
+            return _tables(tx)
 
     @contextmanager
     def exporting(self) -> Iterator[SqliteRows]:
         """Begin to read everything, in one state."""
-        with self._database.reading() as db:
-            yield SqliteRows(db)
+        with self._database.reading() as tx:
+            yield SqliteRows(tx)
 
     @contextmanager
     def importing(self) -> Iterator[SqliteRows]:
         """Begin to fill the store, which must be empty; after an exception it is empty still."""
-        with self._database.writing() as db:
-            found = [table for table in _tables(db) if _count(db, table)]
+        with self._database.writing() as tx:
+            found = [table for table in _tables(tx) if _count(tx, table)]
             if found:
                 raise ConflictError(
                     f"the store {self._database.path} is not empty ({', '.join(found)}): name an empty or a new one"
                 )
-            db.execute("PRAGMA defer_foreign_keys = ON")  # rows may come before those that they refer to
-            yield SqliteRows(db)
+            tx.execute("PRAGMA defer_foreign_keys = ON")  # rows may come before those that they refer to
+            yield SqliteRows(tx)
 
     def backup(self, path: Path) -> None:
         """Write a copy into a file, in one state, while others go on writing."""
@@ -58,8 +56,8 @@ class SqliteTransfer:
 class SqliteRows:
     """All rows of a file, as columns, within a transaction."""
 
-    def __init__(self, db: Connection) -> None:
-        self._db = db
+    def __init__(self, tx: SqliteTransaction) -> None:
+        self._db = tx
 
     def read(self, table: str) -> Iterator[Columns]:
         """Yield the rows of a table, in any order."""
@@ -81,16 +79,15 @@ class SqliteRows:
         )
 
 
-def _tables(db: Connection) -> list[str]:
+def _tables(tx: SqliteTransaction) -> list[str]:
     query = (
         r"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY name"
     )
-    return [name for (name,) in db.execute(query)]
+    return [name for (name,) in tx.execute(query)]
 
 
-def _count(db: Connection, table: str) -> int:
-    (count,) = db.execute(f"SELECT count(*) FROM {_quoted(table)}").fetchone()  # noqa: S608
-    return int(count)
+def _count(tx: SqliteTransaction, table: str) -> int:
+    return tx.count(_quoted(table), {})
 
 
 def _quoted(name: str) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from sqlite3 import Connection
 
 from facerec_models.types import Track
 from serving.store.codecs import pack_vectors
+from serving.store.sqlite.database import SqliteTransaction
 
 
-def put_vectors(db: Connection, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
+def put_vectors(tx: SqliteTransaction, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
     """Write the mean embeddings of all tracks of an analysis, in place of those before."""
-    db.execute("DELETE FROM track_vectors WHERE project = ? AND analysis_id = ?", (project, analysis_id))
+    key = {"project": project, "analysis_id": analysis_id}
+    tx.delete("track_vectors", key)
     packed = pack_vectors(tracks)
     if packed is not None:
-        db.execute(
-            "INSERT INTO track_vectors (project, analysis_id, dimension, track_ids, vectors) VALUES (?, ?, ?, ?, ?)",
-            (project, analysis_id, *packed),
-        )
+        tx.append("track_vectors", key | dict(zip(("dimension", "track_ids", "vectors"), packed, strict=True)))

@@ -83,7 +83,7 @@ def end(process: subprocess.Popen[str]) -> str:
     return process.communicate()[0].strip()
 
 
-def test_what_others_may_only_read_is_read_and_not_written(home: Path) -> None:
+def test_a_read_only_file_is_read_and_not_written(home: Path) -> None:
     with closing(open_store(home)) as store:
         store.create_project("mine")
     open_to_all(home)
@@ -95,7 +95,7 @@ def test_what_others_may_only_read_is_read_and_not_written(home: Path) -> None:
     assert {path.name for path in home.iterdir()} == {FILE_NAME}
 
 
-def test_what_its_owner_writes_meanwhile_is_seen(home: Path) -> None:
+def test_a_reader_sees_what_the_owner_writes(home: Path) -> None:
     with closing(open_store(home)) as store:
         store.create_project("a")
         open_to_all(home)
@@ -105,7 +105,7 @@ def test_what_its_owner_writes_meanwhile_is_seen(home: Path) -> None:
             assert ask(process) == "a b"
 
 
-def test_what_may_have_been_read_wrongly_is_not_answered(home: Path) -> None:
+def test_a_file_that_changed_while_read_is_an_error(home: Path) -> None:
     with closing(open_store(home)) as store:
         store.create_project("a")
     open_to_all(home)
@@ -113,10 +113,10 @@ def test_what_may_have_been_read_wrongly_is_not_answered(home: Path) -> None:
         assert ask(process) == "a"
         with closing(open_store(home)) as store:
             store.create_project("b")
-            assert "was changed by somebody else while it was read: try again" in ask(process)
+            assert "was changed while it was read: try again" in ask(process)
 
 
-def test_what_others_may_not_even_read_says_so(home: Path) -> None:
+def test_an_unreadable_file_is_named(home: Path) -> None:
     with closing(open_store(home)) as store:
         store.create_project("a")
     open_to_all(home, 0o600)
@@ -126,7 +126,7 @@ def test_what_others_may_not_even_read_says_so(home: Path) -> None:
         )
 
 
-def test_a_file_of_an_older_program_is_not_brought_forward(home: Path) -> None:
+def test_another_schema_is_refused(home: Path) -> None:
     with closing(open_store(home)) as store, store._database.writing() as db:  # type: ignore[attr-defined]
         db.execute("PRAGMA user_version = 3")
     open_to_all(home)

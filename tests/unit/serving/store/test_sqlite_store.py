@@ -16,10 +16,10 @@ import pytest
 
 from facerec_models.errors import StoreError
 from serving.store import open_store
+from serving.store.conflicts import SCHEMA
 from serving.store.job_rows import Job, JobState
 from serving.store.sqlite import database
-from serving.store.sqlite.database import Database
-from serving.store.sqlite.schema import MIGRATIONS
+from serving.store.sqlite.database import SqliteDatabase
 from serving.store.sqlite.store import SqliteStore
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -60,13 +60,13 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_commits_reach_the_disk(path: Path) -> None:
-    with closing(Database(path, 1.0)) as opened, opened.reading() as db:
+    with closing(SqliteDatabase(path, 1.0)) as opened, opened.reading() as db:
         pragmas = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
     assert pragmas == {"journal_mode": "wal", "synchronous": 2}
 
 
 def test_every_reference_has_an_index(path: Path) -> None:
-    with closing(Database(path, 1.0)) as opened, opened.reading() as db:
+    with closing(SqliteDatabase(path, 1.0)) as opened, opened.reading() as db:
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         for table in tables:
             references: dict[int, list[str]] = {}
@@ -78,51 +78,24 @@ def test_every_reference_has_an_index(path: Path) -> None:
                 assert all(step[3].startswith("SEARCH") for step in plan), (table, plan)
 
 
-def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
-    set_version(path, 99)
-    with pytest.raises(StoreError, match=r"schema 99.*install a newer"):
-        SqliteStore(path)
-    assert get_version(path) == 99
-
-
-def test_an_older_schema_is_brought_forward(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scripts = (
-        "CREATE TABLE extra (a TEXT) STRICT; INSERT INTO extra VALUES ('x')",
-        "ALTER TABLE extra ADD COLUMN b TEXT",
-    )
-    monkeypatch.setattr(database, "MIGRATIONS", (*MIGRATIONS, *scripts))
-    for _ in range(2):
-        with closing(SqliteStore(path)) as store:
-            assert [project.name for project in store.list_projects()] == ["p"]
-    assert get_version(path) == len(MIGRATIONS) + 2
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("SELECT * FROM extra").fetchall() == [("x", None)]
-
-
-@pytest.mark.parametrize("version", [2, 4, 5])
-def test_a_store_with_analyses_that_say_less_is_refused_and_left_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
-) -> None:
-    path = tmp_path / "facerec.sqlite3"
-    monkeypatch.setattr(database, "MIGRATIONS", MIGRATIONS[:version])
-    with closing(Database(path, 1.0)) as opened, opened.writing() as db:
-        db.execute("INSERT INTO projects VALUES ('p', 1, 'dlib')")
-        db.execute("INSERT INTO videos VALUES ('v', 'p', 'file:///v', 'ab', 'v', 'v', 1)")
-    with closing(Database(path, 1.0)) as opened, opened.writing() as db:
-        db.execute("INSERT INTO analyses VALUES ('a', 'p', 'v', 'key', 'dlib', '{}', NULL, 1)")
-    monkeypatch.undo()
-    with pytest.raises(StoreError, match="earlier development version"):
+@pytest.mark.parametrize("version", [SCHEMA + 1, 99])
+def test_another_schema_is_refused_and_left_alone(path: Path, version: int) -> None:
+    set_version(path, version)
+    with pytest.raises(
+        StoreError, match=rf"facerec.sqlite3 has schema {version}, .* needs schema {SCHEMA}: begin a new home"
+    ):
         SqliteStore(path)
     assert get_version(path) == version
 
 
-def test_a_migration_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE extra (a); DROP TABLE absent"))
+def test_a_failed_setup_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "facerec.sqlite3"
+    monkeypatch.setattr(database, "TABLES", "CREATE TABLE extra (a); DROP TABLE absent")
     with pytest.raises(StoreError, match="absent"):
         SqliteStore(path)
-    assert get_version(path) == len(MIGRATIONS)
+    assert get_version(path) == 0
     with closing(sqlite3.connect(path)) as db:
-        assert not db.execute("SELECT * FROM sqlite_schema WHERE name = 'extra'").fetchall()
+        assert not db.execute("SELECT * FROM sqlite_schema").fetchall()
 
 
 def open_at_once(home: Path, barrier: Barrier, results: Connection) -> None:
@@ -131,7 +104,7 @@ def open_at_once(home: Path, barrier: Barrier, results: Connection) -> None:
         results.send(store.create_project("p").created_at)
 
 
-def test_a_new_file_that_another_process_sets_up_is_waited_for(tmp_path: Path) -> None:
+def test_a_new_file_waits_for_the_process_that_sets_it_up(tmp_path: Path) -> None:
     path = tmp_path / "facerec.sqlite3"
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -169,7 +142,7 @@ def test_a_locked_file_is_retryable(path: Path) -> None:
         assert store.create_project("q").name == "q"
 
 
-def test_another_file_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "facerec.sqlite3"
     path.write_bytes(b"surely no database\n" * 100)
     with pytest.raises(StoreError, match="not a database"):
@@ -203,15 +176,15 @@ def test_a_full_disk_is_retryable_and_leaves_nothing_half_written(path: Path) ->
         assert store.list_jobs() == [job]
 
 
-def test_a_closed_store_says_so(path: Path) -> None:
+def test_a_closed_store_raises(path: Path) -> None:
     store = SqliteStore(path)
     store.close()
     with pytest.raises(StoreError, match="closed"):
         store.list_projects()
 
 
-def test_closing_waits_for_no_transaction_and_leaves_no_connection(path: Path) -> None:
-    opened = Database(path, 1.0)
+def test_an_open_transaction_commits_after_close_and_then_loses_its_connection(path: Path) -> None:
+    opened = SqliteDatabase(path, 1.0)
     with opened.writing() as db:
         opened.close()
         db.execute("INSERT INTO projects VALUES ('q', 1, NULL)")

@@ -7,7 +7,7 @@ import pytest
 
 from facerec_models.errors import InputError
 from training.evaluation.evidence import (
-    Outcome,
+    Judgement,
     TrackEvidence,
     by_pose,
     by_quality,
@@ -16,7 +16,7 @@ from training.evaluation.evidence import (
     track_evidence,
     turn,
 )
-from training.evaluation.results import Result, Sample
+from training.evaluation.results import MeasuredResult, Sample
 from training.evaluation.truth import Truth
 
 EYES = ((30.0, 40.0), (70.0, 40.0))
@@ -59,12 +59,12 @@ def track(
     }
 
 
-def result(*tracks: dict[str, Any], strangers: dict[int, str] | None = None) -> Result:
+def result(*tracks: dict[str, Any], strangers: dict[int, str] | None = None) -> MeasuredResult:
     appearances = [
         {"person_id": None, "stranger": stranger, "start_s": 0, "end_s": 1, "probability": 0.5, "track_ids": [number]}
         for number, stranger in (strangers or {}).items()
     ]
-    return Result.model_validate(
+    return MeasuredResult.model_validate(
         {
             "schema": "facerec.result/1",
             "video": {"complete": True, "duration_s": 60, "sha256": "0" * 64},
@@ -88,7 +88,7 @@ def truth(
     )
 
 
-def evidence(truth: Truth, shown: Result, reference: Result | None = None) -> TrackEvidence:
+def evidence(truth: Truth, shown: MeasuredResult, reference: MeasuredResult | None = None) -> TrackEvidence:
     return track_evidence("clip", truth, shown, reference)
 
 
@@ -102,7 +102,7 @@ def test_a_probability_comes_true_if_the_only_person_there_is_meant() -> None:
         track(5, (30, 31), candidate=("Bob", 0.1)),
         track(6, (32, 33), unknown=False),
     )
-    assert evidence(there, shown).statements == ((0.97, True), (0.6, False), (0.3, True), (0.1, False))
+    assert evidence(there, shown).predictions == ((0.97, True), (0.6, False), (0.3, True), (0.1, False))
 
 
 def test_strangers_are_tracks_during_which_nobody_enrolled_is_there() -> None:
@@ -125,7 +125,7 @@ def test_somebody_who_is_not_enrolled_leaves_room_for_doubt() -> None:
     shown = result(track(1, (1, 2), "Ada"), track(2, (11, 12), rate=0.4))
     seen = evidence(Truth.model_validate(both), shown)
     assert seen.stranger_rates == (0.4,)
-    assert seen.statements == ((0.2, False),)
+    assert seen.predictions == ((0.2, False),)
     assert seen.faces == ()
 
 
@@ -137,10 +137,10 @@ def test_faces_are_counted_alone_in_their_frame_and_in_the_truth() -> None:
         track(3, (6, 7), "Ada"),
         track(4, (4.5, 41), unknown=False),
     )
-    assert [face.outcome for face in evidence(there, shown).faces] == [
-        Outcome.RIGHT,
-        Outcome.WRONG,
-        Outcome.UNDECIDABLE,
+    assert [face.judgement for face in evidence(there, shown).faces] == [
+        Judgement.RIGHT,
+        Judgement.WRONG,
+        Judgement.UNDECIDABLE,
     ]
 
 

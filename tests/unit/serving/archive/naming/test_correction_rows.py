@@ -11,9 +11,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.archive.naming.correction_rows import with_corrections, words_from_json, words_to_json
+from serving.archive.naming.correction_rows import inverse_from_json, inverse_to_json, with_corrections
 from serving.store import open_store
-from serving.store.naming_rows import Correction, CorrectionKind, Words
+from serving.store.naming_rows import Correction, CorrectionKind, EditInverse
 
 CASES = st.tuples(st.sampled_from(CorrectionKind), st.sampled_from(["Ann", "Bob", "Zoë"]), st.integers(1, 2))
 
@@ -40,8 +40,8 @@ def test_corrections_are_merged_as_a_store_does(said: list[list[tuple[Correction
             expected = with_corrections(expected, rows)
             store.put_corrections("p", rows)
             assert facts(store.list_corrections("p")) == facts(expected)
-            again = words_from_json(
-                json.loads(json.dumps(words_to_json(Words(["c"], expected, ["f"], {"g": None}, {"h": "x"}))))
+            again = inverse_from_json(
+                json.loads(json.dumps(inverse_to_json(EditInverse(["c"], expected, ["f"], {"g": None}, {"h": "x"}))))
             )
             assert (again.corrections, again.faces) == (["c"], ["f"])
             assert (again.disabled, again.enabled) == ({"g": None}, {"h": "x"})

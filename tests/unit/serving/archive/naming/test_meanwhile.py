@@ -385,9 +385,9 @@ def test_the_same_word_twice_is_one_word(store: Store, home: Files, monkeypatch:
     change = correct(Archive(store, home, RULES), "p", said)
     assert words(store) == (["is Cem"], ["Cem"])
     (naming,) = namings
-    assert naming.news is not None
-    assert [row.person_id for row in naming.news.corrections] == ["Ann_Lee", "Cem"]
-    assert len({face.face_id for face in naming.news.faces}) == len(naming.news.faces) == 2
+    assert naming.edit is not None
+    assert [row.person_id for row in naming.edit.corrections] == ["Ann_Lee", "Cem"]
+    assert len({face.face_id for face in naming.edit.faces}) == len(naming.edit.faces) == 2
     undo_application(Archive(store, home, RULES), "p", change.revision)
     assert words(store) == ([], [])
 

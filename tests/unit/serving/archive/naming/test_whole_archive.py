@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -330,14 +329,3 @@ def test_each_video_counts_by_its_latest_analysis(store: Store, home: Files) -> 
     store.put_analysis(older, store.get_tracks("p", ["a-v-1"])["a-v-1"])
     change = tighter(store, home, apply=False)
     assert (change.videos, change.tracks, change.added, change.removed["Bob"]) == (2, 8, {}, 2)
-
-
-def test_an_archive_that_kept_no_appearances_gets_them(store: Store, home: Files) -> None:
-    before = everything(store, home)
-    with closing(sqlite3.connect(home.root / "facerec.sqlite3")) as db, db:
-        db.execute("DELETE FROM appearances")
-        db.execute("INSERT INTO unindexed_analyses SELECT project, analysis_id FROM analyses")
-    assert store.list_unindexed("p") == ["a-v-1", "a-v-2"]
-    assert identify_archive(Archive(store, home, RULES), "p", apply=False).people == []
-    assert everything(store, home) == before
-    assert store.list_unindexed("p") == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -105,14 +104,6 @@ def test_who_is_not_there_is_told_from_who_is_not_known(store: Store, home: File
             find(store, home, "Bob", cursor=cursor)
     with pytest.raises(InputError, match="limit 0"):
         find(store, home, "Bob", limit=0)
-
-
-def test_archives_of_earlier_versions_are_searched_too(store: Store, home: Files) -> None:
-    whole = find(store, home).hits
-    with closing(sqlite3.connect(home.root / "facerec.sqlite3")) as db, db:
-        db.execute("DELETE FROM appearances WHERE analysis_id != 'a-v-2'")
-        db.execute("INSERT INTO unindexed_analyses SELECT project, analysis_id FROM analyses")
-    assert find(store, home).hits == whole
 
 
 def look_for(store: Store, home: Files, who: int, query: AppearanceQuery = WHOLE, **paging: object) -> FacePage:

@@ -1,0 +1,60 @@
+"""Rows that must be there: each is returned, or missed with the error that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError, VideoNotFoundError
+from serving.store import conflicts
+from serving.store.codecs import Row
+from serving.store.naming_rows import Revision
+from serving.store.rows import ModelVersion, Project, VideoRow
+from serving.store.transaction import Transaction
+
+
+def require_one(tx: Transaction, kind: type[Row], where: Mapping[str, Any], error: Exception) -> Row:
+    """Return the only row; raise `error` if there is none."""
+    for row in tx.select(kind, where):
+        return row
+    raise error
+
+
+def require_project(tx: Transaction, name: str) -> Project:
+    """Return a project; raise `ProjectNotFoundError` if there is none."""
+    return require_one(tx, Project, {"name": name}, ProjectNotFoundError(f"no project {name!r}; create it first"))
+
+
+def require_model(tx: Transaction, project: str, version: str) -> ModelVersion:
+    """Return a model version; raise `ModelNotFoundError` if there is none."""
+    missing = ModelNotFoundError(f"project {project!r} has no model {version!r}")
+    return require_one(tx, ModelVersion, {"project": project, "version": version}, missing)
+
+
+def require_revision(tx: Transaction, project: str, revision: str) -> Revision:
+    """Return a revision; raise `ModelNotFoundError` if there is none."""
+    require_project(tx, project)
+    missing = ModelNotFoundError(f"project {project!r} has no revision {revision!r}")
+    return require_one(tx, Revision, {"project": project, "revision": revision}, missing)
+
+
+def require_video(tx: Transaction, project: str, video_id: str) -> VideoRow:
+    """Return a video; raise `VideoNotFoundError` if there is none."""
+    require_project(tx, project)
+    missing = VideoNotFoundError(f"project {project!r} has no video {video_id!r}")
+    return require_one(tx, VideoRow, {"project": project, "video_id": video_id}, missing)
+
+
+def require_analyses(tx: Transaction, project: str, analysis_ids: Collection[str]) -> None:
+    """Raise `VideoNotFoundError` unless the project has all these analyses."""
+    among = ("analysis_id", list(analysis_ids))
+    found = {row["analysis_id"] for row in tx.find("analyses", {"project": project}, among=among, columns=among[:1])}
+    for analysis_id in analysis_ids:
+        if analysis_id not in found:
+            raise VideoNotFoundError(f"project {project!r} has no analysis {analysis_id!r}")
+
+
+def require_own_embedder(tx: Transaction, project: str, analysis_ids: Sequence[str]) -> None:
+    """Raise `GalleryMismatchError` if one of these analyses is of another embedder than the project's; missing ones are passed over."""
+    found = tx.find("analyses", {"project": project}, among=("analysis_id", analysis_ids), columns=["embedder"])
+    conflicts.require_own_embedder(require_project(tx, project), [row["embedder"] for row in found])

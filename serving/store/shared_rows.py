@@ -1,0 +1,231 @@
+"""Projects, people, models, videos and jobs, as far as they are the same for every database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from facerec_models.errors import JobNotFoundError, ModelNotFoundError, VideoNotFoundError
+from facerec_models.types import FloatArray
+from serving.store import conflicts
+from serving.store.job_rows import Job, JobState
+from serving.store.lookups import require_analyses, require_model, require_one, require_project, require_video
+from serving.store.naming_rows import AppearanceRow
+from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, Project, VideoRow
+from serving.store.shared_naming import correction_ids, promote, promotions, set_vectors
+from serving.store.transaction import Database, Transaction
+
+
+class SharedRows:
+    """The part of a `Store` that needs nothing of a database but its transactions."""
+
+    _shared: Database
+
+    def get_project(self, name: str) -> Project:
+        """Return a project."""
+        with self._shared.reading() as tx:
+            return require_project(tx, name)
+
+    def list_projects(self) -> list[Project]:
+        """Return all projects by name."""
+        with self._shared.reading() as tx:
+            return tx.select(Project, {}, ("name",))
+
+    # People
+
+    def put_faces(self, project: str, faces: Iterable[Face]) -> None:
+        """Add faces, replacing those with the same id."""
+        rows = list(faces)  # before the transaction: others do not wait while an iterator computes embeddings
+        for face in rows:
+            if face.project != project:
+                raise ValueError(f"face {face.face_id} is of project {face.project!r}, not {project!r}")
+        with self._shared.writing(project) as tx:
+            tx.put(rows, Face)
+
+    def list_faces(self, project: str, *, person_id: str | None = None, status: FaceStatus | None = None) -> list[Face]:
+        """Return faces by person and path."""
+        where = {"project": project, "person_id": person_id, "status": status}
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            given = {name: value for name, value in where.items() if value is not None}
+            return tx.select(Face, given, ("person_id", "path", "face_id"))
+
+    def set_face_status(
+        self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
+    ) -> int:
+        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
+
+        What is not `by_hand` leaves those alone, too, whose status a user decided.
+        """
+        where = {"project": project} if by_hand else {"project": project, "by_hand": False}
+        with self._shared.writing(project) as tx:
+            empty = {"project": project, "embedding": None}
+            without = {
+                row["face_id"] for row in tx.find("faces", empty, among=("face_id", face_ids), columns=["face_id"])
+            }
+            among = ("face_id", [face_id for face_id in face_ids if face_id not in without])
+            return tx.update("faces", where, {"status": status, "reason": reason, "by_hand": by_hand}, among)
+
+    def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
+        """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""
+        with self._shared.writing(project) as tx:
+            set_vectors(tx, project, embedder, vectors)
+
+    def delete_faces(self, project: str, face_ids: Sequence[str]) -> int:
+        """Delete faces; return how many there were. Their crops are files, and the caller's to remove."""
+        with self._shared.writing(project) as tx:
+            return tx.delete("faces", {"project": project}, ("face_id", face_ids))
+
+    # Models
+
+    def add_model(self, model: ModelVersion) -> None:
+        """Add a trained version, which serves nobody until it is promoted, or replace what is known of it."""
+        with self._shared.writing(model.project) as tx:
+            tx.put([model], ModelVersion)
+
+    def get_model(self, project: str, version: str | None = None) -> ModelVersion:
+        """Return a version, or the promoted one; raise `ModelNotFoundError` if there is none."""
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            if version is not None:
+                return require_model(tx, project, version)
+            for row in promotions(tx, project):
+                return require_model(tx, project, row["version"])
+        raise ModelNotFoundError(f"project {project!r} has no promoted model; train one, then promote it")
+
+    def list_models(self, project: str) -> list[ModelVersion]:
+        """Return all versions, oldest first."""
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            return tx.select(ModelVersion, {"project": project}, ("created_at", "version"))
+
+    def promote_model(self, project: str, version: str, *, corrections: Collection[str] | None = None) -> None:
+        """Let this version name from now on; with `corrections`, only if these are the ids of all corrections."""
+        with self._shared.writing(project) as tx:
+            if corrections is not None:
+                conflicts.require_corrections(project, corrections, correction_ids(tx, project))
+            promote(tx, project, version)
+
+    def former_model(self, project: str) -> ModelVersion:
+        """Return the version that was promoted before the present one; raise `ModelNotFoundError` if there is none."""
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            for row in promotions(tx, project)[1:]:
+                return require_model(tx, project, row["version"])
+        raise ModelNotFoundError(f"project {project!r} has no model that was promoted before the present one")
+
+    def delete_model(self, project: str, version: str) -> None:
+        """Delete a version with the revisions that name by it; analyses that they named are named by none, until named again."""
+        with self._shared.writing(project) as tx:
+            require_model(tx, project, version)
+            by_version = {"project": project, "model_version": version}
+            revisions = [row["revision"] for row in tx.find("revisions", by_version, columns=["revision"])]
+            among = ("revision", revisions)
+            named = tx.find("analyses", {"project": project}, among=among, columns=["analysis_id"])
+            tx.delete("appearances", {"project": project}, ("analysis_id", [row["analysis_id"] for row in named]))
+            tx.update("analyses", {"project": project}, {"revision": None}, among)
+            tx.delete("revisions", by_version)
+            for table in ("promotions", "models"):
+                tx.delete(table, {"project": project, "version": version})
+
+    # Videos and what was found in them
+
+    def put_video(self, video: VideoRow) -> None:
+        """Add a video, replacing the row with the same project and id."""
+        with self._shared.writing(video.project) as tx:
+            tx.put([video], VideoRow)
+
+    def get_video(self, project: str, video_id: str) -> VideoRow:
+        """Return a video; raise `VideoNotFoundError` if there is none."""
+        with self._shared.reading() as tx:
+            return require_video(tx, project, video_id)
+
+    def list_videos(self, project: str, *, after: VideoRow | None = None, limit: int | None = None) -> list[VideoRow]:
+        """Return videos, oldest first; at most `limit` of those that come after one of them."""
+        behind = None if after is None else (after.created_at, after.video_id)
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            return tx.select(VideoRow, {"project": project}, ("created_at", "video_id"), after=behind, limit=limit)
+
+    def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
+        """Return an analysis; raise `VideoNotFoundError` if there is none."""
+        missing = VideoNotFoundError(f"project {project!r} has no analysis {analysis_id!r}")
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            return require_one(tx, AnalysisRow, {"project": project, "analysis_id": analysis_id}, missing)
+
+    def touch_analysis(self, project: str, analysis_id: str, at: float) -> None:
+        """Let an analysis count as made at this time."""
+        with self._shared.writing(project) as tx:
+            require_analyses(tx, project, [analysis_id])
+            tx.update("analyses", {"project": project, "analysis_id": analysis_id}, {"created_at": at})
+
+    def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
+        """Return a video's latest analysis, one of the project's embedder where there is any."""
+        with self._shared.reading() as tx:
+            require_video(tx, project, video_id)
+            for analysis_id in latest_of(tx, project, ("video_id", [video_id])).values():
+                (found,) = tx.select(AnalysisRow, {"project": project, "analysis_id": analysis_id})
+                return found
+        raise VideoNotFoundError(f"video {video_id!r} of project {project!r} has not been analysed")
+
+    def latest_analyses(self, project: str) -> dict[str, str]:
+        """Return the id of each analysed video's latest analysis, by video id."""
+        with self._shared.reading() as tx:
+            return latest_of(tx, project)
+
+    def list_analyses(self, project: str) -> list[AnalysisRow]:
+        """Return all analyses, oldest first."""
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            return tx.select(AnalysisRow, {"project": project}, ("created_at", "analysis_id"))
+
+    def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
+        """Return the appearances of these analyses, by analysis and position."""
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            require_analyses(tx, project, analysis_ids)
+            among = ("analysis_id", sorted(set(analysis_ids)))
+            return tx.select(AppearanceRow, {"project": project}, ("analysis_id", "position"), among=among)
+
+    # Jobs
+
+    def find_job(self, key: str) -> Job | None:
+        """Return the job that has this key, if there is one."""
+        with self._shared.reading() as tx:
+            return next(iter(tx.select(Job, {"key": key})), None)
+
+    def get_job(self, job_id: str) -> Job:
+        """Return a job; raise `JobNotFoundError` if there is none."""
+        with self._shared.reading() as tx:
+            return require_one(tx, Job, {"job_id": job_id}, JobNotFoundError(f"no job {job_id!r}"))
+
+    def list_jobs(
+        self,
+        project: str | None = None,
+        states: Sequence[JobState] = (),
+        *,
+        after: Job | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Return jobs, oldest first; at most `limit` of those that come after one of them."""
+        where = {} if project is None else {"project": project}
+        among = ("state", states) if states else None
+        behind = None if after is None else (after.created_at, after.job_id)
+        with self._shared.reading() as tx:
+            if project is not None:
+                require_project(tx, project)
+            return tx.select(Job, where, ("created_at", "job_id"), among=among, after=behind, limit=limit)
+
+    def count_jobs(self, states: Sequence[JobState]) -> int:
+        """Return how many jobs are in one of these states."""
+        with self._shared.reading() as tx:
+            return tx.count("jobs", {}, ("state", states))
+
+
+def latest_of(tx: Transaction, project: str, among: tuple[str, Sequence[str]] | None = None) -> dict[str, str]:
+    """Return the id of each video's latest analysis, by video id: the last one of the project's embedder, or of any."""
+    own = require_project(tx, project).embedder
+    columns = ("video_id", "analysis_id", "embedder")
+    found = tx.find("analyses", {"project": project}, ("created_at", "analysis_id"), among=among, columns=columns)
+    rows = sorted(found, key=lambda row: bool(row["embedder"] == own))
+    return {row["video_id"]: row["analysis_id"] for row in rows}
