@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from serving.api.app import build_api
 from serving.api.service import Service
 from serving.app import AppArgs
-from serving.jobs.nodes import open_places
+from serving.archive.handle import open_archive
 from serving.settings import Settings
 from ui.cli import app
 
@@ -64,10 +64,9 @@ def http() -> str:
     """Return the page of all routes, from the OpenAPI document of the service."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder), files=None, store=None, shared_home=False)
-        home, store = open_places(settings)
         nobody: Any = None
-        document = build_api(Service(settings, home, store, nobody, nobody, nobody, nobody)).openapi()
-        store.close()
+        with open_archive(settings) as archive:
+            document = build_api(Service(settings, archive, nobody, nobody, nobody, nobody)).openapi()
     lines = ["# HTTP", "", "The service publishes this as OpenAPI: `/openapi.json`, and to try out at `/docs`.", ""]
     by_tag: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
