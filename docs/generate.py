@@ -191,9 +191,9 @@ def _docstring(item: griffe.Object) -> str:
         elif isinstance(section.value, list):
             lines += [f"**{section.kind.value.capitalize()}**", ""]
             for entry in section.value:
-                words = [f"`{part}`" for part in (getattr(entry, "name", ""), str(entry.annotation or "")) if part]
+                parts = [f"`{part}`" for part in (getattr(entry, "name", ""), str(entry.annotation or "")) if part]
                 lines.append(
-                    " — ".join(filter(None, [f"- {': '.join(words)}", " ".join(_plain(entry.description).split())]))
+                    " — ".join(filter(None, [f"- {': '.join(parts)}", " ".join(_plain(entry.description).split())]))
                 )
             lines.append("")
     return "\n".join(lines).strip()
@@ -222,7 +222,7 @@ def _properties(schema: Mapping[str, Any]) -> list[str]:
 
 
 def _type(schema: Mapping[str, Any]) -> str:
-    """Return what a JSON schema takes, in few words."""
+    """Return what a JSON schema takes, in short."""
     if "$ref" in schema:
         return f"`{schema['$ref'].rpartition('/')[2]}`"
     if "enum" in schema:

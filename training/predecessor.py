@@ -47,7 +47,7 @@ class _Of(Part):
     project: str = _PROJECT
 
 
-class _Sample(_Of):
+class _FaceRecord(_Of):
     name: PersonId
     track_id: int
     npt: float = Field(ge=0)
@@ -168,7 +168,7 @@ class PredecessorDatabase:
         for cluster in self._read("feat_cluster", _Cluster, ["id", "video", "project", "elements.track"]):
             clusters[cluster.project, cluster.locator].append(cluster)
         titles = self._titles()
-        samples = self._read("track", _Sample, list(_Sample.model_fields))
+        samples = self._read("track", _FaceRecord, list(_FaceRecord.model_fields))
         rest = dict.fromkeys([*states, *clusters])
         for key, group in groupby(samples, lambda sample: (sample.project, sample.locator)):
             rest.pop(key, None)
@@ -262,9 +262,9 @@ def _line(recording: Recording, name: ShownName) -> list[str]:
 
 
 def _record(
-    key: tuple[str, str], samples: Sequence[_Sample], clusters: Sequence[_Cluster], status: str | None, title: str
+    key: tuple[str, str], samples: Sequence[_FaceRecord], clusters: Sequence[_Cluster], status: str | None, title: str
 ) -> Recording:
-    tracks: dict[int, list[_Sample]] = defaultdict(list)
+    tracks: dict[int, list[_FaceRecord]] = defaultdict(list)
     for sample in sorted(samples, key=lambda sample: sample.npt):
         tracks[sample.track_id].append(sample)
     period_s = _period(list(tracks.values()))
@@ -289,13 +289,13 @@ def _record(
     )
 
 
-def _period(tracks: Sequence[Sequence[_Sample]]) -> float:
+def _period(tracks: Sequence[Sequence[_FaceRecord]]) -> float:
     """Return the time between two sampled frames: the usual one between two samples at a track, which rarely misses a sample."""
     steps = [later.npt - sample.npt for track in tracks for sample, later in pairwise(track) if later.npt > sample.npt]
     return median(steps) if steps else _USUAL_PERIOD_S
 
 
-def _interval(samples: Sequence[_Sample], period_s: float) -> Interval:
+def _interval(samples: Sequence[_FaceRecord], period_s: float) -> Interval:
     return max(samples[0].npt - period_s / 2, 0.0), samples[-1].npt + period_s / 2
 
 

@@ -87,7 +87,7 @@ class Workers:
         Raises
         ------
         TrainingStoppedError
-            If `should_stop` said so; tasks under way are killed.
+            If `should_stop` returned true; tasks under way are killed.
         """
         waiting = enumerate(batches)
         following = next(waiting, None)

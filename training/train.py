@@ -61,7 +61,7 @@ def fit(
     Raises
     ------
     TrainingStoppedError
-        If `progress` said so.
+        If `progress` asked for it.
     """
     logger.info("learning %d faces with %s", len(gallery.face_ids), config.classifier)
     learner = Learner(workers, progress, len(np.unique(gallery.person_ids)))

@@ -42,7 +42,7 @@ RECIPE = 1
 View = tuple[float, float, float]
 """Centre x, centre y and width of what is shown of a picture, in its own pixels; the height follows from the pane."""
 
-Source = tuple[str, str]
+MaterialSource = tuple[str, str]
 """A distribution, and a file in it."""
 
 ASTRONAUT = ("scikit-image", "skimage/data/astronaut.png")
@@ -91,7 +91,7 @@ class Take:
 
     Parameters
     ----------
-    source : Source
+    source : MaterialSource
     start, end : View
     frames : tuple of int, optional
         First and last frame of a clip. They play forwards, then backwards, for as long as the shot lasts.
@@ -99,7 +99,7 @@ class Take:
         Shown in black and white.
     """
 
-    source: Source
+    source: MaterialSource
     start: View
     end: View
     frames: tuple[int, int] | None = None
@@ -107,7 +107,7 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class SeenPerson:
     """A person who is seen in a shot, by default in all of it; the seconds count from the start of the shot."""
 
     name: str
@@ -123,7 +123,7 @@ class Shot:
 
     seconds: float
     takes: tuple[Take, ...]
-    faces: tuple[Face, ...] = ()
+    faces: tuple[SeenPerson, ...] = ()
     text: tuple[str, ...] = ()
 
     @property
@@ -132,9 +132,9 @@ class Shot:
         return round(self.seconds * FPS)
 
 
-_COLLINS = Face("Eileen_Collins", enrolled=True)
-_CARPHONE_MAN = Face("Carphone_Man", enrolled=True)
-_HOPPER = Face("Grace_Hopper")
+_COLLINS = SeenPerson("Eileen_Collins", enrolled=True)
+_CARPHONE_MAN = SeenPerson("Carphone_Man", enrolled=True)
+_HOPPER = SeenPerson("Grace_Hopper")
 
 SHOTS = (
     Shot(2.0, (Take(HUBBLE, (400, 300, 640), (430, 320, 580)),), text=("FaceRec", "sample reel")),
@@ -143,7 +143,7 @@ SHOTS = (
     Shot(
         2.44,
         (Take(BIKES, (430, 115, 400), (430, 100, 330), frames=(76, 136)),),
-        (Face("cyclist", "partial", 0.0, 0.4), Face("cyclist", "partial", 0.9)),
+        (SeenPerson("cyclist", "partial", 0.0, 0.4), SeenPerson("cyclist", "partial", 0.9)),
     ),
     Shot(3.0, (Take(CARPHONE, (90, 61, 168), (86, 62, 158), frames=(30, 66)),), (_CARPHONE_MAN,)),
     Shot(2.0, (Take(COFFEE, (300, 200, 600), (320, 170, 440)),)),
@@ -157,11 +157,11 @@ SHOTS = (
     Shot(
         1.84,
         (Take(BIKES, (398, 136, 480), (398, 136, 480), frames=(30, 75)),),
-        (Face("businessman", "partial", 0.0, 0.6),),
+        (SeenPerson("businessman", "partial", 0.0, 0.6),),
     ),
     Shot(3.4, (Take(ASTRONAUT, (342, 140, 340), (210, 140, 340), gray=True),), (_COLLINS,)),
     Shot(2.0, (Take(CAT, (225, 150, 450), (220, 130, 340)),)),
-    Shot(2.0, (Take(CAMERA, (256, 200, 512), (240, 170, 420)),), (Face("photographer", "partial"),)),
+    Shot(2.0, (Take(CAMERA, (256, 200, 512), (240, 170, 420)),), (SeenPerson("photographer", "partial"),)),
     Shot(2.8, (Take(CARPHONE, (82, 64, 160), (78, 65, 150), frames=(93, 119)),), (_CARPHONE_MAN,)),
     Shot(
         3.0,

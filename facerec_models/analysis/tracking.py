@@ -125,7 +125,7 @@ def _measure(box: FloatArray) -> DoubleArray:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sample:
+class _TrackSample:
     """A face of a track on one sampled frame."""
 
     time_s: float
@@ -138,7 +138,7 @@ class _Sample:
     embedding: FloatArray
 
     @classmethod
-    def of(cls, frame: FrameFaces, i: int) -> _Sample:
+    def of(cls, frame: FrameFaces, i: int) -> _TrackSample:
         """Take the i-th face of a frame."""
         found = frame.detections
         return cls(
@@ -163,7 +163,7 @@ class _OpenTrack:
     predicted_s: float
     mean_sum: FloatArray
     best_quality: float = 0.0
-    samples: list[_Sample] = field(default_factory=list)
+    samples: list[_TrackSample] = field(default_factory=list)
     crops: dict[int, bytes] = field(default_factory=dict)
     stride: int = 1
     missed: int = 0
@@ -180,7 +180,7 @@ class _OpenTrack:
         # Unknown speed: about one face size a second, and a tenth of it in log size.
         kalman.P = np.diag([*np.diag(kalman.R), size**2, size**2, 0.1**2])
         track = cls(track_id, shot, config, kalman, size, frame.time_s, np.zeros_like(frame.embeddings[i]))
-        track._record(_Sample.of(frame, i), frame.crops[i])
+        track._record(_TrackSample.of(frame, i), frame.crops[i])
         return track
 
     def predict(self, time_s: float) -> None:
@@ -210,7 +210,7 @@ class _OpenTrack:
         place = _measure(frame.detections.boxes[i])
         self.kalman.update(place)
         self.size_px = float(np.exp(place[2]))
-        self._record(_Sample.of(frame, i), frame.crops[i])
+        self._record(_TrackSample.of(frame, i), frame.crops[i])
 
     @property
     def last_s(self) -> float:
@@ -245,7 +245,7 @@ class _OpenTrack:
             self._record(sample, rest_crops[i])
         return part
 
-    def _record(self, sample: _Sample, crop: bytes) -> None:
+    def _record(self, sample: _TrackSample, crop: bytes) -> None:
         self.crops[len(self.samples)] = crop
         self.samples.append(sample)
         self.mean_sum = self.mean_sum + max(sample.quality, 0.01) * sample.embedding
@@ -275,7 +275,7 @@ class _OpenTrack:
         return _freeze(self.track_id, self.shot, self.samples, self._best(self.crops), self.config.max_kept)
 
 
-def _freeze(track_id: int, shot: int, samples: list[_Sample], crops: dict[int, bytes], max_kept: int) -> Track:
+def _freeze(track_id: int, shot: int, samples: list[_TrackSample], crops: dict[int, bytes], max_kept: int) -> Track:
     """Make a track of samples, with the crops and embeddings of the best."""
     kept = sorted(crops, key=lambda i: (-samples[i].quality, i))[:max_kept]
     return Track(

@@ -154,7 +154,7 @@ class PictureView(_Model):
 
 
 class CrawlRequest(_Model):
-    """Where to look for pictures of a person, and how many to have in the end."""
+    """Where to search for pictures of a person, and how many to have in the end."""
 
     source: str = Field(
         default="bing",
@@ -258,7 +258,7 @@ class AppearancePage(_Model):
 
 
 class FoundFace(FoundAppearance):
-    """An appearance that looks like a face.
+    """An appearance that resembles a face.
 
     `similarity` and `track_id` are those of its most alike track, `same_probability` that both are one person, at even odds before.
     `is_match`: as alike as two tracks of one stranger must be. `is_named`: false where the video was never identified.
@@ -272,7 +272,7 @@ class FoundFace(FoundAppearance):
 
 
 class FaceSearch(_Model):
-    """A face of the picture, and who looks like it, the most alike first; `next_cursor` leads to more, and is null at the end."""
+    """A face of the picture, and who resembles it, the most alike first; `next_cursor` leads to more, and is null at the end."""
 
     box_xyxy: tuple[float, float, float, float]
     score: float

@@ -82,7 +82,7 @@ def find_faces(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> list[FaceSearch]:
-    """Find who looks like the faces of a picture among all stored tracks, known or not; one answer for each face.
+    """Find who resembles the faces of a picture among all stored tracks, known or not; one answer for each face.
 
     `min_probability` is that both are one person. The same picture with the `next_cursor` of a face leads to more like that face.
     """

@@ -59,7 +59,7 @@ class AnalyzerReplica:
         self._runner.start()
 
     def wake(self) -> None:
-        """Look for a job now."""
+        """Try to claim a job now."""
         self._runner.wake()
 
     def check_health(self) -> None:

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-In = TypeVar("In")
-Out = TypeVar("Out")
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
 
 _TRIM_PERIOD_S = 1.0
 
@@ -30,11 +30,11 @@ class Worker:
         self._trim = ctypes.CDLL(None).malloc_trim if sys.platform == "linux" else None
         self._trimmed_at = time.monotonic()
 
-    async def run(self, function: Callable[[In], Out], argument: In) -> Out:
+    async def run(self, function: Callable[[Request], Answer], argument: Request) -> Answer:
         """Run a function in the thread and wait for it."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._run, function, argument)
 
-    def _run(self, function: Callable[[In], Out], argument: In) -> Out:
+    def _run(self, function: Callable[[Request], Answer], argument: Request) -> Answer:
         try:
             return function(argument)
         finally:
@@ -44,20 +44,22 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemResult(Generic[Out]):
+class ItemResult(Generic[Answer]):
     """A value or an error for one item of a batch: an exception inside a batched call would fail every caller in it."""
 
-    value: Out | None = None
+    value: Answer | None = None
     error: Exception | None = None
 
-    def unwrap(self) -> Out:
+    def unwrap(self) -> Answer:
         """Return the value, or raise the error."""
         if self.error is not None:
             raise self.error
         return self.value  # type: ignore[return-value]
 
 
-def run_batch(items: Sequence[In], together: Callable[[Sequence[In]], Sequence[Out]]) -> list[ItemResult[Out]]:
+def run_batch(
+    items: Sequence[Request], together: Callable[[Sequence[Request]], Sequence[Answer]]
+) -> list[ItemResult[Answer]]:
     """Do all items together; if that fails, each by itself, so that only the bad ones fail."""
     try:
         return [ItemResult(value) for value in together(items)]

@@ -34,7 +34,7 @@ def require_shared_places(settings: Settings, nodes: int) -> None:
     Raises
     ------
     InputError
-        If there is more than one node, and the store is an SQLite file or the home is a folder that is not said to be shared.
+        If there is more than one node, and the store is an SQLite file or the home is a folder that is not declared as shared.
     """
     if nodes <= 1:
         return

@@ -150,7 +150,7 @@ class JobRunner:
             thread.start()
 
     def wake(self) -> None:
-        """Look for a job now instead of at the next poll."""
+        """Try to claim a job now instead of at the next poll."""
         self._wake.release()
 
     def check_health(self) -> None:

@@ -53,7 +53,7 @@ def test_a_table_without_undecidable_rows_has_nothing_to_unfold() -> None:
 def test_names_are_text_not_markup() -> None:
     result = make_result(Seen('<script>"x"</script>', 0, 3))
     view = result.appearances[0]
-    picture = panels.Picture(b"", "<b>")
+    picture = panels.ShownPicture(b"", "<b>")
     pages = [
         panels.appearance_table(result, 0),
         panels.face_gallery(result, {0: b""}, 0),
@@ -83,7 +83,7 @@ def test_evidence_is_in_plain_words(seen: Seen, says: str) -> None:
 
 def test_enrolled_faces_stand_beside_those_in_the_video() -> None:
     result = make_result(Seen("Ann Li", 0, 3))
-    seen, enrolled = panels.Picture(b"one", "0:01.0"), panels.Picture(b"two", "similarity 0.900")
+    seen, enrolled = panels.ShownPicture(b"one", "0:01.0"), panels.ShownPicture(b"two", "similarity 0.900")
     both = panels.evidence(result, result.appearances[0], [seen], [enrolled])
     assert both.index("b25l") < both.index("Nearest enrolled") < both.index("dHdv")
     assert "0:01.0" in text_of(both)

@@ -68,7 +68,7 @@ def precision_recall(ours: RecordCount, shown_at: float, other: tuple[RecordCoun
 
 
 def reliability_diagram(stated: Reliability) -> str:
-    """Draw how often a probability came true over what it said, with 95 % intervals; the size of a dot is its tracks."""
+    """Draw how often a probability came true over its value, with 95 % intervals; the size of a dot is its tracks."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=FAINT, lw=1.5, zorder=0)
@@ -109,7 +109,7 @@ def claimed_observed(rows: Sequence[ObservedRate]) -> str:
 
 
 def face_bars(bins: Sequence[FaceBin], label: str) -> str:
-    """Draw what was said about the faces of each kind, in parts of all of them."""
+    """Draw how the faces of each kind were named, in parts of all of them."""
 
     def draw(axes: Axes) -> None:
         shown = [one for one in bins if one.faces]

@@ -57,7 +57,7 @@ OrderedInterval = Annotated[Interval, AfterValidator(_in_order)]
 
 
 class TrueSpan(Part):
-    """When somebody is there, and how well visible."""
+    """When a person is there, and how well visible."""
 
     start: float
     end: float
@@ -70,14 +70,14 @@ class TrueSpan(Part):
 
 
 class TruePerson(Part):
-    """Somebody who is enrolled, or could be. `name` is the ``person_id``, in whatever form the file has it."""
+    """A person who is enrolled, or could be. `name` is the ``person_id``, in whatever form the file has it."""
 
     name: PersonId
     intervals: tuple[TrueSpan, ...]
 
 
 class TrueStranger(Part):
-    """Somebody who is seen and not enrolled; the label is the annotator's."""
+    """A person who is seen and not enrolled; the label is the annotator's."""
 
     label: str
     intervals: tuple[TrueSpan, ...]
@@ -300,8 +300,8 @@ def from_csv(path: Path) -> dict[str, Truth]:
         try:
             span = TrueSpan(start=_csv_time(line["start"]), end=_csv_time(line["end"]))
         except (ValidationError, ValueError) as error:
-            said = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error
-            raise InputError(f"{path}, line {number}: {said}") from error
+            problem = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error
+            raise InputError(f"{path}, line {number}: {problem}") from error
         if not media:
             raise InputError(f"{path}, line {number}: needs a media file")
         parts[media].add((span.start, span.end))

@@ -260,9 +260,11 @@ class AnalysePage:
 
     def _explain(self, result: Result, appearance: int) -> str:
         view = result.appearances[appearance]
-        seen = [panels.Picture(self._client.picture(crop.url), clock(crop.time_s, 1)) for crop in view.evidence.crops]
+        seen = [
+            panels.ShownPicture(self._client.picture(crop.url), clock(crop.time_s, 1)) for crop in view.evidence.crops
+        ]
         enrolled = [
-            panels.Picture(
+            panels.ShownPicture(
                 self._client.picture(f"/v1/projects/{result.project}/faces/{near.face_id}.jpg"),
                 f"similarity {near.similarity:.3f}",
             )

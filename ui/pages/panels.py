@@ -24,7 +24,7 @@ _ARROW = '<span class="fr-arrow" aria-hidden="true">&#8596;</span>'
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ShownPicture:
     """A JPEG and the line below it."""
 
     data: bytes
@@ -105,7 +105,9 @@ def face_gallery(result: Result, faces: Mapping[int, bytes], selected: int | Non
     return f'<section class="fr-card"><h3>Faces</h3><div class="fr-gallery">{figures}</div></section>'
 
 
-def evidence(result: Result, view: AppearanceView, seen: Sequence[Picture], enrolled: Sequence[Picture]) -> str:
+def evidence(
+    result: Result, view: AppearanceView, seen: Sequence[ShownPicture], enrolled: Sequence[ShownPicture]
+) -> str:
     """Return what the decision about an appearance rests on: pictures side by side, and the figures explained."""
     faces = _figure("In the video", seen)
     if enrolled:
@@ -161,7 +163,7 @@ def _person(candidate: CandidateView) -> str:
     return f"{escape(str(identity_of(candidate.person_id)))} (similarity {candidate.similarity:.3f})"
 
 
-def _figure(title: str, pictures: Sequence[Picture]) -> str:
+def _figure(title: str, pictures: Sequence[ShownPicture]) -> str:
     images = "".join(
         f"<figure>{_image(picture.data, picture.caption)}<figcaption>{escape(picture.caption)}</figcaption></figure>"
         for picture in pictures

@@ -51,7 +51,7 @@ class DlibResNet(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.stem = nn.Conv2d(3, _STEM, 7, stride=2)
-        self.blocks = nn.Sequential(*(_Block(*sizes) for sizes in _block_sizes()))
+        self.blocks = nn.Sequential(*(_ResidualBlock(*sizes) for sizes in _block_sizes()))
         self.head = nn.Linear(_BLOCKS[-1][0], DIMENSION, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class DlibResNet(nn.Module):
         return descriptors
 
 
-class _Block(nn.Module):
+class _ResidualBlock(nn.Module):
     def __init__(self, inputs: int, filters: int, halves: bool) -> None:
         super().__init__()
         # dlib pads what keeps its size, and nothing that halves it.

@@ -207,8 +207,8 @@ def _learn_and_name(
         Returns the edit, for the archive as it is now.
     """
 
-    def work(before: list[Correction], basis: ProjectState) -> IdentificationChange:
-        return _learn_once(archive, project, make_edit(), before, basis, preview, expected_state)
+    def work(before: list[Correction], known: ProjectState) -> IdentificationChange:
+        return _learn_once(archive, project, make_edit(), before, known, preview, expected_state)
 
     return with_current_corrections(archive.store, project, work, once=preview or expected_state is not None)
 
@@ -218,12 +218,12 @@ def _learn_once(
     project: str,
     edit: _Edit,
     before: Sequence[Correction],
-    basis: ProjectState,
+    known: ProjectState,
     preview: bool,
     expected_state: str | None,
 ) -> IdentificationChange:
     # The application promotes it: until then nothing is named by a model that may never be promoted.
-    config = TrainingConfig.model_validate({**_learned_with(archive.store, project, basis.promoted), "promote": "no"})
+    config = TrainingConfig.model_validate({**_learned_with(archive.store, project, known.promoted), "promote": "no"})
     corrections = with_corrections(before, edit.corrections)
     faces = _new_faces(archive.store, project, edit.faces, corrections)
     effect = _effect(archive.store, project, before, corrections, faces)
@@ -243,11 +243,11 @@ def _learn_once(
             note=edit.note,
             given=NamingInput(
                 corrections,
-                basis,
+                known,
                 EditRows(edit.corrections, faces, list(effect.disabled), _CORRECTED_OTHERWISE),
                 edit.stranger,
                 (about,),
-                {"promoted": basis.promoted, "effect": inverse_to_json(effect)},
+                {"promoted": known.promoted, "effect": inverse_to_json(effect)},
             ),
             apply=not preview,
             expected_state=expected_state,

@@ -28,14 +28,14 @@ def _takes_back(new: Correction, old: Correction) -> bool:
     return both_is or (new.person_id == old.person_id and new.kind is not old.kind)
 
 
-def inverse_to_json(words: EditInverse) -> dict[str, Any]:
-    """Return what was said as JSON values."""
+def inverse_to_json(inverse: EditInverse) -> dict[str, Any]:
+    """Return what undoing an edit takes, as JSON values."""
     return {
-        "corrections": list(words.corrections),
-        "replaced": [_correction_to_json(row) for row in words.replaced],
-        "faces": list(words.faces),
-        "disabled": dict(words.disabled),
-        "enabled": dict(words.enabled),
+        "corrections": list(inverse.corrections),
+        "replaced": [_correction_to_json(row) for row in inverse.replaced],
+        "faces": list(inverse.faces),
+        "disabled": dict(inverse.disabled),
+        "enabled": dict(inverse.enabled),
     }
 
 

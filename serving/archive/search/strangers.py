@@ -58,7 +58,7 @@ class StrangerSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class StrangerPage:
+class RankedStrangers:
     """Some strangers; `next_cursor` leads to the rest, and is None at the end."""
 
     strangers: list[StrangerSummary]
@@ -72,7 +72,7 @@ def rank_strangers(
     *,
     limit: int | None = None,
     cursor: str | None = None,
-) -> StrangerPage:
+) -> RankedStrangers:
     """Return the project's strangers by screen time, the longest seen first; each video counts by its newest analysis.
 
     Parameters
@@ -109,7 +109,7 @@ def rank_strangers(
     for part in batched(page, MAX_LIMIT):
         seen |= _sightings(archive, project, query, {stranger_id: others[stranger_id] for stranger_id in part})
     is_last = limit is None or len(order) <= limit
-    return StrangerPage(
+    return RankedStrangers(
         [
             StrangerSummary(
                 stranger_id,

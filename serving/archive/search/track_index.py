@@ -30,7 +30,7 @@ class TrackHit:
 
 
 @dataclass(slots=True, eq=False)
-class _Block:
+class _VectorBlock:
     """Rows of vectors; `owners` is the number of each row's analysis, -1 where the row is free."""
 
     vectors: FloatArray
@@ -39,7 +39,7 @@ class _Block:
     used: int = 0
 
     @classmethod
-    def empty(cls, dimension: int) -> _Block:
+    def empty(cls, dimension: int) -> _VectorBlock:
         return cls(np.zeros((_BLOCK, dimension), np.float32), np.full(_BLOCK, -1, np.int32), np.zeros(_BLOCK, np.int64))
 
 
@@ -50,7 +50,7 @@ class _Rows:
     `others` are the analyses of another embedder: of them it has no vectors, but the store counts them too.
     """
 
-    blocks: list[_Block] = field(default_factory=list)
+    blocks: list[_VectorBlock] = field(default_factory=list)
     analyses: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)
@@ -149,7 +149,7 @@ class TrackIndex:
         start = 0
         while start < len(vectors):
             if not rows.blocks or rows.blocks[-1].used == _BLOCK:
-                rows.blocks.append(_Block.empty(vectors.shape[1]))
+                rows.blocks.append(_VectorBlock.empty(vectors.shape[1]))
             block = rows.blocks[-1]
             count = min(_BLOCK - block.used, len(vectors) - start)
             place = slice(block.used, block.used + count)

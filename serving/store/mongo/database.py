@@ -25,7 +25,7 @@ from serving.store.codecs import Row, Table, decode_row, encode, encode_row, tab
 from serving.store.mongo.schema import KEYS, require_collections
 from serving.store.transaction import Among, Filter
 
-Document = dict[str, Any]
+MongoDocument = dict[str, Any]
 
 _DEFAULT_NAME = "facerec"
 _SERVER_WAIT_MS = 10_000
@@ -62,7 +62,7 @@ class MongoTransaction:
         among: Among | None = None,
         columns: Sequence[str] = (),
         limit: int | None = None,
-    ) -> Iterator[Document]:
+    ) -> Iterator[MongoDocument]:
         """Yield documents, ascending by the columns of `sort`; a minus before a column turns it round.
 
         Those `among` the given values of a column come in the order of the values' lists, a part after the other.
@@ -77,7 +77,7 @@ class MongoTransaction:
                 left = None if left is None else left - 1
                 yield document
 
-    def aggregate(self, table: str, stages: Sequence[Mapping[str, Any]]) -> Iterator[Document]:
+    def aggregate(self, table: str, stages: Sequence[Mapping[str, Any]]) -> Iterator[MongoDocument]:
         """Yield what a pipeline makes of a collection."""
         return iter(self._database.collection(table).aggregate(stages, session=self._session))
 
@@ -110,12 +110,12 @@ class MongoTransaction:
         """Add a row with a column ``position`` that is higher than any before."""
         self.insert_one(table, {"position": self.next_position(), **columns})
 
-    def insert_documents(self, table: str, documents: Sequence[Document]) -> None:
+    def insert_documents(self, table: str, documents: Sequence[MongoDocument]) -> None:
         """Add documents whose keys are not there."""
         for start in range(0, len(documents), _BATCH):
             self._database.collection(table).insert_many(documents[start : start + _BATCH], session=self._session)
 
-    def insert_one(self, table: str, document: Document) -> None:
+    def insert_one(self, table: str, document: MongoDocument) -> None:
         """Add a document; a key that is there already raises `DuplicateKeyError`."""
         self._database.collection(table).insert_one(document, session=self._session)
 
@@ -183,7 +183,7 @@ class MongoDatabase:
         self._busy_timeout_s = busy_timeout_s
         options = _unless_given(uri, serverSelectionTimeoutMS=_SERVER_WAIT_MS)
         try:
-            self._client: MongoClient[Document] = MongoClient(uri, appname="facerec", connect=False, **options)
+            self._client: MongoClient[MongoDocument] = MongoClient(uri, appname="facerec", connect=False, **options)
         except (PyMongoError, ValueError, OSError):
             # Nothing of the address nor of the error: a password with a slash in it is taken for a host, and named.
             raise StoreError(
@@ -216,12 +216,12 @@ class MongoDatabase:
         with self.single("schema") as schema:
             schema.update_one({"_id": "positions"}, {"$max": {"last": least}})
 
-    def collection(self, table: str) -> Collection[Document]:
+    def collection(self, table: str) -> Collection[MongoDocument]:
         """Return a collection, to be used within `reading`, `writing` or `single`."""
         return self._database[table]
 
     @contextmanager
-    def single(self, table: str) -> Iterator[Collection[Document]]:
+    def single(self, table: str) -> Iterator[Collection[MongoDocument]]:
         """Use a collection without a transaction: each write of one document is whole and durable when it returns."""
         with self.translated():
             yield self._database[table]
@@ -381,16 +381,16 @@ def _unless_given(uri: str, **options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name.lower() not in uri.lower()}
 
 
-def pieces(document: Document, column: str) -> Iterator[Document]:
+def pieces(document: MongoDocument, column: str) -> Iterator[MongoDocument]:
     """Yield a document as one or more, none of which has more bytes in a column than fit."""
     value = document[column]
     for number, start in enumerate(range(0, max(1, len(value)), PIECE_BYTES)):
         yield {**document, "piece": number, column: value[start : start + PIECE_BYTES]}
 
 
-def joined(documents: Iterable[Document], column: str) -> Iterator[Document]:
+def joined(documents: Iterable[MongoDocument], column: str) -> Iterator[MongoDocument]:
     """Yield documents as they were before `pieces`; theirs must come one after the other."""
-    whole: Document = {}
+    whole: MongoDocument = {}
     for document in documents:
         if document["piece"] == 0 and whole:
             yield whole
@@ -400,10 +400,10 @@ def joined(documents: Iterable[Document], column: str) -> Iterator[Document]:
         yield whole
 
 
-def comes_after(key: Mapping[str, Any]) -> Document:
+def comes_after(key: Mapping[str, Any]) -> MongoDocument:
     """Return the condition that a document comes after this key, in the order of its columns."""
     *before, last = key
-    either: list[Document] = [{**{name: key[name] for name in before}, last: {"$gt": key[last]}}]
+    either: list[MongoDocument] = [{**{name: key[name] for name in before}, last: {"$gt": key[last]}}]
     for i, name in enumerate(before):
         either.append({**{one: key[one] for one in before[:i]}, name: {"$gt": key[name]}})
     return {"$or": either}

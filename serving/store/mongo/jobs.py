@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 from facerec_models.errors import ConflictError
 from serving.store.codecs import decode_row, encode_row
 from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobState
-from serving.store.mongo.database import Document, MongoDatabase, MongoTransaction
+from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction
 
 
 class MongoJobs:
@@ -39,12 +39,12 @@ class MongoJobs:
 
     def find_due_jobs(self, kinds: Sequence[str], now: float, limit: int) -> list[str]:
         """Return ids of jobs of which a runner may claim something: those of high priority first, then the oldest."""
-        due: list[Document] = [
+        due: list[MongoDocument] = [
             {"due_at": {"$lte": now}},
             {"due_at": {"$gt": now + LONGEST_LEASE_S}, "owner": {"$ne": None}},
             {"due_at": {"$gt": now + LONGEST_WAIT_S}, "owner": None},
         ]
-        where: Document = {"kind": {"$in": list(kinds)}, "$or": due}
+        where: MongoDocument = {"kind": {"$in": list(kinds)}, "$or": due}
         order = [("priority", -1), ("created_at", 1), ("job_id", 1)]
         with self._database.single("jobs") as jobs:
             return [row["job_id"] for row in jobs.find(where, ["job_id"], sort=order, limit=limit)]
@@ -72,5 +72,5 @@ def forget_submissions(tx: MongoTransaction, project: str, video_id: str) -> Non
         tx.update("jobs", {"_id": found["_id"]}, {"key": None, "writes": found["writes"] + 1})
 
 
-def _document(job: Job) -> Document:
+def _document(job: Job) -> MongoDocument:
     return {**encode_row(job), "due_at": job.due_at, "writes": 0}

@@ -11,7 +11,7 @@ import numpy as np
 from facerec_models.types import STRANGER_PREFIX
 from serving.store.codecs import decode_row, unpack_embedding
 from serving.store.lookups import require_project
-from serving.store.mongo.database import Document, MongoDatabase, MongoTransaction, comes_after
+from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction, comes_after
 from serving.store.mongo.vectors import read_vectors
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
 from serving.store.rows import TrackVectors
@@ -36,7 +36,7 @@ class MongoSearch:
             order = ("video_id", "start_s", "position")
             found = tx.find("appearances", _conditions(project, query, after), order)
             # What concerns other documents is asked for many appearances at once.
-            passed: list[Document] = []
+            passed: list[MongoDocument] = []
             while len(passed) < limit and (batch := list(islice(found, max(limit - len(passed), _FEWEST)))):
                 passed += _among_videos(tx, project, query, batch)
         return [decode_row(AppearanceRow, document) for document in passed[:limit]]
@@ -92,9 +92,9 @@ class MongoSearch:
         ]
 
 
-def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | None) -> Document:
+def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | None) -> MongoDocument:
     """Return what an appearance itself tells: whose it is, how sure, where, and that it comes after another."""
-    where: Document = {"project": project, "probability": {"$gte": query.min_probability}}
+    where: MongoDocument = {"project": project, "probability": {"$gte": query.min_probability}}
     if query.owners:
         where["owner"] = {"$in": list(query.owners[0])}
     if query.video_id is not None:
@@ -109,8 +109,8 @@ def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | Non
 
 
 def _among_videos(
-    tx: MongoTransaction, project: str, query: AppearanceQuery, batch: Sequence[Document]
-) -> Iterator[Document]:
+    tx: MongoTransaction, project: str, query: AppearanceQuery, batch: Sequence[MongoDocument]
+) -> Iterator[MongoDocument]:
     """Yield those of a video's latest analysis, submitted when it is asked for, with the others in their shots."""
     among = ("video_id", sorted({row["video_id"] for row in batch}))
     latest = latest_of(tx, project, among)

@@ -9,7 +9,7 @@ from facerec_models.types import Track
 from serving.store import conflicts
 from serving.store.codecs import encode_row, without_embeddings
 from serving.store.lookups import require_analyses, require_project, require_video
-from serving.store.mongo.database import Document, MongoDatabase, MongoTransaction
+from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction
 from serving.store.mongo.jobs import MongoJobs, forget_submissions
 from serving.store.mongo.schema import TABLES
 from serving.store.mongo.search import MongoSearch
@@ -95,7 +95,7 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
     def list_people(self, project: str) -> list[PersonSummary]:
         """Return everyone with at least one face, by id."""
         counts = {str(status): {"$sum": {"$cond": [{"$eq": ["$status", str(status)]}, 1, 0]}} for status in FaceStatus}
-        stages: list[Document] = [
+        stages: list[MongoDocument] = [
             {"$match": {"project": project}},
             {"$group": {"_id": "$person_id", **counts}},
             {"$sort": {"_id": 1}},
@@ -184,7 +184,7 @@ def _parts(tx: MongoTransaction, project: str, analysis_ids: Collection[str]) ->
     return {row["analysis_id"]: row["part"] for row in rows}
 
 
-def _delete_analyses(tx: MongoTransaction, where: Document) -> None:
+def _delete_analyses(tx: MongoTransaction, where: MongoDocument) -> None:
     """Delete analyses with what belongs to them; the tracks follow after the transaction, see `sweep_parts`."""
     found = list(tx.find("analyses", where, columns=["project", "analysis_id", "part"]))
     for table in ("stranger_tracks", "appearances", "track_vectors"):

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from facerec_models.errors import StoreError
 from facerec_models.types import Track
 from serving.store.codecs import pack_track, unpack_track
-from serving.store.mongo.database import Document, MongoDatabase, MongoTransaction, joined, pieces
+from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction, joined, pieces
 
 # Of so many analyses tracks are asked for at once.
 _PARTS = 50
@@ -37,10 +37,10 @@ def stage_part(database: MongoDatabase) -> str:
     return part
 
 
-def write_part(database: MongoDatabase, part: str, columns: Iterable[Document]) -> None:
+def write_part(database: MongoDatabase, part: str, columns: Iterable[MongoDocument]) -> None:
     """Write tracks, given as columns of the table ``tracks``, into a staged part."""
     with database.single("tracks") as tracks:
-        batch: list[Document] = []
+        batch: list[MongoDocument] = []
         size = 0
         for document in (piece for track in columns for piece in pieces({**track, "part": part}, "arrays")):
             if batch and size + len(document["arrays"]) > _BATCH_BYTES:
@@ -88,20 +88,20 @@ def _delete_parts(database: MongoDatabase) -> None:
             parts.delete_one({"_id": found["_id"]})
 
 
-def track_columns(project: str, analysis_id: str, track: Track) -> Document:
+def track_columns(project: str, analysis_id: str, track: Track) -> MongoDocument:
     """Return a track as columns of the table ``tracks``."""
     samples, (embedded, dimension) = len(track), track.embeddings.shape
     header = dict(zip(_HEADER, (track.track_id, track.shot, samples, embedded, dimension), strict=True))
     return {"project": project, "analysis_id": analysis_id, **header, "arrays": pack_track(track)}
 
 
-def read_part(tx: MongoTransaction, part: str) -> Iterator[Document]:
+def read_part(tx: MongoTransaction, part: str) -> Iterator[MongoDocument]:
     """Yield the tracks of a part by id, as columns of the table ``tracks``."""
     for document in joined(tx.find("tracks", {"part": part}, ("track_id", "piece")), "arrays"):
         yield {name: value for name, value in document.items() if name not in ("_id", "part", "piece")}
 
 
-def pick_from_parts(tx: MongoTransaction, wanted: Mapping[str, Sequence[int]]) -> Iterator[Document]:
+def pick_from_parts(tx: MongoTransaction, wanted: Mapping[str, Sequence[int]]) -> Iterator[MongoDocument]:
     """Yield some tracks of parts, by part and id, as columns of the table ``tracks``."""
     either = [{"part": part, "track_id": {"$in": sorted(set(ids))}} for part, ids in sorted(wanted.items()) if ids]
     for start in range(0, len(either), _PARTS):
@@ -109,12 +109,12 @@ def pick_from_parts(tx: MongoTransaction, wanted: Mapping[str, Sequence[int]]) -
         yield from joined(tx.find("tracks", some, ("part", "track_id", "piece")), "arrays")
 
 
-def to_track(columns: Document) -> Track:
+def to_track(columns: MongoDocument) -> Track:
     """Return the track that `track_columns` was given."""
     return unpack_track(**{name: columns[name] for name in _HEADER}, blob=columns["arrays"])
 
 
-def replace_track(tx: MongoTransaction, part: str, columns: Document) -> None:
+def replace_track(tx: MongoTransaction, part: str, columns: MongoDocument) -> None:
     """Write a track of a part again."""
     tx.delete("tracks", {"part": part, "track_id": columns["track_id"]})
     for document in pieces({**columns, "part": part}, "arrays"):

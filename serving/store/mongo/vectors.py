@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from facerec_models.types import Track
 from serving.store.codecs import pack_vectors
-from serving.store.mongo.database import Document, MongoTransaction, joined, pieces
+from serving.store.mongo.database import MongoDocument, MongoTransaction, joined, pieces
 
 
 def put_vectors(tx: MongoTransaction, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
@@ -22,12 +22,12 @@ def put_vectors(tx: MongoTransaction, project: str, analysis_id: str, tracks: Se
         insert_vectors(tx, {**key, "dimension": dimension, "track_ids": track_ids, "vectors": vectors})
 
 
-def insert_vectors(tx: MongoTransaction, row: Document) -> None:
+def insert_vectors(tx: MongoTransaction, row: MongoDocument) -> None:
     """Add a row of vectors."""
     for document in pieces(row, "vectors"):
         tx.insert_documents("track_vectors", [document])  # one after the other: two may be too much for one message
 
 
-def read_vectors(tx: MongoTransaction, where: Document) -> Iterator[Document]:
+def read_vectors(tx: MongoTransaction, where: MongoDocument) -> Iterator[MongoDocument]:
     """Yield rows of vectors by position."""
     return joined(tx.find("track_vectors", where, ("position", "piece")), "vectors")

@@ -18,7 +18,7 @@ from serving.archive.naming.strangers import resolve
 from serving.archive.naming.whole_archive import identify_archive
 from serving.archive.search.cursors import write_cursor
 from serving.archive.search.people_and_faces import FacePage, Page, search_face, search_people
-from serving.archive.search.strangers import StrangerPage, rank_strangers, show_stranger
+from serving.archive.search.strangers import rank_strangers, show_stranger
 from serving.archive.search.track_index import TrackIndex
 from serving.store import Store, open_store
 from serving.store.naming_rows import AppearanceQuery, AppearanceRow
@@ -158,7 +158,7 @@ def test_an_appearance_of_many_tracks_hides_no_other(store: Store, home: Files) 
     assert len(look_for(store, home, 7, limit=1000).hits) == 12
 
 
-def strangers(store: Store, home: Files, query: AppearanceQuery = WHOLE, **paging: object) -> StrangerPage:
+def strangers(store: Store, home: Files, query: AppearanceQuery = WHOLE, **paging: object) -> RankedStrangers:
     return rank_strangers(Archive(store, home, RULES), "p", query, **paging)  # type: ignore[arg-type]
 
 
