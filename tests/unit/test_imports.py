@@ -147,6 +147,15 @@ def test_a_package_never_loads_what_is_not_its_own(package: str) -> None:
             assert not loaded_packages & FORBIDDEN[package], module
 
 
+def test_no_two_types_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for module, file in sources().items():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module)
+    assert not {name: modules for name, modules in places.items() if len(modules) > 1}
+
+
 def test_files_and_folders_stay_small() -> None:
     files = list(sources().values())
     folders = Counter(file.parent for file in files)
