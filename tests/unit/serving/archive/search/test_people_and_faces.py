@@ -18,7 +18,7 @@ from serving.archive.naming.strangers import resolve
 from serving.archive.naming.whole_archive import identify_archive
 from serving.archive.search.cursors import write_cursor
 from serving.archive.search.people_and_faces import FacePage, Page, search_face, search_people
-from serving.archive.search.strangers import rank_strangers, show_stranger
+from serving.archive.search.strangers import RankedStrangers, rank_strangers, show_stranger
 from serving.archive.search.track_index import TrackIndex
 from serving.store import Store, open_store
 from serving.store.naming_rows import AppearanceQuery, AppearanceRow
