@@ -63,7 +63,7 @@ def find_appearances(
 ) -> AppearancePage:
     """Find the appearances of a person, or of several together, over all videos, by video and time."""
     page = search_people(
-        service.archive,
+        service.archive.store,
         project,
         person_id,
         query,
@@ -95,7 +95,7 @@ def find_faces(
     answers = []
     boxes, scores = found.detections.boxes.tolist(), found.detections.scores.tolist()
     for box, score, quality, embedding in zip(boxes, scores, found.quality, found.embeddings, strict=True):
-        page = search_face(service.archive, index, embedding, query, limit=limit, cursor=cursor)
+        page = search_face(service.archive.store, index, embedding, query, limit=limit, cursor=cursor)
         hits = [
             FoundFace(
                 **_view(one.hit).model_dump(),

@@ -109,7 +109,7 @@ def measure_people(store: Store, home: Files, rare: int) -> None:
 
     def ask(*who: str, **filters: object) -> Callable[[], object]:
         query = AppearanceQuery(**filters)  # type: ignore[arg-type]
-        return lambda: search_people(Archive(store, home, _RULES), "p", who, query, limit=50)
+        return lambda: search_people(store, "p", who, query, limit=50)
 
     timed("by person who is in every video, first 50", ask("P0"))
     timed("by person who is in few, all", ask(f"P{rare}"))
@@ -118,12 +118,10 @@ def measure_people(store: Store, home: Files, rare: int) -> None:
     timed("the same, of videos submitted late", ask("P0", submitted_from=1e9))
     timed("two together, first 50", ask("P0", "P5"))
     timed("two together, the rare one first", ask(f"P{rare}", "P0"))
-    page = search_people(Archive(store, home, _RULES), "p", ["P0"], AppearanceQuery(), limit=1000)
+    page = search_people(store, "p", ["P0"], AppearanceQuery(), limit=1000)
     timed(
         "by person, page 21",
-        lambda: search_people(
-            Archive(store, home, _RULES), "p", ["P0"], AppearanceQuery(), limit=50, cursor=page.next_cursor
-        ),
+        lambda: search_people(store, "p", ["P0"], AppearanceQuery(), limit=50, cursor=page.next_cursor),
     )
 
 
@@ -150,7 +148,7 @@ def measure_faces(store: Store, home: Files, means: FloatArray, rng: np.random.G
     )
     faces = looks(means[rng.integers(len(means), size=_REPEATS)], rng)
     asked = iter(np.concatenate([faces, faces]))
-    timed("by face, 20 hits", lambda: search_face(Archive(store, home, _RULES), index, next(asked), limit=20))
+    timed("by face, 20 hits", lambda: search_face(store, index, next(asked), limit=20))
     analyses = set(store.latest_analyses("p").values())
     asked = iter(np.concatenate([faces, faces]))
     timed("of that the comparison", lambda: index.search(next(asked), analyses, 80))

@@ -374,12 +374,12 @@ def test_after_a_switch_everything_is_of_the_new_embedder(
     first = present_analyses(store, "p")[0]
     track = store.get_tracks("p", [first.analysis_id])[first.analysis_id][0]
     prepare(store, home)
-    hits = search_face(Archive(store, home, RULES), index, track_embedding(track)).hits
+    hits = search_face(store, index, track_embedding(track)).hits
     assert (hits[0].track_id, hits[0].similarity) == (track.track_id, pytest.approx(1, abs=1e-5))
     switch_embedder(Archive(store, home, RULES), "p")
     second = next(second for one, second in pairs(store) if one.analysis_id == first.analysis_id)
     theirs = store.get_tracks("p", [second.analysis_id])[second.analysis_id][0]
-    hits = search_face(Archive(store, home, RULES), index, track_embedding(theirs)).hits
+    hits = search_face(store, index, track_embedding(theirs)).hits
     assert hits[0].similarity == pytest.approx(1, abs=1e-5)
     assert {hit.hit.row.analysis_id for hit in hits} <= set(store.latest_analyses("p").values())
     # A network that is not the project's is refused, and harms nothing.

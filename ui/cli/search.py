@@ -71,7 +71,7 @@ def person(
             until=until,
             within=within,
         )
-        page = search_people(opened.archive, project, who, query, limit=limit, cursor=cursor)
+        page = search_people(opened.archive.store, project, who, query, limit=limit, cursor=cursor)
         if as_json:
             items = [_document(opened, hit) for hit in page.hits]
             print_json({"items": items, "next_cursor": page.next_cursor})
@@ -123,7 +123,7 @@ def face(
             raise ImageError(found.error or f"{str(image)!r} cannot be read")
         index = TrackIndex(opened.archive.store, project)
         answers = [
-            search_face(opened.archive, index, embedding, query, limit=limit, cursor=cursor)
+            search_face(opened.archive.store, index, embedding, query, limit=limit, cursor=cursor)
             for embedding in found.embeddings
         ]
         boxes = found.detections.boxes.tolist()

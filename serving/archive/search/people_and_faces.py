@@ -16,7 +16,6 @@ from facerec_models.names import person_id_of
 from facerec_models.result import identity_of
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from facerec_models.vectors import PairScale
-from serving.archive.handle import Archive
 from serving.archive.naming.strangers import aliases, resolve, resolved
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
@@ -95,7 +94,7 @@ class FacePage:
 
 
 def search_people(
-    archive: Archive,
+    store: Store,
     project: str,
     who: Sequence[str],
     query: AppearanceQuery,
@@ -122,13 +121,13 @@ def search_people(
     """
     check_limit(limit)
     search = ("people", project, *who, query)
-    query = replace(query, owners=tuple(_ids_of(archive.store, project, one) for one in who))
-    names = _Names(archive.store, project)
+    query = replace(query, owners=tuple(_ids_of(store, project, one) for one in who))
+    names = _Names(store, project)
     hits: list[Hit] = []
     after: AppearanceKey | None = None if cursor is None else read_cursor(search, cursor, str, float, int)
     while True:
-        rows = archive.store.find_appearances(project, query, after=after, limit=limit + 1)
-        company = _company(archive.store, project, query, rows)
+        rows = store.find_appearances(project, query, after=after, limit=limit + 1)
+        company = _company(store, project, query, rows)
         for row in rows:
             if len(hits) == limit:
                 return Page(hits, None if after is None else write_cursor(search, after))
@@ -137,12 +136,12 @@ def search_people(
             hits += [] if hit is None else [hit]
         if len(rows) <= limit:
             if not hits and cursor is None:
-                _require_known(archive.store, project, who)
+                _require_known(store, project, who)
             return Page(hits, None)
 
 
 def search_face(
-    archive: Archive,
+    store: Store,
     index: TrackIndex,
     face: FloatArray,
     query: AppearanceQuery = _EVERYWHERE,
@@ -170,7 +169,7 @@ def search_face(
     search = ("faces", index.project, query)
     passed = 0 if cursor is None else max(0, *read_cursor(search, cursor, int))
     index.refresh()
-    hits = list(islice(_face_hits(archive.store, index, face, query, passed + limit + 1), passed, None))
+    hits = list(islice(_face_hits(store, index, face, query, passed + limit + 1), passed, None))
     return FacePage(hits[:limit], write_cursor(search, (passed + limit,)) if len(hits) > limit else None)
 
 

@@ -165,7 +165,7 @@ def test_a_stranger_who_is_one_again_has_no_name(store: Store, home: Files) -> N
     again = resolve(store, "p", "Unknown 1")
     assert again == replace(first, person_id=None)
     assert {row.stranger_id for row in store.list_stranger_tracks("p")} >= {again.stranger_id}
-    found = search_people(Archive(store, home, RULES), "p", ["Unknown 1"], AppearanceQuery()).hits
+    found = search_people(store, "p", ["Unknown 1"], AppearanceQuery()).hits
     assert {hit.label for hit in found} == {"Unknown 1"}
 
 

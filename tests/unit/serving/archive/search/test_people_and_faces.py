@@ -39,7 +39,7 @@ def store(home: Files) -> Iterator[Store]:
 
 
 def find(store: Store, home: Files, *who: str, query: AppearanceQuery = WHOLE, **paging: object) -> Page:
-    return search_people(Archive(store, home, RULES), "p", who, query, **paging)  # type: ignore[arg-type]
+    return search_people(store, "p", who, query, **paging)  # type: ignore[arg-type]
 
 
 def places(page: Page) -> list[tuple[str, str, float]]:
@@ -107,7 +107,7 @@ def test_who_is_not_there_is_told_from_who_is_not_known(store: Store, home: File
 
 
 def look_for(store: Store, home: Files, who: int, query: AppearanceQuery = WHOLE, **paging: object) -> FacePage:
-    return search_face(Archive(store, home, RULES), TrackIndex(store, "p"), look(who, 99), query, **paging)  # type: ignore[arg-type]
+    return search_face(store, TrackIndex(store, "p"), look(who, 99), query, **paging)  # type: ignore[arg-type]
 
 
 def test_a_face_finds_who_looks_like_it_known_or_not(store: Store, home: Files) -> None:
