@@ -52,7 +52,7 @@ def judge(version: str, promoted: str | None, evaluate: Callable[[str], Figures 
         figures["new"][name], figures["old"][name] = after, earlier
         # A version that names nobody has no precision, and loses nothing there.
         if after is not None and earlier is not None and after < earlier - TOLERANCE:
-            losses.append(f"{name} {after:.3f} after {earlier:.3f}")
+            losses.append(f"{name} {after:.3f}, was {earlier:.3f}")
     return {
         "passed": not losses,
         "reason": "worse on the evaluation set: " + ", ".join(losses) if losses else "not worse on the evaluation set",

@@ -162,9 +162,7 @@ def _thumbnails(client: FacerecClient, result: Result, folder: Path) -> dict[str
 
 
 def _show(result: Result, score: VideoScore, directory: Path) -> None:
-    table = Table(
-        "who", "from", "to", "probability", "strangers as near", title="Who appears when", title_justify="left"
-    )
+    table = Table("who", "from", "to", "probability", "false-name rate", title="Who appears when", title_justify="left")
     for row, appearance in zip(appearance_rows(result), result.appearances, strict=True):
         if appearance.person_id or appearance.stranger:
             table.add_row(*row)

@@ -14,7 +14,7 @@ from serving.exports.colours import Colour, label_colours
 from serving.exports.drawing import blend, fill_round, put_text, round_opacity, shorten, text_width
 from serving.exports.wording import clock, one_in, percent
 
-APPEARANCE_COLUMNS = ("Who", "From", "To", "Probability", "A stranger would pass")
+APPEARANCE_COLUMNS = ("Who", "From", "To", "Probability", "False-name rate")
 
 _WHITE: Colour = (255, 255, 255)
 _INK: Colour = (39, 39, 42)

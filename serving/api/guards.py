@@ -66,7 +66,7 @@ class HostGuard:
         if all(hostname(address) in self._allowed for address in asked):
             return None
         origin = f", origin {origins[0]!r}" if origins else ""
-        return f"host {hosts[0]!r}{origin}: FACEREC_ALLOWED_HOSTS names who may ask"
+        return f"requests for host {hosts[0]!r}{origin} are refused: add it to FACEREC_ALLOWED_HOSTS"
 
 
 class ProjectGuard:

@@ -13,7 +13,6 @@ from fastapi.responses import FileResponse
 
 from facerec_models.errors import LimitExceededError, NotFoundError, PersonNotFoundError
 from facerec_models.names import person_id_of
-from facerec_models.result import identity_of
 from facerec_models.stills import StillResult, find_stills
 from facerec_models.types import FaceSet
 from serving.api.file_answer import answer_file
@@ -33,16 +32,7 @@ _MAX_PICTURE_BYTES = 64 * 2**20
 @router.get("/projects/{project}/people")
 def list_people(project: ProjectName, service: ServiceDep) -> list[PersonView]:
     """List everyone who is enrolled."""
-    return [
-        PersonView(
-            person_id=person.person_id,
-            identity=identity_of(person.person_id),
-            taken=person.taken,
-            disabled=person.disabled,
-            refused=person.refused,
-        )
-        for person in service.archive.store.list_people(project)
-    ]
+    return [PersonView.of(person) for person in service.archive.store.list_people(project)]
 
 
 @router.get("/projects/{project}/people/{person_id}")

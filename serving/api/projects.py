@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from facerec_models.config import TrainingConfig
-from facerec_models.errors import ModelNotFoundError
 from serving.api.schemas import Accepted, RevisionView
 from serving.api.service import ExpectedState, ProjectName, ServiceDep
 from serving.archive import projects
+from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.naming.undo import undo_application
 from serving.archive.naming.whole_archive import identify_archive
 from serving.jobs import runner as jobs
@@ -50,10 +50,7 @@ def start_training(project: ProjectName, service: ServiceDep, config: TrainingCo
 @router.get("/projects/{project}/models")
 def list_models(project: ProjectName, service: ServiceDep) -> list[dict[str, Any]]:
     """List the trained versions; one may be promoted."""
-    try:
-        promoted = service.archive.store.get_model(project).version
-    except ModelNotFoundError:
-        promoted = None
+    promoted = promoted_version(service.archive.store, project)
     return [{**asdict(row), "promoted": row.version == promoted} for row in service.archive.store.list_models(project)]
 
 

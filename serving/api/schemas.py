@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from facerec_models.config import SamplingConfig
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
-from serving.archive.search.people_and_faces import Hit
+from serving.archive.search.people_and_faces import FaceHit, Hit
+from serving.archive.search.strangers import Sighting, StrangerSummary
 from serving.store.job_rows import Job
 from serving.store.naming_rows import AppearanceRow, Application
-from serving.store.rows import Face
+from serving.store.rows import Face, PersonSummary
 
 
 class _Model(BaseModel):
@@ -126,6 +127,17 @@ class PersonView(_Model):
     taken: int
     disabled: int
     refused: int
+
+    @classmethod
+    def of(cls, person: PersonSummary) -> PersonView:
+        """Show an enrolled person."""
+        return cls(
+            person_id=person.person_id,
+            identity=identity_of(person.person_id),
+            taken=person.taken,
+            disabled=person.disabled,
+            refused=person.refused,
+        )
 
 
 class PictureView(_Model):
@@ -270,6 +282,18 @@ class FoundFace(FoundAppearance):
     is_match: bool
     is_named: bool
 
+    @classmethod
+    def of_face(cls, one: FaceHit, crop_url: Callable[[AppearanceRow, int, int], str]) -> FoundFace:
+        """Show a hit of a search by face; `crop_url` as of `FoundAppearance.of`."""
+        return cls(
+            **FoundAppearance.of(one.hit, crop_url).model_dump(),
+            track_id=one.track_id,
+            similarity=one.similarity,
+            same_probability=one.probability,
+            is_match=one.is_match,
+            is_named=one.is_named,
+        )
+
 
 class FaceSearch(_Model):
     """A face of the picture, and who resembles it, the most alike first; `next_cursor` leads to more, and is null at the end."""
@@ -309,6 +333,29 @@ class StrangerView(_Model):
     screen_time_s: float
     videos: int
     tracks: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, stranger: StrangerSummary, crop_url: Callable[[Sighting], str]) -> StrangerView:
+        """Show a stranger; `crop_url` says where the best face of a track is."""
+        return cls(
+            stranger=stranger.stranger_id,
+            label=f"Unknown {stranger.number}",
+            aliases=list(stranger.aliases),
+            screen_time_s=stranger.screen_time_s,
+            videos=stranger.videos,
+            tracks=[
+                {
+                    "video_id": one.video_id,
+                    "video": one.video,
+                    "track_id": one.track_id,
+                    "start_s": one.start_s,
+                    "end_s": one.end_s,
+                    "quality": one.quality,
+                    "crop": crop_url(one),
+                }
+                for one in stranger.sightings
+            ],
+        )
 
 
 class StrangerPage(_Model):

@@ -15,7 +15,7 @@ from serving.api.people import read_picture
 from serving.api.schemas import AppearancePage, FaceSearch, FoundAppearance, FoundFace, StrangerPage, StrangerView
 from serving.api.service import ProjectName, ServiceDep
 from serving.archive.search.people_and_faces import Hit, search_face, search_people
-from serving.archive.search.strangers import StrangerSummary, rank_strangers, show_stranger
+from serving.archive.search.strangers import Sighting, rank_strangers, show_stranger
 from serving.store.naming_rows import AppearanceQuery
 
 router = APIRouter(tags=["search"])
@@ -96,17 +96,7 @@ def find_faces(
     boxes, scores = found.detections.boxes.tolist(), found.detections.scores.tolist()
     for box, score, quality, embedding in zip(boxes, scores, found.quality, found.embeddings, strict=True):
         page = search_face(service.archive.store, index, embedding, query, limit=limit, cursor=cursor)
-        hits = [
-            FoundFace(
-                **_view(one.hit).model_dump(),
-                track_id=one.track_id,
-                similarity=one.similarity,
-                same_probability=one.probability,
-                is_match=one.is_match,
-                is_named=one.is_named,
-            )
-            for one in page.hits
-        ]
+        hits = [FoundFace.of_face(one, crop_address) for one in page.hits]
         answers.append(
             FaceSearch(
                 box_xyxy=tuple(box), score=score, quality=float(quality), hits=hits, next_cursor=page.next_cursor
@@ -127,39 +117,23 @@ def list_strangers(
         limit=limit,
         cursor=cursor,
     )
-    return StrangerPage(items=[_stranger(one) for one in page.strangers], next_cursor=page.next_cursor)
+    return StrangerPage(
+        items=[StrangerView.of(one, _best_crop) for one in page.strangers], next_cursor=page.next_cursor
+    )
 
 
 @router.get("/projects/{project}/strangers/{stranger}")
 def get_stranger(project: ProjectName, stranger: str, service: ServiceDep) -> StrangerView:
     """Show where a stranger is seen; an alias leads to the stranger whom it was merged into."""
-    return _stranger(show_stranger(service.archive, project, stranger)[1])
+    return StrangerView.of(show_stranger(service.archive, project, stranger)[1], _best_crop)
 
 
 def _view(hit: Hit) -> FoundAppearance:
     return FoundAppearance.of(hit, crop_address)
 
 
-def _stranger(stranger: StrangerSummary) -> StrangerView:
-    return StrangerView(
-        stranger=stranger.stranger_id,
-        label=f"Unknown {stranger.number}",
-        aliases=list(stranger.aliases),
-        screen_time_s=stranger.screen_time_s,
-        videos=stranger.videos,
-        tracks=[
-            {
-                "video_id": one.video_id,
-                "video": one.video,
-                "track_id": one.track_id,
-                "start_s": one.start_s,
-                "end_s": one.end_s,
-                "quality": one.quality,
-                "crop": crop_address(one, one.track_id, 0),
-            }
-            for one in stranger.sightings
-        ],
-    )
+def _best_crop(one: Sighting) -> str:
+    return crop_address(one, one.track_id, 0)
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -20,12 +20,11 @@ from facerec_models.names import person_id_of
 from facerec_models.types import Decision
 from serving.archive.files import AnyPath, Files, remove_tree
 from serving.archive.handle import Archive
-from serving.archive.learning.loaded_models import drop_loaded_models, load_model
+from serving.archive.learning.loaded_models import drop_loaded_models, load_model, promoted_version
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
-from serving.archive.naming.correct import learn_and_name
+from serving.archive.naming.correct import refit_and_name
 from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.whole_archive import name_analyses, usual_error
-from serving.archive.projects import promoted_version
 from serving.archive.vector_sets import drop_vectors, in_all_sets, present_analyses
 from serving.store import leases
 from serving.store.contract import Store
@@ -123,7 +122,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     emptied, track_crops = _remove_tracks(archive, project, tracks)
     new_model: str | None = None
     try:
-        learn_and_name(archive, project)
+        refit_and_name(archive, project, "forget")
         new_model = archive.store.get_model(project).version
     except GalleryMismatchError:
         raise

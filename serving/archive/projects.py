@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError
+from facerec_models.errors import ProjectNotFoundError
 from serving.archive.files import UNFINISHED, Files, remove_tree
 from serving.archive.handle import Archive
 from serving.store import leases
@@ -89,11 +89,3 @@ def _uploads(archive: Archive, projects: Iterable[str]) -> set[Path]:
                 for video in archive.store.list_videos(project)
             }
     return found
-
-
-def promoted_version(store: Store, project: str) -> str | None:
-    """Return the version that is promoted, if there is one."""
-    try:
-        return store.get_model(project).version
-    except ModelNotFoundError:
-        return None

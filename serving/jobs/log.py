@@ -1,4 +1,4 @@
-"""What a training says, as lines of its job's log."""
+"""Log files of training jobs."""
 
 from __future__ import annotations
 

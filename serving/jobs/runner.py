@@ -18,9 +18,9 @@ from serving.store.leases import Lease
 
 logger = logging.getLogger(__name__)
 
-# After so many errors, or after so many processes that died with it, a job or a segment is given up.
+# A job or a segment is given up after so many errors, or when it was claimed more often than so: its processes died.
 MAX_ATTEMPTS = 3
-MAX_DEATHS = 5
+MAX_CLAIMS = 5
 _RENEWALS_PER_LEASE = 12
 _IDLE_PERIOD_S = 3600.0
 
@@ -32,7 +32,7 @@ class JobControl:
         self.runner = runner
         self.claimed = claimed
         self.progress = 0.0
-        self.lost = False
+        self.must_stop = False
         self.leftovers: list[Callable[[], object]] = []
 
     def report(self, progress: float) -> None:
@@ -41,7 +41,7 @@ class JobControl:
 
     def should_stop(self) -> bool:
         """Whether the work must end now."""
-        return self.lost
+        return self.must_stop
 
     def when_done(self, tidy_up: Callable[[], object]) -> None:
         """Have something removed once the success is written; whoever does the work again after a crash before that still needs it."""
@@ -76,7 +76,9 @@ def submit(
         there = None if key is None else store.find_job(key)
         if there is not None:
             return there
-        raise BusyError(f"{waiting} jobs wait already, as many as may: try again later", retry_after_s=10.0)
+        raise BusyError(
+            f"{waiting} jobs wait, as many as FACEREC_MAX_QUEUED_JOBS allows: try again later", retry_after_s=10.0
+        )
     now = time.time()
     return store.submit_job(
         Job(
@@ -164,7 +166,7 @@ class JobRunner:
         self._stopping.set()
         with self._lock:
             for _, control in self._running.values():
-                control.lost = True
+                control.must_stop = True
         for _ in self._threads:
             self._wake.release()
         deadline = time.monotonic() + timeout_s
@@ -179,7 +181,7 @@ class JobRunner:
         control = JobControl(self, claimed)
         with self._lock:
             self._running[claimed.owner] = claimed, control
-            control.lost = self._stopping.is_set()
+            control.must_stop = self._stopping.is_set()
         try:
             self._attempt(claimed, control)
         finally:
@@ -223,11 +225,11 @@ class JobRunner:
         job, number = claimed.job, claimed.segment
         what = f"job {job.job_id}" + ("" if number is None else f", segment {number}")
         attempt = job.attempt if number is None else job.segments[number].attempt
-        if attempt > MAX_DEATHS:
+        if attempt > MAX_CLAIMS:
             self._end(
                 claimed,
                 JobState.FAILED,
-                f"given up after {MAX_DEATHS} attempts: each ended with its process, or by the store",
+                f"given up after {MAX_CLAIMS} attempts: each time its process died, or the store failed",
             )
             return
         try:
@@ -245,7 +247,7 @@ class JobRunner:
             logger.warning("%s failed: %s", what, error, extra={"job_id": job.job_id})
             self._end(claimed, JobState.FAILED, str(error))
         except Exception as error:
-            if control.lost:  # the store ends it if it was cancelled; a job whose project was deleted is gone
+            if control.must_stop:  # the store ends it if it was cancelled; a job whose project was deleted is gone
                 leases.release(self.store, claimed)
                 return
             logger.warning("%s: attempt %d failed", what, attempt, exc_info=True, extra={"job_id": job.job_id})
@@ -274,7 +276,7 @@ class JobRunner:
                     logger.exception("the lease of job %s could not be renewed; trying again", claimed.job.job_id)
                     continue
                 if not kept:
-                    control.lost = True
+                    control.must_stop = True
 
 
 def _tidy_up(control: JobControl, what: str) -> None:

@@ -1,4 +1,4 @@
-"""What is asked for becomes a job, and the same again the same job; and what a job's result is."""
+"""Submit video jobs, reuse equal ones, and find a job's analysis."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from facerec_models.analysis.weights import KNOWN
 from facerec_models.config import AnalysisConfig, SamplingConfig
-from facerec_models.errors import ConflictError, ModelNotFoundError, NotFoundError, VideoNotFoundError
+from facerec_models.errors import ConflictError, NotFoundError, VideoNotFoundError
 from facerec_models.names import short_id
+from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.videos import analyses_of, second_key
 from serving.jobs import runner as jobs
 from serving.jobs.webhooks import check_webhook
@@ -102,10 +103,7 @@ def _is_over(job: Job) -> bool:
 
 def submission_key(store: Store, video: VideoRow, spec: dict[str, Any], webhook: str | None) -> str:
     """Return what makes a submission the same as another: content, settings, and the model that names now."""
-    try:
-        version = store.get_model(video.project).version
-    except ModelNotFoundError:
-        version = None
+    version = promoted_version(store, video.project)
     return short_id("k", video.project, video.sha256, json.dumps(spec, sort_keys=True), repr(version), repr(webhook))
 
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from facerec_models.errors import BusyError, InputError, StoreError
-from serving.jobs.runner import MAX_DEATHS, JobControl, JobRunner, submit
+from serving.jobs.runner import MAX_CLAIMS, JobControl, JobRunner, submit
 from serving.jobs.segments import JobSegments
 from serving.jobs.webhooks import SIGNATURE_HEADER, WebhookSender, sign
 from serving.settings import WebhookConfig
@@ -118,11 +118,11 @@ def test_other_errors_are_tried_again_and_then_given_up_with_the_reason(store: S
 
 def test_a_job_that_takes_its_process_with_it_is_given_up(store: Store) -> None:
     job_id = give(store)
-    for _ in range(MAX_DEATHS):
+    for _ in range(MAX_CLAIMS):
         assert leases.claim(store, ["video"], "somebody", 0.0) is not None
     with running(store, lambda job, control: "never"):
         job = final(store, job_id)
-    assert (job.state, job.attempt) == (JobState.FAILED, MAX_DEATHS + 1)
+    assert (job.state, job.attempt) == (JobState.FAILED, MAX_CLAIMS + 1)
     assert "given up" in (job.error or "")
 
 

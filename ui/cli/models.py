@@ -29,14 +29,11 @@ models = typer.Typer(help="Trained versions, and which of them names.", no_args_
 @models.command("list")
 def list_models(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the trained versions; the promoted one is marked."""
-    from facerec_models.errors import ModelNotFoundError
+    from serving.archive.learning.loaded_models import promoted_version
 
     with open_home(home) as opened:
         rows = opened.archive.store.list_models(project)
-        try:
-            promoted = opened.archive.store.get_model(project).version
-        except ModelNotFoundError:
-            promoted = None
+        promoted = promoted_version(opened.archive.store, project)
     if as_json:
         print_json([{**asdict(row), "promoted": row.version == promoted} for row in rows])
         return

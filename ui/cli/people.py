@@ -126,22 +126,12 @@ def _tell_doubtful(face: Face, directory: Path) -> Face:
 def list_people(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List everyone who is enrolled."""
     from facerec_models.result import identity_of
+    from serving.api.schemas import PersonView
 
     with open_home(home) as opened:
         people = opened.archive.store.list_people(project)
     if as_json:
-        print_json(
-            [
-                {
-                    "person_id": person.person_id,
-                    "identity": identity_of(person.person_id),
-                    "taken": person.taken,
-                    "disabled": person.disabled,
-                    "refused": person.refused,
-                }
-                for person in people
-            ]
-        )
+        print_json([PersonView.of(person).model_dump() for person in people])
         return
     table = Table("person", "id", "taken", "disabled", "refused")
     for person in people:

@@ -41,7 +41,7 @@ def create(name: str, home: HomeOption = None, as_json: JsonOption = False) -> N
 
     with open_home(home) as opened:
         row = opened.archive.store.create_project(check_project_name(name))
-    print_json(asdict(row)) if as_json else output.print(f"Project {row.name} is there.")
+    print_json(asdict(row)) if as_json else output.print(f"Project {row.name} exists.")
 
 
 @projects.command()

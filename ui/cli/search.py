@@ -171,11 +171,6 @@ def _document(opened: Opened, hit: Hit) -> dict[str, object]:
 
 
 def _face_document(opened: Opened, one: FaceHit) -> dict[str, object]:
-    return {
-        **_document(opened, one.hit),
-        "track_id": one.track_id,
-        "similarity": one.similarity,
-        "same_probability": one.probability,
-        "is_match": one.is_match,
-        "is_named": one.is_named,
-    }
+    from serving.api.schemas import FoundFace
+
+    return FoundFace.of_face(one, track_crop_uri(opened)).model_dump()

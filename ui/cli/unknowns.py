@@ -59,7 +59,7 @@ def list_unknowns(
         )
         strangers = rank_strangers(opened.archive, project, query, limit=limit).strangers
     if as_json:
-        print_json([_view(stranger) for stranger in strangers])
+        print_json([_document(stranger) for stranger in strangers])
         return
     table = Table("stranger", "id", "seconds", "tracks", "videos")
     for stranger in strangers:
@@ -87,7 +87,7 @@ def show(
     with open_home(home) as opened:
         found, summary = show_stranger(opened.archive, project, stranger)
     if as_json:
-        print_json({**_view(summary), "person_id": found.person_id})
+        print_json({**_document(summary), "person_id": found.person_id})
         return
     if found.person_id:
         output.print(f"Unknown {found.number} was named {found.person_id}.")
@@ -212,23 +212,7 @@ def _correction(opened: Opened, project: str, video: str, track: int, decision: 
     return TrackCorrection(find_video(opened, project, video).video_id, track, CorrectionKind(decision), person)
 
 
-def _view(stranger: StrangerSummary) -> dict[str, Any]:
-    return {
-        "stranger": stranger.stranger_id,
-        "label": f"Unknown {stranger.number}",
-        "aliases": list(stranger.aliases),
-        "screen_time_s": stranger.screen_time_s,
-        "videos": stranger.videos,
-        "tracks": [
-            {
-                "video_id": one.video_id,
-                "video": one.video,
-                "track_id": one.track_id,
-                "start_s": one.start_s,
-                "end_s": one.end_s,
-                "quality": one.quality,
-                "crop": str(one.crop),
-            }
-            for one in stranger.sightings
-        ],
-    }
+def _document(stranger: StrangerSummary) -> dict[str, Any]:
+    from serving.api.schemas import StrangerView
+
+    return StrangerView.of(stranger, lambda one: str(one.crop)).model_dump()

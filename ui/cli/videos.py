@@ -417,7 +417,7 @@ def _print_result(video: str, found: Result) -> None:
     from ui.views import appearance_rows
 
     table = Table(
-        "who", "from", "to", "probability", "so do strangers", "tracks", title=Path(video).name, title_justify="left"
+        "who", "from", "to", "probability", "false-name rate", "tracks", title=Path(video).name, title_justify="left"
     )
     beside = []
     for row, appearance in zip(appearance_rows(found), found.appearances, strict=True):

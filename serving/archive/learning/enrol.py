@@ -23,7 +23,7 @@ from facerec_models.stills import find_stills
 from facerec_models.types import FaceSet, FloatArray
 from serving.archive.files import Files, write_atomically
 from serving.archive.handle import Archive
-from serving.archive.learning.shared_faces import LearntFaces, read_crop
+from serving.archive.learning.shared_faces import LearntFaces, read_face
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.vector_sets import drop_vectors
 from serving.store.contract import Store
@@ -173,7 +173,7 @@ def enable_faces(archive: Archive, project: str, face_ids: Sequence[str]) -> int
         if (
             face.face_id not in wanted
             or face.embedding is None
-            or (crop := read_crop(archive.files, project, face)) is None
+            or (crop := read_face(archive.files, project, face)) is None
         ):
             continue
         others = [one for one in learnt if one.person_id != face.person_id and one.embedder == face.embedder]

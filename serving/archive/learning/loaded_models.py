@@ -1,11 +1,13 @@
-"""Trained models that stay in memory."""
+"""Trained models: which one names, and those that stay in memory."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+from facerec_models.errors import ModelNotFoundError
 from facerec_models.identification.naming_model import NamingModel
 from serving.archive.files import AnyPath, Files
+from serving.store.contract import Store
 
 
 def load_model(files: Files, project: str, version: str) -> NamingModel:
@@ -21,3 +23,11 @@ def _load(directory: AnyPath) -> NamingModel:
 def drop_loaded_models() -> None:
     """Keep no trained model in memory: one of them knows a person who was forgotten."""
     _load.cache_clear()
+
+
+def promoted_version(store: Store, project: str) -> str | None:
+    """Return the version that is promoted, if there is one."""
+    try:
+        return store.get_model(project).version
+    except ModelNotFoundError:
+        return None

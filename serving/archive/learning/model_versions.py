@@ -25,8 +25,8 @@ from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort, with_seen_strangers
 from serving.archive.learning.evaluation_set import evaluate_version
 from serving.archive.learning.gallery import read_gallery
+from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.learning.missing_vectors import embed_missing
-from serving.archive.projects import promoted_version
 from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
 from serving.store.rows import Face, ModelVersion
 from training.learning import FIT_FROM, NoProgress, Progress, stop_if_asked

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from facerec_models.config import LimitsConfig
+from facerec_models.errors import ImageError
 from facerec_models.images import read_image
 from facerec_models.types import FloatArray, ImageArray
 from serving.archive.files import Files
@@ -24,7 +25,7 @@ class LearntFaces:
     """Faces that are learnt as other people's, of one embedder."""
 
     def __init__(self, files: Files, project: str, faces: Sequence[Face]) -> None:
-        self._home = files
+        self._files = files
         self._project = project
         self._faces: list[Face] = [face for face in faces if face.embedding is not None and face.crop is not None]
         vectors = [face.embedding for face in self._faces if face.embedding is not None]
@@ -39,7 +40,7 @@ class LearntFaces:
             if similarity[i] < _LEAST_SIMILARITY:
                 break
             face: Face = self._faces[i]
-            other = read_crop(self._home, self._project, face)
+            other = read_face(self._files, self._project, face)
             if (
                 other is not None
                 and max(_correlation(crop, other), _correlation(_mirrored(crop), other)) >= _LEAST_CORRELATION
@@ -48,10 +49,13 @@ class LearntFaces:
         return None
 
 
-def read_crop(files: Files, project: str, face: Face) -> ImageArray | None:
-    """Return a stored face's picture; None if it is gone."""
+def read_face(files: Files, project: str, face: Face) -> ImageArray | None:
+    """Return a stored face's picture; None if it is gone or damaged."""
     path = files.face_crop(project, face.face_id)
-    return read_image(path.read_bytes(), LimitsConfig()) if path.is_file() else None
+    try:
+        return read_image(path.read_bytes(), LimitsConfig(), name=str(path)) if path.is_file() else None
+    except ImageError:
+        return None
 
 
 def _mirrored(crop: ImageArray) -> ImageArray:

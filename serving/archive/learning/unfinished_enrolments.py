@@ -19,7 +19,7 @@ _PREFIX = "e"
 
 @contextmanager
 def enrolling(archive: Archive, project: str, faces: Mapping[str, Collection[str]]) -> Iterator[Callable[[], None]]:
-    """Write face files, and then their rows, in the block, or remove rows, and then files; after an error files without a row go.
+    """Mark an enrolment while the block writes files and then rows: after an error or a kill, files without a row are removed.
 
     What a killed process leaves is removed with its person, or by `serving.jobs.sweep`.
 

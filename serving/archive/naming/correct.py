@@ -31,7 +31,7 @@ from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.naming.correction_rows import inverse_to_json, with_corrections
 from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.preview import IdentificationChange
-from serving.archive.naming.strangers import resolve
+from serving.archive.naming.strangers import find_stranger
 from serving.archive.naming.whole_archive import (
     NamingInput,
     rename,
@@ -108,11 +108,13 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
         if person_id.startswith(STRANGER_PREFIX):
             if one.kind is CorrectionKind.IS:
                 raise InputError(f"{person_id!r} is a stranger: give the track a person, or name the stranger")
-            person_id = resolve(archive.store, project, person_id).stranger_id
+            person_id = find_stranger(archive.store, project, person_id).stranger_id
         else:
             person_id = person_id_of(person_id)
             if one.kind is CorrectionKind.IS_NOT and person_id not in known:
-                raise PersonNotFoundError(f"project {project!r} has no person {person_id!r} whom a track could not be")
+                raise PersonNotFoundError(
+                    f"project {project!r} has no person {person_id!r} : 'facerec people list' lists all"
+                )
         correction = _correction(project, analysis, track, one.kind, person_id)
         is_person = one.kind is CorrectionKind.IS
         # The same correction twice is one, and counts as given when it is given last.
@@ -156,11 +158,13 @@ def name_stranger(
 
 
 def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str) -> _Edit:
-    stranger = resolve(archive.store, project, given)
+    stranger = find_stranger(archive.store, project, given)
     rows = [row for row in archive.store.list_stranger_tracks(project) if row.stranger_id == stranger.stranger_id]
     if not rows:
-        whom = f", but {stranger.person_id}" if stranger.person_id else ""
-        raise ConflictError(f"no track is Unknown {stranger.number}{whom}: correct tracks, as in 'facerec correct'")
+        whom = f" was named {stranger.person_id} and" if stranger.person_id else ""
+        raise ConflictError(
+            f"Unknown {stranger.number}{whom} has no tracks left: correct tracks, as in 'facerec correct'"
+        )
     corrections, candidates = [], []
     found = archive.store.get_tracks(project, sorted({row.analysis_id for row in rows}))
     for row in rows:
@@ -184,9 +188,9 @@ class _Edit:
     stranger: Stranger | None = None
 
 
-def learn_and_name(archive: Archive, project: str) -> IdentificationChange:
+def refit_and_name(archive: Archive, project: str, cause: str) -> IdentificationChange:
     """Fit a version to what is known now, with the classifier in use, promote it, and name the archive with it."""
-    return _learn_and_name(archive, project, lambda: _Edit("training", ""))
+    return _learn_and_name(archive, project, lambda: _Edit(cause, ""))
 
 
 def _learn_and_name(

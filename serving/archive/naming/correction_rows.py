@@ -1,4 +1,4 @@
-"""What people say of tracks, as the store would have it and as JSON values."""
+"""Corrections: which hold once new ones are stored, and what undoing an edit takes as JSON values."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
-from serving.archive.naming.strangers import resolved
+from serving.archive.naming.strangers import follow_merges
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, Stranger
 
@@ -161,7 +161,7 @@ class _Labels:
             return identity_of(row.owner) or ""
         if row.owner is None:
             return "Undecidable"
-        return f"Unknown {resolved(row.owner, self.strangers).number}"
+        return f"Unknown {follow_merges(row.owner, self.strangers).number}"
 
 
 def _key(row: AppearanceRow) -> _Key:

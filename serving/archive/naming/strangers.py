@@ -93,7 +93,7 @@ def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerLabel]:
         strangers = {stranger.stranger_id: stranger for stranger in known}
         mine = {row.track_id: row for row in rows if row.analysis_id == analysis_id}
         if mine.keys() == wanted:
-            return {track_id: _name_of(row.stranger_id, strangers) for track_id, row in mine.items()}
+            return {track_id: _label_of(row.stranger_id, strangers) for track_id, row in mine.items()}
         settled = [row for row in rows if row.analysis_id != analysis_id or row.track_id in wanted]
         found = group(project, [unknown], settled, strangers, store.list_corrections(project))
         try:
@@ -130,7 +130,7 @@ def regroup(
     return group(project, archive, kept, strangers, corrections, anew=count <= _MOST_REGROUPED)
 
 
-def resolve(store: Store, project: str, given: str) -> Stranger:
+def find_stranger(store: Store, project: str, given: str) -> Stranger:
     """Return the stranger of an id, which may be an alias, or of "Unknown n".
 
     Raises
@@ -142,16 +142,16 @@ def resolve(store: Store, project: str, given: str) -> Stranger:
     number = number_of(given.lower().removeprefix("unknown").strip())
     for stranger in strangers.values():
         if given == stranger.stranger_id or number == stranger.number:
-            return resolved(stranger.stranger_id, strangers)
+            return follow_merges(stranger.stranger_id, strangers)
     raise NotFoundError(f"project {project!r} has no stranger {given!r}: 'facerec unknowns list' names all")
 
 
-def _name_of(identifier: str, strangers: Mapping[str, Stranger]) -> StrangerLabel:
-    stranger = resolved(identifier, strangers)
+def _label_of(identifier: str, strangers: Mapping[str, Stranger]) -> StrangerLabel:
+    stranger = follow_merges(identifier, strangers)
     return StrangerLabel(stranger.stranger_id, stranger.number)
 
 
-def resolved(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:
+def follow_merges(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:
     """Return the stranger whom an id means by now: merges are followed."""
     stranger = strangers[identifier]
     while stranger.merged_into is not None:
@@ -163,7 +163,7 @@ def aliases(strangers: Mapping[str, Stranger]) -> dict[str, tuple[str, ...]]:
     """Return for each stranger the ids of those who turned out to be this one."""
     found: dict[str, tuple[str, ...]] = dict.fromkeys(strangers, ())
     for one in strangers:
-        stranger_id = resolved(one, strangers).stranger_id
+        stranger_id = follow_merges(one, strangers).stranger_id
         if one != stranger_id:
             found[stranger_id] += (one,)
     return found
@@ -180,7 +180,9 @@ def group(
 ) -> Grouping:
     """Give every track of `archive` a stranger; `settled` says what is known of it and of the rest."""
     analyses = {unknown.analysis.analysis_id for unknown in archive}
-    of_track = {(row.analysis_id, row.track_id): resolved(row.stranger_id, strangers).stranger_id for row in settled}
+    of_track = {
+        (row.analysis_id, row.track_id): follow_merges(row.stranger_id, strangers).stranger_id for row in settled
+    }
     keys = [(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks]
     outside = [row for row in settled if row.analysis_id not in analyses]
     embeddings = [track_embedding(track) for u in archive for track in u.tracks] + [row.embedding for row in outside]
@@ -222,7 +224,7 @@ def _apart(
     for correction in corrections:
         place = at.get((correction.analysis_id, correction.track_id))
         if correction.kind is CorrectionKind.IS_NOT and correction.person_id in strangers and place is not None:
-            denied = resolved(correction.person_id, strangers).stranger_id
+            denied = follow_merges(correction.person_id, strangers).stranger_id
             others = np.array([identifier == denied for identifier in before])
             others[place] = False
             apart[place, others] = apart[others, place] = True

@@ -13,13 +13,12 @@ from facerec_models.identification.naming_model import NamingModel
 from facerec_models.types import FloatArray
 from facerec_models.vectors import track_embedding
 from serving.archive.handle import Archive
-from serving.archive.learning.loaded_models import load_model
+from serving.archive.learning.loaded_models import load_model, promoted_version
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.naming.correction_rows import inverse_from_json, with_corrections
 from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.strangers import Grouping, group
 from serving.archive.naming.whole_archive import Named, name_analyses, read_state
-from serving.archive.projects import promoted_version
 from serving.archive.vector_sets import read_vectors
 from serving.store.contract import Store
 from serving.store.naming_rows import Application, EditInverse, Naming, Revision, Stranger, StrangerTrack

@@ -1,7 +1,7 @@
 """Name the whole archive again, seen before it is applied; what was applied can be undone.
 
-Everything that changes names goes through `rename`: another model version, another accepted error, and corrections, see
-`serving.archive.naming.correct`. Each application is recorded with what undoing it takes.
+Corrections, promotions, rollbacks and other accepted errors go through `rename`; an undo, a switch of embedder and a single video
+do not. Each application is recorded with what undoing it takes.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from facerec_models.identification.naming_model import NamingModel
 from facerec_models.names import short_id
 from facerec_models.types import Match
 from serving.archive.handle import Archive
-from serving.archive.learning.loaded_models import load_model
+from serving.archive.learning.loaded_models import load_model, promoted_version
 from serving.archive.naming import strangers
 from serving.archive.naming.appearance_rows import appearance_rows
 from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.preview import IdentificationChange, compare
 from serving.archive.naming.strangers import Grouping, UnknownTracks
-from serving.archive.projects import promoted_version
 from serving.archive.vector_sets import present_analyses
 from serving.store.contract import Store
 from serving.store.naming_rows import (

@@ -16,7 +16,7 @@ from facerec_models.names import person_id_of
 from facerec_models.result import identity_of
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from facerec_models.vectors import PairScale
-from serving.archive.naming.strangers import aliases, resolve, resolved
+from serving.archive.naming.strangers import aliases, find_stranger, follow_merges
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from serving.archive.search.track_index import TrackHit, TrackIndex
@@ -305,14 +305,14 @@ class _Names:
             return identity_of(row.owner)
         if row.owner not in self._strangers:
             self._strangers = {one.stranger_id: one for one in self._store.list_strangers(self._project)}
-        return f"Unknown {resolved(row.owner, self._strangers).number}"
+        return f"Unknown {follow_merges(row.owner, self._strangers).number}"
 
 
 def _ids_of(store: Store, project: str, who: str) -> tuple[str, ...]:
     """Return all ids that mean one person: of a stranger those that were merged, and the person whom they were named."""
     if not _is_stranger(who):
         return (person_id_of(who),)
-    found = resolve(store, project, who)
+    found = find_stranger(store, project, who)
     others = aliases({one.stranger_id: one for one in store.list_strangers(project)})[found.stranger_id]
     return (found.stranger_id, *others, *([found.person_id] if found.person_id else []))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from serving.archive.files import AnyPath
 from serving.archive.handle import Archive
-from serving.archive.naming.strangers import aliases, resolve, resolved
+from serving.archive.naming.strangers import aliases, find_stranger, follow_merges
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from serving.store.contract import Store
@@ -96,7 +96,7 @@ def rank_strangers(
     seconds: dict[str, float] = defaultdict(float)
     videos: dict[str, set[str]] = defaultdict(set)
     for time in times:
-        stranger_id = resolved(time.stranger_id, strangers).stranger_id
+        stranger_id = follow_merges(time.stranger_id, strangers).stranger_id
         seconds[stranger_id] += time.seconds
         videos[stranger_id].add(time.video_id)
     order = sorted((-value, strangers[stranger_id].number, stranger_id) for stranger_id, value in seconds.items())
@@ -133,7 +133,7 @@ def show_stranger(archive: Archive, project: str, stranger: str) -> tuple[Strang
     NotFoundError
         If there is no such stranger.
     """
-    found = resolve(archive.store, project, stranger)
+    found = find_stranger(archive.store, project, stranger)
     others = aliases({one.stranger_id: one for one in archive.store.list_strangers(project)})[found.stranger_id]
     page = rank_strangers(archive, project, AppearanceQuery(owners=((found.stranger_id, *others),)))
     nowhere = StrangerSummary(found.stranger_id, found.number, others)

@@ -14,8 +14,7 @@ from facerec_models.identification.naming_model import Gallery, NamingModel, fit
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort
 from serving.archive.learning.evaluation_set import evaluate_version
-from serving.archive.learning.loaded_models import load_model
-from serving.archive.projects import promoted_version
+from serving.archive.learning.loaded_models import load_model, promoted_version
 from serving.archive.second_embedder.switch import Swap, preview_swap
 from serving.store.rows import ModelVersion
 

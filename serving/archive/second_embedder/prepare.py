@@ -25,10 +25,10 @@ from facerec_models.types import FloatArray, ImageArray, Track
 from serving.archive.files import AnyPath, remove_tree, write_atomically
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort
+from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.learning.missing_vectors import face_crop
 from serving.archive.learning.model_versions import Learned, fit_version
 from serving.archive.naming.whole_archive import batched
-from serving.archive.projects import promoted_version
 from serving.archive.vector_sets import (
     carry_corrections,
     carry_strangers,

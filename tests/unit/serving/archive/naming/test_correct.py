@@ -18,7 +18,7 @@ from serving.archive.learning.loaded_models import drop_loaded_models
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.one_video import stored_result
-from serving.archive.naming.strangers import resolve
+from serving.archive.naming.strangers import find_stranger
 from serving.archive.naming.undo import undo_application
 from serving.archive.naming.whole_archive import identify_archive
 from serving.archive.search.strangers import StrangerSummary, rank_strangers
@@ -82,7 +82,7 @@ def test_a_track_that_is_not_somebody_is_never_named_so_again_nor_are_its_likes(
 
 
 def test_a_track_is_taken_out_of_a_stranger(store: Store, home: Files) -> None:
-    stranger = resolve(store, "p", "Unknown 1").stranger_id
+    stranger = find_stranger(store, "p", "Unknown 1").stranger_id
     correct(Archive(store, home, RULES), "p", [TrackCorrection("v-2", 3, CorrectionKind.IS_NOT, stranger)])
     assert result(store, home, "v-1").appearances[2].stranger == stranger
     assert result(store, home, "v-2").appearances[2].stranger not in {stranger, None}
@@ -93,7 +93,7 @@ def test_naming_a_stranger_names_them_everywhere(store: Store, home: Files) -> N
     assert change.added == {"Dee": 2}
     assert who(store, home, "v-1")[3] == who(store, home, "v-2")[3] == "Dee"
     assert [one.number for one in strangers(store, home)] == [1]
-    assert resolve(store, "p", "Unknown 2").person_id == "Dee"
+    assert find_stranger(store, "p", "Unknown 2").person_id == "Dee"
     assert len(store.list_faces("p", person_id="Dee")) == 4
 
 
@@ -249,7 +249,7 @@ def test_an_image_of_a_stranger_is_no_stranger_and_gets_their_name_when_confirme
 def test_an_image_that_a_correction_takes_from_the_stranger_is_a_stranger_of_its_own(store: Store, home: Files) -> None:
     put_mirror(store, home, "v-3", 2, 7)
     image = next(track for track in result(store, home, "v-3").tracks if track.decision == "undecidable")
-    stranger = resolve(store, "p", "Unknown 1").stranger_id
+    stranger = find_stranger(store, "p", "Unknown 1").stranger_id
     correct(Archive(store, home, RULES), "p", [TrackCorrection("v-3", image.track_id, CorrectionKind.IS_NOT, stranger)])
     assert "Undecidable" not in who(store, home, "v-3")
     assert len(set(who(store, home, "v-3"))) == 3

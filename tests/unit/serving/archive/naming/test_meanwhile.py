@@ -25,7 +25,7 @@ from serving.archive.learning.model_versions import train
 from serving.archive.naming import whole_archive as archive
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.one_video import assign, assign_current, current_revision
-from serving.archive.naming.strangers import resolve
+from serving.archive.naming.strangers import find_stranger
 from serving.archive.naming.undo import undo_application
 from serving.archive.naming.whole_archive import identify_archive
 from serving.archive.search.people_and_faces import search_people
@@ -162,7 +162,7 @@ def test_a_stranger_who_is_one_again_has_no_name(store: Store, home: Files) -> N
     name_stranger(Archive(store, home, RULES), "p", "Unknown 1", "Bob")
     for video in ("v-1", "v-2"):
         say(store, home, CorrectionKind.IS_NOT, "Bob", video)
-    again = resolve(store, "p", "Unknown 1")
+    again = find_stranger(store, "p", "Unknown 1")
     assert again == replace(first, person_id=None)
     assert {row.stranger_id for row in store.list_stranger_tracks("p")} >= {again.stranger_id}
     found = search_people(store, "p", ["Unknown 1"], AppearanceQuery()).hits

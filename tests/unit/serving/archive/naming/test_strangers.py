@@ -15,7 +15,7 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import with_seen_strangers
 from serving.archive.naming import strangers
-from serving.archive.naming.strangers import UnknownTracks, resolve, settle
+from serving.archive.naming.strangers import UnknownTracks, find_stranger, settle
 from serving.store import Store, open_store
 from serving.store.naming_rows import Correction, CorrectionKind
 from tests.builders import EMBEDDER, cohort, look, make_match, make_track
@@ -109,10 +109,10 @@ def test_strangers_that_turn_out_to_be_one_are_merged_and_leave_an_alias(store: 
     )
     regroup(store, [apart])
     assert ids(store, apart) == [first, first]
-    assert resolve(store, "p", second).stranger_id == first
-    assert resolve(store, "p", "Unknown 2").stranger_id == first
+    assert find_stranger(store, "p", second).stranger_id == first
+    assert find_stranger(store, "p", "Unknown 2").stranger_id == first
     with pytest.raises(NotFoundError, match="no stranger 'Unknown 9'"):
-        resolve(store, "p", "Unknown 9")
+        find_stranger(store, "p", "Unknown 9")
 
 
 def test_what_somebody_said_keeps_a_track_out_of_a_stranger(store: Store) -> None:

@@ -14,7 +14,7 @@ from facerec_models.types import Decision
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.naming.correct import name_stranger
-from serving.archive.naming.strangers import resolve
+from serving.archive.naming.strangers import find_stranger
 from serving.archive.naming.whole_archive import identify_archive
 from serving.archive.search.cursors import write_cursor
 from serving.archive.search.people_and_faces import FacePage, Page, search_face, search_people
@@ -97,7 +97,7 @@ def test_who_is_not_there_is_told_from_who_is_not_known(store: Store, home: File
         with pytest.raises(NotFoundError, match=r"no (person|stranger) 'Unknown"):
             find(store, home, no_number)
         with pytest.raises(NotFoundError, match="no stranger"):
-            resolve(store, "p", no_number)
+            find_stranger(store, "p", no_number)
     of_ann = find(store, home, "Ann_Lee", limit=1).next_cursor
     for cursor in ("x", "bm9uZQ", "WzEsMl0", "é", of_ann):
         with pytest.raises(InputError, match="begin again"):
