@@ -36,10 +36,11 @@ class PairScale:
 
 def track_embedding(track: Track) -> FloatArray:
     """Average a track's kept embeddings, weighted by quality, to unit length; zeros where none was kept."""
-    return normalize(_weighted_sum(track))
+    return normalize(weighted_sum(track))
 
 
-def _weighted_sum(track: Track) -> FloatArray:
+def weighted_sum(track: Track) -> FloatArray:
+    """Return the sum of a track's kept embeddings, weighted by quality."""
     weights = np.maximum(track.quality[track.embedded], 1e-3)
     return np.asarray((weights[:, None] * track.embeddings).sum(axis=0), np.float32)
 

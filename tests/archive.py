@@ -12,9 +12,10 @@ import numpy as np
 from facerec_models.analysis.analyze import Analysis
 from facerec_models.analysis.reading.video import VideoInfo
 from facerec_models.config import IdentificationConfig
+from facerec_models.files import write_atomically
 from facerec_models.images import encode_crop
 from facerec_models.types import Track
-from serving.archive.files import Files, write_atomically
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.one_video import assign_current

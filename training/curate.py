@@ -58,7 +58,7 @@ def choose_faces(
 
     A choice among several faces is supported if at least one other picture agrees with it, and not with another face, or if the face is
     at least twice as wide as every other: a portrait before people who happened to be there; or if every other face of the picture is
-    learnt as another person's. All else is a guess.
+    learned as another person's. All else is a guess.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def choose_faces(
         Pictures whose content is another person's too, with a reason. They support nothing, and need support even for a single
         face.
     theirs : sequence of (N,) bool, optional
-        Of each picture, which faces are learnt as other people's, from this or another copy of it.
+        Of each picture, which faces are learned as other people's, from this or another copy of it.
 
     Returns
     -------

@@ -18,10 +18,9 @@ from PIL import Image
 from rich.table import Table
 
 from facerec_models.errors import SourceError
-from facerec_models.files import writing_to
+from facerec_models.files import write_atomically, writing_to
 from facerec_models.result import Result, identity_of
 from facerec_models.types import ImageArray
-from serving.archive.files import write_atomically
 from training.evaluation.counting import VideoScore, score_video
 from training.evaluation.results import MeasuredResult
 from training.evaluation.truth import Truth
@@ -36,7 +35,7 @@ _STOP_TIMEOUT_S = 60.0
 
 
 def run_demo(directory: Path, home: Path | None, *, as_json: bool) -> None:
-    """Prepare the material, start the service and the page, recognise the reel, show and write what was found.
+    """Prepare the material, start the service and the page, recognize the reel, show and write what was found.
 
     Raises
     ------

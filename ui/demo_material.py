@@ -309,7 +309,7 @@ def _shot_frames(shot: Shot) -> Iterator[ImageArray]:
     for index in range(shot.frame_count):
         progress = index / (shot.frame_count - 1)
         panes = [
-            _look(there_and_back(images, index), take, progress, pane)
+            _picture_of(there_and_back(images, index), take, progress, pane)
             for images, take in zip(pictures, shot.takes, strict=True)
         ]
         frame = np.hstack(panes)
@@ -341,7 +341,7 @@ def there_and_back(images: list[ImageArray], index: int) -> ImageArray:
     return images[min(index % period, -index % period)]
 
 
-def _look(image: ImageArray, take: Take, progress: float, width: int) -> ImageArray:
+def _picture_of(image: ImageArray, take: Take, progress: float, width: int) -> ImageArray:
     """Return what the take's window shows of `image`, scaled to a pane; windows are not rounded to pixels."""
     x, y, view_width = ((1 - progress) * a + progress * b for a, b in zip(take.start, take.end, strict=True))
     scale = width / view_width

@@ -12,7 +12,7 @@ from facerec_models.result import AppearanceView, Result
 from facerec_models.types import ImageArray
 from serving.exports.colours import Colour, label_colours
 from serving.exports.drawing import blend, fill_round, put_text, round_opacity, shorten, text_width
-from serving.exports.wording import clock, one_in, percent
+from serving.exports.labels import clock, one_in, percent
 
 APPEARANCE_COLUMNS = ("Who", "From", "To", "Probability", "False-name rate")
 

@@ -180,7 +180,7 @@ class Linker:
         self._tracker = Tracker(config.tracking, pair, width=info.width, height=info.height)
         self._tracks: list[Track] = []
         self._waiting: deque[FrameFaces] = deque()
-        self._detector = TransitionDetector()
+        self._transition_detector = TransitionDetector()
         self._transitions: list[Transition] = []
         self._shot_starts: list[float] = []
         self._linked: list[tuple[float, float]] = []
@@ -196,7 +196,7 @@ class Linker:
             self._frames += scan.frames
             self._end_s = scan.end_s
         self._timing += scan.timing
-        self._take_transitions(self._detector.update(scan.thumbnails))
+        self._take_transitions(self._transition_detector.update(scan.thumbnails))
         self._link_settled()
 
     def _take_transitions(self, found: Iterable[Transition]) -> None:
@@ -207,7 +207,7 @@ class Linker:
                 insort(self._shot_starts, transition.middle_s)
 
     def _link_settled(self) -> None:
-        while self._waiting and self._waiting[0].time_s < self._detector.clear_s:
+        while self._waiting and self._waiting[0].time_s < self._transition_detector.clear_s:
             frame = self._waiting.popleft()
             self._transitions = [one for one in self._transitions if one.end_s > frame.time_s]
             quality = keep_clear(frame.quality, frame.time_s, self._transitions)
@@ -237,7 +237,7 @@ class Linker:
             raise InputError(
                 f"the fragment {start_s:g},{end_s:g} has no frame{length}: choose one that begins before its end"
             )
-        self._take_transitions(self._detector.finish())
+        self._take_transitions(self._transition_detector.finish())
         self._link_settled()
         self._end(self._tracker.finish())
         if self._config.sampling.fragment is not None:

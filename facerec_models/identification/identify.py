@@ -25,7 +25,7 @@ from facerec_models.types import (
     Track,
     UndecidableReason,
 )
-from facerec_models.vectors import PairScale, _weighted_sum, normalize, track_quality
+from facerec_models.vectors import PairScale, normalize, track_quality, weighted_sum
 
 _CANDIDATES = 5
 # Evidence, in nats, that two faces of one frame are one picture: for the packaged network a cosine of .980.
@@ -134,7 +134,7 @@ def identify_videos(
     limit = config.max_false_names_tracks if max_false_names is None else max_false_names
     quality = np.array([track_quality(track) for track in everything], np.float32)
     scored = _Scored.of(
-        normalize(np.stack([_weighted_sum(track) for track in everything])),
+        normalize(np.stack([weighted_sum(track) for track in everything])),
         quality,
         np.array([track.scores.max() for track in everything], np.float32),
         # Of one face twice, the one that is longer in view is the one who is there.

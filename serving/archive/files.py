@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from facerec_models.files import UNFINISHED, AnyPath, open_files, remove_tree, write_atomically
-
-__all__ = ["UNFINISHED", "AnyPath", "Files", "remove_tree", "write_atomically"]
+from facerec_models.files import AnyPath, open_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from facerec_models.errors import (
     ModelNotFoundError,
     PersonNotFoundError,
 )
+from facerec_models.files import AnyPath, remove_tree
 from facerec_models.names import person_id_of
 from facerec_models.types import Decision
-from serving.archive.files import AnyPath, Files, remove_tree
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import drop_loaded_models, load_model, promoted_version
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of

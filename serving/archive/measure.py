@@ -49,7 +49,7 @@ def find_video(truth_path: Path, stem: str, truth: Truth) -> Path:
     return found[0]
 
 
-def recognise(
+def recognize(
     archive: Archive,
     project: str,
     file: Path,

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from facerec_models.errors import ProjectNotFoundError
-from serving.archive.files import UNFINISHED, Files, remove_tree
+from facerec_models.files import UNFINISHED, remove_tree
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.store import leases
 from serving.store.contract import Store

@@ -18,10 +18,10 @@ from facerec_models.analysis.reading.video import Video, VideoInfo
 from facerec_models.analysis.weights import KNOWN, file_sha256
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import ProjectNotFoundError, VideoNotFoundError, VideoOpenError
+from facerec_models.files import remove_tree, write_atomically
 from facerec_models.identification.cohort import load_cohort
 from facerec_models.names import short_id
 from facerec_models.types import Track
-from serving.archive.files import remove_tree, write_atomically
 from serving.archive.handle import Archive
 from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, VideoRow

@@ -22,7 +22,7 @@ from facerec_models.types import ImageArray
 from facerec_models.video_writer import VideoWriter
 from serving.exports.colours import INK, Colour, label_colours
 from serving.exports.drawing import Box, blend, put_text, round_opacity, shorten, stroke_round, text_width
-from serving.exports.wording import percent
+from serving.exports.labels import percent
 
 _WEIGHT = 500
 _LEAST_TEXT_PX = 12

@@ -6,7 +6,7 @@ import csv
 import io
 
 from facerec_models.result import Result
-from serving.exports.wording import timecode
+from serving.exports.labels import timecode
 
 COLUMNS = (
     "video",

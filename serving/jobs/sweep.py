@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from facerec_models.files import RemotePath
-from serving.archive.files import UNFINISHED, AnyPath, Files, remove_tree
+from facerec_models.files import UNFINISHED, AnyPath, RemotePath, remove_tree
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
 from serving.store.job_rows import JobState

@@ -18,7 +18,7 @@ from facerec_models.analysis.reading.segments import FrameIndex, Segment, Segmen
 from facerec_models.analysis.reading.video import Video, VideoInfo
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
-from serving.archive.files import AnyPath, remove_tree, write_atomically
+from facerec_models.files import AnyPath, remove_tree, write_atomically
 from serving.archive.handle import Archive
 from serving.archive.naming.one_video import assign_current
 from serving.archive.videos import analyze_video, find_analysis, join_video, video_file

@@ -17,7 +17,7 @@ from serving.store.contract import Store
 from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobSegment, JobState, has_ended
 
 # Of so many due jobs one is free, unless very many ask at once.
-_LOOKED_AT = 16
+_CONSIDERED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def claim(
     Lease or None
         None if there is nothing to do.
     """
-    for job_id in store.find_due_jobs(kinds, time.time(), _LOOKED_AT):
+    for job_id in store.find_due_jobs(kinds, time.time(), _CONSIDERED):
         taken = _take(store, job_id, who, lease_s, (max(lease_s, delivery_s), max_deliveries))
         if taken is not None:
             return taken

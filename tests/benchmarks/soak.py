@@ -32,9 +32,10 @@ from facerec_models.analysis.networks import Networks, load_networks
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
+from facerec_models.files import UNFINISHED, remove_tree
 from facerec_models.result import Result
 from facerec_models.video_writer import VideoWriter
-from serving.archive.files import UNFINISHED, Files, remove_tree
+from serving.archive.files import Files
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.one_video import current_revision, name_analysis

@@ -57,7 +57,7 @@ def recognize(
     results: Path,
     extra: list[str],
 ) -> None:
-    """Enrol a gallery in a project of its own, and recognise every clip there."""
+    """Enrol a gallery in a project of its own, and recognize every clip there."""
     facerec.expect("people", "import", gallery, "--project", project, "--json", codes=(0, 1))
     facerec.expect("train", "--project", project, "--json")
     people = sum(path.is_dir() for path in gallery.iterdir())

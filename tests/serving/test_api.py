@@ -16,9 +16,10 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from facerec_models.errors import StoreError
+from facerec_models.files import write_atomically
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.archive.files import Files, write_atomically
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.settings import Settings
 from serving.store import Store, leases, open_store

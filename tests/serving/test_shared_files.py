@@ -14,9 +14,10 @@ from httpx import Response
 from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.errors import StoreError
+from facerec_models.files import write_atomically
 from serving.api.app import build_api
 from serving.api.service import Service
-from serving.archive.files import Files, write_atomically
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train

@@ -23,9 +23,10 @@ from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, r
 from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.errors import ModelNotFoundError
+from facerec_models.files import write_atomically
 from facerec_models.identification.model_folder import remove_abandoned
 from facerec_models.images import encode_crop
-from serving.archive.files import Files, write_atomically
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train

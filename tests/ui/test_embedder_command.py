@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis.weights import FACENET_VGGFACE2
+from facerec_models.files import write_atomically
 from facerec_models.identification.cohort import load_cohort, save_cohort
 from facerec_models.images import encode_crop
 from facerec_models.vectors import normalize
-from serving.archive.files import Files, write_atomically
+from serving.archive.files import Files
 from serving.store import open_store
 from tests.archive import fill
 from tests.builders import EMBEDDER

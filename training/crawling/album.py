@@ -137,7 +137,7 @@ class Album:
         PictureDroppedError
             If it is no picture, too small or large, or there already.
         """
-        image, suffix = self._look(data)
+        image, suffix = self._decode(data)
         height, width = image.shape[:2]
         sha256, dhash = hashlib.sha256(data).hexdigest(), difference_hash(image)
         with self._lock:
@@ -188,7 +188,7 @@ class Album:
     def _take_in(self, path: Path) -> None:
         data = path.read_bytes()
         try:
-            image, _ = self._look(data)
+            image, _ = self._decode(data)
         except PictureDroppedError:
             return
         modified = datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(microsecond=0)
@@ -204,7 +204,7 @@ class Album:
             )
         )
 
-    def _look(self, data: bytes) -> tuple[ImageArray, str]:
+    def _decode(self, data: bytes) -> tuple[ImageArray, str]:
         """Decode a picture; return it and the suffix of its kind."""
         least = self._config.min_side_px
         try:

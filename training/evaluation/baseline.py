@@ -117,14 +117,14 @@ def vote(names: Sequence[str], confidences: Sequence[float]) -> tuple[str, float
 
 def vote_tracks(tracks: Sequence[Track], classifiers: IndependentClassifiers) -> list[Vote]:
     """Decide who each track is, at any confidence; tracks whose faces do not agree are left out."""
-    looked_at = [track for track in tracks if len(track.embeddings)]
-    if not looked_at:
+    embedded = [track for track in tracks if len(track.embeddings)]
+    if not embedded:
         return []
     # All faces at once: each machine has a fixed cost.
-    chances = classifiers.probabilities(np.concatenate([track.embeddings for track in looked_at]))
-    ends = np.cumsum([len(track.embeddings) for track in looked_at])[:-1]
+    chances = classifiers.probabilities(np.concatenate([track.embeddings for track in embedded]))
+    ends = np.cumsum([len(track.embeddings) for track in embedded])[:-1]
     votes = []
-    for track, rows in zip(looked_at, np.split(chances, ends), strict=True):
+    for track, rows in zip(embedded, np.split(chances, ends), strict=True):
         names = [classifiers.people[i] for i in rows.argmax(axis=1).tolist()]
         decided = vote(names, rows.max(axis=1).tolist())
         if decided is not None:

@@ -16,10 +16,10 @@ from facerec_models.errors import FacerecError, PlaceError
 from facerec_models.files import place_error, writing_to
 from facerec_models.proxies import keep_loopback_direct
 from ui.cli import (
-    archive,
     cohort,
     embedder,
     evaluate,
+    identify,
     models,
     people,
     predecessor,
@@ -45,7 +45,7 @@ app.command()(train.train)
 app.command()(videos.recognize)
 app.command()(videos.batch)
 app.command()(videos.faces)
-app.command()(archive.identify)
+app.command()(identify.identify)
 app.command()(videos.export)
 app.add_typer(search.app, name="search")
 app.add_typer(unknowns.app, name="unknowns")
@@ -53,11 +53,11 @@ app.command()(unknowns.correct)
 app.command("import-corrections")(unknowns.import_corrections)
 app.command("import-predecessor")(predecessor.import_predecessor)
 app.command()(evaluate.evaluate)
-app.add_typer(projects.projects, name="projects")
-app.add_typer(models.models, name="models")
+app.add_typer(projects.app, name="projects")
+app.add_typer(models.app, name="models")
 app.add_typer(embedder.app, name="embedder")
-app.add_typer(cohort.cohort, name="cohort")
-app.add_typer(weights.weights, name="weights")
+app.add_typer(cohort.app, name="cohort")
+app.add_typer(weights.app, name="weights")
 app.add_typer(store.app, name="store")
 app.command()(service.serve)
 app.command()(service.ui)

@@ -18,10 +18,10 @@ from ui.cli.common import (
     progress_bar,
 )
 
-cohort = typer.Typer(help="Strangers who calibrate names: those shipped, and your own.", no_args_is_help=True)
+app = typer.Typer(help="Strangers who calibrate names: those shipped, and your own.", no_args_is_help=True)
 
 
-@cohort.command("import")
+@app.command("import")
 def import_strangers(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="Pictures of people who are enrolled nowhere; a folder is one person.")
@@ -62,7 +62,7 @@ def import_strangers(
         output.print(f"{len(found.stills)} strangers of the project's own. Next: facerec train")
 
 
-@cohort.command("show")
+@app.command("show")
 def show_strangers(
     project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
 ) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from ui.cli.archive import ExpectOption, print_change
 from ui.cli.common import (
     DEFAULT_PROJECT,
     HomeOption,
@@ -19,6 +18,7 @@ from ui.cli.common import (
     print_json,
     progress_bar,
 )
+from ui.cli.identify import ExpectOption, print_change
 
 if TYPE_CHECKING:
     from serving.archive.second_embedder.compare import ComparedSets, SetFigures

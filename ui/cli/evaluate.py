@@ -90,7 +90,7 @@ def evaluate(
         with open_home(home) as opened:
             config = _sampling(opened.settings.analysis, video_speedup, sample_fps)
             if results is None:
-                analyses, found = _recognise(opened, project, truth, truths, config, max_false_names)
+                analyses, found = _recognize(opened, project, truth, truths, config, max_false_names)
             else:
                 found = read_results(results)
                 analyses = _stored(opened, project, truths, found)
@@ -116,7 +116,7 @@ def evaluate(
         raise typer.Exit(_GATE_FAILED)
 
 
-def _recognise(
+def _recognize(
     opened: Opened,
     project: str,
     truth_path: Path,
@@ -126,7 +126,7 @@ def _recognise(
 ) -> tuple[dict[str, AnalysisRow], dict[str, MeasuredResult]]:
     """Recognise the videos beside the truth with the promoted model; what was analysed already is taken as it is."""
     from facerec_models.analysis.networks import load_networks
-    from serving.archive.measure import find_video, recognise
+    from serving.archive.measure import find_video, recognize
     from serving.archive.naming.one_video import current_revision
 
     archive = opened.archive
@@ -145,7 +145,7 @@ def _recognise(
         task = progress.add_task("videos", total=len(files))
         for stem, file in files.items():
             progress.update(task, description=file.name)
-            analyses[stem], found[stem] = recognise(archive, project, file, revision, config, networks)
+            analyses[stem], found[stem] = recognize(archive, project, file, revision, config, networks)
             progress.advance(task)
     return analyses, found
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from ui.cli.archive import ExpectOption, PreviewOption, print_change
 from ui.cli.common import (
     DEFAULT_PROJECT,
     HomeOption,
@@ -19,14 +18,15 @@ from ui.cli.common import (
     output,
     print_json,
 )
+from ui.cli.identify import ExpectOption, PreviewOption, print_change
 
 if TYPE_CHECKING:
     from serving.archive.naming.preview import IdentificationChange
 
-models = typer.Typer(help="Trained versions, and which of them names.", no_args_is_help=True)
+app = typer.Typer(help="Trained versions, and which of them names.", no_args_is_help=True)
 
 
-@models.command("list")
+@app.command("list")
 def list_models(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the trained versions; the promoted one is marked."""
     from serving.archive.learning.loaded_models import promoted_version
@@ -46,7 +46,7 @@ def list_models(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = Non
     output.print(table)
 
 
-@models.command()
+@app.command()
 def promote(
     version: str,
     preview: PreviewOption = False,
@@ -69,7 +69,7 @@ def promote(
     _print_promotion(version, change, as_json=as_json)
 
 
-@models.command()
+@app.command()
 def rollback(
     preview: PreviewOption = False,
     expect: ExpectOption = None,

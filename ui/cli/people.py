@@ -205,9 +205,9 @@ def outliers(
     as_json: JsonOption = False,
 ) -> None:
     """List pictures that seem to show another person; importing finds and disables them by itself."""
+    from facerec_models.files import write_atomically
     from facerec_models.identification.cohort import load_cohort
     from facerec_models.names import person_id_of
-    from serving.archive.files import write_atomically
     from serving.archive.learning.enrol import GUESSED, disable_outliers, put_judgements, tally
     from serving.store.rows import FaceStatus
 

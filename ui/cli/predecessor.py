@@ -213,7 +213,7 @@ def _enrol(opened: Opened, project: str, folder: Path, left_out: list[str]) -> d
 
 
 def _write_catalogue(directory: Path, lines: list[str]) -> None:
-    from serving.archive.files import write_atomically
+    from facerec_models.files import write_atomically
 
     path = directory / "metadata.jsonl"
     write_atomically(path, "".join(f"{line}\n" for line in lines).encode())

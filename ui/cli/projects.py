@@ -17,10 +17,10 @@ from ui.cli.common import (
     print_json,
 )
 
-projects = typer.Typer(help="Sets of people, models and videos that belong together.", no_args_is_help=True)
+app = typer.Typer(help="Sets of people, models and videos that belong together.", no_args_is_help=True)
 
 
-@projects.command("list")
+@app.command("list")
 def list_projects(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List all projects."""
     with open_home(home) as opened:
@@ -34,7 +34,7 @@ def list_projects(home: HomeOption = None, as_json: JsonOption = False) -> None:
     output.print(table)
 
 
-@projects.command()
+@app.command()
 def create(name: str, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Create a project."""
     from facerec_models.names import check_project_name
@@ -44,7 +44,7 @@ def create(name: str, home: HomeOption = None, as_json: JsonOption = False) -> N
     print_json(asdict(row)) if as_json else output.print(f"Project {row.name} exists.")
 
 
-@projects.command()
+@app.command()
 def delete(
     name: str,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

@@ -116,7 +116,7 @@ def face(
             within=within,
         )
         if embedder is None:
-            raise GalleryMismatchError(f"project {project!r} has no video and no picture yet: recognise one first")
+            raise GalleryMismatchError(f"project {project!r} has no video and no picture yet: recognize one first")
         networks = load_networks(opened.settings.analysis, opened.archive.files.weights, embedder)
         (found,) = find_stills([(str(image), image)], networks, opened.settings.analysis)
         if isinstance(found, StillResult):

@@ -72,7 +72,7 @@ def result_files(out_dir: Path, wanted: Sequence[tuple[str, Fragment]]) -> list[
         other, other_fragment = owners.setdefault(file, (media, fragment))
         if (_place(other), other_fragment) != (_place(media), fragment):
             raise typer.BadParameter(
-                f"{_words(other, other_fragment)} and {_words(media, fragment)} would both be written to {str(file)!r}; rename "
+                f"{_row_label(other, other_fragment)} and {_row_label(media, fragment)} would both be written to {str(file)!r}; rename "
                 "one, or give each a command and an --out-dir of its own"
             )
         files.append(file)
@@ -88,5 +88,5 @@ def _place(media: str) -> str:
     return media if "://" in media else os.path.realpath(media)
 
 
-def _words(media: str, fragment: Fragment) -> str:
+def _row_label(media: str, fragment: Fragment) -> str:
     return repr(media) if fragment is None else f"{media!r} from {fragment[0]!r} to {fragment[1]!r} s"

@@ -10,7 +10,6 @@ import typer
 from rich.table import Table
 
 from facerec_models.errors import InputError
-from ui.cli.archive import ExpectOption, PreviewOption, print_change
 from ui.cli.common import (
     DEFAULT_PROJECT,
     HomeOption,
@@ -22,6 +21,7 @@ from ui.cli.common import (
     print_json,
 )
 from ui.cli.filters import ProbabilityOption, SinceOption, UntilOption, VideoOption, WithinOption, read_query
+from ui.cli.identify import ExpectOption, PreviewOption, print_change
 
 if TYPE_CHECKING:
     from serving.archive.naming.correct import TrackCorrection

@@ -287,7 +287,7 @@ class _Recognizer:
 
     def export_faces(self, found: Result, folder: Path) -> None:
         """Copy the kept crops to a folder for each label."""
-        from serving.archive.files import write_atomically
+        from facerec_models.files import write_atomically
 
         analysis = self.opened.archive.store.latest_analysis(self.project, found.video.id)
         crops = self.opened.archive.files.analysis(self.project, analysis.analysis_id)
@@ -407,7 +407,7 @@ def _write(path: Path, found: Result) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    from serving.archive.files import write_atomically
+    from facerec_models.files import write_atomically
 
     write_atomically(path, text.encode())
 

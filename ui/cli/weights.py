@@ -17,10 +17,10 @@ from ui.cli.common import (
     progress_bar,
 )
 
-weights = typer.Typer(help="The networks' weights: what is there, under what terms.", no_args_is_help=True)
+app = typer.Typer(help="The networks' weights: what is there, under what terms.", no_args_is_help=True)
 
 
-@weights.command("list")
+@app.command("list")
 def list_weights(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the known weights, whether they are there, and their terms."""
     from facerec_models.analysis.weights import WeightsRegistry
@@ -44,7 +44,7 @@ def list_weights(home: HomeOption = None, as_json: JsonOption = False) -> None:
         output.print(Text(entry.weights.name, "bold"), f"{entry.status} {entry.path or ''}\n  {entry.weights.terms}")
 
 
-@weights.command()
+@app.command()
 def fetch(
     name: str,
     source: Annotated[str | None, typer.Option(help="Address or file to take instead of the published one.")] = None,
@@ -65,7 +65,7 @@ def fetch(
     print_json({"name": name, "path": str(path)}) if as_json else output.print(f"{name} is at {path}")
 
 
-@weights.command()
+@app.command()
 def verify(name: str, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Compute the checksum of weights and compare it."""
     from facerec_models.analysis.weights import WeightsRegistry

@@ -19,7 +19,7 @@ from facerec_models.errors import FacerecError, SourceError
 from facerec_models.result import Result
 from facerec_models.types import ImageArray
 from serving.api.schemas import JobView
-from serving.exports.wording import clock
+from serving.exports.labels import clock
 from ui.client import FacerecClient, ServiceError, StoredVideo, check_success
 from ui.pages import panels
 from ui.views import draw_timeline

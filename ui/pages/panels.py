@@ -10,7 +10,7 @@ from html import escape
 from facerec_models.identification.reasons import is_beside
 from facerec_models.result import AppearanceView, CandidateView, Result, identity_of
 from serving.exports.colours import Colour, label_colours
-from serving.exports.wording import clock, one_in, percent
+from serving.exports.labels import clock, one_in, percent
 from ui.views import APPEARANCE_COLUMNS, appearance_rows
 
 HEADER = '<header class="fr-header"><h1>FaceRec</h1><p>Who appears in a video, when, and on what evidence.</p></header>'

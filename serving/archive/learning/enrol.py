@@ -16,14 +16,15 @@ import numpy as np
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig, IdentificationConfig, OutlierStrategy
 from facerec_models.errors import ConflictError
+from facerec_models.files import write_atomically
 from facerec_models.identification.cohort import Cohort, load_cohort
 from facerec_models.images import encode_crop
 from facerec_models.names import short_id
 from facerec_models.stills import find_stills
 from facerec_models.types import FaceSet, FloatArray
-from serving.archive.files import Files, write_atomically
+from serving.archive.files import Files
 from serving.archive.handle import Archive
-from serving.archive.learning.shared_faces import LearntFaces, read_face
+from serving.archive.learning.shared_faces import LearnedFaces, read_face
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.vector_sets import drop_vectors
 from serving.store.contract import Store
@@ -76,9 +77,9 @@ def enrol(
     cohort = load_cohort(networks.embedder.name)
     read = [with_content(picture) for picture in pictures]
     owners = owners_of(read)
-    learnt: dict[str, list[Face]] = {}
+    learned: dict[str, list[Face]] = {}
     for face in archive.store.list_faces(project, status=FaceStatus.TAKEN):
-        learnt.setdefault(face.person_id, []).append(face)
+        learned.setdefault(face.person_id, []).append(face)
         if face.sha256:
             owners.setdefault(face.sha256, {}).setdefault(face.person_id, face.path)
     for person_id in sorted({picture.person_id for picture in read}):
@@ -104,10 +105,10 @@ def enrol(
                 picture = new.pop(face_id)
                 unread[picture] = _refuse(project, picture, seen, networks.embedder.name)
         name = networks.embedder.name
-        others = LearntFaces(
+        others = LearnedFaces(
             archive.files,
             project,
-            [one for who, theirs in learnt.items() if who != person_id for one in theirs if one.embedder == name],
+            [one for who, theirs in learned.items() if who != person_id for one in theirs if one.embedder == name],
         )
         own = [face for face in known.values() if face.embedder == name]
         anchors = [face.embedding for face in own if face.status is FaceStatus.TAKEN]
@@ -141,7 +142,7 @@ def enrol(
         put_judgements(archive.store, project, [face for face in changed if face.face_id not in new])
         if changed:
             faces.update({face.face_id: face for face in archive.store.list_faces(project, person_id=person_id)})
-        learnt[person_id] = [face for face in faces.values() if face.status is FaceStatus.TAKEN]
+        learned[person_id] = [face for face in faces.values() if face.status is FaceStatus.TAKEN]
         for face_id, picture in zip(ids, of_person, strict=True):
             if (refused := unread.get(picture)) is not None:
                 yield refused
@@ -149,7 +150,7 @@ def enrol(
                 yield replace(unread[first[face_id]], path=picture.path)
             elif first[face_id] is picture and (there := _elsewhere(faces[face_id], picture)) is not None:
                 known_reason = "" if faces[face_id].reason is None else f"; {faces[face_id].reason}"
-                reason = f"{DUPLICATE}: the same content as {there}, which stays its place{known_reason}"
+                reason = f"{DUPLICATE}: the same content as {there}, where the face stays registered{known_reason}"
                 yield replace(faces[face_id], path=picture.path, reason=reason)
             elif first[face_id] is picture:
                 yield replace(faces[face_id], path=picture.path)
@@ -164,11 +165,11 @@ def enable_faces(archive: Archive, project: str, face_ids: Sequence[str]) -> int
     Raises
     ------
     ConflictError
-        If one is the very face that is learnt as another person's, or is to be: nothing is changed.
+        If one is the very face that is learned as another person's, or is to be: nothing is changed.
     """
     wanted = set(face_ids)
     faces = archive.store.list_faces(project)
-    learnt = [face for face in faces if face.status is FaceStatus.TAKEN or face.face_id in wanted]
+    learned = [face for face in faces if face.status is FaceStatus.TAKEN or face.face_id in wanted]
     for face in faces:
         if (
             face.face_id not in wanted
@@ -176,12 +177,12 @@ def enable_faces(archive: Archive, project: str, face_ids: Sequence[str]) -> int
             or (crop := read_face(archive.files, project, face)) is None
         ):
             continue
-        others = [one for one in learnt if one.person_id != face.person_id and one.embedder == face.embedder]
-        twin = LearntFaces(archive.files, project, others).same_as(face.embedding, crop)
+        others = [one for one in learned if one.person_id != face.person_id and one.embedder == face.embedder]
+        twin = LearnedFaces(archive.files, project, others).same_as(face.embedding, crop)
         if twin is not None:
             raise ConflictError(
                 f"{face.face_id} of {face.person_id} ({face.path!r}) is the same face as {twin.face_id} of "
-                f"{twin.person_id} ({twin.path!r}): one face is learnt as one person's, disable the wrong one first"
+                f"{twin.person_id} ({twin.path!r}): one face is learned as one person's, disable the wrong one first"
             )
     return archive.store.set_face_status(project, face_ids, FaceStatus.TAKEN, None)
 
@@ -360,7 +361,7 @@ def _enrol_picture(
             status, reason = FaceStatus.DISABLED, choice.doubt
         elif twin is not None:
             status = FaceStatus.DISABLED
-            reason = f"{GUESSED}: the same face is learnt as {twin.person_id}'s, from {twin.path!r}"
+            reason = f"{GUESSED}: the same face is learned as {twin.person_id}'s, from {twin.path!r}"
         else:
             status = FaceStatus.TAKEN
         path = files.face_crop(project, face_id)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from facerec_models.errors import ModelNotFoundError
+from facerec_models.files import AnyPath
 from facerec_models.identification.naming_model import NamingModel
-from serving.archive.files import AnyPath, Files
+from serving.archive.files import Files
 from serving.store.contract import Store
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from facerec_models.config import EmbeddingConfig
+from facerec_models.files import AnyPath
 from facerec_models.types import FloatArray, ImageArray
-from serving.archive.files import AnyPath, Files
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.store.rows import Face, FaceStatus
 from training.crop_embedding import embed_crops, read_crop

@@ -13,6 +13,7 @@ import numpy as np
 
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
+from facerec_models.files import remove_tree
 from facerec_models.identification.classifiers import build_classifier
 from facerec_models.identification.cohort import Cohort
 from facerec_models.identification.corrections import Corrections
@@ -20,7 +21,6 @@ from facerec_models.identification.cross_validation import learn_in_turn
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.names import short_id
 from facerec_models.types import STRANGER_PREFIX
-from serving.archive.files import remove_tree
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort, with_seen_strangers
 from serving.archive.learning.evaluation_set import evaluate_version

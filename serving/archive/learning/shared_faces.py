@@ -1,4 +1,4 @@
-"""One face in two copies of a picture: whose it is learnt as, so that it is not learnt as another person's."""
+"""One face in two copies of a picture: whose it is learned as, so that it is not learned as another person's."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _LEAST_SIMILARITY, _LEAST_CORRELATION = 0.98, 0.75
 _COMPARED = 20
 
 
-class LearntFaces:
-    """Faces that are learnt as other people's, of one embedder."""
+class LearnedFaces:
+    """Faces that are learned as other people's, of one embedder."""
 
     def __init__(self, files: Files, project: str, faces: Sequence[Face]) -> None:
         self._files = files

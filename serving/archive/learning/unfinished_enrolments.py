@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from facerec_models.errors import ConflictError, ProjectNotFoundError
+from facerec_models.files import AnyPath, write_atomically
 from facerec_models.names import short_id
-from serving.archive.files import AnyPath, Files, write_atomically
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 
 _PREFIX = "e"

@@ -19,11 +19,12 @@ from facerec_models.errors import (
     PersonNotFoundError,
     VideoNotFoundError,
 )
+from facerec_models.files import write_atomically
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.names import person_id_of, short_id
 from facerec_models.types import STRANGER_PREFIX, Track
 from facerec_models.vectors import track_embedding
-from serving.archive.files import Files, write_atomically
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import Unstored, fit_preview, train, version_of

@@ -266,5 +266,5 @@ def _note(targets: Mapping[str, Revision | None], promoted: str | None, lone: in
         return ""
     return (
         f"the archive is named by {version} again, but {promoted} is promoted and names new videos: "
-        f"'facerec models promote {version}' makes them one"
+        f"'facerec models promote {version}' promotes"
     )

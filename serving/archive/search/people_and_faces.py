@@ -183,9 +183,9 @@ def _face_hits(
     pair = load_cohort(embedder).pair if embedder else PairScale(1.0, 1.0)
     names = _Names(store, project)
     seen: set[tuple[str, int]] = set()
-    looked_at, tracks = 0, index.search(face, analyses, wanted * _TRACKS_PER_HIT)
-    while len(tracks) > looked_at:
-        for track, row, is_named in _owners(store, project, tracks[looked_at:], min(wanted, MAX_LIMIT)):
+    compared, tracks = 0, index.search(face, analyses, wanted * _TRACKS_PER_HIT)
+    while len(tracks) > compared:
+        for track, row, is_named in _owners(store, project, tracks[compared:], min(wanted, MAX_LIMIT)):
             probability = float(pair.probability(np.array(track.similarity)))
             if probability < query.min_probability:
                 return
@@ -196,7 +196,7 @@ def _face_hits(
             yield FaceHit(names.hit(row), track.track_id, track.similarity, probability, is_match, is_named)
             if len(seen) == wanted:
                 return
-        looked_at, tracks = len(tracks), index.search(face, analyses, 4 * len(tracks))
+        compared, tracks = len(tracks), index.search(face, analyses, 4 * len(tracks))
 
 
 def _analyses_of(store: Store, project: str, query: AppearanceQuery) -> set[str]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from serving.archive.files import AnyPath
+from facerec_models.files import AnyPath
 from serving.archive.handle import Archive
 from serving.archive.naming.strangers import aliases, find_stranger, follow_merges
 from serving.archive.naming.whole_archive import batched

@@ -20,9 +20,9 @@ from facerec_models.analysis.alignment import Template
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import EmbeddingConfig, TrainingConfig
 from facerec_models.errors import ConflictError, EmptyGalleryError
+from facerec_models.files import AnyPath, remove_tree, write_atomically
 from facerec_models.identification.naming_model import Gallery, require_strangers
 from facerec_models.types import FloatArray, ImageArray, Track
-from serving.archive.files import AnyPath, remove_tree, write_atomically
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort
 from serving.archive.learning.loaded_models import promoted_version

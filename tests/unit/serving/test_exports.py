@@ -19,8 +19,8 @@ from facerec_models.video_writer import VideoWriter
 from serving.exports.annotated import Annotator, write_annotated
 from serving.exports.colours import INK, Colour, label_colour, label_colours
 from serving.exports.drawing import put_text
+from serving.exports.labels import clock, one_in, percent, timecode
 from serving.exports.table import COLUMNS, to_csv
-from serving.exports.wording import clock, one_in, percent, timecode
 from tests.results import Box, Seen, make_result
 from tests.unit.facerec_models.test_video_writer import loudness, write_source
 

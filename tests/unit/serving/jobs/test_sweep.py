@@ -5,7 +5,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from serving.archive.files import UNFINISHED, Files
+from facerec_models.files import UNFINISHED
+from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.jobs.sweep import sweep
 from serving.store import Store, leases, open_store

@@ -107,7 +107,7 @@ def test_two_people_are_never_learnt_from_one_face(
         assert "is B's ('B/" in str(faces[f"A/{name}"].reason)
     assert store.list_faces("p", status=FaceStatus.TAKEN) == []
     first, second = (faces[f"{person}/alone.png"].face_id for person in ("A", "B"))
-    with pytest.raises(ConflictError, match="one face is learnt as one person's"):
+    with pytest.raises(ConflictError, match="one face is learned as one person's"):
         enable_faces(Archive(store, home), "p", [first, second])
     assert enable_faces(Archive(store, home), "p", [first]) == 1
     with pytest.raises(ConflictError, match="same face as"):
@@ -122,7 +122,7 @@ def test_another_copy_of_a_face_is_not_learnt_as_somebody_elses(
     write(tmp_path / "then" / "B" / "2.jpg", collins)
     face = take(store, home, tmp_path / "then", networks)["B/2.jpg"]
     assert tally(face) == "guessed"
-    assert "learnt as A's, from 'A/1.png'" in str(face.reason)
+    assert "learned as A's, from 'A/1.png'" in str(face.reason)
 
 
 def test_with_a_network_to_which_all_look_alike_each_face_is_still_its_own(

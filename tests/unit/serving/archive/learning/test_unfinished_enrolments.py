@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from facerec_models.errors import ConflictError, PersonNotFoundError
-from serving.archive.files import Files, write_atomically
+from facerec_models.files import write_atomically
+from serving.archive.files import Files
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.unfinished_enrolments import enrolling, marks_of

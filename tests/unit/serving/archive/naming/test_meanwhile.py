@@ -15,9 +15,10 @@ import pytest
 
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import ConflictError, InputError, ModelNotFoundError, PersonNotFoundError, StoreError
+from facerec_models.files import write_atomically
 from facerec_models.video_writer import VideoWriter
 from serving.archive import forget as forgetting
-from serving.archive.files import Files, write_atomically
+from serving.archive.files import Files
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
