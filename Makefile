@@ -8,7 +8,7 @@ DEMO_DIR ?= demo
 WORKERS ?= 2
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types docs check clean
+.PHONY: demo test lint types docs check mutants clean
 
 demo: $(VENV)/.demo
 	$(BIN)/facerec demo --dir $(DEMO_DIR)
@@ -29,6 +29,12 @@ docs: $(VENV)/.test
 	$(BIN)/zensical build --strict
 
 check: lint types docs test
+
+# Changes the code of naming in many small ways; each change must make a test fail. About an hour.
+mutants: $(VENV)/.test
+	$(INSTALL) --editable '.[mutation]'
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 clean:
 	rm -rf $(VENV) $(DEMO_DIR)
