@@ -63,8 +63,8 @@ def s3_environment(address: str) -> Iterator[None]:
     own = {
         "AWS_MAX_ATTEMPTS": "1",
         "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": "secret-of-somebody",
+        "AWS_ACCESS_KEY_ID": "test-key",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-tests",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     before = {name: os.environ.get(name) for name in own}
@@ -93,7 +93,7 @@ def files_at(address: str) -> set[str]:
 
 @contextmanager
 def stalled_at(address: str, request: bytes) -> Iterator[tuple[str, threading.Event]]:
-    """Pass requests on to a server, but none that look so: at the first of these the event is set and the line goes dead.
+    """Pass requests on to a server, but none that match `request`: at the first that does, the event is set and the line goes dead.
 
     Yields the address to ask instead.
     """

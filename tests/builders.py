@@ -29,7 +29,7 @@ from facerec_models.vectors import normalize
 EMBEDDER = "dlib-resnet-v1"
 DIMENSION = 128
 
-# Two looks at one person are this alike, and two looks at two people that.
+# The similarity of two faces of one person, and of two people.
 SAME, DIFFERENT = 0.955, 0.845
 
 # Five landmarks in the unit square of a face's box.
@@ -51,14 +51,14 @@ def _direction(*seed: int) -> FloatArray:
 
 
 def person(number: int) -> FloatArray:
-    """Return somebody's mean face; all faces, the cohort's too, share most of their direction."""
+    """Return a person's mean face; all faces, the cohort's too, share most of their direction."""
     shared = DIFFERENT / SAME
     everybody = normalize(cohort().stills.mean(axis=0))
     return normalize(np.sqrt(shared) * everybody + np.sqrt(1 - shared) * _direction(1, number))
 
 
-def look(number: int, at: int = 0, similarity: float = SAME) -> FloatArray:
-    """Return one look at a person; two of them are `similarity` alike."""
+def face_of(number: int, at: int = 0, similarity: float = SAME) -> FloatArray:
+    """Return a face of a person; two of them are `similarity` alike."""
     return normalize(np.sqrt(similarity) * person(number) + np.sqrt(1 - similarity) * _direction(2, number, at))
 
 
@@ -87,7 +87,7 @@ def face_set(seen: Sequence[Seen], at: int = 0) -> FaceSet:
         [[s.x - s.side / 2, s.y - s.side / 2, s.x + s.side / 2, s.y + s.side / 2] for s in seen], np.float32
     )
     boxes = boxes.reshape(-1, 4)
-    embeddings = [look(s.who, at) if s.embedding is None else s.embedding for s in seen]
+    embeddings = [face_of(s.who, at) if s.embedding is None else s.embedding for s in seen]
     return FaceSet(
         Detections(
             boxes,
@@ -121,7 +121,7 @@ def make_track(
     The face is in view for `reach_s` beyond its samples, as between coarse ones.
     """
     count = len(times_s)
-    kept = look(track_id)[None].repeat(count, axis=0) if embeddings is None else embeddings
+    kept = face_of(track_id)[None].repeat(count, axis=0) if embeddings is None else embeddings
     box = np.array([x, 0, x + 60, 60], np.float32)
     return Track(
         track_id=track_id,

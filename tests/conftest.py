@@ -23,9 +23,10 @@ from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha256
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.store import Store, open_store
 
-pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket", "tests.mounts"]
+pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket", "tests.mounts", "tests.picture_site"]
 
 
 # One process tests all of these, for two services would wait for the same cores; of the others each file is tested by one.
@@ -121,6 +122,12 @@ def store(home: Files) -> Iterator[Store]:
     with closing(open_store(home.root)) as store:
         store.create_project("p")
         yield store
+
+
+@pytest.fixture
+def archive(store: Store, home: Files) -> Archive:
+    """Return that store and those files, with the rules that are the default."""
+    return Archive(store, home)
 
 
 @pytest.fixture(autouse=True)

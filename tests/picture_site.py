@@ -1,4 +1,7 @@
-"""A web site with pictures, good and bad, on this machine; also a proxy, behind which it plays every host of plain HTTP."""
+"""A web site with pictures, good and bad, on this machine; also a proxy, behind which it plays every host of plain HTTP.
+
+`tests.conftest` loads this module as a plugin.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+import pytest
 
 
 @dataclass
@@ -93,6 +98,13 @@ def picture_site() -> Iterator[PictureSite]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def site() -> Iterator[PictureSite]:
+    """A site of the test's own, still empty."""
+    with picture_site() as site:
+        yield site
 
 
 def baidu_page(addresses: list[str]) -> str:

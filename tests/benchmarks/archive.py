@@ -32,7 +32,7 @@ from serving.store import Store, open_store
 from serving.store.naming_rows import AppearanceQuery, AppearanceRow, Stranger
 from serving.store.rows import AnalysisRow, VideoRow
 from tests.benchmarks.pictures import say
-from tests.benchmarks.scale import looks, people_like_the_cohort
+from tests.benchmarks.scale import faces_of, people_like_the_cohort
 from tests.builders import EMBEDDER, make_track
 from tests.contract.store_cases import make_face
 
@@ -93,7 +93,7 @@ def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator)
             who[0] = 0
             if number % 500 == 0:
                 who[1] = rare
-            found = [make_track(i + 1, [2.0 * i], embeddings=v[None]) for i, v in enumerate(looks(means[who], rng))]
+            found = [make_track(i + 1, [2.0 * i], embeddings=v[None]) for i, v in enumerate(faces_of(means[who], rng))]
             store.put_analysis(row, found)
             store.assign_revision("p", revision, [row.analysis_id], list(appearances(row, who, rng)))
         written = time.perf_counter() - started
@@ -146,7 +146,7 @@ def measure_faces(store: Store, home: Files, means: FloatArray, rng: np.random.G
     say(
         f"  {len(index)} vectors in {index.memory_bytes / 1e6:.0f} MB; peak of the process {before:.0f} -> {after:.0f} MB"
     )
-    faces = looks(means[rng.integers(len(means), size=_REPEATS)], rng)
+    faces = faces_of(means[rng.integers(len(means), size=_REPEATS)], rng)
     asked = iter(np.concatenate([faces, faces]))
     timed("by face, 20 hits", lambda: search_face(store, index, next(asked), limit=20))
     analyses = set(store.latest_analyses("p").values())
@@ -168,8 +168,8 @@ def fill(store: Store, means: FloatArray, rng: np.random.Generator) -> None:
         store.put_faces(
             "p",
             [
-                make_face(f"f-{i}-{k}", f"P{i}", embedder=EMBEDDER, embedding=look)
-                for i, look in enumerate(looks(means, rng))
+                make_face(f"f-{i}-{k}", f"P{i}", embedder=EMBEDDER, embedding=face)
+                for i, face in enumerate(faces_of(means, rng))
             ],
         )
 
@@ -183,13 +183,13 @@ def video(store: Store, number: int) -> AnalysisRow:
 
 
 def some_tracks(means: FloatArray, strangers: FloatArray, rng: np.random.Generator) -> Iterator[Track]:
-    """Make the tracks of a video: five looks at each of a hundred people."""
+    """Make the tracks of a video: five faces of each of a hundred people."""
     for i in range(_IN_VIDEO):
         among = strangers if i % 10 == 9 else means
         who = int(rng.integers(len(among)))
         times = [20.0 * i + k for k in range(5)]
         yield make_track(
-            i + 1, times, shot=i, embeddings=looks(among[[who] * 5], rng), frames=[25 * int(t) for t in times]
+            i + 1, times, shot=i, embeddings=faces_of(among[[who] * 5], rng), frames=[25 * int(t) for t in times]
         )
 
 

@@ -88,7 +88,7 @@ def draw(
 
 
 def curated(enrolled: Enrolled, strategy: OutlierStrategy) -> Enrolled:
-    """Leave out what a strategy takes for somebody else."""
+    """Leave out what a strategy takes for another person."""
     kept: Enrolled = []
     for person in sorted({person_id for person_id, _ in enrolled}):
         own = [row for row in enrolled if row[0] == person]

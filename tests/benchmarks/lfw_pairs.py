@@ -36,7 +36,7 @@ _PUBLISHED = (
 )
 _FAR = 0.01
 _BATCH = 16
-# Of a jittered look: shift and scale in eye distances, turn in radians.
+# Of a jittered picture: shift and scale in eye distances, turn in radians.
 _SHIFT, _SCALE, _TURN = 0.04, 0.04, 0.06
 
 
@@ -57,7 +57,7 @@ class Variant:
     Parameters
     ----------
     zoom : float
-        How much larger the picture is made before anything is looked for.
+        How much larger the picture is made before faces are detected.
     is_central : bool
         Take the face nearest to the picture's middle, not the largest.
     by_box : bool
@@ -65,7 +65,7 @@ class Variant:
     reach : float
         How much more than the template of the face's surroundings the crop shows.
     jitters : int
-        Slightly moved, scaled and turned looks that are averaged; 0: one look.
+        Slightly moved, scaled and turned pictures that are averaged; 0: one picture.
     min_quality : float
         Pairs with a face below it are left out.
     """
@@ -111,7 +111,7 @@ _VARIANTS = (
         Variant(f"crop reaches {reach:.2f} times as far", reach=reach)
         for reach in (0.7, 0.78, 0.85, 0.92, 1.08, 1.15, 1.3)
     ),
-    Variant("average of 10 jittered looks", jitters=10),
+    Variant("average of 10 jittered pictures", jitters=10),
     *(Variant(f"picture enlarged {zoom:g} times", zoom=zoom) for zoom in (1.5, 2.0, 3.0)),
     *(Variant(f"pairs of quality {least:g} at least", min_quality=least) for least in (0.3, 0.5, 0.7)),
     Variant("reaches 0.85 times as far, middle face", reach=0.85, is_central=True),

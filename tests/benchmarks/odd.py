@@ -1,4 +1,4 @@
-"""Broken and unusual files, and what is said about them: ``python -m tests.benchmarks.odd --data DIR``."""
+"""Broken and unusual files, and their errors: ``python -m tests.benchmarks.odd --data DIR``."""
 
 from __future__ import annotations
 

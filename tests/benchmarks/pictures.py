@@ -29,7 +29,7 @@ _PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """The largest face of a picture, whose picture it is said to be."""
+    """The largest face of a picture, whose name the file has."""
 
     person_id: str
     path: Path

@@ -1,6 +1,6 @@
 """Models of many people, one after the other: ``python -m tests.benchmarks.scale``.
 
-People are drawn with the mean and covariance of the shipped cohort, their looks as far from them as real ones.
+People are drawn with the mean and covariance of the shipped cohort, their faces as far from them as real ones.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def measure(people: int, faces: int, folder: Path) -> None:
     rng = np.random.default_rng(0)
     who = np.repeat(np.arange(people), faces)
     means = people_like_the_cohort(people, rng)
-    x = looks(means[who], rng)
+    x = faces_of(means[who], rng)
     names, ids = np.char.add("Person_", who.astype(str)), np.char.add("f-", np.arange(len(who)).astype(str))
     cohort, rules = load_cohort(EMBEDDER), IdentificationConfig()
     say()
@@ -66,7 +66,7 @@ def measure(people: int, faces: int, folder: Path) -> None:
     with timed("one more person in the classifier"):
         classifier.enrol("New_Person", x[:faces])
     asked = rng.integers(people, size=_PROBES)
-    probes = looks(means[asked], rng)
+    probes = faces_of(means[asked], rng)
     tracks = [make_track(i, [float(i)], embeddings=probe[None]) for i, probe in enumerate(probes)]
     with timed(f"name {_PROBES} tracks"):
         matches = identify_tracks(tracks, model, rules)
@@ -90,8 +90,8 @@ def people_like_the_cohort(people: int, rng: np.random.Generator) -> FloatArray:
     return normalize(drawn)
 
 
-def looks(means: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Return a look at each person, about .966 similar to the mean."""
+def faces_of(means: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Return a face of each person, about .966 similar to the mean."""
     return normalize(means + rng.normal(scale=0.27 / np.sqrt(DIMENSION), size=means.shape).astype(np.float32))
 
 

@@ -165,7 +165,7 @@ def undisturbed(trained: Files, clip: Path, networks: Networks) -> Result:
 
 
 class Plan:
-    """What happens when, drawn once: the submissions in their order, and before which of them somebody is killed."""
+    """What happens when, drawn once: the submissions in their order, and before which of them a process is killed."""
 
     def __init__(self, rng: random.Random, clips: list[Path], broken: list[Path], submissions: int, kills: int) -> None:
         kinds = rng.choices(["good", "again", "cancelled", "broken"], [5, 3, 1, 1], k=submissions)
@@ -207,7 +207,7 @@ def running(home: Files) -> Iterator[RunningService]:
 def step(
     service: RunningService, store: Store, plan: Plan, tally: Tally, kind: str, file: Path, deadline: float
 ) -> None:
-    """Submit one file, after killing somebody if the plan says so."""
+    """Submit one file, after killing a process if the plan says so."""
     if sum(tally.submitted.values()) in plan.kills:
         kill_replica(service, plan.rng, tally)
     tally.submitted[kind] += 1

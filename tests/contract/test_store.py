@@ -151,7 +151,7 @@ def test_absent_rows_are_errors_and_change_nothing(
     assert [row.revision for row in store.list_revisions("p")] == ["r"]
 
 
-def test_deleting_a_project_deletes_what_is_in_it_and_nothing_else(store: Store) -> None:
+def test_deleting_a_project_deletes_its_rows_and_no_others(store: Store) -> None:
     store.create_project("q")
     for project in ("p", "q"):
         store.put_faces(project, [make_face("f", project=project)])
@@ -333,9 +333,9 @@ def test_promotion_fails_if_corrections_changed_since_training(store: Store) -> 
     store.add_model(make_model("m1"))
     store.put_corrections("p", [make_correction("c1", "is", "Ann"), make_correction("c2", "is", "Bob", track_id=2)])
     store.create_project("q")
-    for said in ({"c1"}, {"c1", "c2", "c3"}, set()):
+    for corrections in ({"c1"}, {"c1", "c2", "c3"}, set()):
         with pytest.raises(ConflictError, match="train again"):
-            store.promote_model("p", "m1", corrections=said)
+            store.promote_model("p", "m1", corrections=corrections)
         with pytest.raises(ModelNotFoundError):
             store.get_model("p")
     store.promote_model("p", "m1", corrections=["c2", "c1"])

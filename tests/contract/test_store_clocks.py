@@ -39,7 +39,7 @@ def test_a_lease_that_was_taken_while_the_clock_was_ahead_is_void(store: Store, 
     assert not leases.finish(store, late, JobState.FAILED)
 
 
-def test_an_owner_who_goes_on_after_the_clock_was_set_back_keeps_the_job(store: Store) -> None:
+def test_an_owner_keeps_its_job_after_the_clock_was_set_back(store: Store) -> None:
     store.submit_job(make_job("j"))
     with clock_ahead():
         mine = claimed(store)

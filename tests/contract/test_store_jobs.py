@@ -180,7 +180,7 @@ def test_jobs_to_take_over_and_new_ones_share_one_queue(store: Store) -> None:
     assert claim_all(store, "o2") == ["c", "b", "a", "d"]
 
 
-def test_an_owner_who_was_late_but_not_replaced_goes_on(store: Store) -> None:
+def test_a_late_owner_that_was_not_replaced_keeps_its_job(store: Store) -> None:
     store.submit_job(make_job("j"))
     mine = claimed(store, lease_s=0)
     assert leases.renew(store, mine, 60, 0.25)

@@ -221,7 +221,7 @@ def test_sealed_applications_cannot_be_undone_and_have_no_note(named: Store) -> 
 
 def test_an_edit_is_written_with_the_names_that_follow(named: Store) -> None:
     store = named
-    store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise")])
+    store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="denied")])
     store.put_corrections("p", [make_correction("c0", "is", "Ann")])
     edit = EditRows([make_correction("c1", "is", "Bob")], [make_face("f2"), make_face("f3")], ["f1"], "is Bob")
     naming = make_naming({"a": "r1", "b": "r1"}, "r2", edit=edit, state=ProjectState(1, 1, frozenset({"c0"}), None))
@@ -271,14 +271,14 @@ def test_inconsistent_namings_raise_value_errors(named: Store) -> None:
 def test_undo_changes_back_every_row_of_an_edit(named: Store) -> None:
     store = named
     store.put_faces(
-        "p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="said otherwise"), make_face("f3")]
+        "p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="denied"), make_face("f3")]
     )
     old, new = (make_correction(f"c{number}", "is", who) for number, who in enumerate(("Ann", "Bob")))
     store.put_corrections("p", [old])
     store.put_corrections("p", [new])
     assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
-    words = EditInverse(["c1"], [old], ["f1"], {"f2": "as before"}, {"f3": "said otherwise"})
-    naming = replace(make_naming({"a": "r1", "b": "r1"}, None), promotes_none=True, inverse=words)
+    inverse = EditInverse(["c1"], [old], ["f1"], {"f2": "as before"}, {"f3": "denied"})
+    naming = replace(make_naming({"a": "r1", "b": "r1"}, None), promotes_none=True, inverse=inverse)
     store.promote_model("p", "m")
     with pytest.raises(ConflictError):
         store.undo_naming("p", replace(naming, known=7), 1, 5.0)
@@ -287,7 +287,7 @@ def test_undo_changes_back_every_row_of_an_edit(named: Store) -> None:
     assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
     assert [(face.face_id, face.status, face.reason) for face in store.list_faces("p")] == [
         ("f2", FaceStatus.TAKEN, "as before"),
-        ("f3", FaceStatus.DISABLED, "said otherwise"),
+        ("f3", FaceStatus.DISABLED, "denied"),
     ]
     with pytest.raises(ModelNotFoundError):
         store.get_model("p")

@@ -88,7 +88,7 @@ def test_two_videos_at_once(client: FacerecClient, clip: Path, in_process: Resul
     }
 
 
-def test_pictures_are_named_and_a_bad_one_spoils_nothing(
+def test_pictures_are_named_and_a_bad_one_fails_alone(
     client: FacerecClient, material: DemoMaterial, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.jpg"
@@ -182,7 +182,7 @@ def test_a_running_job_is_cancelled(client: FacerecClient, material: DemoMateria
     assert {segment.state for segment in client.job(job_id).segments} == {"cancelled"}
 
 
-def test_it_listens_on_this_machine_alone(client: FacerecClient, service: RunningService) -> None:
+def test_the_service_listens_on_the_loopback_interface_alone(client: FacerecClient, service: RunningService) -> None:
     port = int(service.url.rsplit(":", 1)[1])
     listening = {
         connection.laddr.ip

@@ -100,7 +100,7 @@ def _end(process: subprocess.Popen[str]) -> None:
         child.kill()
 
 
-def test_it_answers_on_this_machine_alone(configured: RunningService) -> None:
+def test_serve_run_listens_on_the_loopback_interface_alone(configured: RunningService) -> None:
     health = httpx.get(f"{configured.url}/healthz", timeout=30).json()
     assert (health["status"], health["embedder"]) == ("ok", "dlib-resnet-v1")
     assert (configured.home / "facerec.sqlite3").is_file()
@@ -114,7 +114,7 @@ def test_it_answers_on_this_machine_alone(configured: RunningService) -> None:
     assert listening == {"127.0.0.1"}
 
 
-def test_a_full_queue_says_when_to_come_back(configured: RunningService, material: DemoMaterial) -> None:
+def test_a_full_queue_answers_429_with_retry_after(configured: RunningService, material: DemoMaterial) -> None:
     with httpx.Client(base_url=configured.url, timeout=60) as client:
         client.put("/v1/projects/busy")
 

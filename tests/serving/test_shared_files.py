@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx import Response
 
 from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.errors import StoreError
 from facerec_models.files import write_atomically
-from serving.api.app import build_api
 from serving.api.service import Service
 from serving.archive.files import Files
 from serving.archive.handle import Archive
@@ -27,6 +24,7 @@ from serving.settings import Settings
 from serving.store import open_store
 from tests.bucket import files_at, s3_environment
 from tests.serving.in_process import in_process, wait
+from tests.serving.routes import bare_routes, ok
 from tests.serving.service import free_port
 from ui.demo_material import DemoMaterial
 from ui.doctor import examine
@@ -49,11 +47,6 @@ def served(
     settings = Settings(home=tmp_path / "home", files=address, segment_s=3.0)
     with in_process(settings, detector, embedder) as both:
         yield both
-
-
-def ok(answer: Response) -> Any:
-    assert answer.status_code in (200, 201, 202), answer.text
-    return answer.json()
 
 
 def people(client: TestClient, video_id: str) -> set[str]:
@@ -133,7 +126,7 @@ def check_ranges(client: TestClient, address: str) -> None:
     assert same.status_code == 206
 
 
-def test_what_was_left_behind_is_swept_up(address: str, tmp_path: Path) -> None:
+def test_files_of_ended_jobs_and_writers_are_swept(address: str, tmp_path: Path) -> None:
     home = Files.at(tmp_path / "home", address)
     with closing(open_store(home.root)) as store:
         for name in ("p", "busy"):
@@ -158,7 +151,7 @@ def test_what_was_left_behind_is_swept_up(address: str, tmp_path: Path) -> None:
         }
 
 
-def test_doctor_tries_the_files_out(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_writes_reads_and_removes_a_file(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEREC_FILES", address)
     (finding,) = [one for one in examine(tmp_path / "home") if one[0] == "files"]
     assert finding[1] == "ok"
@@ -166,7 +159,7 @@ def test_doctor_tries_the_files_out(address: str, tmp_path: Path, monkeypatch: p
     assert files_at(address) == set()
 
 
-def test_doctor_tells_where_files_cannot_be_written(
+def test_doctor_reports_files_that_cannot_be_written(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEREC_FILES", f"{bucket}-absent/p")
@@ -177,13 +170,10 @@ def test_doctor_tells_where_files_cannot_be_written(
 
 
 def test_a_bucket_that_does_not_answer_is_a_problem_document(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, files="s3://b/p")
-    absent: Any = None
     with s3_environment(f"http://127.0.0.1:{free_port()}"), closing(open_store(tmp_path)) as store:
-        home = Files.at(tmp_path, settings.files)
+        home = Files.at(tmp_path, "s3://b/p")
         store.create_project("p")
-        service = Service(settings, Archive(store, home, settings.identification), absent, absent, absent, absent)
-        with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        with bare_routes(Archive(store, home)) as client:
             answer = client.get("/v1/projects/p/faces/f-1.jpg")
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"

@@ -27,17 +27,19 @@ SHARED = {"shared_home": True}
         (MONGODB | SHARED, 2, []),
     ],
 )
-def test_what_several_nodes_lack_is_told(given: dict[str, object], nodes: int, lacking: list[str]) -> None:
+def test_several_nodes_without_shared_places_are_refused(
+    given: dict[str, object], nodes: int, lacking: list[str]
+) -> None:
     settings = Settings(home=Path("/the/home"), **given)
     if not lacking:
         require_shared_places(settings, nodes)
         return
     with pytest.raises(InputError) as caught:
         require_shared_places(settings, nodes)
-    for words in lacking:
-        assert words in str(caught.value)
-    for words in {"SQLite", "FACEREC_SHARED_HOME"}.difference(lacking):
-        assert words not in str(caught.value)
+    for part in lacking:
+        assert part in str(caught.value)
+    for part in {"SQLite", "FACEREC_SHARED_HOME"}.difference(lacking):
+        assert part not in str(caught.value)
 
 
 def test_a_shared_home_needs_a_shared_store() -> None:
@@ -56,18 +58,18 @@ from serving.app import AppArgs, build_graph
 node = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "node_ip_address": "127.0.0.1"}
 cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
 ray.init(address=cluster.address, log_to_driver=False)
-said = []
+results = []
 for _ in range(2):
     try:
         build_graph(AppArgs(home=Path(sys.argv[1])), {})
-        said.append("built")
+        results.append("built")
     except InputError as error:
-        said.append(str(error))
-    if len(said) == 1:
+        results.append(str(error))
+    if len(results) == 1:
         cluster.add_node(**node)
         cluster.wait_for_nodes()
 build_graph(AppArgs(home=Path(sys.argv[1]), store="mongodb://127.0.0.1:1/x", shared_home=True), {})
-print(json.dumps(said))
+print(json.dumps(results))
 ray.shutdown()
 cluster.shutdown()
 """

@@ -32,8 +32,9 @@ from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
 from serving.store import Store, leases, open_store
 from serving.store.job_rows import JobState
+from tests.archive import put_people
 from tests.bucket import stalled_at
-from tests.builders import EMBEDDER, look, sample_picture
+from tests.builders import EMBEDDER, face_of, sample_picture
 from tests.contract.store_cases import make_face
 from tests.serving.service import RunningService, free_port
 from training.ray_tasks import Workers
@@ -44,30 +45,10 @@ RULES = IdentificationConfig()
 
 
 @pytest.fixture
-def store(home: Files) -> Iterator[Store]:
+def store(store: Store) -> Store:
     """Forty people of three faces each, in project ``p``."""
-    with closing(open_store(home.root)) as store:
-        put_people(store, "p", 40)
-        yield store
-
-
-def put_people(store: Store, project: str, people: int) -> None:
-    store.create_project(project)
-    store.fix_embedder(project, EMBEDDER)
-    store.put_faces(
-        project,
-        [
-            make_face(
-                f"{project}-{who}-{at}",
-                f"Person_{who:02}",
-                project=project,
-                embedder=EMBEDDER,
-                embedding=look(who, at),
-            )
-            for who in range(people)
-            for at in range(3)
-        ],
-    )
+    put_people(store, "p", 40, faces_each=3)
+    return store
 
 
 def command(home: Files, *options: str) -> list[str]:
@@ -89,7 +70,7 @@ def wait_until(store: Store, job_id: str, *states: JobState, timeout_s: float = 
 # As a process of its own
 
 
-def test_a_training_by_itself_needs_no_ray_and_says_what_it_made(store: Store, home: Files) -> None:
+def test_a_training_process_needs_no_ray_and_prints_its_version(store: Store, home: Files) -> None:
     done = run(home, "--job-id", "nightly")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
@@ -104,7 +85,7 @@ def test_a_training_by_itself_needs_no_ray_and_says_what_it_made(store: Store, h
     assert "there is a job 'nightly' already" in again.stderr
 
 
-def test_what_cannot_be_trained_ends_with_one_line(home: Files) -> None:
+def test_a_training_that_cannot_run_is_one_error_line(home: Files) -> None:
     done = run(home)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == "facerec: no project 'p'; create it first"
@@ -127,17 +108,20 @@ def test_a_recorded_training_is_cancelled_from_outside(store: Store, home: Files
     assert store.list_models("p") == []
 
 
-def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(store: Store, home: Files) -> None:
-    promoted = train(Archive(store, home, RULES), "p").version
+def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(archive: Archive, store: Store) -> None:
+    promoted = train(archive, "p").version
     began = time.monotonic()
-    assert run(home, "--classifier", "knn", "--promote", "no").returncode == 0
+    assert run(archive.files, "--classifier", "knn", "--promote", "no").returncode == 0
     whole_s = time.monotonic() - began
     rng = random.Random(1)
     for number in range(6):
         # Another prior, another version: each round writes one.
         environment = {**os.environ, "FACEREC_IDENTIFICATION__PRIOR_KNOWN": str(0.1 + number / 100)}
         with subprocess.Popen(
-            command(home, "--promote", "yes"), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(archive.files, "--promote", "yes"),
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         ) as process:
             # Loading the program takes most of the time: kill in the last half.
             time.sleep(rng.uniform(0.5, 1.05) * whole_s)
@@ -146,11 +130,11 @@ def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(store:
         now = store.get_model("p").version
         assert now in versions
         assert promoted in versions
-        load_model(home, "p", now)
-        for folder in home.model("p", "x").parent.iterdir():
+        load_model(archive.files, "p", now)
+        for folder in archive.files.model("p", "x").parent.iterdir():
             # What is not whole has no version's name.
             if not folder.name.startswith("."):
-                load_model(home, "p", folder.name)
+                load_model(archive.files, "p", folder.name)
 
 
 def test_a_training_that_is_killed_between_two_files_of_a_bucket_leaves_no_model(
@@ -158,7 +142,7 @@ def test_a_training_that_is_killed_between_two_files_of_a_bucket_leaves_no_model
 ) -> None:
     home = Files.at(tmp_path, bucket)
     with closing(open_store(tmp_path)) as store, stalled_at(s3_server, rb"PUT /\S+/model\.json") as (address, reached):
-        put_people(store, "p", 5)
+        put_people(store, "p", 5, faces_each=3)
         asked = subprocess.Popen(
             command(home),
             env={**os.environ, "FACEREC_FILES": bucket, "AWS_ENDPOINT_URL": address},
@@ -178,7 +162,7 @@ def test_a_training_that_is_killed_between_two_files_of_a_bucket_leaves_no_model
             load_model(home, "p", left.name)
         remove_abandoned(models)
         assert left.is_dir()
-        assert train(Archive(store, home, RULES), "p").version == left.name
+        assert train(Archive(store, home), "p").version == left.name
         load_model(home, "p", left.name)
 
 
@@ -186,26 +170,26 @@ def test_a_training_that_is_killed_between_two_files_of_a_bucket_leaves_no_model
 
 
 def test_pictures_without_a_vector_are_embedded_in_tasks_and_no_others(
-    store: Store, home: Files, embedder: TorchEmbedder
+    archive: Archive, store: Store, embedder: TorchEmbedder
 ) -> None:
     size = embedder.template.size
     crop = np.ascontiguousarray(sample_picture("astronaut.png")[:size, 150 : 150 + size])
     for face_id, embedding, of, kept in (
         ("new", None, EMBEDDER, crop),
-        ("kept", look(50), EMBEDDER, crop),
-        ("other", look(51), "facenet-casia", realign(crop, DLIB_TEMPLATE, FACENET_TEMPLATE)),
+        ("kept", face_of(50), EMBEDDER, crop),
+        ("other", face_of(51), "facenet-casia", realign(crop, DLIB_TEMPLATE, FACENET_TEMPLATE)),
         ("odd", None, EMBEDDER, crop[1:]),
     ):
-        write_atomically(home.face_crop("p", face_id), encode_crop(kept))
+        write_atomically(archive.files.face_crop("p", face_id), encode_crop(kept))
         store.put_faces("p", [make_face(face_id, "Zoë", embedder=of, embedding=embedding)])
-    with Workers(home.root) as workers:
-        row = train(Archive(store, home, RULES), "p", workers=workers, embedding=EmbeddingConfig(device="cpu"))
+    with Workers(archive.files.root) as workers:
+        row = train(archive, "p", workers=workers, embedding=EmbeddingConfig(device="cpu"))
     assert (row.metrics["embedded_faces"], row.metrics["unusable_faces"], row.faces) == (2, 1, 123)
     by_id = {face.face_id: face for face in store.list_faces("p", person_id="Zoë")}
     vector = by_id["new"].embedding
     assert vector is not None
     assert float(vector @ embedder.embed(crop[None])[0]) > 0.99
-    np.testing.assert_array_equal(by_id["kept"].embedding, look(50))
+    np.testing.assert_array_equal(by_id["kept"].embedding, face_of(50))
     other = by_id["other"].embedding
     assert by_id["other"].embedder == EMBEDDER
     assert other is not None
@@ -260,7 +244,7 @@ def test_a_model_is_swapped_under_load_and_no_request_fails(
 
 def test_a_training_job_has_a_log_and_is_cancelled(client: FacerecClient, service: RunningService) -> None:
     with closing(open_store(service.home)) as store, httpx.Client(base_url=service.url, timeout=60) as http:
-        put_people(store, "forest", 150)
+        put_people(store, "forest", 150, faces_each=3)
         job_id = http.post("/v1/projects/forest/training", json={"classifier": "rf", "seed": 2}).json()["job_id"]
         while client.job(job_id).progress <= 0.3:
             time.sleep(0.1)

@@ -22,8 +22,8 @@ from ui.demo_material import prepare
 
 
 def run(home: Path, *arguments: object, code: int = 0) -> Result:
-    words = [str(argument) for argument in (*arguments, "--home", home)]
-    result = CliRunner().invoke(app, words, catch_exceptions=code == 1)
+    part = [str(argument) for argument in (*arguments, "--home", home)]
+    result = CliRunner().invoke(app, part, catch_exceptions=code == 1)
     assert result.exit_code == code, result.output
     return result
 
@@ -66,7 +66,7 @@ def test_a_stranger_is_named_as_previewed_and_that_is_undone(home: Path) -> None
     assert ask(home, "search", "person", "Unknown 2") == before
 
 
-def test_what_a_preview_prints_leads_to_what_it_shows(home: Path) -> None:
+def test_a_printed_preview_can_be_applied_and_undone(home: Path) -> None:
     text = run(home, "correct", "v-1", 1, "--is-not", "Ann_Lee", "--preview", "--project", "p").stdout
     assert "Ann_Lee" in text
     state = text.split("--expect ")[1].split()[0]
@@ -159,7 +159,7 @@ def test_names_are_printed_as_they_are_and_found_with_blanks(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "part"),
     [
         (["a.mp4", "--sample-fps", "300"], "300"),
         (["a.mp4", "--sample-fps", "nan"], "nan"),
@@ -176,13 +176,13 @@ def test_names_are_printed_as_they_are_and_found_with_blanks(tmp_path: Path) -> 
         (["a.mp4", "--export-frames", "file"], "'file' is a file"),
     ],
 )
-def test_what_cannot_be_written_is_refused_before_anything_is_analysed(
-    home: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+def test_an_unwritable_output_is_refused_before_the_analysis(
+    home: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], part: str
 ) -> None:
     monkeypatch.chdir(home)
     (home / "file").touch()
     (home / "folder").mkdir()
-    assert words in refusal(home, "recognize", *arguments)
+    assert part in refusal(home, "recognize", *arguments)
 
 
 def test_disabled_pictures_are_not_written_over_a_folder(home: Path) -> None:

@@ -148,14 +148,14 @@ def test_a_problem_document_becomes_an_error(server: Scripted, client: FacerecCl
     assert (caught.value.title, caught.value.detail, caught.value.status) == ("PersonNotFound", "no person 'X'", 404)
 
 
-def test_what_is_no_problem_document_is_quoted(server: Scripted, client: FacerecClient) -> None:
+def test_an_answer_that_is_no_problem_document_is_quoted(server: Scripted, client: FacerecClient) -> None:
     server.replies = [Reply(b"<h1>Bad gateway</h1>", status=502)]
     with pytest.raises(ServiceError, match=r"/v1/jobs/j-1 answered 502 '<h1>Bad gateway") as caught:
         client.job("j-1")
     assert caught.value.status == 502
 
 
-def test_nobody_at_the_address() -> None:
+def test_an_address_without_a_listener_is_an_error() -> None:
     with (
         FacerecClient(f"http://127.0.0.1:{free_port()}") as client,
         pytest.raises(SourceError, match="start it with 'facerec serve'"),
@@ -163,7 +163,7 @@ def test_nobody_at_the_address() -> None:
         client.projects()
 
 
-def test_somebody_else_at_the_address(server: Scripted, client: FacerecClient) -> None:
+def test_an_address_of_another_service_is_an_error(server: Scripted, client: FacerecClient) -> None:
     server.replies = [Reply(b"<h1>It works!</h1>")]
     with pytest.raises(SourceError, match="no FaceRec service"):
         client.health()

@@ -35,8 +35,8 @@ class Place:
     material: DemoMaterial
 
     def run(self, *arguments: object, code: int = 0) -> Result:
-        words = [str(argument) for argument in arguments]
-        result = CliRunner().invoke(app, [*words, "--home", str(self.home)], catch_exceptions=False)
+        part = [str(argument) for argument in arguments]
+        result = CliRunner().invoke(app, [*part, "--home", str(self.home)], catch_exceptions=False)
         assert result.exit_code == code, result.output
         return result
 
@@ -44,9 +44,9 @@ class Place:
         return json.loads(self.run(*arguments, "--json", code=code).stdout)
 
     def process(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        words = [str(argument) for argument in arguments]
+        part = [str(argument) for argument in arguments]
         return subprocess.run(
-            [sys.executable, "-m", "ui.cli", *words, "--home", str(self.home)],
+            [sys.executable, "-m", "ui.cli", *part, "--home", str(self.home)],
             capture_output=True,
             text=True,
             check=False,
@@ -115,7 +115,7 @@ def test_a_video_is_recognised_written_and_drawn(place: Place, tmp_path: Path) -
     assert list((tmp_path / "faces" / "Eileen_Collins").glob("*.jpg"))
 
 
-def test_what_was_analysed_is_not_analysed_again(place: Place) -> None:
+def test_a_second_recognition_reuses_the_analysis(place: Place) -> None:
     first = place.json("recognize", place.material.reel, *PART)
     again = place.json("recognize", place.material.reel, *PART)
     assert again["timing"]["wall_s"] == first["timing"]["wall_s"]
@@ -134,7 +134,7 @@ def test_the_picture_track_is_chosen_by_number(place: Place) -> None:
     assert f"has no picture track 7; it has stream {number} (h264 " in " ".join(missing.stderr.split())
 
 
-def test_sampling_and_length_are_heard(place: Place) -> None:
+def test_sampling_and_minimum_length_are_options(place: Place) -> None:
     fast = place.json("recognize", place.material.reel, "--fragment", "10,13", "--sample-fps", "5")
     assert (fast["sampling"]["mode"], fast["sampling"]["period_s"]) == ("fps", 0.2)
     slow = place.json("recognize", place.material.reel, "--fragment", "10,13", "--video-speedup", "50")
@@ -147,7 +147,7 @@ def test_sampling_and_length_are_heard(place: Place) -> None:
     assert short["tracks"]
 
 
-def test_one_broken_video_does_not_spoil_the_others(place: Place, tmp_path: Path) -> None:
+def test_a_broken_video_fails_alone(place: Place, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video")
     run = place.process("recognize", broken, place.material.reel, *PART, "--out-dir", tmp_path / "out", "--json")
@@ -265,7 +265,7 @@ def test_weights_and_doctor(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "code", "part"),
     [
         (["recognize", "no.mp4"], 1, "no.mp4"),
         (["people", "import", "nowhere"], 1, "nowhere"),
@@ -280,10 +280,10 @@ def test_weights_and_doctor(place: Place) -> None:
         (["models", "promote", "m-nothing"], 1, "m-nothing"),
     ],
 )
-def test_errors_name_the_value_and_have_no_traceback(place: Place, arguments: list[str], code: int, words: str) -> None:
+def test_errors_name_the_value_and_have_no_traceback(place: Place, arguments: list[str], code: int, part: str) -> None:
     run = place.process(*arguments)
     assert run.returncode == code
-    assert words in run.stderr
+    assert part in run.stderr
     assert "Traceback" not in run.stderr
     assert run.stdout == ""
     if code == 1:
@@ -331,54 +331,54 @@ def test_times_are_read() -> None:
 @pytest.fixture(scope="module")
 def seen(place: Place) -> Place:
     """A project of the demo's people and of its whole reel, in which Grace Hopper is seen and not known."""
-    place.run("people", "import", place.material.people, "--project", "said")
-    place.run("train", "--project", "said")
-    place.run("recognize", place.material.reel, "--project", "said")
+    place.run("people", "import", place.material.people, "--project", "corrected")
+    place.run("train", "--project", "corrected")
+    place.run("recognize", place.material.reel, "--project", "corrected")
     return place
 
 
 def labels(place: Place) -> set[str]:
-    result = json.loads(place.run("export", place.material.reel, "--project", "said").stdout)
+    result = json.loads(place.run("export", place.material.reel, "--project", "corrected").stdout)
     return {appearance["label"] for appearance in result["appearances"]}
 
 
 def test_a_stranger_is_listed_shown_named_and_forgotten(seen: Place) -> None:
-    strangers = seen.json("unknowns", "list", "--project", "said")
+    strangers = seen.json("unknowns", "list", "--project", "corrected")
     longest = strangers[0]
     assert longest["screen_time_s"] == max(one["screen_time_s"] for one in strangers)
-    assert longest["label"] in seen.run("unknowns", "list", "--project", "said").stdout
-    shown = seen.json("unknowns", "show", longest["label"], "--project", "said")
+    assert longest["label"] in seen.run("unknowns", "list", "--project", "corrected").stdout
+    shown = seen.json("unknowns", "show", longest["label"], "--project", "corrected")
     assert shown["stranger"] == longest["stranger"]
     assert shown["person_id"] is None
     assert all(Path(track["crop"]).is_file() for track in shown["tracks"])
-    assert "track" in seen.run("unknowns", "show", longest["stranger"], "--project", "said").stdout
-    change = seen.json("unknowns", "name", longest["stranger"], "Grace Hopper", "--project", "said")
+    assert "track" in seen.run("unknowns", "show", longest["stranger"], "--project", "corrected").stdout
+    change = seen.json("unknowns", "name", longest["stranger"], "Grace Hopper", "--project", "corrected")
     assert change["people"]["Grace_Hopper"]["added"] >= 1
     assert "Grace Hopper" in labels(seen)
-    assert "was named Grace_Hopper" in seen.run("unknowns", "show", longest["label"], "--project", "said").stdout
-    receipt = seen.json("people", "forget", "Grace Hopper", "--yes", "--project", "said")
+    assert "was named Grace_Hopper" in seen.run("unknowns", "show", longest["label"], "--project", "corrected").stdout
+    receipt = seen.json("people", "forget", "Grace Hopper", "--yes", "--project", "corrected")
     assert receipt["faces"] >= 1
     assert receipt["track_crops"] >= 1
     assert "Grace Hopper" not in labels(seen)
-    assert seen.process("people", "forget", "Grace_Hopper", "--yes", "--project", "said").returncode == 1
+    assert seen.process("people", "forget", "Grace_Hopper", "--yes", "--project", "corrected").returncode == 1
 
 
 def test_a_track_is_corrected_and_corrections_are_imported(seen: Place, tmp_path: Path) -> None:
-    result = json.loads(seen.run("export", seen.material.reel, "--project", "said").stdout)
+    result = json.loads(seen.run("export", seen.material.reel, "--project", "corrected").stdout)
     track = next(t["track_id"] for t in result["tracks"] if t["person_id"] == "Eileen_Collins")
     reel = str(seen.material.reel)
-    seen.run("correct", reel, track, "--is-not", "Eileen_Collins", "--project", "said")
-    again = json.loads(seen.run("export", reel, "--project", "said").stdout)
+    seen.run("correct", reel, track, "--is-not", "Eileen_Collins", "--project", "corrected")
+    again = json.loads(seen.run("export", reel, "--project", "corrected").stdout)
     assert next(t for t in again["tracks"] if t["track_id"] == track)["person_id"] != "Eileen_Collins"
-    table = tmp_path / "said.csv"
+    table = tmp_path / "corrections.csv"
     table.write_text(f"video,track,decision,person\n{reel},{track},is,Eileen Collins\n")
-    change = seen.json("import-corrections", table, "--project", "said")
+    change = seen.json("import-corrections", table, "--project", "corrected")
     assert change["people"]["Eileen_Collins"]["added"] >= 1
     table.write_text(f"video,track,decision,person\n{reel},{track},perhaps,Eileen Collins\n")
-    refused = seen.process("import-corrections", table, "--project", "said")
+    refused = seen.process("import-corrections", table, "--project", "corrected")
     assert refused.returncode == 1
     assert "line 2: needs video, track" in refused.stderr
-    assert seen.process("correct", reel, str(track), "--project", "said").returncode == 2
+    assert seen.process("correct", reel, str(track), "--project", "corrected").returncode == 2
 
 
 def test_outliers_are_listed_disabled_and_written(place: Place, tmp_path: Path) -> None:
@@ -397,9 +397,9 @@ def test_outliers_are_listed_disabled_and_written(place: Place, tmp_path: Path) 
     assert "no person 'Nobody'" in place.process("people", "outliers", "Nobody", *project).stderr
 
 
-def test_strangers_of_ones_own_calibrate_beside_those_shipped(place: Place, tmp_path: Path) -> None:
+def test_own_strangers_are_added_to_the_shipped_cohort(place: Place, tmp_path: Path) -> None:
     strangers = tmp_path / "strangers"
-    shutil.copytree(place.material.people / "Eileen_Collins", strangers / "somebody")
+    shutil.copytree(place.material.people / "Eileen_Collins", strangers / "unknown")
     project = ("--project", "own")
     place.run("people", "import", place.material.people, *project)
     shipped = place.json("cohort", "show", *project)["strangers"]

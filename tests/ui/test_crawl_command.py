@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,36 +15,35 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.builders import sample_picture
-from tests.picture_site import PictureSite, picture_site
+from tests.picture_site import PictureSite
 from ui.cli import app
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[PictureSite]:
+def site(site: PictureSite, monkeypatch: pytest.MonkeyPatch) -> PictureSite:
     """A site with three good pictures, one of several faces, one copy and one that is broken, fetched in their order."""
     monkeypatch.setenv("FACEREC_CRAWL__DELAY_S", "0.02")
     monkeypatch.setenv("FACEREC_CRAWL__THREADS", "1")
     face = sample_picture("astronaut.png")[0:300, 80:380]
-    with picture_site() as site:
-        for name, image in {
-            "front": face,
-            "copy": face,
-            "mirror": face[:, ::-1],
-            "dark": (face[20:280, 10:290] * 0.6).astype(np.uint8),
-            "pair": np.hstack([face, face]),
-        }.items():
-            file = io.BytesIO()
-            Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG")
-            site.put(f"/{name}.png", file.getvalue(), kind="image/png")
-        site.put("/broken.png", b"\x89PNG no more", kind="image/png")
-        names = ["front", "copy", "mirror", "dark", "pair", "broken"]
-        site.put("/Eileen_Collins/", "".join(f'<img src="/{name}.png">' for name in names))
-        yield site
+    for name, image in {
+        "front": face,
+        "copy": face,
+        "mirror": face[:, ::-1],
+        "dark": (face[20:280, 10:290] * 0.6).astype(np.uint8),
+        "pair": np.hstack([face, face]),
+    }.items():
+        file = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG")
+        site.put(f"/{name}.png", file.getvalue(), kind="image/png")
+    site.put("/broken.png", b"\x89PNG no more", kind="image/png")
+    names = ["front", "copy", "mirror", "dark", "pair", "broken"]
+    site.put("/Eileen_Collins/", "".join(f'<img src="/{name}.png">' for name in names))
+    return site
 
 
 def run(home: Path, *arguments: object) -> Result:
-    words = ["people", "crawl", *(str(argument) for argument in arguments), "--home", str(home)]
-    return CliRunner().invoke(app, words)
+    command = ["people", "crawl", *(str(argument) for argument in arguments), "--home", str(home)]
+    return CliRunner().invoke(app, command)
 
 
 def test_people_are_crawled_and_enrolled_and_a_second_run_completes(site: PictureSite, tmp_path: Path) -> None:
@@ -68,9 +66,7 @@ def test_people_are_crawled_and_enrolled_and_a_second_run_completes(site: Pictur
     assert "of 20 pictures of 'Eileen Collins'" in result.stderr
 
 
-def test_somebody_without_pictures_is_one_clear_error_and_the_others_are_kept(
-    site: PictureSite, tmp_path: Path
-) -> None:
+def test_a_person_without_pictures_is_one_error_and_the_others_are_enrolled(site: PictureSite, tmp_path: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-m", "ui.cli", "people", "crawl", "Nobody At All;Eileen Collins", "--max-num", "2",
          "--source", f"site:{site.url}/{{name}}/", "--home", str(tmp_path)],
@@ -85,7 +81,7 @@ def test_somebody_without_pictures_is_one_clear_error_and_the_others_are_kept(
     assert "Eileen Collins: 2 pictures fetched, 2 there: 2 taken" in process.stdout
 
 
-def test_interrupting_keeps_what_was_fetched(
+def test_an_interrupted_crawl_keeps_fetched_pictures(
     site: PictureSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEREC_CRAWL__DELAY_S", "1")

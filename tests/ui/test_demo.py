@@ -9,7 +9,7 @@ from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
 
 
-def test_the_demonstration_finds_everybody_and_writes_what_it_says(tmp_path: Path) -> None:
+def test_the_demonstration_names_both_people_and_writes_its_files(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "ui.cli", "demo", "--dir", str(tmp_path), "--json"],
         stdin=subprocess.DEVNULL,

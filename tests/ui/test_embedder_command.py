@@ -51,7 +51,7 @@ def test_a_set_is_prepared_compared_switched_and_taken_back(home: Path) -> None:
 
     compared = ask(home, "embedder", "compare", "--model", prepared["version"])
     assert (compared["present"]["embedder"], compared["prepared"]["embedder"]) == (EMBEDDER, B)
-    assert compared["present"]["held_out"] == {"faces": 6, "nearest": 6, "named": 6, "wrong": 0}
+    assert compared["present"]["cross_validated"] == {"faces": 6, "nearest": 6, "named": 6, "wrong": 0}
     assert (compared["agreement"]["tracks"], compared["change"]["applied"]) == (8, False)
     text = run(home, "embedder", "compare", "--project", "p").stdout
     assert "of 8 of the tracks are decided alike" in text

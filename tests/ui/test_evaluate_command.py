@@ -67,7 +67,7 @@ def test_results_are_counted_as_what_was_recognised(place: Place, truths: Path, 
         assert read["pooled"] == live["pooled"]
 
 
-def test_a_kept_truth_is_what_versions_are_measured_on(place: Place, truths: Path, tmp_path: Path) -> None:
+def test_versions_are_measured_on_kept_truths(place: Place, truths: Path, tmp_path: Path) -> None:
     document = evaluate(place, truths, tmp_path / "report", "--keep")
     store = open_store(place.home)
     try:
@@ -82,7 +82,7 @@ def test_a_kept_truth_is_what_versions_are_measured_on(place: Place, truths: Pat
     assert found.to_dict() == pytest.approx(document["pooled"])
 
 
-def test_a_broken_gate_ends_with_3_and_says_why(place: Place, truths: Path, tmp_path: Path) -> None:
+def test_a_broken_gate_exits_with_3_and_the_reason(place: Place, truths: Path, tmp_path: Path) -> None:
     gate = tmp_path / "gate.toml"
     gate.write_text("recall = 0.5\nwrong_s = -1\n")
     run = place.process("evaluate", "--truth", truths, "--report", tmp_path / "report", "--gate", gate)
@@ -94,7 +94,7 @@ def test_a_broken_gate_ends_with_3_and_says_why(place: Place, truths: Path, tmp_
     evaluate(place, truths, tmp_path / "report", "--gate", gate)
 
 
-def test_what_cannot_be_measured_is_said_in_one_line(place: Place, truths: Path, tmp_path: Path) -> None:
+def test_an_evaluation_that_cannot_run_is_one_error_line(place: Place, truths: Path, tmp_path: Path) -> None:
     (tmp_path / "gate.json").write_text('{"recal": 0.5}')
     (tmp_path / "alone").mkdir()
     (tmp_path / "alone" / "other.json").write_text('{"people": []}')

@@ -32,8 +32,8 @@ class Place:
         return file
 
     def people(self, *arguments: object, code: int = 0) -> Result:
-        words = ["people", *map(str, arguments), "--home", str(self.home)]
-        result = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+        command = ["people", *map(str, arguments), "--home", str(self.home)]
+        result = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
         assert isinstance(result.exception, SystemExit | FacerecError | None), result.exception
         assert result.exit_code == code, result.output
         return result
@@ -61,7 +61,7 @@ def twice(collins: ImageArray) -> ImageArray:
     return np.hstack([collins, collins[:, ::-1]])
 
 
-def test_an_import_tells_of_every_file_and_fails_if_one_was_refused(
+def test_an_import_lists_every_file_and_fails_if_one_was_refused(
     place: Place, collins: ImageArray, twice: ImageArray
 ) -> None:
     content = place.write("Ada/1.png", collins).read_bytes()
@@ -91,7 +91,7 @@ def test_an_import_tells_of_every_file_and_fails_if_one_was_refused(
     assert [person["person_id"] for person in people] == ["Ada", "Bob"]
 
 
-def test_what_is_gone_is_told_and_pruned_when_asked_to(place: Place, collins: ImageArray) -> None:
+def test_missing_pictures_are_listed_and_pruned_on_request(place: Place, collins: ImageArray) -> None:
     place.write("Ada/1.png", collins)
     second = place.write("Ada/2.png", np.ascontiguousarray(collins[:, ::-1]))
     place.enrolled()
@@ -116,7 +116,7 @@ def test_a_renamed_folder_is_another_person_once_it_is_pruned(place: Place, coll
     assert [person["person_id"] for person in json.loads(place.people("list", "--json").stdout)] == ["New"]
 
 
-def test_what_is_removed_is_counted_apart_from_what_stays_in_doubt(place: Place, collins: ImageArray) -> None:
+def test_removed_and_doubtful_faces_are_counted_apart(place: Place, collins: ImageArray) -> None:
     place.write("Ada/1.png", collins)
     second = place.write("Ada/2.png", np.ascontiguousarray(collins[:, ::-1]))
     third = place.write("Bob/1.png", np.ascontiguousarray(np.full((200, 200, 3), 90, np.uint8)))

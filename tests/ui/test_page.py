@@ -111,7 +111,7 @@ def test_an_uploaded_video_is_named_and_shown_with_its_evidence(
     page.locator("#analyse").click()
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile(r"^\d+$"))
     page.locator("#cancel").click()
-    # What is being looked at is looked at to its end.
+    # The frames in work are finished first.
     expect(page.get_by_text("Cancelled.")).to_be_visible(timeout=_CANCEL_TIMEOUT_MS)
     expect(page.locator("#progress")).to_be_hidden()
     page.locator("#analyse").click()
@@ -148,7 +148,7 @@ def test_an_uploaded_video_is_named_and_shown_with_its_evidence(
 
 
 @pytest.mark.usefixtures("material")
-def test_what_cannot_be_done_is_said_in_words(page: Page, page_url: str, service_url: str, tmp_path: Path) -> None:
+def test_the_page_explains_what_it_cannot_do(page: Page, page_url: str, service_url: str, tmp_path: Path) -> None:
     file = tmp_path / "notes.mp4"
     file.write_text("no video")
     with FacerecClient(service_url) as client:

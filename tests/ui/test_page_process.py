@@ -79,7 +79,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_the_address_answers_when_it_is_printed_whatever_proxies_are_named(page: httpx.Client) -> None:
+def test_the_printed_address_answers_whatever_proxies_are_set(page: httpx.Client) -> None:
     answer = page.get("/")
     assert answer.status_code == 200
     assert "FaceRec" in answer.text
@@ -120,7 +120,7 @@ def test_the_page_takes_uploads_from_itself(page: httpx.Client) -> None:
     assert len(answer.json()) == 1
 
 
-def test_names_that_the_operator_allows_are_heard_by_the_page(tmp_path: Path) -> None:
+def test_the_page_answers_to_allowed_hosts(tmp_path: Path) -> None:
     with running_ui(tmp_path, {"FACEREC_ALLOWED_HOSTS": "127.0.0.1,faces.example"}) as (url, _):
         for host, status in (("faces.example", 200), ("localhost", 403)):
             assert httpx.get(url, headers={"Host": host}, trust_env=False, timeout=30).status_code == status
@@ -145,7 +145,7 @@ def test_the_command_ends_with_an_error_when_the_page_does(tmp_path: Path) -> No
         assert line.startswith(f"facerec: the page at {url} has ended by itself (signal 9)")
 
 
-def test_a_page_that_dies_before_it_answers_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_page_that_dies_at_its_start_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -192,7 +192,7 @@ def test_a_busy_port_is_one_line_before_anything_starts(tmp_path: Path, argument
         (["--host", "127.0.0.9"], 1, "FACEREC_ALLOWED_HOSTS must name '127.0.0.9'"),
     ],
 )
-def test_an_address_that_cannot_be_used_is_said_before_anything_starts(
+def test_an_unusable_address_is_refused_before_anything_starts(
     tmp_path: Path, command: str, arguments: list[str], status: int, text: str
 ) -> None:
     port = [] if "--port" in arguments else ["--port", str(free_port())]

@@ -14,7 +14,7 @@ def text_of(html: str) -> str:
     return unescape(re.sub(r"<[^>]+>", " ", html))
 
 
-def test_rows_can_be_selected_and_what_is_undecidable_is_folded_away() -> None:
+def test_rows_are_selectable_and_undecidable_ones_folded_away() -> None:
     html = panels.appearance_table(
         make_result(Seen("Ann Li", 0, 3), Seen("Undecidable", 1, 2), Seen("Unknown 1", 3, 4)), 2
     )
@@ -25,7 +25,7 @@ def test_rows_can_be_selected_and_what_is_undecidable_is_folded_away() -> None:
     assert "show 1 that cannot be decided" in html
 
 
-def test_an_image_of_a_face_beside_it_is_not_folded_away_and_says_why() -> None:
+def test_a_mirror_image_is_not_folded_away_and_shows_its_reason() -> None:
     reason = "looks like Ann <Li>, who is named beside it in the same frame: a mirror"
     result = make_result(Seen("Ann Li", 0, 3), Seen("Undecidable", 1, 2, reason=reason))
     html = panels.appearance_table(result, None)
@@ -76,12 +76,12 @@ def test_names_are_text_not_markup() -> None:
         (Seen("Undecidable", 0, 3, reason="too small or blurred"), "Too small or blurred."),
     ],
 )
-def test_evidence_is_in_plain_words(seen: Seen, says: str) -> None:
+def test_evidence_explains_the_decision(seen: Seen, says: str) -> None:
     result = make_result(seen)
     assert says in text_of(panels.evidence(result, result.appearances[0], [], []))
 
 
-def test_enrolled_faces_stand_beside_those_in_the_video() -> None:
+def test_enrolled_faces_are_shown_beside_those_in_the_video() -> None:
     result = make_result(Seen("Ann Li", 0, 3))
     seen, enrolled = panels.ShownPicture(b"one", "0:01.0"), panels.ShownPicture(b"two", "similarity 0.900")
     both = panels.evidence(result, result.appearances[0], [seen], [enrolled])

@@ -111,9 +111,9 @@ def test_a_home_on_a_read_only_file_system_is_read(
     commands = reading(home, archive[1])
     ended = mounted("-c", _ALL, json.dumps(list(commands.values())), read_only=home)
     assert ended.status == 0, ended.errors
-    for expected, (status, said) in zip(commands, json.loads(ended.output), strict=True):
-        assert status == 0, said
-        assert expected in said
+    for expected, (status, output) in zip(commands, json.loads(ended.output), strict=True):
+        assert status == 0, output
+        assert expected in output
     assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
 
 
@@ -127,7 +127,7 @@ def test_a_home_on_a_read_only_file_system_is_read(
         ["serve", "--no-ui", "--port", "18000"],
     ],
 )
-def test_what_would_write_to_a_home_that_can_only_be_read_names_it(
+def test_commands_that_write_to_a_read_only_home_name_it(
     archive: tuple[Path, str], mounted: Mounted, command: list[str]
 ) -> None:
     home = archive[0]
@@ -212,13 +212,15 @@ def test_a_full_output_is_named(archive: tuple[Path, str], command: list[str]) -
 _UPLOAD = """
 import json, sys
 from pathlib import Path
+from serving.archive.handle import open_archive
+from serving.settings import Settings
 from tests.serving.routes import bare_routes
 home, file = map(Path, sys.argv[1:])
-with bare_routes(home) as (client, store):
-    store.create_project("p")
+with open_archive(Settings(home=home)) as archive, bare_routes(archive) as client:
+    archive.store.create_project("p")
     answer = client.post("/v1/projects/p/videos", files={"file": ("a.mp4", file.read_bytes())})
     print(json.dumps([answer.status_code, answer.headers["content-type"], answer.json()["detail"]]))
-    print(json.dumps(len(store.list_videos("p"))))
+    print(json.dumps(len(archive.store.list_videos("p"))))
 """
 
 

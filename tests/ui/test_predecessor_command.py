@@ -58,11 +58,11 @@ def data(material: DemoMaterial, tmp_path: Path) -> Path:
 
 
 def run(home: Path, *arguments: object) -> Result:
-    words = ["import-predecessor", *(str(argument) for argument in arguments), "--home", str(home)]
-    return CliRunner().invoke(app, words)
+    parts = ["import-predecessor", *(str(argument) for argument in arguments), "--home", str(home)]
+    return CliRunner().invoke(app, parts)
 
 
-def test_everything_is_taken_over_or_told(database: str, data: Path, tmp_path: Path) -> None:
+def test_a_predecessors_data_is_imported_or_listed(database: str, data: Path, tmp_path: Path) -> None:
     home, records = tmp_path / "home", tmp_path / "records"
     result = run(home, database, "--pictures", data, "--records", records, "--json")
     assert result.exit_code == 0, result.output
@@ -93,19 +93,19 @@ def test_everything_is_taken_over_or_told(database: str, data: Path, tmp_path: P
     ]
 
 
-def test_the_commands_that_come_next_can_be_given(database: str, data: Path, tmp_path: Path) -> None:
+def test_the_suggested_commands_run(database: str, data: Path, tmp_path: Path) -> None:
     home, records = tmp_path / "home", tmp_path / "my records"
     result = run(home, database, "--pictures", data, "--records", records)
     lines = [shlex.split(line)[2:] for line in result.stdout.splitlines() if line.startswith("Next: ")]
     train, batch, *others = lines
-    assert [words[0] for words in (train, batch, *others)] == ["train", "batch", "people", "train", "batch"]
+    assert [parts[0] for parts in (train, batch, *others)] == ["train", "batch", "people", "train", "batch"]
     assert CliRunner().invoke(app, [*train, "--home", str(home)]).exit_code == 0
     done = CliRunner().invoke(app, [*batch, "--home", str(home)])
     assert done.exit_code == 1  # its two videos are not there
     assert "0 of 2 fragments" in done.stdout
 
 
-def test_without_folders_it_says_what_they_would_give(database: str, tmp_path: Path) -> None:
+def test_without_folders_the_import_lists_what_they_would_add(database: str, tmp_path: Path) -> None:
     result = run(tmp_path, database)
     assert result.exit_code == 0, result.output
     assert "archive: 2 videos (1 complete, 1 running), 5 faces in 2 tracks: 2 names" in result.stdout
@@ -114,7 +114,7 @@ def test_without_folders_it_says_what_they_would_give(database: str, tmp_path: P
     assert "1 entries of the catalogue" in result.stderr
 
 
-def test_nothing_is_begun_where_something_is_missing(database: str, tmp_path: Path) -> None:
+def test_an_import_with_a_missing_part_changes_nothing(database: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert "no folder" in str(run(home, database, "--pictures", tmp_path / "none").exception)
     assert "cannot be read" in str(run(home, f"mongodb://127.0.0.1:{free_port()}/?connectTimeoutMS=200").exception)

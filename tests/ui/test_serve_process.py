@@ -19,7 +19,7 @@ _ENDING_S = 120.0
 pytestmark = pytest.mark.timeout(480)
 
 
-def test_the_command_says_what_answers_and_ends_with_an_error_when_its_page_does(tmp_path: Path) -> None:
+def test_serve_prints_both_addresses_and_ends_with_an_error_when_its_page_dies(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ui.cli", "serve", "--json", "--home", str(tmp_path / "home")]
     errors = tmp_path / "errors"
     with (

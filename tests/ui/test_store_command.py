@@ -29,8 +29,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(home: Path, *arguments: object) -> Result:
-    words = [str(argument) for argument in arguments]
-    return CliRunner().invoke(app, [*words, "--home", str(home)])
+    command = [str(argument) for argument in arguments]
+    return CliRunner().invoke(app, [*command, "--home", str(home)])
 
 
 def answer(home: Path, *arguments: object) -> Any:
@@ -55,7 +55,7 @@ def test_the_store_is_described(home: Path, mongo_store_uri: str, monkeypatch: p
     assert found["store"]["detail"].startswith(f"MongoDB, {mongo_store_uri}, 0 projects: ")
 
 
-def test_doctor_tells_of_a_store_that_does_not_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_a_store_that_does_not_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEREC_STORE", "mongodb://user:hidden@127.0.0.1:9/x?serverSelectionTimeoutMS=100")
     result = run(home, "doctor")
     assert result.exit_code == 1
@@ -82,7 +82,7 @@ def test_a_store_moves_to_mongodb_and_comes_back(
         assert [face.face_id for face in store.list_faces("p")] == ["f"]
 
 
-def test_what_is_there_is_not_written_over(home: Path, tmp_path: Path) -> None:
+def test_a_store_is_not_copied_over_another(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "kept.sqlite3"
     assert run(home, "store", "backup", file).exit_code == 0
     for arguments in (["backup", file], ["copy", "--to", file]):

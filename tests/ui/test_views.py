@@ -26,7 +26,7 @@ def order(result: Result, image: ImageArray) -> list[str]:
     return sorted(rows, key=lambda label: rows[label])
 
 
-def test_rows_say_who_when_and_how_surely() -> None:
+def test_rows_show_label_times_and_probability() -> None:
     result = make_result(
         Seen("Barack Obama", 3.44, 83.0, probability=0.974, false_name_rate=0.0005),
         Seen("Unknown 2", 3600.0, 3725.25, probability=0.9999, false_name_rate=0.28),
@@ -83,7 +83,7 @@ def test_cuts_are_marked_above_the_lanes() -> None:
     assert rows.max() < np.flatnonzero((plain == label_colour("Ann Li")).all(-1).any(1)).min()
 
 
-def test_nobody_is_said_so() -> None:
+def test_a_result_without_people_says_so() -> None:
     image = draw_timeline(make_result())
     assert image.shape[1:] == (1600, 3)
     assert image.dtype == np.uint8
@@ -105,7 +105,7 @@ def test_forty_lanes_fit_into_the_picture(width_px: int) -> None:
     assert np.flatnonzero((image < 80).all(-1).any(0)).max() < first_bar < width_px / 4
 
 
-def test_faces_stand_beside_their_lanes() -> None:
+def test_faces_are_drawn_beside_their_lanes() -> None:
     result = make_result(Seen("Ann Li", 0, 2), Seen("Bo Ek", 0, 1))
     face = np.full((150, 150, 3), (10, 200, 30), np.uint8)
     image = draw_timeline(result, thumbnails={"Bo Ek": face, "Nobody": face})

@@ -115,7 +115,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not packages & {"torch", "ray", "gradio", "fastapi", "cv2", "av", "sklearn"}
 
 
-def test_what_only_lists_loads_no_network(tmp_path: Path) -> None:
+def test_listing_commands_load_no_network(tmp_path: Path) -> None:
     packages = loaded(
         "from typer.testing import CliRunner\nfrom ui.cli import app\n"
         f"assert CliRunner().invoke(app, ['projects', 'list', '--home', {str(tmp_path)!r}]).exit_code == 0"
@@ -140,7 +140,7 @@ def test_no_module_imports_itself_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
-def test_a_package_never_loads_what_is_not_its_own(package: str) -> None:
+def test_a_package_never_imports_forbidden_packages(package: str) -> None:
     for module, file in sources().items():
         if module.split(".")[0] == package:
             loaded_packages = {name.split(".")[0] for name, _ in imported(module, file)}

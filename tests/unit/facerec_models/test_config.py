@@ -81,19 +81,19 @@ def test_settings_are_frozen() -> None:
         DetectionConfig().min_face_px = 30
 
 
-def test_it_is_known_of_every_setting_whether_it_changes_an_analysis() -> None:
+def test_every_setting_is_classed_by_its_effect_on_an_analysis() -> None:
     assert set(settings()) == {*MATTERS, *CHANGES_NOTHING}
 
 
 @pytest.mark.parametrize("setting", MATTERS, ids=".".join)
-def test_what_changes_an_analysis_changes_its_key(setting: tuple[str, str]) -> None:
+def test_a_setting_that_changes_an_analysis_changes_its_key(setting: tuple[str, str]) -> None:
     other = changed(setting, MATTERS[setting])
     assert other != AnalysisConfig()
     assert other.key("net") != AnalysisConfig().key("net")
 
 
 @pytest.mark.parametrize("setting", CHANGES_NOTHING, ids=".".join)
-def test_what_changes_no_video_keeps_the_key(setting: tuple[str, str]) -> None:
+def test_other_settings_keep_the_key(setting: tuple[str, str]) -> None:
     other = changed(setting, CHANGES_NOTHING[setting])
     assert other != AnalysisConfig()
     assert other.key("net") == AnalysisConfig().key("net")

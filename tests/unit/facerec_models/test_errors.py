@@ -48,12 +48,12 @@ def test_the_statuses_in_the_docstring_are_those_in_the_code() -> None:
 
 
 @pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
-def test_every_leaf_has_an_http_status_and_says_what_it_means(kind: type[FacerecError]) -> None:
+def test_every_error_has_an_http_status_and_a_docstring(kind: type[FacerecError]) -> None:
     assert 400 <= HTTPStatus(kind.status) < 600
     assert kind.status != FacerecError.status, "500 is for what nobody foresaw"
     assert kind.__doc__ not in (None, kind.__base__.__doc__)
 
 
-def test_a_busy_error_says_when_to_come_back() -> None:
+def test_a_busy_error_carries_the_time_to_wait() -> None:
     assert BusyError("20 jobs wait", retry_after_s=30).retry_after_s == 30
     assert BusyError("20 jobs wait").retry_after_s > 0

@@ -209,7 +209,7 @@ def test_an_8_bit_picture_that_is_almost_black_is_scaled_over_its_range(mode: st
         assert (image[:, :8] == 255).all()
 
 
-def test_what_is_dark_but_visible_and_what_is_black_stay_as_they_are() -> None:
+def test_dark_and_black_pictures_stay_as_they_are() -> None:
     for top in (5, 40, 255):
         gray = (np.arange(64 * 64).reshape(64, 64) * top // (64 * 64 - 1)).astype(np.uint8)
         assert np.array_equal(read_image(_encode(Image.fromarray(gray)), LIMITS)[..., 0], gray)

@@ -38,6 +38,6 @@ def test_a_person_is_called_as_a_folder(given: str, person_id: str) -> None:
         ("unknown3", "strangers are called"),
     ],
 )
-def test_what_cannot_be_a_persons_name_is_refused(given: str, why: str) -> None:
+def test_an_invalid_name_of_a_person_is_refused(given: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
         person_id_of(given)

@@ -67,7 +67,7 @@ def proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", False),
     ],
 )
-def test_what_is_of_this_machine_is_known(address: str, expected: bool) -> None:
+def test_addresses_of_this_machine_are_recognised(address: str, expected: bool) -> None:
     assert is_loopback(address) is expected
 
 
@@ -86,13 +86,13 @@ def test_a_service_elsewhere_is_asked_through_the_proxy(monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("proxies")
-def test_a_webhook_of_this_machine_is_told_directly(url: str) -> None:
+def test_a_webhook_on_this_machine_is_sent_without_a_proxy(url: str) -> None:
     config = WebhookConfig(hosts=frozenset({"127.0.0.1"}), secret=SecretStr("s"))
     assert WebhookSender(config)._post(f"{url}/hook", make_job("j")) is None
 
 
 @pytest.mark.usefixtures("proxies")
-def test_a_proxy_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_proxy_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
     with pytest.raises(SourceError, match=r"http://faces\.invalid cannot be asked .*NO_PROXY"):

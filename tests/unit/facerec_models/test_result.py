@@ -17,7 +17,7 @@ from facerec_models.identification.naming_model import Gallery, NamingModel, fit
 from facerec_models.result import ModelView, Result, StrangerLabel, VideoView, build_result, identity_of, stranger_id
 from facerec_models.types import Candidate, Decision, Match, Track, UndecidableReason
 from facerec_models.vectors import track_embedding
-from tests.builders import EMBEDDER, cohort, look, make_match, make_track
+from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
 
 VIDEO = VideoView(
     id="v1", uri="file:///clip.mp4", sha256="ab" * 32, duration_s=20.0, start_pts_s=0.5, fps=25.0, stream=0, width=640,
@@ -32,12 +32,12 @@ SHOTS = ((0.0, 10.0), (10.0, 20.0))
 
 @pytest.fixture(scope="module")
 def model() -> NamingModel:
-    faces = np.stack([look(1), look(2)])
+    faces = np.stack([face_of(1), face_of(2)])
     return fit_model(Gallery(EMBEDDER, faces, ("Ann_Lee", "Bob"), ("ann-1", "bob-1")), cohort(), 0.5)
 
 
 # What the best track of the example shows.
-BEST = np.stack([look(1, 1), look(1, 2)])
+BEST = np.stack([face_of(1, 1), face_of(1, 2)])
 # Who the unknown tracks of the example show.
 STRANGERS = {2: 1, 5: 2, 6: 1}
 
@@ -68,15 +68,15 @@ def build(model: NamingModel, tracks: list[Track], matches: list[Match], *, proj
 
 @pytest.fixture(scope="module")
 def example(model: NamingModel) -> Result:
-    """Ann over a cut, two strangers of whom one comes back, and somebody too poor to tell."""
+    """Ann over a cut, two strangers of whom one comes back, and a face too poor to decide."""
     tracks = [
-        make_track(1, [1.0, 2.0], embeddings=look(1)[None]),
-        make_track(2, [2.0, 3.0], embeddings=look(31, 0, 0.99)[None]),
-        make_track(3, [9.8], embeddings=look(1, 3)[None]),
+        make_track(1, [1.0, 2.0], embeddings=face_of(1)[None]),
+        make_track(2, [2.0, 3.0], embeddings=face_of(31, 0, 0.99)[None]),
+        make_track(3, [9.8], embeddings=face_of(1, 3)[None]),
         make_track(4, [10.1, 11.0], shot=1, embeddings=BEST, quality=[0.5, 0.95]),
-        make_track(5, [12.0], shot=1, embeddings=look(32)[None]),
-        make_track(6, [15.0, 16.0], shot=1, embeddings=look(31, 1, 0.99)[None]),
-        make_track(7, [18.0], shot=1, embeddings=look(60)[None], quality=0.05),
+        make_track(5, [12.0], shot=1, embeddings=face_of(32)[None]),
+        make_track(6, [15.0, 16.0], shot=1, embeddings=face_of(31, 1, 0.99)[None]),
+        make_track(7, [18.0], shot=1, embeddings=face_of(60)[None], quality=0.05),
     ]
     matches = [
         make_match("Ann_Lee", rate=0.004),
@@ -155,7 +155,7 @@ def test_the_json_schema_names_the_version_and_closes_every_object(example: Resu
         Result.model_validate({**json.loads(example.to_json()), "confidence": 1})
 
 
-def test_everybody_has_a_label(example: Result) -> None:
+def test_every_appearance_has_a_label(example: Result) -> None:
     assert [(a.label, a.identity, a.person_id, a.track_ids) for a in example.appearances] == [
         ("Ann Lee", "Ann Lee", "Ann_Lee", [1]),
         ("Unknown 1", None, None, [2]),
@@ -200,7 +200,7 @@ def test_evidence_shows_the_best_crops_and_the_nearest_faces(example: Result, mo
 
 def test_the_runner_up_is_the_nearest_other_person_and_without_a_name_the_nearest(model: NamingModel) -> None:
     """Ann by confirmation, though Bob is nearer: the margin is below 0."""
-    face = look(2, 4)
+    face = face_of(2, 4)
     track = make_track(1, [1.0], embeddings=face[None])
     to_ann, to_bob = (model.prototypes @ face).tolist()
     confirmed = Match(
@@ -220,13 +220,13 @@ def test_the_runner_up_is_the_nearest_other_person_and_without_a_name_the_neares
         assert view.evidence.margin == pytest.approx(to_bob - to_ann, abs=1e-6)
 
 
-def test_what_is_undecidable_says_why_and_nothing_else_does(model: NamingModel, example: Result) -> None:
+def test_undecidable_appearances_alone_have_a_reason(model: NamingModel, example: Result) -> None:
     assert [view.reason is None for view in example.appearances] == [True] * 5 + [False]
     assert [track.reason for track in example.tracks if track.decision == "undecidable"] == [
         view.reason for view in example.appearances if view.reason
     ]
     image = replace(make_match(decidable=False), reason=UndecidableReason.SAME_PICTURE_BESIDE, beside="Ann_Lee")
-    (view,) = build(model, [make_track(1, [1.0], embeddings=look(1)[None])], [image]).appearances
+    (view,) = build(model, [make_track(1, [1.0], embeddings=face_of(1)[None])], [image]).appearances
     assert view.reason is not None
     assert "Ann Lee, who is named beside it in the same frame" in view.reason
     assert [face.face_id for face in view.evidence.nearest] == ["ann-1"]
@@ -283,10 +283,10 @@ def test_an_identity_is_written_as_people_write_it(person_id: str | None, identi
 
 
 def test_a_gallery_of_one_person_has_no_runner_up() -> None:
-    alone = fit_model(Gallery(EMBEDDER, look(1)[None], ("Bob",), ("bob-1",)), cohort(), 0.5)
+    alone = fit_model(Gallery(EMBEDDER, face_of(1)[None], ("Bob",), ("bob-1",)), cohort(), 0.5)
     match = replace(make_match("Bob"), candidates=make_match("Bob").candidates[:1])
     match = replace(match, candidates=(replace(match.candidates[0], person_id="Bob"),))
-    (appearance,) = build(alone, [make_track(1, [1.0], embeddings=look(1)[None])], [match]).appearances
+    (appearance,) = build(alone, [make_track(1, [1.0], embeddings=face_of(1)[None])], [match]).appearances
     assert appearance.evidence.runner_up is None
     assert appearance.evidence.margin is None
     assert [face.face_id for face in appearance.evidence.nearest] == ["bob-1"]

@@ -115,9 +115,7 @@ def test_a_name_goes_with_a_named_decision_and_no_other(decision: Decision, pers
         (Decision.NAMED, UndecidableReason.POOR),
     ],
 )
-def test_a_reason_goes_with_what_is_undecidable_and_with_nothing_else(
-    decision: Decision, reason: UndecidableReason | None
-) -> None:
+def test_undecidable_matches_alone_have_a_reason(decision: Decision, reason: UndecidableReason | None) -> None:
     person_id = "Bob" if decision is Decision.NAMED else None
     with pytest.raises(ValueError, match=f"decision {decision.value} does not go with reason {reason}"):
         Match(decision, person_id, 0.5, 0.5, reason=reason)

@@ -150,7 +150,7 @@ def test_long_names_are_possible(tmp_path: Path) -> None:
     assert [len(path.name) for path in tmp_path.iterdir()] == [129]
 
 
-def test_what_is_removed_while_it_is_written_does_not_appear(tmp_path: Path) -> None:
+def test_a_video_removed_while_it_is_written_does_not_appear(tmp_path: Path) -> None:
     source = write_source(tmp_path / "source.mp4", "aac")
 
     def write() -> None:

@@ -104,7 +104,7 @@ def test_a_face_of_less_than_the_least_quality_is_refused(tmp_path: Path, networ
         fr.enrol(tmp_path, networks, rules=strict)
 
 
-def test_an_empty_folder_enrols_nobody(tmp_path: Path, networks: fr.Networks) -> None:
+def test_an_empty_folder_enrols_no_person(tmp_path: Path, networks: fr.Networks) -> None:
     with pytest.raises(
         fr.EmptyGalleryError, match=r"put pictures of one face into a folder for each person, as .*/Ada_"
     ):
@@ -123,7 +123,7 @@ def test_known_people_are_named_and_strangers_are_not(analysis: fr.Analysis, mod
     ]
 
 
-def test_a_result_says_the_same_and_carries_its_pictures(analysis: fr.Analysis, model: fr.NamingModel) -> None:
+def test_a_result_agrees_with_its_tracks_and_carries_pictures(analysis: fr.Analysis, model: fr.NamingModel) -> None:
     result = fr.result_of(analysis, model, project="p")
     assert [(a.label, round(a.start_s), round(a.end_s)) for a in result.appearances] == [
         ("Eileen Collins", 0, 2),

@@ -74,12 +74,12 @@ def test_a_table_survives_commas_quotes_and_line_breaks() -> None:
     assert (row["label"], row["video"]) == (name, "file:///a,b.mp4")
 
 
-def test_a_table_of_nobody_has_its_head() -> None:
+def test_a_table_without_rows_has_its_header() -> None:
     assert to_csv(make_result()) == ",".join(COLUMNS) + "\n"
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("text", "expected"),
     [
         (timecode(359999.9996), "100:00:00.000"),
         (clock(59.4), "0:59"),
@@ -99,8 +99,8 @@ def test_a_table_of_nobody_has_its_head() -> None:
         (one_in(1e-9), "< 1 in 1,000,000"),
     ],
 )
-def test_times_and_chances_are_written_for_people(said: str, expected: str) -> None:
-    assert said == expected
+def test_times_and_chances_are_written_for_people(text: str, expected: str) -> None:
+    assert text == expected
 
 
 PEOPLE = [f"Person {chr(65 + i)}" for i in range(9)]
@@ -152,7 +152,7 @@ EYES = {
 
 
 @pytest.mark.parametrize("eye", EYES)
-def test_colours_are_told_apart_by_every_eye(eye: str) -> None:
+def test_colours_differ_for_colour_blind_viewers(eye: str) -> None:
     color = pytest.importorskip("skimage.color")
     seen = np.clip([np.array(EYES[eye]) @ linear(c) for c in [*palette(), label_colour("Undecidable")]], 0, 1)
     encoded = np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)
@@ -286,7 +286,7 @@ def test_labels_of_neighbours_do_not_hide_each_other() -> None:
     assert all(contains(image, tag_of(face.label)) for face in faces)
 
 
-def test_a_label_says_the_name_and_the_chance() -> None:
+def test_a_label_shows_name_and_probability() -> None:
     def of(face: Seen) -> ImageArray:
         return drawn(face, time_s=1.0)
 

@@ -8,15 +8,15 @@ import pytest
 from facerec_models.config import OutlierStrategy
 from serving.archive.learning.enrol import disable_outliers
 from serving.store.rows import Face, FaceStatus
-from tests.builders import Seen, cohort, face_set, look
+from tests.builders import Seen, cohort, face_of, face_set
 from tests.contract.store_cases import make_face
 from training.curate import Choice, choose_faces, find_outliers
 
 NOBODY = np.zeros((0, 128), np.float32)
 
 
-def looks(*people: int) -> np.ndarray:
-    return np.stack([look(who, at) for at, who in enumerate(people)])
+def faces_of(*people: int) -> np.ndarray:
+    return np.stack([face_of(who, at) for at, who in enumerate(people)])
 
 
 def indices(choices: list[Choice | None]) -> list[int | None]:
@@ -43,7 +43,7 @@ def test_groups_alone_agree_on_who_is_in_all_of_them() -> None:
 
 def test_known_faces_decide_about_a_new_picture() -> None:
     found = [face_set([Seen(2, 100, side=120), Seen(1, 300, side=40)], at=5)]
-    assert indices(choose_faces(found, looks(1, 1), cohort().pair)) == [1]
+    assert indices(choose_faces(found, faces_of(1, 1), cohort().pair)) == [1]
 
 
 def test_without_agreement_the_largest_face_is_meant_and_none_where_there_is_none() -> None:
@@ -59,19 +59,19 @@ def test_a_choice_is_a_guess_unless_another_picture_or_the_size_supports_it() ->
     alone = face_set([Seen(2, 200, side=70)], at=2)
     found = choose_faces([face_set(couple), face_set(couple, at=1), alone], NOBODY, cohort().pair)
     assert (indices(found), is_guess(found)) == ([1, 1, 0], [False] * 3)
-    assert is_guess(choose_faces([face_set(couple)], looks(2), cohort().pair)) == [False]
+    assert is_guess(choose_faces([face_set(couple)], faces_of(2), cohort().pair)) == [False]
     passers_by = [Seen(1, 200, side=160), Seen(2, 20, side=70), Seen(3, 500, side=60)]
     assert is_guess(choose_faces([face_set(passers_by)], NOBODY, cohort().pair)) == [False]
 
 
-def test_a_picture_that_is_somebody_elses_too_needs_support_from_one_that_is_not() -> None:
+def test_a_picture_of_two_people_needs_support_from_one_of_a_single_person() -> None:
     found = [face_set([Seen(1, 100)], at=0), face_set([Seen(1, 100)], at=1)]
     both = choose_faces(found, NOBODY, cohort().pair, {0: "it is Bob's too", 1: "it is Bob's too"})
     assert is_guess(both) == [True, True]
     assert both[0] is not None
     assert both[0].doubt == "guessed: it is Bob's too, and no other picture supports whose face this is"
     assert is_guess(choose_faces(found, NOBODY, cohort().pair, {0: "it is Bob's too"})) == [False, False]
-    assert is_guess(choose_faces(found[:1], looks(1), cohort().pair, {0: "it is Bob's too"})) == [False]
+    assert is_guess(choose_faces(found[:1], faces_of(1), cohort().pair, {0: "it is Bob's too"})) == [False]
 
 
 def test_the_face_that_is_left_when_all_others_are_known_is_the_persons() -> None:
@@ -85,33 +85,33 @@ def test_the_face_that_is_left_when_all_others_are_known_is_the_persons() -> Non
 
 
 def test_strangers_among_a_persons_pictures_are_found() -> None:
-    reasons = find_outliers(looks(1, 1, 1, 2, 1, 1, 3, 1), cohort())
+    reasons = find_outliers(faces_of(1, 1, 1, 2, 1, 1, 3, 1), cohort())
     assert [reason is not None for reason in reasons] == [False, False, False, True, False, False, True, False]
     assert reasons[3] is not None
     assert reasons[3].startswith("outlier: similarity 0.8")
 
 
 def test_two_pictures_of_one_stranger_do_not_pull_the_mean() -> None:
-    reasons = find_outliers(looks(1, 1, 1, 1, 2, 2), cohort())
+    reasons = find_outliers(faces_of(1, 1, 1, 1, 2, 2), cohort())
     assert [reason is not None for reason in reasons] == [False] * 4 + [True] * 2
 
 
 @pytest.mark.parametrize("people", [(1,), (1, 2), (1, 2, 3)])
-def test_nothing_is_said_where_nobody_can_tell(people: tuple[int, ...]) -> None:
-    assert find_outliers(looks(*people), cohort()) == [None] * len(people)
+def test_without_enough_evidence_no_picture_is_an_outlier(people: tuple[int, ...]) -> None:
+    assert find_outliers(faces_of(*people), cohort()) == [None] * len(people)
 
 
 def test_the_predecessors_rule_drops_until_similarities_vary_little() -> None:
-    spread = looks(1, 1, 1)
-    away = -look(1, 9)[None]
+    spread = faces_of(1, 1, 1)
+    away = -face_of(1, 9)[None]
     reasons = find_outliers(np.concatenate([spread, away]), cohort(), OutlierStrategy.PREDECESSOR)
     assert [reason is not None for reason in reasons] == [False, False, False, True]
     # With this network two people are never so unlike that the rule finds anybody.
-    assert find_outliers(looks(1, 1, 1, 2), cohort(), OutlierStrategy.PREDECESSOR) == [None] * 4
+    assert find_outliers(faces_of(1, 1, 1, 2), cohort(), OutlierStrategy.PREDECESSOR) == [None] * 4
 
 
 def faces(*people: int) -> list[Face]:
-    return [make_face(f"f{i}", embedder=cohort().embedder, embedding=look(who, i)) for i, who in enumerate(people)]
+    return [make_face(f"f{i}", embedder=cohort().embedder, embedding=face_of(who, i)) for i, who in enumerate(people)]
 
 
 def test_outliers_are_disabled_and_enabled_again_when_they_are_none_any_more() -> None:
@@ -128,7 +128,7 @@ def test_outliers_are_disabled_and_enabled_again_when_they_are_none_any_more() -
     assert {face_id for face_id, face in changed.items() if face.status is FaceStatus.DISABLED} == {"f0", "f1", "f2"}
 
 
-def test_what_somebody_decided_is_left_alone() -> None:
+def test_decisions_of_users_stay() -> None:
     rows = faces(1, 1, 1, 2, 1)
     rows[3] = replace(rows[3], by_hand=True)
     rows[4] = replace(rows[4], status=FaceStatus.DISABLED, reason="by hand", by_hand=True)

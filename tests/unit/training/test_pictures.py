@@ -53,7 +53,7 @@ def test_a_folder_of_folders_is_no_person(tmp_path: Path) -> None:
         assert f"move them up into {tmp_path}/2024" in str(pictures[path].problem)
 
 
-def test_pictures_of_several_folders_beside_a_persons_pictures_are_nobodys(tmp_path: Path) -> None:
+def test_subfolders_beside_pictures_belong_to_no_person(tmp_path: Path) -> None:
     write(tmp_path / "2024" / "cover.png")
     write(tmp_path / "2024" / "Ada" / "1.png")
     assert found(tmp_path)["2024/Ada/1.png"].problem is None
@@ -67,7 +67,7 @@ def test_pictures_of_several_folders_beside_a_persons_pictures_are_nobodys(tmp_p
         assert with_content(pictures[path]).sha256
 
 
-def test_a_folder_whose_name_is_nobodys_is_refused_and_the_others_are_not(tmp_path: Path) -> None:
+def test_a_folder_with_an_invalid_name_is_refused_alone(tmp_path: Path) -> None:
     for name in ("AC;DC", "Unknown 3", "Ada_Lovelace"):
         write(tmp_path / name / "1.png")
     pictures = found(tmp_path)
@@ -86,12 +86,12 @@ def test_a_picture_in_no_persons_folder_has_a_problem_and_other_files_there_have
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "._1.jpg", "Thumbs.db", "desktop.ini", "Desktop.ini", "__MACOSX"])
-def test_what_systems_leave_in_folders_is_passed_over(name: str) -> None:
+def test_hidden_and_system_files_are_skipped(name: str) -> None:
     assert is_litter(name)
     assert not is_litter("1.jpg")
 
 
-def test_a_link_to_a_folder_is_told_and_not_followed(tmp_path: Path) -> None:
+def test_a_link_to_a_folder_is_listed_and_not_followed(tmp_path: Path) -> None:
     write(tmp_path / "in" / "A" / "1.png")
     write(tmp_path / "album" / "2.png")
     (tmp_path / "in" / "A" / "more").symlink_to(tmp_path / "album")
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_read_has_a_problem_and_no_content(tmp_path: Path)
     assert (read.sha256, read.problem) == ("", "it cannot be read: No such file or directory")
 
 
-def test_a_link_that_leads_nowhere_in_place_of_a_persons_folder_is_told(tmp_path: Path) -> None:
+def test_a_broken_link_in_place_of_a_persons_folder_is_listed(tmp_path: Path) -> None:
     write(tmp_path / "Bob" / "1.png")
     (tmp_path / "Ada").symlink_to(tmp_path / "unmounted" / "Ada")
     read = with_content(found(tmp_path)["Ada"])
@@ -116,9 +116,7 @@ def test_a_link_that_leads_nowhere_in_place_of_a_persons_folder_is_told(tmp_path
 
 
 @pytest.mark.parametrize("name", ["1.jpg", "no_suffix"])
-def test_what_is_no_file_is_refused_and_never_opened(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_special_file_is_refused_unopened(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "A"
     write(folder / "deeper" / "0.png")
     os.mkfifo(folder / name)

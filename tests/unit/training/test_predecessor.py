@@ -34,7 +34,7 @@ def uri(mongodb_uri: str, documents: Documents) -> str:
     return f"{mongodb_uri}/{documents.name}"
 
 
-def look(track: int, sample: int, name: str, confidence: float, **changed: Any) -> dict[str, Any]:
+def face_of(track: int, sample: int, name: str, confidence: float, **changed: Any) -> dict[str, Any]:
     """One face on one frame, at 25 frames a second and one frame in 25."""
     return {
         "name": name, "project": "archive", "track_id": track, "frame": 25 * sample, "confidence": confidence,
@@ -51,16 +51,16 @@ def read(uri: str) -> dict[tuple[str, str], Recording]:
 def test_names_are_voted_and_neighbouring_tracks_joined(documents: Documents, uri: str) -> None:
     documents.track.insert_many(
         [
-            *(look(1, i, "Guy Mollet", 0.8) for i in (4, 5, 6)),
-            look(1, 7, "Vincent_Auriol", 0.3),
-            look(2, 9, "Guy_Mollet", 0.5),
-            look(3, 30, "Guy_Mollet", 0.6),
-            look(4, 40, "Guy_Mollet", 0.5),
-            look(4, 41, "Vincent_Auriol", 0.5),
+            *(face_of(1, i, "Guy Mollet", 0.8) for i in (4, 5, 6)),
+            face_of(1, 7, "Vincent_Auriol", 0.3),
+            face_of(2, 9, "Guy_Mollet", 0.5),
+            face_of(3, 30, "Guy_Mollet", 0.6),
+            face_of(4, 40, "Guy_Mollet", 0.5),
+            face_of(4, 41, "Vincent_Auriol", 0.5),
         ]
     )
     recording = read(uri)["archive", "news.mp4"]
-    assert (recording.looks, recording.tracks, recording.undecided) == (8, 4, 1)
+    assert (recording.samples, recording.tracks, recording.undecided) == (8, 4, 1)
     assert [(n.person_id, n.start_s, n.end_s) for n in recording.names] == [
         ("Guy_Mollet", 3.5, 9.5),
         ("Guy_Mollet", 29.5, 30.5),
@@ -70,7 +70,7 @@ def test_names_are_voted_and_neighbouring_tracks_joined(documents: Documents, ur
 
 def test_clusters_are_strangers_where_their_tracks_are_kept(documents: Documents, uri: str) -> None:
     documents.track.insert_many(
-        [look(1, 2, "A", 0.2), look(1, 3, "A", 0.2), look(2, 3, "A", 0.2), look(5, 20, "B", 0.9)]
+        [face_of(1, 2, "A", 0.2), face_of(1, 3, "A", 0.2), face_of(2, 3, "A", 0.2), face_of(5, 20, "B", 0.9)]
     )
     documents.feat_cluster.insert_many(
         [
@@ -89,7 +89,7 @@ def test_clusters_are_strangers_where_their_tracks_are_kept(documents: Documents
         ("Unknown 7", 1.5, 3.5)
     ]
     assert found["archive", "news.mp4"].lost_clusters == 1
-    assert (found["archive", "gone.mp4"].looks, found["archive", "gone.mp4"].lost_clusters) == (0, 1)
+    assert (found["archive", "gone.mp4"].samples, found["archive", "gone.mp4"].lost_clusters) == (0, 1)
 
 
 def test_each_project_and_video_has_its_status_and_title(documents: Documents, uri: str) -> None:
@@ -100,12 +100,12 @@ def test_each_project_and_video_has_its_status_and_title(documents: Documents, u
         ]
     )
     documents.metadata.insert_one({"locator": "news.mp4", "media": "http://example.org/1", "title": ["News", "more"]})
-    old = look(1, 0, "A", 0.9)
+    old = face_of(1, 0, "A", 0.9)
     del old["project"]
-    same = {**look(2, 9, "A", 0.9), "project": "general"}
-    documents.track.insert_many([old, look(1, 0, "A", 0.9), same])
+    same = {**face_of(2, 9, "A", 0.9), "project": "general"}
+    documents.track.insert_many([old, face_of(1, 0, "A", 0.9), same])
     found = read(uri)
-    assert found["general", "news.mp4"].looks == 2
+    assert found["general", "news.mp4"].samples == 2
     assert {key: recording.status for key, recording in found.items()} == {
         ("general", "news.mp4"): None,
         ("archive", "news.mp4"): "complete",
@@ -116,13 +116,13 @@ def test_each_project_and_video_has_its_status_and_title(documents: Documents, u
 
 def test_documents_of_another_kind_are_counted_with_the_reason(documents: Documents, uri: str) -> None:
     documents.track.insert_many(
-        [look(1, 1, "A", 0.5), look(1, 2, "A", 7.0), look(1, 3, "a/b", 0.5), {"locator": "news.mp4"}]
+        [face_of(1, 1, "A", 0.5), face_of(1, 2, "A", 7.0), face_of(1, 3, "a/b", 0.5), {"locator": "news.mp4"}]
     )
     documents.status.insert_one({"locator": "news.mp4", "project": "archive", "status": 9})
     documents.notes.insert_one({"text": "ours"})
     with PredecessorDatabase(uri) as database:
         (recording,) = database.recordings()
-        assert recording.looks == 1
+        assert recording.samples == 1
         assert database.unreadable == {"track": 3, "status": 1}
         assert "less than" in database.reasons["status"]
         assert database.other_collections == {"notes": 1}
@@ -146,7 +146,7 @@ def test_the_tables_are_read_by_what_measures(documents: Documents, uri: str, tm
     from serving.jobs.batch_table import read_batch
 
     documents.track.insert_many(
-        [look(1, i, "Guy_Mollet", 0.8) for i in (4, 5)] + [look(1, 0, "A", 0.8, locator="b.mp4")]
+        [face_of(1, i, "Guy_Mollet", 0.8) for i in (4, 5)] + [face_of(1, 0, "A", 0.8, locator="b.mp4")]
     )
     files = write_records(tmp_path, list(read(uri).values()))
     assert [file.name for file in files] == ["videos.csv", "names.csv", "strangers.csv"]
@@ -161,19 +161,19 @@ def test_the_tables_are_read_by_what_measures(documents: Documents, uri: str, tm
         assert list(csv.reader(file)) == [["media", "start", "end", "stranger"]]
 
 
-def test_an_empty_database_is_told_by_its_name(uri: str, documents: Documents) -> None:
+def test_an_empty_database_is_named(uri: str, documents: Documents) -> None:
     with pytest.raises(InputError, match=documents.name):
         PredecessorDatabase(uri)
 
 
 @pytest.mark.parametrize("uri", ["http://example.org", "mongodb://", "mongodb://u:pa@ss@h"])
-def test_what_is_no_address_is_refused(uri: str) -> None:
+def test_an_invalid_address_is_refused(uri: str) -> None:
     with pytest.raises(InputError, match="mongodb://HOST") as caught:
         PredecessorDatabase(uri)
     assert "pa@" not in str(caught.value)
 
 
-def test_a_server_that_does_not_answer_is_told_without_the_password() -> None:
+def test_a_server_that_does_not_answer_is_named_without_the_password() -> None:
     port = free_port()
     with pytest.raises(SourceError, match=f"127.0.0.1:{port}") as caught:
         PredecessorDatabase(f"mongodb://me:secret@127.0.0.1:{port}/facerec", timeout_s=0.2)

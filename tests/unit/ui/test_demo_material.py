@@ -47,7 +47,7 @@ def starts() -> list[int]:
 
 @pytest.fixture
 def _short(_sources: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the reel to a split screen and a title, for tests that do not look at it."""
+    """Shorten the reel to a split screen and a title, for tests that do not read it."""
     monkeypatch.setattr(demo_material, "SHOTS", tuple(shot for shot in SHOTS if len(shot.takes) == 2 or shot.text))
 
 
@@ -102,9 +102,9 @@ def test_the_truth_agrees_with_the_people_and_the_reel(material: DemoMaterial, r
     assert (truth["frames"], truth["height"], truth["width"]) == (len(reel), *reel[0].shape[:2])
     assert truth["duration_s"] == pytest.approx(Video(material.reel, LimitsConfig()).info.duration_s)
     assert 20 <= truth["duration_s"] <= 40
-    for somebody in truth["people"] + truth["unknown_people"]:
-        for interval in somebody["intervals"]:
-            assert any(start <= interval["start"] < interval["end"] <= end for start, end in truth["shots"]), somebody
+    for person in truth["people"] + truth["unknown_people"]:
+        for interval in person["intervals"]:
+            assert any(start <= interval["start"] < interval["end"] <= end for start, end in truth["shots"]), person
 
 
 def test_shots_end_in_hard_cuts(reel: list[ImageArray], starts: list[int]) -> None:
@@ -161,7 +161,7 @@ def test_finished_material_is_kept_and_damaged_material_is_made_again(tmp_path: 
 
 
 @pytest.mark.usefixtures("_short")
-def test_an_interrupted_run_leaves_nothing_that_looks_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_leaves_no_finished_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "people").mkdir()
     own = tmp_path / "people" / "mine.jpg"
     own.write_bytes(b"not ours")

@@ -163,7 +163,7 @@ def test_template_refuses_another_number_of_points() -> None:
 # From one template to another
 
 
-def test_the_size_of_a_crop_says_its_template() -> None:
+def test_the_size_of_a_crop_gives_its_template() -> None:
     assert len({template.size for template in ALL_TEMPLATES}) == len(ALL_TEMPLATES)
     for template in ALL_TEMPLATES:
         assert template_of_size(template.size, template.size) is template

@@ -205,7 +205,7 @@ def test_a_fragment_keeps_the_times_of_the_video(clip: Path, detector: MtcnnDete
     assert result.timing.frames_decoded == 50
 
 
-def test_a_fragment_beyond_the_end_is_told(clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+def test_a_fragment_beyond_the_end_is_an_error(clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
     config = AnalysisConfig(sampling=SamplingConfig(fragment=(50.0, 60.0)))
     with pytest.raises(InputError, match=r"fragment 50,60 has no frame, and the video lasts .* begins before its end"):
         analyze(clip, config, detector, embedder, PAIR)
@@ -265,7 +265,7 @@ def test_an_analysis_can_be_stopped(
     assert progress[-1] < 1
 
 
-def test_whoever_takes_the_crops_gets_each_track_once(
+def test_the_callback_for_crops_gets_each_track_once(
     clip: Path, found: Analysis, detector: MtcnnDetector, embedder: TorchEmbedder
 ) -> None:
     taken: list[Track] = []
@@ -291,7 +291,7 @@ def test_a_video_of_one_frame_is_analysed(tmp_path: Path, detector: MtcnnDetecto
     np.testing.assert_allclose(result.shots, [(0, 0.04)], atol=1e-3)
 
 
-def test_what_is_no_video_or_too_large_is_refused(
+def test_a_file_that_is_no_video_or_too_large_is_refused(
     tmp_path: Path, clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder
 ) -> None:
     text = tmp_path / "text.mp4"

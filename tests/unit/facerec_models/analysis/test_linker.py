@@ -41,7 +41,7 @@ def parts(thumbnails: list[Thumbnail], part_s: float) -> list[Scan]:
         end_s = start_s + part_s
         found.append(
             Scan(
-                tuple(look for look in frames() if start_s <= look.time_s < end_s),
+                tuple(frame for frame in frames() if start_s <= frame.time_s < end_s),
                 () if found else (0.0,),
                 tuple(small for small in thumbnails if start_s <= small.time_s < end_s),
                 round(10 * part_s),

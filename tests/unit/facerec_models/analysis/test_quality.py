@@ -62,7 +62,7 @@ def test_it_is_monotone_in_each_feature(feature: str, better: int, measured: Flo
     ("feature", "worse"),
     [("log_width", np.log(20)), ("sharpness", 3.0), ("score", 0.6), ("residual", 0.1), ("outside", 0.6)],
 )
-def test_each_feature_alone_can_spoil_a_good_face(feature: str, worse: float) -> None:
+def test_each_feature_alone_can_make_a_good_face_poor(feature: str, worse: float) -> None:
     assert scored() > 0.7
     assert scored(**{feature: worse}) < 0.8 * scored()
 

@@ -15,7 +15,7 @@ from facerec_models.analysis.frame_faces import FrameFaces
 from facerec_models.analysis.tracking import Tracker
 from facerec_models.config import TrackingConfig
 from facerec_models.types import Track
-from tests.builders import DIFFERENT, SAME, Seen, cohort, face_set, look, near, people_of, person
+from tests.builders import DIFFERENT, SAME, Seen, cohort, face_of, face_set, near, people_of, person
 
 WIDTH, HEIGHT = 640, 360
 Scene = Sequence[Sequence[Seen]]
@@ -51,8 +51,8 @@ def assert_equal(a: Sequence[Track], b: Sequence[Track]) -> None:
 
 
 def test_the_synthetic_faces_are_as_alike_as_real_ones() -> None:
-    same = [look(who, 0) @ look(who, 1) for who in range(30)]
-    different = [look(who) @ look(who + 1) for who in range(30)]
+    same = [face_of(who, 0) @ face_of(who, 1) for who in range(30)]
+    different = [face_of(who) @ face_of(who + 1) for who in range(30)]
     assert np.mean(same) == pytest.approx(SAME, abs=0.01)
     assert np.mean(different) == pytest.approx(DIFFERENT, abs=0.02)
     real = cohort().stills @ cohort().stills.T
@@ -190,12 +190,12 @@ def test_a_similar_face_at_the_other_side_does_not_take_the_track_of_a_face_in_i
 
 
 def test_a_blurred_face_does_not_break_a_track() -> None:
-    turned = [Seen(1, 300 + i, quality=0.05, embedding=look(50, i)) for i in range(3)]
+    turned = [Seen(1, 300 + i, quality=0.05, embedding=face_of(50, i)) for i in range(3)]
     scene = [[Seen(1, 300)]] * 5 + [[seen] for seen in turned] + [[Seen(1, 303)]] * 5
     assert summary(follow(scene, 0.2)) == [(1, {1}, 13)]
 
 
-def test_two_people_who_swap_places_between_samples_are_told_apart_by_their_embeddings() -> None:
+def test_embeddings_separate_two_people_who_swap_places_between_samples() -> None:
     scene = [[Seen(1, 260), Seen(2, 380)]] * 3 + [[Seen(2, 260), Seen(1, 380)]] * 3
     assert summary(follow(scene)) == [(1, {1}, 6), (2, {2}, 6)]
 
@@ -285,7 +285,7 @@ def test_every_face_is_in_one_track_of_its_shot_whatever_happens(
 
 def test_kept_samples_are_the_best_and_spread_over_time() -> None:
     config = TrackingConfig(max_kept=8)
-    # The best looks are all at the end.
+    # The best faces are all at the end.
     scene = [[Seen(1, 300, quality=0.5 + 0.4 * i / 200)] for i in range(200)]
     (track,) = follow(scene, 0.2, config=config)
     assert len(track) == 200
@@ -294,7 +294,7 @@ def test_kept_samples_are_the_best_and_spread_over_time() -> None:
     assert (np.diff(quality) <= 0).all()
     assert np.ptp(track.times_s[track.embedded]) > 0.3 * np.ptp(track.times_s)
     for sample, embedding in zip(track.embedded.tolist(), track.embeddings, strict=True):
-        np.testing.assert_array_equal(embedding, look(1, sample))
+        np.testing.assert_array_equal(embedding, face_of(1, sample))
 
 
 def test_the_best_sample_is_always_kept() -> None:

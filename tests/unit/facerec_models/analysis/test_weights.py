@@ -92,7 +92,7 @@ def test_packaged_weights_are_found_without_importing_their_package(registry: We
     assert registry.fetch(DLIB.name) == path
 
 
-def test_every_known_weights_tell_their_terms() -> None:
+def test_all_known_weights_have_a_licence() -> None:
     assert len(KNOWN) == 3
     assert all(name == weights.name and weights.terms.endswith(".") for name, weights in KNOWN.items())
 
@@ -192,7 +192,7 @@ def test_missing_address(registry: WeightsRegistry, server: RangeServer) -> None
         registry.fetch(NAME, source=server.url.replace("weights.pt", "absent"), sha256=SHA256)
 
 
-def test_a_source_that_does_not_answer_is_told(registry: WeightsRegistry) -> None:
+def test_a_source_that_does_not_answer_is_an_error(registry: WeightsRegistry) -> None:
     with pytest.raises(SourceError, match="stopped at 0 bytes"):
         registry.fetch(NAME, source="http://127.0.0.1:9/weights.pt", sha256=SHA256)
 
@@ -231,7 +231,7 @@ def test_damaged_file_is_refused_and_can_be_fetched_again(registry: WeightsRegis
     assert registry.fetch(NAME, source=server.url).read_bytes() == CONTENT
 
 
-def test_file_that_nobody_vouches_for(registry: WeightsRegistry) -> None:
+def test_a_file_without_a_checksum_is_refused(registry: WeightsRegistry) -> None:
     registry.directory.mkdir(parents=True)
     (registry.directory / FACENET_VGGFACE2.file).write_bytes(CONTENT)
     assert status(registry, NAME) is WeightsStatus.UNVERIFIED

@@ -15,11 +15,11 @@ from facerec_models.identification.classifiers import (
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.types import FloatArray
 from facerec_models.vectors import normalize
-from tests.builders import cohort, look
+from tests.builders import cohort, face_of
 
 LEARNED = ["svm", "knn", "rf", "softmax"]
 PEOPLE = [f"p{who:02}" for who in range(20)]
-X = np.stack([look(who, at) for who in range(20) for at in range(3)])
+X = np.stack([face_of(who, at) for who in range(20) for at in range(3)])
 Y = np.array([name for name in PEOPLE for _ in range(3)])
 # To learn from, to set the unit and the limit, and to measure with.
 LEARNED_FROM, NOT_LEARNED, OTHERS = (cohort().stills[part::3] for part in range(3))
@@ -68,8 +68,8 @@ def test_strangers_in_other_pictures_than_the_cohorts_get_few_names(name: str) -
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_people_are_still_told_apart(name: str) -> None:
-    scores = bounded(name).decision_function(np.stack([look(who, 9) for who in range(20)]))
+def test_people_are_still_distinguished(name: str) -> None:
+    scores = bounded(name).decision_function(np.stack([face_of(who, 9) for who in range(20)]))
     assert scores.argmax(axis=1).tolist() == list(range(20))
     limit = np.quantile(bounded(name).decision_function(NOT_LEARNED).max(axis=1), 0.99)
     assert (np.diag(scores) > limit).mean() > 0.9

@@ -28,7 +28,7 @@ from facerec_models.identification.classifiers import (
 )
 from facerec_models.types import FloatArray
 from facerec_models.vectors import normalize
-from tests.builders import cohort, look, person
+from tests.builders import cohort, face_of, person
 
 PEOPLE = range(1, 16)
 NAMES = [f"p{who:02}" for who in PEOPLE]
@@ -36,7 +36,7 @@ OF_THE_PREDECESSOR = [name for name in CLASSIFIERS if name != "prototype"]
 
 
 def gallery() -> tuple[FloatArray, list[str]]:
-    return np.stack([look(who, at) for who in PEOPLE for at in range(3)]), [name for name in NAMES for _ in range(3)]
+    return np.stack([face_of(who, at) for who in PEOPLE for at in range(3)]), [name for name in NAMES for _ in range(3)]
 
 
 def learned_from() -> FloatArray:
@@ -49,10 +49,10 @@ def fitted(name: str) -> FaceClassifier:
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_each_classifier_tells_people_from_each_other_and_from_strangers(name: str) -> None:
+def test_each_classifier_separates_people_and_strangers(name: str) -> None:
     classifier = fitted(name)
     assert classifier.classes_.tolist() == NAMES
-    scores = classifier.decision_function(np.stack([look(who, 9) for who in PEOPLE]))
+    scores = classifier.decision_function(np.stack([face_of(who, 9) for who in PEOPLE]))
     assert (scores.shape, scores.dtype) == ((15, 15), np.float32)
     assert scores.argmax(axis=1).tolist() == list(range(15))
     strangers = classifier.decision_function(cohort().stills[1::2]).max(axis=1)
@@ -62,15 +62,15 @@ def test_each_classifier_tells_people_from_each_other_and_from_strangers(name: s
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_one_person_of_one_picture_is_enough_where_there_are_strangers(name: str) -> None:
-    alone = build_classifier(name).fit(look(1)[None], ["a"], learned_from())
-    scores = alone.decision_function(np.concatenate([[look(1)], cohort().stills[1::2]]))[:, 0]
+    alone = build_classifier(name).fit(face_of(1)[None], ["a"], learned_from())
+    scores = alone.decision_function(np.concatenate([[face_of(1)], cohort().stills[1::2]]))[:, 0]
     assert scores[0] > scores[1:].max()
 
 
 @pytest.mark.parametrize("name", OF_THE_PREDECESSOR)
 def test_one_person_and_no_stranger_are_refused(name: str) -> None:
     with pytest.raises(GalleryError, match="'a' is the only person"):
-        build_classifier(name).fit(look(1)[None], ["a"])
+        build_classifier(name).fit(face_of(1)[None], ["a"])
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -123,7 +123,7 @@ def test_the_nearest_face_votes_as_scikit_learns_neighbour_does() -> None:
     faces = TrainingFaces.of(*gallery(), learned_from())
     everybody = np.concatenate([faces.faces, faces.strangers])
     owner = np.concatenate([np.repeat(np.arange(15), 3), np.full(len(faces.strangers), -1)])
-    probes = np.concatenate([cohort().stills[1::2][:50], [look(who, 8) for who in PEOPLE]])
+    probes = np.concatenate([cohort().stills[1::2][:50], [face_of(who, 8) for who in PEOPLE]])
     votes = KNeighborsClassifier(1).fit(everybody, owner).predict(probes)
     margins = fitted("knn").decision_function(probes)
     np.testing.assert_array_equal(margins > 0, votes[:, None] == np.arange(15))
@@ -156,22 +156,22 @@ def test_an_unknown_classifier_is_refused() -> None:
 
 def test_enrolling_and_forgetting_leave_the_others_alone() -> None:
     few = PrototypeClassifier().fit(*gallery())
-    looks = np.stack([look(50, at) for at in range(2)])
-    more = few.enrol("p07_with_a_longer_name", looks)
+    faces = np.stack([face_of(50, at) for at in range(2)])
+    more = few.enrol("p07_with_a_longer_name", faces)
     x, y = gallery()
-    whole = PrototypeClassifier().fit(np.concatenate([x, looks]), [*y, *["p07_with_a_longer_name"] * 2])
+    whole = PrototypeClassifier().fit(np.concatenate([x, faces]), [*y, *["p07_with_a_longer_name"] * 2])
     assert more.classes_.tolist() == whole.classes_.tolist()
     np.testing.assert_array_equal(more.prototypes_, whole.prototypes_)
     again = more.forget("p07_with_a_longer_name")
     np.testing.assert_array_equal(again.prototypes_, few.prototypes_)
     assert again.classes_.tolist() == NAMES == few.classes_.tolist()
-    anew = few.enrol("p03", looks)
+    anew = few.enrol("p03", faces)
     assert anew.classes_.tolist() == NAMES
     np.testing.assert_array_equal(np.delete(anew.prototypes_, 2, 0), np.delete(few.prototypes_, 2, 0))
 
 
 def test_a_prototype_is_the_direction_of_the_mean() -> None:
-    x = np.stack([look(1, 0), look(1, 1), look(2, 0)])
+    x = np.stack([face_of(1, 0), face_of(1, 1), face_of(2, 0)])
     fitted = PrototypeClassifier().fit(x, ["b", "b", "a"])
     assert fitted.classes_.tolist() == ["a", "b"]
     np.testing.assert_allclose(fitted.prototypes_, [x[2], normalize(x[0] + x[1])], atol=1e-6)
@@ -181,15 +181,15 @@ def test_a_prototype_is_the_direction_of_the_mean() -> None:
 def test_new_faces_are_nearest_to_their_own_person() -> None:
     people = range(1, 30)
     fitted = PrototypeClassifier().fit(
-        np.stack([look(who, at) for who in people for at in range(3)]),
+        np.stack([face_of(who, at) for who in people for at in range(3)]),
         [f"p{who:02}" for who in people for _ in range(3)],
     )
-    probes = np.stack([look(who, 9) for who in people])
+    probes = np.stack([face_of(who, 9) for who in people])
     assert fitted.predict(probes).tolist() == [f"p{who:02}" for who in people]
 
 
 def test_enrolling_a_person_leaves_other_similarities_unchanged() -> None:
-    x = np.stack([look(who) for who in (1, 2, 3)])
+    x = np.stack([face_of(who) for who in (1, 2, 3)])
     few = PrototypeClassifier().fit(x[:2], ["a", "c"])
     more = PrototypeClassifier().fit(x, ["a", "c", "b"])
     probes = cohort().stills[:50]
@@ -197,7 +197,7 @@ def test_enrolling_a_person_leaves_other_similarities_unchanged() -> None:
 
 
 def test_the_order_of_pictures_does_not_matter() -> None:
-    x = np.stack([look(who, at) for who in (1, 2) for at in range(4)])
+    x = np.stack([face_of(who, at) for who in (1, 2) for at in range(4)])
     y = np.array(["a"] * 4 + ["b"] * 4)
     order = np.random.default_rng(0).permutation(8)
     one, other = PrototypeClassifier().fit(x, y), PrototypeClassifier().fit(x[order], y[order])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from facerec_models.identification.clustering import cluster_tracks
 from facerec_models.vectors import normalize
-from tests.builders import look, near, person
+from tests.builders import face_of, near, person
 
 MIN_SIMILARITY = 0.9
 
@@ -17,19 +17,19 @@ def together(count: int) -> npt.NDArray[np.bool_]:
 
 
 def test_faces_of_one_person_are_one_cluster() -> None:
-    faces = np.stack([look(who, at) for at in range(4) for who in (5, 3, 9)])
+    faces = np.stack([face_of(who, at) for at in range(4) for who in (5, 3, 9)])
     assert cluster_tracks(faces, together(12), MIN_SIMILARITY).tolist() == [0, 1, 2] * 4
 
 
 def test_groups_are_numbered_by_their_first_members() -> None:
-    faces = np.stack([look(who) for who in (8, 2, 2, 8, 1)])
+    faces = np.stack([face_of(who) for who in (8, 2, 2, 8, 1)])
     assert cluster_tracks(faces, together(5), MIN_SIMILARITY).tolist() == [0, 1, 1, 0, 2]
 
 
 def test_tracks_that_are_apart_are_never_grouped() -> None:
     apart = together(4)
     apart[0, 1] = apart[1, 0] = True
-    groups = cluster_tracks(np.stack([look(1)] * 4), apart, MIN_SIMILARITY)
+    groups = cluster_tracks(np.stack([face_of(1)] * 4), apart, MIN_SIMILARITY)
     assert groups[0] != groups[1]
 
 
@@ -43,7 +43,7 @@ def test_linkage_is_complete_and_chains_do_not_grow() -> None:
 
 def test_no_track_and_one_track() -> None:
     assert cluster_tracks(np.zeros((0, 128), np.float32), together(0), MIN_SIMILARITY).tolist() == []
-    assert cluster_tracks(look(1)[None], together(1), MIN_SIMILARITY).tolist() == [0]
+    assert cluster_tracks(face_of(1)[None], together(1), MIN_SIMILARITY).tolist() == [0]
 
 
 def test_the_least_similarity_decides() -> None:

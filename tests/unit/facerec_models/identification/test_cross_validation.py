@@ -7,12 +7,12 @@ from facerec_models.identification.classifiers import build_classifier
 from facerec_models.identification.cross_validation import genuine_scores
 from facerec_models.types import FloatArray
 from facerec_models.vectors import normalize
-from tests.builders import cohort, look
+from tests.builders import cohort, face_of
 
 
 def faces(people: int, pictures: int) -> tuple[FloatArray, np.ndarray]:
     who = [(person, at) for person in range(people) for at in range(pictures)]
-    return np.stack([look(*one) for one in who]), np.array([f"p{person:02}" for person, _ in who])
+    return np.stack([face_of(*one) for one in who]), np.array([f"p{person:02}" for person, _ in who])
 
 
 def scores_of(name: str, x: FloatArray, y: np.ndarray):  # type: ignore[no-untyped-def]
@@ -27,7 +27,7 @@ def test_cross_validated_pictures_score_as_new_ones_do(name: str) -> None:
     x, y = faces(20, 4)
     fitted, found = scores_of(name, x, y)
     assert (found.cross_validated, found.synthetic) == (80, 0)
-    new = np.array([fitted.decision_function(look(who, 9)[None])[0, who] for who in range(20)])
+    new = np.array([fitted.decision_function(face_of(who, 9)[None])[0, who] for who in range(20)])
     seen = fitted.decision_function(x)[np.arange(80), np.repeat(np.arange(20), 4)]
     deviation = found.stills.deviation
     # Learned with fewer pictures, they score somewhat lower.
@@ -42,11 +42,11 @@ def test_the_mean_of_some_pictures_scores_better_than_one() -> None:
     assert found.tracks.mean > found.stills.mean
 
 
-def test_embeddings_are_made_up_where_nobody_has_a_second_picture() -> None:
+def test_embeddings_are_simulated_where_no_person_has_two_pictures() -> None:
     x, y = faces(15, 1)
     fitted, found = scores_of("svm", x, y)
     assert (found.cross_validated, found.synthetic) == (0, 60)
-    new = np.array([fitted.decision_function(look(who, 9, 0.97)[None])[0, who] for who in range(15)])
+    new = np.array([fitted.decision_function(face_of(who, 9, 0.97)[None])[0, who] for who in range(15)])
     assert abs(found.stills.mean - new.mean()) < 2 * found.stills.deviation
 
 

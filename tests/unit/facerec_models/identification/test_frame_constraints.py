@@ -15,7 +15,7 @@ from facerec_models.identification.identify import identify_faces, identify_trac
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.types import Decision, FloatArray, Match, Track, UndecidableReason
 from facerec_models.vectors import normalize
-from tests.builders import EMBEDDER, cohort, look, make_track, near
+from tests.builders import EMBEDDER, cohort, face_of, make_track, near
 
 CONFIG = IdentificationConfig()
 ALIKE = stranger_similarity(cohort().pair)
@@ -47,7 +47,7 @@ def with_corrections(model: NamingModel, corrections: Corrections) -> NamingMode
 
 @pytest.fixture(scope="module")
 def model() -> NamingModel:
-    return fit({name_of(who): [look(who, at) for at in range(3)] for who in range(1, 21)})
+    return fit({name_of(who): [face_of(who, at) for at in range(3)] for who in range(1, 21)})
 
 
 def still(model: NamingModel, *faces: FloatArray, quality: float = 0.9) -> list[Match]:
@@ -66,9 +66,9 @@ def seen(track_id: int, face: FloatArray, *, samples: int = 3, first: int = 0) -
 # A person who is enrolled, twice
 
 
-def test_an_image_of_a_named_face_is_undecidable_and_says_whose_it_is(model: NamingModel) -> None:
-    own = look(3, 9)
-    for image, reason in ((near(own, ONE_PICTURE), SAME_PICTURE), (look(3, 11), SAME_FACE)):
+def test_a_mirror_image_of_a_named_face_is_undecidable_and_names_the_face(model: NamingModel) -> None:
+    own = face_of(3, 9)
+    for image, reason in ((near(own, ONE_PICTURE), SAME_PICTURE), (face_of(3, 11), SAME_FACE)):
         named, other = sorted(still(model, own, image), key=lambda match: match.decision)
         assert (named.decision, named.person_id, named.reason) == (Decision.NAMED, name_of(3), None)
         assert (other.decision, other.reason, other.beside) == (Decision.UNDECIDABLE, reason, name_of(3))
@@ -76,18 +76,18 @@ def test_an_image_of_a_named_face_is_undecidable_and_says_whose_it_is(model: Nam
 
 
 def test_the_figures_of_a_face_without_a_name_are_about_its_first_candidate(model: NamingModel) -> None:
-    own = look(3, 9)
-    for faces in ([own, near(own, ONE_PICTURE)], [own, look(STRANGER)], [look(STRANGER)]):
+    own = face_of(3, 9)
+    for faces in ([own, near(own, ONE_PICTURE)], [own, face_of(STRANGER)], [face_of(STRANGER)]):
         for match in still(model, *faces):
             if match.decision is not Decision.NAMED:
                 assert match.probability == pytest.approx(1 - match.candidates[0].probability, abs=1e-6)
-    alone, beside = still(model, look(STRANGER))[0], still(model, own, look(STRANGER))[1]
+    alone, beside = still(model, face_of(STRANGER))[0], still(model, own, face_of(STRANGER))[1]
     assert beside.false_name_rate == pytest.approx(alone.false_name_rate)
 
 
 def test_an_image_below_the_limit_is_known_by_its_likeness(model: NamingModel) -> None:
     """A reflection that is not near enough to be named by itself."""
-    own = look(3, 9, similarity=0.84)
+    own = face_of(3, 9, similarity=0.84)
     images = np.stack([near(own, (ALIKE + 0.98) / 2, seed) for seed in range(40)])
     rates = model.stills.false_name_rate(model.classifier.decision_function(images).max(axis=1))
     image, farther = images[rates.argmax()], float(rates.max())
@@ -104,9 +104,9 @@ def test_an_image_below_the_limit_is_known_by_its_likeness(model: NamingModel) -
 
 def test_an_image_is_never_named_as_the_second_best_person() -> None:
     """A look-alike passes the limit too, but is clearly less likely: only the rule would make them of the image."""
-    double = near(look(1, 0), 0.97)
-    model = fit({"Ann": [look(1, 0)], "Double": [double], **{name_of(who): [look(who)] for who in range(2, 20)}})
-    own, image = near(look(1, 0), 0.999), look(1, 0)
+    double = near(face_of(1, 0), 0.97)
+    model = fit({"Ann": [face_of(1, 0)], "Double": [double], **{name_of(who): [face_of(who)] for who in range(2, 20)}})
+    own, image = near(face_of(1, 0), 0.999), face_of(1, 0)
     rates = model.stills.false_name_rate(model.classifier.decision_function(image[None])[0])
     assert rates[model.classifier.classes_.tolist().index("Double")] <= CONFIG.max_false_names_stills
     matches = still(model, own, image)
@@ -116,8 +116,8 @@ def test_an_image_is_never_named_as_the_second_best_person() -> None:
 
 def test_another_face_of_a_named_person_is_never_named_as_a_less_likely_one() -> None:
     """A mirror at an angle: not the same picture, and a look-alike who is enrolled passes the limit as well."""
-    ann = look(1, 0)
-    model = fit({"Ann": [ann], "Double": [near(ann, 0.95)], **{name_of(who): [look(who)] for who in range(2, 20)}})
+    ann = face_of(1, 0)
+    model = fit({"Ann": [ann], "Double": [near(ann, 0.95)], **{name_of(who): [face_of(who)] for who in range(2, 20)}})
     own, image = near(ann, 0.999, 7), near(ann, 0.97, 4)
     scores = dict(
         zip(model.classifier.classes_.tolist(), model.classifier.decision_function(image[None])[0], strict=True)
@@ -132,8 +132,8 @@ def test_another_face_of_a_named_person_is_never_named_as_a_less_likely_one() ->
 
 
 def test_brothers_who_are_both_enrolled_and_equally_near_are_both_named() -> None:
-    first, second = look(1, 0), near(look(1, 0), 0.965)
-    model = fit({"Abel": [first], "Cain": [second], **{name_of(who): [look(who)] for who in range(2, 20)}})
+    first, second = face_of(1, 0), near(face_of(1, 0), 0.965)
+    model = fit({"Abel": [first], "Cain": [second], **{name_of(who): [face_of(who)] for who in range(2, 20)}})
     between = normalize(1.02 * first + second)
     matches = still(model, near(first, 0.97, 5), between)
     assert [match.person_id for match in matches] == ["Abel", "Cain"]
@@ -142,8 +142,8 @@ def test_brothers_who_are_both_enrolled_and_equally_near_are_both_named() -> Non
 
 
 def test_one_picture_twice_does_not_get_two_names() -> None:
-    first, second = look(1, 0), near(look(1, 0), 0.99)
-    model = fit({"Ann": [first], "Zoe": [second], **{name_of(who): [look(who)] for who in range(2, 20)}})
+    first, second = face_of(1, 0), near(face_of(1, 0), 0.99)
+    model = fit({"Ann": [first], "Zoe": [second], **{name_of(who): [face_of(who)] for who in range(2, 20)}})
     matches = still(model, first, second)
     assert sorted(match.decision for match in matches) == [Decision.NAMED, Decision.UNDECIDABLE]
     named, image = sorted(matches, key=lambda match: match.decision)
@@ -151,7 +151,7 @@ def test_one_picture_twice_does_not_get_two_names() -> None:
 
 
 def test_another_person_beside_a_named_face_stays_unknown(model: NamingModel) -> None:
-    named, other = still(model, look(3, 9), look(STRANGER))
+    named, other = still(model, face_of(3, 9), face_of(STRANGER))
     assert (named.decision, other.decision, other.reason) == (Decision.NAMED, Decision.UNKNOWN, None)
 
 
@@ -159,7 +159,7 @@ def test_another_person_beside_a_named_face_stays_unknown(model: NamingModel) ->
 
 
 def test_an_image_of_an_unknown_face_is_no_second_stranger(model: NamingModel) -> None:
-    own = look(STRANGER)
+    own = face_of(STRANGER)
     for image, reason in ((near(own, ONE_PICTURE), SAME_PICTURE), (near(own, (ALIKE + 0.98) / 2), SAME_FACE)):
         matches = still(model, own, image)
         assert sorted(match.decision for match in matches) == [Decision.UNDECIDABLE, Decision.UNKNOWN]
@@ -167,12 +167,12 @@ def test_an_image_of_an_unknown_face_is_no_second_stranger(model: NamingModel) -
 
 
 def test_two_unknown_people_in_a_frame_are_two_strangers(model: NamingModel) -> None:
-    matches = still(model, look(STRANGER), look(STRANGER + 1), near(look(STRANGER), ALIKE - 0.01))
+    matches = still(model, face_of(STRANGER), face_of(STRANGER + 1), near(face_of(STRANGER), ALIKE - 0.01))
     assert [match.decision for match in matches] == [Decision.UNKNOWN] * 3
 
 
 def test_of_an_unknown_face_and_its_image_the_one_longer_in_view_is_the_stranger(model: NamingModel) -> None:
-    own = look(STRANGER)
+    own = face_of(STRANGER)
     image = near(own, ONE_PICTURE)
     tracks = [seen(1, image, samples=2), seen(2, own, samples=9), seen(3, image, samples=3, first=20)]
     matches = identify_tracks(tracks, model, CONFIG)
@@ -180,8 +180,8 @@ def test_of_an_unknown_face_and_its_image_the_one_longer_in_view_is_the_stranger
     assert matches[0].reason is SAME_PICTURE
 
 
-def test_a_poor_face_is_undecidable_for_that_and_not_for_who_is_beside_it(model: NamingModel) -> None:
-    own = look(STRANGER)
+def test_a_poor_face_is_undecidable_for_its_quality_first(model: NamingModel) -> None:
+    own = face_of(STRANGER)
     sure = np.ones(2, np.float32)
     embeddings = np.stack([own, near(own, ONE_PICTURE)])
     matches = identify_faces(embeddings, np.array([0.9, 0.02], np.float32), sure, model, CONFIG)
@@ -189,12 +189,12 @@ def test_a_poor_face_is_undecidable_for_that_and_not_for_who_is_beside_it(model:
 
 
 def test_every_undecidable_track_has_its_reason(model: NamingModel) -> None:
-    doubtful = make_track(1, [0.0], embeddings=look(STRANGER)[None])  # the detector's score is not above .99
+    doubtful = make_track(1, [0.0], embeddings=face_of(STRANGER)[None])  # the detector's score is not above .99
     doubtful = Track(
         **{**{name: getattr(doubtful, name) for name in doubtful.__slots__}, "scores": np.full(1, 0.9, np.float32)}
     )
     empty = make_track(2, [5.0], embeddings=np.zeros((0, 128), np.float32))
-    poor = make_track(3, [9.0], embeddings=look(STRANGER)[None], quality=0.1)
+    poor = make_track(3, [9.0], embeddings=face_of(STRANGER)[None], quality=0.1)
     matches = identify_tracks([doubtful, empty, poor], model, CONFIG)
     assert [match.reason for match in matches] == [
         UndecidableReason.MAYBE_NO_FACE,
@@ -207,8 +207,8 @@ def test_every_undecidable_track_has_its_reason(model: NamingModel) -> None:
 
 
 def test_both_can_be_confirmed_and_a_third_is_still_an_image(model: NamingModel) -> None:
-    own = look(3, 9)
-    tracks = [seen(i, face) for i, face in enumerate((own, near(own, ONE_PICTURE), look(3, 12)), 1)]
+    own = face_of(3, 9)
+    tracks = [seen(i, face) for i, face in enumerate((own, near(own, ONE_PICTURE), face_of(3, 12)), 1)]
     both = with_corrections(model, Corrections({("a", 1): name_of(3), ("a", 2): name_of(3)}))
     matches = identify_tracks(tracks, both, CONFIG, analysis_id="a")
     assert [match.person_id for match in matches] == [name_of(3), name_of(3), None]
@@ -218,7 +218,7 @@ def test_both_can_be_confirmed_and_a_third_is_still_an_image(model: NamingModel)
 
 
 def test_a_person_whom_a_correction_rules_out_is_not_taken_for_the_original(model: NamingModel) -> None:
-    own, other = look(3, 9), look(3, 12)
+    own, other = face_of(3, 9), face_of(3, 12)
     denied = with_corrections(model, Corrections({}, np.array([name_of(3)]), other[None]))
     named, match = still(denied, own, other)
     assert named.person_id == name_of(3)
@@ -229,8 +229,8 @@ def test_a_person_whom_a_correction_rules_out_is_not_taken_for_the_original(mode
 
 
 def test_a_face_whose_candidates_are_all_ruled_out_has_the_figures_of_the_last() -> None:
-    model = fit({"Ann": [look(1)], "Bob": [look(2)]})
-    face = look(1, 5)
+    model = fit({"Ann": [face_of(1)], "Bob": [face_of(2)]})
+    face = face_of(1, 5)
     denied = with_corrections(model, Corrections({}, np.array(["Ann", "Bob"]), np.stack([face, face])))
     (match,) = still(denied, face)
     assert (match.decision, match.candidates) == (Decision.UNKNOWN, ())
@@ -242,15 +242,15 @@ def test_a_face_whose_candidates_are_all_ruled_out_has_the_figures_of_the_last()
 
 
 def test_the_runner_up_is_the_most_similar_other_person_whatever_decides(model: NamingModel) -> None:
-    similarity = model.prototypes @ look(3, 9)
+    similarity = model.prototypes @ face_of(3, 9)
     people = model.classifier.classes_
     order = people[np.argsort(-similarity)].tolist()
-    assert [one.person_id for one in nearest_people(model, look(3, 9), None)] == order[:2]
+    assert [one.person_id for one in nearest_people(model, face_of(3, 9), None)] == order[:2]
     without = [person for person in order if person != order[1]]
-    assert [one.person_id for one in nearest_people(model, look(3, 9), order[1])] == without[:2]
-    (second,) = nearest_people(model, look(3, 9), order[0], 1)
+    assert [one.person_id for one in nearest_people(model, face_of(3, 9), order[1])] == without[:2]
+    (second,) = nearest_people(model, face_of(3, 9), order[0], 1)
     assert second.similarity == pytest.approx(float(np.sort(similarity)[-2]), abs=1e-6)
-    (match,) = identify_tracks([seen(1, look(3, 9))], model, CONFIG)
+    (match,) = identify_tracks([seen(1, face_of(3, 9))], model, CONFIG)
     of_score = {candidate.person_id: candidate.probability for candidate in match.candidates}
     assert second.probability == pytest.approx(of_score[second.person_id], abs=1e-6)
 
@@ -259,7 +259,7 @@ def test_the_runner_up_is_the_most_similar_other_person_whatever_decides(model: 
 
 
 def test_only_usable_faces_that_share_a_frame_are_alike() -> None:
-    faces = np.stack([look(1)] * 4)
+    faces = np.stack([face_of(1)] * 4)
     apart = [np.array(others, np.intp) for others in ([1, 2], [0, 2], [0, 1], [])]
     usable = np.array([True, True, False, True])
     found = find_alike(faces, apart, usable, 0.99)

@@ -13,7 +13,7 @@ from facerec_models.identification.identify import apart_tracks, identify_faces,
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.types import Decision, FloatArray, Match
 from facerec_models.vectors import normalize, track_embedding, track_quality
-from tests.builders import EMBEDDER, cohort, look, make_track, near
+from tests.builders import EMBEDDER, cohort, face_of, make_track, near
 
 CONFIG = IdentificationConfig()
 ENROLLED, STRANGER = range(1, 21), 70
@@ -29,7 +29,7 @@ def model() -> NamingModel:
     return fit_model(
         Gallery(
             EMBEDDER,
-            np.stack([look(who, at) for who, at in faces]),
+            np.stack([face_of(who, at) for who, at in faces]),
             tuple(name_of(who) for who, _ in faces),
             tuple(f"{who}/{at}" for who, at in faces),
         ),
@@ -54,32 +54,32 @@ def identify(
 
 def test_a_good_face_of_an_enrolled_person_is_named(model: NamingModel) -> None:
     for who in ENROLLED:
-        (match,) = identify(model, [look(who, 9)])
+        (match,) = identify(model, [face_of(who, 9)])
         assert (match.decision, match.person_id) == (Decision.NAMED, name_of(who))
         assert match.probability > 0.9
         assert 0 < match.false_name_rate <= CONFIG.max_false_names_stills
 
 
 def test_a_good_face_of_a_stranger_is_unknown(model: NamingModel) -> None:
-    (match,) = identify(model, [look(STRANGER)])
+    (match,) = identify(model, [face_of(STRANGER)])
     assert (match.decision, match.person_id) == (Decision.UNKNOWN, None)
     assert match.probability > 0.9
     assert match.false_name_rate > CONFIG.max_false_names_stills
 
 
-def test_a_poor_look_is_not_called_unknown(model: NamingModel) -> None:
-    (match,) = identify(model, [look(STRANGER, 9)], quality=0.02)
+def test_a_poor_face_is_undecidable_rather_than_unknown(model: NamingModel) -> None:
+    (match,) = identify(model, [face_of(STRANGER, 9)], quality=0.02)
     assert (match.decision, match.person_id) == (Decision.UNDECIDABLE, None)
 
 
-def test_what_may_be_no_face_at_all_is_not_called_unknown(model: NamingModel) -> None:
+def test_a_doubtful_detection_is_undecidable_rather_than_unknown(model: NamingModel) -> None:
     """A dog's face, which the detector takes for one and is never sure of."""
     sure = CONFIG.min_score_unknown
-    tracks = [make_track(i, [float(i)], embeddings=look(STRANGER, i)[None]) for i in (1, 2)]
+    tracks = [make_track(i, [float(i)], embeddings=face_of(STRANGER, i)[None]) for i in (1, 2)]
     doubtful = replace(tracks[1], scores=np.full(1, sure - 0.01, np.float32))
     known, face, no_face = identify_tracks(
         [
-            make_track(3, [3.0], embeddings=look(1, 9)[None]),
+            make_track(3, [3.0], embeddings=face_of(1, 9)[None]),
             replace(tracks[0], scores=np.full(1, sure, np.float32)),
             doubtful,
         ],
@@ -95,17 +95,17 @@ def test_what_may_be_no_face_at_all_is_not_called_unknown(model: NamingModel) ->
 
 def test_a_face_too_poor_to_be_named_is_unknown_if_so_configured(model: NamingModel) -> None:
     strict = CONFIG.model_copy(update={"min_quality_named_stills": 0.5, "min_quality_unknown": 0.2})
-    probes = np.stack([look(1, 9), look(STRANGER)])
+    probes = np.stack([face_of(1, 9), face_of(STRANGER)])
     judged, sure = np.full(2, 0.3, np.float32), np.ones(2, np.float32)
     assert [m.decision for m in identify_faces(probes, judged, sure, model, strict)] == [Decision.UNKNOWN] * 2
 
 
 def test_a_poor_face_of_a_still_may_be_named_but_no_cut_one_and_no_poor_track(model: NamingModel) -> None:
-    probes, sure = np.stack([look(1, 9)]), np.ones(1, np.float32)
+    probes, sure = np.stack([face_of(1, 9)]), np.ones(1, np.float32)
     for judged, decision in ((0.05, Decision.NAMED), (0.0, Decision.UNDECIDABLE)):
         (match,) = identify_faces(probes, np.full(1, judged, np.float32), sure, model, CONFIG)
         assert match.decision is decision
-    poor = make_track(1, [0.0, 1.0], embeddings=np.stack([look(1, 8), look(1, 9)]), quality=0.05)
+    poor = make_track(1, [0.0, 1.0], embeddings=np.stack([face_of(1, 8), face_of(1, 9)]), quality=0.05)
     (match,) = identify_tracks([poor], model, CONFIG)
     assert match.decision is Decision.UNDECIDABLE
 
@@ -123,7 +123,7 @@ def test_no_face_has_no_answer(model: NamingModel) -> None:
 
 
 def test_candidates_are_the_nearest_people_nearest_first(model: NamingModel) -> None:
-    for probe in (look(3, 9), look(STRANGER)):
+    for probe in (face_of(3, 9), face_of(STRANGER)):
         (match,) = identify(model, [probe])
         best = np.argsort(-model.classifier.decision_function(probe[None])[0])[:5]
         assert [c.person_id for c in match.candidates] == model.classifier.classes_[best].tolist()
@@ -176,9 +176,9 @@ def test_the_same_face_many_times_in_a_frame_is_named_once(model: NamingModel) -
 
 
 def test_tracks_that_share_a_frame_never_get_one_name(model: NamingModel) -> None:
-    one = make_track(1, [0.0, 1.0, 2.0], embeddings=np.stack([look(4, 9)]))
+    one = make_track(1, [0.0, 1.0, 2.0], embeddings=np.stack([face_of(4, 9)]))
     meanwhile = make_track(2, [2.0, 3.0], embeddings=np.stack([near(prototype(model, 4), 0.999)]))
-    later = make_track(3, [4.0, 5.0], embeddings=np.stack([look(4, 8)]))
+    later = make_track(3, [4.0, 5.0], embeddings=np.stack([face_of(4, 8)]))
     first, second, third = identify_tracks([one, meanwhile, later], model, CONFIG)
     assert first.person_id is None
     assert second.person_id == third.person_id == name_of(4)
@@ -256,27 +256,29 @@ def test_strangers_are_named_as_rarely_as_promised() -> None:
 
 
 def test_a_track_is_weighted_by_quality() -> None:
-    good, poor = look(1, 0), look(STRANGER, 0)
+    good, poor = face_of(1, 0), face_of(STRANGER, 0)
     track = make_track(1, [0.0, 1.0], embeddings=np.stack([good, poor]), quality=[0.9, 0.1])
     np.testing.assert_allclose(track_embedding(track), normalize(0.9 * good + 0.1 * poor), atol=1e-6)
 
 
 def test_the_quality_that_weighs_is_that_of_the_kept_samples() -> None:
-    track = make_track(1, [0.0, 1.0, 2.0], embeddings=np.stack([look(1, 0), look(2, 0)]), quality=[0.05, 0.4, 0.9])
+    track = make_track(
+        1, [0.0, 1.0, 2.0], embeddings=np.stack([face_of(1, 0), face_of(2, 0)]), quality=[0.05, 0.4, 0.9]
+    )
     track = replace(track, embedded=np.array([2, 0], np.int64))
-    np.testing.assert_allclose(track_embedding(track), normalize(0.9 * look(1, 0) + 0.05 * look(2, 0)), atol=1e-6)
+    np.testing.assert_allclose(track_embedding(track), normalize(0.9 * face_of(1, 0) + 0.05 * face_of(2, 0)), atol=1e-6)
 
 
 def test_a_track_without_any_quality_still_has_a_direction() -> None:
-    track = make_track(1, [0.0, 1.0], embeddings=np.stack([look(1, 0), look(1, 1)]), quality=[0.0, 0.0])
+    track = make_track(1, [0.0, 1.0], embeddings=np.stack([face_of(1, 0), face_of(1, 1)]), quality=[0.0, 0.0])
     assert np.linalg.norm(track_embedding(track)) == pytest.approx(1, abs=1e-5)
     assert track_quality(track) == 0
 
 
 def test_many_samples_name_a_person_whom_one_does_not(model: NamingModel) -> None:
-    def track(looks: int) -> Match:
-        embeddings = np.stack([look(5, 20 + i, similarity=0.83) for i in range(looks)])
-        return identify_tracks([make_track(1, [float(i) for i in range(looks)], embeddings=embeddings)], model, CONFIG)[
+    def track(faces: int) -> Match:
+        embeddings = np.stack([face_of(5, 20 + i, similarity=0.83) for i in range(faces)])
+        return identify_tracks([make_track(1, [float(i) for i in range(faces)], embeddings=embeddings)], model, CONFIG)[
             0
         ]
 

@@ -18,7 +18,7 @@ from facerec_models.identification.naming_model import Gallery, NamingModel, fit
 from facerec_models.stills import FaceView, name_still
 from facerec_models.types import Decision, FaceSet, ImageArray, UndecidableReason
 from facerec_models.video_writer import VideoWriter
-from tests.builders import EMBEDDER, cohort, look, sample_picture
+from tests.builders import EMBEDDER, cohort, face_of, sample_picture
 
 RULES = IdentificationConfig()
 # A head and shoulders of the size of a video's face.
@@ -67,7 +67,7 @@ def seen(detector: MtcnnDetector, embedder: TorchEmbedder) -> dict[str, FaceSet]
 
 def model_of(face: FaceSet | None) -> NamingModel:
     """Return a model that knows three people of numbers, and the astronaut where her face is given."""
-    others = np.stack([look(who) for who in (1, 2, 3)])
+    others = np.stack([face_of(who) for who in (1, 2, 3)])
     embeddings = others if face is None else np.concatenate([others, face.embeddings])
     people = ("Ann_Lee", "Bob", "Cem", "Eileen_Collins")[: len(embeddings)]
     return fit_model(Gallery(EMBEDDER, embeddings, people, people), cohort(), RULES.prior_known)
@@ -79,9 +79,7 @@ def answers(seen: dict[str, FaceSet], kind: str, *, enrolled: bool) -> list[Face
 
 
 @pytest.mark.parametrize("kind", TWICE)
-def test_a_photograph_that_shows_a_person_twice_names_them_once_and_tells_why_not_twice(
-    seen: dict[str, FaceSet], kind: str
-) -> None:
+def test_a_photograph_of_a_person_twice_names_them_once_with_a_reason(seen: dict[str, FaceSet], kind: str) -> None:
     named, image = answers(seen, kind, enrolled=True)
     assert (named.decision, named.identity, named.reason) == ("named", "Eileen Collins", None)
     assert (image.decision, image.person_id) == ("undecidable", None)

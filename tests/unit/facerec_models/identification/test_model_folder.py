@@ -20,7 +20,7 @@ def models(request: pytest.FixtureRequest, tmp_path: Path) -> AnyPath:
     return open_files(tmp_path.as_uri() if request.param == "folder" else request.getfixturevalue("bucket")) / "models"
 
 
-def test_what_is_written_is_read(models: AnyPath) -> None:
+def test_a_written_model_is_read_back(models: AnyPath) -> None:
     write_folder(models / "m-1", ARRAYS, {"é": [1, None]})
     arrays, facts = read_folder(models / "m-1")
     assert facts == {"é": [1, None]}
@@ -52,7 +52,7 @@ def test_a_folder_without_a_model_is_refused(models: AnyPath) -> None:
         read_folder(models)
 
 
-def test_what_killed_writers_left_is_removed_but_not_what_is_being_written(tmp_path: Path) -> None:
+def test_folders_of_killed_writers_are_removed_and_unfinished_ones_kept(tmp_path: Path) -> None:
     for name in (".m-old.x1", ".m-new.x2", "m-3"):
         (tmp_path / name).mkdir()
     hour_ago = time.time() - 3600
@@ -63,7 +63,7 @@ def test_what_killed_writers_left_is_removed_but_not_what_is_being_written(tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {".m-new.x2", "m-3"}
 
 
-def test_what_killed_writers_left_in_a_bucket_is_removed(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_of_killed_writers_are_removed_from_a_bucket(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     models = open_files(bucket) / "models"
     write_folder(models / "m-1", ARRAYS, {})
     (models / "m-2" / "model.npz").write_bytes(b"")

@@ -14,14 +14,14 @@ from facerec_models.identification.calibration import ScoreCalibration
 from facerec_models.identification.classifiers import PrototypeClassifier
 from facerec_models.identification.identify import identify_faces
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
-from tests.builders import DIMENSION, EMBEDDER, cohort, look, near
+from tests.builders import DIMENSION, EMBEDDER, cohort, face_of, near
 
 PEOPLE_10 = tuple(f"p{i}" for i in range(10))
 PEOPLE = ("Ann_Lee", "Bob", "Zoë_Ångström")
 
 
 def gallery(embedder: str = EMBEDDER) -> Gallery:
-    embeddings = np.stack([look(who, at) for who in range(1, 4) for at in range(3)])
+    embeddings = np.stack([face_of(who, at) for who in range(1, 4) for at in range(3)])
     return Gallery(
         embedder,
         embeddings,
@@ -65,7 +65,7 @@ def test_a_saved_model_answers_alike(model: NamingModel, tmp_path: Path) -> None
     assert again.gallery.face_ids.tolist() == model.gallery.face_ids.tolist()
     assert again.prior_known == model.prior_known
     np.testing.assert_array_equal(again.gallery.embeddings, model.gallery.embeddings)
-    probes = np.concatenate([cohort().stills[:20], np.stack([look(who, 9) for who in range(1, 4)])])
+    probes = np.concatenate([cohort().stills[:20], np.stack([face_of(who, 9) for who in range(1, 4)])])
     quality = np.ones(len(probes), np.float32)
     config = IdentificationConfig()
     sure = np.ones(len(probes), np.float32)
@@ -128,9 +128,9 @@ def test_an_empty_gallery_is_refused() -> None:
 
 
 def test_a_gallery_of_one_picture_is_a_model() -> None:
-    model = fit_model(Gallery(EMBEDDER, look(1)[None], ("Bob",), ("f1",)), cohort(), 0.5)
+    model = fit_model(Gallery(EMBEDDER, face_of(1)[None], ("Bob",), ("f1",)), cohort(), 0.5)
     (match,) = identify_faces(
-        look(1, 5)[None], np.ones(1, np.float32), np.ones(1, np.float32), model, IdentificationConfig()
+        face_of(1, 5)[None], np.ones(1, np.float32), np.ones(1, np.float32), model, IdentificationConfig()
     )
     assert match.person_id == "Bob"
     assert len(match.candidates) == 1
@@ -146,16 +146,18 @@ def test_two_networks_are_not_mixed(model: NamingModel) -> None:
 
 def test_a_gallery_whose_parts_differ_in_length_is_refused() -> None:
     with pytest.raises(ValueError, match="2 embeddings has 1 person ids and 2 face ids"):
-        Gallery(EMBEDDER, np.stack([look(1), look(2)]), ("a",), ("f1", "f2"))
+        Gallery(EMBEDDER, np.stack([face_of(1), face_of(2)]), ("a",), ("f1", "f2"))
 
 
 def test_the_nearest_faces_are_those_of_the_person_nearest_first(model: NamingModel) -> None:
-    probe = look(2, 1)
+    probe = face_of(2, 1)
     nearest = model.nearest_faces(probe, "Bob", count=2)
     assert nearest[0][0] == "Bob-1"
     assert len(nearest) == 2
     assert nearest[0][1] == pytest.approx(1, abs=1e-5)
-    assert nearest[0][1] >= nearest[1][1] == pytest.approx(max(float(look(2, at) @ probe) for at in (0, 2)), abs=1e-5)
+    assert (
+        nearest[0][1] >= nearest[1][1] == pytest.approx(max(float(face_of(2, at) @ probe) for at in (0, 2)), abs=1e-5)
+    )
     assert len(model.nearest_faces(probe, "Bob", count=10)) == 3
 
 

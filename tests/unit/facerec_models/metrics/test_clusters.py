@@ -24,7 +24,7 @@ def test_a_small_example_is_counted_by_hand() -> None:
     assert score.f1 == pytest.approx(2 * (25 / 42) * (11 / 14) / (25 / 42 + 11 / 14))
 
 
-def test_everybody_in_one_group_has_full_recall() -> None:
+def test_one_group_of_all_has_full_recall() -> None:
     score = cluster_score([(0, "a"), (0, "a"), (0, "b"), (0, "c")])
     assert (score.precision, score.recall, score.purity) == (pytest.approx((4 + 1 + 1) / 16), 1, 0.5)
 

@@ -30,33 +30,33 @@ def write(path: Path, days_ago: float = 2.0) -> Path:
     return path
 
 
-def test_parts_go_as_soon_as_their_job_has_ended(store: Store, home: Files) -> None:
+def test_parts_go_as_soon_as_their_job_has_ended(archive: Archive, store: Store) -> None:
     parts = {}
     for job_id in ("ended", "waits"):
         store.submit_job(make_job(job_id))
-        parts[job_id] = write(home.job_parts("p", job_id) / "0.npz", days_ago=0)
-    log = write(home.job_log("p", "ended"))
-    assert sweep(Archive(store, home)) == 0
+        parts[job_id] = write(archive.files.job_parts("p", job_id) / "0.npz", days_ago=0)
+    log = write(archive.files.job_log("p", "ended"))
+    assert sweep(archive) == 0
     leases.cancel(store, "ended")
-    assert sweep(Archive(store, home)) == 1
+    assert sweep(archive) == 1
     assert not parts["ended"].parent.exists()
     assert parts["waits"].exists()
     assert log.exists()
 
 
-def test_parts_of_a_project_that_was_deleted_go_when_they_are_old(store: Store, home: Files) -> None:
-    old = write(home.job_parts("gone", "a") / "0.npz")
-    new = write(home.job_parts("gone", "b") / "0.npz", days_ago=0.1)
-    log = write(home.job_log("gone", "a"))
-    assert sweep(Archive(store, home)) == 1
+def test_parts_of_a_project_that_was_deleted_go_when_they_are_old(archive: Archive) -> None:
+    old = write(archive.files.job_parts("gone", "a") / "0.npz")
+    new = write(archive.files.job_parts("gone", "b") / "0.npz", days_ago=0.1)
+    log = write(archive.files.job_log("gone", "a"))
+    assert sweep(archive) == 1
     assert (old.exists(), new.exists(), log.exists()) == (False, True, True)
 
 
-def test_old_unfinished_files_go_and_new_ones_stay(store: Store, home: Files) -> None:
-    old = write(home.face_crop("p", "f").with_suffix(UNFINISHED))
-    new = write(home.face_crop("p", "g").with_suffix(UNFINISHED), days_ago=0.1)
-    face = write(home.face_crop("p", "f"))
-    assert sweep(Archive(store, home)) == 1
+def test_old_unfinished_files_go_and_new_ones_stay(archive: Archive) -> None:
+    old = write(archive.files.face_crop("p", "f").with_suffix(UNFINISHED))
+    new = write(archive.files.face_crop("p", "g").with_suffix(UNFINISHED), days_ago=0.1)
+    face = write(archive.files.face_crop("p", "f"))
+    assert sweep(archive) == 1
     assert (old.exists(), new.exists(), face.exists()) == (False, True, True)
 
 
@@ -72,50 +72,55 @@ def test_another_store_than_the_homes_own_removes_nothing(home: Files) -> None:
     assert all(path.exists() for path in kept)
 
 
-def test_drawn_videos_with_other_names_than_now_go(store: Store, home: Files) -> None:
+def test_drawn_videos_with_other_names_than_now_go(archive: Archive, store: Store) -> None:
     put_analyses(store, "a", "b", "d")
     put_revisions(store, "r1", "r2")
     store.assign_revision("p", "r2", ["a", "d"], [])
     drawn = {
-        (analysis_id, revision): write(home.analysis("p", analysis_id) / f"annotated-{revision}.mp4", days_ago=0)
+        (analysis_id, revision): write(
+            archive.files.analysis("p", analysis_id) / f"annotated-{revision}.mp4", days_ago=0
+        )
         for analysis_id in ("a", "b", "c", "d")
         for revision in ("r1", "r2")
     }
-    half = write(home.analysis("p", "a") / f".annotated-r1.mp4.0{UNFINISHED}")
+    half = write(archive.files.analysis("p", "a") / f".annotated-r1.mp4.0{UNFINISHED}")
     kept = {(analysis_id, revision) for analysis_id in "acd" for revision in ("r1", "r2")}
 
     def left() -> set[tuple[str, str]]:
         return {key for key, path in drawn.items() if path.exists()}
 
-    assert sweep(Archive(store, home)) == 3
+    assert sweep(archive) == 3
     assert left() == kept
     assert not half.exists()
     naming = make_naming({"a": "r2", "d": "r2", "b": None}, "r2")
     long_ago = time.time() - 30 * 86400
     store.apply_naming("p", naming, make_application(1, "r2", created_at=long_ago))
-    assert sweep(Archive(store, home)) == 0
+    assert sweep(archive) == 0
     store.undo_naming("p", make_naming({"a": "r2"}, "r1"), 1, time.time())
-    assert sweep(Archive(store, home)) == 2
+    assert sweep(archive) == 2
     assert left() == kept - {("a", "r2"), ("d", "r1")}
 
 
-def test_crops_of_no_analysis_go_when_nobody_can_be_writing_them(store: Store, home: Files) -> None:
+def test_crops_without_an_analysis_are_removed_when_they_are_old(archive: Archive, store: Store) -> None:
     store.put_video(make_video("v"))
     store.put_analysis(make_analysis("a"), [make_track(1)])
-    kept = write(home.track_crop("p", "a", 1, 0))
-    orphan = write(home.track_crop("p", "b", 1, 0))
-    write(home.analysis_mark("p", "b"))
-    begun_today = write(home.analysis_mark("p", "c"), days_ago=0.1)
+    kept = write(archive.files.track_crop("p", "a", 1, 0))
+    orphan = write(archive.files.track_crop("p", "b", 1, 0))
+    write(archive.files.analysis_mark("p", "b"))
+    begun_today = write(archive.files.analysis_mark("p", "c"), days_ago=0.1)
     store.submit_job(make_job("j"))
-    assert sweep(Archive(store, home)) == 0
+    assert sweep(archive) == 0
     leases.cancel(store, "j")
-    assert sweep(Archive(store, home)) == 1
+    assert sweep(archive) == 1
     assert (kept.exists(), orphan.exists(), begun_today.exists()) == (True, False, True)
 
 
-def test_what_was_written_while_the_clock_was_ahead_goes_too(store: Store, home: Files) -> None:
-    left = [write(home.root / f"a{UNFINISHED}", days_ago=-365), write(home.job_parts("gone", "j") / "0.npz", -365)]
-    young = write(home.root / f"b{UNFINISHED}", days_ago=-0.5)
-    assert sweep(Archive(store, home)) == 2
+def test_files_with_future_times_are_removed_too(archive: Archive) -> None:
+    left = [
+        write(archive.files.root / f"a{UNFINISHED}", days_ago=-365),
+        write(archive.files.job_parts("gone", "j") / "0.npz", -365),
+    ]
+    young = write(archive.files.root / f"b{UNFINISHED}", days_ago=-0.5)
+    assert sweep(archive) == 2
     assert not any(path.exists() for path in left)
     assert young.exists()

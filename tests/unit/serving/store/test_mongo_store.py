@@ -174,7 +174,7 @@ def test_tracks_of_a_killed_writer_are_invisible_and_deleted(
     assert raw["tracks"].count_documents({}) == 3
     assert [track.track_id for track in store.get_tracks("p", ["a"])["a"]] == [7]
     assert store.describe().rows["tracks"] == 1
-    store.scrub()  # somebody may still be writing them
+    store.scrub()  # a writer may still be at work
     assert raw["tracks"].count_documents({}) == 3
     monkeypatch.setattr(mongo_tracks, "_ABANDONED_S", -1.0)
     store.scrub()

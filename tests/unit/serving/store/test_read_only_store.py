@@ -47,7 +47,7 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can become a
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A home that everybody may look into, where pytest's own folders are closed to others."""
+    """A home that every user may read, where pytest's own folders are closed to others."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / "home"
@@ -61,7 +61,7 @@ def open_to_all(home: Path, mode: int = 0o644) -> None:
 
 @contextmanager
 def reader(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """Read as somebody else until the block ends."""
+    """Read as another user until the block ends."""
     with subprocess.Popen(
         [sys.executable, "-c", _READER, str(home), str(_NOBODY)],
         stdin=subprocess.PIPE,

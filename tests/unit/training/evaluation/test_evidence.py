@@ -118,7 +118,7 @@ def test_strangers_are_tracks_during_which_nobody_enrolled_is_there() -> None:
     assert evidence(there, shown).stranger_rates == (0.004, 0.2, math.inf)
 
 
-def test_somebody_who_is_not_enrolled_leaves_room_for_doubt() -> None:
+def test_a_person_who_is_not_enrolled_makes_the_evidence_doubtful() -> None:
     both = truth(Ada=[(0, 10)]).model_dump() | {
         "unknown_people": [{"label": "guard", "intervals": [{"start": 0, "end": 20}]}]
     }
@@ -164,14 +164,14 @@ def test_faces_are_sorted_by_size_pose_and_quality() -> None:
 
 
 @pytest.mark.parametrize("angle_deg", [0, 10, 30, 60])
-def test_a_turned_head_is_told_however_the_picture_is_rotated(angle_deg: float) -> None:
+def test_a_turned_head_is_recognised_at_every_rotation(angle_deg: float) -> None:
     """A nose .45 eye distances before the eyes, seen from aside; the picture itself turned by 25 degrees."""
     sine, cosine = math.sin(math.radians(angle_deg)), math.cos(math.radians(angle_deg))
     points = [(-20 * cosine, 0.0), (20 * cosine, 0.0), (0.45 * 40 * sine, 22.0)]
     roll = math.radians(25)
     turned = [(x * math.cos(roll) - y * math.sin(roll), x * math.sin(roll) + y * math.cos(roll)) for x, y in points]
-    look = Sample.model_validate(sample(0) | {"landmarks": [*turned, (0, 0), (0, 0)]})
-    found = turn(look)
+    sampled = Sample.model_validate(sample(0) | {"landmarks": [*turned, (0, 0), (0, 0)]})
+    found = turn(sampled)
     assert found == pytest.approx(0.45 * sine / cosine)
     assert pose(found) == {0: "frontal", 10: "frontal", 30: "half", 60: "profile"}[angle_deg]
 
@@ -196,7 +196,7 @@ def test_strangers_are_labelled_by_the_only_person_there() -> None:
     assert (seen.undecidable, seen.misnamed) == (1, 1)
 
 
-def test_a_reference_tells_who_is_whom_where_several_are_there() -> None:
+def test_a_reference_decides_among_several_people() -> None:
     there = truth(Ada=[(0, 10)], Bob=[(0, 10)])
     shown = result(track(1, (1, 2)), track(2, (1, 2)), track(3, (3, 4)), strangers={1: "s-1", 2: "s-2", 3: "s-1"})
     known = result(track(1, (1, 2), "Ada"), track(2, (1, 2), "Bob"), track(3, (3, 4), "Eve"))

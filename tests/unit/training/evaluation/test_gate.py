@@ -47,7 +47,7 @@ def test_limits_are_least_or_most(tmp_path: Path, limits: dict[str, float], kept
     assert [check.is_kept for check in checks] == kept
 
 
-def test_a_broken_limit_says_both_values(tmp_path: Path) -> None:
+def test_a_broken_limit_names_both_values(tmp_path: Path) -> None:
     gate = read_gate(write(tmp_path / "gate.json", {"precision": 0.97, "false_names_per_hour": 6, "purity": 0.5}))
     assert [str(check) for check in gate.check(report())] == [
         "precision is 0.9, at least 0.97 was asked for",

@@ -31,7 +31,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_cues_say_who_is_seen(tmp_path: Path) -> None:
+def test_cues_name_the_people_seen(tmp_path: Path) -> None:
     truth = from_webvtt(write(tmp_path / "clip.vtt", CUES))
     assert truth.intervals() == {
         "Ada_Lovelace": [TrueInterval(1, 2.5), TrueInterval(3600, 3601)],
@@ -48,7 +48,7 @@ def test_line_ends_do_not_matter(tmp_path: Path) -> None:
     assert from_webvtt(tmp_path / "b.vtt") == plain
 
 
-def test_no_cue_says_that_nobody_enrolled_is_seen(tmp_path: Path) -> None:
+def test_no_cue_means_that_no_enrolled_person_is_seen(tmp_path: Path) -> None:
     assert from_webvtt(write(tmp_path / "clip.vtt", "WEBVTT\n")).no_gallery_person_expected
 
 
@@ -74,7 +74,7 @@ crowd.mp4,0,5,
 """
 
 
-def test_a_table_says_who_is_seen_in_which_stretch(tmp_path: Path) -> None:
+def test_a_table_names_the_people_of_each_interval(tmp_path: Path) -> None:
     truths = from_csv(write(tmp_path / "truth.csv", TABLE))
     assert list(truths) == ["crowd", "reel"]
     reel = truths["reel"]
@@ -113,7 +113,7 @@ def test_an_unusable_table_is_refused(tmp_path: Path, text: str, message: str) -
         from_csv(write(tmp_path / "truth.csv", text))
 
 
-def test_what_was_converted_is_read_as_it_was(tmp_path: Path) -> None:
+def test_a_converted_truth_is_read_back(tmp_path: Path) -> None:
     write(tmp_path / "truth.csv", TABLE)
     (tmp_path / "vtt").mkdir()
     write(tmp_path / "vtt" / "clip.vtt", CUES)
@@ -146,7 +146,7 @@ def test_parts_cover_the_video_and_overlapping_intervals_are_one(tmp_path: Path)
     assert truth.model_copy(update={"people": ()}).parts(10) == [(0, 10)]
 
 
-def test_who_is_there(tmp_path: Path) -> None:
+def test_people_are_listed_at_a_time(tmp_path: Path) -> None:
     text = """{"people": [{"name": "Ada", "intervals": [{"start": 0, "end": 2}, {"start": 2, "end": 4, "visibility": "hidden"}]}],
         "unknown_people": [{"label": "guard", "intervals": [{"start": 3, "end": 5}]}]}"""
     (truth,) = read_truths(write(tmp_path / "clip.json", text).parent).values()

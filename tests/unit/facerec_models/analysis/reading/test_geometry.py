@@ -13,7 +13,7 @@ import pytest
 from facerec_models.analysis.reading.geometry import Geometry, Orientation, usable_ratio
 from facerec_models.analysis.reading.video import Video
 from facerec_models.types import Detections, ImageArray
-from tests.unit.facerec_models.analysis.reading.test_video import LIMITS, X264, frames_of
+from tests.unit.facerec_models.analysis.reading.written_video import LIMITS, X264, frames_of
 
 UPRIGHT = Orientation(False, False, False)
 PLAIN = {**X264, "bf": "0"}
@@ -93,7 +93,7 @@ def test_a_container_that_states_another_ratio_is_believed_as_players_do(tmp_pat
 
 
 @pytest.mark.parametrize("ratio", [Fraction(1, 100), Fraction(100, 1)])
-def test_an_absurd_ratio_is_ignored_and_told(tmp_path: Path, ratio: Fraction) -> None:
+def test_an_absurd_ratio_is_ignored_with_a_warning(tmp_path: Path, ratio: Fraction) -> None:
     video, frames = frames_of(write_shaped(tmp_path / "a.mp4", disc(240, 288, 240, 288), ratio))
     assert video.info.sample_aspect_ratio == 1
     assert frames[0].to_square_frame().image.shape == (288, 240, 3)
@@ -106,7 +106,7 @@ def test_nothing_stated_and_mere_rounding_mean_square(stated: Fraction | None) -
     assert usable_ratio(stated) == 1
 
 
-def test_a_shape_that_changes_midway_is_followed_and_told(tmp_path: Path) -> None:
+def test_a_shape_that_changes_midway_is_followed_with_a_warning(tmp_path: Path) -> None:
     first = write_shaped(tmp_path / "a.ts", disc(240, 288, 384, 288), Fraction(8, 5))
     second = write_shaped(tmp_path / "b.ts", disc(240, 288, 512, 288), Fraction(32, 15), start=10)
     path = tmp_path / "joined.ts"

@@ -11,7 +11,7 @@ import pytest
 
 from facerec_models.analysis.reading.video import Video
 from facerec_models.errors import VideoOpenError
-from tests.unit.facerec_models.analysis.reading.test_video import LIMITS, frames_of
+from tests.unit.facerec_models.analysis.reading.written_video import LIMITS, frames_of
 
 
 def write_tracks(path: Path, *tracks: tuple[str, int, int], sound_first: bool = False, title: str = "") -> Path:
@@ -52,7 +52,7 @@ FRONT, REAR = ("libx264", 60, 20), ("libx264", 200, 20)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
-def test_a_second_picture_track_is_told_with_the_way_to_choose_it(tmp_path: Path, name: str) -> None:
+def test_a_second_picture_track_gives_a_warning_with_its_option(tmp_path: Path, name: str) -> None:
     path = write_tracks(tmp_path / name, FRONT, REAR)
     video, frames = frames_of(path)
     assert (video.info.stream, len(frames), video.complete) == (0, 20, True)

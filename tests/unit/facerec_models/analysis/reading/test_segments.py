@@ -77,7 +77,7 @@ def test_a_segment_has_the_frames_of_the_whole(
             assert part == whole[first:end]
 
 
-def test_what_is_not_in_the_list_is_an_error_and_no_wrong_frame(tmp_path: Path) -> None:
+def test_a_frame_outside_the_index_is_an_error(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp4", "libx264", {"g": "12"})
     index = index_of(path)
     missing = FrameIndex(np.delete(index.pts, 40), index.keyframes[:3], index.time_base)

@@ -12,7 +12,7 @@ import pytest
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
 from facerec_models.types import ImageArray
-from tests.unit.facerec_models.analysis.reading.test_video import (
+from tests.unit.facerec_models.analysis.reading.written_video import (
     LIMITS,
     STEADY,
     X264,

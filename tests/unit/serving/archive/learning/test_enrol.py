@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -22,9 +21,9 @@ from serving.archive.handle import Archive
 from serving.archive.learning import enrol as enrol_module
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.unfinished_enrolments import marks_of
-from serving.store import Store, open_store
+from serving.store import Store
 from serving.store.rows import Face, FaceStatus
-from tests.builders import look, sample_picture
+from tests.builders import face_of, sample_picture
 from tests.contract.store_cases import make_face
 from training.pictures import find_pictures
 from ui.demo_material import HOPPER, find_file
@@ -33,17 +32,11 @@ ANALYSIS, RULES = AnalysisConfig(), IdentificationConfig()
 
 
 class Blind:
-    """A detector that must not be asked to look at anything."""
+    """A detector that must not be used."""
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
-        assert not images, "a known picture was looked at again"
+        assert not images, "a known picture was detected again"
         return []
-
-
-@pytest.fixture
-def store(home: Files) -> Iterator[Store]:
-    with closing(open_store(home.root)) as store:
-        yield store
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +65,8 @@ def beside(left: ImageArray, right: ImageArray, right_scale: float) -> ImageArra
     return np.hstack(parts).astype(np.uint8)
 
 
-def take(store: Store, home: Files, folder: Path, networks: Networks) -> dict[str, Face]:
-    faces = enrol(Archive(store, home, RULES), "p", find_pictures(folder), networks, ANALYSIS)
+def take(archive: Archive, folder: Path, networks: Networks) -> dict[str, Face]:
+    faces = enrol(archive, "p", find_pictures(folder), networks, ANALYSIS)
     return {face.path.split("/")[1]: face for face in faces}
 
 
@@ -84,13 +77,13 @@ def alike(a: Face, b: Face) -> float:
 
 
 def test_in_a_group_the_face_of_the_other_pictures_is_meant(
-    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, archive: Archive, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     write(tmp_path / "in" / "Eileen_Collins" / "alone.png", collins)
     write(tmp_path / "in" / "Eileen_Collins" / "group.png", beside(collins, hopper, 0.75))
     write(tmp_path / "in" / "Grace_Hopper" / "alone_too.png", hopper)
     write(tmp_path / "in" / "Grace_Hopper" / "group_too.png", beside(collins, hopper, 0.75))
-    faces = take(store, home, tmp_path / "in", networks)
+    faces = take(archive, tmp_path / "in", networks)
     assert {face.status for face in faces.values()} == {FaceStatus.TAKEN}
     for group in ("group", "group_too"):
         own, other = ("alone", "alone_too") if group == "group" else ("alone_too", "alone")
@@ -98,42 +91,42 @@ def test_in_a_group_the_face_of_the_other_pictures_is_meant(
             alike(faces[f"{group}.png"], faces[f"{own}.png"])
             > alike(faces[f"{group}.png"], faces[f"{other}.png"]) + 0.03
         )
-    crop = home.face_crop("p", faces["group.png"].face_id)
+    crop = archive.files.face_crop("p", faces["group.png"].face_id)
     assert crop.read_bytes()[:2] == b"\xff\xd8"
 
 
 def test_without_other_pictures_the_largest_face_is_meant(
-    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, archive: Archive, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     write(tmp_path / "in" / "A" / "group.png", beside(collins, hopper, 0.9))
     write(tmp_path / "in" / "B" / "collins.png", collins)
     write(tmp_path / "in" / "C" / "hopper.png", hopper)
-    faces = take(store, home, tmp_path / "in", networks)
+    faces = take(archive, tmp_path / "in", networks)
     assert alike(faces["group.png"], faces["hopper.png"]) > alike(faces["group.png"], faces["collins.png"]) + 0.03
 
 
-def test_a_larger_face_of_somebody_else_is_not_meant(
-    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
+def test_a_larger_face_of_another_person_is_not_enrolled(
+    tmp_path: Path, archive: Archive, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     write(tmp_path / "in" / "A" / "alone.png", collins)
     write(tmp_path / "in" / "A" / "group.png", beside(collins, hopper, 1.6))
     write(tmp_path / "in" / "C" / "hopper.png", hopper)
-    faces = take(store, home, tmp_path / "in", networks)
+    faces = take(archive, tmp_path / "in", networks)
     assert alike(faces["group.png"], faces["alone.png"]) > alike(faces["group.png"], faces["hopper.png"]) + 0.03
 
 
 def test_a_group_that_comes_later_is_compared_with_what_is_known(
-    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, archive: Archive, store: Store, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     write(tmp_path / "first" / "A" / "alone.png", collins)
-    take(store, home, tmp_path / "first", networks)
+    take(archive, tmp_path / "first", networks)
     write(tmp_path / "then" / "A" / "group.png", beside(collins, hopper, 1.6))
-    (group,) = take(store, home, tmp_path / "then", networks).values()
+    (group,) = take(archive, tmp_path / "then", networks).values()
     (alone,) = (face for face in store.list_faces("p") if face.path == "A/alone.png")
     assert alike(group, alone) > 0.98
 
 
-def test_a_refusal_says_why(tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray) -> None:
+def test_a_refusal_says_why(tmp_path: Path, archive: Archive, networks: Networks, collins: ImageArray) -> None:
     folder = tmp_path / "in" / "A"
     write(folder / "good.png", collins)
     write(folder / "blank.png", np.full((200, 200, 3), 90, np.uint8))
@@ -144,7 +137,7 @@ def test_a_refusal_says_why(tmp_path: Path, store: Store, home: Files, networks:
     (folder / "nowhere.jpg").symlink_to(tmp_path / "nothing.jpg")
     for litter in (".DS_Store", "Thumbs.db", "desktop.ini", "._good.png"):
         (folder / litter).write_bytes(b"left by a system")
-    faces = take(store, home, tmp_path / "in", networks)
+    faces = take(archive, tmp_path / "in", networks)
     assert sorted(faces) == [
         "blank.png",
         "broken.jpg",
@@ -167,7 +160,7 @@ def test_a_refusal_says_why(tmp_path: Path, store: Store, home: Files, networks:
 
 
 def test_listed_pictures_are_kept_but_disabled(
-    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, archive: Archive, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     folder = tmp_path / "in"
     write(folder / "A" / "on.png", collins)
@@ -175,7 +168,7 @@ def test_listed_pictures_are_kept_but_disabled(
     write(folder / "A" / "blank.png", np.full((200, 200, 3), 90, np.uint8))
     # As an editor on Windows saves it.
     (folder / "disabled.txt").write_bytes(b"\xef\xbb\xbfA/off.png\r\n\r\nA/blank.png\r\n")
-    faces = take(store, home, folder, networks)
+    faces = take(archive, folder, networks)
     assert [faces[name].status.value for name in ("on.png", "off.png", "blank.png")] == ["taken", "disabled", "refused"]
     assert faces["off.png"].reason == "listed in disabled.txt"
     assert faces["off.png"].embedding is not None
@@ -184,15 +177,15 @@ def test_listed_pictures_are_kept_but_disabled(
         find_pictures(folder)
 
 
-def test_importing_again_looks_at_nothing_and_keeps_what_somebody_decided(
-    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
+def test_importing_again_detects_nothing_and_keeps_decisions(
+    tmp_path: Path, archive: Archive, store: Store, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     folder = tmp_path / "in"
     write(folder / "A" / "one.png", collins)
     write(folder / "B" / "two.png", hopper)
-    first = take(store, home, folder, networks)
+    first = take(archive, folder, networks)
     store.set_face_status("p", [first["one.png"].face_id], FaceStatus.DISABLED, "by hand")
-    again = take(store, home, folder, Networks(Blind(), networks.embedder))
+    again = take(archive, folder, Networks(Blind(), networks.embedder))
     assert {name: face.face_id for name, face in again.items()} == {name: face.face_id for name, face in first.items()}
     assert (again["one.png"].status, again["one.png"].reason) == (FaceStatus.DISABLED, "by hand")
     assert {face.path: face.status.value for face in store.list_faces("p")} == {
@@ -202,14 +195,13 @@ def test_importing_again_looks_at_nothing_and_keeps_what_somebody_decided(
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
-def test_what_somebody_decides_while_pictures_are_looked_at_stays(
-    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, is_deleted: bool
+def test_decisions_made_during_an_import_stay(
+    tmp_path: Path, archive: Archive, store: Store, networks: Networks, collins: ImageArray, is_deleted: bool
 ) -> None:
     name = networks.embedder.name
-    store.create_project("p")
     store.fix_embedder("p", name)
-    rows = [make_face(f"f{i}", "A", embedder=name, embedding=look(1, i)) for i in range(6)]
-    rows += [make_face(face_id, "A", embedder=name, embedding=look(9)) for face_id in ("g0", "g1")]
+    rows = [make_face(f"f{i}", "A", embedder=name, embedding=face_of(1, i)) for i in range(6)]
+    rows += [make_face(face_id, "A", embedder=name, embedding=face_of(9)) for face_id in ("g0", "g1")]
     store.put_faces("p", rows)
 
     class Meanwhile:
@@ -221,7 +213,7 @@ def test_what_somebody_decides_while_pictures_are_looked_at_stays(
             return networks.detector.detect(images)
 
     write(tmp_path / "in" / "A" / "1.png", collins)
-    take(store, home, tmp_path / "in", Networks(Meanwhile(), networks.embedder))
+    take(archive, tmp_path / "in", Networks(Meanwhile(), networks.embedder))
     found = {face.face_id: (face.status, face.reason, face.by_hand) for face in store.list_faces("p")}
     assert len(found) == (8 if is_deleted else 9)
     assert found["g1"][0] is FaceStatus.DISABLED
@@ -229,19 +221,20 @@ def test_what_somebody_decides_while_pictures_are_looked_at_stays(
 
 
 def test_an_interruption_leaves_whole_people(
-    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray, hopper: ImageArray
+    tmp_path: Path, archive: Archive, store: Store, networks: Networks, collins: ImageArray, hopper: ImageArray
 ) -> None:
     folder = tmp_path / "in"
     write(folder / "A" / "1.png", collins)
     write(folder / "A" / "2.png", np.ascontiguousarray(collins[:, ::-1]))
     write(folder / "B" / "3.png", hopper)
-    next(enrol(Archive(store, home, RULES), "p", find_pictures(folder), networks, ANALYSIS))
+    next(enrol(archive, "p", find_pictures(folder), networks, ANALYSIS))
     assert [(person.person_id, person.taken) for person in store.list_people("p")] == [("A", 2)]
 
 
 @pytest.mark.parametrize("is_forgotten", [True, False])
 def test_an_enrolment_that_fails_leaves_no_face_file(
     tmp_path: Path,
+    archive: Archive,
     store: Store,
     home: Files,
     networks: Networks,
@@ -250,33 +243,32 @@ def test_an_enrolment_that_fails_leaves_no_face_file(
     is_forgotten: bool,
 ) -> None:
     write(tmp_path / "in" / "A" / "1.png", collins)
-    folder = home.face_crop("p", "x").parent
+    folder = archive.files.face_crop("p", "x").parent
 
     def fail(*_: object) -> dict[str, Face]:
         assert len(list(folder.iterdir())) == 1
         if is_forgotten:
-            assert forget(Archive(store, home, RULES), "p", "A").crops == 1
+            assert forget(archive, "p", "A").crops == 1
             return {}
         raise KeyboardInterrupt
 
     monkeypatch.setattr(enrol_module, "disable_outliers", fail)
     with pytest.raises(ConflictError if is_forgotten else KeyboardInterrupt):
-        take(store, home, tmp_path / "in", networks)
-    assert list(folder.iterdir()) == store.list_faces("p") == marks_of(home, "p") == []
+        take(archive, tmp_path / "in", networks)
+    assert list(folder.iterdir()) == store.list_faces("p") == marks_of(archive.files, "p") == []
     monkeypatch.undo()
-    take(store, home, tmp_path / "in", networks)
+    take(archive, tmp_path / "in", networks)
     assert [path.stem for path in folder.iterdir()] == [face.face_id for face in store.list_faces("p")]
-    assert marks_of(home, "p") == []
+    assert marks_of(archive.files, "p") == []
 
 
 def test_a_project_keeps_its_embedder(
-    tmp_path: Path, store: Store, home: Files, networks: Networks, collins: ImageArray
+    tmp_path: Path, archive: Archive, store: Store, networks: Networks, collins: ImageArray
 ) -> None:
     write(tmp_path / "in" / "A" / "1.png", collins)
-    store.create_project("p")
     store.fix_embedder("p", "another")
     with pytest.raises(GalleryMismatchError, match="another"):
-        take(store, home, tmp_path / "in", networks)
+        take(archive, tmp_path / "in", networks)
     assert store.list_faces("p") == []
 
 

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,10 +21,11 @@ from serving.archive.learning.model_versions import train
 from serving.archive.measure import add_baseline, analysis_of, find_video, named
 from serving.archive.naming.one_video import current_revision
 from serving.archive.videos import summarize
-from serving.store import Store, open_store
+from serving.store import Store
 from serving.store.rows import FaceStatus
-from tests.builders import EMBEDDER, look, make_track
-from tests.contract.store_cases import make_analysis, make_face, make_video
+from tests.archive import put_people
+from tests.builders import EMBEDDER, face_of, make_track
+from tests.contract.store_cases import make_analysis, make_video
 from training.evaluation.counting import evaluate
 from training.evaluation.truth import Truth
 
@@ -35,7 +34,7 @@ SHA256 = "cd" * 32
 
 
 def of_person(number: int, track_id: int, times_s: tuple[float, ...], shot: int = 0) -> Track:
-    embeddings = np.stack([look(number, 40 + at) for at in range(len(times_s))])
+    embeddings = np.stack([face_of(number, 40 + at) for at in range(len(times_s))])
     return make_track(track_id, times_s, shot=shot, embeddings=embeddings)
 
 
@@ -49,21 +48,15 @@ def put_analysis(
 
 
 @pytest.fixture
-def store(home: Files) -> Iterator[Store]:
+def store(store: Store) -> Store:
     """Six people of three faces, and a video of the first two; the second is seen from 6 s to 9 s."""
-    with closing(open_store(home.root)) as store:
-        store.create_project("p")
-        store.fix_embedder("p", EMBEDDER)
-        faces = [(number, at) for number in range(6) for at in range(3)]
-        store.put_faces(
-            "p", [make_face(f"f-{n}{at}", f"Person_{n}", embedder=EMBEDDER, embedding=look(n, at)) for n, at in faces]
-        )
-        store.put_video(make_video("v"))
-        whole = (of_person(0, 1, (1.0, 2.0, 3.0)), of_person(1, 2, (6.5, 7.5, 8.5), shot=1))
-        put_analysis(store, "a-whole", whole, ((0.0, 5.0), (5.0, 10.0)))
-        # Asked for last, of a part: not what the video is measured by.
-        put_analysis(store, "a-part", (of_person(0, 1, (1.0,)),), ((0.0, 2.0),))
-        yield store
+    put_people(store, "p", 6, faces_each=3)
+    store.put_video(make_video("v"))
+    whole = (of_person(0, 1, (1.0, 2.0, 3.0)), of_person(1, 2, (6.5, 7.5, 8.5), shot=1))
+    put_analysis(store, "a-whole", whole, ((0.0, 5.0), (5.0, 10.0)))
+    # Asked for last, of a part: not what the video is measured by.
+    put_analysis(store, "a-part", (of_person(0, 1, (1.0,)),), ((0.0, 2.0),))
+    return store
 
 
 def truth(**people: tuple[float, float]) -> Truth:
@@ -74,19 +67,19 @@ def truth(**people: tuple[float, float]) -> Truth:
 BOTH = truth(Person_0=(0.5, 3.5), Person_1=(6.0, 9.0))
 
 
-def test_a_version_is_measured_on_kept_truths(store: Store, home: Files) -> None:
-    everybody = train(Archive(store, home, RULES), "p").version
-    keep_truth(home, "p", SHA256, BOTH)
-    assert kept_truths(home, "p") == {SHA256: BOTH}
-    assert evaluate_version(Archive(store, home, RULES), "p", everybody) == NamedTime(6, 6, 6, 0, 0)
+def test_a_version_is_measured_on_kept_truths(archive: Archive) -> None:
+    everybody = train(archive, "p").version
+    keep_truth(archive.files, "p", SHA256, BOTH)
+    assert kept_truths(archive.files, "p") == {SHA256: BOTH}
+    assert evaluate_version(archive, "p", everybody) == NamedTime(6, 6, 6, 0, 0)
 
 
-def test_a_version_that_does_not_serve_is_measured_too(store: Store, home: Files) -> None:
-    everybody = train(Archive(store, home, RULES), "p").version
+def test_a_version_that_does_not_serve_is_measured_too(archive: Archive, store: Store) -> None:
+    everybody = train(archive, "p").version
     store.set_face_status("p", ["f-10", "f-11", "f-12"], FaceStatus.DISABLED, "by hand")
-    fewer = train(Archive(store, home, RULES), "p", TrainingConfig(promote="no")).version
-    keep_truth(home, "p", SHA256, BOTH)
-    before, after = (evaluate_version(Archive(store, home, RULES), "p", version) for version in (everybody, fewer))
+    fewer = train(archive, "p", TrainingConfig(promote="no")).version
+    keep_truth(archive.files, "p", SHA256, BOTH)
+    before, after = (evaluate_version(archive, "p", version) for version in (everybody, fewer))
     assert before is not None
     assert after is not None
     assert (before.recall, after.recall) == (1, 0.5)
@@ -95,21 +88,21 @@ def test_a_version_that_does_not_serve_is_measured_too(store: Store, home: Files
     assert store.list_strangers("p") == []
 
 
-def test_without_kept_truths_there_is_nothing_to_measure(store: Store, home: Files) -> None:
-    version = train(Archive(store, home, RULES), "p").version
-    assert evaluate_version(Archive(store, home, RULES), "p", version) is None
+def test_without_kept_truths_there_is_nothing_to_measure(archive: Archive) -> None:
+    version = train(archive, "p").version
+    assert evaluate_version(archive, "p", version) is None
     with pytest.raises(ModelNotFoundError):
-        evaluate_version(Archive(store, home, RULES), "p", "m-absent")
+        evaluate_version(archive, "p", "m-absent")
 
 
 def test_a_deleted_video_is_passed_over_with_a_warning(
-    store: Store, home: Files, caplog: pytest.LogCaptureFixture
+    archive: Archive, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    version = train(Archive(store, home, RULES), "p").version
-    keep_truth(home, "p", SHA256, BOTH)
+    version = train(archive, "p").version
+    keep_truth(archive.files, "p", SHA256, BOTH)
     store.delete_video("p", "v")
     with caplog.at_level(logging.WARNING):
-        assert evaluate_version(Archive(store, home, RULES), "p", version) is None
+        assert evaluate_version(archive, "p", version) is None
     assert SHA256 in caplog.text
 
 
@@ -129,20 +122,20 @@ def test_the_analysis_that_covers_most_counts(store: Store) -> None:
     assert best_analysis(store, video, "another") is None
 
 
-def test_a_result_is_led_back_to_its_analysis(store: Store, home: Files) -> None:
-    train(Archive(store, home, RULES), "p")
-    revision = current_revision(Archive(store, home, RULES), "p")
+def test_a_result_is_led_back_to_its_analysis(archive: Archive, store: Store) -> None:
+    train(archive, "p")
+    revision = current_revision(archive, "p")
     for analysis_id in ("a-whole", "a-part"):
-        result = named(Archive(store, home, RULES), store.get_analysis("p", analysis_id), revision)
+        result = named(archive, store.get_analysis("p", analysis_id), revision)
         assert analysis_of(store, "p", "v", result).analysis_id == analysis_id
     with pytest.raises(VideoNotFoundError, match="no analysis with the tracks of the result 'v'"):
         analysis_of(store, "p", "v", result.model_copy(update={"tracks": ()}))
 
 
-def test_the_baseline_is_counted_beside_ours(store: Store, home: Files) -> None:
-    train(Archive(store, home, RULES), "p")
+def test_the_baseline_is_counted_beside_ours(archive: Archive, store: Store) -> None:
+    train(archive, "p")
     analysis = store.get_analysis("p", "a-whole")
-    result = named(Archive(store, home, RULES), analysis, current_revision(Archive(store, home, RULES), "p"))
+    result = named(archive, analysis, current_revision(archive, "p"))
     ours = evaluate({"v": BOTH}, {"v": result})
     assert ours.baseline is None
     both = add_baseline(store, "p", ours, {"v": BOTH}, {"v": analysis})

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
 from serving.store import Store, open_store
 from serving.store.rows import FaceStatus
-from tests.builders import EMBEDDER, cohort, look
+from tests.archive import put_people
+from tests.builders import EMBEDDER, cohort, face_of
 from tests.contract.store_cases import make_face
 from training.ray_tasks import TrainingStoppedError
 
@@ -29,33 +29,25 @@ FACES = [f"f-{number}{at}" for number in range(3) for at in range(2)]
 
 
 @pytest.fixture
-def store(home: Files) -> Iterator[Store]:
-    """Three people of two faces each."""
-    with closing(open_store(home.root)) as store:
-        store.create_project("p")
-        store.fix_embedder("p", EMBEDDER)
-        faces = [(number, at) for number in range(3) for at in range(2)]
-        store.put_faces(
-            "p",
-            [make_face(f"f-{n}{at}", f"Person_{n}", embedder=EMBEDDER, embedding=look(n, at)) for n, at in faces],
-        )
-        yield store
+def store(store: Store) -> Store:
+    put_people(store, "p", 3, faces_each=2)
+    return store
 
 
-def test_the_same_faces_give_the_same_version(store: Store, home: Files) -> None:
-    first = train(Archive(store, home, RULES), "p")
+def test_the_same_faces_give_the_same_version(archive: Archive, store: Store) -> None:
+    first = train(archive, "p")
     assert (first.people, first.faces, first.embedder) == (3, 6, EMBEDDER)
-    assert train(Archive(store, home, RULES), "p").version == first.version
+    assert train(archive, "p").version == first.version
     assert len(store.list_models("p")) == 1
     store.set_face_status("p", ["f-00"], FaceStatus.DISABLED, "by hand")
-    fewer = train(Archive(store, home, RULES), "p")
+    fewer = train(archive, "p")
     assert fewer.version != first.version
     assert (fewer.people, fewer.faces) == (3, 5)
     store.set_face_status("p", ["f-00"], FaceStatus.TAKEN, None)
     store.set_face_status("p", ["f-21"], FaceStatus.DISABLED, "by hand")
-    assert train(Archive(store, home, RULES), "p").version not in {first.version, fewer.version}
+    assert train(archive, "p").version not in {first.version, fewer.version}
     store.set_face_status("p", ["f-21"], FaceStatus.TAKEN, None)
-    assert train(Archive(store, home, RULES), "p").version == first.version
+    assert train(archive, "p").version == first.version
 
 
 def test_another_prior_is_another_version(store: Store, home: Files) -> None:
@@ -65,29 +57,29 @@ def test_another_prior_is_another_version(store: Store, home: Files) -> None:
     assert len(versions) == 2
 
 
-def test_a_model_holds_the_enabled_faces_and_can_be_loaded(store: Store, home: Files) -> None:
+def test_a_model_holds_the_enabled_faces_and_can_be_loaded(archive: Archive, store: Store) -> None:
     store.set_face_status("p", ["f-10"], FaceStatus.DISABLED, "by hand")
-    row = train(Archive(store, home, RULES), "p")
-    assert (home.root / row.directory) == home.model("p", row.version)
-    model = load_model(home, "p", row.version)
+    row = train(archive, "p")
+    assert (archive.files.root / row.directory) == archive.files.model("p", row.version)
+    model = load_model(archive.files, "p", row.version)
     assert set(model.gallery.face_ids) == set(FACES) - {"f-10"}
     assert sorted(set(model.gallery.person_ids)) == ["Person_0", "Person_1", "Person_2"]
     assert row.metrics["limit_stills"] == pytest.approx(model.stills.limit(RULES.max_false_names_stills))
     assert row.metrics["strangers"] == len(model.stills.strangers) > 100
 
 
-def test_a_version_names_only_when_it_is_promoted(store: Store, home: Files) -> None:
-    row = train(Archive(store, home, RULES), "p", TrainingConfig(promote="no"))
+def test_a_version_names_only_when_it_is_promoted(archive: Archive, store: Store) -> None:
+    row = train(archive, "p", TrainingConfig(promote="no"))
     with pytest.raises(ModelNotFoundError):
         store.get_model("p")
     store.promote_model("p", row.version)
     assert store.get_model("p").version == row.version
 
 
-def test_without_enabled_faces_there_is_nothing_to_learn(store: Store, home: Files) -> None:
+def test_without_enabled_faces_there_is_nothing_to_learn(archive: Archive, store: Store) -> None:
     store.set_face_status("p", FACES, FaceStatus.DISABLED, "by hand")
     with pytest.raises(EmptyGalleryError, match="facerec people import"):
-        train(Archive(store, home, RULES), "p")
+        train(archive, "p")
     store.create_project("new")
     with pytest.raises(EmptyGalleryError, match="'new'"):
         read_gallery(store, "new")
@@ -96,12 +88,12 @@ def test_without_enabled_faces_there_is_nothing_to_learn(store: Store, home: Fil
 
 
 @pytest.mark.parametrize("classifier", ["svm", "knn", "softmax", "rf"])
-def test_each_classifier_names_from_the_store_to_the_answer(store: Store, home: Files, classifier: str) -> None:
+def test_each_classifier_names_from_the_store_to_the_answer(archive: Archive, store: Store, classifier: str) -> None:
     config = TrainingConfig(classifier=classifier, seed=3)
-    row = train(Archive(store, home, RULES), "p", config)
+    row = train(archive, "p", config)
     assert (row.classifier, store.get_model("p").version) == (classifier, row.version)
-    model = load_model(home, "p", row.version)
-    probes = np.concatenate([[look(who, 9) for who in range(3)], cohort().stills[1:80:2]])
+    model = load_model(archive.files, "p", row.version)
+    probes = np.concatenate([[face_of(who, 9) for who in range(3)], cohort().stills[1:80:2]])
     sure = np.ones(len(probes), np.float32)
     matches = identify_faces(probes, sure, sure, model, RULES, max_false_names=0.02)
     right = [match.person_id == f"Person_{who}" for who, match in enumerate(matches[:3])]
@@ -114,32 +106,32 @@ def test_each_classifier_names_from_the_store_to_the_answer(store: Store, home: 
             prototype = model.prototypes[model.classifier.classes_.tolist().index(candidate.person_id)]
             assert candidate.similarity == pytest.approx(float(prototype @ probe), abs=1e-5)
             assert 0 <= candidate.probability <= 1
-    # Only six faces can be held out: too few, and looks are made up.
+    # Only six faces can be left out: too few, and embeddings are simulated.
     assert (row.metrics["cross_validated_faces"], row.metrics["synthetic_faces"]) == (6, 60)
 
 
 def test_the_same_faces_and_seed_give_the_same_arrays_in_another_home(
-    store: Store, home: Files, tmp_path: Path
+    archive: Archive, store: Store, tmp_path: Path
 ) -> None:
     config = TrainingConfig(classifier="rf", seed=5)
-    first = train(Archive(store, home, RULES), "p", config)
+    first = train(archive, "p", config)
     other = Files(tmp_path / "other")
     with closing(open_store(other.root)) as again:
         again.create_project("p")
         again.fix_embedder("p", EMBEDDER)
         again.put_faces("p", reversed(store.list_faces("p")))
         assert train(Archive(again, other, RULES), "p", config).version == first.version
-    ours, theirs = (read_folder(where.model("p", first.version)) for where in (home, other))
+    ours, theirs = (read_folder(where.model("p", first.version)) for where in (archive.files, other))
     assert ours[0].keys() == theirs[0].keys()
     for name, array in ours[0].items():
         np.testing.assert_array_equal(array, theirs[0][name], err_msg=name)
     assert ours[1]["snapshot"] == theirs[1]["snapshot"]
-    assert train(Archive(store, home, RULES), "p", TrainingConfig(classifier="rf", seed=6)).version != first.version
+    assert train(archive, "p", TrainingConfig(classifier="rf", seed=6)).version != first.version
 
 
-def test_a_model_says_where_it_comes_from(store: Store, home: Files) -> None:
-    row = train(Archive(store, home, RULES), "p", TrainingConfig(classifier="svm", seed=4))
-    facts = json.loads((home.model("p", row.version) / "model.json").read_text())
+def test_a_model_names_its_origin(archive: Archive) -> None:
+    row = train(archive, "p", TrainingConfig(classifier="svm", seed=4))
+    facts = json.loads((archive.files.model("p", row.version) / "model.json").read_text())
     assert facts["schema"] == "facerec.model/1"
     assert facts["classifier"] == {"name": "svm", "params": {"penalty": 1.0}}
     assert (facts["version"], facts["project"], facts["seed"], facts["embedder"]) == (row.version, "p", 4, EMBEDDER)
@@ -149,9 +141,9 @@ def test_a_model_says_where_it_comes_from(store: Store, home: Files) -> None:
     assert facts["metrics"]["limit_stills"] == row.metrics["limit_stills"]
 
 
-def test_faces_of_another_network_are_not_learned_from(store: Store, home: Files) -> None:
-    store.put_faces("p", [make_face("f-x", "Person_X", embedder="facenet-casia", embedding=look(7), crop=None)])
-    row = train(Archive(store, home, RULES), "p")
+def test_faces_of_another_network_are_not_learned_from(archive: Archive, store: Store) -> None:
+    store.put_faces("p", [make_face("f-x", "Person_X", embedder="facenet-casia", embedding=face_of(7), crop=None)])
+    row = train(archive, "p")
     assert (row.people, row.metrics["unusable_faces"], row.metrics["embedded_faces"]) == (3, 1, 0)
 
 
@@ -172,9 +164,9 @@ class Figures:
     ],
 )
 def test_the_gate_lets_no_worse_version_name(
-    store: Store, home: Files, old: Figures, new: Figures | None, reason: str
+    archive: Archive, store: Store, old: Figures, new: Figures | None, reason: str
 ) -> None:
-    first = train(Archive(store, home, RULES), "p")
+    first = train(archive, "p")
 
     def measure(archive: Archive, project: str, version: str) -> Figures | None:
         assert archive.store.get_model(project, version).version == version
@@ -182,7 +174,7 @@ def test_the_gate_lets_no_worse_version_name(
         return old if version == first.version else new
 
     store.set_face_status("p", ["f-00"], FaceStatus.DISABLED, "by hand")
-    second = train(Archive(store, home, RULES), "p", evaluate=measure)
+    second = train(archive, "p", evaluate=measure)
     gate = second.metrics["gate"]
     passed = not reason.startswith("worse")
     assert (gate["passed"], gate["promoted"], gate["reason"]) == (passed, passed, reason)
@@ -193,10 +185,10 @@ def test_the_gate_lets_no_worse_version_name(
         assert gate["new"] == {"recall": new.recall, "precision": new.precision}
 
 
-def test_by_hand_a_worse_version_names_all_the_same(store: Store, home: Files) -> None:
-    train(Archive(store, home, RULES), "p")
+def test_by_hand_a_worse_version_names_all_the_same(archive: Archive, store: Store) -> None:
+    train(archive, "p")
     store.set_face_status("p", ["f-00"], FaceStatus.DISABLED, "by hand")
-    row = train(Archive(store, home, RULES), "p", TrainingConfig(promote="yes"))
+    row = train(archive, "p", TrainingConfig(promote="yes"))
     assert row.metrics["gate"] == {"promote": "yes", "promoted": True}
     assert store.get_model("p").version == row.version
 
@@ -215,18 +207,18 @@ class StopAt:
 
 
 @pytest.mark.parametrize("at", [0.0, 0.5, 0.9])
-def test_a_training_that_is_stopped_leaves_everything_as_it_was(store: Store, home: Files, at: float) -> None:
-    promoted = train(Archive(store, home, RULES), "p")
+def test_a_training_that_is_stopped_leaves_everything_as_it_was(archive: Archive, store: Store, at: float) -> None:
+    promoted = train(archive, "p")
     progress = StopAt(at)
     with pytest.raises(TrainingStoppedError):
-        train(Archive(store, home, RULES), "p", TrainingConfig(classifier="svm"), progress=progress)
+        train(archive, "p", TrainingConfig(classifier="svm"), progress=progress)
     assert progress.seen == sorted(progress.seen)
     assert [row.version for row in store.list_models("p")] == [promoted.version]
     assert store.get_model("p").version == promoted.version
 
 
-def test_progress_rises_to_the_end(store: Store, home: Files) -> None:
+def test_progress_rises_to_the_end(archive: Archive) -> None:
     progress = StopAt(2.0)
-    train(Archive(store, home, RULES), "p", TrainingConfig(classifier="svm"), progress=progress)
+    train(archive, "p", TrainingConfig(classifier="svm"), progress=progress)
     assert progress.seen == sorted(progress.seen)
     assert progress.seen[-1] == 1.0

@@ -1,11 +1,11 @@
-"""Face files that have no rows: of what was killed, of what failed, and of somebody who was forgotten meanwhile."""
+"""Face files that have no rows: of killed and failed enrolments, and of a person who was forgotten meanwhile."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,16 @@ from serving.archive.naming.undo import undo_application
 from serving.jobs.sweep import sweep
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
-from tests.archive import RULES, fill
+from tests.archive import fill
 from tests.contract.store_cases import make_face
 
 _PATIENCE_S = 120
 
 
 @pytest.fixture
-def store(home: Files) -> Iterator[Store]:
-    with closing(open_store(home.root)) as store:
-        fill(store, home)
-        yield store
+def archive(archive: Archive) -> Archive:
+    fill(archive)
+    return archive
 
 
 def die(*_: object, **__: object) -> None:
@@ -43,7 +42,7 @@ def die(*_: object, **__: object) -> None:
 
 def die_in_a_correction(home: Files) -> None:
     corrections.rename = die  # type: ignore[assignment]
-    correct(Archive(open_store(home.root), home, RULES), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
+    correct(Archive(open_store(home.root), home), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
 
 
 def die_before_there_are_rows(home: Files) -> None:
@@ -54,16 +53,16 @@ def die_before_there_are_rows(home: Files) -> None:
 
 
 def die_in_an_undoing(home: Files) -> None:
-    store = open_store(home.root)
-    revision = correct(Archive(store, home, RULES), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")]).revision
-    undo = store.undo_naming
+    archive = Archive(open_store(home.root), home)
+    revision = correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")]).revision
+    undo = archive.store.undo_naming
 
     def undo_and_die(*arguments: Any) -> None:
         undo(*arguments)
         die()
 
-    store.undo_naming = undo_and_die  # type: ignore[method-assign]
-    undo_application(Archive(store, home, RULES), "p", revision)
+    archive.store.undo_naming = undo_and_die  # type: ignore[method-assign]
+    undo_application(archive, "p", revision)
 
 
 def run(what: Callable[[Files], None], home: Files) -> None:
@@ -83,67 +82,67 @@ def rows(store: Store) -> set[str]:
 
 @pytest.mark.parametrize("what", [die_in_a_correction, die_before_there_are_rows, die_in_an_undoing])
 def test_forgetting_removes_what_a_killed_enrolment_of_the_person_left(
-    store: Store, home: Files, what: Callable[[Files], None]
+    archive: Archive, store: Store, what: Callable[[Files], None]
 ) -> None:
-    run(what, home)
-    assert crops(home) > rows(store)
+    run(what, archive.files)
+    assert crops(archive.files) > rows(store)
     with pytest.raises(PersonNotFoundError):
-        forget(Archive(store, home, RULES), "p", "Dee")
-    left = len(crops(home) - rows(store))
+        forget(archive, "p", "Dee")
+    left = len(crops(archive.files) - rows(store))
     assert left > 0
-    assert forget(Archive(store, home, RULES), "p", "Cem").crops == left
-    assert crops(home) == rows(store)
-    assert marks_of(home, "p") == []
+    assert forget(archive, "p", "Cem").crops == left
+    assert crops(archive.files) == rows(store)
+    assert marks_of(archive.files, "p") == []
 
 
-def test_what_a_killed_enrolment_left_is_swept_when_nobody_can_be_at_it(
-    store: Store, home: Files, tmp_path: Path
+def test_files_of_a_killed_enrolment_are_swept_when_they_are_old(
+    archive: Archive, store: Store, tmp_path: Path
 ) -> None:
-    run(die_before_there_are_rows, home)
-    (mark,) = marks_of(home, "p")
+    run(die_before_there_are_rows, archive.files)
+    (mark,) = marks_of(archive.files, "p")
     assert b"Cem" not in mark.read_bytes() + mark.name.encode()
-    assert sweep(Archive(store, home)) == 0
+    assert sweep(archive) == 0
     os.utime(mark, (time.time() - 2 * 86400,) * 2)
     with closing(open_store(tmp_path / "other")) as other:
-        assert sweep(Archive(other, home)) == 0
-    assert crops(home) == {*rows(store), "f-c1"}
+        assert sweep(Archive(other, archive.files)) == 0
+    assert crops(archive.files) == {*rows(store), "f-c1"}
     store.put_faces("p", [make_face("f-c1", "Cem")])
-    mark_only = sweep(Archive(store, home))
-    assert (mark_only, "f-c1" in crops(home), marks_of(home, "p")) == (1, True, [])
+    mark_only = sweep(archive)
+    assert (mark_only, "f-c1" in crops(archive.files), marks_of(archive.files, "p")) == (1, True, [])
     store.delete_faces("p", ["f-c1"])
     write_atomically(mark, b"f-c1\nf-c2\nf-10")
     os.utime(mark, (time.time() - 2 * 86400,) * 2)
-    assert sweep(Archive(store, home)) == 2
-    assert crops(home) == rows(store)
-    assert marks_of(home, "p") == []
+    assert sweep(archive) == 2
+    assert crops(archive.files) == rows(store)
+    assert marks_of(archive.files, "p") == []
 
 
-def enrol_and(store: Store, home: Files, faces: dict[str, list[str]], then: Callable[[], object]) -> None:
-    with enrolling(Archive(store, home), "p", faces) as check:
+def enrol_and(archive: Archive, faces: dict[str, list[str]], then: Callable[[], object]) -> None:
+    with enrolling(archive, "p", faces) as check:
         for face_ids in faces.values():
             for face_id in face_ids:
-                write_atomically(home.face_crop("p", face_id), b"jpeg")
+                write_atomically(archive.files.face_crop("p", face_id), b"jpeg")
         check()
         then()
         check()
 
 
-def test_an_enrolment_of_somebody_who_is_forgotten_meanwhile_stores_nothing(store: Store, home: Files) -> None:
+def test_an_enrolment_of_a_person_forgotten_meanwhile_stores_nothing(archive: Archive, store: Store) -> None:
     before = rows(store)
 
     def forget_bob() -> None:
-        forget(Archive(store, home, RULES), "p", "Bob")
-        assert "f-b" not in crops(home)
+        forget(archive, "p", "Bob")
+        assert "f-b" not in crops(archive.files)
 
     with pytest.raises(ConflictError, match="Bob of project 'p' was forgotten"):
-        enrol_and(store, home, {"Ann_Lee": ["f-a"], "Bob": ["f-b"], "Cem": []}, forget_bob)
+        enrol_and(archive, {"Ann_Lee": ["f-a"], "Bob": ["f-b"], "Cem": []}, forget_bob)
     assert rows(store) < before
-    assert crops(home) == rows(store)
-    assert marks_of(home, "p") == []
+    assert crops(archive.files) == rows(store)
+    assert marks_of(archive.files, "p") == []
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
-def test_what_fails_leaves_no_file_without_a_row(store: Store, home: Files, is_deleted: bool) -> None:
+def test_a_failed_enrolment_leaves_no_file_without_a_row(archive: Archive, store: Store, is_deleted: bool) -> None:
     def fail() -> None:
         if is_deleted:
             store.delete_project("p")
@@ -153,6 +152,6 @@ def test_what_fails_leaves_no_file_without_a_row(store: Store, home: Files, is_d
 
     before = rows(store)
     with pytest.raises(KeyboardInterrupt):
-        enrol_and(store, home, {"Cem": ["f-c", "f-d"]}, fail)
-    assert crops(home) == (before if is_deleted else {*before, "f-d"})
-    assert marks_of(home, "p") == []
+        enrol_and(archive, {"Cem": ["f-c", "f-d"]}, fail)
+    assert crops(archive.files) == (before if is_deleted else {*before, "f-d"})
+    assert marks_of(archive.files, "p") == []

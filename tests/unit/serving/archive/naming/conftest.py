@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from serving.archive.files import Files
-from serving.store import Store
+from serving.archive.handle import Archive
 from tests.archive import fill
 
 
 @pytest.fixture
-def store(store: Store, home: Files) -> Store:
-    """Return the store with two named videos in it."""
-    fill(store, home)
-    return store
+def archive(archive: Archive) -> Archive:
+    """The archive with two named videos in it."""
+    fill(archive)
+    return archive

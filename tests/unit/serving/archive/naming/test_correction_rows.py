@@ -29,13 +29,13 @@ def facts(rows: list[Correction]) -> list[tuple[object, ...]]:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(CASES, max_size=3), max_size=4))
-def test_corrections_are_merged_as_a_store_does(said: list[list[tuple[CorrectionKind, str, int]]]) -> None:
+def test_corrections_are_merged_as_a_store_does(batches: list[list[tuple[CorrectionKind, str, int]]]) -> None:
     with TemporaryDirectory() as folder, closing(open_store(Path(folder))) as store:
         store.create_project("p")
         expected: list[Correction] = []
         at = 0
-        for part in said:
-            rows = [correction(*case, at + i) for i, case in enumerate(part)]
+        for batch in batches:
+            rows = [correction(*case, at + i) for i, case in enumerate(batch)]
             at += len(rows)
             expected = with_corrections(expected, rows)
             store.put_corrections("p", rows)

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from facerec_models.config import IdentificationConfig
 from facerec_models.errors import NotFoundError
 from facerec_models.types import Track
 from serving.archive.files import Files
@@ -16,24 +13,17 @@ from serving.archive.handle import Archive
 from serving.archive.learning.cohort import with_seen_strangers
 from serving.archive.naming import strangers
 from serving.archive.naming.strangers import UnknownTracks, find_stranger, settle
-from serving.store import Store, open_store
+from serving.store import Store
 from serving.store.naming_rows import Correction, CorrectionKind
-from tests.builders import EMBEDDER, cohort, look, make_match, make_track
+from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
 from tests.contract.store_cases import make_analysis, make_video
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_store(tmp_path)) as opened:
-        opened.create_project("p")
-        yield opened
 
 
 def seen(store: Store, analysis_id: str, *who: int, together: bool = False) -> UnknownTracks:
     """Store a video in which unknown people are seen one after the other, or all at once."""
     tracks = [
         make_track(
-            i, [0.0 if together else float(i)], embeddings=look(number, ord(analysis_id) % 50 + i)[None], x=100.0 * i
+            i, [0.0 if together else float(i)], embeddings=face_of(number, ord(analysis_id) % 50 + i)[None], x=100.0 * i
         )
         for i, number in enumerate(who, 1)
     ]
@@ -93,7 +83,7 @@ def test_tracks_that_got_a_name_are_strangers_no_more(store: Store) -> None:
     assert [row.track_id for row in store.list_stranger_tracks("p")] == [2]
 
 
-def test_ids_last_when_the_archive_is_grouped_anew(store: Store) -> None:
+def test_ids_last_when_the_archive_is_grouped_anew(archive: Archive, store: Store) -> None:
     archive = [seen(store, name, *who) for name, who in {"a": (1, 2, 3), "b": (2, 4), "c": (4, 1)}.items()]
     before = [settle(store, unknown) for unknown in archive]
     regroup(store, archive)
@@ -115,11 +105,11 @@ def test_strangers_that_turn_out_to_be_one_are_merged_and_leave_an_alias(store: 
         find_stranger(store, "p", "Unknown 9")
 
 
-def test_what_somebody_said_keeps_a_track_out_of_a_stranger(store: Store) -> None:
+def test_a_correction_keeps_a_track_out_of_a_stranger(archive: Archive, store: Store) -> None:
     archive = [seen(store, "a", 1), seen(store, "b", 1)]
     (first,), (second,) = (ids(store, unknown) for unknown in archive)
     assert first == second
-    correction = Correction("c1", "p", CorrectionKind.IS_NOT, first, "b", 1, EMBEDDER, look(1), 1.0)
+    correction = Correction("c1", "p", CorrectionKind.IS_NOT, first, "b", 1, EMBEDDER, face_of(1), 1.0)
     store.put_corrections("p", [correction])
     regroup(store, archive)
     (kept,), (other,) = (ids(store, unknown) for unknown in archive)
@@ -134,17 +124,17 @@ def test_the_unknown_ones_are_picked(store: Store) -> None:
     assert [track.track_id for track in picked.tracks] == [2]
 
 
-def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store, tmp_path: Path) -> None:
-    shipped, rules = cohort(), IdentificationConfig()
-    assert with_seen_strangers(shipped, Archive(store, Files(tmp_path), rules), "p") is shipped
+def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store, home: Files) -> None:
+    shipped = cohort()
+    assert with_seen_strangers(shipped, Archive(store, home), "p") is shipped
     first = ids(store, seen(store, "a", 1, 2))
     ids(store, seen(store, "b", 2, 3))
-    found = with_seen_strangers(shipped, Archive(store, Files(tmp_path), rules), "p")
+    found = with_seen_strangers(shipped, Archive(store, home), "p")
     assert len(found.stills) == len(found.tracks) == len(shipped.stills) + 3
     np.testing.assert_allclose(np.linalg.norm(found.tracks, axis=1), 1, atol=1e-3)
     assert "3 seen in the project's videos" in found.source
     named = [replace(row, person_id="Ada") for row in store.list_strangers("p") if row.stranger_id == first[0]]
     store.put_strangers("p", named, [], [], known=3)
-    fewer = with_seen_strangers(shipped, Archive(store, Files(tmp_path), rules), "p")
+    fewer = with_seen_strangers(shipped, Archive(store, home), "p")
     assert len(fewer.stills) == len(shipped.stills) + 2
     assert fewer.source != found.source

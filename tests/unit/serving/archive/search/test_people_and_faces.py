@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +9,6 @@ import pytest
 
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
 from facerec_models.types import Decision
-from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.naming.correct import name_stranger
 from serving.archive.naming.strangers import find_stranger
@@ -20,185 +17,184 @@ from serving.archive.search.cursors import write_cursor
 from serving.archive.search.people_and_faces import FacePage, Page, search_face, search_people
 from serving.archive.search.strangers import RankedStrangers, rank_strangers, show_stranger
 from serving.archive.search.track_index import TrackIndex
-from serving.store import Store, open_store
+from serving.store import Store
 from serving.store.naming_rows import AppearanceQuery, AppearanceRow
-from tests.archive import RULES, fill, put_tracks, put_video
-from tests.builders import look, make_track
+from tests.archive import fill, put_tracks, put_video
+from tests.builders import face_of, make_track
 
 WHOLE = AppearanceQuery()
 
 
 @pytest.fixture
-def store(home: Files) -> Iterator[Store]:
+def archive(archive: Archive) -> Archive:
     """Ann, Bob and two strangers one after the other in two videos; Ann, Bob and one stranger together in the third."""
-    with closing(open_store(home.root)) as store:
-        fill(store, home)
-        put_video(store, home, "v-3", 3, (1, 2, 7), together=True)
-        identify_archive(Archive(store, home, RULES), "p", apply=True)
-        yield store
+    fill(archive)
+    put_video(archive, "v-3", 3, (1, 2, 7), together=True)
+    identify_archive(archive, "p", apply=True)
+    return archive
 
 
-def find(store: Store, home: Files, *who: str, query: AppearanceQuery = WHOLE, **paging: object) -> Page:
-    return search_people(store, "p", who, query, **paging)  # type: ignore[arg-type]
+def find(archive: Archive, *who: str, query: AppearanceQuery = WHOLE, **paging: object) -> Page:
+    return search_people(archive.store, "p", who, query, **paging)  # type: ignore[arg-type]
 
 
 def places(page: Page) -> list[tuple[str, str, float]]:
     return [(hit.video, hit.label, hit.row.start_s) for hit in page.hits]
 
 
-def test_somebody_is_found_in_all_videos(store: Store, home: Files) -> None:
-    page = find(store, home, "Ann Lee")
+def test_a_person_is_found_in_all_videos(archive: Archive) -> None:
+    page = find(archive, "Ann Lee")
     assert places(page) == [("v-1.mp4", "Ann Lee", 2.5), ("v-2.mp4", "Ann Lee", 2.5), ("v-3.mp4", "Ann Lee", 2.5)]
     assert page.next_cursor is None
     assert [hit.shots for hit in page.hits] == [(0,), (0,), (0,)]
-    assert len(find(store, home).hits) == 11
-    assert find(store, home, "Ann_Lee", query=AppearanceQuery(video_id="v-2")).hits == page.hits[1:2]
+    assert len(find(archive).hits) == 11
+    assert find(archive, "Ann_Lee", query=AppearanceQuery(video_id="v-2")).hits == page.hits[1:2]
 
 
-def test_several_are_found_where_they_share_a_shot(store: Store, home: Files) -> None:
-    page = find(store, home, "Ann_Lee", "Unknown 1")
+def test_several_are_found_where_they_share_a_shot(archive: Archive) -> None:
+    page = find(archive, "Ann_Lee", "Unknown 1")
     assert places(page) == [("v-3.mp4", "Ann Lee", 2.5)]
     assert [other.label for other in page.hits[0].company] == ["Unknown 1"]
-    page = find(store, home, "Ann_Lee", "Bob")
+    page = find(archive, "Ann_Lee", "Bob")
     assert [hit.video for hit in page.hits] == ["v-1.mp4", "v-2.mp4", "v-3.mp4"]
-    assert places(find(store, home, "Unknown 1", "Ann_Lee", "Bob")) == [("v-3.mp4", "Unknown 1", 2.5)]
-    assert find(store, home, "Unknown 1", "Unknown 2", "Ann_Lee").hits == []
+    assert places(find(archive, "Unknown 1", "Ann_Lee", "Bob")) == [("v-3.mp4", "Unknown 1", 2.5)]
+    assert find(archive, "Unknown 1", "Unknown 2", "Ann_Lee").hits == []
 
 
-def test_pages_follow_each_other(store: Store, home: Files) -> None:
-    whole = find(store, home).hits
+def test_pages_follow_each_other(archive: Archive) -> None:
+    whole = find(archive).hits
     seen, cursor = [], None
     for number in range(1, 7):
-        page = find(store, home, limit=2, cursor=cursor)
+        page = find(archive, limit=2, cursor=cursor)
         seen += page.hits
         cursor = page.next_cursor
         assert (cursor is None) == (number == 6)
     assert seen == whole
-    page = find(store, home, "Ann_Lee", "Unknown 1", limit=1)
+    page = find(archive, "Ann_Lee", "Unknown 1", limit=1)
     assert (len(page.hits), page.next_cursor) == (1, None)
 
 
-def test_an_alias_and_a_name_lead_to_the_same_person(store: Store, home: Files) -> None:
+def test_an_alias_and_a_name_lead_to_the_same_person(archive: Archive, store: Store) -> None:
     (stranger,) = [one.stranger_id for one in store.list_strangers("p") if one.number == 2]
-    before = find(store, home, stranger)
+    before = find(archive, stranger)
     assert places(before) == [("v-1.mp4", "Unknown 2", 11.5), ("v-2.mp4", "Unknown 2", 11.5)]
-    name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee")
+    name_stranger(archive, "p", "Unknown 2", "Dee")
     for who in (stranger, "Unknown 2", "Dee"):
-        assert [hit.label for hit in find(store, home, who).hits] == ["Dee", "Dee"]
+        assert [hit.label for hit in find(archive, who).hits] == ["Dee", "Dee"]
 
 
-def test_who_is_not_there_is_told_from_who_is_not_known(store: Store, home: Files) -> None:
-    assert find(store, home, "Bob", query=AppearanceQuery(video_id="v-none")).hits == []
+def test_an_absent_person_differs_from_an_unknown_one(archive: Archive, store: Store) -> None:
+    assert find(archive, "Bob", query=AppearanceQuery(video_id="v-none")).hits == []
     with pytest.raises(PersonNotFoundError, match="no person 'Bop'"):
-        find(store, home, "Bop")
+        find(archive, "Bop")
     with pytest.raises(NotFoundError, match="no stranger 'Unknown 99'"):
-        find(store, home, "Unknown 99")
+        find(archive, "Unknown 99")
     for no_number in ("Unknown ²", f"Unknown {'9' * 5000}", f"Unknown {'9' * 18}"):
         with pytest.raises(NotFoundError, match=r"no (person|stranger) 'Unknown"):
-            find(store, home, no_number)
+            find(archive, no_number)
         with pytest.raises(NotFoundError, match="no stranger"):
             find_stranger(store, "p", no_number)
-    of_ann = find(store, home, "Ann_Lee", limit=1).next_cursor
+    of_ann = find(archive, "Ann_Lee", limit=1).next_cursor
     for cursor in ("x", "bm9uZQ", "WzEsMl0", "é", of_ann):
         with pytest.raises(InputError, match="begin again"):
-            find(store, home, "Bob", cursor=cursor)
+            find(archive, "Bob", cursor=cursor)
     with pytest.raises(InputError, match="limit 0"):
-        find(store, home, "Bob", limit=0)
+        find(archive, "Bob", limit=0)
 
 
-def look_for(store: Store, home: Files, who: int, query: AppearanceQuery = WHOLE, **paging: object) -> FacePage:
-    return search_face(store, TrackIndex(store, "p"), look(who, 99), query, **paging)  # type: ignore[arg-type]
+def look_for(archive: Archive, who: int, query: AppearanceQuery = WHOLE, **paging: object) -> FacePage:
+    return search_face(archive.store, TrackIndex(archive.store, "p"), face_of(who, 99), query, **paging)  # type: ignore[arg-type]
 
 
-def test_a_face_finds_who_looks_like_it_known_or_not(store: Store, home: Files) -> None:
-    hits = look_for(store, home, 7, limit=4).hits
+def test_a_face_finds_the_most_similar_tracks_named_or_not(archive: Archive) -> None:
+    hits = look_for(archive, 7, limit=4).hits
     assert [one.hit.label for one in hits[:3]] == ["Unknown 1"] * 3
     assert [one.is_match for one in hits] == [True, True, True, False]
     assert {one.hit.video for one in hits[:3]} == {"v-1.mp4", "v-2.mp4", "v-3.mp4"}
     assert [one.similarity for one in hits] == sorted((one.similarity for one in hits), reverse=True)
     assert hits[0].probability > 0.5 > hits[3].probability
-    assert [one.hit.label for one in look_for(store, home, 1, limit=3).hits] == ["Ann Lee"] * 3
-    (only,) = look_for(store, home, 1, AppearanceQuery(video_id="v-2", min_probability=0.5)).hits
+    assert [one.hit.label for one in look_for(archive, 1, limit=3).hits] == ["Ann Lee"] * 3
+    (only,) = look_for(archive, 1, AppearanceQuery(video_id="v-2", min_probability=0.5)).hits
     assert (only.hit.video, only.hit.row.decision, only.track_id) == ("v-2.mp4", "named", 1)
-    assert look_for(store, home, 1, AppearanceQuery(video_id="v-none")).hits == []
+    assert look_for(archive, 1, AppearanceQuery(video_id="v-none")).hits == []
 
 
-def test_faces_are_found_page_by_page_and_in_a_part_of_the_archive(store: Store, home: Files) -> None:
-    whole = look_for(store, home, 7, limit=1000)
+def test_faces_are_found_page_by_page_and_in_a_part_of_the_archive(archive: Archive) -> None:
+    whole = look_for(archive, 7, limit=1000)
     assert (len(whole.hits), whole.next_cursor) == (11, None)
     seen, cursor = [], None
     for number in range(1, 5):
-        page = look_for(store, home, 7, limit=3, cursor=cursor)
+        page = look_for(archive, 7, limit=3, cursor=cursor)
         seen += page.hits
         cursor = page.next_cursor
         assert (cursor is None) == (number == 4)
     assert seen == whole.hits
     late_ones = AppearanceQuery(submitted_from=1.0, start_s=5.0)
-    late = look_for(store, home, 7, late_ones).hits
+    late = look_for(archive, 7, late_ones).hits
     assert late == [one for one in whole.hits if one.hit.video != "v-1.mp4" and one.hit.row.end_s > 5]
-    early = look_for(store, home, 7, AppearanceQuery(submitted_to=1.0, end_s=8.0)).hits
+    early = look_for(archive, 7, AppearanceQuery(submitted_to=1.0, end_s=8.0)).hits
     assert early == [one for one in whole.hits if one.hit.video == "v-1.mp4" and one.hit.row.start_s < 8]
-    other = look_for(store, home, 7, late_ones, limit=1).next_cursor
+    other = look_for(archive, 7, late_ones, limit=1).next_cursor
     for cursor in ("x", "WzEsMl0", write_cursor("", ("v", 1.0, 2)), other):
         with pytest.raises(InputError, match="begin again"):
-            look_for(store, home, 7, cursor=cursor)
+            look_for(archive, 7, cursor=cursor)
 
 
-def test_an_appearance_of_many_tracks_hides_no_other(store: Store, home: Files) -> None:
+def test_an_appearance_of_many_tracks_hides_no_other(archive: Archive, store: Store) -> None:
     times = [[2.0 * i, 2.0 * i + 1] for i in range(9)]
-    tracks = [make_track(i + 1, at, embeddings=np.stack([look(7, 99)] * 2)) for i, at in enumerate(times)]
-    row = put_tracks(store, home, "v-4", 4, [replace(track, shot=0) for track in tracks])
+    tracks = [make_track(i + 1, at, embeddings=np.stack([face_of(7, 99)] * 2)) for i, at in enumerate(times)]
+    row = put_tracks(archive, "v-4", 4, [replace(track, shot=0) for track in tracks])
     revision = store.list_applications("p")[-1].revision
     together = AppearanceRow(
         "p", row.analysis_id, 0, "v-4", Decision.NAMED, "Bob", 0, 0, 0.0, 17.5, 1.0, 0.0, tuple(range(1, 10))
     )
     store.assign_revision("p", revision, [row.analysis_id], [together])
-    page = look_for(store, home, 7, limit=2)
+    page = look_for(archive, 7, limit=2)
     assert [one.hit.label for one in page.hits] == ["Bob", "Unknown 1"]
-    assert len(look_for(store, home, 7, limit=1000).hits) == 12
+    assert len(look_for(archive, 7, limit=1000).hits) == 12
 
 
-def strangers(store: Store, home: Files, query: AppearanceQuery = WHOLE, **paging: object) -> RankedStrangers:
-    return rank_strangers(Archive(store, home, RULES), "p", query, **paging)  # type: ignore[arg-type]
+def strangers(archive: Archive, query: AppearanceQuery = WHOLE, **paging: object) -> RankedStrangers:
+    return rank_strangers(archive, "p", query, **paging)  # type: ignore[arg-type]
 
 
-def test_strangers_are_found_by_screen_time(store: Store, home: Files) -> None:
-    first, second = strangers(store, home).strangers
+def test_strangers_are_found_by_screen_time(archive: Archive) -> None:
+    first, second = strangers(archive).strangers
     assert [(one.number, one.screen_time_s, one.videos) for one in (first, second)] == [(1, 6.0, 3), (2, 4.0, 2)]
     assert {(one.video_id, one.track_id) for one in first.sightings} == {("v-1", 3), ("v-2", 3), ("v-3", 3)}
     assert [one.quality for one in first.sightings] == sorted((one.quality for one in first.sightings), reverse=True)
-    page = strangers(store, home, limit=1)
+    page = strangers(archive, limit=1)
     assert page.strangers == [first]
-    page = strangers(store, home, limit=1, cursor=page.next_cursor)
+    page = strangers(archive, limit=1, cursor=page.next_cursor)
     assert (page.strangers, page.next_cursor) == ([second], None)
-    (only,) = strangers(store, home, AppearanceQuery(submitted_from=2.0)).strangers
+    (only,) = strangers(archive, AppearanceQuery(submitted_from=2.0)).strangers
     assert (only.number, only.screen_time_s, only.videos, len(only.sightings)) == (1, 2.0, 1, 1)
-    assert strangers(store, home, AppearanceQuery(video_id="v-none")).strangers == []
-    assert strangers(store, home, AppearanceQuery(start_s=100.0)).strangers == []
-    for cursor in ("x", write_cursor("", (1,)), strangers(store, home, limit=1).next_cursor):
+    assert strangers(archive, AppearanceQuery(video_id="v-none")).strangers == []
+    assert strangers(archive, AppearanceQuery(start_s=100.0)).strangers == []
+    for cursor in ("x", write_cursor("", (1,)), strangers(archive, limit=1).next_cursor):
         with pytest.raises(InputError, match="begin again"):
-            strangers(store, home, AppearanceQuery(end_s=9.0), cursor=cursor)
+            strangers(archive, AppearanceQuery(end_s=9.0), cursor=cursor)
     with pytest.raises(InputError, match="limit 0"):
-        strangers(store, home, limit=0)
+        strangers(archive, limit=0)
 
 
-def test_a_stranger_is_shown_with_those_who_turned_out_to_be_them(store: Store, home: Files) -> None:
+def test_a_stranger_is_shown_with_those_merged_into_it(archive: Archive, store: Store) -> None:
     first, second = store.list_strangers("p")
     merged = replace(second, merged_into=first.stranger_id)
     store.put_strangers("p", [merged], [], [], known=2)
-    (both,) = strangers(store, home).strangers
+    (both,) = strangers(archive).strangers
     assert (both.aliases, both.screen_time_s, both.videos) == ((second.stranger_id,), 10.0, 3)
-    assert show_stranger(Archive(store, home, RULES), "p", second.stranger_id) == (first, both)
+    assert show_stranger(archive, "p", second.stranger_id) == (first, both)
 
 
-def test_a_stranger_who_was_named_is_nowhere_any_more(store: Store, home: Files) -> None:
-    name_stranger(Archive(store, home, RULES), "p", "Unknown 2", "Dee")
-    found, nowhere = show_stranger(Archive(store, home, RULES), "p", "Unknown 2")
+def test_a_named_stranger_is_no_longer_listed(archive: Archive) -> None:
+    name_stranger(archive, "p", "Unknown 2", "Dee")
+    found, nowhere = show_stranger(archive, "p", "Unknown 2")
     assert (found.person_id, nowhere.sightings, nowhere.screen_time_s) == ("Dee", (), 0.0)
 
 
-def test_a_face_is_found_in_videos_that_nothing_has_named(store: Store, home: Files) -> None:
-    put_video(store, home, "v-4", 4, (9,))
-    (first, *_) = look_for(store, home, 9).hits
+def test_a_face_is_found_in_videos_that_nothing_has_named(archive: Archive) -> None:
+    put_video(archive, "v-4", 4, (9,))
+    (first, *_) = look_for(archive, 9).hits
     assert (first.hit.video, first.is_named, first.hit.label) == ("v-4.mp4", False, "Undecidable")
     assert (first.hit.row.start_s, first.hit.row.end_s) == (2.5, 4.5)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +11,7 @@ import pytest
 from facerec_models.types import FloatArray
 from serving.archive.search import track_index
 from serving.archive.search.track_index import TrackHit, TrackIndex, TrackIndexes
-from serving.store import Store, open_store
+from serving.store import Store
 from tests.contract.store_cases import make_analysis, make_track, make_video
 
 
@@ -25,11 +22,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_store(tmp_path)) as store:
-        store.create_project("p")
-        store.put_video(make_video("v"))
-        yield store
+def store(store: Store) -> Store:
+    store.put_video(make_video("v"))
+    return store
 
 
 def put(store: Store, analysis_id: str, count: int, seed: int = 0) -> None:
@@ -130,7 +125,7 @@ def test_nothing_is_read_when_nothing_has_changed(store: Store, monkeypatch: pyt
         index.refresh()
 
 
-def test_what_was_deleted_is_overwritten_and_its_place_given_back(store: Store) -> None:
+def test_deleted_rows_are_overwritten_and_their_place_reused(store: Store) -> None:
     put(store, "a", 30, 1)
     index = TrackIndex(store, "p")
     for seed in range(9):

@@ -23,7 +23,7 @@ from serving.deployments.detector import DetectorReplica
 from serving.deployments.embedder import EmbedderReplica
 from serving.settings import Settings
 from serving.store.rows import AnalysisRow
-from tests.builders import EMBEDDER, Seen, cohort, face_set, look, near, sample_picture
+from tests.builders import EMBEDDER, Seen, cohort, face_of, face_set, near, sample_picture
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def crops(detector: MtcnnDetector, embedder: TorchEmbedder, pictures: list[Image
 def test_requests_are_detected_together_as_alone(detector: MtcnnDetector, pictures: list[ImageArray]) -> None:
     replica = DetectorReplica(DetectionConfig(), engine=detector)
     requests = [pictures[:2], [], pictures[2:], pictures[:1]]
-    together = [outcome.unwrap() for outcome in replica.detect_all(requests)]
+    together = [answer.unwrap() for answer in replica.detect_all(requests)]
     assert [[len(found) for found in reply] for reply in together] == [[1, 0], [], [2, 1], [1]]
     for request, reply in zip(requests, together, strict=True):
         for alone, found in zip(detector.detect(request) if request else [], reply, strict=True):
@@ -64,7 +64,7 @@ def test_a_request_that_is_no_picture_fails_alone(detector: MtcnnDetector, pictu
 def test_requests_are_embedded_together_as_alone(embedder: TorchEmbedder, crops: ImageArray) -> None:
     replica = EmbedderReplica(EmbeddingConfig(), Path(), engine=embedder)
     assert len(crops) == 4
-    together = [outcome.unwrap() for outcome in replica.embed_all([crops[:1], crops[1:3], crops[3:]])]
+    together = [answer.unwrap() for answer in replica.embed_all([crops[:1], crops[1:3], crops[3:]])]
     assert [len(part) for part in together] == [1, 2, 1]
     alone = np.concatenate([embedder.embed(crop[None]) for crop in crops])
     np.testing.assert_allclose(np.concatenate(together), alone, atol=1e-4)
@@ -77,7 +77,7 @@ def test_crops_of_a_wrong_size_fail_alone(embedder: TorchEmbedder, crops: ImageA
     assert bad.error is not None
 
 
-def test_the_networks_are_healthy_and_say_what_they_are(detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+def test_healthy_networks_name_their_weights(detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
     DetectorReplica(DetectionConfig(), engine=detector).check_health()
     replica = EmbedderReplica(EmbeddingConfig(), Path(), engine=embedder)
     replica.check_health()
@@ -107,7 +107,7 @@ def models() -> list[NamingModel]:
         fit_model(
             Gallery(
                 EMBEDDER,
-                np.stack([look(number, at) for number in numbers for at in range(3)]),
+                np.stack([face_of(number, at) for number in numbers for at in range(3)]),
                 tuple(f"Person_{number}" for number in numbers for _ in range(3)),
                 tuple(f"f-{number}-{at}" for number in numbers for at in range(3)),
             ),
@@ -132,10 +132,10 @@ def test_pictures_are_named_together_as_alone_each_by_its_model(
         ("a", faces, models[0], None),
         ("b", faces, models[1], None),
         ("c", unread, models[0], None),
-        ("d", face_set([Seen(0, 100, embedding=near(look(0, 1), 0.9))]), models[0], None),
-        ("e", face_set([Seen(0, 100, embedding=near(look(0, 1), 0.9))]), models[0], 0.4),
+        ("d", face_set([Seen(0, 100, embedding=near(face_of(0, 1), 0.9))]), models[0], None),
+        ("e", face_set([Seen(0, 100, embedding=near(face_of(0, 1), 0.9))]), models[0], 0.4),
     ]
-    together = [outcome.unwrap() for outcome in namer.name_all(requests)]
+    together = [answer.unwrap() for answer in namer.name_all(requests)]
     assert [[face.person_id for face in still.faces] for still in together[:3]] == [
         ["Person_1", None],
         [None, "Person_6"],

@@ -69,9 +69,7 @@ def test_the_same_settings_again_are_shown_again(client: TestClient, material: D
         assert (result["shots"][0][0], result["model"]["max_false_names"]) == (4.0, 0.05)
 
 
-def test_a_project_that_is_deleted_while_it_is_worked_on_leaves_nothing(
-    client: TestClient, material: DemoMaterial
-) -> None:
+def test_a_project_deleted_during_its_job_leaves_nothing(client: TestClient, material: DemoMaterial) -> None:
     home: Files = client.app.state.service.archive.files  # type: ignore[attr-defined]
     client.put("/v1/projects/gone")
     content = material.reel.read_bytes()
@@ -196,7 +194,7 @@ def test_lists_are_read_page_by_page(client: TestClient, clip: Path) -> None:
     assert [job["state"] for job in found] == ["succeeded"]
 
 
-def test_a_full_queue_says_when_to_come_back(client: TestClient) -> None:
+def test_a_full_queue_answers_429_with_retry_after(client: TestClient) -> None:
     store = client.app.state.service.archive.store  # type: ignore[attr-defined]
     from serving.jobs.runner import submit
 

@@ -74,7 +74,7 @@ def test_a_configuration_that_is_none_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_port_that_somebody_listens_at_is_refused(tmp_path: Path) -> None:
+def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with (
@@ -85,7 +85,7 @@ def test_a_port_that_somebody_listens_at_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-def test_one_bad_request_does_not_sink_its_batch() -> None:
+def test_a_bad_request_fails_alone_in_its_batch() -> None:
     class Picky:
         def detect(self, images):  # type: ignore[no-untyped-def]
             if any(image.max() == 255 for image in images):
@@ -107,7 +107,7 @@ def test_a_device_that_is_missing_is_never_replaced() -> None:
         DetectorReplica(DetectionConfig(device="cuda"))
 
 
-def test_a_call_waits_for_room_as_long_as_it_may() -> None:
+def test_a_remote_request_waits_for_room_within_its_patience() -> None:
     from ray.serve.exceptions import BackPressureError
 
     class Full:

@@ -1,4 +1,4 @@
-"""``python -m tests.serving.runner HOME SEGMENT_S``: works on a home's video jobs with the real networks until it is stopped."""
+"""``python -m tests.serving.jobs.runner HOME SEGMENT_S``: works on a home's video jobs with the real networks until it is stopped."""
 
 from __future__ import annotations
 

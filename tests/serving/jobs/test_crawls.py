@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -17,9 +15,6 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from facerec_models.analysis.networks import Networks
-from serving.api.app import build_api
-from serving.api.service import Service
-from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.jobs.crawl import crawl_person
 from serving.jobs.runner import JobControl, JobRunner
@@ -28,18 +23,15 @@ from serving.store import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import FaceStatus
 from tests.builders import sample_picture
-from tests.picture_site import PictureSite, picture_site
+from tests.picture_site import PictureSite
+from tests.serving.jobs.runners import final
+from tests.serving.routes import bare_routes
+from tests.waiting import wait_until
 from training.crawling.bounds import CrawlConfig
 from ui.client import FacerecClient, ServiceError
 
 QUICK = CrawlConfig(delay_s=0.02, private_addresses=True)
 CRAWL = "/v1/projects/p/people/Eileen_Collins/crawl"
-
-
-@pytest.fixture
-def site() -> Iterator[PictureSite]:
-    with picture_site() as site:
-        yield site
 
 
 def portrait(mirrored: bool = False, twice: bool = False) -> bytes:
@@ -59,33 +51,16 @@ def put_people(site: PictureSite) -> str:
 
 
 @contextmanager
-def api(home: Files, store: Store, settings: Settings) -> Iterator[TestClient]:
-    absent: Any = SimpleNamespace()
-    waker: Any = SimpleNamespace(wake=SimpleNamespace(remote=lambda: None))
-    service = Service(settings, Archive(store, home, settings.identification), absent, absent, absent, waker)
-    with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
-        yield client
-
-
-@contextmanager
-def runner(home: Files, store: Store, settings: Settings, networks: Networks) -> Iterator[None]:
+def runner(archive: Archive, networks: Networks, **settings: Any) -> Iterator[None]:
     def work(job: Job, control: JobControl) -> None:
-        crawl_person(Archive(store, home), settings, networks, job, control)
+        crawl_person(archive, Settings(home=archive.files.root, **settings), networks, job, control)
 
-    running = JobRunner(store, {"crawl": work}, slots=1, poll_s=0.05, lease_s=3)
+    running = JobRunner(archive.store, {"crawl": work}, slots=1, poll_s=0.05, lease_s=3)
     running.start()
     try:
         yield
     finally:
         running.stop()
-
-
-def final(store: Store, job_id: str) -> Job:
-    deadline = time.monotonic() + 60
-    while not (job := store.get_job(job_id)).state.is_final:
-        assert time.monotonic() < deadline, job
-        time.sleep(0.05)
-    return job
 
 
 def ask(client: TestClient, **wanted: object) -> str:
@@ -95,12 +70,12 @@ def ask(client: TestClient, **wanted: object) -> str:
     return str(answer.json()["job_id"])
 
 
-def test_a_site_is_crawled_and_enrolled_and_what_was_bad_is_refused(
-    home: Files, store: Store, site: PictureSite, networks: Networks
+def test_a_site_is_crawled_and_enrolled_and_bad_pictures_are_refused(
+    archive: Archive, store: Store, site: PictureSite, networks: Networks
 ) -> None:
-    settings = Settings(home=home.root, crawl=QUICK)
+    settings: dict[str, Any] = {"crawl": QUICK}
     address = put_people(site)
-    with api(home, store, settings) as client, runner(home, store, settings, networks):
+    with bare_routes(archive, **settings) as client, runner(archive, networks, **settings):
         job = final(store, ask(client, source=f"site:{address}", max_num=5, discard_multi_face=True))
         assert (job.state, job.error, job.progress, job.kind) == (JobState.SUCCEEDED, None, 1.0, "crawl")
         faces = store.list_faces("p", person_id="Eileen_Collins")
@@ -113,24 +88,23 @@ def test_a_site_is_crawled_and_enrolled_and_what_was_bad_is_refused(
         assert job.state is JobState.FAILED
         assert "404" in str(job.error)
         assert len(store.list_faces("p", person_id="Eileen_Collins")) == 3
-        assert len(list(home.pictures("p", "Eileen_Collins").glob("*.png"))) == 3
+        assert len(list(archive.files.pictures("p", "Eileen_Collins").glob("*.png"))) == 3
 
 
-def test_a_cancelled_crawl_keeps_what_was_fetched(
-    home: Files, store: Store, site: PictureSite, networks: Networks
+def test_a_cancelled_crawl_keeps_fetched_pictures(
+    archive: Archive, store: Store, site: PictureSite, networks: Networks
 ) -> None:
-    settings = Settings(home=home.root, crawl=CrawlConfig(delay_s=0.5, private_addresses=True))
+    settings: dict[str, Any] = {"crawl": CrawlConfig(delay_s=0.5, private_addresses=True)}
     noise = np.random.default_rng(0).integers(0, 256, (20, 9, 12, 3), np.uint8)
     for i, coarse in enumerate(noise):
         file = io.BytesIO()
         Image.fromarray(cv2.resize(coarse, (320, 240))).save(file, "JPEG")
         site.put(f"/{i}.jpg", file.getvalue())
     address = site.put("/all", "".join(f'<img src="/{i}.jpg">' for i in range(20)))
-    folder = home.pictures("p", "Eileen_Collins")
-    with api(home, store, settings) as client, runner(home, store, settings, networks):
+    folder = archive.files.pictures("p", "Eileen_Collins")
+    with bare_routes(archive, **settings) as client, runner(archive, networks, **settings):
         job_id = ask(client, source=f"site:{address}", max_num=20)
-        while len(list(folder.glob("*.jpg"))) < 2:
-            time.sleep(0.05)
+        wait_until(lambda: len(list(folder.glob("*.jpg"))) >= 2)
         assert client.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
         assert final(store, job_id).state is JobState.CANCELLED
         assert 0 < store.get_job(job_id).progress < 0.7
@@ -138,8 +112,8 @@ def test_a_cancelled_crawl_keeps_what_was_fetched(
     assert store.list_faces("p") == []
 
 
-def test_this_machine_is_closed_to_strangers_unless_it_was_opened(
-    home: Files, store: Store, site: PictureSite, networks: Networks, tmp_path: Path
+def test_a_crawl_reads_folders_of_this_machine_only_where_allowed(
+    archive: Archive, store: Store, site: PictureSite, networks: Networks, tmp_path: Path
 ) -> None:
     address = put_people(site)
     opened, closed = tmp_path / "open", tmp_path / "closed"
@@ -148,8 +122,8 @@ def test_this_machine_is_closed_to_strangers_unless_it_was_opened(
         (folder / "Eileen_Collins" / "a.png").write_bytes(portrait())
         (folder / "list.txt").write_text(f"{site.url}/one.png\n")
     (opened / "way out").symlink_to(closed)
-    settings = Settings(home=home.root, media_roots=(opened,), crawl=CrawlConfig(delay_s=0.02))
-    with api(home, store, settings) as client, runner(home, store, settings, networks):
+    settings: dict[str, Any] = {"media_roots": (opened,), "crawl": CrawlConfig(delay_s=0.02)}
+    with bare_routes(archive, **settings) as client, runner(archive, networks, **settings):
         for source in (
             f"folder:{closed}",
             f"folder:{opened}/../closed",
@@ -173,8 +147,8 @@ def test_this_machine_is_closed_to_strangers_unless_it_was_opened(
     "wanted",
     [{"source": "yahoo"}, {"source": "site:file:///etc/passwd"}, {"max_num": 0}, {"max_num": 1001}, {"more": 1}, [1]],
 )
-def test_requests_are_checked_before_anything_is_queued(home: Files, store: Store, wanted: object) -> None:
-    with api(home, store, Settings(home=home.root)) as client:
+def test_requests_are_checked_before_anything_is_queued(archive: Archive, store: Store, wanted: object) -> None:
+    with bare_routes(archive) as client:
         answer = client.post(CRAWL, json=wanted)
         assert answer.status_code == 422
         assert answer.headers["content-type"] == "application/problem+json"

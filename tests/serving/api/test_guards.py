@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from serving.api import batches, corrections, embedders, jobs, people, projects,
 from serving.api.guards import HostGuard
 from serving.archive.videos import register_video
 from serving.store import Store
-from tests.serving.routes import bare_routes
 
 _PARTS = (projects, people, corrections, search, videos, batches, embedders, jobs)
 _VALUES = {"track_id": "1", "k": "0"}
@@ -37,23 +35,6 @@ def below_projects() -> list[tuple[str, str]]:
         for method in sorted(route.methods)
         if route.path.startswith("/projects/{project}/")
     ]
-
-
-@pytest.fixture
-def routes(tmp_path: Path) -> Iterator[tuple[TestClient, Store]]:
-    with bare_routes(tmp_path / "home") as (client, store):
-        store.create_project("p")
-        yield client, store
-
-
-@pytest.fixture
-def client(routes: tuple[TestClient, Store]) -> TestClient:
-    return routes[0]
-
-
-@pytest.fixture
-def store(routes: tuple[TestClient, Store]) -> Store:
-    return routes[1]
 
 
 def test_every_route_below_a_project_is_known() -> None:
@@ -99,7 +80,7 @@ def test_a_video_is_registered_in_no_project_that_is_not_there(store: Store, cli
     assert [project.name for project in store.list_projects()] == ["p"]
 
 
-def test_a_name_that_no_project_may_have_is_said_to_be_one(client: TestClient) -> None:
+def test_an_invalid_name_of_a_project_is_422(client: TestClient) -> None:
     assert client.post("/v1/projects/.typo/training").status_code == 422
 
 
@@ -131,7 +112,7 @@ def test_a_foreign_host_or_origin_is_refused_whatever_is_asked(headers: list[tup
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
-def test_answers_are_shown_in_no_foreign_frame_and_are_what_they_say(client: TestClient) -> None:
+def test_answers_carry_headers_against_framing_and_sniffing(client: TestClient) -> None:
     for answer in (client.get("/v1/projects"), client.get("/v1/projects", headers={"Host": "evil.example"})):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"

@@ -46,7 +46,7 @@ def test_a_stranger_is_found_by_id_and_by_number(client: FacerecClient, heard: s
     assert shown[longest.stranger] == longest.label
 
 
-def test_what_is_said_is_answered_with_what_it_changed(client: FacerecClient, heard: str) -> None:
+def test_a_correction_is_answered_with_its_changes(client: FacerecClient, heard: str) -> None:
     tracks = named_tracks(client.result("heard", heard), "Eileen_Collins")
     assert tracks
     denied = [client.correct("heard", heard, track_id, "is_not", "Eileen Collins") for track_id in sorted(tracks)]
@@ -108,7 +108,7 @@ Ask = Callable[[FacerecClient, str], object]
         (lambda c, v: c.forget("nobody", "Ada"), 404, "nobody"),
     ],
 )
-def test_what_cannot_be_is_told_and_changes_nothing(
+def test_an_impossible_request_is_a_problem_and_changes_nothing(
     client: FacerecClient, heard: str, ask: Ask, status: int, part: str
 ) -> None:
     people, strangers = client.people("heard"), client.strangers("heard")

@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
-from httpx import Response
 
-from facerec_models.analysis.networks import load_networks
-from serving.api.app import build_api
-from serving.api.service import Service
-from serving.archive.files import Files
+from facerec_models.analysis.networks import Networks
 from serving.archive.handle import Archive
-from serving.settings import Settings
-from serving.store import Store, open_store
+from serving.archive.naming.one_video import assign_current
+from serving.store import Store
 from tests.archive import fill, put_mirror, put_video
+from tests.serving.routes import bare_routes, ok, problem
 from ui.demo_material import prepare
 
 BASE = "/v1/projects/p"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_store(tmp_path)) as store:
-        fill(store, Files(tmp_path))
-        yield store
-
-
-@pytest.fixture
-def client(store: Store, tmp_path: Path) -> Iterator[TestClient]:
-    absent: Any = SimpleNamespace()
-    service = Service(Settings(home=tmp_path), Archive(store, Files(tmp_path)), absent, absent, absent, absent)
-    with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
-        yield client
-
-
-def ok(answer: Response) -> Any:
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def problem(answer: Response, status: int) -> str:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    return str(answer.json()["detail"])
+def archive(archive: Archive) -> Archive:
+    """The archive with two named videos in it."""
+    fill(archive)
+    return archive
 
 
 def labels(client: TestClient, **query: Any) -> list[str]:
@@ -100,15 +75,15 @@ def test_another_accepted_error_and_another_model(client: TestClient) -> None:
 
 def test_a_correction_is_previewed(client: TestClient, store: Store) -> None:
     address = f"{BASE}/videos/v-1/tracks/1/corrections"
-    said = {"kind": "is_not", "person_id": "Ann_Lee"}
-    preview = ok(client.post(address, json=said, params={"preview": True}))
+    denial = {"kind": "is_not", "person_id": "Ann_Lee"}
+    preview = ok(client.post(address, json=denial, params={"preview": True}))
     assert preview["people"]["Ann_Lee"]["removed"] >= 1
     assert store.list_corrections("p") == []
-    assert ok(client.post(address, json=said))["people"] == preview["people"]
+    assert ok(client.post(address, json=denial))["people"] == preview["people"]
 
 
-def test_an_image_tells_whose_it_is_and_is_confirmed(client: TestClient, store: Store, tmp_path: Path) -> None:
-    put_mirror(store, Files(tmp_path), "v-3", 2, 1)
+def test_a_mirror_image_has_a_reason_and_can_be_confirmed(client: TestClient, archive: Archive) -> None:
+    put_mirror(archive, "v-3", 2, 1)
     items = {
         item["decision"]: item for item in ok(client.get(f"{BASE}/appearances", params={"video_id": "v-3"}))["items"]
     }
@@ -186,7 +161,7 @@ def test_people_are_found_together(client: TestClient, store: Store) -> None:
         ({"from": "yesterday"}, 422, "from"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(client: TestClient, query: dict[str, Any], status: int, detail: str) -> None:
+def test_an_invalid_query_is_refused(client: TestClient, query: dict[str, Any], status: int, detail: str) -> None:
     assert detail in problem(client.get(f"{BASE}/appearances", params=query), status)
 
 
@@ -196,24 +171,18 @@ def test_search_of_an_absent_project(client: TestClient) -> None:
     problem(client.get("/v1/projects/none/revisions"), 404)
 
 
-def test_a_face_is_searched_in_a_project_that_has_nothing_yet(store: Store, tmp_path: Path) -> None:
-    settings, absent = Settings(home=tmp_path), cast(Any, None)
-    service = Service(
-        settings, Archive(store, Files(tmp_path), settings.identification), absent, absent, absent, absent
-    )
-    vars(service)["networks"] = load_networks(settings.analysis, Files(tmp_path).weights, None)
-    store.create_project("new")
+def test_a_face_is_searched_in_a_project_that_has_nothing_yet(
+    archive: Archive, networks: Networks, tmp_path: Path
+) -> None:
+    archive.store.create_project("new")
     picture = next((prepare(tmp_path / "material").people / "Eileen_Collins").iterdir())
-    with TestClient(build_api(service), base_url="http://127.0.0.1") as client:
+    with bare_routes(archive, networks) as client:
         (face,) = ok(client.post("/v1/projects/new/search/faces", files={"file": ("a.jpg", picture.read_bytes())}))
     assert face["hits"] == []
 
 
-def test_a_new_video_is_found_at_once(client: TestClient, store: Store, tmp_path: Path) -> None:
-    from serving.archive.naming.one_video import assign, current_revision
-    from tests.archive import RULES
-
-    row = put_video(store, Files(tmp_path), "v-3", 3)
+def test_a_new_video_is_found_at_once(client: TestClient, archive: Archive) -> None:
+    row = put_video(archive, "v-3", 3)
     assert len(labels(client, person_id="Bob")) == 2
-    assign(Archive(store, Files(tmp_path), RULES), row, current_revision(Archive(store, Files(tmp_path), RULES), "p"))
+    assign_current(archive, row)
     assert len(labels(client, person_id="Bob")) == 3

@@ -1,0 +1,121 @@
+"""A video ends while an edit is applied or undone: it is named like the rest of the archive."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from facerec_models.config import TrainingConfig
+from facerec_models.errors import ConflictError
+from serving.archive.handle import Archive
+from serving.archive.learning.model_versions import train
+from serving.archive.naming.one_video import assign, assign_current, current_revision
+from serving.archive.naming.undo import undo_application
+from serving.archive.naming.whole_archive import identify_archive
+from serving.store import Store
+from serving.store.naming_rows import AppearanceQuery, CorrectionKind
+from tests.archive import enrol, put_video
+from tests.unit.serving.archive.edits import (
+    add_named_video,
+    before_each,
+    correct_track,
+    corrections_and_enrolled,
+    models_in_use,
+    revisions,
+)
+
+
+def test_a_video_added_meanwhile_is_named_with_the_archive(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_each(monkeypatch, store, "apply_naming", lambda n: add_named_video(archive, (1, 9)) if n == 1 else None)
+    revision = correct_track(archive, CorrectionKind.IS, "Cem")
+    assert {row.revision for row in store.list_analyses("p")} == {revision}
+    assert models_in_use(store) == {store.get_model("p").version}
+
+
+def test_a_correction_that_conflicts_every_time_changes_nothing(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, promoted = corrections_and_enrolled(store), store.get_model("p").version
+    before_each(monkeypatch, store, "apply_naming", lambda n: add_named_video(archive, (20 + n,), f"v-{10 + n}"))
+    with pytest.raises(ConflictError):
+        correct_track(archive, CorrectionKind.IS, "Cem")
+    assert corrections_and_enrolled(store) == before
+    assert store.get_model("p").version == promoted
+    assert sorted(path.name for path in (archive.files.project("p") / "faces").iterdir()) == sorted(
+        face.crop for face in store.list_faces("p") if face.crop
+    )
+    monkeypatch.undo()
+    revision = correct_track(archive, CorrectionKind.IS, "Cem")
+    undo_application(archive, "p", revision)
+    assert corrections_and_enrolled(store) == before
+
+
+def test_an_undo_that_conflicts_every_time_changes_nothing(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = correct_track(archive, CorrectionKind.IS, "Cem")
+    before = corrections_and_enrolled(store)
+    before_each(monkeypatch, store, "undo_naming", lambda n: add_named_video(archive, (20 + n,), f"v-{10 + n}"))
+    with pytest.raises(ConflictError):
+        undo_application(archive, "p", revision)
+    assert corrections_and_enrolled(store) == before == (["is Cem"], ["Cem"])
+    monkeypatch.undo()
+    undo_application(archive, "p", revision)
+    assert corrections_and_enrolled(store) == ([], [])
+
+
+@pytest.mark.parametrize("seen", [(1, 2, 7, 8), (1, 9)])
+def test_undo_reaches_a_video_added_meanwhile(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch, seen: tuple[int, ...]
+) -> None:
+    revision = correct_track(archive, CorrectionKind.IS, "Carl")
+    ends = lambda call: add_named_video(archive, seen) if call == 1 else None  # noqa: E731
+    before_each(monkeypatch, store, "undo_naming", ends)
+    undo_application(archive, "p", revision)
+    assert len(store.list_analyses("p")) == 3
+    assert {row.model_version for row in revisions(store)} == {store.get_model("p").version}
+    assert "Carl" not in {row.owner for row in store.find_appearances("p", AppearanceQuery(), limit=99)}
+
+
+@pytest.mark.parametrize("method", ["list_strangers", "list_stranger_tracks", "read_strangers", "list_appearances"])
+def test_new_strangers_seen_meanwhile_stop_no_edit(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    ends = lambda call: add_named_video(archive, (9, 10), f"v-{call + 3}") if call in (1, 2) else None  # noqa: E731
+    before_each(monkeypatch, store, method, ends)
+    revision = correct_track(archive, CorrectionKind.IS, "Carl")
+    monkeypatch.undo()
+    before_each(monkeypatch, store, method, lambda call: ends(call + 10))
+    undo_application(archive, "p", revision)
+    assert {row.model_version for row in revisions(store)} == {store.get_model("p").version}
+
+
+def test_videos_named_at_once_number_their_strangers_without_gaps(archive: Archive, store: Store) -> None:
+    ended = [put_video(archive, f"v-{number}", number, seen=(number, number + 20)) for number in range(20, 32)]
+    revision = current_revision(archive, "p")
+    with ThreadPoolExecutor(len(ended)) as pool:
+        list(pool.map(lambda row: assign(archive, row, revision), ended))
+    known, shown = store.read_strangers("p")
+    assert len(known) == 2 + 2 * len(ended)
+    assert [one.number for one in known] == list(range(1, len(known) + 1))
+    assert {row.stranger_id for row in shown} == {one.stranger_id for one in known}
+
+
+def test_a_video_is_named_by_a_model_promoted_meanwhile(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(archive, 7, "Cem")
+    version = train(archive, "p", TrainingConfig(promote="no")).version
+    row = put_video(archive, "v-3", 2, seen=(1, 7))
+
+    def promote(number: int) -> None:
+        if number == 1:
+            monkeypatch.undo()
+            identify_archive(archive, "p", model_version=version, apply=True)
+
+    before_each(monkeypatch, store, "assign_revision", promote)
+    assert assign_current(archive, row).model_version == version
+    assert models_in_use(store) == {version}

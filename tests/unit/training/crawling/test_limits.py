@@ -1,0 +1,103 @@
+"""How fast, how long and where a crawl may fetch."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.picture_site import PictureSite
+from tests.unit.training.crawling.collect import LIMITS, collect, listed, put_pictures, reasons
+from training.crawling.bounds import CrawlConfig
+from training.crawling.crawl import crawl
+from training.crawling.session import is_public
+from training.crawling.sources import parse_source
+
+
+def test_a_host_is_asked_at_its_pace(site: PictureSite, tmp_path: Path) -> None:
+    site.put("/r.jpg", b"", status=302, location="/0.jpg")
+    source = listed(tmp_path, [f"{site.url}/r.jpg", *put_pictures(site, 4)[1:]])
+    collect(source, tmp_path / "Ada", CrawlConfig(delay_s=0.2, threads=4))
+    times = sorted(at for _, at in site.asked)
+    assert len(times) == 5
+    assert min(b - a for a, b in itertools.pairwise(times)) > 0.15
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("100.64.0.1", False),
+        ("169.254.169.254", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("::ffff:127.0.0.1", False),
+        ("2002:7f00:1::", False),
+        ("64:ff9b::7f00:1", False),
+    ],
+)
+def test_public_addresses(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0x7f.1"])
+def test_a_stranger_gets_nothing_from_this_network(site: PictureSite, tmp_path: Path, host: str) -> None:
+    put_pictures(site, 1)
+    address = site.url.replace("127.0.0.1", host) + "/0.jpg"
+    report = collect(listed(tmp_path, [address]), tmp_path / "Ada", public_only=True)
+    assert "no public address" in reasons(report)["0.jpg"]
+    assert site.asked == []
+
+
+def test_a_crawl_can_be_stopped_and_its_time_is_limited(site: PictureSite, tmp_path: Path) -> None:
+    source = listed(tmp_path, put_pictures(site, 30))
+    seen: list[str] = []
+    begin = time.monotonic()
+    report = crawl(
+        "Ada_Lovelace",
+        parse_source(source),
+        tmp_path / "Ada",
+        CrawlConfig(delay_s=0.1),
+        LIMITS,
+        on_picture=lambda picture: seen.append(picture.file),
+        should_stop=lambda: len(seen) >= 2,
+    )
+    assert report.stopped
+    assert report.error is None
+    assert 2 <= len(report.pictures) <= 4
+    assert {picture.file for picture in report.pictures} == set(seen)
+    late = collect(source, tmp_path / "late", CrawlConfig(delay_s=0.5, max_time_s=1.2))
+    assert 1 <= late.fetched < 10
+    assert "time of 1.2 s was up" in str(late.note)
+    assert time.monotonic() - begin < 8
+
+
+def test_a_server_that_never_ends_its_header_does_not_hold_the_crawl(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection:
+                try:
+                    while True:
+                        connection.sendall(b"H")
+                        time.sleep(0.1)
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        source = listed(tmp_path, [f"http://127.0.0.1:{server.getsockname()[1]}/a.jpg"])
+        begin = time.monotonic()
+        report = collect(source, tmp_path / "Ada", CrawlConfig(max_time_s=1, read_timeout_s=0.5))
+        assert time.monotonic() - begin < 4
+    assert "time of 1 s was up" in str(report.error)
