@@ -114,7 +114,7 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
             person_id = person_id_of(person_id)
             if one.kind is CorrectionKind.IS_NOT and person_id not in known:
                 raise PersonNotFoundError(
-                    f"project {project!r} has no person {person_id!r} : 'facerec people list' lists all"
+                    f"project {project!r} has no person {person_id!r}: 'facerec people list' lists all"
                 )
         correction = _correction(project, analysis, track, one.kind, person_id)
         is_person = one.kind is CorrectionKind.IS
