@@ -57,7 +57,7 @@ def test_a_stranger_is_named_as_previewed_and_that_is_undone(home: Path) -> None
     assert applied["people"] == preview["people"]
     assert found(home, "Dee") == [("v-1.mp4", "Dee"), ("v-2.mp4", "Dee")]
     refused = run(home, "unknowns", "name", "Unknown 2", "Dee", "--expect", preview["state"], "--project", "p", code=1)
-    assert "no track is Unknown" in str(refused.exception)
+    assert "has no tracks left" in str(refused.exception)
     listed = ask(home, "identify", "--list")
     assert [(row["cause"], row["note"]) for row in listed] == [("identify", ""), ("stranger", "Unknown 2 is Dee")]
     assert "undone" in run(home, "identify", "--list", "--project", "p").stdout

@@ -44,7 +44,7 @@ def test_a_name_is_previewed_applied_listed_and_undone(client: TestClient) -> No
     applied = ok(client.post(address, json=body, params={"expected_state": preview["state"]}))
     assert applied == {**preview, "applied": True, "application": 2}
     assert labels(client, person_id="Dee") == ["Dee", "Dee"]
-    assert "no track is Unknown" in problem(
+    assert "has no tracks left" in problem(
         client.post(address, json=body, params={"expected_state": preview["state"]}), 409
     )
     first, second = ok(client.get(f"{BASE}/revisions"))

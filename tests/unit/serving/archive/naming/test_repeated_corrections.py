@@ -106,7 +106,7 @@ def test_equal_corrections_are_stored_once(archive: Archive, store: Store, monke
 
 def test_a_stranger_without_tracks_cannot_be_named_again(archive: Archive) -> None:
     name_stranger(archive, "p", "Unknown 1", "Dee")
-    with pytest.raises(ConflictError, match="no track is Unknown 1, but Dee"):
+    with pytest.raises(ConflictError, match="Unknown 1 was named Dee and has no tracks left"):
         name_stranger(archive, "p", "Unknown 1", "Eve")
 
 
