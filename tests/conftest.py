@@ -26,14 +26,19 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.store import Store, open_store
 
-pytest_plugins = ["tests.serving.service", "tests.mongodb", "tests.bucket", "tests.mounts", "tests.picture_site"]
+pytest_plugins = [
+    "tests.serving.service",
+    "tests.mongodb",
+    "tests.bucket",
+    "tests.mounts",
+    "tests.picture_site",
+    "tests.demo",
+]
 
 
 # One process tests all of these, for two services would wait for the same cores; of the others each file is tested by one.
 _START_RAY = {
-    "test_client.py",
     "test_corrections.py",
-    "test_crawls.py",
     "test_demo.py",
     "test_graph.py",
     "test_live.py",
@@ -46,29 +51,37 @@ _START_RAY = {
     "test_soak.py",
     "test_training.py",
 }
+# Folders whose tests share what takes long to make.
+_TOGETHER = {"tests/serving/second_embedder"}
+
+
+def _starts_ray(path: Path) -> bool:
+    return "unit" not in path.parts and path.name in _START_RAY
 
 
 class _Scheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "ray" if "unit" not in Path(file).parts and Path(file).name in _START_RAY else file
+        file = Path(nodeid.partition("::")[0])
+        folder = file.parent.as_posix()
+        return "ray" if _starts_ray(file) else folder if folder in _TOGETHER else str(file)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    config.option.loadscopereorder = False  # what takes longest begins first: see below
     return _Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what starts a service of its own come before the one that many tests share, which runs until the end."""
+    """Let what starts Ray come first, and in it a service of its own before the one that many share, which runs until the end."""
 
     def shares_service(item: pytest.Item) -> bool:
         return "service" in getattr(item, "fixturenames", ())
 
-    strangers = {item.path.name for item in items if shares_service(item)} - _START_RAY
-    if strangers:
-        raise pytest.UsageError(f"add {', '.join(sorted(strangers))} to those that start Ray, in {__file__}")
-    items.sort(key=shares_service)
+    unlisted = {item.path.name for item in items if shares_service(item)} - _START_RAY
+    if unlisted:
+        raise pytest.UsageError(f"add {', '.join(sorted(unlisted))} to those that start Ray, in {__file__}")
+    items.sort(key=lambda item: (not _starts_ray(item.path), shares_service(item)))
 
 
 @pytest.fixture(scope="session")

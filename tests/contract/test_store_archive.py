@@ -10,9 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from facerec_models.errors import (
-    VideoNotFoundError,
-)
+from facerec_models.errors import VideoNotFoundError
 from facerec_models.types import Track
 from serving.store import Store
 from serving.store.naming_rows import Revision

@@ -22,6 +22,7 @@ from tests.contract.store_cases import (
     make_track,
     make_video,
 )
+from tests.waiting import WAIT_S
 
 SPAWN = multiprocessing.get_context("spawn")
 KINDS = [f"kind-{number}" for number in range(20)]
@@ -29,7 +30,7 @@ KINDS = [f"kind-{number}" for number in range(20)]
 
 def claim_all_in_process(opener: Opener, owner: str, barrier: Barrier, results: Connection) -> None:
     with closing(opener()) as store:
-        barrier.wait(60)
+        barrier.wait(WAIT_S)
         results.send(claim_all(store, owner, KINDS))
 
 
@@ -58,7 +59,7 @@ def test_threads_claim_every_job_once(store: Store) -> None:
 
 
 def test_processes_claim_every_job_once(opener: Opener, store: Store) -> None:
-    submit_many(store, 1000, KINDS)
+    submit_many(store, 300, KINDS)
     barrier = SPAWN.Barrier(3)
     processes, pipes = [], {}
     for owner in ("o1", "o2", "o3"):
@@ -70,7 +71,7 @@ def test_processes_claim_every_job_once(opener: Opener, store: Store) -> None:
     for process in processes:
         process.join()
         process.close()
-    assert_claimed_once(store, claimed, 1000)
+    assert_claimed_once(store, claimed, 300)
 
 
 def test_threads_read_while_others_write(store: Store) -> None:

@@ -13,13 +13,7 @@ from facerec_models.config import EmbeddingConfig
 from facerec_models.identification.cohort import Cohort, load_cohort
 from tests.builders import sample_picture
 from ui.client import FacerecClient
-from ui.demo_material import DemoMaterial, prepare
-
-
-@pytest.fixture(scope="session")
-def material(tmp_path_factory: pytest.TempPathFactory) -> DemoMaterial:
-    """The demonstration's people and reel."""
-    return prepare(tmp_path_factory.mktemp("material"))
+from ui.demo_material import DemoMaterial
 
 
 @pytest.fixture(scope="session")
@@ -31,22 +25,6 @@ def client(service_url: str, material: DemoMaterial) -> Iterator[FacerecClient]:
             client.add_pictures("shown", folder.name, sorted(folder.iterdir()))
         client.wait(client.start_training("shown"))
         yield client
-
-
-@pytest.fixture(scope="session")
-def clip(material: DemoMaterial, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten seconds of the reel: Eileen Collins, a cyclist, the man in the car."""
-    from facerec_models.analysis.reading.video import Video
-    from facerec_models.config import LimitsConfig
-    from facerec_models.video_writer import VideoWriter
-
-    target = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    with Video(material.reel, LimitsConfig()) as video:
-        info = video.info
-        with VideoWriter(target, info.fps, info.width, info.height) as writer:
-            for frame in video.frames(4.0, 13.0):
-                writer.write(frame.to_frame().image, frame.time_s)
-    return target
 
 
 @pytest.fixture(scope="session")

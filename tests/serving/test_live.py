@@ -24,9 +24,10 @@ from serving.archive.naming.one_video import current_revision, name_analysis
 from serving.archive.videos import analyze_video, register_video
 from serving.settings import Settings
 from serving.store import open_store
+from tests.picture_site import PictureSite
 from tests.serving.service import RunningService
 from training.pictures import find_pictures
-from ui.client import FacerecClient
+from ui.client import FacerecClient, ServiceError
 from ui.demo_material import DemoMaterial
 
 
@@ -209,3 +210,11 @@ def test_killed_analyzers_lose_nothing(client: FacerecClient, service: RunningSe
     assert client.job(job_id).attempt == 2
     found = client.result("shown", video_id)
     assert {a.identity for a in found.appearances if a.identity} == {"Eileen Collins", "Carphone Man"}
+
+
+def test_the_running_service_refuses_private_addresses_to_crawls(client: FacerecClient, site: PictureSite) -> None:
+    client.create_project("crawled")
+    job_id = client.start_crawl("crawled", "Eileen Collins", f"site:{site.put('/collins', '<p>no picture</p>')}")
+    with pytest.raises(ServiceError, match=r"crawl failed: .*no public address"):
+        client.wait(job_id)
+    assert site.asked == []

@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from ui.cli import main
+from ui.demo_material import DemoMaterial
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,22 @@ def process(home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command as a process of its own."""
     command = [sys.executable, "-m", "ui.cli", *map(str, arguments), "--home", str(home)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A home, and the demonstration's people and reel."""
+
+    home: Path
+    material: DemoMaterial
+
+    def run(self, *arguments: object, code: int = 0) -> Ended:
+        return run(self.home, *arguments, code=code)
+
+    def json(self, *arguments: object, code: int = 0) -> Any:
+        return ask(self.home, *arguments, code=code)
+
+
+def ask_p(home: Path, *arguments: object) -> Any:
+    """Return the document that a command prints of the project ``p``."""
+    return ask(home, *arguments, "--project", "p")

@@ -3,67 +3,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from serving.archive.files import Files
 from serving.jobs.batch_table import parse_time
 from serving.store import open_store
 from serving.store.rows import VideoRow
-from ui.cli import app
+from tests.ui.command import Place
 from ui.cli.videos import parse_fragment
-from ui.demo_material import HOPPER, DemoMaterial, find_file, prepare
+from ui.demo_material import HOPPER, DemoMaterial, find_file
 
 PART = ["--fragment", "4,14"]
-
-
-@dataclass(frozen=True)
-class Place:
-    """A home with the demo's people trained, and the demo's reel."""
-
-    home: Path
-    material: DemoMaterial
-
-    def run(self, *arguments: object, code: int = 0) -> Result:
-        part = [str(argument) for argument in arguments]
-        result = CliRunner().invoke(app, [*part, "--home", str(self.home)], catch_exceptions=False)
-        assert result.exit_code == code, result.output
-        return result
-
-    def json(self, *arguments: object, code: int = 0) -> object:
-        return json.loads(self.run(*arguments, "--json", code=code).stdout)
-
-    def process(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        part = [str(argument) for argument in arguments]
-        return subprocess.run(
-            [sys.executable, "-m", "ui.cli", *part, "--home", str(self.home)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    folder = tmp_path_factory.mktemp("commands")
-    place = Place(folder / "home", prepare(folder / "material"))
-    lines = [
-        json.loads(line) for line in place.run("people", "import", place.material.people, "--json").stdout.splitlines()
-    ]
-    assert {line["status"] for line in lines} == {"taken"}
-    assert set(lines[0]) == {"path", "person_id", "face_id", "status", "reason"}
-    place.run("train")
-    return place
 
 
 def test_people_are_listed_shown_disabled_and_enabled(place: Place) -> None:
@@ -77,7 +33,7 @@ def test_people_are_listed_shown_disabled_and_enabled(place: Place) -> None:
     assert place.json("people", "show", "Carphone_Man")[0]["status"] == "disabled"
     place.run("people", "enable", face)
     assert place.json("people", "show", "Carphone_Man")[0]["status"] == "taken"
-    assert "no person 'Nobody'" in place.process("people", "show", "Nobody").stderr
+    assert "no person 'Nobody'" in place.run("people", "show", "Nobody", code=1).stderr
 
 
 def test_importing_again_adds_nothing_and_keeps_what_was_disabled(place: Place, tmp_path: Path) -> None:
@@ -150,8 +106,8 @@ def test_sampling_and_minimum_length_are_options(place: Place) -> None:
 def test_a_broken_video_fails_alone(place: Place, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video")
-    run = place.process("recognize", broken, place.material.reel, *PART, "--out-dir", tmp_path / "out", "--json")
-    assert run.returncode == 1
+    recognize = ("recognize", broken, place.material.reel, *PART)
+    run = place.run(*recognize, "--out-dir", tmp_path / "out", "--json", code=1)
     assert "broken.mp4" in run.stderr
     assert "Traceback" not in run.stderr
     assert json.loads(run.stdout)["video"]["complete"]
@@ -162,8 +118,7 @@ def test_pictures_are_named_line_by_line(place: Place, tmp_path: Path) -> None:
     empty = tmp_path / "empty.jpg"
     empty.touch()
     picture = next((place.material.people / "Eileen_Collins").iterdir())
-    run = place.process("faces", picture, empty)
-    assert run.returncode == 1
+    run = place.run("faces", picture, empty, code=1)
     first, second = map(json.loads, run.stdout.splitlines())
     assert (first["path"], first["error"]) == (str(picture), None)
     face = first["faces"][0]
@@ -210,7 +165,7 @@ def test_a_batch_gives_one_result_a_fragment(place: Place, tmp_path: Path) -> No
     assert "none.mp4" in third["error"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["reel_10_13.json", "reel_4_7.json"]
     table.write_text("media,start,end\nreel.mp4,4,\n")
-    assert "line 2" in place.process("batch", table, "--out-dir", tmp_path / "out").stderr
+    assert "line 2" in place.run("batch", table, "--out-dir", tmp_path / "out", code=1).stderr
 
 
 def test_uploads_go_with_the_last_project_that_has_them(tmp_path: Path) -> None:
@@ -255,8 +210,7 @@ def test_weights_and_doctor(place: Place) -> None:
     assert entries["dlib-resnet-v1"]["status"] == "packaged"
     assert entries["facenet-vggface2"]["status"] == "absent"
     assert place.json("weights", "verify", "dlib-resnet-v1")["intact"]
-    missing = place.process("weights", "verify", "facenet-casia")
-    assert missing.returncode == 1
+    missing = place.run("weights", "verify", "facenet-casia", code=1)
     assert "facerec weights fetch facenet-casia" in missing.stderr
     findings = {finding["what"]: finding["state"] for finding in place.json("doctor")}
     assert findings["store"] == findings["home"] == "ok"
@@ -281,40 +235,42 @@ def test_weights_and_doctor(place: Place) -> None:
     ],
 )
 def test_errors_name_the_value_and_have_no_traceback(place: Place, arguments: list[str], code: int, part: str) -> None:
-    run = place.process(*arguments)
-    assert run.returncode == code
-    assert part in run.stderr
+    run = place.run(*arguments, code=code)
+    assert part in run.error
     assert "Traceback" not in run.stderr
     assert run.stdout == ""
     if code == 1:
         assert len(run.stderr.strip().splitlines()) == 1
 
 
+# The command, interrupted right after the first crop is written.
+_INTERRUPTED = """
+import os, signal
+from serving.archive import videos
+from ui.cli import main
+write = videos.write_atomically
+def write_and_interrupt(path, content):
+    write(path, content)
+    if path.suffix == ".jpg":
+        os.kill(os.getpid(), signal.SIGINT)
+videos.write_atomically = write_and_interrupt
+main()
+"""
+
+
 def test_an_interruption_leaves_nothing_half_written(place: Place, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "ui.cli",
-        "recognize",
-        str(place.material.reel),
-        "--sample-fps",
-        "25",
-        "--no-cache",
-    ]
-    with subprocess.Popen(
-        [*command, "--home", str(place.home), "--result", str(tmp_path / "r.json")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "FACEREC_ANALYSIS__SAMPLING__DENSIFY": "1"},
-    ) as process:
-        analyses = place.home / "projects" / "default" / "analyses"
-        analyses.mkdir(parents=True, exist_ok=True)
-        before = set(analyses.iterdir())
-        while process.poll() is None and set(analyses.iterdir()) == before:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    assert process.returncode == 130
+    analyses = place.home / "projects" / "default" / "analyses"
+    analyses.mkdir(parents=True, exist_ok=True)
+    before = set(analyses.iterdir())
+    recognize = ["recognize", place.material.reel, *PART, "--no-cache", "--home", place.home]
+    ended = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED, *map(str, recognize), "--result", str(tmp_path / "r.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 130, ended.stderr
+    assert "Traceback" not in ended.stderr
     assert set(analyses.iterdir()) == before
     assert not list(tmp_path.iterdir())
 
@@ -325,60 +281,58 @@ def test_times_are_read() -> None:
     assert parse_fragment(None) is None
 
 
-# Strangers and corrections: in a project of their own, for they change who is known
+# Strangers and corrections: in a home of their own, for they change who is known
 
 
 @pytest.fixture(scope="module")
-def seen(place: Place) -> Place:
-    """A project of the demo's people and of its whole reel, in which Grace Hopper is seen and not known."""
-    place.run("people", "import", place.material.people, "--project", "corrected")
-    place.run("train", "--project", "corrected")
-    place.run("recognize", place.material.reel, "--project", "corrected")
+def seen(trained_home: Path, material: DemoMaterial, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A home of the demonstration's people and a part of its reel, in which Grace Hopper is seen and not known."""
+    place = Place(shutil.copytree(trained_home, tmp_path_factory.mktemp("seen") / "home"), material)
+    place.run("recognize", material.reel, "--fragment", "4,19")
     return place
 
 
 def labels(place: Place) -> set[str]:
-    result = json.loads(place.run("export", place.material.reel, "--project", "corrected").stdout)
+    result = json.loads(place.run("export", place.material.reel).stdout)
     return {appearance["label"] for appearance in result["appearances"]}
 
 
 def test_a_stranger_is_listed_shown_named_and_forgotten(seen: Place) -> None:
-    strangers = seen.json("unknowns", "list", "--project", "corrected")
+    strangers = seen.json("unknowns", "list")
     longest = strangers[0]
     assert longest["screen_time_s"] == max(one["screen_time_s"] for one in strangers)
-    assert longest["label"] in seen.run("unknowns", "list", "--project", "corrected").stdout
-    shown = seen.json("unknowns", "show", longest["label"], "--project", "corrected")
+    assert longest["label"] in seen.run("unknowns", "list").stdout
+    shown = seen.json("unknowns", "show", longest["label"])
     assert shown["stranger"] == longest["stranger"]
     assert shown["person_id"] is None
     assert all(Path(track["crop"]).is_file() for track in shown["tracks"])
-    assert "track" in seen.run("unknowns", "show", longest["stranger"], "--project", "corrected").stdout
-    change = seen.json("unknowns", "name", longest["stranger"], "Grace Hopper", "--project", "corrected")
+    assert "track" in seen.run("unknowns", "show", longest["stranger"]).stdout
+    change = seen.json("unknowns", "name", longest["stranger"], "Grace Hopper")
     assert change["people"]["Grace_Hopper"]["added"] >= 1
     assert "Grace Hopper" in labels(seen)
-    assert "was named Grace_Hopper" in seen.run("unknowns", "show", longest["label"], "--project", "corrected").stdout
-    receipt = seen.json("people", "forget", "Grace Hopper", "--yes", "--project", "corrected")
+    assert "was named Grace_Hopper" in seen.run("unknowns", "show", longest["label"]).stdout
+    receipt = seen.json("people", "forget", "Grace Hopper", "--yes")
     assert receipt["faces"] >= 1
     assert receipt["track_crops"] >= 1
     assert "Grace Hopper" not in labels(seen)
-    assert seen.process("people", "forget", "Grace_Hopper", "--yes", "--project", "corrected").returncode == 1
+    seen.run("people", "forget", "Grace_Hopper", "--yes", code=1)
 
 
 def test_a_track_is_corrected_and_corrections_are_imported(seen: Place, tmp_path: Path) -> None:
-    result = json.loads(seen.run("export", seen.material.reel, "--project", "corrected").stdout)
+    result = json.loads(seen.run("export", seen.material.reel).stdout)
     track = next(t["track_id"] for t in result["tracks"] if t["person_id"] == "Eileen_Collins")
     reel = str(seen.material.reel)
-    seen.run("correct", reel, track, "--is-not", "Eileen_Collins", "--project", "corrected")
-    again = json.loads(seen.run("export", reel, "--project", "corrected").stdout)
+    seen.run("correct", reel, track, "--is-not", "Eileen_Collins")
+    again = json.loads(seen.run("export", reel).stdout)
     assert next(t for t in again["tracks"] if t["track_id"] == track)["person_id"] != "Eileen_Collins"
     table = tmp_path / "corrections.csv"
     table.write_text(f"video,track,decision,person\n{reel},{track},is,Eileen Collins\n")
-    change = seen.json("import-corrections", table, "--project", "corrected")
+    change = seen.json("import-corrections", table)
     assert change["people"]["Eileen_Collins"]["added"] >= 1
     table.write_text(f"video,track,decision,person\n{reel},{track},perhaps,Eileen Collins\n")
-    refused = seen.process("import-corrections", table, "--project", "corrected")
-    assert refused.returncode == 1
+    refused = seen.run("import-corrections", table, code=1)
     assert "line 2: needs video, track" in refused.stderr
-    assert seen.process("correct", reel, str(track), "--project", "corrected").returncode == 2
+    seen.run("correct", reel, track, code=2)
 
 
 def test_outliers_are_listed_disabled_and_written(place: Place, tmp_path: Path) -> None:
@@ -394,7 +348,7 @@ def test_outliers_are_listed_disabled_and_written(place: Place, tmp_path: Path) 
     place.run("people", "outliers", "--apply", "--write-disabled", listed, *project)
     assert listed.read_text() == "Carphone_Man/wrong.jpg\n"
     assert place.json("people", "list", *project)[0]["disabled"] == 1
-    assert "no person 'Nobody'" in place.process("people", "outliers", "Nobody", *project).stderr
+    assert "no person 'Nobody'" in place.run("people", "outliers", "Nobody", *project, code=1).stderr
 
 
 def test_own_strangers_are_added_to_the_shipped_cohort(place: Place, tmp_path: Path) -> None:
@@ -410,4 +364,4 @@ def test_own_strangers_are_added_to_the_shipped_cohort(place: Place, tmp_path: P
     place.run("train", *project)
     assert "of the project's own" in place.json("models", "list", *project)[0]["metrics"]["cohort"]
     (tmp_path / "empty").mkdir()
-    assert "no picture with a face" in place.process("cohort", "import", tmp_path / "empty", *project).stderr
+    assert "no picture with a face" in place.run("cohort", "import", tmp_path / "empty", *project, code=1).stderr

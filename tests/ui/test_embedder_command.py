@@ -15,10 +15,11 @@ from facerec_models.identification.cohort import load_cohort, save_cohort
 from facerec_models.images import encode_crop
 from facerec_models.vectors import normalize
 from serving.archive.files import Files
+from serving.archive.handle import Archive
 from serving.store import open_store
 from tests.archive import fill
 from tests.builders import EMBEDDER
-from tests.ui.test_archive_commands import ask, run
+from tests.ui.command import ask_p, run
 
 B = FACENET_VGGFACE2.name
 
@@ -28,7 +29,7 @@ def home(tmp_path: Path, facenet_weights: Path) -> Path:
     """A small archive whose crops can be read, and strangers for a network that none are shipped for."""
     home = Files(tmp_path / "home")
     with closing(open_store(home.root)) as store:
-        fill(store, home)
+        fill(Archive(store, home))
         rng = np.random.default_rng(1)
         for face in store.list_faces("p"):
             noise = rng.integers(0, 255, (150, 150, 3)).astype(np.uint8)
@@ -40,16 +41,16 @@ def home(tmp_path: Path, facenet_weights: Path) -> Path:
 
 
 def test_a_set_is_prepared_compared_switched_and_taken_back(home: Path) -> None:
-    assert "no second set" in str(run(home, "embedder", "compare", "--project", "p", code=1).exception)
-    assert "weights fetch" in str(run(home, "embedder", "prepare", "facenet-casia", "--project", "p", code=1).exception)
-    before = ask(home, "search", "person", "Unknown 1")
-    prepared = ask(home, "embedder", "prepare", B)
+    assert "no second set" in run(home, "embedder", "compare", "--project", "p", code=1).error
+    assert "weights fetch" in run(home, "embedder", "prepare", "facenet-casia", "--project", "p", code=1).error
+    before = ask_p(home, "search", "person", "Unknown 1")
+    prepared = ask_p(home, "embedder", "prepare", B)
     assert (prepared["embedder"], prepared["videos"], prepared["made"], prepared["tracks"]) == (B, 2, 2, 8)
     assert "0 of them made now" in run(home, "embedder", "prepare", B, "--project", "p").stdout
-    versions = {row["version"]: row["promoted"] for row in ask(home, "models", "list")}
+    versions = {row["version"]: row["promoted"] for row in ask_p(home, "models", "list")}
     assert versions[prepared["version"]] is False
 
-    compared = ask(home, "embedder", "compare", "--model", prepared["version"])
+    compared = ask_p(home, "embedder", "compare", "--model", prepared["version"])
     assert (compared["present"]["embedder"], compared["prepared"]["embedder"]) == (EMBEDDER, B)
     assert compared["present"]["cross_validated"] == {"faces": 6, "nearest": 6, "named": 6, "wrong": 0}
     assert (compared["agreement"]["tracks"], compared["change"]["applied"]) == (8, False)
@@ -57,17 +58,17 @@ def test_a_set_is_prepared_compared_switched_and_taken_back(home: Path) -> None:
     assert "of 8 of the tracks are decided alike" in text
     state = text.split("facerec embedder switch --expect ")[1].split("'")[0]
     assert state == compared["change"]["state"]
-    assert ask(home, "search", "person", "Unknown 1") == before
+    assert ask_p(home, "search", "person", "Unknown 1") == before
 
     refused = run(home, "embedder", "switch", "--expect", "s-old", "--project", "p", code=1)
-    assert "preview again" in str(refused.exception)
-    switched = ask(home, "embedder", "switch", "--expect", state)
+    assert "preview again" in refused.error
+    switched = ask_p(home, "embedder", "switch", "--expect", state)
     assert switched["people"] == compared["change"]["people"]
     assert B in run(home, "projects", "list").stdout
-    last = ask(home, "identify", "--list")[-1]
+    last = ask_p(home, "identify", "--list")[-1]
     assert (last["cause"], last["note"]) == ("embedder", f"{B} in place of {EMBEDDER}")
 
-    undone = ask(home, "identify", "--undo", switched["revision"])
+    undone = ask_p(home, "identify", "--undo", switched["revision"])
     assert (undone["videos"], undone["note"]) == (2, "")
-    assert ask(home, "search", "person", "Unknown 1") == before
+    assert ask_p(home, "search", "person", "Unknown 1") == before
     assert "is of" in run(home, "embedder", "switch", "--project", "p").stdout

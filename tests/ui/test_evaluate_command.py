@@ -7,24 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from facerec_models.config import IdentificationConfig
 from facerec_models.metrics import NamedTime
-from serving.archive.files import Files
-from serving.archive.handle import Archive
+from serving.archive.handle import open_archive
 from serving.archive.learning.evaluation_set import evaluate_version, kept_truths
-from serving.store import open_store
-from tests.ui.test_commands import Place
-from ui.demo_material import prepare
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A home with the demo's people trained."""
-    folder = tmp_path_factory.mktemp("evaluation")
-    place = Place(folder / "home", prepare(folder / "material"))
-    place.run("people", "import", place.material.people)
-    place.run("train")
-    return place
+from serving.settings import Settings
+from tests.ui.command import Place
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +56,10 @@ def test_results_are_counted_as_what_was_recognised(place: Place, truths: Path, 
 
 def test_versions_are_measured_on_kept_truths(place: Place, truths: Path, tmp_path: Path) -> None:
     document = evaluate(place, truths, tmp_path / "report", "--keep")
-    store = open_store(place.home)
-    try:
-        home = Files(place.home)
-        (sha256,) = kept_truths(home, "default")
-        assert sha256 == store.list_videos("default")[0].sha256
-        version = store.get_model("default").version
-        found = evaluate_version(Archive(store, home, IdentificationConfig()), "default", version)
-    finally:
-        store.close()
+    with open_archive(Settings(home=place.home)) as archive:
+        (sha256,) = kept_truths(archive.files, "default")
+        assert sha256 == archive.store.list_videos("default")[0].sha256
+        found = evaluate_version(archive, "default", archive.store.get_model("default").version)
     assert isinstance(found, NamedTime)
     assert found.to_dict() == pytest.approx(document["pooled"])
 
@@ -85,8 +67,7 @@ def test_versions_are_measured_on_kept_truths(place: Place, truths: Path, tmp_pa
 def test_a_broken_gate_exits_with_3_and_the_reason(place: Place, truths: Path, tmp_path: Path) -> None:
     gate = tmp_path / "gate.toml"
     gate.write_text("recall = 0.5\nwrong_s = -1\n")
-    run = place.process("evaluate", "--truth", truths, "--report", tmp_path / "report", "--gate", gate)
-    assert run.returncode == 3, run.stderr
+    run = place.run("evaluate", "--truth", truths, "--report", tmp_path / "report", "--gate", gate, code=3)
     assert "gate: wrong_s is" in run.stderr
     assert "recall" not in run.stderr
     assert "Gate: failed" in (tmp_path / "report" / "report.html").read_text()
@@ -104,8 +85,7 @@ def test_an_evaluation_that_cannot_run_is_one_error_line(place: Place, truths: P
         (("--truth", tmp_path / "alone"), "the video of the truth 'other'"),
         (("--truth", truths, "--results", tmp_path / "alone"), "no result of a video"),
     ):
-        run = place.process("evaluate", "--report", tmp_path / "report", *arguments)
-        assert run.returncode == 1
+        run = place.run("evaluate", "--report", tmp_path / "report", *arguments, code=1)
         assert message in run.stderr
         assert len(run.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "report").exists()

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from facerec_models.images import encode_crop
 from facerec_models.types import ImageArray
 from facerec_models.video_writer import VideoWriter
 from tests.builders import sample_picture
-from ui.cli import app
+from tests.ui.command import ask, run
 
 FACE = np.ascontiguousarray(sample_picture("astronaut.png")[:300, 80:380])
 WHY = "Eileen Collins, who is named beside it in the same frame"
@@ -41,19 +40,13 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def run(home: Path, *arguments: object) -> str:
-    result = CliRunner().invoke(app, [*map(str, arguments), "--home", str(home)], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
 def recognized(home: Path, video: Path) -> dict[int, dict[str, Any]]:
-    return {track["track_id"]: track for track in json.loads(run(home, "recognize", video, "--json"))["tracks"]}
+    return {track["track_id"]: track for track in ask(home, "recognize", video)["tracks"]}
 
 
 def test_a_mirror_image_is_undecidable_until_it_is_confirmed(home: Path, tmp_path: Path) -> None:
     (tmp_path / "mirror.png").write_bytes(encode_crop(mirror()))
-    faces = json.loads(run(home, "faces", tmp_path / "mirror.png"))["faces"]
+    faces = json.loads(run(home, "faces", tmp_path / "mirror.png").stdout)["faces"]
     named, image = sorted(faces, key=lambda face: face["decision"])
     assert (named["identity"], named["reason"]) == ("Eileen Collins", None)
     assert image["decision"] == "undecidable"
@@ -62,10 +55,10 @@ def test_a_mirror_image_is_undecidable_until_it_is_confirmed(home: Path, tmp_pat
     video = write(tmp_path / "mirror.mp4")
     tracks = recognized(home, video)
     assert sorted(track["decision"] for track in tracks.values()) == ["named", "undecidable"]
-    table = run(home, "recognize", video)
+    table = run(home, "recognize", video).stdout
     assert "Undecidable" in table
     assert WHY in table
-    csv = run(home, "export", video, "--format", "csv").splitlines()
+    csv = run(home, "export", video, "--format", "csv").stdout.splitlines()
     assert csv[0].endswith(",reason")
     assert [WHY in line for line in csv[1:]].count(True) == 1
 

@@ -20,10 +20,12 @@ import pytest
 
 from facerec_models.errors import SourceError
 from tests.serving.service import free_port, stop
+from tests.ui.command import run
+from tests.waiting import WAIT_S
 from ui.cli import service as command
 from ui.page_process import running_page
 
-_ENDING_S = 30.0
+_ENDING_S = WAIT_S
 # Nothing listens there, and nothing here speaks SOCKS: who asks through them gets no answer.
 _PROXIES = {
     **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9"),
@@ -58,23 +60,12 @@ def only_child(process: subprocess.Popen[str]) -> psutil.Process:
     return child
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*_COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, **environment},
-    )
-
-
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """The page of a command whose environment names proxies, asked directly."""
     with (
         running_ui(tmp_path_factory.mktemp("home"), _PROXIES) as (url, _),
-        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=WAIT_S) as client,
     ):
         yield client
 
@@ -123,7 +114,7 @@ def test_the_page_takes_uploads_from_itself(page: httpx.Client) -> None:
 def test_the_page_answers_to_allowed_hosts(tmp_path: Path) -> None:
     with running_ui(tmp_path, {"FACEREC_ALLOWED_HOSTS": "127.0.0.1,faces.example"}) as (url, _):
         for host, status in (("faces.example", 200), ("localhost", 403)):
-            assert httpx.get(url, headers={"Host": host}, trust_env=False, timeout=30).status_code == status
+            assert httpx.get(url, headers={"Host": host}, trust_env=False, timeout=WAIT_S).status_code == status
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
@@ -173,8 +164,9 @@ def test_a_busy_port_is_one_line_before_anything_starts(tmp_path: Path, argument
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        ended = run(*(part.format(port=port, free=free_port()) for part in arguments), "--home", str(tmp_path / "home"))
-    assert (ended.returncode, ended.stdout) == (1, "")
+        command = [part.format(port=port, free=free_port()) for part in arguments]
+        ended = run(tmp_path / "home", *command, code=1)
+    assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
     option = arguments[arguments.index("{port}") - 1]
     assert line.startswith(f"facerec: 127.0.0.1:{port} cannot be listened at")
@@ -197,9 +189,9 @@ def test_an_unusable_address_is_refused_before_anything_starts(
 ) -> None:
     port = [] if "--port" in arguments else ["--port", str(free_port())]
     page = ["--ui-port", str(free_port())] if command == "serve" else []
-    ended = run(command, *arguments, *port, *page, "--home", str(tmp_path))
-    assert (ended.returncode, ended.stdout) == (status, "")
-    assert text in ended.stderr
+    ended = run(tmp_path, command, *arguments, *port, *page, code=status)
+    assert ended.stdout == ""
+    assert text in ended.error
     assert "Ray" not in ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -227,7 +219,7 @@ def test_a_service_that_is_busy_is_left_alone(monkeypatch: pytest.MonkeyPatch) -
         asked = [busy.accept()[0] for _ in range(3)]
         assert watching.is_alive()
         ended.set()
-        watching.join(30)
+        watching.join(WAIT_S)
         assert not watching.is_alive()
         for connection in asked:
             connection.close()

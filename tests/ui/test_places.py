@@ -12,22 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
-from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
-from facerec_models.analysis.reading.video import Video
-from facerec_models.config import AnalysisConfig, IdentificationConfig, LimitsConfig
-from facerec_models.video_writer import VideoWriter
-from serving.archive.files import Files
-from serving.archive.handle import Archive
-from serving.archive.learning.enrol import enrol
-from serving.archive.learning.model_versions import train
+from facerec_models.config import AnalysisConfig, SamplingConfig
+from serving.archive.handle import open_archive
 from serving.archive.naming.one_video import assign_current
 from serving.archive.videos import analyze_video, register_video
+from serving.settings import Settings
 from serving.store import FILE_NAME, open_store
 from tests.mounts import Mounted
-from training.pictures import find_pictures
-from ui.demo_material import DemoMaterial, prepare
+from ui.demo_material import DemoMaterial
 
 _CLI = ("-m", "ui.cli")
 # Each in a process of its own would load everything again.
@@ -41,33 +34,16 @@ print(json.dumps([[one.exit_code, one.output + repr(one.exception or "")] for on
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> DemoMaterial:
-    """The demonstration's people and reel."""
-    return prepare(tmp_path_factory.mktemp("material"))
-
-
-@pytest.fixture(scope="module")
-def archive(
-    material: DemoMaterial, detector: MtcnnDetector, embedder: TorchEmbedder, tmp_path_factory: pytest.TempPathFactory
+def left(
+    trained_home: Path, material: DemoMaterial, networks: Networks, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, str]:
     """A home as a killed process leaves it, with a model and a named video: the log has what the file has not."""
-    clip = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    with Video(material.reel, LimitsConfig()) as video:
-        info = video.info
-        with VideoWriter(clip, info.fps, info.width, info.height) as writer:
-            for frame in video.frames(4.0, 6.0):
-                writer.write(frame.to_frame().image, frame.time_s)
-    # Another user reads it, too.
-    root = tmp_path_factory.mktemp("archive") / "home"
-    home, networks, config, rules = Files(root), Networks(detector, embedder), AnalysisConfig(), IdentificationConfig()
-    killed = tmp_path_factory.mktemp("killed") / "home"
-    with closing(open_store(root)) as store:
-        list(enrol(Archive(store, home, rules), "default", find_pictures(material.people), networks, config))
-        train(Archive(store, home, rules), "default")
-        row = register_video(store, "default", clip, config)
-        analysis = analyze_video(Archive(store, home), row, config, networks)
-        assign_current(Archive(store, home, rules), analysis, None)
-        shutil.copytree(root, killed)
+    folder = tmp_path_factory.mktemp("left")
+    config = AnalysisConfig(sampling=SamplingConfig(fragment=(4.0, 6.0)))
+    with open_archive(Settings(home=shutil.copytree(trained_home, folder / "home"))) as archive:
+        row = register_video(archive.store, "default", material.reel, config)
+        assign_current(archive, analyze_video(archive, row, config, networks))
+        killed = shutil.copytree(archive.files.root, folder / "killed")
     assert (killed / f"{FILE_NAME}-wal").stat().st_size > 0
     return killed, row.video_id
 
@@ -103,12 +79,12 @@ def reading(home: Path, video_id: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("prepare_log", [as_left, closed])
 def test_a_home_on_a_read_only_file_system_is_read(
-    archive: tuple[Path, str], tmp_path: Path, mounted: Mounted, prepare_log: Callable[[Path], None]
+    left: tuple[Path, str], tmp_path: Path, mounted: Mounted, prepare_log: Callable[[Path], None]
 ) -> None:
-    home = shutil.copytree(archive[0], tmp_path / "home")
+    home = shutil.copytree(left[0], tmp_path / "home")
     prepare_log(home)
     before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
-    commands = reading(home, archive[1])
+    commands = reading(home, left[1])
     ended = mounted("-c", _ALL, json.dumps(list(commands.values())), read_only=home)
     assert ended.status == 0, ended.errors
     for expected, (status, output) in zip(commands, json.loads(ended.output), strict=True):
@@ -128,9 +104,9 @@ def test_a_home_on_a_read_only_file_system_is_read(
     ],
 )
 def test_commands_that_write_to_a_read_only_home_name_it(
-    archive: tuple[Path, str], mounted: Mounted, command: list[str]
+    left: tuple[Path, str], mounted: Mounted, command: list[str]
 ) -> None:
-    home = archive[0]
+    home = left[0]
     ended = mounted(*_CLI, *command, "--home", str(home), read_only=home)
     assert ended.status == 1
     (line,) = [line for line in ended.errors.splitlines() if "starting Ray" not in line and line.strip()]
@@ -140,9 +116,9 @@ def test_commands_that_write_to_a_read_only_home_name_it(
 
 
 def test_changes_that_only_a_log_has_are_not_passed_over(
-    archive: tuple[Path, str], tmp_path: Path, mounted: Mounted
+    left: tuple[Path, str], tmp_path: Path, mounted: Mounted
 ) -> None:
-    home = shutil.copytree(archive[0], tmp_path / "home")
+    home = shutil.copytree(left[0], tmp_path / "home")
     without_index(home)
     ended = mounted(*_CLI, "people", "list", "--home", str(home), read_only=home)
     assert (ended.status, ended.output) == (1, "")
@@ -171,7 +147,7 @@ def test_a_home_that_is_not_there_and_cannot_be_made_is_named(tmp_path: Path, mo
     ],
 )
 def test_a_full_disk_is_named_and_nothing_is_left_half_written(
-    archive: tuple[Path, str],
+    left: tuple[Path, str],
     material: DemoMaterial,
     tmp_path: Path,
     mounted: Mounted,
@@ -180,7 +156,7 @@ def test_a_full_disk_is_named_and_nothing_is_left_half_written(
     named: str,
 ) -> None:
     small = tmp_path / "small"
-    known = {"people": material.people, "home": archive[0], "video": archive[1], "small": small}
+    known = {"people": material.people, "home": left[0], "video": left[1], "small": small}
     ended = mounted(*_CLI, *(part.format(**known) for part in command), small=small, room_kib=room_kib)
     assert (ended.status, ended.output) == (1, "")
     line = [line for line in ended.errors.splitlines() if line.strip()][-1]
@@ -195,10 +171,10 @@ def test_a_full_disk_is_named_and_nothing_is_left_half_written(
 
 
 @pytest.mark.parametrize("command", [["people", "list"], ["people", "list", "--json"], ["export", "{video}"]])
-def test_a_full_output_is_named(archive: tuple[Path, str], command: list[str]) -> None:
+def test_a_full_output_is_named(left: tuple[Path, str], command: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
-            [sys.executable, *_CLI, *(part.format(video=archive[1]) for part in command), "--home", str(archive[0])],
+            [sys.executable, *_CLI, *(part.format(video=left[1]) for part in command), "--home", str(left[0])],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -10,11 +10,10 @@ from uuid import uuid4
 
 import pytest
 from pymongo import MongoClient
-from typer.testing import CliRunner, Result
 
 from tests.serving.service import free_port
-from ui.cli import app
-from ui.demo_material import DemoMaterial, prepare
+from tests.ui.command import Ended, ask, run
+from ui.demo_material import DemoMaterial
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def database(mongodb_uri: str) -> Iterator[str]:
         documents = client[name]
         documents.track.insert_many([{**face, "npt": float(i), "name": "Eileen Collins"} for i in range(3)])
         documents.track.insert_many([{**face, "npt": float(i), "name": "Nobody", "track_id": 2} for i in range(9, 11)])
-        documents.track.insert_many([{**face, "project": "ina/antract", "npt": 1.0, "name": "Somebody"}, {"npt": 1.0}])
+        documents.track.insert_many([{**face, "project": "ina/antract", "npt": 1.0, "name": "Nameless"}, {"npt": 1.0}])
         documents.status.insert_many(
             [
                 {"locator": "news.mp4", "project": "archive", "status": 2},
@@ -41,11 +40,6 @@ def database(mongodb_uri: str) -> Iterator[str]:
         client.drop_database(name)
 
 
-@pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> DemoMaterial:
-    return prepare(tmp_path_factory.mktemp("material"))
-
-
 @pytest.fixture
 def data(material: DemoMaterial, tmp_path: Path) -> Path:
     """The predecessor's data folder: two people, of whose pictures one is disabled, and a project without any."""
@@ -57,16 +51,13 @@ def data(material: DemoMaterial, tmp_path: Path) -> Path:
     return folder.parent
 
 
-def run(home: Path, *arguments: object) -> Result:
-    parts = ["import-predecessor", *(str(argument) for argument in arguments), "--home", str(home)]
-    return CliRunner().invoke(app, parts)
+def take_over(home: Path, *arguments: object, code: int = 0) -> Ended:
+    return run(home, "import-predecessor", *arguments, code=code)
 
 
 def test_a_predecessors_data_is_imported_or_listed(database: str, data: Path, tmp_path: Path) -> None:
     home, records = tmp_path / "home", tmp_path / "records"
-    result = run(home, database, "--pictures", data, "--records", records, "--json")
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
+    found = json.loads(take_over(home, database, "--pictures", data, "--records", records, "--json").stdout)
     archive, empty = found["projects"]
     assert archive["status"] == {"complete": 1, "running": 1}
     counts = ("videos", "faces", "tracks", "names", "strangers", "undecided_tracks", "lost_clusters")
@@ -86,8 +77,7 @@ def test_a_predecessors_data_is_imported_or_listed(database: str, data: Path, tm
         "late.mp4,,,,,running",
     ]
     assert json.loads((records / "metadata.jsonl").read_text()) == {"locator": "news.mp4", "title": "News"}
-    listed = CliRunner().invoke(app, ["people", "list", "-p", "archive", "--home", str(home), "--json"])
-    assert [(p["person_id"], p["disabled"]) for p in json.loads(listed.stdout)] == [
+    assert [(p["person_id"], p["disabled"]) for p in ask(home, "people", "list", "-p", "archive")] == [
         ("Carphone_Man", 1),
         ("Eileen_Collins", 0),
     ]
@@ -95,19 +85,17 @@ def test_a_predecessors_data_is_imported_or_listed(database: str, data: Path, tm
 
 def test_the_suggested_commands_run(database: str, data: Path, tmp_path: Path) -> None:
     home, records = tmp_path / "home", tmp_path / "my records"
-    result = run(home, database, "--pictures", data, "--records", records)
+    result = take_over(home, database, "--pictures", data, "--records", records)
     lines = [shlex.split(line)[2:] for line in result.stdout.splitlines() if line.startswith("Next: ")]
     train, batch, *others = lines
     assert [parts[0] for parts in (train, batch, *others)] == ["train", "batch", "people", "train", "batch"]
-    assert CliRunner().invoke(app, [*train, "--home", str(home)]).exit_code == 0
-    done = CliRunner().invoke(app, [*batch, "--home", str(home)])
-    assert done.exit_code == 1  # its two videos are not there
-    assert "0 of 2 fragments" in done.stdout
+    run(home, *train)
+    # Its two videos are not there.
+    assert "0 of 2 fragments" in run(home, *batch, code=1).stdout
 
 
 def test_without_folders_the_import_lists_what_they_would_add(database: str, tmp_path: Path) -> None:
-    result = run(tmp_path, database)
-    assert result.exit_code == 0, result.output
+    result = take_over(tmp_path, database)
     assert "archive: 2 videos (1 complete, 1 running), 5 faces in 2 tracks: 2 names" in result.stdout
     assert "without pictures here: Eileen_Collins, Nobody" in result.stdout
     assert "--records" in result.stderr
@@ -116,6 +104,7 @@ def test_without_folders_the_import_lists_what_they_would_add(database: str, tmp
 
 def test_an_import_with_a_missing_part_changes_nothing(database: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    assert "no folder" in str(run(home, database, "--pictures", tmp_path / "none").exception)
-    assert "cannot be read" in str(run(home, f"mongodb://127.0.0.1:{free_port()}/?connectTimeoutMS=200").exception)
+    assert "no folder" in take_over(home, database, "--pictures", tmp_path / "none", code=1).error
+    absent = f"mongodb://127.0.0.1:{free_port()}/?connectTimeoutMS=200&serverSelectionTimeoutMS=200"
+    assert "cannot be read" in take_over(home, absent, code=1).error
     assert not home.exists()

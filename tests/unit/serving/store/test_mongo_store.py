@@ -100,7 +100,7 @@ def test_a_server_without_transactions_is_refused() -> None:
 
 def test_a_store_that_lost_its_server_is_retryable() -> None:
     with run_server() as uri:
-        store = MongoStore(f"{uri}/faces?serverSelectionTimeoutMS=500")
+        store = MongoStore(f"{uri}/faces?serverSelectionTimeoutMS=500", busy_timeout_s=1.0)
         store.create_project("p")
     with closing(store), pytest.raises(StoreError, match="does not answer"):
         store.submit_job(make_job("j"))

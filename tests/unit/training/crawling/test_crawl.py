@@ -43,7 +43,7 @@ def test_pictures_of_a_list_are_kept_with_source_and_date(site: PictureSite, tmp
 
 def test_bad_answers_are_dropped_with_a_reason_and_the_good_are_kept(site: PictureSite, tmp_path: Path) -> None:
     good = encode(view(1))
-    config = CrawlConfig(delay_s=0, answer_timeout_s=1, read_timeout_s=0.5, max_answer_bytes=200_000, max_redirects=2)
+    config = CrawlConfig(delay_s=0, answer_timeout_s=3, read_timeout_s=2, max_answer_bytes=200_000, max_redirects=2)
     addresses = [
         site.put("/good.jpg", good),
         site.put("/page.jpg", "<html>no picture</html>"),
@@ -52,7 +52,7 @@ def test_bad_answers_are_dropped_with_a_reason_and_the_good_are_kept(site: Pictu
         site.put("/small.jpg", encode(view(3, 199, 400))),
         site.put("/large.jpg", encode(view(4), "BMP") + bytes(200_000)),
         site.put("/slow.jpg", encode(view(5)), pause_s=0.01),
-        site.put("/silent.jpg", encode(view(6)), pause_s=3),
+        site.put("/silent.jpg", encode(view(6)), pause_s=10),
         site.put("/loop.jpg", b"", status=302, location="/loop.jpg"),
         site.put("/nowhere.jpg", b"", status=302, location="http://127.0.0.1:1/x.jpg"),
         site.put("/file.jpg", b"", status=302, location="file:///etc/passwd"),
@@ -70,7 +70,7 @@ def test_bad_answers_are_dropped_with_a_reason_and_the_good_are_kept(site: Pictu
         "cut.jpg": "",
         "small.jpg": "199x400 pixels, fewer than 200x200",
         "large.jpg": "larger than 200000 bytes",
-        "slow.jpg": "not complete after 1 s",
+        "slow.jpg": "not complete after 3 s",
         "silent.jpg": "",
         "loop.jpg": "more than 2 redirects",
         "nowhere.jpg": "Connection refused",
