@@ -11,7 +11,7 @@ from typing import Literal, overload
 from pydantic import BaseModel, ConfigDict, Field
 
 from facerec_models.analysis.analyze import Analysis
-from facerec_models.identification.appearances import build_appearances
+from facerec_models.identification.appearances import InView, build_appearances
 from facerec_models.identification.identify import nearest_people
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
@@ -262,7 +262,7 @@ def stranger_id(project: str, video_sha256: str, track: Track) -> str:
     return STRANGER_PREFIX + base64.b32encode(hashlib.sha256(key.encode()).digest())[:10].decode().lower()
 
 
-def owner_of(track: Track, match: Match, stranger: Hashable | None) -> Hashable:
+def owner_of(track: InView, match: Match, stranger: Hashable | None) -> Hashable:
     """Return whom a track's appearance belongs to: its person, else its stranger, else the track itself."""
     return match.person_id or stranger or ("track", track.track_id)
 

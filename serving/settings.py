@@ -92,6 +92,19 @@ class Settings(BaseSettings):
             )
         return self
 
+    def require_open(self, path: Path, given: str) -> Path:
+        """Return a file or folder of this machine that a request may name, resolved.
+
+        Raises
+        ------
+        InputError
+            If it is below none of `media_roots`; `given` is what the request names.
+        """
+        found = path.resolve()
+        if not any(found.is_relative_to(root.resolve()) for root in self.media_roots):
+            raise InputError(f"{given!r} is in none of the folders that FACEREC_MEDIA_ROOTS names")
+        return found
+
 
 def read_settings(home: Path | None = None) -> Settings:
     """Read the settings from the environment; `home`, where given, goes before ``FACEREC_HOME``.

@@ -184,10 +184,7 @@ def parse_settings(kind: type[_Request], raw: str | bytes) -> _Request:
 
 def allowed_file(service: Service, uri: str) -> Path:
     """Return the local file of a ``file:`` address below one of the folders that the operator opened."""
-    path = local_path(uri).resolve()
-    if not any(path.is_relative_to(root.resolve()) for root in service.settings.media_roots):
-        raise InputError(f"{uri!r} is in none of the folders that FACEREC_MEDIA_ROOTS names")
-    return path
+    return service.settings.require_open(local_path(uri), uri)
 
 
 def _with_sampling(service: Service, request: VideoRequest) -> AnalysisConfig:

@@ -19,6 +19,7 @@ from facerec_models.names import short_id
 from facerec_models.types import FloatArray
 from facerec_models.vectors import track_embedding
 from serving.archive.files import Files
+from serving.archive.naming.correction_rows import correction_id
 from serving.archive.videos import MADE_FROM
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
@@ -81,7 +82,7 @@ def carry_corrections(store: Store, project: str, second: Mapping[str, AnalysisR
         carried.append(
             replace(
                 row,
-                correction_id=short_id("c", project, row.kind, row.person_id, analysis_id, str(row.track_id)),
+                correction_id=correction_id(project, row.kind, row.person_id, analysis_id, row.track_id),
                 analysis_id=analysis_id,
                 embedder=analysis.embedder,
                 embedding=track_embedding(track),

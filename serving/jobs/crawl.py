@@ -35,11 +35,7 @@ def check_source(text: str, person_id: str, settings: Settings) -> Source:
     """
     source = parse_source(text).of_person(person_id)
     if source.kind in (SourceKind.URLS, SourceKind.FOLDER):
-        path = Path(source.target).resolve()
-        if not any(path.is_relative_to(root.resolve()) for root in settings.media_roots):
-            raise InputError(
-                f"source {text!r}: {source.target!r} is in none of the folders that FACEREC_MEDIA_ROOTS names"
-            )
+        settings.require_open(Path(source.target), text)
     return source
 
 

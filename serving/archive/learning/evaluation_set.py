@@ -13,6 +13,7 @@ from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.identify import identify_tracks
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.metrics import NamedTime, ShownName
+from facerec_models.result import owner_of
 from facerec_models.types import Decision
 from serving.archive.files import Files
 from serving.archive.handle import Archive
@@ -89,7 +90,7 @@ def _score(archive: Archive, row: AnalysisRow, name: str, truth: Truth, model: N
     model.check_embedder(row.embedder)
     found = read_analysis(row, archive.store.get_tracks(row.project, [row.analysis_id])[row.analysis_id])
     matches = identify_tracks(found.tracks, model, archive.rules)
-    owners = [m.person_id or ("track", t.track_id) for t, m in zip(found.tracks, matches, strict=True)]
+    owners = [owner_of(t, m, None) for t, m in zip(found.tracks, matches, strict=True)]
     appearances = build_appearances(found.tracks, matches, owners, found.period_s)
     names = score_names(
         truth,

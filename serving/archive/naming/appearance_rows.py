@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from facerec_models.identification.appearances import InView, build_appearances
 from facerec_models.identification.reasons import reason_of
-from facerec_models.result import identity_of
+from facerec_models.result import identity_of, owner_of
 from facerec_models.types import Decision, Match
 from serving.store.naming_rows import AppearanceRow
 from serving.store.rows import AnalysisRow
@@ -25,8 +25,7 @@ def appearance_rows(
         The stranger's id of each unknown track, by track id.
     """
     owners: list[Hashable] = [
-        match.person_id or strangers.get(track.track_id) or ("track", track.track_id)
-        for track, match in zip(tracks, matches, strict=True)
+        owner_of(track, match, strangers.get(track.track_id)) for track, match in zip(tracks, matches, strict=True)
     ]
     by_id = {track.track_id: i for i, track in enumerate(tracks)}
     rows = []

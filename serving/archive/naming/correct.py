@@ -29,7 +29,7 @@ from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import Unstored, fit_preview, train, version_of
 from serving.archive.learning.unfinished_enrolments import enrolling
-from serving.archive.naming.correction_rows import inverse_to_json, with_corrections
+from serving.archive.naming.correction_rows import correction_id, inverse_to_json, with_corrections
 from serving.archive.naming.one_video import revision_of
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.strangers import find_stranger
@@ -379,7 +379,7 @@ def _track_of(store: Store, analysis: AnalysisRow, track_id: int) -> Track:
 
 def _correction(project: str, analysis: AnalysisRow, track: Track, kind: CorrectionKind, person_id: str) -> Correction:
     return Correction(
-        correction_id=short_id("c", project, kind, person_id, analysis.analysis_id, str(track.track_id)),
+        correction_id=correction_id(project, kind, person_id, analysis.analysis_id, track.track_id),
         project=project,
         kind=kind,
         person_id=person_id,

@@ -7,8 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from facerec_models.names import short_id
 from serving.store.codecs import pack_embedding, unpack_embedding
 from serving.store.naming_rows import Correction, CorrectionKind, EditInverse
+
+
+def correction_id(project: str, kind: CorrectionKind, person_id: str, analysis_id: str, track_id: int) -> str:
+    """Return the id of a correction: the same correction twice is one."""
+    return short_id("c", project, kind, person_id, analysis_id, str(track_id))
 
 
 def with_corrections(known: Sequence[Correction], new: Sequence[Correction]) -> list[Correction]:

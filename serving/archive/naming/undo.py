@@ -17,8 +17,8 @@ from serving.archive.learning.loaded_models import load_model, promoted_version
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.naming.correction_rows import inverse_from_json, with_corrections
 from serving.archive.naming.one_video import revision_of
-from serving.archive.naming.strangers import Grouping, group
-from serving.archive.naming.whole_archive import Named, name_analyses, read_state
+from serving.archive.naming.strangers import group
+from serving.archive.naming.whole_archive import Named, name_analyses, newest_rows, read_state
 from serving.archive.vector_sets import read_vectors
 from serving.store.contract import Store
 from serving.store.naming_rows import Application, EditInverse, Naming, Revision, Stranger, StrangerTrack
@@ -111,7 +111,7 @@ def _undo(archive: Archive, project: str, application: Application) -> Undone:
         revisions={analysis_id: None if target is None else target.revision for analysis_id, target in targets.items()},
         beside={row.analysis_id: row.revision for row in analyses if row.analysis_id not in targets},
         appearances=[row for rows in named.rows(grouping).values() for row in rows],
-        strangers=_merged(restored, grouping),
+        strangers=newest_rows([*restored, *grouping.strangers]),
         stranger_tracks=grouping.tracks,
         known=len(known),
         # A version that was promoted since stays.
@@ -247,11 +247,6 @@ def _settled(
                 stranger_id = former[analysis_id, track.track_id]
                 rows.append(StrangerTrack(project, analysis_id, track.track_id, stranger_id, track_embedding(track)))
     return rows
-
-
-def _merged(restored: Sequence[Stranger], grouping: Grouping) -> list[Stranger]:
-    rows = {row.stranger_id: row for row in [*restored, *grouping.strangers]}
-    return list(rows.values())
 
 
 def _note(targets: Mapping[str, Revision | None], promoted: str | None, lone: int, embedder: str | None) -> str:

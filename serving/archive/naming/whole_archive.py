@@ -222,7 +222,7 @@ def _rename(
         expected={row.analysis_id: row.revision for row in analyses},
         revisions=dict.fromkeys(named.spans, revision.revision),
         appearances=[row for rows in after.values() for row in rows],
-        strangers=_each_once([*grouping.strangers, *([given.stranger] if given.stranger else [])]),
+        strangers=newest_rows([*grouping.strangers, *([given.stranger] if given.stranger else [])]),
         stranger_tracks=grouping.tracks,
         known=len(known),
         promoted=revision.model_version,
@@ -236,7 +236,7 @@ def _rename(
     return change
 
 
-def _each_once(strangers: Sequence[Stranger]) -> list[Stranger]:
+def newest_rows(strangers: Sequence[Stranger]) -> list[Stranger]:
     """Return strangers without earlier rows of the same one."""
     return list({stranger.stranger_id: stranger for stranger in strangers}.values())
 
