@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import LinearConstraint, milp
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -186,11 +186,10 @@ def _best_assignment(
     ]
     rows = np.repeat(np.arange(len(rules)), [len(rule) for rule in rules])
     columns = np.concatenate([np.array(rule) for rule in rules])
-    limits = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(rules), len(pairs)))
+    limits = csr_matrix((np.ones(len(rows)), (rows, columns)))
     # A face at its very limit counts for a little, so that it is not left out for nothing.
     gain = np.array([margin[pair] + _LEAST_GAIN for pair in pairs])
-    solved = milp(
-        -gain, integrality=np.ones(len(pairs)), bounds=Bounds(0, 1), constraints=LinearConstraint(limits, ub=1)
-    )
+    # Each pair is in the rule of its face, so none is taken more than once.
+    solved = milp(-gain, integrality=np.ones(len(pairs)), constraints=LinearConstraint(limits, ub=1))
     taken = {i: k for (i, k), value in zip(pairs, np.round(solved.x), strict=True) if value}
     return [taken.get(i) for i in members.tolist()]

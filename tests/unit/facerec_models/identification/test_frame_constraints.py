@@ -10,7 +10,7 @@ import pytest
 from facerec_models.config import IdentificationConfig
 from facerec_models.identification.clustering import stranger_similarity
 from facerec_models.identification.corrections import Corrections
-from facerec_models.identification.frame_constraints import find_alike, find_contradicted, find_repeated
+from facerec_models.identification.frame_constraints import assign_people, find_alike, find_contradicted, find_repeated
 from facerec_models.identification.identify import identify_faces, identify_tracks, nearest_people
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.types import Decision, FloatArray, Match, Track, UndecidableReason
@@ -279,3 +279,33 @@ def test_a_face_repeats_only_one_that_is_kept() -> None:
     chain = {0: {1: 0.97}, 1: {0: 0.97, 2: 0.97}, 2: {1: 0.97}}
     assert find_repeated([0, 1, 2], np.array([3.0, 2.0, 1.0]), chain) == {1: 0.97}
     assert find_repeated([0, 1, 2], np.array([1.0, 2.0, 1.0]), chain) == {0: 0.97, 2: 0.97}
+
+
+def chosen(nearest: list[list[int]], margin: list[list[float]], apart: Mapping[int, list[int]]) -> list[int | None]:
+    """Assign faces; those of `apart` are in one frame."""
+    others = [np.array(apart.get(i, []), int) for i in range(len(nearest))]
+    return assign_people(np.array(nearest), np.array(margin), others)
+
+
+def test_a_face_gets_one_person_even_where_it_passes_for_two() -> None:
+    both = {0: [1], 1: [0]}
+    # The first is 5 over the limit of person 7 and 1 over that of person 8; the second only of person 7.
+    assert chosen([[7, 8], [7, 8]], [[5.0, 1.0], [3.0, -1.0]], both) == [0, None]
+    assert chosen([[7, 8], [7, 8]], [[5.0, 4.0], [3.0, -1.0]], both) == [1, 0]
+
+
+def test_a_face_at_its_very_limit_is_named() -> None:
+    both = {0: [1], 1: [0]}
+    assert chosen([[7, 8], [7, 8]], [[0.5, -1.0], [0.4, 0.0]], both) == [0, 1]
+    assert chosen([[7, 8]], [[0.0, -1.0]], {}) == [0]
+    assert chosen([[7, 8]], [[-0.001, -1.0]], {}) == [None]
+
+
+def test_three_faces_of_a_frame_are_three_people() -> None:
+    all_three = {0: [1, 2], 1: [0, 2], 2: [0, 1]}
+    margin = [[0.9, 0.1, -1.0], [0.8, 0.7, -1.0], [0.7, 0.6, 0.5]]
+    assert chosen([[7, 8, 9]] * 3, margin, all_three) == [0, 1, 2]
+
+
+def test_faces_of_different_frames_may_be_one_person() -> None:
+    assert chosen([[7, 8], [7, 8]], [[0.5, 0.1], [0.4, 0.1]], {}) == [0, 0]

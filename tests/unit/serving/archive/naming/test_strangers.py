@@ -14,7 +14,7 @@ from serving.archive.learning.cohort import with_seen_strangers
 from serving.archive.naming import strangers
 from serving.archive.naming.strangers import UnknownTracks, find_stranger, settle
 from serving.store import Store
-from serving.store.naming_rows import Correction, CorrectionKind
+from serving.store.naming_rows import Correction, CorrectionKind, Stranger
 from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
 from tests.contract.store_cases import make_analysis, make_video
 
@@ -138,3 +138,11 @@ def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store, h
     fewer = with_seen_strangers(shipped, Archive(store, home), "p")
     assert len(fewer.stills) == len(shipped.stills) + 2
     assert fewer.source != found.source
+
+
+def test_the_aliases_of_a_stranger_are_those_merged_into_it_over_any_number_of_steps() -> None:
+    rows = {
+        name: Stranger(name, "p", number, 0.0, merged_into=into)
+        for number, (name, into) in enumerate([("a", None), ("b", "a"), ("c", "b"), ("d", None)], 1)
+    }
+    assert strangers.aliases(rows) == {"a": ("b", "c"), "b": (), "c": (), "d": ()}
