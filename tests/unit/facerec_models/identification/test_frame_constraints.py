@@ -238,6 +238,19 @@ def test_a_face_whose_candidates_are_all_ruled_out_has_the_figures_of_the_last()
     assert nearest_people(denied, face, None) == []
 
 
+def test_beside_a_confirmed_name_stand_the_nearest_others_whom_no_correction_rules_out(model: NamingModel) -> None:
+    face = face_of(3, 9)
+    second = nearest_people(model, face, name_of(3))[0].person_id
+    denied = Corrections({("a", 1): name_of(3)}, np.array([second]), face[None])
+    (match,) = identify_tracks([seen(1, face)], with_corrections(model, denied), CONFIG, analysis_id="a")
+    assert (match.person_id, match.probability) == (name_of(3), 1.0)
+    others = [candidate.person_id for candidate in match.candidates[1:]]
+    assert len(others) == 3  # of the five nearest
+    assert second not in others
+    assert name_of(3) not in others
+    assert {candidate.probability for candidate in match.candidates[1:]} == {0.0}
+
+
 # The runner-up
 
 

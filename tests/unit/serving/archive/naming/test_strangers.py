@@ -14,7 +14,7 @@ from serving.archive.learning.cohort import with_seen_strangers
 from serving.archive.naming import strangers
 from serving.archive.naming.strangers import UnknownTracks, find_stranger, settle
 from serving.store import Store
-from serving.store.naming_rows import Correction, CorrectionKind, Stranger
+from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
 from tests.contract.store_cases import make_analysis, make_video
 
@@ -146,3 +146,40 @@ def test_the_aliases_of_a_stranger_are_those_merged_into_it_over_any_number_of_s
         for number, (name, into) in enumerate([("a", None), ("b", "a"), ("c", "b"), ("d", None)], 1)
     }
     assert strangers.aliases(rows) == {"a": ("b", "c"), "b": (), "c": (), "d": ()}
+
+
+def test_people_who_share_a_frame_of_a_later_video_are_two_strangers(store: Store) -> None:
+    videos = [seen(store, "a", 1, 2), seen(store, "b", 3, 3, together=True)]
+    regroup(store, videos)
+    assert len(set(ids(store, videos[0]))) == 2
+    assert len(set(ids(store, videos[1]))) == 2
+
+
+def test_a_joined_stranger_keeps_the_id_of_most_of_its_tracks(store: Store) -> None:
+    # Two strangers, for they share a frame; the one who came later is seen in another video, too.
+    first, later = seen(store, "a", 1, 1, together=True), seen(store, "c", 1)
+    older, newer = ids(store, first)
+    row = StrangerTrack("p", "c", 1, newer, later.tracks[0].embeddings[0])
+    store.put_strangers("p", [], [row], ["c"], known=2)
+    apart = replace(first, tracks=(first.tracks[0], replace(first.tracks[1], frame_indexes=np.array([99], np.int64))))
+    one_face = first.tracks[0].embeddings
+    regroup(
+        store,
+        [
+            replace(video, tracks=tuple(replace(t, embeddings=one_face) for t in video.tracks))
+            for video in (apart, later)
+        ],
+    )
+    shown = {(row.analysis_id, row.track_id): row.stranger_id for row in store.list_stranger_tracks("p")}
+    assert set(shown.values()) == {newer}, shown
+    assert find_stranger(store, "p", older).stranger_id == newer
+
+
+def test_the_same_place_in_other_content_is_another_stranger(store: Store) -> None:
+    def picked(analysis_id: str, sha256: str, who: int) -> str:
+        tracks = seen(store, analysis_id, who).tracks
+        analysis = replace(make_analysis(analysis_id, f"v-{analysis_id}"), embedder=EMBEDDER)
+        return ids(store, UnknownTracks.of(analysis, sha256, tracks, [make_match()]))[0]
+
+    one, other = picked("a", "sha-1", 1), picked("b", "sha-2", 2)
+    assert one != other

@@ -322,3 +322,14 @@ def test_each_video_counts_by_its_latest_analysis(archive: Archive, store: Store
     store.put_analysis(older, store.get_tracks("p", ["a-v-1"])["a-v-1"])
     change = tighter(archive, apply=False)
     assert (change.videos, change.tracks, change.added, change.removed["Bob"]) == (2, 8, {}, 2)
+
+
+def test_a_revision_is_of_one_project_one_model_and_one_accepted_error() -> None:
+    revisions = [
+        revision_of(project, model, RULES, limit)
+        for project in ("p", "q")
+        for model in ("m-1", "m-2")
+        for limit in (0.01, 0.02)
+    ]
+    assert len({revision.revision for revision in revisions}) == 8
+    assert revision_of("p", "m-1", RULES, 0.01) == revisions[0]
