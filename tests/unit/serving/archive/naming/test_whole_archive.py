@@ -332,4 +332,4 @@ def test_a_revision_is_of_one_project_one_model_and_one_accepted_error() -> None
         for limit in (0.01, 0.02)
     ]
     assert len({revision.revision for revision in revisions}) == 8
-    assert revision_of("p", "m-1", RULES, 0.01) == revisions[0]
+    assert revision_of("p", "m-1", RULES, 0.01).revision == revisions[0].revision
