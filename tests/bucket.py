@@ -20,8 +20,7 @@ import pytest
 
 from facerec_models import files
 from tests.serving.service import free_port, stop
-
-_START_TIMEOUT_S = 60.0
+from tests.waiting import WAIT_S
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +141,7 @@ def _forget_connections() -> None:
 
 
 def _wait(address: str, process: subprocess.Popen[str], log: Path) -> None:
-    until = time.monotonic() + _START_TIMEOUT_S
+    until = time.monotonic() + WAIT_S
     while process.poll() is None and time.monotonic() < until:
         try:
             httpx.get(address).raise_for_status()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-_STOP_TIMEOUT_S = 60.0
+from tests.waiting import WAIT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def stop(process: subprocess.Popen[str]) -> None:
     """End a process, by force when it does not end by itself."""
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(_STOP_TIMEOUT_S)
+        process.wait(WAIT_S)
     except subprocess.TimeoutExpired:
         process.kill()
 
