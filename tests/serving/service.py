@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import WAIT_S
+_STOP_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def stop(process: subprocess.Popen[str]) -> None:
     """End a process, by force when it does not end by itself."""
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(WAIT_S)
+        process.wait(_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
 

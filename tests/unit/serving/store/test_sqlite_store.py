@@ -21,6 +21,7 @@ from serving.store.job_rows import Job, JobState
 from serving.store.sqlite import database
 from serving.store.sqlite.database import SqliteDatabase
 from serving.store.sqlite.store import SqliteStore
+from tests.waiting import WAIT_S
 
 SPAWN = multiprocessing.get_context("spawn")
 
