@@ -15,7 +15,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
-from tests.serving.service import free_port, stop
+from tests.serving.service import free_port
 from tests.waiting import WAIT_S
 
 _SERVER = Path(sysconfig.get_path("scripts")) / "secantusd-py"
@@ -48,7 +48,7 @@ def run_server(*options: str) -> Iterator[str]:
                     client.admin.command("ping")
                 yield uri
             finally:
-                stop(process)
+                process.kill()  # its folder goes too
 
 
 @pytest.fixture(scope="session")
