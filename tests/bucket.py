@@ -19,9 +19,8 @@ import httpx
 import pytest
 
 from facerec_models import files
-from tests.serving.service import free_port, stop
-
-_START_TIMEOUT_S = 60.0
+from tests.serving.service import free_port
+from tests.waiting import WAIT_S
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +43,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             _wait(address, process, log)
             yield address
         finally:
-            stop(process)
+            process.kill()  # its buckets are in its memory
 
 
 @pytest.fixture
@@ -142,7 +141,7 @@ def _forget_connections() -> None:
 
 
 def _wait(address: str, process: subprocess.Popen[str], log: Path) -> None:
-    until = time.monotonic() + _START_TIMEOUT_S
+    until = time.monotonic() + WAIT_S
     while process.poll() is None and time.monotonic() < until:
         try:
             httpx.get(address).raise_for_status()

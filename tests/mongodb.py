@@ -15,11 +15,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
-from tests.serving.service import free_port, stop
+from tests.serving.service import free_port
+from tests.waiting import WAIT_S
 
 _SERVER = Path(sysconfig.get_path("scripts")) / "secantusd-py"
 _GIVEN = "FACEREC_TEST_MONGO_URI"
-_START_TIMEOUT_MS = 60_000
 # In memory where there is such a place: every commit waits for the disk, and these tests end no server.
 _MEMORY = Path("/dev/shm")
 
@@ -44,11 +44,11 @@ def run_server(*options: str) -> Iterator[str]:
             ) as process,
         ):
             try:
-                with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=_START_TIMEOUT_MS) as client:
+                with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=int(1000 * WAIT_S)) as client:
                     client.admin.command("ping")
                 yield uri
             finally:
-                stop(process)
+                process.kill()  # its folder goes too
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from facerec_models.types import Decision, Track
 from serving.store import Store, leases, open_store
@@ -17,6 +20,8 @@ from serving.store.naming_rows import AppearanceRow, Application, Correction, Co
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, VideoRow
 
 Opener = Callable[[], Store]
+
+YEAR_S = 365 * 24 * 3600.0
 
 # A store of a place of its own, a folder or a database. Other processes open it too: the functions are importable.
 STORES: dict[str, Callable[[Any], Store]] = {
@@ -186,3 +191,12 @@ def make_correction(correction_id: str, kind: str, person_id: str, track_id: int
     return Correction(
         correction_id, "p", CorrectionKind(kind), person_id, "a", track_id, "dlib", np.ones(4, np.float32), 1.0
     )
+
+
+@contextmanager
+def clock_ahead(by_s: float = YEAR_S) -> Iterator[None]:
+    """Let the clock be ahead until the block ends."""
+    now = time.time
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: now() + by_s)
+        yield

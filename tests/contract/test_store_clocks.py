@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from serving.store import Store, leases
 from serving.store.job_rows import LONGEST_LEASE_S, JobState, Webhook
-from tests.contract.store_cases import claim, claimed, divide, make_job
-
-_YEAR_S = 365 * 24 * 3600.0
+from tests.contract.store_cases import YEAR_S, claim, claimed, clock_ahead, divide, make_job
 
 
-@contextmanager
-def clock_ahead(by_s: float = _YEAR_S) -> Iterator[None]:
-    """Let the clock be wrong until the block ends."""
-    now = time.time
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time, "time", lambda: now() + by_s)
-        yield
-
-
-@pytest.mark.parametrize("ahead_s", [LONGEST_LEASE_S + 60, _YEAR_S])
+@pytest.mark.parametrize("ahead_s", [LONGEST_LEASE_S + 60, YEAR_S])
 def test_a_lease_that_was_taken_while_the_clock_was_ahead_is_void(store: Store, ahead_s: float) -> None:
     store.submit_job(make_job("j"))
     with clock_ahead(ahead_s):

@@ -11,7 +11,7 @@ from facerec_models.errors import ConflictError, JobNotFoundError
 from serving.store import Store, leases
 from serving.store.job_rows import Job, JobSegment, JobState, Webhook
 from serving.store.leases import Lease
-from tests.contract.store_cases import claim, claim_all, claimed, divide, make_job, make_video
+from tests.contract.store_cases import claim, claim_all, claimed, clock_ahead, divide, make_job, make_video
 
 # Rows
 
@@ -158,11 +158,11 @@ def test_the_oldest_job_of_the_kind_is_claimed_first(store: Store) -> None:
 
 def test_a_job_whose_lease_expired_is_taken_over(store: Store) -> None:
     store.submit_job(make_job("j"))
-    late = claimed(store, lease_s=0.2)
-    assert leases.renew(store, late, 0.2, 0.5)
+    late = claimed(store)
+    assert leases.renew(store, late, 60, 0.5)
     assert claim(store, "o2") is None
-    time.sleep(0.25)
-    mine = claimed(store, "o2")
+    with clock_ahead(61):
+        mine = claimed(store, "o2")
     assert (mine.job.owner, mine.job.attempt, mine.job.progress) == (mine.owner, 2, 0.5)
 
     assert not leases.renew(store, late, 60, 0.9)
@@ -328,11 +328,11 @@ def test_a_segment_of_a_dead_helper_is_taken_over(store: Store) -> None:
 
 
 def test_a_new_leader_keeps_finished_segments(store: Store) -> None:
-    late = divide(store, 2, lease_s=0.3)
+    late = divide(store, 2)
     helper = leases.claim_segment(store, "j", "helper", 60)
     assert helper is not None
-    time.sleep(0.35)
-    leader = claimed(store, "o2")
+    with clock_ahead(61):
+        leader = claimed(store, "o2")
     assert (leader.segment, leader.job.attempt) == (None, 2)
     assert not leases.plan(store, late, [])
     assert leases.renew(store, helper, 60, 0.1)

@@ -39,6 +39,7 @@ from tests.contract.store_cases import (
     put_revisions,
 )
 from tests.mongodb import fresh_database
+from tests.waiting import WAIT_S
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -173,7 +174,7 @@ def test_a_killed_copy_cannot_be_opened_and_is_repeated(opener: Opener, store: S
         pass
     process = SPAWN.Process(target=copy_and_die, args=(opener, other))
     process.start()
-    process.join(120)
+    process.join(WAIT_S)
     assert process.exitcode == -9
     process.close()
     address = other.args[0]  # type: ignore[attr-defined]
@@ -223,7 +224,7 @@ def test_a_backup_during_writes_is_consistent(opener: Opener, store: Store, tmp_
     writer = SPAWN.Process(target=write_for_ever, args=(opener, started))
     writer.start()
     try:
-        assert started.wait(60)
+        assert started.wait(WAIT_S)
         file = tmp_path / "backup.sqlite3"
         back_up(store, file)
         time.sleep(0.1)

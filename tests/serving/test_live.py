@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import httpx
@@ -26,6 +25,7 @@ from serving.settings import Settings
 from serving.store import open_store
 from tests.picture_site import PictureSite
 from tests.serving.service import RunningService
+from tests.waiting import WAIT_S, wait_until
 from training.pictures import find_pictures
 from ui.client import FacerecClient, ServiceError
 from ui.demo_material import DemoMaterial
@@ -152,7 +152,7 @@ def test_people_and_models_are_managed(client: FacerecClient, service_url: str, 
     picture = next((material.people / "Eileen_Collins").iterdir())
     (view,) = client.add_pictures("managed", "Eileen Collins", [picture])
     assert (view.person_id, view.status) == ("Eileen_Collins", "taken")
-    with httpx.Client(base_url=service_url, timeout=60) as http:
+    with httpx.Client(base_url=service_url, timeout=WAIT_S) as http:
         assert http.get(view.crop or "").content[:2] == b"\xff\xd8"
         change = {"face_ids": [view.face_id], "enabled": False}
         assert http.patch("/v1/projects/managed/faces", json=change).json() == {"changed": 1}
@@ -173,12 +173,9 @@ def test_people_and_models_are_managed(client: FacerecClient, service_url: str, 
 
 def test_a_running_job_is_cancelled(client: FacerecClient, material: DemoMaterial) -> None:
     job_id, _ = client.submit_video("shown", material.reel, no_cache=True)
-    while client.job(job_id).state == "queued":
-        time.sleep(0.05)
+    wait_until(lambda: client.job(job_id).state != "queued")
     client.cancel(job_id)
-    deadline = time.monotonic() + 60
-    while client.job(job_id).state == "running" and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: client.job(job_id).state != "running")
     assert client.job(job_id).state == "cancelled"
     assert {segment.state for segment in client.job(job_id).segments} == {"cancelled"}
 
@@ -196,8 +193,7 @@ def test_the_service_listens_on_the_loopback_interface_alone(client: FacerecClie
 
 def test_killed_analyzers_lose_nothing(client: FacerecClient, service: RunningService, material: DemoMaterial) -> None:
     job_id, video_id = client.submit_video("shown", material.reel, no_cache=True)
-    while client.job(job_id).progress == 0:
-        time.sleep(0.05)
+    wait_until(lambda: client.job(job_id).progress > 0)
     analyzers = [
         process
         for process in psutil.Process(service.process.pid).children(recursive=True)

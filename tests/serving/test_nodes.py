@@ -27,6 +27,7 @@ from serving.settings import Settings
 from serving.store import open_store
 from serving.store.job_rows import JobState
 from tests.serving.service import free_port
+from tests.waiting import WAIT_S
 from training.pictures import find_pictures
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial
@@ -66,7 +67,7 @@ def test_a_node_that_is_killed_costs_time_and_nothing_else(
                 with FacerecClient(json.loads(line)["service"]) as client:
                     job_id, video_id = client.submit_video("p", material.reel)
                     owners: set[str] = set()
-                    deadline = time.monotonic() + 240
+                    deadline = time.monotonic() + WAIT_S
                     while len(owners) < 2 or not any(
                         segment.state is JobState.SUCCEEDED for segment in store.get_job(job_id).segments
                     ):
@@ -83,7 +84,7 @@ def test_a_node_that_is_killed_costs_time_and_nothing_else(
                 assert sum(segment.attempt - 1 for segment in job.segments) <= 1
             finally:
                 process.stdin.close()
-                process.wait(60)
+                process.wait(WAIT_S)
         analysis = store.latest_analysis("p", video_id)
         tracks = store.get_tracks("p", [analysis.analysis_id])[analysis.analysis_id]
         assert [track.track_id for track in tracks] == [track.track_id for track in expected]

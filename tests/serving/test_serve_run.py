@@ -18,6 +18,7 @@ import yaml
 
 from serving.local import find_config
 from tests.serving.service import RunningService, free_port
+from tests.waiting import WAIT_S, wait_until
 from ui.demo_material import DemoMaterial
 
 _START_TIMEOUT_S, _STOP_TIMEOUT_S = 240.0, 60.0
@@ -78,7 +79,7 @@ def _wait_for(url: str, process: subprocess.Popen[str], log: Path) -> None:
         assert process.poll() is None, f"the service did not start:\n{log.read_text()[-4000:]}"
         assert time.monotonic() < deadline, f"the service does not answer:\n{log.read_text()[-4000:]}"
         try:
-            if httpx.get(f"{url}/healthz", timeout=30).status_code == 200:
+            if httpx.get(f"{url}/healthz", timeout=WAIT_S).status_code == 200:
                 return
         except httpx.TransportError:
             pass
@@ -101,7 +102,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def test_serve_run_listens_on_the_loopback_interface_alone(configured: RunningService) -> None:
-    health = httpx.get(f"{configured.url}/healthz", timeout=30).json()
+    health = httpx.get(f"{configured.url}/healthz", timeout=WAIT_S).json()
     assert (health["status"], health["embedder"]) == ("ok", "dlib-resnet-v1")
     assert (configured.home / "facerec.sqlite3").is_file()
     port = int(configured.url.rsplit(":", 1)[1])
@@ -115,7 +116,7 @@ def test_serve_run_listens_on_the_loopback_interface_alone(configured: RunningSe
 
 
 def test_a_full_queue_answers_429_with_retry_after(configured: RunningService, material: DemoMaterial) -> None:
-    with httpx.Client(base_url=configured.url, timeout=60) as client:
+    with httpx.Client(base_url=configured.url, timeout=WAIT_S) as client:
         client.put("/v1/projects/busy")
 
         def submit() -> httpx.Response:
@@ -129,10 +130,7 @@ def test_a_full_queue_answers_429_with_retry_after(configured: RunningService, m
             return {job["job_id"] for job in client.get("/v1/jobs", params={"project": "busy"}).json()}
 
         first = submit().raise_for_status().json()["job_id"]
-        deadline = time.monotonic() + 60
-        while client.get(f"/v1/jobs/{first}").json()["state"] == "queued":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: client.get(f"/v1/jobs/{first}").json()["state"] != "queued")
         # One is worked on, one waits. A job that ends meanwhile makes room for one more.
         accepted = {first}
         while (answer := submit()).status_code == 202:

@@ -13,6 +13,7 @@ import pytest
 from facerec_models.errors import InputError
 from serving.jobs.nodes import require_shared_places
 from serving.settings import Settings
+from tests.waiting import WAIT_S
 
 MONGODB = {"store": "mongodb://db.example:27017/facerec"}
 SHARED = {"shared_home": True}
@@ -83,7 +84,7 @@ def test_a_second_node_keeps_the_graph_from_being_built(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=WAIT_S,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     alone, together = json.loads(done.stdout.splitlines()[-1])

@@ -16,6 +16,7 @@ from serving.archive.files import Files
 from serving.store import open_store
 from tests.bucket import files_at
 from tests.serving.service import running_service
+from tests.waiting import WAIT_S
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial
 
@@ -44,7 +45,7 @@ def test_the_service_keeps_everything_where_others_reach_it(
     with (
         running_service(home.root, environment) as service,
         FacerecClient(service.url) as client,
-        httpx.Client(base_url=service.url, timeout=60) as http,
+        httpx.Client(base_url=service.url, timeout=WAIT_S) as http,
     ):
         client.create_project("shown")
         for folder in sorted(material.people.iterdir()):

@@ -1,10 +1,8 @@
-"""Training beside a running service: swapped without a restart, stopped at any point, from outside and as a job."""
+"""Training on Ray: in tasks, in the service, and as a job of a cluster."""
 
 from __future__ import annotations
 
-import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -21,27 +19,24 @@ import pytest
 
 from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, realign
 from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
-from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
-from facerec_models.errors import ModelNotFoundError
+from facerec_models.config import EmbeddingConfig, TrainingConfig
 from facerec_models.files import write_atomically
-from facerec_models.identification.model_folder import remove_abandoned
 from facerec_models.images import encode_crop
 from serving.archive.files import Files
 from serving.archive.handle import Archive
-from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
-from serving.store import Store, leases, open_store
+from serving.store import Store, open_store
 from serving.store.job_rows import JobState
 from tests.archive import put_people
-from tests.bucket import stalled_at
 from tests.builders import EMBEDDER, face_of, sample_picture
 from tests.contract.store_cases import make_face
+from tests.serving.jobs.runners import final
 from tests.serving.service import RunningService, free_port
+from tests.serving.train_command import command
+from tests.waiting import WAIT_S, wait_until
 from training.ray_tasks import Workers
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial
-
-RULES = IdentificationConfig()
 
 
 @pytest.fixture
@@ -49,124 +44,6 @@ def store(store: Store) -> Store:
     """Forty people of three faces each, in project ``p``."""
     put_people(store, "p", 40, faces_each=3)
     return store
-
-
-def command(home: Files, *options: str) -> list[str]:
-    return [sys.executable, "-m", "ui.cli", "train", "--json", "--project", "p", "--home", str(home.root), *options]
-
-
-def run(home: Files, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(home, *options), capture_output=True, text=True, check=False, timeout=250)
-
-
-def wait_until(store: Store, job_id: str, *states: JobState, timeout_s: float = 120.0) -> JobState:
-    deadline = time.monotonic() + timeout_s
-    while (state := store.get_job(job_id).state) not in states:
-        assert time.monotonic() < deadline, store.get_job(job_id)
-        time.sleep(0.1)
-    return state
-
-
-# As a process of its own
-
-
-def test_a_training_process_needs_no_ray_and_prints_its_version(store: Store, home: Files) -> None:
-    done = run(home, "--job-id", "nightly")
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
-    assert store.get_model("p").version == answer["version"]
-    assert answer["metrics"]["gate"]["reason"] == "no version was promoted before"
-    job = store.get_job("nightly")
-    assert (job.state, job.progress) == (JobState.SUCCEEDED, 1.0)
-    assert "learning 120 faces with prototype" in home.job_log("p", "nightly").read_text()
-    assert not (home.root / "ray_token").exists()
-    again = run(home, "--job-id", "nightly")
-    assert again.returncode == 1
-    assert "there is a job 'nightly' already" in again.stderr
-
-
-def test_a_training_that_cannot_run_is_one_error_line(home: Files) -> None:
-    done = run(home)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1] == "facerec: no project 'p'; create it first"
-    assert run(home, "--classifier", "mlp").returncode == 2
-
-
-def test_a_recorded_training_is_cancelled_from_outside(store: Store, home: Files) -> None:
-    with subprocess.Popen(
-        command(home, "--classifier", "rf", "--job-id", "long"), stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            while not store.list_jobs("p") or store.get_job("long").progress <= 0.3:
-                assert process.poll() is None
-                time.sleep(0.1)
-            leases.cancel(store, "long")
-            assert process.wait(60) == 130
-        finally:
-            process.kill()
-    assert store.get_job("long").state is JobState.CANCELLED
-    assert store.list_models("p") == []
-
-
-def test_a_training_that_is_killed_at_any_point_leaves_the_promoted_model(archive: Archive, store: Store) -> None:
-    promoted = train(archive, "p").version
-    began = time.monotonic()
-    assert run(archive.files, "--classifier", "knn", "--promote", "no").returncode == 0
-    whole_s = time.monotonic() - began
-    rng = random.Random(1)
-    for number in range(6):
-        # Another prior, another version: each round writes one.
-        environment = {**os.environ, "FACEREC_IDENTIFICATION__PRIOR_KNOWN": str(0.1 + number / 100)}
-        with subprocess.Popen(
-            command(archive.files, "--promote", "yes"),
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            # Loading the program takes most of the time: kill in the last half.
-            time.sleep(rng.uniform(0.5, 1.05) * whole_s)
-            process.kill()
-        versions = {row.version for row in store.list_models("p")}
-        now = store.get_model("p").version
-        assert now in versions
-        assert promoted in versions
-        load_model(archive.files, "p", now)
-        for folder in archive.files.model("p", "x").parent.iterdir():
-            # What is not whole has no version's name.
-            if not folder.name.startswith("."):
-                load_model(archive.files, "p", folder.name)
-
-
-def test_a_training_that_is_killed_between_two_files_of_a_bucket_leaves_no_model(
-    bucket: str, s3_server: str, tmp_path: Path
-) -> None:
-    home = Files.at(tmp_path, bucket)
-    with closing(open_store(tmp_path)) as store, stalled_at(s3_server, rb"PUT /\S+/model\.json") as (address, reached):
-        put_people(store, "p", 5, faces_each=3)
-        asked = subprocess.Popen(
-            command(home),
-            env={**os.environ, "FACEREC_FILES": bucket, "AWS_ENDPOINT_URL": address},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        with asked:
-            try:
-                assert reached.wait(120)
-            finally:
-                asked.kill()
-        models = home.model("p", "x").parent
-        assert store.list_models("p") == []
-        (left,) = models.iterdir()
-        assert [path.name for path in left.iterdir()] == ["model.npz"]
-        with pytest.raises(ModelNotFoundError, match="holds no readable model"):
-            load_model(home, "p", left.name)
-        remove_abandoned(models)
-        assert left.is_dir()
-        assert train(Archive(store, home), "p").version == left.name
-        load_model(home, "p", left.name)
-
-
-# On Ray
 
 
 def test_pictures_without_a_vector_are_embedded_in_tasks_and_no_others(
@@ -197,9 +74,6 @@ def test_pictures_without_a_vector_are_embedded_in_tasks_and_no_others(
     assert by_id["odd"].embedding is None
 
 
-# In the service
-
-
 def test_a_model_is_swapped_under_load_and_no_request_fails(
     client: FacerecClient, service: RunningService, material: DemoMaterial
 ) -> None:
@@ -211,7 +85,7 @@ def test_a_model_is_swapped_under_load_and_no_request_fails(
     ended, answers, failures = threading.Event(), [], []
 
     def ask() -> None:
-        with httpx.Client(base_url=service.url, timeout=120) as http:
+        with httpx.Client(base_url=service.url, timeout=WAIT_S) as http:
             while not ended.is_set():
                 reply = http.post("/v1/projects/swapped/faces", files={"files": ("a.jpg", picture)})
                 if reply.status_code == 200:
@@ -223,7 +97,7 @@ def test_a_model_is_swapped_under_load_and_no_request_fails(
     for thread in threads:
         thread.start()
     try:
-        with httpx.Client(base_url=service.url, timeout=120) as http:
+        with httpx.Client(base_url=service.url, timeout=WAIT_S) as http:
             for classifier in ("knn", "svm"):
                 config = {"classifier": classifier, "promote": "yes", "max_false_names": 0.05}
                 client.wait(http.post("/v1/projects/swapped/training", json=config).json()["job_id"])
@@ -243,25 +117,21 @@ def test_a_model_is_swapped_under_load_and_no_request_fails(
 
 
 def test_a_training_job_has_a_log_and_is_cancelled(client: FacerecClient, service: RunningService) -> None:
-    with closing(open_store(service.home)) as store, httpx.Client(base_url=service.url, timeout=60) as http:
-        put_people(store, "forest", 150, faces_each=3)
+    with closing(open_store(service.home)) as store, httpx.Client(base_url=service.url, timeout=WAIT_S) as http:
+        put_people(store, "forest", 300, faces_each=3)
         job_id = http.post("/v1/projects/forest/training", json={"classifier": "rf", "seed": 2}).json()["job_id"]
-        while client.job(job_id).progress <= 0.3:
-            time.sleep(0.1)
+        wait_until(lambda: client.job(job_id).progress > 0.3)
         log = http.get(f"/v1/jobs/{job_id}/log")
         assert log.headers["content-type"].startswith("text/plain")
-        assert "learning 450 faces with rf" in log.text
+        assert "learning 900 faces with rf" in log.text
         client.cancel(job_id)
-        wait_until(store, job_id, JobState.CANCELLED)
+        assert final(store, job_id).state is JobState.CANCELLED
         assert http.get(f"/v1/jobs/{job_id}/log").text.splitlines()[-1].endswith("stopped")
         assert store.list_models("forest") == []
         models = Files(service.home).model("forest", "x").parent
         assert not models.exists() or not any(models.iterdir())
         assert http.post("/v1/projects/forest/training", json={"classifier": "mlp"}).status_code == 422
         assert http.get("/v1/jobs/j-nothing/log").status_code == 404
-
-
-# As a job of a cluster
 
 
 @pytest.fixture
@@ -314,10 +184,10 @@ def test_a_clusters_job_server_trains(store: Store, home: Files, cluster: tuple[
         *(str(Path(sys.executable).with_name("ray")), "job", "submit", "--address", address, "--"),
         *command(home, "--classifier", "svm", "--job-id", "of-the-cluster"),
     ]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + WAIT_S
     while True:
         done = subprocess.run(
-            submit, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=200
+            submit, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=WAIT_S
         )
         # Until the job server listens, and has an agent that starts jobs.
         is_starting = any(text in done.stderr for text in ("Failed to connect", "No available agent"))

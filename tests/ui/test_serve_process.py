@@ -12,8 +12,7 @@ import psutil
 import pytest
 
 from tests.serving.service import free_port, stop
-
-_ENDING_S = 120.0
+from tests.waiting import WAIT_S
 
 # Eleven processes start, on cores that may be shared.
 pytestmark = pytest.mark.timeout(480)
@@ -37,17 +36,17 @@ def test_serve_prints_both_addresses_and_ends_with_an_error_when_its_page_dies(t
             line = process.stdout.readline()
             assert line, errors.read_text()
             shown = json.loads(line)
-            assert httpx.get(f"{shown['service']}/healthz", trust_env=False, timeout=60).json()["status"] == "ok"
-            assert httpx.get(shown["page"], trust_env=False, timeout=60).status_code == 200
+            assert httpx.get(f"{shown['service']}/healthz", trust_env=False, timeout=WAIT_S).json()["status"] == "ok"
+            assert httpx.get(shown["page"], trust_env=False, timeout=WAIT_S).status_code == 200
             started = psutil.Process(process.pid).children(recursive=True)
             (page,) = [child for child in started if "ui.app" in child.cmdline()]
             page.kill()
-            assert process.wait(_ENDING_S) == 1
+            assert process.wait(WAIT_S) == 1
             told = [line for line in errors.read_text().splitlines() if line.startswith("facerec:")]
             assert told == [
                 f"facerec: the page at {shown['page']} has ended by itself (signal 9): its last lines say why"
             ]
-            _, left = psutil.wait_procs(started, _ENDING_S)
+            _, left = psutil.wait_procs(started, WAIT_S)
             assert left == []
         finally:
             stop(process)

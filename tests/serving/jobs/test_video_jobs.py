@@ -35,7 +35,7 @@ from serving.store.job_rows import JobSegment, JobState
 from serving.store.leases import Lease
 from serving.store.rows import VideoRow
 from tests.serving.jobs.runners import final
-from tests.waiting import wait_until
+from tests.waiting import WAIT_S, wait_until
 from training.pictures import find_pictures
 from ui.demo_material import DemoMaterial
 
@@ -194,7 +194,7 @@ def test_a_job_that_had_done_no_segment_is_planned_anew_when_it_is_tried_again(
     case = people("unbegun")
     with closing(case.store):
         job_id = case.submit(fragment=(0.0, 9.0))
-        leader = leases.claim(case.store, ["video"], "leader", 60)
+        leader = leases.claim(case.store, ["video"], "leader", WAIT_S)
         assert leader is not None
         assert leases.plan(case.store, leader, [JobSegment(i, 3.0 * i, 3.0 * i + 3, 0, 9) for i in range(3)])
         leases.cancel(case.store, job_id)
@@ -207,7 +207,7 @@ def test_a_job_that_had_done_no_segment_is_planned_anew_when_it_is_tried_again(
 
 def divide(case: Analysed) -> Lease:
     """Lead the job with the fragment from 0 to 9 s as one would whose list of frames was swept up: in three segments."""
-    leader = leases.claim(case.store, ["video"], "leader", 60)
+    leader = leases.claim(case.store, ["video"], "leader", WAIT_S)
     assert leader is not None
     with Video(Path(case.video.file), CONFIG.limits) as video:
         index = video.index()
@@ -339,7 +339,7 @@ def test_killed_runners_cost_a_segment_each_and_change_nothing(
             job = final(case.store, job_id)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(WAIT_S)
         assert killed == 2
         assert job.state is JobState.SUCCEEDED
         assert len(before) >= 3

@@ -39,6 +39,7 @@ from tests.contract.store_cases import (
 )
 from tests.mongodb import run_server
 from tests.serving.service import free_port
+from tests.waiting import WAIT_S
 
 SPAWN = multiprocessing.get_context("spawn")
 Raw = Database[dict[str, Any]]
@@ -168,7 +169,7 @@ def test_tracks_of_a_killed_writer_are_invisible_and_deleted(
     store.put_analysis(make_analysis("a"), [make_track(7)])
     process = SPAWN.Process(target=write_and_die, args=(mongo_store_uri,))
     process.start()
-    process.join(60)
+    process.join(WAIT_S)
     assert process.exitcode == -signal.SIGKILL
     process.close()
     assert raw["tracks"].count_documents({}) == 3

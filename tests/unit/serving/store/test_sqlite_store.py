@@ -21,6 +21,7 @@ from serving.store.job_rows import Job, JobState
 from serving.store.sqlite import database
 from serving.store.sqlite.database import SqliteDatabase
 from serving.store.sqlite.store import SqliteStore
+from tests.waiting import WAIT_S
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -99,7 +100,7 @@ def test_a_failed_setup_changes_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def open_at_once(home: Path, barrier: Barrier, results: Connection) -> None:
-    barrier.wait(60)
+    barrier.wait(WAIT_S)
     with closing(open_store(home)) as store:
         results.send(store.create_project("p").created_at)
 
@@ -110,7 +111,7 @@ def test_a_new_file_waits_for_the_process_that_sets_it_up(tmp_path: Path) -> Non
         other.execute("BEGIN IMMEDIATE")
         release = Timer(0.3, other.execute, ["COMMIT"])
         release.start()
-        with closing(SqliteStore(path, busy_timeout_s=10)) as store:
+        with closing(SqliteStore(path, busy_timeout_s=WAIT_S)) as store:
             assert store.list_projects() == []
         release.join()
 

@@ -26,8 +26,7 @@ from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
 from tests.archive import fill
 from tests.contract.store_cases import make_face
-
-_PATIENCE_S = 120
+from tests.waiting import WAIT_S
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def die_in_an_undoing(home: Files) -> None:
 def run(what: Callable[[Files], None], home: Files) -> None:
     process = multiprocessing.get_context("spawn").Process(target=what, args=(home,))
     process.start()
-    process.join(_PATIENCE_S)
+    process.join(WAIT_S)
     assert process.exitcode == 9
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from facerec_models.result import Result
 from serving.api.schemas import StrangerView
+from tests.waiting import WAIT_S
 from ui.client import FacerecClient, ServiceError
 from ui.demo_material import DemoMaterial
 
@@ -68,7 +69,7 @@ def test_a_named_stranger_is_enrolled_previewed_and_forgotten(
     result = client.result("heard", heard)
     assert named_tracks(result, "Carphone_Man") == {track["track_id"] for track in longest.tracks}
     assert "Carphone_Man" in {person.person_id for person in client.people("heard")}
-    with httpx.Client(base_url=service_url, timeout=120) as http:
+    with httpx.Client(base_url=service_url, timeout=WAIT_S) as http:
         preview = http.post("/v1/projects/heard/identify", params={"preview": True, "max_false_names": 0.5}).json()
         assert preview["applied"] is False
         assert preview["tracks"] > 0
