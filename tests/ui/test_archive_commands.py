@@ -57,7 +57,12 @@ def test_a_printed_preview_can_be_applied_and_undone(home: Path) -> None:
     assert "named as before" in run(home, "identify", "--undo", revision, "--project", "p").stdout
 
 
-def test_a_model_is_promoted_with_its_application(home: Path) -> None:
+def test_identify_takes_a_model_or_an_accepted_error(home: Path) -> None:
+    stricter = ask_p(home, "identify", "--max-false-names", "1e-6", "--preview")
+    assert (stricter["people"]["Bob"]["removed"], stricter["applied"]) == (2, False)
+    applied = ask_p(home, "identify", "--max-false-names", "1e-6", "--expect", stricter["state"])
+    assert (applied["people"], applied["applied"]) == (stricter["people"], True)
+    ask_p(home, "identify", "--undo", applied["revision"])
     (model,) = ask_p(home, "models", "list")
     change = ask_p(home, "identify", "--model", model["version"], "--preview")
     assert (change["people"], change["applied"]) == ({}, False)

@@ -128,20 +128,6 @@ def test_pictures_are_named_line_by_line(place: Place, tmp_path: Path) -> None:
     assert "empty.jpg" in second["error"]
 
 
-def test_the_archive_is_named_again_previewed_and_undone(place: Place) -> None:
-    place.json("recognize", place.material.reel, *PART)
-    before = place.json("export", place.material.reel)
-    preview = place.json("identify", "--preview", "--max-false-names", "0.4")
-    assert not preview["applied"]
-    assert place.json("export", place.material.reel)["revision"] == before["revision"]
-    applied = place.json("identify", "--max-false-names", "0.4")
-    assert applied["people"] == preview["people"]
-    assert place.json("export", place.material.reel)["revision"] == applied["revision"] != before["revision"]
-    undone = place.json("identify", "--undo", applied["revision"])
-    assert undone["videos"] >= 1
-    assert place.json("export", place.material.reel)["appearances"] == before["appearances"]
-
-
 def test_exports(place: Place, tmp_path: Path) -> None:
     place.json("recognize", place.material.reel, *PART)
     rows = list(csv.DictReader(io.StringIO(place.run("export", place.material.reel, "--format", "csv").stdout)))

@@ -243,13 +243,14 @@ def test_addresses_are_percent_encoded_and_stay_in_their_folder(
 
 
 def test_an_upload_that_is_no_video_is_refused_by_its_own_name(
-    client: TestClient, store: Store, tmp_path: Path
+    client: TestClient, archive: Archive, store: Store, tmp_path: Path
 ) -> None:
-    for content in (b"", b"no video", b"\0" * 4096):
+    for content in (b"", b"no video", b"\0" * 4096, b"ffconcat version 1.0\nfile a.mp4\n"):
         detail = problem(client.post(VIDEOS, files={"file": ("holiday.mp4", content)}), 422)
         assert detail.startswith("'holiday.mp4' ")
         assert str(tmp_path) not in detail
     assert store.list_videos("p") == []
+    assert list(archive.files.uploads.iterdir()) == []
 
 
 def test_uploads_go_with_the_last_project_that_has_them(

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 
 import facerec_models as fr
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
-from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.images import encode_crop, read_image
 from facerec_models.result import stranger_id
 from facerec_models.video_writer import VideoWriter
@@ -29,11 +27,6 @@ HOPPER = np.ascontiguousarray(
     )[:300]
 )
 FPS = 10
-
-
-@pytest.fixture(scope="module")
-def networks(detector: MtcnnDetector, embedder: TorchEmbedder) -> fr.Networks:
-    return fr.Networks(detector, embedder)
 
 
 def write_people(folder: Path) -> Path:

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 from PIL import Image
 
 from facerec_models.config import LimitsConfig
 from facerec_models.types import ImageArray
-from tests.picture_site import PictureSite, picture_site
+from tests.picture_site import PictureSite
 from training.crawling.bounds import CrawlConfig
 from training.crawling.crawl import CrawlReport, crawl
 from training.crawling.sources import parse_source
 
 QUICK = CrawlConfig(delay_s=0.01)
 LIMITS = LimitsConfig()
-
-
-@pytest.fixture
-def site() -> Iterator[PictureSite]:
-    with picture_site() as site:
-        yield site
 
 
 def view(number: int, width: int = 320, height: int = 240) -> ImageArray:
