@@ -131,7 +131,14 @@ def assert_same(case: Analysed, undisturbed: Analysed) -> None:
 
 def wait_until_tidy(case: Analysed) -> None:
     """Wait for what is left of jobs to be removed, which follows the writing of their success."""
-    wait_until(lambda: not case.left_over())
+
+    def is_tidy() -> bool:
+        try:
+            return not case.left_over()
+        except FileNotFoundError:  # a folder was removed while it was read
+            return False
+
+    wait_until(is_tidy)
 
 
 @contextmanager
