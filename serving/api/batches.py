@@ -14,9 +14,9 @@ from serving.api.schemas import BatchItem, VideoRequest
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.api.videos import allowed_file, parse_settings
 from serving.archive.videos import register_video
-from serving.jobs.batch_table import read_batch
 from serving.jobs.submit import submit_video
 from serving.store.rows import VideoRow
+from training.batch_table import read_batch
 
 router = APIRouter(tags=["videos"])
 

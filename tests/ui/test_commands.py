@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from serving.archive.files import Files
-from serving.jobs.batch_table import parse_time
 from serving.store import open_store
 from serving.store.rows import VideoRow
 from tests.ui.command import Place
+from training.batch_table import parse_time
 from ui.cli.videos import parse_fragment
 from ui.demo_material import HOPPER, DemoMaterial, find_file
 

@@ -11,12 +11,12 @@ A folder of truths has one file a video, ``clip.json`` or ``clip.vtt`` for ``cli
 
 from __future__ import annotations
 
-import csv
 import html
 import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
@@ -27,6 +27,7 @@ from facerec_models.files import write_atomically
 from facerec_models.metrics import Interval, TrueInterval
 from facerec_models.metrics.intervals import overlaps, subtract, union
 from facerec_models.names import person_id_of
+from training.batch_table import read_batch
 
 TRUTH_ENDINGS = (".json", ".vtt")
 
@@ -286,27 +287,19 @@ def from_csv(path: Path) -> dict[str, Truth]:
         If it cannot be read, or a line lacks media, start or end; the message names the line.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header, lines = set(reader.fieldnames or ()), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}") from error
-    if not {"media", "start", "end", "person"} <= header or not lines:
+    if not {"media", "start", "end", "person"} <= {field.strip() for field in text.partition("\n")[0].split(",")}:
         raise InputError(f"{path} must begin with the line media,start,end,person and have at least one more")
     people: dict[str, dict[str, list[TrueSpan]]] = defaultdict(lambda: defaultdict(list))
     parts: dict[str, set[Interval]] = defaultdict(set)
-    for number, line in enumerate(lines, start=2):
-        media, person = (line["media"] or "").strip(), (line["person"] or "").strip()
-        try:
-            span = TrueSpan(start=_csv_time(line["start"]), end=_csv_time(line["end"]))
-        except (ValidationError, ValueError) as error:
-            problem = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error
-            raise InputError(f"{path}, line {number}: {problem}") from error
-        if not media:
-            raise InputError(f"{path}, line {number}: needs a media file")
-        parts[media].add((span.start, span.end))
-        if person:
-            people[media][_read_name(person, path)].append(span)
+    for row in read_batch(StringIO(text), str(path)):
+        if row.fragment is None:
+            raise InputError(f"{path}, line {row.line}: needs start and end")
+        parts[row.media].add(row.fragment)
+        if row.person:
+            people[row.media][_read_name(row.person, path)].append(TrueSpan(start=row.fragment[0], end=row.fragment[1]))
     truths: dict[str, Truth] = {}
     for media in sorted(parts, key=lambda name: (Path(name).stem, name)):
         stem = Path(media).stem
@@ -321,13 +314,3 @@ def from_csv(path: Path) -> dict[str, Truth]:
             annotated=tuple(sorted(parts[media])),
         )
     return truths
-
-
-def _csv_time(text: str | None) -> float:
-    seconds = 0.0
-    try:
-        for part in (text or "").strip().split(":"):
-            seconds = seconds * 60 + float(part)
-    except ValueError:
-        raise ValueError(f"{text!r} is no time; give seconds or h:m:s") from None
-    return seconds

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from facerec_models.errors import FacerecError, InputError
-from serving.jobs.batch_table import BatchRow, parse_span, read_batch
+from training.batch_table import BatchRow, parse_span, read_batch
 from ui.cli.common import (
     DEFAULT_PROJECT,
     ErrorOption,

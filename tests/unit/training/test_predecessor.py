@@ -143,7 +143,7 @@ def test_credentials_are_taken_out_of_addresses_alone() -> None:
 
 
 def test_the_tables_are_read_by_what_measures(documents: Documents, uri: str, tmp_path: Path) -> None:
-    from serving.jobs.batch_table import read_batch
+    from training.batch_table import read_batch
 
     documents.track.insert_many(
         [face_of(1, i, "Guy_Mollet", 0.8) for i in (4, 5)] + [face_of(1, 0, "A", 0.8, locator="b.mp4")]
