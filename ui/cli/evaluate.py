@@ -22,7 +22,7 @@ from ui.cli.common import (
     progress_bar,
 )
 from ui.cli.targets import check_target
-from ui.cli.videos import FpsOption, SpeedupOption
+from ui.cli.videos import FpsOption, SpeedupOption, check_sampling, with_sampling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,8 +72,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure names against a truth: person-seconds, records, stated chances, faces by size and pose, strangers."""
-    if video_speedup is not None and sample_fps is not None:
-        raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
+    check_sampling(video_speedup, sample_fps)
     check_target("--report", report, is_folder=True)
     from training.evaluation import counting
     from training.evaluation.gate import read_gate
@@ -88,7 +87,7 @@ def evaluate(
         evaluation = counting.evaluate(truths, read_results(results), references)
     else:
         with open_home(home) as opened:
-            config = _sampling(opened.settings.analysis, video_speedup, sample_fps)
+            config = with_sampling(opened.settings.analysis, video_speedup, sample_fps)
             if results is None:
                 analyses, found = _recognize(opened, project, truth, truths, config, max_false_names)
             else:
@@ -164,12 +163,3 @@ def _keep(opened: Opened, project: str, truths: Mapping[str, Truth], analyses: M
     for stem, truth in truths.items():
         video = opened.archive.store.get_video(project, analyses[stem].video_id)
         keep_truth(opened.archive.files, project, video.sha256, truth)
-
-
-def _sampling(config: AnalysisConfig, speedup: int | None, fps: float | None) -> AnalysisConfig:
-    from facerec_models.config import SamplingConfig
-
-    if not speedup and not fps:
-        return config
-    sampling = SamplingConfig(**{**config.sampling.model_dump(), "period_frames": speedup, "fps": fps})
-    return config.model_copy(update={"sampling": sampling})

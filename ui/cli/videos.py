@@ -100,8 +100,7 @@ def recognize(
     as_json: JsonOption = False,
 ) -> None:
     """Find who appears in videos, when, and on what evidence."""
-    if video_speedup is not None and sample_fps is not None:
-        raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
+    check_sampling(video_speedup, sample_fps)
     if len(videos) > 1 and (result or annotated or export_frames):
         raise typer.BadParameter("--result, --annotated and --export-frames take one video; use --out-dir for several")
     span = parse_fragment(fragment)
@@ -113,7 +112,7 @@ def recognize(
     files = [] if out_dir is None else result_files(out_dir, [(video, None) for video in videos])
     with open_home(home) as opened:
         recognizer = _Recognizer(opened, project, max_false_names, no_cache)
-        config = _sampling(opened.settings.analysis, video_speedup, sample_fps, span, stream)
+        config = with_sampling(opened.settings.analysis, video_speedup, sample_fps, span, stream)
         failed = 0
         for i, video in enumerate(videos):
             try:
@@ -147,9 +146,8 @@ def batch(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recognise many fragments, one result each; fragments that are done already are not done again."""
-    if video_speedup is not None and sample_fps is not None:
-        raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
+    """Recognize many fragments, one result each; fragments that are done already are not done again."""
+    check_sampling(video_speedup, sample_fps)
     rows = _read_table(table)
     files = result_files(out_dir, [(row.media, row.fragment) for row in rows])
     failed = 0
@@ -157,7 +155,7 @@ def batch(
         recognizer = _Recognizer(opened, project, max_false_names, no_cache)
         task = progress.add_task("fragments", total=len(rows))
         for row, target in zip(rows, files, strict=True):
-            config = _sampling(opened.settings.analysis, video_speedup, sample_fps, row.fragment)
+            config = with_sampling(opened.settings.analysis, video_speedup, sample_fps, row.fragment)
             summary: dict[str, Any] = {"media": row.media, "start_s": None, "end_s": None, "person": row.person}
             if row.fragment is not None:
                 summary["start_s"], summary["end_s"] = row.fragment
@@ -353,13 +351,20 @@ def _annotate(opened: Opened, video: VideoRow, found: Result, target: Path) -> N
         )
 
 
-def _sampling(
+def check_sampling(speedup: int | None, fps: float | None) -> None:
+    """Refuse two ways of sampling at once."""
+    if speedup is not None and fps is not None:
+        raise typer.BadParameter("give --video-speedup or --sample-fps, not both")
+
+
+def with_sampling(
     config: AnalysisConfig,
     speedup: int | None,
     fps: float | None,
-    fragment: tuple[float, float] | None,
+    fragment: tuple[float, float] | None = None,
     stream: int | None = None,
 ) -> AnalysisConfig:
+    """Return the configuration with what the options of sampling say."""
     from facerec_models.config import SamplingConfig
 
     update: dict[str, Any] = {"period_frames": speedup, "fps": fps} if speedup or fps else {}
