@@ -68,7 +68,7 @@ def enrol(
     """Enrol the people of a folder that holds a folder of pictures for each person.
 
     A picture is taken if it shows one face, or one face that is at least twice as wide as every other, and if that face is good enough
-    to learn from. Names that begin with a dot are left out, and so are files that are no pictures.
+    to learn from. What else lies in a person's folder, folders too, is refused. Names that begin with a dot are left out.
 
     Parameters
     ----------
@@ -109,8 +109,12 @@ def enrol(
         except InputError as error:
             refused[folder.name] = str(error)
             continue
-        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
-        pictures = [(path.relative_to(root).as_posix(), path) for path in files if is_picture(path)]
+        entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+        pictures = [
+            (path.relative_to(root).as_posix(), path) for path in entries if path.is_file() and is_picture(path)
+        ]
+        others = {path.relative_to(root).as_posix() for path in entries} - {name for name, _ in pictures}
+        refused.update((name, "it is no picture") for name in sorted(others))
         for (name, _), found in zip(pictures, find_stills(pictures, networks, config), strict=True):
             face, reason = _face_to_enrol(found, rules)
             if face is None:

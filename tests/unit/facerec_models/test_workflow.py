@@ -63,7 +63,7 @@ def model(enrolment: fr.Enrolment) -> fr.NamingModel:
 
 @pytest.fixture(scope="module")
 def analysis(tmp_path_factory: pytest.TempPathFactory, networks: fr.Networks) -> fr.Analysis:
-    """Somebody enrolled for 2 s, a stranger for 2 s, the enrolled one again, the stranger again."""
+    """An enrolled person for 2 s, a stranger for 2 s, the enrolled one again, the stranger again."""
     path = tmp_path_factory.mktemp("clips") / "clip.mp4"
     with VideoWriter(path, FPS, 320, 300) as writer:
         for shot in (ASTRONAUT, HOPPER, ASTRONAUT, HOPPER):
@@ -85,6 +85,7 @@ def test_every_other_picture_is_refused_with_a_reason(enrolment: fr.Enrolment) -
     assert refused == {
         "Eileen Collins/group.jpg": "2 faces were found, and none is clearly the largest",
         "Eileen Collins/no_face.jpg": "no face was found",
+        "Eileen Collins/notes.txt": "it is no picture",
         "unknown_1": "person name 'unknown_1' is what strangers are called: choose another",
     }
 

@@ -34,7 +34,7 @@ class Counting:
 
 @pytest.fixture(scope="module")
 def portrait() -> tuple[ImageArray, float]:
-    """Somebody's head and shoulders, and how wide the face is in it."""
+    """A person's head and shoulders, and how wide the face is in it."""
     return np.ascontiguousarray(sample_picture("astronaut.png")[0:260, 90:350]), 81.0
 
 

@@ -21,7 +21,7 @@ import os, sys, tempfile
 from pathlib import Path
 from facerec_models.errors import StoreError
 from serving.store import open_store
-# Somebody else may not read this Python's modules: all that are needed are read before.
+# Another user may not read this Python's modules: all that are needed are read before.
 with tempfile.TemporaryDirectory() as folder:
     store = open_store(Path(folder))
     store.create_project("any")

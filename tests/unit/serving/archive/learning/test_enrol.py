@@ -47,7 +47,7 @@ def collins() -> ImageArray:
 
 @pytest.fixture(scope="module")
 def hopper() -> ImageArray:
-    """Somebody else's portrait of 300x300 pixels; the face is 1.7 times as high."""
+    """Another person's portrait of 300x300 pixels; the face is 1.7 times as high."""
     return cv2.resize(read_image(find_file(*HOPPER), LimitsConfig())[20:370, 85:435], (300, 300)).astype(np.uint8)
 
 

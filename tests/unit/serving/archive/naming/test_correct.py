@@ -54,7 +54,7 @@ def test_denying_a_name_holds_until_it_is_confirmed_again(archive: Archive, stor
     assert labels_in(archive, "v-1")[0].startswith("Unknown")
     denied = result_in(archive, "v-1").tracks[0]
     assert denied.probability > 0.5  # that it is nobody else
-    # Said the other way round, it is her again.
+    # Corrected back, it is her again.
     correct(archive, "p", [TrackCorrection("v-1", 1, CorrectionKind.IS, "Ann_Lee")])
     assert labels_in(archive, "v-1")[0] == "Ann Lee"
     assert [c.kind for c in store.list_corrections("p")] == [CorrectionKind.IS]
