@@ -278,6 +278,9 @@ def put_together(target: Path) -> None:
     """Write all pages into a folder, which is replaced."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(ROOT / "docs", target, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    index = target / "index.md"
+    linked = index.read_text(encoding="utf-8").replace("](../CONTRIBUTING.md", "](developers/contributing.md")
+    index.write_text(linked, encoding="utf-8")
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     pages = {
         "developers/contributing.md": contributing.replace("](docs/developers/", "](").replace("](docs/", "](../"),
