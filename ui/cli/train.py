@@ -49,7 +49,9 @@ def train(
     ] = None,
     job_id: Annotated[
         str | None,
-        typer.Option(help="Record progress and log as this job, which can be cancelled.", show_default=False),
+        typer.Option(
+            help="Record progress and log as this job, which can be cancelled. An id is used once.", show_default=False
+        ),
     ] = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
@@ -57,8 +59,8 @@ def train(
 ) -> None:
     """Learn the enrolled people; tells what similarity a name will need for the accepted error.
 
-    As a job of a Ray cluster: ray job submit --address http://HOST:8265 -- facerec train --job-id nightly. Exit codes: 0; 1 it failed;
-    3 the gate kept the promoted version; 130 it was stopped.
+    As a job of a Ray cluster: ray job submit --address http://HOST:8265 -- facerec train --job-id "nightly-$(date +%F)".
+    Exit codes: 0; 1 it failed; 3 the gate kept the promoted version; 130 it was stopped.
     """
     from facerec_models.config import TrainingConfig
     from training.ray_tasks import TrainingStoppedError
