@@ -16,7 +16,7 @@ from facerec_models.identification.identify import nearest_people
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
 from facerec_models.metrics.intervals import length, union
-from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, Interval, Match, Track
+from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, FloatArray, Interval, Match, Track
 from facerec_models.vectors import track_embedding
 
 _SHOWN_CROPS = 3
@@ -158,25 +158,30 @@ class VideoView(Document):
 
 
 class ModelView(Document):
-    """What named the tracks. `extrapolated`: no data checked the accepted error at this limit."""
+    """What named the tracks; without version and classifier nobody is enrolled.
 
-    version: str
+    `extrapolated`: no data checked the accepted error at this limit.
+    """
+
+    version: str | None
     embedder: str
-    classifier: str
+    classifier: str | None
     max_false_names: float
     prior_known: float
     extrapolated: bool
 
     @classmethod
-    def of(cls, model: NamingModel, version: str, max_false_names: float) -> ModelView:
+    def of(
+        cls, model: NamingModel | None, version: str | None, embedder: str, max_false_names: float, prior_known: float
+    ) -> ModelView:
         """Return what a model and its accepted error for tracks are."""
         return cls(
             version=version,
-            embedder=model.gallery.embedder,
-            classifier=model.classifier.name,
+            embedder=embedder,
+            classifier=None if model is None else model.classifier.name,
             max_false_names=max_false_names,
-            prior_known=model.prior_known,
-            extrapolated=model.tracks.is_extrapolated(max_false_names),
+            prior_known=prior_known if model is None else model.prior_known,
+            extrapolated=model is not None and model.tracks.is_extrapolated(max_false_names),
         )
 
 
@@ -255,10 +260,10 @@ class StrangerLabel:
     number: int
 
 
-def stranger_id(project: str, video_sha256: str, track: Track) -> str:
-    """Return the id of a stranger who is first seen in this track: the same for the same content."""
-    box = ",".join(f"{value:.0f}" for value in track.boxes[0].tolist())
-    key = f"{project}\n{video_sha256}\n{track.frame_indexes[0]}\n{box}"
+def stranger_id(project: str, video_sha256: str, frame_index: int, box_xyxy: FloatArray) -> str:
+    """Return the id of a stranger who is first seen here: the same for the same content."""
+    box = ",".join(f"{value:.0f}" for value in box_xyxy.tolist())
+    key = f"{project}\n{video_sha256}\n{frame_index}\n{box}"
     return STRANGER_PREFIX + base64.b32encode(hashlib.sha256(key.encode()).digest())[:10].decode().lower()
 
 
@@ -274,7 +279,7 @@ def build_result(
     video: VideoView,
     project: str,
     revision: str,
-    model: NamingModel,
+    model: NamingModel | None,
     model_view: ModelView,
     strangers: Mapping[int, StrangerLabel],
     crop_url: Callable[[int, int], str],
@@ -352,7 +357,7 @@ def build_result(
 
 
 def _evidence(
-    match: Match, tracks: Sequence[Track], best: Track, model: NamingModel, crop_url: Callable[[int, int], str]
+    match: Match, tracks: Sequence[Track], best: Track, model: NamingModel | None, crop_url: Callable[[int, int], str]
 ) -> Evidence:
     """Return the evidence for the decision about some tracks; `best` is the track that `match` belongs to."""
     crops = sorted(
@@ -365,8 +370,8 @@ def _evidence(
     )[:_SHOWN_CROPS]
     # A face that is shown twice is compared with the person whom it shows.
     shown = match.person_id or match.beside
-    nearest = model.nearest_faces(track_embedding(crops[0][1]), shown) if shown and crops else []
-    runner_up, margin = _runner_up(match, best, model)
+    nearest = model.nearest_faces(track_embedding(crops[0][1]), shown) if model and shown and crops else []
+    runner_up, margin = (None, None) if model is None else _runner_up(match, best, model)
     return Evidence(
         crops=[
             CropView(time_s=float(track.times_s[sample]), url=crop_url(track.track_id, k))

@@ -270,6 +270,10 @@ class Match:
     beside : str or None
         Where the reason is that the frame shows the same face twice: the person whom the other one shows. None if that one is
         unknown.
+    score : float
+        The classifier's, for `person_id` or else for the likeliest; minus infinity where nobody is enrolled.
+    is_confirmed : bool
+        Whether a person confirmed the name: it then holds whatever the score.
 
     Examples
     --------
@@ -287,6 +291,8 @@ class Match:
     candidates: tuple[Candidate, ...] = ()
     reason: UndecidableReason | None = None
     beside: str | None = None
+    score: float = -np.inf
+    is_confirmed: bool = False
 
     def __post_init__(self) -> None:
         if (self.decision is Decision.NAMED) != (self.person_id is not None):

@@ -24,10 +24,11 @@ from facerec_models.config import AnalysisConfig, IdentificationConfig
 from facerec_models.errors import EmptyGalleryError, InputError
 from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.classifiers import DEFAULT_CLASSIFIER
-from facerec_models.identification.clustering import cluster_tracks, stranger_similarity
+from facerec_models.identification.clustering import group_unknown
 from facerec_models.identification.cohort import Cohort, load_cohort
-from facerec_models.identification.identify import apart_tracks, identify_tracks
+from facerec_models.identification.identify import identify_tracks
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.images import is_picture
 from facerec_models.names import person_id_of, short_id
 from facerec_models.result import (
@@ -40,8 +41,7 @@ from facerec_models.result import (
     stranger_id,
 )
 from facerec_models.stills import StillResult, find_stills, name_still
-from facerec_models.types import Appearance, Decision, FaceSet, FloatArray, Match
-from facerec_models.vectors import track_embedding
+from facerec_models.types import Appearance, FaceSet, FloatArray, Match, Track
 
 
 class Enrolment(NamedTuple):
@@ -328,7 +328,7 @@ def result_of(
     strangers: dict[int, StrangerLabel] = {}
     ids: dict[int, str] = {}
     for track_id, number in _number_strangers(analysis, matches).items():
-        ids.setdefault(number, stranger_id(project, sha256, tracks[track_id]))
+        ids.setdefault(number, stranger_id(project, sha256, *_first_seen(tracks[track_id])))
         strangers[track_id] = StrangerLabel(ids[number], number)
     snapshot = json.dumps(model.gallery.snapshot(), sort_keys=True)
     version = short_id("m", model.gallery.embedder, model.classifier.name, snapshot)
@@ -339,7 +339,7 @@ def result_of(
         project=project,
         revision=short_id("r", project, version, repr(limit)),
         model=model,
-        model_view=ModelView.of(model, version, limit),
+        model_view=ModelView.of(model, version, analysis.embedder, limit, model.prior_known),
         strangers=strangers,
         crop_url=lambda track_id, k: _data_url(tracks[track_id].crops[k]),
         identify_s=time.perf_counter() - started,
@@ -355,17 +355,13 @@ def _match(
 
 def _number_strangers(analysis: Analysis, matches: Sequence[Match]) -> dict[int, int]:
     """Return which stranger each unknown track shows, by track id, numbered from 1 in the order in which they come."""
-    unknown = [
-        t for t, m in zip(analysis.tracks, matches, strict=True) if m.decision is Decision.UNKNOWN and len(t.embedded)
-    ]
-    if not unknown:
-        return {}
-    apart = np.zeros((len(unknown), len(unknown)), bool)
-    for i, others in enumerate(apart_tracks(unknown)):
-        apart[i, others] = True
-    pair = load_cohort(analysis.embedder).pair
-    groups = cluster_tracks(np.stack([track_embedding(track) for track in unknown]), apart, stranger_similarity(pair))
-    return {track.track_id: group + 1 for track, group in zip(unknown, groups.tolist(), strict=True)}
+    columns = TrackColumns.of(analysis.tracks)
+    found = group_unknown(columns, matches, analysis.embedder)
+    return {int(columns.track_ids[row]): number for row, number in found.items()}
+
+
+def _first_seen(track: Track) -> tuple[int, FloatArray]:
+    return int(track.frame_indexes[0]), track.boxes[0]
 
 
 def _data_url(jpeg: bytes) -> str:

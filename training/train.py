@@ -1,11 +1,11 @@
-"""Fit a model to a gallery, and write its folder."""
+"""Fit a model to a gallery."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from typing import Any
 
@@ -23,11 +23,32 @@ from training.ray_tasks import Workers
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """A model that is not written yet.
+
+    Parameters
+    ----------
+    metrics : dict
+        As JSON values: among them the scores that a still and a track must reach, and whether the cohort could check that.
+    facts : dict
+        What its folder says of it.
+    """
+
+    model: NamingModel
+    metrics: dict[str, Any]
+    facts: dict[str, Any]
+
+    def save(self, directory: AnyPath) -> None:
+        """Write its folder, whole or not at all; folders beside it that a killed fit left unfinished are removed."""
+        remove_abandoned(directory.parent)
+        self.model.save(directory, self.facts)
+
+
 def fit(
     gallery: Gallery,
     cohort: Cohort,
     corrections: Corrections,
-    directory: AnyPath,
     rules: IdentificationConfig,
     config: TrainingConfig,
     *,
@@ -36,27 +57,19 @@ def fit(
     started: float,
     workers: Workers,
     progress: Progress,
-) -> tuple[NamingModel, dict[str, Any]]:
-    """Fit a model and write its folder, whole or not at all.
+) -> FittedModel:
+    """Fit a model; nothing is written.
 
     Parameters
     ----------
-    directory : Path or RemotePath
-        Of this model alone; folders beside it that a killed fit left unfinished are removed.
     about : mapping
-        What the folder says of itself beside the fit, such as its version, as JSON values.
+        What its folder says of itself beside the fit, such as its version, as JSON values.
     facts : mapping
         Further metrics, as JSON values.
     started : float
         When the work began, by `time.perf_counter`.
     workers : Workers
         Where classifiers that take long are fitted in parallel.
-
-    Returns
-    -------
-    (NamingModel, dict)
-        The model and its metrics, as JSON values: among them the scores that a still and a track must reach, and whether the cohort
-        could check that.
 
     Raises
     ------
@@ -82,15 +95,6 @@ def fit(
         "limit_tracks": model.tracks.limit(rules.max_false_names_tracks),
         "extrapolated_tracks": model.tracks.is_extrapolated(rules.max_false_names_tracks),
     }
-    remove_abandoned(directory.parent)
-    model.save(
-        directory,
-        {
-            **about,
-            "seed": config.seed,
-            "cohort": cohort.source,
-            "libraries": {name: installed_version(name) for name in ("facerec", "numpy", "scikit-learn", "scipy")},
-            "metrics": metrics,
-        },
-    )
-    return model, metrics
+    libraries = {name: installed_version(name) for name in ("facerec", "numpy", "scikit-learn", "scipy")}
+    facts = {**about, "seed": config.seed, "cohort": cohort.source, "libraries": libraries, "metrics": metrics}
+    return FittedModel(model, metrics, facts)

@@ -78,5 +78,5 @@ def build_appearances(
 def _appearance(
     start_s: float, end_s: float, members: Sequence[int], tracks: Sequence[InView], matches: Sequence[Match]
 ) -> Appearance:
-    best = min(members, key=lambda i: matches[i].false_name_rate)
+    best = min(members, key=lambda i: (not matches[i].is_confirmed, -matches[i].score, matches[i].false_name_rate))
     return Appearance(start_s, end_s, tuple(sorted(tracks[i].track_id for i in members)), matches[best])

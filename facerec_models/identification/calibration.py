@@ -117,9 +117,17 @@ class ScoreCalibration:
 
     def limit(self, max_false_names: float) -> float:
         """Least score whose `false_name_rate` is at most `max_false_names`."""
-        grid = np.linspace(self._sorted[0] - 1e-3, self._range[1], 20001)
-        passing = self.false_name_rate(grid) <= max_false_names
-        return float(grid[np.argmax(passing)]) if passing.any() else float("inf")
+        low, high = float(self._sorted[0]) - 1e-3, self._range[1]
+
+        def passes(score: float) -> bool:
+            return bool(self.false_name_rate(np.array(score)) <= max_false_names)
+
+        if not passes(high):
+            return math.inf
+        # The rate never rises with the score.
+        while not passes(low) and low < (middle := (low + high) / 2) < high:
+            low, high = (low, middle) if passes(middle) else (middle, high)
+        return low if passes(low) else high
 
     def is_extrapolated(self, max_false_names: float) -> bool:
         """Whether fewer strangers than can check it lie beyond the limit for `max_false_names`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
@@ -31,14 +32,28 @@ class Corrections:
     denied_people: npt.NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, np.str_))
     denied: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     no_images: Set[tuple[str, int]] = frozenset()
+    _confirmed: Mapping[str, dict[int, str]] = field(init=False, repr=False)
+    _no_images: Mapping[str, set[int]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        confirmed: dict[str, dict[int, str]] = defaultdict(dict)
+        no_images: dict[str, set[int]] = defaultdict(set)
+        for (analysis_id, track_id), person_id in self.confirmed.items():
+            confirmed[analysis_id][track_id] = person_id
+        for analysis_id, track_id in self.no_images:
+            no_images[analysis_id].add(track_id)
+        object.__setattr__(self, "_confirmed", dict(confirmed))
+        object.__setattr__(self, "_no_images", dict(no_images))
         if len(self.denied_people) != len(self.denied):
             raise ValueError(f"{len(self.denied)} negative examples are of {len(self.denied_people)} people")
 
     def confirmed_in(self, analysis_id: str) -> dict[int, str]:
         """Return the confirmed tracks of one analysis, by track id."""
-        return {track_id: person for (analysis, track_id), person in self.confirmed.items() if analysis == analysis_id}
+        return self._confirmed.get(analysis_id, {})
+
+    def no_images_in(self, analysis_id: str) -> Set[int]:
+        """Return the tracks of one analysis that are no image of another face."""
+        return self._no_images.get(analysis_id, frozenset())
 
     def denies(
         self, embeddings: FloatArray, people: npt.NDArray[np.str_], similarity: FloatArray

@@ -151,7 +151,7 @@ def assign_people(
     named = margin[:, 0] >= 0
     chosen: list[int | None] = [0 if is_named else None for is_named in named.tolist()]
     others = {i: apart[i][named[apart[i]]] for i in np.flatnonzero(named).tolist()}
-    rivals = [i for i, found in others.items() if (nearest[found, 0] == nearest[i, 0]).any()]
+    rivals = _rivals(nearest, others)
     if not rivals:
         return chosen
     rows = np.concatenate([np.full(len(found), i) for i, found in others.items()])
@@ -163,6 +163,16 @@ def assign_people(
         for i, k in zip(members.tolist(), _best_assignment(members, nearest, margin, apart), strict=True):
             chosen[i] = k
     return chosen
+
+
+def are_contended(nearest: IndexArray, margin: npt.NDArray[np.floating], apart: Sequence[IndexArray]) -> bool:
+    """Return whether faces that are `apart` have the same nearest person: by how much each passes the limit then decides."""
+    named = margin[:, 0] >= 0
+    return bool(_rivals(nearest, {i: apart[i][named[apart[i]]] for i in np.flatnonzero(named).tolist()}))
+
+
+def _rivals(nearest: IndexArray, others: Mapping[int, IndexArray]) -> list[int]:
+    return [i for i, found in others.items() if (nearest[found, 0] == nearest[i, 0]).any()]
 
 
 def _best_assignment(

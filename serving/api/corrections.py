@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from facerec_models.names import person_id_of
 from serving.api.schemas import CorrectionRequest, StrangerName
-from serving.api.service import ExpectedState, ProjectName, ServiceDep
+from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
 from serving.archive.forget import forget
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.store.naming_rows import CorrectionKind
@@ -24,7 +24,7 @@ def correct_track(
     given: CorrectionRequest,
     service: ServiceDep,
     preview: bool = False,
-    expected_state: ExpectedState = None,
+    expected: ExpectedVersion = None,
 ) -> dict[str, Any]:
     """Correct who a track is, or is not; answers what that changes, or would change, for each person."""
     correction = TrackCorrection(video_id, track_id, CorrectionKind(given.kind), given.person_id)
@@ -33,7 +33,7 @@ def correct_track(
         project,
         [correction],
         preview=preview,
-        expected_state=expected_state,
+        expected=expected,
     ).to_dict()
 
 
@@ -44,7 +44,7 @@ def set_name(
     given: StrangerName,
     service: ServiceDep,
     preview: bool = False,
-    expected_state: ExpectedState = None,
+    expected: ExpectedVersion = None,
 ) -> dict[str, Any]:
     """Name a stranger: their best faces are enrolled, and the whole archive is named again; or show what that would change."""
     return name_stranger(
@@ -53,7 +53,7 @@ def set_name(
         stranger,
         given.person_id,
         preview=preview,
-        expected_state=expected_state,
+        expected=expected,
     ).to_dict()
 
 

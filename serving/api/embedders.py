@@ -1,4 +1,4 @@
-"""Another network for a project, from stored crops: prepared as a job, compared, switched; undone like any application."""
+"""Another network for a project, from stored crops: prepared as a job, compared, switched; undone like any edit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from facerec_models.analysis.weights import WeightsRegistry
 from serving.api.schemas import Accepted, SecondSet
-from serving.api.service import ExpectedState, ProjectName, ServiceDep
+from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
 from serving.archive.second_embedder.compare import compare_sets
 from serving.archive.second_embedder.switch import switch_embedder
 from serving.jobs import runner as jobs
@@ -39,10 +39,10 @@ def compare(project: ProjectName, service: ServiceDep, version: PreparedVersion 
 
 @router.post("/switch")
 def switch(
-    project: ProjectName, service: ServiceDep, version: PreparedVersion = None, expected_state: ExpectedState = None
+    project: ProjectName, service: ServiceDep, version: PreparedVersion = None, expected: ExpectedVersion = None
 ) -> dict[str, Any]:
     """Let the prepared set take the place of the present one, all at once.
 
-    `POST .../revisions/{revision}/undo` takes it back. Videos are taken by a service that runs on the new network.
+    `POST .../history/{number}/undo` takes it back. Videos are taken by a service that runs on the new network.
     """
-    return switch_embedder(service.archive, project, version, expected_state=expected_state).to_dict()
+    return switch_embedder(service.archive, project, version, expected=expected).to_dict()

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from facerec_models.config import TrainingConfig
-from serving.api.schemas import Accepted, RevisionView
-from serving.api.service import ExpectedState, ProjectName, ServiceDep
+from serving.api.schemas import Accepted, EditView
+from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
 from serving.archive import projects
 from serving.archive.learning.loaded_models import promoted_version
-from serving.archive.naming.undo import undo_application
-from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.naming.identify import identify_archive
+from serving.archive.naming.undo import undo_edit
 from serving.jobs import runner as jobs
 
 router = APIRouter(tags=["projects"])
@@ -56,29 +56,29 @@ def list_models(project: ProjectName, service: ServiceDep) -> list[dict[str, Any
 
 @router.post("/projects/{project}/models/{version}/promote")
 def promote_model(
-    project: ProjectName, version: str, service: ServiceDep, preview: bool = False, expected_state: ExpectedState = None
+    project: ProjectName, version: str, service: ServiceDep, preview: bool = False, expected: ExpectedVersion = None
 ) -> dict[str, Any]:
     """Let a version name new videos and the whole archive, or show what that would change."""
     return identify_archive(
         service.archive,
         project,
         model_version=version,
-        apply=not preview,
-        expected_state=expected_state,
+        preview=preview,
+        expected=expected,
     ).to_dict()
 
 
 @router.post("/projects/{project}/rollback")
 def roll_back(
-    project: ProjectName, service: ServiceDep, preview: bool = False, expected_state: ExpectedState = None
+    project: ProjectName, service: ServiceDep, preview: bool = False, expected: ExpectedVersion = None
 ) -> dict[str, Any]:
     """Let the version that was promoted before name new videos and the whole archive again, or show what that would change."""
     return identify_archive(
         service.archive,
         project,
         goes_back=True,
-        apply=not preview,
-        expected_state=expected_state,
+        preview=preview,
+        expected=expected,
     ).to_dict()
 
 
@@ -89,29 +89,31 @@ def identify(
     preview: bool = False,
     max_false_names: Annotated[float | None, Query(gt=0, lt=1)] = None,
     model: Annotated[str | None, Query(description="A version; the promoted one by default.")] = None,
-    expected_state: ExpectedState = None,
+    expected: ExpectedVersion = None,
 ) -> dict[str, Any]:
     """Name all stored tracks again, or show what that would change: appearances that each person gains and loses.
 
-    Another version than the promoted one is promoted with it. `POST .../revisions/{revision}/undo` takes it back.
+    Another version than the promoted one is promoted with it. `POST .../history/{number}/undo` takes it back.
     """
     return identify_archive(
         service.archive,
         project,
         max_false_names=max_false_names,
         model_version=model,
-        apply=not preview,
-        expected_state=expected_state,
+        preview=preview,
+        expected=expected,
     ).to_dict()
 
 
-@router.get("/projects/{project}/revisions")
-def list_revisions(project: ProjectName, service: ServiceDep) -> list[RevisionView]:
-    """List how often the archive was named again, the first time first."""
-    return [RevisionView.of(row) for row in service.archive.store.list_applications(project)]
+@router.get("/projects/{project}/history")
+def list_edits(project: ProjectName, service: ServiceDep) -> list[EditView]:
+    """List all edits, the first one first: what was changed that names depend on, and which can be undone now."""
+    return EditView.of_all(service.archive.store.list_edits(project))
 
 
-@router.post("/projects/{project}/revisions/{revision}/undo")
-def undo_revision(project: ProjectName, revision: str, service: ServiceDep) -> dict[str, Any]:
-    """Undo the last application: names, appearances, strangers, and the corrections that it made."""
-    return asdict(undo_application(service.archive, project, revision))
+@router.post("/projects/{project}/history/{number}/undo")
+def undo(
+    project: ProjectName, number: int, service: ServiceDep, preview: bool = False, expected: ExpectedVersion = None
+) -> dict[str, Any]:
+    """Undo the last edit that stands, or show what that would change: names, appearances, strangers, corrections and faces."""
+    return undo_edit(service.archive, project, number, preview=preview, expected=expected).to_dict()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +13,7 @@ from facerec_models.types import Decision
 from serving.archive.search.people_and_faces import FaceHit, Hit
 from serving.archive.search.strangers import Sighting, StrangerSummary
 from serving.store.job_rows import Job
-from serving.store.naming_rows import AppearanceRow, Application
+from serving.store.naming_rows import AppearanceRow, AppliedEdit
 from serving.store.rows import Face, PersonSummary
 
 
@@ -183,33 +183,37 @@ class StatusChange(_Model):
     enabled: bool
 
 
-class RevisionView(_Model):
-    """The archive was named again: when, by what, and for what."""
+class EditView(_Model):
+    """Something was changed that names depend on: when, for what, and by which model the archive is named since."""
 
-    revision: str
-    application: int
-    model_version: str
-    max_false_names: float
+    number: int
     cause: str
     note: str
+    version: int
+    model_version: str | None
+    max_false_names: float | None
     created_at: float
     undone_at: float | None
-    can_undo: bool
+    can_undo: bool = Field(description="Whether it can be undone now: it is the last one that stands.")
 
     @classmethod
-    def of(cls, row: Application) -> RevisionView:
-        """Show a row. Of those that can be undone, the last comes first."""
-        return cls(
-            revision=row.revision,
-            application=row.number,
-            model_version=row.model_version,
-            max_false_names=row.max_false_names,
-            cause=row.cause,
-            note=row.note,
-            created_at=row.created_at,
-            undone_at=row.undone_at,
-            can_undo=row.undo is not None and row.undone_at is None,
-        )
+    def of_all(cls, rows: Sequence[AppliedEdit]) -> list[EditView]:
+        """Show edits."""
+        last = max((row.number for row in rows if row.undone_at is None), default=None)
+        return [
+            cls(
+                number=row.number,
+                cause=row.cause,
+                note=row.note,
+                version=row.version,
+                model_version=row.model_version,
+                max_false_names=row.max_false_names,
+                created_at=row.created_at,
+                undone_at=row.undone_at,
+                can_undo=row.can_undo and row.number == last,
+            )
+            for row in rows
+        ]
 
 
 class FoundAppearance(_Model):
@@ -254,8 +258,8 @@ class FoundAppearance(_Model):
             start_s=row.start_s,
             end_s=row.end_s,
             shots=list(hit.shots),
-            probability=row.probability,
-            false_name_rate=row.false_name_rate,
+            probability=hit.figure.probability,
+            false_name_rate=hit.figure.false_name_rate,
             track_ids=list(row.track_ids),
             crop=crop_url(row, row.track_ids[0], 0),
             company=[cls.of(one, crop_url) for one in hit.company],

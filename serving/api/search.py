@@ -22,7 +22,6 @@ router = APIRouter(tags=["search"])
 
 
 def _query(
-    min_probability: Annotated[float, Query(ge=0, le=1)] = 0.0,
     video_id: str | None = None,
     submitted_from: Annotated[
         datetime | None, Query(alias="from", description="Videos submitted since; without a zone it is UTC.")
@@ -33,7 +32,6 @@ def _query(
 ) -> AppearanceQuery:
     return AppearanceQuery(
         video_id=video_id,
-        min_probability=min_probability,
         submitted_from=_seconds(submitted_from),
         submitted_to=_seconds(submitted_to),
         start_s=start_s,
@@ -43,6 +41,7 @@ def _query(
 
 Where = Annotated[AppearanceQuery, Depends(_query)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Probability = Annotated[float, Query(ge=0, le=1)]
 Cursor = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
 
 
@@ -58,15 +57,17 @@ def find_appearances(
         ),
     ],
     query: Where,
+    min_probability: Probability = 0.0,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> AppearancePage:
     """Find the appearances of a person, or of several together, over all videos, by video and time."""
     page = search_people(
-        service.archive.store,
+        service.archive,
         project,
         person_id,
         query,
+        min_probability=min_probability,
         limit=limit,
         cursor=cursor,
     )
@@ -79,6 +80,7 @@ def find_faces(
     file: Annotated[UploadFile, File()],
     service: ServiceDep,
     query: Where,
+    min_probability: Probability = 0.0,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> list[FaceSearch]:
@@ -95,7 +97,9 @@ def find_faces(
     answers = []
     boxes, scores = found.detections.boxes.tolist(), found.detections.scores.tolist()
     for box, score, quality, embedding in zip(boxes, scores, found.quality, found.embeddings, strict=True):
-        page = search_face(service.archive.store, index, embedding, query, limit=limit, cursor=cursor)
+        page = search_face(
+            service.archive, index, embedding, query, min_probability=min_probability, limit=limit, cursor=cursor
+        )
         hits = [FoundFace.of_face(one, crop_address) for one in page.hits]
         answers.append(
             FaceSearch(
@@ -107,13 +111,21 @@ def find_faces(
 
 @router.get("/projects/{project}/strangers")
 def list_strangers(
-    project: ProjectName, service: ServiceDep, query: Where, limit: Limit = 50, cursor: Cursor = None
+    project: ProjectName,
+    service: ServiceDep,
+    query: Where,
+    min_probability: Probability = 0.0,
+    hidden: Annotated[bool, Query(description="Show those who were hidden, too.")] = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> StrangerPage:
     """List strangers by screen time, the longest seen first; what is asked for alone counts and is shown."""
     page = rank_strangers(
         service.archive,
         project,
         query,
+        min_probability=min_probability,
+        with_hidden=hidden,
         limit=limit,
         cursor=cursor,
     )

@@ -55,8 +55,9 @@ def _service(request: Request) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_service)]
-ExpectedState = Annotated[
-    str | None, Query(description="The `state` of a preview: refused with 409 if the archive has changed since.")
+ExpectedVersion = Annotated[
+    int | None,
+    Query(alias="expect", description="The `version` of a preview: refused with 409 if the project has changed since."),
 ]
 # Lists are whole unless a part is asked for.
 PartOfList = Annotated[int | None, Query(ge=1, le=1000, description="At most so many; all unless given.")]

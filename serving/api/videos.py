@@ -226,10 +226,11 @@ def _keep_upload(service: Service, project: str, upload: UploadFile, config: Ana
 
 
 def _draw(service: Service, project: str, found: Result) -> AnyPath:
-    """Return the annotated video of a result, drawn once for each analysis and revision."""
+    """Return the annotated video of a result, drawn once for each analysis and what it is named."""
     video = service.archive.store.get_video(project, found.video.id)
     analysis = service.archive.store.latest_analysis(project, video.video_id)
-    path = service.archive.files.analysis(project, analysis.analysis_id) / f"annotated-{found.revision}.mp4"
+    (named,) = service.archive.store.list_named(project, [analysis.analysis_id])
+    path = service.archive.files.analysis(project, analysis.analysis_id) / f"annotated-{named.version}.mp4"
     if not path.is_file():
         with local_target(path, service.archive.files.root) as target:
             write_annotated(found, Path(video.file), target, service.settings.analysis.limits)

@@ -17,6 +17,7 @@ from facerec_models.errors import (
     PersonNotFoundError,
 )
 from facerec_models.files import AnyPath, remove_tree
+from facerec_models.identification.identify import identify_videos
 from facerec_models.names import person_id_of
 from facerec_models.types import Decision
 from serving.archive.files import Files
@@ -24,13 +25,13 @@ from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import drop_loaded_models, load_model, promoted_version
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
 from serving.archive.naming.correct import refit_and_name
-from serving.archive.naming.one_video import revision_of
-from serving.archive.naming.whole_archive import name_analyses, usual_error
+from serving.archive.naming.current import read_current
+from serving.archive.naming.identify import name_nobody
 from serving.archive.vector_sets import drop_vectors, in_all_sets, present_analyses
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
-from serving.store.naming_rows import Stranger
+from serving.store.naming_rows import NamingChange, Stranger
 from serving.store.rows import AnalysisRow
 
 logger = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         archive.store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
     # Before all else: what undoing takes knows them too, and nobody goes back any more.
-    archive.store.seal_applications(project)
+    archive.store.seal_edits(project)
     archive.store.delete_corrections(project, [correction.correction_id for correction in corrections])
     # Files before rows, here and below: by the rows an interrupted try is done again.
     crops += _unlink(archive.files.face_crop(project, face.face_id) for face in faces)
@@ -127,8 +128,9 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         new_model = archive.store.get_model(project).version
     except GalleryMismatchError:
         raise
-    except GalleryError as error:  # nobody is left, or too few: nothing names then
+    except GalleryError as error:  # nobody is left, or too few: all are strangers then
         logger.info("nothing is learned from who is left in %s: %s", project, error)
+        name_nobody(archive, project, "forget")
     if former is not None:
         late = [
             row for row in present_analyses(archive.store, project) if (row.analysis_id, row.created_at) not in seen
@@ -143,13 +145,13 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     ]
     models += [row for row in late_models if _knows(archive.files, project, row.version, person_id)]
     # Before the last trace goes by which an interrupted try is done again; what others apply until it is gone is sealed below.
-    archive.store.seal_applications(project)
+    archive.store.seal_edits(project)
     for row in models:
         remove_tree(archive.files.model(project, row.version))
         with suppress(ModelNotFoundError):  # its training has found that the faces are gone
             archive.store.delete_model(project, row.version)
     drop_loaded_models()
-    archive.store.seal_applications(project)
+    archive.store.seal_edits(project)
     archive.store.scrub()
     return Receipt(
         person_id, time.time(), len(faces), crops, pictures, len(corrections), emptied, track_crops,
@@ -190,9 +192,13 @@ def _without_name(job: Job) -> Job:
 
 def _named_tracks(store: Store, project: str, person_id: str) -> tuple[list[tuple[str, int]], set[str]]:
     """Return the tracks that are named so now, and their videos."""
-    rows = store.list_appearances(project, [analysis.analysis_id for analysis in store.list_analyses(project)])
-    mine = [row for row in rows if row.decision is Decision.NAMED and row.owner == person_id]
-    return [(row.analysis_id, track_id) for row in mine for track_id in row.track_ids], {row.video_id for row in mine}
+    mine = [row.analysis_id for row in store.list_named(project) if person_id in row.names]
+    rows = [
+        row
+        for row in store.list_appearances(project, mine)
+        if row.decision is Decision.NAMED and row.owner == person_id
+    ]
+    return [(row.analysis_id, track_id) for row in rows for track_id in row.track_ids], {row.video_id for row in rows}
 
 
 def _analyses(store: Store, project: str) -> set[tuple[str, float]]:
@@ -209,16 +215,18 @@ def _named_by(
     """Return the tracks of analyses that a model version names so, and their videos."""
     if not analyses:
         return [], set()
-    revision = revision_of(project, version, archive.rules, usual_error(archive.store, project))
+    limit = read_current(archive, project).max_false_names
     try:
         model = load_model(archive.files, project, version)
     except ModelNotFoundError:  # an interrupted try has removed its files: nothing is named by it any more
         return [], set()
-    named = name_analyses(archive, project, [(row, revision, model) for row in analyses])
+    videos = list(archive.store.get_columns(project, [row.analysis_id for row in analyses]).items())
     tracks = [
-        (analysis_id, span.track_id)
-        for analysis_id, matches in named.matches.items()
-        for span, match in zip(named.spans[analysis_id], matches, strict=True)
+        (analysis_id, track_id)
+        for (analysis_id, columns), names in zip(
+            videos, identify_videos(videos, model, archive.rules, max_false_names=limit), strict=True
+        )
+        for track_id, match in zip(columns.track_ids.tolist(), names.matches, strict=True)
         if match.person_id == person_id
     ]
     ids = {analysis_id for analysis_id, _ in tracks}
@@ -259,11 +267,12 @@ def _knows(files: Files, project: str, version: str, person_id: str) -> bool:
 
 def _unname_strangers(store: Store, project: str, person_id: str) -> None:
     while True:
+        version = store.get_project(project).version
         strangers = store.list_strangers(project)
         named: list[Stranger] = [replace(one, person_id=None) for one in strangers if one.person_id == person_id]
         try:
-            store.put_strangers(project, named, [], [], known=len(strangers))
-        except ConflictError:  # a video has brought others
+            store.apply(project, NamingChange(strangers=named), if_version=version)
+        except ConflictError:  # something else has changed
             continue
         return
 

@@ -16,7 +16,6 @@ from serving.archive.naming.one_video import name_analysis
 from serving.archive.vector_sets import present_analyses
 from serving.archive.videos import analyze_video, find_analysis, read_analysis, register_video
 from serving.store.contract import Store
-from serving.store.naming_rows import Revision
 from serving.store.rows import AnalysisRow
 from training.evaluation.baseline import IndependentClassifiers, merge_votes, vote_tracks
 from training.evaluation.counting import BASELINE_THRESHOLD, Evaluation, score_names
@@ -53,30 +52,33 @@ def recognize(
     archive: Archive,
     project: str,
     file: Path,
-    revision: Revision,
+    version: str,
+    max_false_names: float,
     config: AnalysisConfig,
     networks: Callable[[], Networks],
     *,
     on_progress: Callable[[float], None] | None = None,
 ) -> tuple[AnalysisRow, MeasuredResult]:
-    """Analyse a video unless that was done, and name it. Which revision names it in the archive stays as it is.
+    """Analyse a video unless that was done, and name it. How it is named in the archive stays as it is.
 
     Parameters
     ----------
+    version : str
+        Of the model that names it.
     networks : callable
         Returns the networks; called only where something must be analysed.
     """
     video = register_video(archive.store, project, file, config)
-    model = archive.store.get_model(project, revision.model_version)
+    model = archive.store.get_model(project, version)
     analysis = find_analysis(archive.store, video, config, model.embedder)
     if analysis is None:
         analysis = analyze_video(archive, video, config, networks(), on_progress=on_progress)
-    return analysis, named(archive, analysis, revision)
+    return analysis, named(archive, analysis, version, max_false_names)
 
 
-def named(archive: Archive, analysis: AnalysisRow, revision: Revision) -> MeasuredResult:
-    """Return the answers of a revision about an analysis, from stored embeddings."""
-    document = name_analysis(archive, analysis, revision, lambda *_: "")
+def named(archive: Archive, analysis: AnalysisRow, version: str, max_false_names: float) -> MeasuredResult:
+    """Return the answers of a model about an analysis, from stored embeddings."""
+    document = name_analysis(archive, analysis, version, max_false_names)
     return MeasuredResult.model_validate(document.model_dump(by_alias=True))
 
 

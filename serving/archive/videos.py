@@ -255,7 +255,6 @@ def _store_analysis(
         key=config.key(embedder),
         embedder=embedder,
         summary=summarize(analysis),
-        revision=None,
         created_at=time.time(),
     )
     archive.store.put_analysis(row, analysis.tracks)

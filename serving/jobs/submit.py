@@ -118,9 +118,9 @@ def shows_result_of(store: Store, job: Job, settings: Settings) -> bool:
     if analysis.key not in keys | {second_key(key, analysis.embedder) for key in keys}:
         return False
     limit = job.spec["max_false_names"]
-    if limit is None or analysis.revision is None:
-        return True
-    return bool(store.get_revision(job.project, analysis.revision).max_false_names == limit)
+    return limit is None or all(
+        row.max_false_names == limit for row in store.list_named(job.project, [analysis.analysis_id])
+    )
 
 
 def analysis_of(store: Store, job: Job, settings: Settings) -> AnalysisRow:

@@ -106,21 +106,25 @@ def _drawn(archive: Archive) -> Iterator[AnyPath]:
     for project in archive.store.list_projects():
         name = project.name
         is_named_lately = any(
-            max(row.created_at, row.undone_at or 0.0) > then for row in archive.store.list_applications(name)
+            max(row.created_at, row.undone_at or 0.0) > then for row in archive.store.list_edits(name)
         )
         # Otherwise not: in a bucket each folder is a question.
-        wanted = [row for row in archive.store.list_analyses(name) if is_named_lately or row.revision is None]
+        wanted = archive.store.list_analyses(name) if is_named_lately else []
         there += [
             (name, row.analysis_id, drawn)
             for row in wanted
             for drawn in archive.files.analysis(name, row.analysis_id).glob("annotated-*.mp4")
         ]
-    names = {name for name, _, _ in there}
-    named = {(name, row.analysis_id): row.revision for name in names for row in archive.store.list_analyses(name)}
+    ids: dict[str, list[str]] = {}
+    for name, analysis_id, _ in there:
+        ids.setdefault(name, []).append(analysis_id)
+    named = {
+        (name, row.analysis_id): row.version
+        for name, wanted in ids.items()
+        for row in archive.store.list_named(name, wanted)
+    }
     return (
-        drawn
-        for name, analysis_id, drawn in there
-        if (name, analysis_id) in named and drawn.name != f"annotated-{named[name, analysis_id]}.mp4"
+        drawn for name, analysis_id, drawn in there if drawn.name != f"annotated-{named.get((name, analysis_id))}.mp4"
     )
 
 

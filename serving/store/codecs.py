@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from facerec_models.types import Decision, FloatArray, Track
 from serving.store.job_rows import Job, JobState, Webhook, read_segment
-from serving.store.naming_rows import AppearanceRow, Application, Correction, Revision, Stranger, StrangerTrack
+from serving.store.naming_rows import (
+    AppearanceRow,
+    AppliedEdit,
+    Correction,
+    CorrectionKind,
+    FormerRow,
+    NamedTracks,
+    Stranger,
+    StrangerSum,
+    StrangerTrack,
+)
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, Project, VideoRow
+
+if TYPE_CHECKING:
+    from facerec_models.identification.track_columns import TrackColumns
 
 Row = TypeVar("Row")
 Table = (
@@ -23,13 +37,15 @@ Table = (
     | ModelVersion
     | VideoRow
     | AnalysisRow
-    | Revision
     | Job
     | Correction
     | Stranger
     | StrangerTrack
+    | StrangerSum
     | AppearanceRow
-    | Application
+    | NamedTracks
+    | AppliedEdit
+    | FormerRow
 )
 _TABLES: dict[type[Table], str] = {
     Project: "projects",
@@ -37,13 +53,15 @@ _TABLES: dict[type[Table], str] = {
     ModelVersion: "models",
     VideoRow: "videos",
     AnalysisRow: "analyses",
-    Revision: "revisions",
     Job: "jobs",
     Correction: "corrections",
     Stranger: "strangers",
     StrangerTrack: "stranger_tracks",
+    StrangerSum: "stranger_sums",
     AppearanceRow: "appearances",
-    Application: "applications",
+    NamedTracks: "named_tracks",
+    AppliedEdit: "edits",
+    FormerRow: "former_rows",
 }
 _COLUMNS = {kind: tuple(field.name for field in fields(kind)) for kind in _TABLES}
 DECODERS: dict[str, Callable[[Any], Any]] = {
@@ -60,7 +78,12 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     "decision": Decision,
     # A list of whole numbers: a third of the time of reading any JSON, and search reads thousands.
     "track_ids": lambda text: tuple(map(int, text[1:-1].split(","))),
-    "undo": lambda blob: None if blob is None else json.loads(zlib.decompress(blob)),
+    "names": lambda text: tuple(json.loads(text)),
+    "total": lambda blob: np.frombuffer(blob, "<f8"),
+    **dict.fromkeys(("is_hidden", "is_confirmed", "is_contended", "can_undo"), bool),
+    **dict.fromkeys(("decisions", "reasons", "confirmed"), lambda blob: np.frombuffer(blob, "<i1")),
+    **dict.fromkeys(("owners", "besides"), lambda blob: np.frombuffer(blob, "<i4")),
+    **dict.fromkeys(("scores", "chosen"), lambda blob: np.frombuffer(blob, "<f4")),
 }
 
 
@@ -131,27 +154,51 @@ def without_embeddings(track: Track) -> Track:
     return replace(track, embedded=track.embedded[:0], embeddings=track.embeddings[:0], crops=())
 
 
-def pack_vectors(tracks: Sequence[Track]) -> tuple[int, bytes, bytes] | None:
-    """Return the dimension, the ids and the mean embeddings of those tracks that have embeddings; None where none has."""
-    # Here and not above: who only reads a store needs no scikit-learn.
-    from facerec_models.vectors import track_embedding
+def pack_columns(columns: TrackColumns) -> dict[str, Any]:
+    """Return the columns of an analysis' tracks as those of the table ``track_columns``; the 8-byte types come first."""
+    eight = (columns.track_ids, columns.first_frames, columns.start_s, columns.end_s)
+    four = (columns.shots, columns.together, columns.quality, columns.detected, columns.weight, columns.first_boxes)
+    blobs = [_little_endian(array).tobytes() for array in (*eight, *four, columns.vectors)]
+    return {
+        "tracks": len(columns),
+        "pairs": len(columns.together),
+        "dimension": columns.vectors.shape[1],
+        "arrays": b"".join(blobs),
+    }
 
-    with np.errstate(all="ignore"):  # a store takes any numbers
-        found = {track.track_id: track_embedding(track) for track in tracks if len(track.embedded)}
-    if not found:
-        return None
-    ids = sorted(found)
-    vectors = np.stack([found[track_id] for track_id in ids])
-    return vectors.shape[1], np.array(ids, "<i8").tobytes(), pack_embedding(vectors)
+
+def _little_endian(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return array.astype(array.dtype.newbyteorder("<"), copy=False)
+
+
+def unpack_columns(tracks: int, pairs: int, dimension: int, blob: bytes) -> TrackColumns:
+    """Return the columns that `pack_columns` was given, as read-only views of the blob."""
+    # Here and not above: who only reads rows needs no scientific libraries.
+    from facerec_models.identification.track_columns import TrackColumns
+
+    eight = np.frombuffer(blob, "<i8", 4 * tracks).reshape(4, tracks)
+    rest = np.frombuffer(blob, "<f4", offset=32 * tracks)
+    whole = rest.view("<i4")
+    ends = np.cumsum([tracks, 2 * pairs, tracks, tracks, tracks, 4 * tracks])
+    return TrackColumns(
+        track_ids=eight[0],
+        first_frames=eight[1],
+        start_s=eight[2].view("<f8"),
+        end_s=eight[3].view("<f8"),
+        shots=whole[: ends[0]],
+        together=whole[ends[0] : ends[1]].reshape(pairs, 2),
+        quality=rest[ends[1] : ends[2]],
+        detected=rest[ends[2] : ends[3]],
+        weight=rest[ends[3] : ends[4]],
+        first_boxes=rest[ends[4] : ends[5]].reshape(tracks, 4),
+        vectors=rest[ends[5] :].reshape(tracks, dimension),
+    )
 
 
 def encode(name: str, value: Any) -> Any:
     """Return a field of a row as a store keeps it."""
-    if name == "undo" and value is not None:
-        # It names each unknown track of the archive: compressed it is a tenth.
-        return zlib.compress(json.dumps(value).encode())
     if isinstance(value, np.ndarray):
-        return pack_embedding(value)
+        return pack_embedding(value) if name == "embedding" else _little_endian(value).tobytes()
     if isinstance(value, dict | tuple | Webhook):
         return json.dumps(value, default=asdict)
     return str(value) if isinstance(value, StrEnum) else value
@@ -165,7 +212,10 @@ def encode_row(row: Table) -> dict[str, Any]:
 def decode_row(kind: type[Row], columns: Mapping[str, Any]) -> Row:
     """Return the row that `encode_row` was given; other columns are left out."""
     names = columns_of(kind)
-    return kind(**{name: DECODERS[name](columns[name]) if name in DECODERS else columns[name] for name in names})
+    values = {name: DECODERS[name](columns[name]) if name in DECODERS else columns[name] for name in names}
+    if kind is Correction:  # a job has a kind, too
+        values["kind"] = CorrectionKind(values["kind"])
+    return kind(**values)
 
 
 def columns_of(kind: type[Any]) -> tuple[str, ...]:
@@ -176,3 +226,16 @@ def columns_of(kind: type[Any]) -> tuple[str, ...]:
 def table_of(kind: type[Any]) -> str:
     """Return the name of the table, or of the collection, that keeps rows of a type."""
     return _TABLES[kind]
+
+
+def row_to_json(row: Table) -> str:
+    """Return a row's columns as JSON; bytes are base64."""
+    columns = encode_row(row)
+    blobs = [name for name, value in columns.items() if isinstance(value, bytes)]
+    return json.dumps({**columns, **{name: b64encode(columns[name]).decode() for name in blobs}, "": blobs})
+
+
+def row_from_json(kind: type[Row], text: str) -> Row:
+    """Return the row that `row_to_json` was given."""
+    columns = json.loads(text)
+    return decode_row(kind, {**columns, **{name: b64decode(columns[name]) for name in columns[""]}})

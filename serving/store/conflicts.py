@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from facerec_models.errors import ConflictError, GalleryMismatchError, StoreError
-from serving.store.naming_rows import AppearanceRow, Naming, ProjectState
+from serving.store.naming_rows import NamingChange
 from serving.store.rows import ModelVersion, Project
 
 # The version of the tables. A program reads and writes the stores of its own version alone.
-SCHEMA = 10
+SCHEMA = 11
 
 
 def require_schema(store: str, found: int) -> None:
@@ -21,70 +21,18 @@ def require_schema(store: str, found: int) -> None:
         )
 
 
-def require_unchanged(project: str, naming: Naming, found: Mapping[str, str | None], strangers: int) -> None:
-    """Raise `ConflictError` unless the archive is as a naming expects it.
-
-    Parameters
-    ----------
-    found : mapping of str to str or None
-        Which revision names each analysis of the project.
-    strangers : int
-        How many the project has.
-    """
-    expected = {**naming.expected, **naming.beside}
-    # One that is only beside may be gone.
-    changed = [key for key, revision in expected.items() if found.get(key, revision) != revision]
-    if changed:
-        raise ConflictError(f"{len(changed)} analyses of project {project!r} were named meanwhile: try again")
-    require_stranger_count(project, naming.known, strangers)
-
-
-def require_none_new(project: str, naming: Naming, found: Mapping[str, str | None]) -> None:
-    """Raise `ConflictError` if an analysis is named that a naming does not know."""
-    known = naming.expected.keys() | naming.beside.keys()
-    new = [key for key, revision in found.items() if revision is not None and key not in known]
-    if new:
-        raise ConflictError(f"{len(new)} analyses of project {project!r} were added meanwhile: try again")
-
-
-def require_next(project: str, number: int, last: int) -> None:
-    """Raise `ConflictError` unless an application follows the last one."""
-    if number != last + 1:
-        raise ConflictError(f"project {project!r} was named again meanwhile, {last} times by now: try again")
-
-
-def require_state(project: str, expected: ProjectState, found: ProjectState) -> None:
-    """Raise `ConflictError` if the state that a naming depends on has changed."""
+def require_version(project: str, expected: int, found: int) -> None:
+    """Raise `ConflictError` unless nothing has changed, since a version, that names depend on."""
     if found != expected:
         raise ConflictError(
-            f"project {project!r} changed meanwhile (it was named again, corrected or undone, or a version was promoted): try again"
+            f"project {project!r} has changed meanwhile: it is at version {found}, not {expected}; try again, or preview again"
         )
 
 
-def require_corrections(project: str, expected: Collection[str], found: Iterable[str]) -> None:
-    """Raise `ConflictError` unless a version was trained with all corrections, and no others."""
-    if set(expected) != set(found):
-        raise ConflictError(f"corrections of project {project!r} were added or removed meanwhile: train again")
-
-
 def require_last(project: str, number: int, last: int | None) -> None:
-    """Raise `ConflictError` unless an application is the last one that is not undone."""
+    """Raise `ConflictError` unless an edit is the last one that is not undone."""
     if number != last:
-        raise ConflictError(f"application {number} of project {project!r} is not the last one, which is {last}")
-
-
-def require_stranger_count(project: str, expected: int, found: int) -> None:
-    """Raise `ConflictError` unless the project has as many strangers as expected."""
-    if found != expected:
-        raise ConflictError(f"project {project!r} has {found} strangers by now, not {expected}: try again")
-
-
-def require_same_analyses(naming: Naming) -> None:
-    """Raise ValueError unless a naming has an expected and a new revision for each analysis, and an embedder for its vectors."""
-    if naming.expected.keys() != naming.revisions.keys():
-        raise ValueError("every analysis that is named needs the revision that is expected, and no other one does")
-    if naming.vectors and naming.embedder is None:
-        raise ValueError("vectors of faces need the embedder that they come from")
+        raise ConflictError(f"edit {number} of project {project!r} is not the last one that stands, which is {last}")
 
 
 def require_fixed(project: Project, embedder: str) -> Project:
@@ -116,8 +64,12 @@ def require_own_embedder(project: Project, embedders: Iterable[str]) -> None:
         )
 
 
-def require_named(analysis_ids: Collection[str], appearances: Sequence[AppearanceRow]) -> None:
-    """Raise ValueError if there are appearances of other analyses."""
-    strange = {row.analysis_id for row in appearances} - set(analysis_ids)
-    if strange:
-        raise ValueError(f"appearances of {', '.join(sorted(strange))}, which is not named")
+def require_named(change: NamingChange) -> None:
+    """Raise ValueError if an analysis is named twice, or rows are of one whose names are not written."""
+    ids = change.analysis_ids
+    of_rows = {row.analysis_id for row in change.appearances} | {row.analysis_id for row in change.stranger_tracks}
+    strange = of_rows - set(ids)
+    if strange or len(set(ids)) != len(ids):
+        raise ValueError(
+            f"names of {', '.join(sorted(strange or set(ids)))} are written twice, or their rows without them"
+        )

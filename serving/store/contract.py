@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from facerec_models.types import FloatArray, Track
 from serving.store.job_rows import Job, JobState
@@ -12,25 +12,30 @@ from serving.store.naming_rows import (
     AppearanceKey,
     AppearanceQuery,
     AppearanceRow,
-    Application,
+    AppliedEdit,
     Correction,
-    Naming,
-    Revision,
+    Edit,
+    NamedTracks,
+    NamingChange,
     ScreenTime,
     Stranger,
+    StrangerSum,
     StrangerTrack,
 )
 from serving.store.rows import (
+    AnalysisColumns,
     AnalysisRow,
     Face,
     FaceStatus,
     ModelVersion,
     PersonSummary,
     Project,
-    TrackVectors,
     VideoRow,
 )
 from serving.store.transfer import Export, Import, StoreInfo
+
+if TYPE_CHECKING:  # who only reads rows needs no scientific libraries
+    from facerec_models.identification.track_columns import TrackColumns
 
 
 class Store(Protocol):
@@ -116,20 +121,11 @@ class Store(Protocol):
     def list_models(self, project: str) -> list[ModelVersion]:
         """Return all versions, oldest first."""
 
-    def promote_model(self, project: str, version: str, *, corrections: Collection[str] | None = None) -> None:
-        """Let this version name from now on; raise `GalleryMismatchError` if it is for another embedder than the project's.
-
-        With `corrections`, raises `ConflictError` unless these are the ids of all corrections.
-        """
-
     def former_model(self, project: str) -> ModelVersion:
         """Return the version that was promoted before the present one; raise `ModelNotFoundError` if there is none."""
 
     def delete_model(self, project: str, version: str) -> None:
-        """Delete a version with the revisions that name by it.
-
-        Analyses that they named are named by none and have no appearances, until named again.
-        """
+        """Delete a version; raise `ConflictError` if it names now. Edits that would bring it back cannot be undone."""
 
     # Videos and what was found in them
 
@@ -160,8 +156,8 @@ class Store(Protocol):
     def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
         """Return a video's latest analysis, one of the project's embedder where there is any; `VideoNotFoundError` if there is none."""
 
-    def list_analyses(self, project: str) -> list[AnalysisRow]:
-        """Return all analyses, oldest first."""
+    def list_analyses(self, project: str, analysis_ids: Sequence[str] | None = None) -> list[AnalysisRow]:
+        """Return analyses, oldest first: all, or those of these that are there."""
 
     def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
         """Return the tracks of each analysis, by track id."""
@@ -174,84 +170,58 @@ class Store(Protocol):
 
     # Corrections of tracks, and who the unknown ones are
 
-    def put_corrections(self, project: str, corrections: Iterable[Correction]) -> None:
-        """Add corrections; "is" replaces every other "is" of its track, and each replaces its own contrary."""
-
-    def list_corrections(self, project: str, *, person_id: str | None = None) -> list[Correction]:
-        """Return corrections, oldest first."""
+    def list_corrections(
+        self, project: str, *, person_id: str | None = None, analysis_ids: Sequence[str] | None = None
+    ) -> list[Correction]:
+        """Return corrections, oldest first: all, those about a person, or those of some analyses."""
 
     def delete_corrections(self, project: str, correction_ids: Sequence[str]) -> int:
         """Delete corrections; return how many there were."""
 
-    def list_strangers(self, project: str) -> list[Stranger]:
-        """Return all strangers, merged and named ones included, by number."""
+    def list_strangers(
+        self, project: str, stranger_ids: Sequence[str] | None = None, *, merged_into: Sequence[str] | None = None
+    ) -> list[Stranger]:
+        """Return strangers, merged and named ones included, by number: all, these, or those that were merged into these."""
 
-    def list_stranger_tracks(self, project: str) -> list[StrangerTrack]:
-        """Return which stranger each unknown track shows, by analysis and track."""
+    def find_stranger_number(self, project: str, number: int | None = None) -> Stranger | None:
+        """Return the stranger of a number, or the last one; None if there is none."""
 
-    def read_strangers(self, project: str) -> tuple[list[Stranger], list[StrangerTrack]]:
-        """Return what `list_strangers` and `list_stranger_tracks` do, as both are at one moment."""
-
-    def put_strangers(
+    def list_stranger_tracks(
         self,
         project: str,
-        strangers: Sequence[Stranger],
-        tracks: Sequence[StrangerTrack],
-        analysis_ids: Sequence[str],
         *,
-        known: int,
-    ) -> None:
-        """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once.
+        stranger_ids: Sequence[str] | None = None,
+        analysis_ids: Sequence[str] | None = None,
+    ) -> list[StrangerTrack]:
+        """Return which stranger each unknown track shows, by analysis and track: all, those of some strangers, or of some analyses."""
 
-        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: another process was faster; and
-        `GalleryMismatchError` for analyses by another embedder than the project's.
-        """
+    def list_stranger_sums(self, project: str) -> list[StrangerSum]:
+        """Return the sum of the mean embeddings of each stranger's tracks; those without tracks are left out."""
 
     # How tracks are named
 
-    def put_revision(self, revision: Revision) -> None:
-        """Add a revision; the same id again changes nothing."""
+    def list_named(self, project: str, analysis_ids: Sequence[str] | None = None) -> list[NamedTracks]:
+        """Return who the tracks of analyses are, by analysis; of all that are named, or of these."""
 
-    def get_revision(self, project: str, revision: str) -> Revision:
-        """Return a revision; raise `ModelNotFoundError` if there is none."""
+    def list_former_named(self, project: str, number: int) -> list[NamedTracks]:
+        """Return who tracks were before an edit, as far as it changed that."""
 
-    def list_revisions(self, project: str) -> list[Revision]:
-        """Return all revisions, oldest first."""
+    def apply(self, project: str, change: NamingChange, *, if_version: int) -> int:
+        """Write names, and with them an edit, all at once; return the edit's number, 0 without one.
 
-    def assign_revision(
-        self, project: str, revision: str, analysis_ids: Sequence[str], appearances: Sequence[AppearanceRow]
-    ) -> None:
-        """Let a revision name these analyses, with all their appearances in place of those before.
-
-        An appearance of another analysis is a `ValueError`, an analysis by another embedder than the project's
-        `GalleryMismatchError`.
+        What the edit replaces is kept, so that it can be undone. Raises `ConflictError`, and writes nothing, if the project is at
+        another version by now; `VideoNotFoundError` for an analysis that is gone; `GalleryMismatchError` for one that is not of the
+        project's embedder, and for a model of another one; `ModelNotFoundError` for a model that is gone.
         """
 
-    def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
-        """Name the archive again, and record it as the project's next application, all at once.
+    def list_edits(self, project: str) -> list[AppliedEdit]:
+        """Return all edits, the first one first."""
 
-        A version that is promoted must be for the project's embedder, the new one where that changes: `GalleryMismatchError`.
-        Raises `ConflictError`, and writes nothing, if the project's state has changed, if an analysis is not named as expected, or is
-        named but not expected, if the project has another number of strangers, or if the application's number is not the next one:
-        another process was faster. The same for a missing revision is `ModelNotFoundError`, for a missing analysis
-        `VideoNotFoundError`.
-        """
+    def get_inverse(self, project: str, number: int) -> Edit:
+        """Return the edit that takes another one back, but for names; raise `ModelNotFoundError` if there is none."""
 
-    def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
-        """Write what was before an application, and mark that one as undone, all at once; raises as `apply_naming` does.
-
-        `ConflictError` also if a later application is not undone, or this one is already. A version that was promoted right
-        before the present one is promoted by taking the present one's promotion back.
-        """
-
-    def list_applications(self, project: str) -> list[Application]:
-        """Return all applications, the first one first; the `undo` of those that can be undone is empty."""
-
-    def get_application(self, project: str, number: int) -> Application:
-        """Return an application with what undoing it takes; raise `ModelNotFoundError` if there is none."""
-
-    def seal_applications(self, project: str) -> None:
-        """Let no application so far be undone any more: what undoing needs is deleted, and so are the notes."""
+    def seal_edits(self, project: str) -> None:
+        """Let no edit so far be undone any more: what undoing needs is deleted, and so are the notes."""
 
     # Search
 
@@ -264,19 +234,22 @@ class Store(Protocol):
         """Return at most `limit` appearances by `AppearanceRow.key`, those after `after`; a video counts by its latest analysis."""
 
     def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
-        """Return how long strangers are in view, by stranger and video, in the appearances that a query finds."""
+        """Return how long strangers are in view, and in how many videos, in the appearances that a query finds."""
 
     def latest_analyses(self, project: str) -> dict[str, str]:
         """Return the id of each analysed video's latest analysis, see `latest_analysis`, by video id."""
 
-    def vector_state(self, project: str) -> tuple[int, int]:
-        """Return how many analyses have vectors, and the highest position: the same two mean that nothing has changed."""
+    def columns_state(self, project: str) -> tuple[int, int]:
+        """Return how many analyses have columns, and the highest position: the same two mean that nothing has changed."""
 
-    def vector_positions(self, project: str) -> dict[str, int]:
-        """Return the position of each analysis's vectors."""
+    def columns_positions(self, project: str) -> dict[str, int]:
+        """Return the position of each analysis's columns."""
 
-    def list_vectors(self, project: str, *, since: int = 0, limit: int) -> list[TrackVectors]:
-        """Return at most `limit` analyses' vectors by position, those after `since`."""
+    def list_columns(self, project: str, *, since: int = 0, limit: int) -> list[AnalysisColumns]:
+        """Return at most `limit` analyses' columns by position, those after `since`."""
+
+    def get_columns(self, project: str, analysis_ids: Sequence[str]) -> dict[str, TrackColumns]:
+        """Return the columns of each analysis; those that are not there are left out."""
 
     # Jobs; who works on which is decided in `serving.store.leases`
 

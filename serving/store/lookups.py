@@ -8,7 +8,6 @@ from typing import Any
 from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError, VideoNotFoundError
 from serving.store import conflicts
 from serving.store.codecs import Row
-from serving.store.naming_rows import Revision
 from serving.store.rows import ModelVersion, Project, VideoRow
 from serving.store.transaction import Transaction
 
@@ -29,13 +28,6 @@ def require_model(tx: Transaction, project: str, version: str) -> ModelVersion:
     """Return a model version; raise `ModelNotFoundError` if there is none."""
     missing = ModelNotFoundError(f"project {project!r} has no model {version!r}")
     return require_one(tx, ModelVersion, {"project": project, "version": version}, missing)
-
-
-def require_revision(tx: Transaction, project: str, revision: str) -> Revision:
-    """Return a revision; raise `ModelNotFoundError` if there is none."""
-    require_project(tx, project)
-    missing = ModelNotFoundError(f"project {project!r} has no revision {revision!r}")
-    return require_one(tx, Revision, {"project": project, "revision": revision}, missing)
 
 
 def require_video(tx: Transaction, project: str, video_id: str) -> VideoRow:

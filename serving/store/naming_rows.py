@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from facerec_models.types import Decision, FloatArray
+import numpy as np
+import numpy.typing as npt
+
+from facerec_models.types import Decision, DoubleArray, FloatArray
 from serving.store.rows import Face
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """A way to name tracks: a model version and the accepted error. Names follow from it and the tracks alone."""
-
-    revision: str
-    project: str
-    model_version: str
-    max_false_names: float
-    created_at: float
-    note: str = ""
 
 
 class CorrectionKind(StrEnum):
@@ -67,6 +58,8 @@ class Stranger:
         The stranger who this one turned out to be; the id stays an alias of theirs.
     person_id : str or None
         The person whom a user named them as.
+    is_hidden : bool
+        Whether lists leave them out: somebody whom nobody needs to know.
     """
 
     stranger_id: str
@@ -75,6 +68,7 @@ class Stranger:
     created_at: float
     merged_into: str | None = None
     person_id: str | None = None
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +88,71 @@ class StrangerTrack:
     embedding: FloatArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StrangerSum:
+    """How many tracks show a stranger, and the sum of their mean embeddings: which strangers a new track may be is told by it.
+
+    Parameters
+    ----------
+    total : (D,) float64
+    """
+
+    project: str
+    stranger_id: str
+    tracks: int
+    total: DoubleArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedTracks:
+    """Who the tracks of an analysis are: what results are read from, and what search is made of.
+
+    Parameters
+    ----------
+    edit : int
+        0 for those that hold; otherwise the number of the edit that replaced them, and would bring them back.
+    version : int
+        The project's, when this was written.
+    max_false_names : float
+        The accepted error that it was named by.
+    floor : float
+        Another model, or limit, names a track as it is here, as long as nobody's score for it passes this one, before or after.
+    is_contended : bool
+        Whether any other limit may name them otherwise.
+    names : tuple of str
+        Ids of the people and strangers that `owners` and `besides` count.
+    decisions, reasons : (N,) int8
+        Of each track, in the order of its columns: places in `Decision` and `UndecidableReason`; no reason is -1.
+    owners, besides : (N,) int32
+        Who a track shows, and who is beside it: places in `names`, or -1.
+    confirmed : (N,) int8
+        1 where a person confirmed the name.
+    scores : (N, K) float32
+        Of the likeliest people, best first.
+    chosen : (N,) float32
+        The score of the one who is named, or else of the likeliest.
+    """
+
+    project: str
+    analysis_id: str
+    edit: int
+    version: int
+    max_false_names: float
+    floor: float
+    is_contended: bool
+    names: tuple[str, ...]
+    decisions: npt.NDArray[np.int8]
+    reasons: npt.NDArray[np.int8]
+    owners: npt.NDArray[np.int32]
+    besides: npt.NDArray[np.int32]
+    confirmed: npt.NDArray[np.int8]
+    scores: FloatArray
+    chosen: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.decisions)
+
+
 @dataclass(frozen=True, slots=True)
 class AppearanceRow:
     """A person or a stranger in view in a video without a gap, as search finds it.
@@ -106,6 +165,10 @@ class AppearanceRow:
         The person's or the stranger's id; None where the decision is "undecidable".
     first_shot, last_shot : int
         The shots that it reaches over, both ends included; it is in view in all of them.
+    score : float
+        Its best track's: the higher, the surer the person, and the less sure it is that it is nobody enrolled.
+    is_confirmed : bool
+        Whether a person confirmed the name of one of its tracks.
     track_ids : tuple of int
         Its tracks, ascending.
     reason : str or None
@@ -122,8 +185,8 @@ class AppearanceRow:
     last_shot: int
     start_s: float
     end_s: float
-    probability: float
-    false_name_rate: float
+    score: float
+    is_confirmed: bool
     track_ids: tuple[int, ...]
     reason: str | None = None
 
@@ -145,8 +208,9 @@ class AppearanceQuery:
     owners : tuple of tuple of str
         Who, each as all the ids that mean them: a person has one, a stranger may have aliases. With several, the appearances of the
         first are found in whose shots each of the others appears too. Empty: those of everyone.
-    min_probability : float
-        Of every appearance that counts, those of the others included.
+    least_score, most_score : float
+        A named appearance that is not confirmed has the first at least, any other one has the second at most; those of the others
+        included. See `serving.archive.search.figures`.
     submitted_from, submitted_to : float or None
         When the video was submitted, in seconds since the epoch; the end is not included.
     start_s, end_s : float or None
@@ -155,7 +219,8 @@ class AppearanceQuery:
 
     owners: tuple[tuple[str, ...], ...] = ()
     video_id: str | None = None
-    min_probability: float = 0.0
+    least_score: float = -math.inf
+    most_score: float = math.inf
     submitted_from: float | None = None
     submitted_to: float | None = None
     start_s: float | None = None
@@ -164,150 +229,147 @@ class AppearanceQuery:
 
 @dataclass(frozen=True, slots=True)
 class ScreenTime:
-    """How many seconds a stranger is in view in a video, over some of their appearances."""
+    """How many seconds a stranger is in view, and in how many videos, over some of their appearances."""
 
     stranger_id: str
-    video_id: str
     seconds: float
+    videos: int
+
+
+class Promotion(StrEnum):
+    """What an edit does with the version that names."""
+
+    KEEP = "keep"
+    PROMOTE = "promote"
+    GO_BACK = "go_back"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edit:
+    """A change of what names depend on; the store can turn each into its inverse.
+
+    Parameters
+    ----------
+    cause : str
+        What it is done for, such as ``identify`` or ``correction``.
+    note : str
+        What it is about, for people.
+    corrections : sequence of Correction
+        Added; "is" replaces every other "is" of its track, and each replaces its own contrary.
+    withdrawn : sequence of str
+        Ids of corrections that are deleted.
+    faces : sequence of Face
+        As they are then: added, or in place of those with the same id.
+    removed : sequence of str
+        Ids of faces that are deleted.
+    strangers : sequence of Stranger
+        As they are then.
+    promotion : Promotion
+    model_version : str or None
+        Which version is promoted, or gone back to.
+    max_false_names : float or None
+        The accepted error of the archive from then on; None leaves it.
+    embedder : str or None
+        The project's from then on; None leaves it.
+    """
+
+    cause: str
+    note: str = ""
+    corrections: Sequence[Correction] = ()
+    withdrawn: Sequence[str] = ()
+    faces: Sequence[Face] = ()
+    removed: Sequence[str] = ()
+    strangers: Sequence[Stranger] = ()
+    promotion: Promotion = Promotion.KEEP
+    model_version: str | None = None
+    max_false_names: float | None = None
+    embedder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Application:
-    """One naming of the archive: by which revision, why, and what undoing it takes.
+class AppliedEdit:
+    """An edit that was applied.
 
     Parameters
     ----------
     number : int
-        Counts a project's applications from 1.
-    cause : str
-        What it was done for, such as ``identify`` or ``correction``.
-    undo : dict or None
-        What was before, as JSON values; None where that cannot be brought back any more.
+        Counts a project's edits from 1.
+    version : int
+        The project's, afterwards.
+    model_version, max_false_names
+        What named afterwards; no model where nobody was enrolled.
+    former_model, former_max_false_names, former_embedder
+        What they were before.
+    can_undo : bool
+        Whether what was before is still there.
     """
 
     project: str
     number: int
-    revision: str
-    model_version: str
-    max_false_names: float
     cause: str
     note: str
+    version: int
+    model_version: str | None
+    max_false_names: float | None
+    former_model: str | None
+    former_max_false_names: float | None
+    former_embedder: str | None
     created_at: float
-    undo: dict[str, Any] | None = None
+    can_undo: bool = True
     undone_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EditRows:
-    """The rows that an edit adds or changes, written with a naming.
-
-    Parameters
-    ----------
-    corrections : sequence of Correction
-        Added as `Store.put_corrections` does.
-    faces : sequence of Face
-        Enrolled, replacing those with the same id.
-    disabled : sequence of str
-        Ids of faces that are disabled.
-    reason : str
-        Why they are.
-    """
-
-    corrections: Sequence[Correction]
-    faces: Sequence[Face]
-    disabled: Sequence[str]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EditInverse:
-    """What an edit changed in the store, and so what undoing it changes back.
-
-    Parameters
-    ----------
-    corrections, faces : sequence of str
-        Ids of what was added, and is deleted.
-    replaced : sequence of Correction
-        Which were replaced, and come back.
-    disabled : mapping of str to str or None
-        Faces that were disabled, and are enabled again, with the reason that they had before.
-    enabled : mapping of str to str or None
-        Faces that were enabled, and are disabled again, with the reason that they had before.
-    """
-
-    corrections: Sequence[str] = ()
-    replaced: Sequence[Correction] = ()
-    faces: Sequence[str] = ()
-    disabled: Mapping[str, str | None] = field(default_factory=dict)
-    enabled: Mapping[str, str | None] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
-class ProjectState:
-    """The state of a project that a naming was computed from; another edit, undo or promotion changes it.
+class FormerRow:
+    """A row as it was before an edit: what undoing takes beside names.
 
     Parameters
     ----------
-    last, standing : int
-        Numbers of the last application, and of the last that is not undone; 0 where there is none.
-    corrections : frozenset of str
-        Ids of all corrections.
-    promoted : str or None
-        The version that is promoted, if there is one.
+    kind : str
+        ``correction``, ``face`` or ``stranger``.
+    key : str
+        Its id.
+    row : str or None
+        The row as JSON; None where there was none.
     """
 
-    last: int
-    standing: int
-    corrections: frozenset[str]
-    promoted: str | None
+    project: str
+    number: int
+    kind: str
+    key: str
+    row: str | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Naming:
-    """What naming the archive again writes, all at once, and with it where the project changes to another embedder.
+class NamingChange:
+    """What naming writes, all at once.
 
     Parameters
     ----------
-    expected, revisions : mapping of str to str or None
-        Which revision names each analysis so far, and from now on; the same analyses in both.
-    beside : mapping of str to str or None
-        Which revision names each analysis that is left as it is, where all must be known.
+    named : sequence of NamedTracks
+        In place of those of their analyses.
+    unnamed : sequence of str
+        Analyses that nothing names any more.
     appearances, stranger_tracks : sequence of rows
         Of all these analyses, in place of theirs.
     strangers : sequence of Stranger
-        To be added or replaced.
-    known : int
-        How many strangers the project has so far.
-    promoted : str or None
-        The version that is promoted with it; None leaves the one that is.
-    goes_back : bool
-        Whether it is promoted by taking the present one's promotion back, if it was promoted right before that.
-    promotes_none : bool
-        Whether no version is promoted any more; only to undo the first that was.
-    embedder : str or None
-        The project's from now on; None leaves the one that it has.
-    vectors : mapping of str to (D,) float32
-        Of faces, by id, from `embedder`; faces that are there no more are passed over.
-    edit : EditRows or None
-        What is written with it.
-    inverse : EditInverse or None
-        What is changed back with it.
-    state : ProjectState or None
-        What must not have changed; None checks nothing.
+        New ones, and those that a grouping merged.
+    edit : Edit or None
+        What is changed with it.
+    undoes : int or None
+        The number of the edit that this takes back.
     """
 
-    expected: Mapping[str, str | None]
-    revisions: Mapping[str, str | None]
-    appearances: Sequence[AppearanceRow]
-    strangers: Sequence[Stranger]
-    stranger_tracks: Sequence[StrangerTrack]
-    known: int
-    promoted: str | None = None
-    goes_back: bool = False
-    promotes_none: bool = False
-    embedder: str | None = None
-    vectors: Mapping[str, FloatArray] = field(default_factory=dict)
-    edit: EditRows | None = None
-    inverse: EditInverse | None = None
-    state: ProjectState | None = None
-    beside: Mapping[str, str | None] = field(default_factory=dict)
+    named: Sequence[NamedTracks] = ()
+    unnamed: Sequence[str] = ()
+    appearances: Sequence[AppearanceRow] = ()
+    stranger_tracks: Sequence[StrangerTrack] = ()
+    strangers: Sequence[Stranger] = ()
+    edit: Edit | None = None
+    undoes: int | None = None
+
+    @property
+    def analysis_ids(self) -> list[str]:
+        """Whose names are written."""
+        return [*(row.analysis_id for row in self.named), *self.unnamed]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from facerec_models.types import FloatArray
+
+if TYPE_CHECKING:  # who only reads rows needs no scientific libraries
+    from facerec_models.identification.track_columns import TrackColumns
 
 DEFAULT_PROJECT = "default"
 
@@ -26,12 +28,21 @@ class FaceStatus(StrEnum):
 class Project:
     """A set of people, models and videos that belong together.
 
-    `embedder` is None until the first face or video fixes it; afterwards only an application changes it, see `Naming`.
+    Parameters
+    ----------
+    embedder : str or None
+        None until the first face or video fixes it; afterwards only an edit changes it.
+    version : int
+        Raised by every write that names depend on.
+    max_false_names : float or None
+        The accepted error of what is named; None is the configured one.
     """
 
     name: str
     created_at: float
     embedder: str | None = None
+    version: int = 0
+    max_false_names: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,8 +133,6 @@ class AnalysisRow:
         `AnalysisConfig.key` of the settings and the embedder.
     summary : dict
         Video facts, sampling, shots and timing, as JSON values; empty until the analysis is complete.
-    revision : str or None
-        Which revision names its tracks; None until it was identified.
     """
 
     analysis_id: str
@@ -132,30 +141,25 @@ class AnalysisRow:
     key: str
     embedder: str
     summary: dict[str, Any]
-    revision: str | None
     created_at: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrackVectors:
-    """The mean embeddings of an analysis's tracks, for search by face.
+class AnalysisColumns:
+    """What naming and search need of an analysis' tracks.
 
     Parameters
     ----------
     position : int
-        Grows with every write of a project's vectors, and is never used again.
+        Grows with every write of a project's columns, and is never used again.
     embedder : str
         The analysis'.
-    track_ids : (N,) int64
-        Tracks that have embeddings, ascending.
-    vectors : (N, D) float32
     """
 
     analysis_id: str
     position: int
     embedder: str
-    track_ids: npt.NDArray[np.int64]
-    vectors: FloatArray
+    columns: TrackColumns
 
 
 def same_face(a: Face, b: Face) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from serving.store import conflicts
-from serving.store.lookups import require_own_embedder, require_project
-from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
+import numpy as np
+
+from facerec_models.types import DoubleArray
+from serving.store.lookups import require_project
+from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerSum, StrangerTrack
 from serving.store.transaction import Database, Transaction
 
 
@@ -16,74 +18,77 @@ class SharedCorrections:
 
     _shared: Database
 
-    def put_corrections(self, project: str, corrections: Iterable[Correction]) -> None:
-        """Add corrections; "is" replaces every other "is" of its track, and each replaces its own contrary."""
-        rows = list(corrections)
-        with self._shared.writing(project) as tx:
-            put_corrections(tx, project, rows)
-
-    def list_corrections(self, project: str, *, person_id: str | None = None) -> list[Correction]:
-        """Return corrections, oldest first."""
+    def list_corrections(
+        self, project: str, *, person_id: str | None = None, analysis_ids: Sequence[str] | None = None
+    ) -> list[Correction]:
+        """Return corrections, oldest first: all, those about a person, or those of some analyses."""
         where = {"project": project} if person_id is None else {"project": project, "person_id": person_id}
+        among = None if analysis_ids is None else ("analysis_id", list(analysis_ids))
         with self._shared.reading() as tx:
             require_project(tx, project)
-            found = tx.select(Correction, where, ("created_at", "correction_id"))
-        # A job has a kind, too: who decodes columns cannot know which one it is.
-        return [replace(row, kind=CorrectionKind(row.kind)) for row in found]
+            found = tx.select(Correction, where, ("created_at", "correction_id"), among=among)
+        return sorted(found, key=lambda row: (row.created_at, row.correction_id))
 
-    def delete_corrections(self, project: str, correction_ids: Sequence[str]) -> int:
-        """Delete corrections; return how many there were."""
-        with self._shared.writing(project) as tx:
-            return tx.delete("corrections", {"project": project}, ("correction_id", correction_ids))
-
-    def list_strangers(self, project: str) -> list[Stranger]:
-        """Return all strangers, merged and named ones included, by number."""
+    def list_strangers(
+        self, project: str, stranger_ids: Sequence[str] | None = None, *, merged_into: Sequence[str] | None = None
+    ) -> list[Stranger]:
+        """Return strangers, merged and named ones included, by number: all, these, or those that were merged into these."""
+        wanted = [("stranger_id", stranger_ids), ("merged_into", merged_into)]
+        among = next(((name, list(ids)) for name, ids in wanted if ids is not None), None)
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return _strangers(tx, project)
+            found = tx.select(Stranger, {"project": project}, ("number",), among=among)
+        return sorted(found, key=lambda row: row.number)
 
-    def list_stranger_tracks(self, project: str) -> list[StrangerTrack]:
-        """Return which stranger each unknown track shows, by analysis and track."""
+    def find_stranger_number(self, project: str, number: int | None = None) -> Stranger | None:
+        """Return the stranger of a number, or the last one; None if there is none."""
+        where = {"project": project} if number is None else {"project": project, "number": number}
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return _tracks(tx, project)
+            return next(iter(tx.select(Stranger, where, ("-number",), limit=1)), None)
 
-    def read_strangers(self, project: str) -> tuple[list[Stranger], list[StrangerTrack]]:
-        """Return what `list_strangers` and `list_stranger_tracks` do, as both are at one moment."""
-        with self._shared.reading() as tx:
-            require_project(tx, project)
-            return _strangers(tx, project), _tracks(tx, project)
-
-    def put_strangers(
+    def list_stranger_tracks(
         self,
         project: str,
-        strangers: Sequence[Stranger],
-        tracks: Sequence[StrangerTrack],
-        analysis_ids: Sequence[str],
         *,
-        known: int,
-    ) -> None:
-        """Add or replace strangers, and replace what is known of the tracks of these analyses, all at once.
+        stranger_ids: Sequence[str] | None = None,
+        analysis_ids: Sequence[str] | None = None,
+    ) -> list[StrangerTrack]:
+        """Return which stranger each unknown track shows, by analysis and track: all, those of some strangers, or of some analyses."""
+        wanted = [("stranger_id", stranger_ids), ("analysis_id", analysis_ids)]
+        among = next(((name, list(ids)) for name, ids in wanted if ids is not None), None)
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            found = tx.select(StrangerTrack, {"project": project}, ("analysis_id", "track_id"), among=among)
+        return sorted(found, key=lambda row: (row.analysis_id, row.track_id))
 
-        Raises `ConflictError`, and writes nothing, unless the project has `known` strangers: another process was faster.
-        """
-        with self._shared.writing(project) as tx:
-            conflicts.require_stranger_count(project, known, tx.count("strangers", {"project": project}))
-            require_own_embedder(tx, project, analysis_ids)
-            put_strangers(tx, project, strangers, tracks, analysis_ids)
+    def list_stranger_sums(self, project: str) -> list[StrangerSum]:
+        """Return the sum of the mean embeddings of each stranger's tracks; those without tracks are left out."""
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            return tx.select(StrangerSum, {"project": project}, ("stranger_id",))
 
 
-def put_strangers(
-    tx: Transaction,
-    project: str,
-    strangers: Sequence[Stranger],
-    tracks: Sequence[StrangerTrack],
-    analysis_ids: Sequence[str],
+def replace_stranger_tracks(
+    tx: Transaction, project: str, tracks: Sequence[StrangerTrack], analysis_ids: Sequence[str]
 ) -> None:
-    """Add or replace strangers, and replace the stranger tracks of these analyses."""
-    tx.put(strangers, Stranger)
-    tx.delete("stranger_tracks", {"project": project}, ("analysis_id", analysis_ids))
-    tx.put(tracks, StrangerTrack)
+    """Replace the stranger tracks of these analyses, and bring the sums up to date."""
+    before = tx.select(StrangerTrack, {"project": project}, among=("analysis_id", list(analysis_ids)))
+    tx.delete("stranger_tracks", {"project": project}, ("analysis_id", list(analysis_ids)))
+    tx.insert(tracks, StrangerTrack)
+    counts: Counter[str] = Counter()
+    totals: dict[str, DoubleArray] = defaultdict(lambda: np.zeros(1))
+    for sign, rows in ((-1, before), (1, tracks)):
+        for track in rows:
+            counts[track.stranger_id] += sign
+            totals[track.stranger_id] = totals[track.stranger_id] + sign * track.embedding.astype(np.float64)
+    ids = ("stranger_id", sorted(counts))
+    for known in tx.select(StrangerSum, {"project": project}, among=ids):
+        counts[known.stranger_id] += known.tracks
+        totals[known.stranger_id] = totals[known.stranger_id] + known.total
+    tx.delete("stranger_sums", {"project": project}, ids)
+    left = [StrangerSum(project, one, count, totals[one]) for one, count in sorted(counts.items()) if count > 0]
+    tx.insert(left, StrangerSum)
 
 
 def put_corrections(tx: Transaction, project: str, corrections: Iterable[Correction]) -> None:
@@ -102,11 +107,3 @@ def put_corrections(tx: Transaction, project: str, corrections: Iterable[Correct
         ]
         tx.delete("corrections", {"project": project}, ("correction_id", replaced))
         tx.put([row], Correction)
-
-
-def _strangers(tx: Transaction, project: str) -> list[Stranger]:
-    return tx.select(Stranger, {"project": project}, ("number",))
-
-
-def _tracks(tx: Transaction, project: str) -> list[StrangerTrack]:
-    return tx.select(StrangerTrack, {"project": project}, ("analysis_id", "track_id"))

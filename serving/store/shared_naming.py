@@ -1,203 +1,252 @@
-"""How tracks are named: revisions, their application to the archive, and promotions; the same for every database."""
+"""Names and the edits that change them, all that a change writes at once: the same for every database."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from facerec_models.errors import ModelNotFoundError
-from facerec_models.types import FloatArray
 from serving.store import conflicts
-from serving.store.codecs import columns_of, decode_row
+from serving.store.codecs import row_from_json, row_to_json
 from serving.store.lookups import (
     require_analyses,
     require_model,
     require_one,
     require_own_embedder,
     require_project,
-    require_revision,
 )
 from serving.store.naming_rows import (
     AppearanceRow,
-    Application,
+    AppliedEdit,
     Correction,
-    EditInverse,
-    EditRows,
-    Naming,
-    ProjectState,
-    Revision,
+    Edit,
+    FormerRow,
+    NamedTracks,
+    NamingChange,
+    Promotion,
+    Stranger,
 )
-from serving.store.rows import Face, FaceStatus
-from serving.store.shared_corrections import put_corrections, put_strangers
-from serving.store.transaction import Database, Filter, Transaction
+from serving.store.rows import Face
+from serving.store.shared_corrections import put_corrections, replace_stranger_tracks
+from serving.store.transaction import Database, Transaction
 
-_ALL_BUT_UNDO = [name for name in columns_of(Application) if name != "undo"]
+_ROWS: dict[str, tuple[type[Correction] | type[Face] | type[Stranger], str]] = {
+    "correction": (Correction, "correction_id"),
+    "face": (Face, "face_id"),
+    "stranger": (Stranger, "stranger_id"),
+}
 
 
 class SharedNaming:
-    """The part of a `Store` that is about revisions and applications."""
+    """The part of a `Store` that is about names and edits."""
 
     _shared: Database
 
-    def put_revision(self, revision: Revision) -> None:
-        """Add a revision; the same id again changes nothing."""
-        with self._shared.writing(revision.project) as tx:
-            require_model(tx, revision.project, revision.model_version)
-            tx.put_new(revision)
-
-    def get_revision(self, project: str, revision: str) -> Revision:
-        """Return a revision; raise `ModelNotFoundError` if there is none."""
-        with self._shared.reading() as tx:
-            return require_revision(tx, project, revision)
-
-    def list_revisions(self, project: str) -> list[Revision]:
-        """Return all revisions, oldest first."""
+    def list_named(self, project: str, analysis_ids: Sequence[str] | None = None) -> list[NamedTracks]:
+        """Return who the tracks of analyses are, by analysis; of all that are named, or of these."""
+        among = None if analysis_ids is None else ("analysis_id", list(analysis_ids))
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return tx.select(Revision, {"project": project}, ("created_at", "revision"))
+            return tx.select(NamedTracks, {"project": project, "edit": 0}, ("analysis_id",), among=among)
 
-    def assign_revision(
-        self, project: str, revision: str, analysis_ids: Sequence[str], appearances: Sequence[AppearanceRow]
-    ) -> None:
-        """Let a revision name these analyses, with all their appearances in place of those before."""
-        with self._shared.writing(project) as tx:
-            require_revision(tx, project, revision)
-            require_analyses(tx, project, analysis_ids)
-            require_own_embedder(tx, project, analysis_ids)
-            _name(tx, project, dict.fromkeys(analysis_ids, revision), appearances)
-
-    def apply_naming(self, project: str, naming: Naming, application: Application) -> None:
-        """Name the archive again, and record it as the project's next application, all at once."""
-        with self._shared.writing(project) as tx:
-            found = _require_unchanged(tx, project, naming)
-            conflicts.require_none_new(project, naming, found)
-            if naming.state is not None:
-                conflicts.require_state(project, naming.state, _state(tx, project))
-            conflicts.require_next(project, application.number, _last_number(tx, {"project": project}) or 0)
-            _write(tx, project, naming)
-            if naming.edit is not None:
-                _edit(tx, project, naming.edit)
-            if naming.promoted is not None:
-                (_promote_again if naming.goes_back else promote)(tx, project, naming.promoted)
-            tx.insert([application], Application)
-
-    def undo_naming(self, project: str, naming: Naming, number: int, at: float) -> None:
-        """Write what was before an application, and mark that one as undone, all at once."""
-        with self._shared.writing(project) as tx:
-            found = _require_unchanged(tx, project, naming)
-            if naming.state is not None:
-                conflicts.require_none_new(project, naming, found)
-                conflicts.require_state(project, naming.state, _state(tx, project))
-            conflicts.require_last(project, number, _last_number(tx, {"project": project, "undone_at": None}))
-            _write(tx, project, naming)
-            if naming.promoted is not None:
-                _promote_again(tx, project, naming.promoted)
-            if naming.promotes_none:
-                tx.delete("promotions", {"project": project})
-            tx.update("applications", {"project": project, "number": number}, {"undone_at": at, "undo": None})
-
-    def list_applications(self, project: str) -> list[Application]:
-        """Return all applications, the first one first; the `undo` of those that can be undone is empty."""
+    def list_former_named(self, project: str, number: int) -> list[NamedTracks]:
+        """Return who tracks were before an edit, as far as it changed that."""
         with self._shared.reading() as tx:
             require_project(tx, project)
-            # What undoing takes may be megabytes for each.
-            found = list(tx.find("applications", {"project": project}, ("number",), columns=_ALL_BUT_UNDO))
-            final = tx.find("applications", {"project": project, "undo": None}, columns=["number"])
-            numbers = {row["number"] for row in final}
-        rows = [decode_row(Application, {**row, "undo": None}) for row in found]
-        return [row if row.number in numbers else replace(row, undo={}) for row in rows]
+            return tx.select(NamedTracks, {"project": project, "edit": number}, ("analysis_id",))
 
-    def get_application(self, project: str, number: int) -> Application:
-        """Return an application with what undoing it takes; raise `ModelNotFoundError` if there is none."""
-        missing = ModelNotFoundError(f"project {project!r} has no application {number}")
+    def list_edits(self, project: str) -> list[AppliedEdit]:
+        """Return all edits, the first one first."""
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return require_one(tx, Application, {"project": project, "number": number}, missing)
+            return tx.select(AppliedEdit, {"project": project}, ("number",))
 
-    def seal_applications(self, project: str) -> None:
-        """Let no application so far be undone any more: what undoing needs is deleted, and so are the notes."""
+    def get_inverse(self, project: str, number: int) -> Edit:
+        """Return the edit that takes another one back, but for names; raise `ModelNotFoundError` if there is none."""
+        missing = ModelNotFoundError(f"project {project!r} has no edit {number}")
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            edit = require_one(tx, AppliedEdit, {"project": project, "number": number}, missing)
+            former = tx.select(FormerRow, {"project": project, "number": number}, ("kind", "key"))
+        return _inverse(edit, former)
+
+    def apply(self, project: str, change: NamingChange, *, if_version: int) -> int:
+        """Write names, and with them an edit, all at once; return the edit's number, 0 without one."""
         with self._shared.writing(project) as tx:
-            tx.update("applications", {"project": project}, {"undo": None, "note": ""})
+            before = require_project(tx, project)
+            conflicts.require_version(project, if_version, before.version)
+            require_analyses(tx, project, change.analysis_ids)
+            conflicts.require_named(change)
+            number = _last_number(tx, project) + 1 if change.edit is not None and change.undoes is None else 0
+            if number and change.edit is not None:
+                tx.insert([_applied(tx, project, number, change.edit)], AppliedEdit)
+                _remember(tx, project, number, change)
+            if change.undoes is not None:
+                conflicts.require_last(project, change.undoes, _last_standing(tx, project))
+            if change.edit is not None:
+                _carry_out(tx, project, change.edit)
+            require_own_embedder(tx, project, [row.analysis_id for row in change.named])
+            _name(tx, project, change, number, before.version + 1)
+            if change.undoes is not None:
+                tx.update("edits", {"project": project, "number": change.undoes}, {"undone_at": time.time()})
+                _drop_former(tx, project, change.undoes)
+            raise_version(tx, project)
+            return number
+
+    def seal_edits(self, project: str) -> None:
+        """Let no edit so far be undone any more: what undoing needs is deleted, and so are the notes."""
+        with self._shared.writing(project) as tx:
+            for edit in tx.select(AppliedEdit, {"project": project, "can_undo": True}, ("number",)):
+                _drop_former(tx, project, edit.number)
+            tx.update("edits", {"project": project}, {"can_undo": False, "note": ""})
+            raise_version(tx, project)
 
 
-def _require_unchanged(tx: Transaction, project: str, naming: Naming) -> dict[str, str | None]:
-    """Return which revision names each analysis of the project."""
-    conflicts.require_same_analyses(naming)
-    require_analyses(tx, project, naming.expected)
-    for revision in {revision for revision in naming.revisions.values() if revision is not None}:
-        require_revision(tx, project, revision)
-    columns = ("analysis_id", "revision")
-    found = {row["analysis_id"]: row["revision"] for row in tx.find("analyses", {"project": project}, columns=columns)}
-    conflicts.require_unchanged(project, naming, found, tx.count("strangers", {"project": project}))
-    return found
+def raise_version(tx: Transaction, project: str) -> None:
+    """Note that something has changed that names depend on."""
+    tx.update("projects", {"name": project}, {"version": require_project(tx, project).version + 1})
 
 
-def _write(tx: Transaction, project: str, naming: Naming) -> None:
-    _name(tx, project, naming.revisions, naming.appearances)
-    put_strangers(tx, project, naming.strangers, naming.stranger_tracks, list(naming.revisions))
-    if naming.inverse is not None:
-        _revert(tx, project, naming.inverse)
-    if naming.embedder is not None:
-        tx.update("projects", {"name": project}, {"embedder": naming.embedder})
-    set_vectors(tx, project, naming.embedder, naming.vectors)
+def forget_names(tx: Transaction, project: str, where: Mapping[str, Any]) -> None:
+    """Let analyses that are about to be deleted show no stranger any more, and note it if they were named."""
+    found = [row["analysis_id"] for row in tx.find("analyses", {"project": project, **where}, columns=["analysis_id"])]
+    among = ("analysis_id", found)
+    if any(True for _ in tx.find("named_tracks", {"project": project}, among=among, columns=["edit"], limit=1)):
+        replace_stranger_tracks(tx, project, [], found)
+        raise_version(tx, project)
 
 
-def set_vectors(tx: Transaction, project: str, embedder: str | None, vectors: Mapping[str, FloatArray]) -> None:
-    """Give faces that are there their vectors of an embedder."""
-    for face_id, vector in vectors.items():
-        tx.update("faces", {"project": project, "face_id": face_id}, {"embedder": embedder, "embedding": vector})
-
-
-def _name(
-    tx: Transaction, project: str, revisions: Mapping[str, str | None], appearances: Sequence[AppearanceRow]
-) -> None:
-    conflicts.require_named(revisions, appearances)
-    tx.delete("appearances", {"project": project}, ("analysis_id", list(revisions)))
-    named: dict[str | None, list[str]] = {}
-    for analysis_id, revision in revisions.items():
-        named.setdefault(revision, []).append(analysis_id)
-    for revision, analysis_ids in named.items():
-        tx.update("analyses", {"project": project}, {"revision": revision}, ("analysis_id", analysis_ids))
-    tx.insert(appearances, AppearanceRow)
-
-
-def _edit(tx: Transaction, project: str, edit: EditRows) -> None:
-    put_corrections(tx, project, edit.corrections)
-    tx.put(edit.faces, Face)
-    disabled = {"status": FaceStatus.DISABLED, "reason": edit.reason, "by_hand": True}
-    tx.update("faces", {"project": project}, disabled, ("face_id", edit.disabled))
-
-
-def _revert(tx: Transaction, project: str, inverse: EditInverse) -> None:
-    tx.delete("corrections", {"project": project}, ("correction_id", inverse.corrections))
-    tx.delete("faces", {"project": project}, ("face_id", inverse.faces))
-    tx.put(inverse.replaced, Correction)
-    for status, reasons in ((FaceStatus.TAKEN, inverse.disabled), (FaceStatus.DISABLED, inverse.enabled)):
-        for face_id, reason in reasons.items():
-            tx.update("faces", {"project": project, "face_id": face_id}, {"status": status, "reason": reason})
-
-
-def _last_number(tx: Transaction, where: Filter) -> int | None:
-    return next(
-        (row["number"] for row in tx.find("applications", where, ("-number",), columns=["number"], limit=1)), None
+def _applied(tx: Transaction, project: str, number: int, edit: Edit) -> AppliedEdit:
+    before = require_project(tx, project)
+    former = next((row["version"] for row in promotions(tx, project)), None)
+    limit = before.max_false_names if edit.max_false_names is None else edit.max_false_names
+    return AppliedEdit(
+        project=project,
+        number=number,
+        cause=edit.cause,
+        note=edit.note,
+        version=before.version + 1,
+        model_version=_named_by(edit, former),
+        max_false_names=limit,
+        former_model=former,
+        former_max_false_names=before.max_false_names,
+        former_embedder=before.embedder,
+        created_at=time.time(),
     )
 
 
-def _state(tx: Transaction, project: str) -> ProjectState:
-    last = _last_number(tx, {"project": project}) or 0
-    standing = _last_number(tx, {"project": project, "undone_at": None}) or 0
-    promoted = next((row["version"] for row in promotions(tx, project)), None)
-    return ProjectState(last, standing, correction_ids(tx, project), promoted)
+def _named_by(edit: Edit, former: str | None) -> str | None:
+    if edit.promotion is Promotion.KEEP:
+        return former
+    return None if edit.promotion is Promotion.NONE else edit.model_version
 
 
-def correction_ids(tx: Transaction, project: str) -> frozenset[str]:
-    """Return the ids of all corrections."""
-    found = tx.find("corrections", {"project": project}, columns=["correction_id"])
-    return frozenset(row["correction_id"] for row in found)
+def _remember(tx: Transaction, project: str, number: int, change: NamingChange) -> None:
+    """Keep the rows that an edit changes, as they are before it."""
+    edit = change.edit
+    if edit is None:
+        return
+    corrections = [row.correction_id for row in edit.corrections]
+    tracks = {(row.analysis_id, row.track_id) for row in edit.corrections}
+    # What new corrections replace is not known before: all of their tracks.
+    beside = [
+        row.correction_id
+        for row in tx.select(
+            Correction, {"project": project}, among=("analysis_id", sorted({analysis_id for analysis_id, _ in tracks}))
+        )
+        if (row.analysis_id, row.track_id) in tracks
+    ]
+    strangers = [row.stranger_id for row in (*edit.strangers, *change.strangers)]
+    _keep(tx, project, number, "correction", {*corrections, *edit.withdrawn, *beside})
+    _keep(tx, project, number, "face", {*(face.face_id for face in edit.faces), *edit.removed})
+    _keep(tx, project, number, "stranger", set(strangers))
 
 
-def promote(tx: Transaction, project: str, version: str) -> None:
+def _keep(tx: Transaction, project: str, number: int, kind: str, keys: Iterable[str]) -> None:
+    row_type, key = _ROWS[kind]
+    wanted = sorted(keys)
+    found = {getattr(row, key): row for row in tx.select(row_type, {"project": project}, among=(key, wanted))}
+    rows = [FormerRow(project, number, kind, one, row_to_json(found[one]) if one in found else None) for one in wanted]
+    tx.insert(rows, FormerRow)
+
+
+def _inverse(edit: AppliedEdit, former: Sequence[FormerRow]) -> Edit:
+    rows: dict[str, list[Any]] = {kind: [] for kind in _ROWS}
+    lost: dict[str, list[str]] = {kind: [] for kind in _ROWS}
+    for one in former:
+        if one.row is None:
+            lost[one.kind].append(one.key)
+        else:
+            rows[one.kind].append(row_from_json(_ROWS[one.kind][0], one.row))
+    inverse = Edit(
+        "undo",
+        corrections=rows["correction"],
+        withdrawn=lost["correction"],
+        faces=rows["face"],
+        removed=lost["face"],
+        # A stranger whom it brought stays, without tracks: numbers are never given twice.
+        strangers=rows["stranger"],
+        max_false_names=edit.former_max_false_names,
+        embedder=edit.former_embedder,
+    )
+    if edit.former_model == edit.model_version:
+        return inverse
+    if edit.former_model is None:
+        return replace(inverse, promotion=Promotion.NONE)
+    return replace(inverse, promotion=Promotion.GO_BACK, model_version=edit.former_model)
+
+
+def _carry_out(tx: Transaction, project: str, edit: Edit) -> None:
+    tx.delete("corrections", {"project": project}, ("correction_id", list(edit.withdrawn)))
+    put_corrections(tx, project, edit.corrections)
+    tx.delete("faces", {"project": project}, ("face_id", list(edit.removed)))
+    tx.put(edit.faces, Face)
+    tx.put(edit.strangers, Stranger)
+    values: dict[str, Any] = {}
+    if edit.embedder is not None:
+        values["embedder"] = edit.embedder
+    if edit.max_false_names is not None or edit.cause == "undo":
+        values["max_false_names"] = edit.max_false_names
+    if values:
+        tx.update("projects", {"name": project}, values)
+    if edit.promotion is Promotion.NONE:
+        tx.delete("promotions", {"project": project})
+    elif edit.model_version is not None and edit.promotion is not Promotion.KEEP:
+        (_promote_again if edit.promotion is Promotion.GO_BACK else _promote)(tx, project, edit.model_version)
+
+
+def _name(tx: Transaction, project: str, change: NamingChange, number: int, version: int) -> None:
+    among = ("analysis_id", change.analysis_ids)
+    current = {"project": project, "edit": 0}
+    if number:
+        tx.update("named_tracks", current, {"edit": number}, among)
+    else:
+        tx.delete("named_tracks", current, among)
+    tx.insert((replace(row, edit=0, version=version) for row in change.named), NamedTracks)
+    tx.delete("appearances", {"project": project}, among)
+    tx.insert(change.appearances, AppearanceRow)
+    tx.put(change.strangers, Stranger)
+    replace_stranger_tracks(tx, project, change.stranger_tracks, change.analysis_ids)
+
+
+def _drop_former(tx: Transaction, project: str, number: int) -> None:
+    tx.delete("named_tracks", {"project": project, "edit": number})
+    tx.delete("former_rows", {"project": project, "number": number})
+
+
+def _last_number(tx: Transaction, project: str) -> int:
+    found = tx.find("edits", {"project": project}, ("-number",), columns=["number"], limit=1)
+    return next((row["number"] for row in found), 0)
+
+
+def _last_standing(tx: Transaction, project: str) -> int | None:
+    found = tx.find("edits", {"project": project, "undone_at": None}, ("-number",), columns=["number"], limit=1)
+    return next((row["number"] for row in found), None)
+
+
+def _promote(tx: Transaction, project: str, version: str) -> None:
     """Let a version name from now on, unless it does; raise unless there is one, for the project's embedder."""
     conflicts.require_embedder(require_model(tx, project, version), require_project(tx, project).embedder)
     if version not in [row["version"] for row in promotions(tx, project)[:1]]:
@@ -208,7 +257,7 @@ def _promote_again(tx: Transaction, project: str, version: str) -> None:
     last = promotions(tx, project)
     if version in [row["version"] for row in last[1:]] and version != last[0]["version"]:
         tx.delete("promotions", {"project": project, "position": last[0]["position"]})
-    promote(tx, project, version)
+    _promote(tx, project, version)
 
 
 def promotions(tx: Transaction, project: str) -> list[Mapping[str, Any]]:

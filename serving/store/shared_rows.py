@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from facerec_models.errors import JobNotFoundError, ModelNotFoundError, VideoNotFoundError
+from facerec_models.errors import ConflictError, JobNotFoundError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.types import FloatArray
-from serving.store import conflicts
 from serving.store.job_rows import Job, JobState
 from serving.store.lookups import require_analyses, require_model, require_one, require_project, require_video
 from serving.store.naming_rows import AppearanceRow
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, Project, VideoRow
-from serving.store.shared_naming import correction_ids, promote, promotions, set_vectors
+from serving.store.shared_naming import promotions, raise_version
 from serving.store.transaction import Database, Transaction
 
 
@@ -40,6 +39,7 @@ class SharedRows:
                 raise ValueError(f"face {face.face_id} is of project {face.project!r}, not {project!r}")
         with self._shared.writing(project) as tx:
             tx.put(rows, Face)
+            raise_version(tx, project)
 
     def list_faces(self, project: str, *, person_id: str | None = None, status: FaceStatus | None = None) -> list[Face]:
         """Return faces by person and path."""
@@ -63,16 +63,22 @@ class SharedRows:
                 row["face_id"] for row in tx.find("faces", empty, among=("face_id", face_ids), columns=["face_id"])
             }
             among = ("face_id", [face_id for face_id in face_ids if face_id not in without])
+            raise_version(tx, project)
             return tx.update("faces", where, {"status": status, "reason": reason, "by_hand": by_hand}, among)
 
     def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
         """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""
         with self._shared.writing(project) as tx:
-            set_vectors(tx, project, embedder, vectors)
+            for face_id, vector in vectors.items():
+                tx.update(
+                    "faces", {"project": project, "face_id": face_id}, {"embedder": embedder, "embedding": vector}
+                )
+            raise_version(tx, project)
 
     def delete_faces(self, project: str, face_ids: Sequence[str]) -> int:
         """Delete faces; return how many there were. Their crops are files, and the caller's to remove."""
         with self._shared.writing(project) as tx:
+            raise_version(tx, project)
             return tx.delete("faces", {"project": project}, ("face_id", face_ids))
 
     # Models
@@ -98,13 +104,6 @@ class SharedRows:
             require_project(tx, project)
             return tx.select(ModelVersion, {"project": project}, ("created_at", "version"))
 
-    def promote_model(self, project: str, version: str, *, corrections: Collection[str] | None = None) -> None:
-        """Let this version name from now on; with `corrections`, only if these are the ids of all corrections."""
-        with self._shared.writing(project) as tx:
-            if corrections is not None:
-                conflicts.require_corrections(project, corrections, correction_ids(tx, project))
-            promote(tx, project, version)
-
     def former_model(self, project: str) -> ModelVersion:
         """Return the version that was promoted before the present one; raise `ModelNotFoundError` if there is none."""
         with self._shared.reading() as tx:
@@ -114,18 +113,19 @@ class SharedRows:
         raise ModelNotFoundError(f"project {project!r} has no model that was promoted before the present one")
 
     def delete_model(self, project: str, version: str) -> None:
-        """Delete a version with the revisions that name by it; analyses that they named are named by none, until named again."""
+        """Delete a version; raise `ConflictError` if it names now."""
         with self._shared.writing(project) as tx:
             require_model(tx, project, version)
-            by_version = {"project": project, "model_version": version}
-            revisions = [row["revision"] for row in tx.find("revisions", by_version, columns=["revision"])]
-            among = ("revision", revisions)
-            named = tx.find("analyses", {"project": project}, among=among, columns=["analysis_id"])
-            tx.delete("appearances", {"project": project}, ("analysis_id", [row["analysis_id"] for row in named]))
-            tx.update("analyses", {"project": project}, {"revision": None}, among)
-            tx.delete("revisions", by_version)
+            if version in [row["version"] for row in promotions(tx, project)[:1]]:
+                raise ConflictError(f"model {version!r} of project {project!r} names now: promote another one first")
             for table in ("promotions", "models"):
                 tx.delete(table, {"project": project, "version": version})
+
+    def delete_corrections(self, project: str, correction_ids: Sequence[str]) -> int:
+        """Delete corrections; return how many there were."""
+        with self._shared.writing(project) as tx:
+            raise_version(tx, project)
+            return tx.delete("corrections", {"project": project}, ("correction_id", correction_ids))
 
     # Videos and what was found in them
 
@@ -173,11 +173,13 @@ class SharedRows:
         with self._shared.reading() as tx:
             return latest_of(tx, project)
 
-    def list_analyses(self, project: str) -> list[AnalysisRow]:
-        """Return all analyses, oldest first."""
+    def list_analyses(self, project: str, analysis_ids: Sequence[str] | None = None) -> list[AnalysisRow]:
+        """Return analyses, oldest first: all, or those of these that are there."""
+        among = None if analysis_ids is None else ("analysis_id", list(analysis_ids))
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return tx.select(AnalysisRow, {"project": project}, ("created_at", "analysis_id"))
+            found = tx.select(AnalysisRow, {"project": project}, ("created_at", "analysis_id"), among=among)
+        return sorted(found, key=lambda row: (row.created_at, row.analysis_id))
 
     def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
         """Return the appearances of these analyses, by analysis and position."""

@@ -19,6 +19,7 @@ from ui.cli import (
     cohort,
     embedder,
     evaluate,
+    history,
     identify,
     models,
     people,
@@ -54,6 +55,7 @@ app.command("import-corrections")(unknowns.import_corrections)
 app.command("import-predecessor")(predecessor.import_predecessor)
 app.command()(evaluate.evaluate)
 app.add_typer(projects.app, name="projects")
+app.add_typer(history.app, name="history")
 app.add_typer(models.app, name="models")
 app.add_typer(embedder.app, name="embedder")
 app.add_typer(cohort.app, name="cohort")

@@ -93,7 +93,7 @@ def switch(
     from serving.archive.second_embedder.switch import switch_embedder
 
     with open_home(home) as opened:
-        change = switch_embedder(opened.archive, project, model, expected_state=expect)
+        change = switch_embedder(opened.archive, project, model, expected=expect)
         embedder = opened.archive.store.get_project(project).embedder
     print_change(change, as_json=as_json)
     if not as_json:

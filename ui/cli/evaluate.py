@@ -126,10 +126,11 @@ def _recognize(
     """Recognise the videos beside the truth with the promoted model; what was analysed already is taken as it is."""
     from facerec_models.analysis.networks import load_networks
     from serving.archive.measure import find_video, recognize
-    from serving.archive.naming.one_video import current_revision
+    from serving.archive.naming.current import read_current
 
     archive = opened.archive
-    revision = current_revision(archive, project, max_false_names)
+    version = archive.store.get_model(project).version
+    limit = read_current(archive, project).max_false_names if max_false_names is None else max_false_names
     files = {stem: find_video(truth_path, stem, truth) for stem, truth in truths.items()}
     loaded: list[Networks] = []
 
@@ -144,7 +145,7 @@ def _recognize(
         task = progress.add_task("videos", total=len(files))
         for stem, file in files.items():
             progress.update(task, description=file.name)
-            analyses[stem], found[stem] = recognize(archive, project, file, revision, config, networks)
+            analyses[stem], found[stem] = recognize(archive, project, file, version, limit, config, networks)
             progress.advance(task)
     return analyses, found
 

@@ -39,7 +39,6 @@ def read_query(
     opened: Opened,
     project: str,
     *,
-    min_probability: float,
     video: str | None,
     since: datetime | None,
     until: datetime | None,
@@ -51,7 +50,6 @@ def read_query(
     start_s, end_s = parse_fragment(within, "--within") or (None, None)
     return AppearanceQuery(
         video_id=None if video is None else find_video(opened, project, video).video_id,
-        min_probability=min_probability,
         submitted_from=since.timestamp() if since else None,
         submitted_to=until.timestamp() if until else None,
         start_s=start_s,

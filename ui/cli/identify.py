@@ -1,8 +1,7 @@
-"""``facerec identify``: name the whole archive again, see what that changes, take it back."""
+"""``facerec identify``: name the whole archive again, or see what that would change."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,10 +12,7 @@ from ui.cli.common import (
     ErrorOption,
     HomeOption,
     JsonOption,
-    Opened,
     ProjectOption,
-    date_of,
-    messages,
     open_home,
     output,
     print_json,
@@ -27,19 +23,15 @@ if TYPE_CHECKING:
 
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Show what would change and change nothing.")]
 ExpectOption = Annotated[
-    str | None,
+    int | None,
     typer.Option(
-        "--expect", metavar="STATE", help="Refuse if the archive has changed since this preview.", show_default=False
+        "--expect", metavar="VERSION", help="Refuse if the project has changed since this preview.", show_default=False
     ),
 ]
 
 
 def identify(
     preview: PreviewOption = False,
-    undo: Annotated[
-        str | None, typer.Option(metavar="REVISION", help="Take the last application back.", show_default=False)
-    ] = None,
-    list_all: Annotated[bool, typer.Option("--list", help="List what was applied, and change nothing.")] = False,
     model: Annotated[
         str | None,
         typer.Option(help="A model version, which is promoted with it; default: the promoted one.", show_default=False),
@@ -50,27 +42,17 @@ def identify(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Name the whole archive again, from stored embeddings: no video is opened. What was applied can be undone."""
-    from serving.archive.naming.whole_archive import identify_archive
+    """Name the whole archive again, from stored embeddings: no video is opened. 'facerec history undo' takes that back."""
+    from serving.archive.naming.identify import identify_archive
 
-    if sum((preview, undo is not None, list_all)) > 1:
-        raise typer.BadParameter("give one of --preview, --undo and --list")
-    if (undo is not None or list_all) and not (model is None and expect is None and max_false_names is None):
-        raise typer.BadParameter("--undo and --list take neither --model nor --expect nor --max-false-names")
     with open_home(home) as opened:
-        if undo is not None:
-            _undo(opened, project, undo, as_json=as_json)
-            return
-        if list_all:
-            _list(opened, project, as_json=as_json)
-            return
         change = identify_archive(
             opened.archive,
             project,
             max_false_names=max_false_names,
             model_version=model,
-            apply=not preview,
-            expected_state=expect,
+            preview=preview,
+            expected=expect,
         )
     print_change(change, as_json=as_json)
 
@@ -94,40 +76,11 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
         )
     if change.people:
         output.print(table)
-    state = "are now" if change.applied else "would be"
-    output.print(f"{change.tracks} tracks of {change.videos} videos {state} named by revision {change.revision}.")
+    state = "are named now" if change.applied else "would be named"
+    output.print(f"{change.tracks} tracks of {change.videos} videos {state} (revision {change.revision}).")
     if change.applied:
-        output.print(f"Take it back with 'facerec identify --undo {change.revision}'.")
+        output.print("Take it back with 'facerec history undo'." if change.edit else "")
     else:
         command = f"'{apply_with} --expect" if apply_with else "the same command with --expect"
         rest = "'." if apply_with else " in place of --preview."
-        output.print(f"Apply exactly this: {command} {change.state}{rest}")
-
-
-def _undo(opened: Opened, project: str, revision: str, *, as_json: bool) -> None:
-    from serving.archive.naming.undo import undo_application
-
-    undone = undo_application(opened.archive, project, revision)
-    if as_json:
-        print_json(asdict(undone))
-        return
-    output.print(f"{undone.videos} videos are named as before {revision}.")
-    if undone.note:
-        messages.print(f"Note: {undone.note}.", soft_wrap=True)
-
-
-def _list(opened: Opened, project: str, *, as_json: bool) -> None:
-    from serving.api.schemas import RevisionView
-
-    rows = [RevisionView.of(row) for row in opened.archive.store.list_applications(project)]
-    if as_json:
-        print_json([row.model_dump() for row in rows])
-        return
-    table = Table("applied", "revision", "model", "accepted error", "for", "state")
-    for row in rows:
-        state = "undone" if row.undone_at else "can be undone" if row.can_undo else "stays"
-        cause = f"{row.cause}: {row.note}" if row.note else row.cause
-        table.add_row(
-            date_of(row.created_at), row.revision, row.model_version, f"{row.max_false_names:.2%}", cause, state
-        )
-    output.print(table)
+        output.print(f"Apply exactly this: {command} {change.version}{rest}")

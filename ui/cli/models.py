@@ -55,16 +55,16 @@ def promote(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a version name new videos and the whole archive; 'facerec identify --undo' takes that back."""
-    from serving.archive.naming.whole_archive import identify_archive
+    """Let a version name new videos and the whole archive; 'facerec history undo' takes that back."""
+    from serving.archive.naming.identify import identify_archive
 
     with open_home(home) as opened:
         change = identify_archive(
             opened.archive,
             project,
             model_version=version,
-            apply=not preview,
-            expected_state=expect,
+            preview=preview,
+            expected=expect,
         )
     _print_promotion(version, change, as_json=as_json)
 
@@ -78,11 +78,11 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Let the version that was promoted before name new videos and the whole archive again."""
-    from serving.archive.naming.whole_archive import identify_archive
+    from serving.archive.naming.identify import identify_archive
 
     with open_home(home) as opened:
         version = opened.archive.store.former_model(project).version
-        change = identify_archive(opened.archive, project, goes_back=True, apply=not preview, expected_state=expect)
+        change = identify_archive(opened.archive, project, goes_back=True, preview=preview, expected=expect)
     _print_promotion(version, change, as_json=as_json)
 
 

@@ -65,13 +65,14 @@ def person(
         query = read_query(
             opened,
             project,
-            min_probability=min_probability,
             video=video,
             since=since,
             until=until,
             within=within,
         )
-        page = search_people(opened.archive.store, project, who, query, limit=limit, cursor=cursor)
+        page = search_people(
+            opened.archive, project, who, query, min_probability=min_probability, limit=limit, cursor=cursor
+        )
         if as_json:
             items = [_document(opened, hit) for hit in page.hits]
             print_json({"items": items, "next_cursor": page.next_cursor})
@@ -79,7 +80,7 @@ def person(
     table = Table("video", "from", "to", "who", "probability", "with")
     for hit in page.hits:
         company = ", ".join(dict.fromkeys(other.label for other in hit.company))
-        table.add_row(*_cells(hit), f"{hit.row.probability:.3f}", company)
+        table.add_row(*_cells(hit), f"{hit.figure.probability:.3f}", company)
     output.print(table)
     _print_more(page.next_cursor)
 
@@ -109,7 +110,6 @@ def face(
         query = read_query(
             opened,
             project,
-            min_probability=min_probability,
             video=video,
             since=since,
             until=until,
@@ -123,7 +123,9 @@ def face(
             raise ImageError(found.error or f"{str(image)!r} cannot be read")
         index = TrackIndex(opened.archive.store, project)
         answers = [
-            search_face(opened.archive.store, index, embedding, query, limit=limit, cursor=cursor)
+            search_face(
+                opened.archive, index, embedding, query, min_probability=min_probability, limit=limit, cursor=cursor
+            )
             for embedding in found.embeddings
         ]
         boxes = found.detections.boxes.tolist()

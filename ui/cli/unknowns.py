@@ -51,13 +51,14 @@ def list_unknowns(
         query = read_query(
             opened,
             project,
-            min_probability=min_probability,
             video=video,
             since=since,
             until=until,
             within=within,
         )
-        strangers = rank_strangers(opened.archive, project, query, limit=limit).strangers
+        strangers = rank_strangers(
+            opened.archive, project, query, min_probability=min_probability, limit=limit
+        ).strangers
     if as_json:
         print_json([_document(stranger) for stranger in strangers])
         return
@@ -117,7 +118,7 @@ def name(
             stranger,
             person,
             preview=preview,
-            expected_state=expect,
+            expected=expect,
         )
     print_change(change, as_json=as_json)
 
@@ -149,7 +150,7 @@ def correct(
             project,
             [correction],
             preview=preview,
-            expected_state=expect,
+            expected=expect,
         )
     print_change(change, as_json=as_json)
 
@@ -176,7 +177,7 @@ def import_corrections(
             project,
             corrections,
             preview=preview,
-            expected_state=expect,
+            expected=expect,
         )
     print_change(change, as_json=as_json)
 

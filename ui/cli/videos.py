@@ -259,13 +259,16 @@ class _Recognizer:
     _networks: Networks | None = None
 
     def recognize(self, source: str, config: AnalysisConfig) -> Result:
-        from serving.archive.naming.one_video import assign_current, name_analysis
+        from serving.archive.naming.one_video import assign_current, result_of
         from serving.archive.videos import analyze_video, find_analysis, register_video
 
         archive = self.opened.archive
         store = archive.store
-        embedder = store.get_model(self.project).embedder
-        video = register_video(store, self.project, _local_file(source), config)
+        if self.project == DEFAULT_PROJECT:  # the name of any other may be a slip of the pen
+            store.create_project(self.project)
+        file = _local_file(source)
+        embedder = store.get_project(self.project).embedder or self._load(config).embedder.name
+        video = register_video(store, self.project, file, config)
         analysis = None if self.no_cache else find_analysis(store, video, config, embedder)
         if analysis is None:
             with progress_bar() as progress:
@@ -277,8 +280,10 @@ class _Recognizer:
                     self._load(config),
                     on_progress=lambda fraction: progress.update(task, completed=fraction),
                 )
-        revision = assign_current(archive, analysis, self.max_false_names)
-        return name_analysis(archive, analysis, revision, track_crop_uri(self.opened))
+        assign_current(archive, analysis, self.max_false_names)
+        return result_of(
+            archive, archive.store.get_analysis(self.project, analysis.analysis_id), track_crop_uri(self.opened)
+        )
 
     def annotate(self, found: Result, target: Path) -> None:
         _annotate(self.opened, self.opened.archive.store.get_video(self.project, found.video.id), found, target)

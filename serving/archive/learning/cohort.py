@@ -61,7 +61,10 @@ def with_seen_strangers(
     }
     shown = archive.store.list_stranger_tracks(project) if seen is None else seen
     rows = [row for row in shown if row.stranger_id in nameless]
-    found = archive.store.get_tracks(project, sorted({row.analysis_id for row in rows}))
+    wanted: dict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        wanted[row.analysis_id].append(row.track_id)
+    found = archive.store.pick_tracks(project, wanted)
     by_id = {(analysis_id, track.track_id): track for analysis_id, tracks in found.items() for track in tracks}
     faces: dict[str, list[tuple[float, FloatArray, FloatArray]]] = defaultdict(list)
     for row in rows:

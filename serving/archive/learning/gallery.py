@@ -12,15 +12,17 @@ from serving.store.contract import Store
 from serving.store.rows import Face, FaceStatus
 
 
-def read_gallery(store: Store, project: str, more: Sequence[Face] = (), less: Collection[str] = frozenset()) -> Gallery:
+def read_gallery(
+    store: Store, project: str, changed: Sequence[Face] = (), removed: Collection[str] = frozenset()
+) -> Gallery:
     """Return the enabled faces of a project.
 
     Parameters
     ----------
-    more : sequence of Face
-        Others that are to be taken for enrolled.
-    less : collection of str
-        Ids of faces that are not to be.
+    changed : sequence of Face
+        Faces as they are to be: further ones, or in place of those with the same ids.
+    removed : collection of str
+        Ids of faces that are not to be there.
 
     Raises
     ------
@@ -28,8 +30,10 @@ def read_gallery(store: Store, project: str, more: Sequence[Face] = (), less: Co
         If there is none.
     """
     embedder = store.get_project(project).embedder
+    faces_now = {face.face_id: face for face in store.list_faces(project, status=FaceStatus.TAKEN)}
+    faces_then = faces_now | {face.face_id: face for face in changed}
     enrolled = sorted(
-        [*(f for f in store.list_faces(project, status=FaceStatus.TAKEN) if f.face_id not in less), *more],
+        (face for face in faces_then.values() if face.status is FaceStatus.TAKEN and face.face_id not in removed),
         key=lambda face: (face.person_id, face.path, face.face_id),
     )
     faces = [face for face in enrolled if face.embedding is not None and face.embedder == embedder]

@@ -17,8 +17,7 @@ from facerec_models.files import remove_tree
 from facerec_models.identification.classifiers import build_classifier
 from facerec_models.identification.cohort import Cohort
 from facerec_models.identification.corrections import Corrections
-from facerec_models.identification.cross_validation import learn_in_turn
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.naming_model import Gallery
 from facerec_models.names import short_id
 from facerec_models.types import STRANGER_PREFIX
 from serving.archive.handle import Archive
@@ -27,12 +26,13 @@ from serving.archive.learning.evaluation_set import evaluate_version
 from serving.archive.learning.gallery import read_gallery
 from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.learning.missing_vectors import embed_missing
+from serving.archive.naming.identify import promote_learned
 from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
 from serving.store.rows import Face, ModelVersion
 from training.learning import FIT_FROM, NoProgress, Progress, stop_if_asked
 from training.promotion import Figures, judge
 from training.ray_tasks import Workers
-from training.train import fit
+from training.train import FittedModel, fit
 
 logger = logging.getLogger(__name__)
 
@@ -41,39 +41,33 @@ Evaluate = Callable[[Archive, str, str], Figures | None]
 _ATTEMPTS = 3
 
 
-def version_of(
+@dataclass(frozen=True, slots=True)
+class FittedVersion:
+    """A version that is not stored yet."""
+
+    row: ModelVersion
+    fitted: FittedModel
+
+    def write(self, archive: Archive) -> None:
+        """Write its files, then its row."""
+        self.fitted.save(archive.files.model(self.row.project, self.row.version))
+        archive.store.add_model(self.row)
+
+
+def fit_edit(
     archive: Archive,
     project: str,
     config: TrainingConfig,
     *,
-    more: Sequence[Face],
-    less: Collection[str],
+    changed: Sequence[Face],
+    removed: Collection[str],
     corrections: Sequence[Correction],
-) -> str:
-    """Return the version that `train` would make with `more` faces enrolled, `less` disabled, and exactly these corrections."""
-    gallery = read_gallery(archive.store, project, more, less)
-    return _version(project, gallery, _cohort(archive, project, gallery, config), archive.rules, config, corrections)
-
-
-def fit_preview(
-    archive: Archive,
-    project: str,
-    config: TrainingConfig,
-    *,
-    more: Sequence[Face],
-    less: Collection[str],
-    corrections: Sequence[Correction],
-) -> NamingModel:
-    """Return the model of `version_of`; nothing is stored, and enrolled faces without a vector are left out.
-
-    In this process, whatever it takes: with a learned classifier that is as long as training.
-    """
-    gallery = read_gallery(archive.store, project, more, less)
-    cohort = _cohort(archive, project, gallery, config)
-    model = fit_model(
-        gallery, cohort, archive.rules.prior_known, classifier=config.classifier, seed=config.seed, learn=learn_in_turn
-    )
-    return replace(model, corrections=_corrections(corrections))
+    workers: Workers,
+) -> FittedVersion:
+    """Fit the version that an edit makes: these faces changed, and exactly these corrections. Nothing is stored."""
+    gallery = read_gallery(archive.store, project, changed, removed)
+    learned = Learned(gallery, corrections, {}, time.perf_counter())
+    return fit_version(archive, project, learned, config, workers, NoProgress())
 
 
 def _cohort(
@@ -110,28 +104,6 @@ def _version(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Unstored:
-    """What a version is to learn although the store does not have it yet.
-
-    Parameters
-    ----------
-    more : sequence of Face
-        That are enrolled then.
-    less : collection of str
-        Ids of faces that are disabled then.
-    corrections : sequence of Correction
-        All that hold then.
-    new : collection of str
-        Ids of those of them that the store does not have.
-    """
-
-    more: Sequence[Face]
-    less: Collection[str]
-    corrections: Sequence[Correction]
-    new: Collection[str]
-
-
 def train(
     archive: Archive,
     project: str,
@@ -141,7 +113,6 @@ def train(
     progress: Progress | None = None,
     embedding: EmbeddingConfig | None = None,
     evaluate: Evaluate = evaluate_version,
-    unstored: Unstored | None = None,
 ) -> ModelVersion:
     """Train a project's model; the same faces and configuration give the same version.
 
@@ -159,8 +130,6 @@ def train(
         How pictures are embedded, but for the network, which is the project's.
     evaluate : callable
         Measures a version for the gate, see `training.promotion.judge`; by default on the videos with a truth that the project keeps.
-    unstored : Unstored, optional
-        What it learns beside what the store has.
 
     Returns
     -------
@@ -186,9 +155,10 @@ def train(
     while True:
         attempts -= 1
         with workers or Workers(archive.files.root) as used:
-            row, learned = _make(archive, project, config, used, progress, embedding or EmbeddingConfig(), unstored)
+            made, learned = _make(archive, project, config, used, progress, embedding or EmbeddingConfig())
         stop_if_asked(progress)
-        archive.store.add_model(row)
+        made.write(archive)
+        row = made.row
         if _promote(archive, row, config, evaluate, learned):
             break
         if attempts == 0:
@@ -205,9 +175,8 @@ def _make(
     workers: Workers,
     progress: Progress,
     embedding: EmbeddingConfig,
-    unstored: Unstored | None,
-) -> tuple[ModelVersion, Learned]:
-    """Fit and write a version of the project's faces, and say what it learned; the store does not know of it yet."""
+) -> tuple[FittedVersion, Learned]:
+    """Fit a version of the project's faces, and say what it learned; nothing of it is stored yet."""
     started = time.perf_counter()
     found = embed_missing(
         archive,
@@ -219,12 +188,7 @@ def _make(
     )
     progress.report(FIT_FROM)
     facts = {"embedded_faces": found.embedded, "unusable_faces": found.impossible}
-    if unstored is None:
-        learned = Learned(read_gallery(archive.store, project), archive.store.list_corrections(project), facts, started)
-    else:
-        gallery = read_gallery(archive.store, project, unstored.more, unstored.less)
-        new = frozenset(face.face_id for face in unstored.more).union(unstored.new)
-        learned = Learned(gallery, unstored.corrections, facts, started, new=new)
+    learned = Learned(read_gallery(archive.store, project), archive.store.list_corrections(project), facts, started)
     return fit_version(archive, project, learned, config, workers, progress), learned
 
 
@@ -242,8 +206,6 @@ class Learned:
         When the work began, by `time.perf_counter`.
     seen : sequence of StrangerTrack, optional
         See `serving.archive.learning.cohort.with_seen_strangers`.
-    new : collection of str
-        Ids of faces and corrections that the store does not have yet.
     """
 
     gallery: Gallery
@@ -251,7 +213,6 @@ class Learned:
     facts: Mapping[str, Any]
     started: float
     seen: Sequence[StrangerTrack] | None = None
-    new: Collection[str] = frozenset()
 
 
 def fit_version(
@@ -261,17 +222,16 @@ def fit_version(
     config: TrainingConfig,
     workers: Workers,
     progress: Progress,
-) -> ModelVersion:
-    """Fit and write a version; the store does not know of it yet."""
+) -> FittedVersion:
+    """Fit a version; nothing of it is stored."""
     gallery, corrections = learned.gallery, learned.corrections
     cohort = _cohort(archive, project, gallery, config, learned.seen)
     version = _version(project, gallery, cohort, archive.rules, config, corrections)
     created_at = time.time()
-    model, metrics = fit(
+    fitted = fit(
         gallery,
         cohort,
         _corrections(corrections),
-        archive.files.model(project, version),
         archive.rules,
         config,
         about={"version": version, "project": project, "created_at": created_at},
@@ -280,17 +240,18 @@ def fit_version(
         workers=workers,
         progress=progress,
     )
-    return ModelVersion(
+    row = ModelVersion(
         version=version,
         project=project,
         created_at=created_at,
         embedder=gallery.embedder,
         classifier=config.classifier,
-        people=len(model.classifier.classes_),
+        people=len(fitted.model.classifier.classes_),
         faces=len(gallery.face_ids),
         directory=archive.files.model_name(project, version),
-        metrics=metrics,
+        metrics=fitted.metrics,
     )
+    return FittedVersion(row, fitted)
 
 
 def _corrections(corrections: Sequence[Correction]) -> Corrections:
@@ -314,8 +275,8 @@ def _require_known(archive: Archive, row: ModelVersion, learned: Learned) -> Non
     known = {face.person_id for face in faces} | {
         correction.person_id for correction in archive.store.list_corrections(row.project)
     }
-    lost = set(learned.gallery.face_ids.tolist()) - {face.face_id for face in faces} - set(learned.new)
-    if not lost and {one.person_id for one in learned.corrections if one.correction_id not in learned.new} <= known:
+    lost = set(learned.gallery.face_ids.tolist()) - {face.face_id for face in faces}
+    if not lost and {one.person_id for one in learned.corrections} <= known:
         return
     with suppress(ModelNotFoundError):
         archive.store.delete_model(row.project, row.version)
@@ -347,9 +308,7 @@ def _promote(
     _note(archive, row, {**gate, "promoted": promoted}, learned)
     if promoted:
         try:
-            archive.store.promote_model(
-                row.project, row.version, corrections={one.correction_id for one in learned.corrections}
-            )
+            promote_learned(archive, row, {one.correction_id for one in learned.corrections})
         except GalleryMismatchError:
             raise
         except ConflictError as error:

@@ -1,13 +1,14 @@
 """Corrections of tracks and names for strangers, which take effect at once.
 
-Every correction is kept, becomes part of the next model version, and names the whole archive again from stored embeddings.
+Every correction is kept, becomes part of the next model version, and names from stored embeddings what it can change.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,36 +20,29 @@ from facerec_models.errors import (
     PersonNotFoundError,
     VideoNotFoundError,
 )
-from facerec_models.files import write_atomically
-from facerec_models.identification.naming_model import NamingModel
+from facerec_models.files import remove_tree, write_atomically
 from facerec_models.names import person_id_of, short_id
 from facerec_models.types import STRANGER_PREFIX, Track
 from facerec_models.vectors import track_embedding
 from serving.archive.files import Files
 from serving.archive.handle import Archive
-from serving.archive.learning.loaded_models import load_model
-from serving.archive.learning.model_versions import Unstored, fit_preview, train, version_of
+from serving.archive.learning.model_versions import FittedVersion, fit_edit
 from serving.archive.learning.unfinished_enrolments import enrolling
-from serving.archive.naming.correction_rows import correction_id, inverse_to_json, with_corrections
-from serving.archive.naming.one_video import revision_of
+from serving.archive.naming.correction_rows import correction_id, with_corrections
+from serving.archive.naming.current import CurrentNaming
+from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.strangers import find_stranger
-from serving.archive.naming.whole_archive import (
-    NamingInput,
-    rename,
-    require_state,
-    state_of,
-    usual_error,
-    with_current_corrections,
-)
 from serving.archive.vector_sets import origins
+from serving.store.conflicts import require_version
 from serving.store.contract import Store
-from serving.store.naming_rows import Correction, CorrectionKind, EditInverse, EditRows, ProjectState, Stranger
+from serving.store.naming_rows import Correction, CorrectionKind, Edit, Promotion
 from serving.store.rows import AnalysisRow, Face, FaceStatus
+from training.ray_tasks import Workers
 
 # Faces of one confirmed track that are enrolled: more of one moment would outweigh the person's other pictures.
 _ENROLLED_OF_TRACK = 4
-# Corrections that the note of an application tells in full.
+# Corrections that the note of an edit tells in full.
 _NOTED = 3
 _SOURCE = "track:"
 _CORRECTED_OTHERWISE = "its track was corrected to another person"
@@ -70,7 +64,7 @@ def correct(
     given: Sequence[TrackCorrection],
     *,
     preview: bool = False,
-    expected_state: str | None = None,
+    expected: int | None = None,
 ) -> IdentificationChange:
     """Store corrections, fit a model that knows them, and name the archive again.
 
@@ -81,8 +75,8 @@ def correct(
     ----------
     preview : bool
         Answer what that would change, and keep nothing of it.
-    expected_state : str, optional
-        What a preview answered as `state`.
+    expected : int, optional
+        The version that a preview answered.
 
     Raises
     ------
@@ -91,16 +85,16 @@ def correct(
     PersonNotFoundError
         If a track is not to be a person whom the project does not know.
     ConflictError
-        If the archive is not in the expected state.
+        If the project is not at the expected version.
     """
 
-    def edit() -> _Edit:
-        return _edit_of_corrections(archive, project, given)
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        return plan_refit(archive, current, _edit_of_corrections(archive, project, given))
 
-    return _learn_and_name(archive, project, edit, preview=preview, expected_state=expected_state)
+    return change_names(archive, project, plan, preview=preview, expected=expected)
 
 
-def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCorrection]) -> _Edit:
+def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCorrection]) -> Edit:
     known = {person.person_id for person in archive.store.list_people(project)}
     made: dict[str, tuple[Correction, list[Face]]] = {}
     for one in given:
@@ -125,7 +119,8 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
     corrections = [correction for correction, _ in made.values()]
     told = ", ".join(f"{c.kind.replace('_', ' ')} {c.person_id}" for c in corrections[:_NOTED])
     note = told + (", ..." if len(corrections) > _NOTED else "")
-    return _Edit("correction", note, corrections, [face for _, faces in made.values() for face in faces])
+    faces = [face for _, of_track in made.values() for face in of_track]
+    return Edit("correction", note, corrections, faces=faces)
 
 
 def name_stranger(
@@ -135,13 +130,13 @@ def name_stranger(
     name: str,
     *,
     preview: bool = False,
-    expected_state: str | None = None,
+    expected: int | None = None,
 ) -> IdentificationChange:
     """Name a stranger: their tracks are confirmed as that person's, whose gallery gets the best of their faces.
 
     Parameters
     ----------
-    preview, expected_state
+    preview, expected
         As of `correct`.
 
     Raises
@@ -149,128 +144,101 @@ def name_stranger(
     NotFoundError
         If there is no such stranger.
     ConflictError
-        If no track is this stranger any more, or the archive is not in the expected state.
+        If no track is this stranger any more, or the project is not at the expected version.
     """
 
-    def edit() -> _Edit:
-        return _edit_of_stranger(archive, project, given, person_id_of(name))
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        return plan_refit(archive, current, _edit_of_stranger(archive, project, given, person_id_of(name)))
 
-    return _learn_and_name(archive, project, edit, preview=preview, expected_state=expected_state)
+    return change_names(archive, project, plan, preview=preview, expected=expected)
 
 
-def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str) -> _Edit:
+def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str) -> Edit:
     stranger = find_stranger(archive.store, project, given)
-    rows = [row for row in archive.store.list_stranger_tracks(project) if row.stranger_id == stranger.stranger_id]
+    rows = archive.store.list_stranger_tracks(project, stranger_ids=[stranger.stranger_id])
     if not rows:
         whom = f" was named {stranger.person_id} and" if stranger.person_id else ""
         raise ConflictError(
             f"Unknown {stranger.number}{whom} has no tracks left: correct tracks, as in 'facerec correct'"
         )
     corrections, candidates = [], []
-    found = archive.store.get_tracks(project, sorted({row.analysis_id for row in rows}))
+    track_ids: dict[str, list[int]] = {}
     for row in rows:
-        analysis = archive.store.get_analysis(project, row.analysis_id)
-        (track,) = [track for track in found[row.analysis_id] if track.track_id == row.track_id]
+        track_ids.setdefault(row.analysis_id, []).append(row.track_id)
+    found = archive.store.pick_tracks(project, track_ids)
+    analyses = {row.analysis_id: row for row in archive.store.list_analyses(project, sorted(track_ids))}
+    for analysis, track in [(analyses[one], track) for one, tracks in found.items() for track in tracks]:
         corrections.append(_correction(project, analysis, track, CorrectionKind.IS, person_id))
         candidates += _faces_of_track(archive.files, analysis, track, person_id, archive.rules)
     best = sorted(candidates, key=lambda face: -face.quality)[: 3 * _ENROLLED_OF_TRACK]
     note = f"Unknown {stranger.number} is {person_id}"
-    return _Edit("stranger", note, corrections, best, replace(stranger, person_id=person_id))
-
-
-@dataclass(frozen=True, slots=True)
-class _Edit:
-    """What is learned at once: corrections, the faces that they enrol, and a stranger who has a name now."""
-
-    cause: str
-    note: str
-    corrections: Sequence[Correction] = ()
-    faces: Sequence[Face] = ()
-    stranger: Stranger | None = None
+    return Edit("stranger", note, corrections, faces=best, strangers=[replace(stranger, person_id=person_id)])
 
 
 def refit_and_name(archive: Archive, project: str, cause: str) -> IdentificationChange:
     """Fit a version to what is known now, with the classifier in use, promote it, and name the archive with it."""
-    return _learn_and_name(archive, project, lambda: _Edit(cause, ""))
+    return change_names(archive, project, lambda current: plan_refit(archive, current, Edit(cause)))
 
 
-def _learn_and_name(
-    archive: Archive,
-    project: str,
-    make_edit: Callable[[], _Edit],
-    *,
-    preview: bool = False,
-    expected_state: str | None = None,
-) -> IdentificationChange:
-    """Fit a version that knows an edit, and store both with the names that follow, in one transaction.
+def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedEdit:
+    """Return an edit of corrections and faces with the version that learns them, which it promotes.
 
-    Where another edit is applied meanwhile, it begins again with that, unless a state is expected.
-
-    Parameters
-    ----------
-    make_edit : callable
-        Returns the edit, for the archive as it is now.
+    Faces of a track that is corrected to another person are disabled with it; those whom the store has already are left out.
     """
-
-    def work(before: list[Correction], known: ProjectState) -> IdentificationChange:
-        return _learn_once(archive, project, make_edit(), before, known, preview, expected_state)
-
-    return with_current_corrections(archive.store, project, work, once=preview or expected_state is not None)
-
-
-def _learn_once(
-    archive: Archive,
-    project: str,
-    edit: _Edit,
-    before: Sequence[Correction],
-    known: ProjectState,
-    preview: bool,
-    expected_state: str | None,
-) -> IdentificationChange:
-    # The application promotes it: until then nothing is named by a model that may never be promoted.
-    config = TrainingConfig.model_validate({**_learned_with(archive.store, project, known.promoted), "promote": "no"})
-    corrections = with_corrections(before, edit.corrections)
-    faces = _new_faces(archive.store, project, edit.faces, corrections)
-    effect = _effect(archive.store, project, before, corrections, faces)
-    limit = usual_error(archive.store, project)
-    version = version_of(archive, project, config, more=faces, less=effect.disabled, corrections=corrections)
-    about = "" if edit.stranger is None else f"{edit.stranger.stranger_id} is {edit.stranger.person_id}"
-    state = state_of(archive.store, project, revision_of(project, version, archive.rules, limit), about)
-    require_state(project, state, expected_state)
-
-    def name(version: str, model: NamingModel) -> IdentificationChange:
-        return rename(
+    store, project = archive.store, current.project
+    config = TrainingConfig.model_validate({**_learned_with(store, project, current.model_version), "promote": "no"})
+    before = store.list_corrections(project)
+    corrections = with_corrections(before, edit.corrections, edit.withdrawn)
+    enrolled = _new_faces(store, project, edit.faces, corrections)
+    changed = [*enrolled, *_lost_faces(store, project, before, corrections, enrolled)]
+    with Workers(archive.files.root) as workers:
+        fitted = fit_edit(
             archive,
             project,
-            revision_of(project, version, archive.rules, limit),
-            model,
-            cause=edit.cause,
-            note=edit.note,
-            given=NamingInput(
-                corrections,
-                known,
-                EditRows(edit.corrections, faces, list(effect.disabled), _CORRECTED_OTHERWISE),
-                edit.stranger,
-                (about,),
-                {"promoted": known.promoted, "effect": inverse_to_json(effect)},
-            ),
-            apply=not preview,
-            expected_state=expected_state,
+            config,
+            changed=changed,
+            removed=edit.removed,
+            corrections=corrections,
+            workers=workers,
         )
+    version = fitted.row.version
 
-    if preview:
-        model = fit_preview(archive, project, config, more=faces, less=effect.disabled, corrections=corrections)
-        return name(version, model)
-    unstored = Unstored(faces, effect.disabled, corrections, effect.corrections)
-    version = train(archive, project, config, unstored=unstored).version
-    of_people: dict[str, list[str]] = {}
-    for face in faces:
-        of_people.setdefault(face.person_id, []).append(face.face_id)
-    with enrolling(archive, project, of_people) as require_not_forgotten:
-        _keep_crops(archive.files, project, faces)
-        model = load_model(archive.files, project, version)
-        require_not_forgotten()
-        return name(version, model)
+    @contextmanager
+    def files() -> Iterator[None]:
+        of_people: dict[str, list[str]] = {}
+        for face in enrolled:
+            of_people.setdefault(face.person_id, []).append(face.face_id)
+        with enrolling(archive, project, of_people) as require_not_forgotten, _written(archive, current, fitted):
+            _keep_crops(archive.files, project, enrolled)
+            require_not_forgotten()
+            yield
+
+    return PlannedEdit(
+        replace(edit, faces=changed, promotion=Promotion.PROMOTE, model_version=version),
+        version,
+        fitted.fitted.model,
+        more={row.analysis_id for row in edit.corrections},
+        files=files,
+    )
+
+
+@contextmanager
+def _written(archive: Archive, current: CurrentNaming, fitted: FittedVersion) -> Iterator[None]:
+    """Write a version; where it is not promoted after all, it is gone again: it may know a person who was forgotten meanwhile."""
+    store, project, version = archive.store, current.project, fitted.row.version
+    is_known = any(row.version == version for row in store.list_models(project))
+    try:
+        if not is_known:
+            fitted.write(archive)
+        # Whoever is forgotten afterwards finds the version.
+        require_version(project, current.version, store.get_project(project).version)
+        yield
+    except BaseException:
+        if not is_known:
+            with suppress(ModelNotFoundError, ConflictError):
+                store.delete_model(project, version)
+                remove_tree(archive.files.model(project, version))
+        raise
 
 
 def _learned_with(store: Store, project: str, version: str | None) -> dict[str, Any]:
@@ -287,8 +255,15 @@ def _learned_with(store: Store, project: str, version: str | None) -> dict[str, 
 def _new_faces(store: Store, project: str, candidates: Sequence[Face], corrections: Sequence[Correction]) -> list[Face]:
     """Return the faces that are enrolled: of tracks that all corrections together make their person, and not enrolled yet."""
     confirmed = {(c.analysis_id, c.track_id, c.person_id) for c in corrections if c.kind is CorrectionKind.IS}
+    if not candidates:
+        return []
     # A face that was disabled by hand stays so.
-    rows = [face for face in store.list_faces(project) if face.reason != _CORRECTED_OTHERWISE]
+    rows = [
+        face
+        for person_id in sorted({face.person_id for face in candidates})
+        for face in store.list_faces(project, person_id=person_id)
+        if face.reason != _CORRECTED_OTHERWISE
+    ]
     known = {face.face_id for face in rows}
     # The same crop of the same track, enrolled while the project had another embedder.
     origin_of = origins(store.list_analyses(project))
@@ -302,37 +277,27 @@ def _new_faces(store: Store, project: str, candidates: Sequence[Face], correctio
     ]
 
 
-def _effect(
-    store: Store, project: str, before: Sequence[Correction], corrections: Sequence[Correction], faces: Sequence[Face]
-) -> EditInverse:
-    """Return what corrections change; a track that is corrected to another person loses the faces that it gave."""
-    old, new = {row.correction_id for row in before}, {row.correction_id for row in corrections}
-    replaced = [row for row in before if row.correction_id not in new]
-    origin_of = origins(store.list_analyses(project)) if replaced else {}
-    lost = {
-        ((origin_of.get(c.analysis_id, c.analysis_id), c.track_id), c.person_id)
-        for c in replaced
-        if c.kind is CorrectionKind.IS
-    }
-    rows = store.list_faces(project)
-    disabled = {
-        face.face_id: face.reason
-        for face in rows
-        if face.status is FaceStatus.TAKEN
-        and lost
-        and _is_of_track(face)
-        and (_origin_of_face(face, origin_of), face.person_id) in lost
-    }
-    enrolled = {face.face_id for face in faces}
-    # Those that an earlier correction disabled come back under their ids.
-    enabled = {face.face_id: face.reason for face in rows if face.face_id in enrolled}
-    return EditInverse(
-        [c.correction_id for c in corrections if c.correction_id not in old],
-        replaced,
-        [face.face_id for face in faces if face.face_id not in enabled],
-        disabled,
-        enabled,
-    )
+def _lost_faces(
+    store: Store,
+    project: str,
+    before: Sequence[Correction],
+    corrections: Sequence[Correction],
+    enrolled: Sequence[Face],
+) -> list[Face]:
+    """Return the faces that tracks gave to people whom they are no longer, disabled."""
+    kept = {row.correction_id for row in corrections}
+    replaced = [row for row in before if row.correction_id not in kept and row.kind is CorrectionKind.IS]
+    if not replaced:
+        return []
+    origin_of = origins(store.list_analyses(project))
+    lost = {((origin_of.get(c.analysis_id, c.analysis_id), c.track_id), c.person_id) for c in replaced}
+    again = {face.face_id for face in enrolled}
+    return [
+        replace(face, status=FaceStatus.DISABLED, reason=_CORRECTED_OTHERWISE, by_hand=True)
+        for person_id in sorted({person_id for _, person_id in lost})
+        for face in store.list_faces(project, person_id=person_id, status=FaceStatus.TAKEN)
+        if _is_of_track(face) and face.face_id not in again and (_origin_of_face(face, origin_of), person_id) in lost
+    ]
 
 
 def _keep_crops(files: Files, project: str, faces: Sequence[Face]) -> None:

@@ -1,111 +1,118 @@
-"""Name what was analysed: revisions, and the results that follow from them."""
+"""Name what was analysed: one analysis at a time, and the results that follow."""
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 
-from facerec_models.config import IdentificationConfig
-from facerec_models.errors import ModelNotFoundError
-from facerec_models.identification.identify import identify_tracks
-from facerec_models.names import short_id
-from facerec_models.result import ModelView, Result, VideoView, build_result
+from facerec_models.errors import ConflictError, ModelNotFoundError
+from facerec_models.identification.clustering import group_unknown
+from facerec_models.identification.identify import identify_videos, match_again
+from facerec_models.identification.naming_model import NamingModel
+from facerec_models.identification.track_columns import TrackColumns
+from facerec_models.result import ModelView, Result, StrangerLabel, VideoView, build_result, stranger_id
+from facerec_models.types import Decision, Match
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
-from serving.archive.naming import strangers
-from serving.archive.naming.appearance_rows import appearance_rows
-from serving.archive.naming.strangers import UnknownTracks
+from serving.archive.naming.affected import floor_of
+from serving.archive.naming.current import read_current, revision_of
+from serving.archive.naming.named import (
+    appearance_rows,
+    matches_of,
+    name_tracks,
+    stranger_tracks,
+    strangers_of,
+)
+from serving.archive.naming.strangers import UnknownTracks, follow_all, settle
 from serving.archive.videos import read_analysis
-from serving.store.naming_rows import AppearanceRow, Revision
+from serving.store.naming_rows import AppearanceRow, NamingChange
 from serving.store.rows import AnalysisRow
 
 CropUrl = Callable[[AnalysisRow | AppearanceRow, int, int], str]
 
+# So long a video waits for others that end at the same moment.
+_PATIENCE_S = 120.0
+_LONGEST_PAUSE_S = 1.0
 
-def current_revision(archive: Archive, project: str, max_false_names: float | None = None) -> Revision:
-    """Return the revision of the promoted model and this accepted error, recording it if it is new.
+
+def assign_current(archive: Archive, analysis: AnalysisRow, max_false_names: float | None = None) -> None:
+    """Name an analysis by the project's model, in results and in search; where nobody is enrolled, all are strangers.
+
+    Of several videos that end at once one is named after the other.
 
     Raises
     ------
-    ModelNotFoundError
-        If no model is promoted yet.
+    ConflictError
+        If others were always faster, for minutes.
     """
-    revision = revision_of(project, archive.store.get_model(project).version, archive.rules, max_false_names)
-    archive.store.put_revision(revision)
-    return revision
-
-
-def revision_of(
-    project: str, model_version: str, rules: IdentificationConfig, max_false_names: float | None = None
-) -> Revision:
-    """Return the revision of a model and an accepted error, by default the configured one; it is not stored."""
-    limit = rules.max_false_names_tracks if max_false_names is None else max_false_names
-    return Revision(
-        revision=short_id("r", project, model_version, repr(limit)),
-        project=project,
-        model_version=model_version,
-        max_false_names=limit,
-        created_at=time.time(),
-    )
-
-
-def name_analysis(
-    archive: Archive,
-    analysis: AnalysisRow,
-    revision: Revision,
-    crop_url: CropUrl,
-) -> Result:
-    """Return the result of an analysis under a revision: the same for the same two, whenever it is asked for."""
-    started = time.perf_counter()
-    found = read_analysis(
-        analysis, archive.store.get_tracks(analysis.project, [analysis.analysis_id])[analysis.analysis_id]
-    )
-    model = load_model(archive.files, analysis.project, revision.model_version)
-    model.check_embedder(analysis.embedder)
-    matches = identify_tracks(
-        found.tracks, model, archive.rules, analysis_id=analysis.analysis_id, max_false_names=revision.max_false_names
-    )
-    video = archive.store.get_video(analysis.project, analysis.video_id)
-    return build_result(
-        found,
-        matches,
-        video=VideoView.of(found, video_id=video.video_id, uri=video.uri, sha256=video.sha256),
-        project=analysis.project,
-        revision=revision.revision,
-        model=model,
-        model_view=ModelView.of(model, revision.model_version, revision.max_false_names),
-        strangers=strangers.settle(archive.store, UnknownTracks.of(analysis, video.sha256, found.tracks, matches)),
-        crop_url=lambda track_id, k: crop_url(analysis, track_id, k),
-        identify_s=time.perf_counter() - started,
-    )
-
-
-def assign(archive: Archive, analysis: AnalysisRow, revision: Revision) -> None:
-    """Let a revision name an analysis, in results and in search."""
-    model = load_model(archive.files, analysis.project, revision.model_version)
-    model.check_embedder(analysis.embedder)
-    tracks = archive.store.get_tracks(analysis.project, [analysis.analysis_id])[analysis.analysis_id]
-    matches = identify_tracks(
-        tracks, model, archive.rules, analysis_id=analysis.analysis_id, max_false_names=revision.max_false_names
-    )
-    sha256 = archive.store.get_video(analysis.project, analysis.video_id).sha256
-    found = strangers.settle(archive.store, UnknownTracks.of(analysis, sha256, tracks, matches))
-    names = {track_id: stranger.stranger_id for track_id, stranger in found.items()}
-    rows = appearance_rows(analysis, tracks, matches, names)
-    archive.store.assign_revision(analysis.project, revision.revision, [analysis.analysis_id], rows)
-
-
-def assign_current(archive: Archive, analysis: AnalysisRow, max_false_names: float | None = None) -> Revision:
-    """Let the promoted model name an analysis, also if another one is promoted meanwhile; return the revision."""
+    deadline, pause_s = time.monotonic() + _PATIENCE_S, 0.01
     while True:
-        revision = current_revision(archive, analysis.project, max_false_names)
-        assign(archive, analysis, revision)
-        if archive.store.get_model(analysis.project).version == revision.model_version:
-            return revision
+        try:
+            return _assign(archive, analysis, max_false_names)
+        except ConflictError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0, pause_s))  # noqa: S311
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | None) -> None:
+    store, project, analysis_id = archive.store, analysis.project, analysis.analysis_id
+    current = read_current(archive, project)
+    limit = current.max_false_names if max_false_names is None else max_false_names
+    if current.model is not None:
+        current.model.check_embedder(analysis.embedder)
+    columns = store.get_columns(project, [analysis_id])[analysis_id]
+    (names,) = identify_videos(
+        [(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, embedder=analysis.embedder
+    )
+    before = {row.analysis_id: strangers_of(row) for row in store.list_named(project, [analysis_id])}
+    unknown = unknown_tracks(
+        analysis_id,
+        store.get_video(project, analysis.video_id).sha256,
+        columns,
+        names.matches,
+        before.get(analysis_id, {}),
+    )
+    found = settle(store, project, analysis.embedder, [unknown], [analysis_id])
+    strangers = {row: found.of_track[unknown.key(row)] for row in unknown.rows}
+    named = name_tracks(analysis, names, strangers, limit, floor_of(current.model, limit))
+    change = NamingChange(
+        [named],
+        appearances=appearance_rows(analysis, columns, named),
+        stranger_tracks=stranger_tracks(columns, named),
+        strangers=found.strangers,
+    )
+    store.apply(project, change, if_version=current.version)
+
+
+def unknown_tracks(
+    analysis_id: str, sha256: str, columns: TrackColumns, matches: list[Match], held: dict[int, str]
+) -> UnknownTracks:
+    """Pick the unknown tracks of an analysis, with those whom they show so far."""
+    seen = columns.is_embedded.tolist()
+    rows = [i for i, match in enumerate(matches) if match.decision is Decision.UNKNOWN and seen[i]]
+    return UnknownTracks(analysis_id, sha256, columns, rows, {row: held[row] for row in rows if row in held})
+
+
+def name_analysis(archive: Archive, analysis: AnalysisRow, version: str, max_false_names: float) -> Result:
+    """Return the result of an analysis by any model version; nothing is stored, and its strangers are its own."""
+    model = load_model(archive.files, analysis.project, version)
+    model.check_embedder(analysis.embedder)
+    columns = archive.store.get_columns(analysis.project, [analysis.analysis_id])[analysis.analysis_id]
+    (names,) = identify_videos([(analysis.analysis_id, columns)], model, archive.rules, max_false_names=max_false_names)
+    video = archive.store.get_video(analysis.project, analysis.video_id)
+    labels: dict[int, StrangerLabel] = {}
+    for row, number in group_unknown(columns, names.matches, analysis.embedder).items():
+        first = stranger_id(analysis.project, video.sha256, int(columns.first_frames[row]), columns.first_boxes[row])
+        known = next((one for one in labels.values() if one.number == number), None)
+        labels[int(columns.track_ids[row])] = known or StrangerLabel(first, number)
+    return _result(archive, analysis, names.matches, labels, version, model, max_false_names, lambda *_: "")
 
 
 def stored_result(archive: Archive, project: str, video_id: str, crop_url: CropUrl) -> Result:
-    """Return the result of a video's newest analysis, under the revision that names it.
+    """Return the result of a video's newest analysis.
 
     Raises
     ------
@@ -119,16 +126,60 @@ def stored_result(archive: Archive, project: str, video_id: str, crop_url: CropU
 
 
 def result_of(archive: Archive, analysis: AnalysisRow, crop_url: CropUrl) -> Result:
-    """Return the result of an analysis, under the revision that names it.
+    """Return the result of an analysis: who was found, with what that means by the model that names now. Nothing is written.
 
     Raises
     ------
     ModelNotFoundError
         If nothing has named it yet.
     """
-    if analysis.revision is None:
-        raise ModelNotFoundError(
-            f"video {analysis.video_id} was analysed but not identified: train a model, then 'facerec identify'"
-        )
-    revision = archive.store.get_revision(analysis.project, analysis.revision)
-    return name_analysis(archive, analysis, revision, crop_url)
+    store, project = archive.store, analysis.project
+    while True:
+        current = read_current(archive, project)
+        rows = store.list_named(project, [analysis.analysis_id])
+        if not rows:
+            raise ModelNotFoundError(
+                f"video {analysis.video_id} was analysed but not identified: 'facerec identify' does that"
+            )
+        if store.get_project(project).version == current.version:
+            break
+    (named,) = rows
+    columns = store.get_columns(project, [analysis.analysis_id])[analysis.analysis_id]
+    matches = match_again(columns, matches_of(named), current.model, archive.rules)
+    shown = strangers_of(named)
+    known = follow_all(store, project, set(shown.values()))
+    labels = {
+        int(columns.track_ids[row]): StrangerLabel(known[one].stranger_id, known[one].number)
+        for row, one in shown.items()
+    }
+    return _result(
+        archive, analysis, matches, labels, current.model_version, current.model, named.max_false_names, crop_url
+    )
+
+
+def _result(
+    archive: Archive,
+    analysis: AnalysisRow,
+    matches: list[Match],
+    strangers: dict[int, StrangerLabel],
+    version: str | None,
+    model: NamingModel | None,
+    max_false_names: float,
+    crop_url: CropUrl,
+) -> Result:
+    started = time.perf_counter()
+    project, analysis_id = analysis.project, analysis.analysis_id
+    found = read_analysis(analysis, archive.store.get_tracks(project, [analysis_id])[analysis_id])
+    video = archive.store.get_video(project, analysis.video_id)
+    return build_result(
+        found,
+        matches,
+        video=VideoView.of(found, video_id=video.video_id, uri=video.uri, sha256=video.sha256),
+        project=project,
+        revision=revision_of(project, version, max_false_names),
+        model=model,
+        model_view=ModelView.of(model, version, analysis.embedder, max_false_names, archive.rules.prior_known),
+        strangers=strangers,
+        crop_url=lambda track_id, k: crop_url(analysis, track_id, k),
+        identify_s=time.perf_counter() - started,
+    )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
-from serving.archive.naming.strangers import follow_merges
+from serving.archive.naming.figures import Figures
+from serving.archive.naming.strangers import follow_all
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, Stranger
 
@@ -44,9 +45,9 @@ class IdentificationChange:
 
     Parameters
     ----------
-    state : str
-        Stands for the archive as it was, and for what is to be applied: an application can insist on it.
-    application : int or None
+    version : int
+        The project's, as it was: applying can insist on it.
+    edit : int or None
         The number under which it was applied.
     added, removed : counts of tracks per person
     appearances_added, appearances_removed : counts of appearances per person
@@ -56,9 +57,9 @@ class IdentificationChange:
     """
 
     revision: str
-    state: str
+    version: int
     applied: bool = False
-    application: int | None = None
+    edit: int | None = None
     videos: int = 0
     tracks: int = 0
     added: Counter[str] = field(default_factory=Counter)
@@ -76,9 +77,9 @@ class IdentificationChange:
         """Return the change as JSON values."""
         return {
             "revision": self.revision,
-            "state": self.state,
+            "version": self.version,
             "applied": self.applied,
-            "application": self.application,
+            "edit": self.edit,
             "videos": self.videos,
             "tracks": self.tracks,
             "people": {
@@ -95,19 +96,27 @@ class IdentificationChange:
 
 
 def compare(
-    store: Store, project: str, before: _Rows, after: _Rows, strangers: Sequence[Stranger], change: IdentificationChange
+    store: Store,
+    project: str,
+    before: _Rows,
+    after: _Rows,
+    figures: tuple[Figures, Figures],
+    strangers: Sequence[Stranger],
+    change: IdentificationChange,
 ) -> None:
     """Count what differs between two sets of appearances, by analysis, and add it to `change`.
 
     Parameters
     ----------
+    before, after : mapping of str to sequence of AppearanceRow
+        Of analyses that are their videos' latest.
+    figures : (Figures, Figures)
+        What scores mean, before and after.
     strangers : sequence of Stranger
-        All of the project, for what they are called; of equal ids the last one counts.
+        New ones, for what they are called.
     """
-    names = {video.video_id: video.name for video in store.list_videos(project)}
-    labels = _Labels({stranger.stranger_id: stranger for stranger in strangers})
-    found: dict[str, list[Example]] = defaultdict(list)
-    for video_id, analysis_id in store.latest_analyses(project).items():
+    found: dict[str, list[_Found]] = defaultdict(list)
+    for analysis_id in before.keys() | after.keys():
         old, new = before.get(analysis_id, ()), after.get(analysis_id, ())
         was, is_now = _owners(old), _owners(new)
         for track_id in was.keys() | is_now.keys():
@@ -126,42 +135,67 @@ def compare(
                     continue
                 counts[person] += 1
                 owners = was if rows is new else is_now
-                of_tracks = [owners[track_id] for track_id in row.track_ids if track_id in owners]
-                beside = ", ".join(dict.fromkeys(map(labels.of, of_tracks))) or None
-                reason = "; ".join(dict.fromkeys(one.reason for one in of_tracks if one.reason)) or None
-                mine = labels.of(row)
-                found[person].append(
-                    Example(
-                        video_id,
-                        names[video_id],
-                        analysis_id,
-                        row.track_ids,
-                        row.start_s,
-                        row.end_s,
-                        row.probability,
-                        before=beside if rows is new else mine,
-                        after=mine if rows is new else beside,
-                        reason=reason,
-                    )
-                )
-    change.examples = {
-        person: sorted(examples, key=lambda one: (-one.probability, one.video_id, one.start_s))[:_EXAMPLES]
-        for person, examples in sorted(found.items())
+                beside = [owners[track_id] for track_id in row.track_ids if track_id in owners]
+                found[person].append(_Found(row, beside, is_new=rows is new))
+    surest = {person: sorted(rows, key=_Found.order)[:_EXAMPLES] for person, rows in sorted(found.items())}
+    labels = _Labels.of(store, project, [one for rows in surest.values() for one in rows], strangers)
+    names = {
+        video_id: store.get_video(project, video_id).name
+        for video_id in {one.row.video_id for rows in surest.values() for one in rows}
     }
+    change.examples = {
+        person: [_example(one, names[one.row.video_id], labels, figures[one.is_new]) for one in rows]
+        for person, rows in surest.items()
+    }
+
+
+class _Found(NamedTuple):
+    """An appearance that changes, with those that its tracks are in on the other side."""
+
+    row: AppearanceRow
+    beside: list[AppearanceRow]
+    is_new: bool
+
+    def order(self) -> tuple[bool, float, str, float]:
+        """Return where it stands: the surest first."""
+        return (not self.row.is_confirmed, -self.row.score, self.row.video_id, self.row.start_s)
+
+
+def _example(one: _Found, video: str, labels: _Labels, figures: Figures) -> Example:
+    row = one.row
+    mine = labels.of_row(row)
+    beside = ", ".join(dict.fromkeys(map(labels.of_row, one.beside))) or None
+    return Example(
+        row.video_id,
+        video,
+        row.analysis_id,
+        row.track_ids,
+        row.start_s,
+        row.end_s,
+        figures.of([row])[0].probability,
+        before=beside if one.is_new else mine,
+        after=mine if one.is_new else beside,
+        reason="; ".join(dict.fromkeys(other.reason for other in one.beside if other.reason)) or None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
     """What appearances are called."""
 
-    strangers: Mapping[str, Stranger]
+    numbers: Mapping[str, int]
 
-    def of(self, row: AppearanceRow) -> str:
+    @classmethod
+    def of(cls, store: Store, project: str, found: Sequence[_Found], new: Sequence[Stranger]) -> _Labels:
+        rows = [row for one in found for row in (one.row, *one.beside)]
+        owners = {row.owner for row in rows if row.owner is not None and row.decision is not Decision.NAMED}
+        known = follow_all(store, project, owners)
+        return cls({key: one.number for key, one in known.items()} | {one.stranger_id: one.number for one in new})
+
+    def of_row(self, row: AppearanceRow) -> str:
         if row.decision is Decision.NAMED:
             return identity_of(row.owner) or ""
-        if row.owner is None:
-            return "Undecidable"
-        return f"Unknown {follow_merges(row.owner, self.strangers).number}"
+        return "Undecidable" if row.owner is None else f"Unknown {self.numbers[row.owner]}"
 
 
 def _key(row: AppearanceRow) -> _Key:

@@ -1,133 +1,323 @@
 """Strangers: who the unknown faces of a project are, under ids that last.
 
-A track that nobody enrolled explains belongs to a stranger. New tracks join the strangers that are known; when the whole archive is
-named again, all of them are grouped anew, and every group keeps the id that most of its tracks had. An id that a merge left
-without tracks stays as an alias.
+A track that nobody enrolled explains belongs to a stranger. New tracks join the strangers that are known, or form new ones; see
+`serving.archive.naming.regroup` for all of them anew. What that costs depends on the tracks that are new, and on the strangers that
+they resemble: each is told by the sum of its tracks' vectors, and only those of strangers that may be meant are read.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from facerec_models.errors import ConflictError, NotFoundError
-from facerec_models.identification.clustering import cluster_tracks, stranger_similarity
+from facerec_models.errors import NotFoundError
+from facerec_models.identification.clustering import join_tracks, stranger_similarity
 from facerec_models.identification.cohort import load_cohort
-from facerec_models.identification.identify import apart_tracks
+from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.names import number_of
-from facerec_models.result import StrangerLabel, stranger_id
-from facerec_models.types import Decision, Match, Track
-from facerec_models.vectors import track_embedding
+from facerec_models.result import stranger_id
+from facerec_models.types import DoubleArray, FloatArray
 from serving.store.contract import Store
-from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
-from serving.store.rows import AnalysisRow
+from serving.store.naming_rows import Correction, CorrectionKind, Stranger
 
-# So long a video waits for others that end at the same moment.
-_PATIENCE_S = 120.0
-_LONGEST_PAUSE_S = 1.0
-# Above this many unknown tracks the archive is not grouped anew: their distances would need more than half a gigabyte.
-_MOST_REGROUPED = 8000
+# Tracks that are compared with each other at once.
+_MOST_AT_ONCE = 4000
+# What rounding may take off the mean of similarities.
+_SLACK = 1e-3
 
 TrackKey = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class UnknownTracks:
-    """The tracks of one analysis that show nobody enrolled."""
+    """The tracks of one analysis that show nobody enrolled.
 
-    analysis: AnalysisRow
+    Parameters
+    ----------
+    rows : sequence of int
+        Which of `columns` they are.
+    held : mapping of int to str
+        Strangers whom some of them show already, and go on showing, by row.
+    """
+
+    analysis_id: str
     video_sha256: str
-    tracks: tuple[Track, ...]
+    columns: TrackColumns
+    rows: Sequence[int]
+    held: Mapping[int, str] = field(default_factory=dict)
 
-    @classmethod
-    def of(
-        cls, analysis: AnalysisRow, video_sha256: str, tracks: Sequence[Track], matches: Sequence[Match]
-    ) -> UnknownTracks:
-        """Pick the unknown ones."""
-        unknown = (
-            t for t, m in zip(tracks, matches, strict=True) if m.decision is Decision.UNKNOWN and len(t.embedded)
-        )
-        return cls(analysis, video_sha256, tuple(unknown))
+    def key(self, row: int) -> TrackKey:
+        """Return analysis and track of a row."""
+        return self.analysis_id, int(self.columns.track_ids[row])
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Which stranger every unknown track of some analyses shows, and what that changes; nothing of it is stored yet.
+    """Which stranger every unknown track shows, and what that changes; nothing of it is stored yet.
 
     Parameters
     ----------
+    of_track : dict of (analysis_id, track_id) to str
     strangers : list of Stranger
         New ones, and those that were merged into another.
-    tracks : list of StrangerTrack
-        All unknown tracks of the analyses.
-    known : int
-        How many strangers the project has so far.
     """
 
+    of_track: dict[TrackKey, str]
     strangers: list[Stranger]
-    tracks: list[StrangerTrack]
-    known: int
 
 
-def settle(store: Store, unknown: UnknownTracks) -> dict[int, StrangerLabel]:
-    """Return who the unknown tracks of an analysis are, by track id; those without a stranger get one.
+@dataclass(slots=True, eq=False)
+class _Group:
+    """The tracks of one stranger: all of their vectors once they are loaded, their sum always."""
 
-    Nothing is written when all is known already. Of several videos that end at once one is settled after the other.
+    stranger_id: str | None
+    count: int
+    total: DoubleArray
+    members: list[FloatArray] = field(default_factory=list)
+    is_loaded: bool = False
+    former: Counter[str] = field(default_factory=Counter)
+    first: tuple[UnknownTracks, int] | None = None
 
-    Raises
-    ------
-    ConflictError
-        If others were always faster, for minutes.
-    """
-    project, analysis_id = unknown.analysis.project, unknown.analysis.analysis_id
-    wanted = {track.track_id for track in unknown.tracks}
-    deadline, pause_s = time.monotonic() + _PATIENCE_S, 0.01
-    while True:
-        known, rows = store.read_strangers(project)
-        strangers = {stranger.stranger_id: stranger for stranger in known}
-        mine = {row.track_id: row for row in rows if row.analysis_id == analysis_id}
-        if mine.keys() == wanted:
-            return {track_id: _label_of(row.stranger_id, strangers) for track_id, row in mine.items()}
-        settled = [row for row in rows if row.analysis_id != analysis_id or row.track_id in wanted]
-        found = group(project, [unknown], settled, strangers, store.list_corrections(project))
-        try:
-            store.put_strangers(project, found.strangers, found.tracks, [analysis_id], known=found.known)
-        except ConflictError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(random.uniform(0, pause_s))  # noqa: S311
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+    def add(self, vector: FloatArray) -> None:
+        self.count += 1
+        self.total = self.total + vector
+        self.members.append(vector)
 
 
-def regroup(
-    project: str,
-    archive: Sequence[UnknownTracks],
-    settled: Sequence[StrangerTrack],
-    known: Sequence[Stranger],
-    corrections: Sequence[Correction],
+def settle(
+    store: Store, project: str, embedder: str, unknown: Sequence[UnknownTracks], rewritten: Collection[str]
 ) -> Grouping:
-    """Group all unknown tracks of a project anew; ids last, and strangers that turn out to be one are merged.
+    """Give every unknown track of some analyses a stranger: one that is known, or a new one. Nothing is written.
 
     Parameters
     ----------
-    settled : sequence of StrangerTrack
-        Which strangers tracks show so far.
-    known : sequence of Stranger
-        All of the project, as they were at the same moment.
-    corrections : sequence of Correction
-        All that hold.
+    rewritten : collection of str
+        All analyses whose names are written anew: what the store says of their tracks does not count.
     """
-    count = sum(len(unknown.tracks) for unknown in archive)
-    strangers = {stranger.stranger_id: stranger for stranger in known}
-    still = {(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks}
-    kept = [row for row in settled if (row.analysis_id, row.track_id) in still]
-    return group(project, archive, kept, strangers, corrections, anew=count <= _MOST_REGROUPED)
+    groups = StrangerGroups(store, project, embedder, rewritten)
+    groups.add(unknown, store.list_corrections(project, analysis_ids=[one.analysis_id for one in unknown]))
+    return groups.grouping()
+
+
+class StrangerGroups:
+    """The strangers of a project, as far as it must be known to give tracks a stranger.
+
+    Parameters
+    ----------
+    rewritten : collection of str
+        See `settle`.
+    anew : bool
+        Whether all strangers are grouped anew: none is known, and each group gets the id that most of its tracks had.
+    """
+
+    def __init__(
+        self, store: Store, project: str, embedder: str, rewritten: Collection[str], *, anew: bool = False
+    ) -> None:
+        self._store = store
+        self._project = project
+        self._least = stranger_similarity(load_cohort(embedder).pair)
+        self._rewritten = set(rewritten)
+        self._anew = anew
+        self._groups: list[_Group] = []
+        self._place: dict[str, int] = {}
+        self._of: dict[TrackKey, int] = {}
+        if not anew:
+            self._read()
+
+    def add(self, unknown: Sequence[UnknownTracks], corrections: Sequence[Correction]) -> None:
+        """Give tracks a group. Those that are held keep theirs, and come first."""
+        denied = _denied(self._store, self._project, corrections)
+        unknown = [_without_denied(one, denied) for one in unknown]
+        if not self._anew:
+            for one in unknown:
+                for row, identifier in one.held.items():
+                    self._hold(one, row, identifier)
+        for batch in _batches(unknown, with_held=self._anew):
+            self._join(batch, denied)
+
+    def grouping(self) -> Grouping:
+        """Return the stranger of each track that was added."""
+        names, changed = self._name_groups()
+        return Grouping({key: names[group] for key, group in self._of.items()}, changed)
+
+    def _read(self) -> None:
+        for row in self._store.list_stranger_sums(self._project):
+            self._place[row.stranger_id] = len(self._groups)
+            self._groups.append(_Group(row.stranger_id, row.tracks, row.total))
+        for track in self._store.list_stranger_tracks(self._project, analysis_ids=sorted(self._rewritten)):
+            group = self._groups[self._place[track.stranger_id]]
+            group.count -= 1
+            group.total = group.total - track.embedding
+
+    def _hold(self, one: UnknownTracks, row: int, identifier: str) -> None:
+        at = self._place.get(identifier)
+        vector = one.columns.vectors[row]
+        if at is None:
+            at = self._place[identifier] = len(self._groups)
+            self._groups.append(_Group(identifier, 0, np.zeros(len(vector)), is_loaded=True))
+        self._groups[at].add(vector)
+        self._of[one.key(row)] = at
+
+    def _join(self, batch: Sequence[tuple[UnknownTracks, Sequence[int]]], denied: Mapping[TrackKey, set[str]]) -> None:
+        keys = [one.key(row) for one, rows in batch for row in rows]
+        vectors = np.concatenate([one.columns.vectors[list(rows)] for one, rows in batch])
+        similarity = vectors @ vectors.T
+        blocked: set[tuple[int, int]] = set()
+        start = 0
+        for one, rows in batch:
+            place = {row: i for i, row in enumerate(rows, start)}
+            start += len(rows)
+            for a, b in one.columns.together.tolist():
+                if a in place and b in place:
+                    similarity[place[a], place[b]] = similarity[place[b], place[a]] = -1.0
+                elif a in place or b in place:
+                    free, other = (a, b) if a in place else (b, a)
+                    if (group := self._of.get(one.key(other))) is not None:
+                        blocked.add((place[free], group))
+        former = [one.held.get(row) if self._anew else None for one, rows in batch for row in rows]
+        for i, key in enumerate(keys):
+            for identifier in denied.get(key, ()):
+                others = [j for j, was in enumerate(former) if was == identifier and j != i]
+                similarity[i, others] = similarity[others, i] = -1.0
+                blocked |= {
+                    (i, at)
+                    for at, group in enumerate(self._groups)
+                    if group.stranger_id == identifier or group.former[identifier]
+                }
+        near = self._near(vectors, blocked)
+        joined = join_tracks(similarity, near, len(self._groups), self._least)
+        firsts = iter([(one, row) for one, rows in batch for row in rows])
+        for key, vector, at, was in zip(keys, vectors, joined.tolist(), former, strict=True):
+            first = next(firsts)
+            if at == len(self._groups):
+                self._groups.append(_Group(None, 0, np.zeros(len(vector)), is_loaded=True, first=first))
+            group = self._groups[at]
+            group.add(vector)
+            if was is not None:
+                group.former[was] += 1
+            self._of[key] = at
+
+    def _near(self, vectors: FloatArray, blocked: Collection[tuple[int, int]]) -> list[tuple[int, int, float]]:
+        """Return for each track the groups of which all tracks are alike enough, and the least similarity."""
+        if not self._groups:
+            return []
+        counts = np.array([max(group.count, 1) for group in self._groups])
+        means = np.stack([group.total for group in self._groups]) / counts[:, None]
+        # The mean of similarities is that to the mean: where it is less, one of them is.
+        rows, groups = np.nonzero(vectors @ means.astype(np.float32).T >= self._least - _SLACK)
+        wanted: dict[int, list[int]] = defaultdict(list)
+        for row, at in zip(rows.tolist(), groups.tolist(), strict=True):
+            if (row, at) not in blocked and self._groups[at].count > 0:
+                wanted[at].append(row)
+        self._load(wanted)
+        near = []
+        for at, candidates in wanted.items():
+            least = (vectors[candidates] @ np.stack(self._groups[at].members).T).min(axis=1)
+            near += [
+                (row, at, value) for row, value in zip(candidates, least.tolist(), strict=True) if value >= self._least
+            ]
+        return near
+
+    def _load(self, wanted: Collection[int]) -> None:
+        missing = {str(self._groups[at].stranger_id): at for at in wanted if not self._groups[at].is_loaded}
+        if not missing:
+            return
+        for row in self._store.list_stranger_tracks(self._project, stranger_ids=sorted(missing)):
+            if row.analysis_id not in self._rewritten:
+                self._groups[missing[row.stranger_id]].members.append(row.embedding)
+        for at in missing.values():
+            self._groups[at].is_loaded = True
+
+    def _name_groups(self) -> tuple[dict[int, str], list[Stranger]]:
+        """Choose an id for each group that has none, and say which strangers are new, or merged into another."""
+        names = {at: group.stranger_id for at, group in enumerate(self._groups) if group.stranger_id is not None}
+        former = {one for group in self._groups for one in group.former}
+        known = {row.stranger_id: row for row in self._store.list_strangers(self._project, sorted(former))}
+        # The largest overlaps first; of equals, the stranger who has been known longest.
+        claims = sorted(
+            (-count, known[identifier].number, at, identifier)
+            for at, group in enumerate(self._groups)
+            for identifier, count in group.former.items()
+        )
+        taken = set(names.values())
+        for _, _, at, identifier in claims:
+            if at not in names and identifier not in taken:
+                names[at] = identifier
+                taken.add(identifier)
+        changed = {
+            identifier: replace(known[identifier], merged_into=names[at])
+            for at, group in enumerate(self._groups)
+            for identifier in group.former
+            if identifier not in taken and at in names
+        }
+        return names, [*changed.values(), *self._new_strangers(names, taken)]
+
+    def _new_strangers(self, names: dict[int, str], taken: set[str]) -> list[Stranger]:
+        """Give groups without an id one that is made from their first track."""
+        nameless = {at: group.first for at, group in enumerate(self._groups) if at not in names and group.count > 0}
+        minted: dict[int, str] = {}
+        for at, first in nameless.items():
+            if first is None:
+                raise ValueError("a group without an id has no first track")
+            one, row = first
+            seen = one.video_sha256, int(one.columns.first_frames[row]), one.columns.first_boxes[row]
+            identifier = stranger_id(self._project, *seen)
+            while identifier in taken:  # the stranger who was first seen in this track has other tracks now
+                identifier = stranger_id(f"{self._project}\n{identifier}", *seen)
+            minted[at] = identifier
+            taken.add(identifier)
+        names |= minted
+        known = {row.stranger_id: row for row in self._store.list_strangers(self._project, sorted(minted.values()))}
+        last = self._store.find_stranger_number(self._project)
+        number = 0 if last is None else last.number
+        found = []
+        for identifier in minted.values():
+            if identifier in known:  # known from an analysis that was done again, or from before they were named
+                found.append(replace(known[identifier], merged_into=None, person_id=None))
+            else:
+                number += 1
+                found.append(Stranger(identifier, self._project, number, time.time()))
+        return found
+
+
+def _batches(
+    unknown: Sequence[UnknownTracks], *, with_held: bool
+) -> Iterator[list[tuple[UnknownTracks, Sequence[int]]]]:
+    """Split the tracks that need a group into parts of about as many as are compared at once; analyses stay whole where they can."""
+    batch: list[tuple[UnknownTracks, Sequence[int]]] = []
+    size = 0
+    for one in unknown:
+        free = [row for row in one.rows if with_held or row not in one.held]
+        for start in range(0, len(free), _MOST_AT_ONCE):
+            part = free[start : start + _MOST_AT_ONCE]
+            if batch and size + len(part) > _MOST_AT_ONCE:
+                yield batch
+                batch, size = [], 0
+            batch.append((one, part))
+            size += len(part)
+    if batch:
+        yield batch
+
+
+def _without_denied(unknown: UnknownTracks, denied: Mapping[TrackKey, set[str]]) -> UnknownTracks:
+    """Return unknown tracks that show nobody whom a correction says they are not."""
+    held = {row: one for row, one in unknown.held.items() if one not in denied.get(unknown.key(row), ())}
+    return unknown if len(held) == len(unknown.held) else replace(unknown, held=held)
+
+
+def _denied(store: Store, project: str, corrections: Sequence[Correction]) -> dict[TrackKey, set[str]]:
+    """Return the strangers whom tracks are not, as corrections tell; merges are followed."""
+    found: dict[TrackKey, set[str]] = defaultdict(set)
+    about = [row for row in corrections if row.kind is CorrectionKind.IS_NOT]
+    known = follow_all(store, project, {row.person_id for row in about})
+    for row in about:
+        if row.person_id in known:
+            found[row.analysis_id, row.track_id].add(known[row.person_id].stranger_id)
+    return found
 
 
 def find_stranger(store: Store, project: str, given: str) -> Stranger:
@@ -138,17 +328,24 @@ def find_stranger(store: Store, project: str, given: str) -> Stranger:
     NotFoundError
         If there is none.
     """
-    strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
+    found = next(iter(store.list_strangers(project, [given])), None)
     number = number_of(given.lower().removeprefix("unknown").strip())
-    for stranger in strangers.values():
-        if given == stranger.stranger_id or number == stranger.number:
-            return follow_merges(stranger.stranger_id, strangers)
-    raise NotFoundError(f"project {project!r} has no stranger {given!r}: 'facerec unknowns list' names all")
+    if found is None and number is not None:
+        found = store.find_stranger_number(project, number)
+    if found is None:
+        raise NotFoundError(f"project {project!r} has no stranger {given!r}: 'facerec unknowns list' names all")
+    return follow_all(store, project, [found.stranger_id])[found.stranger_id]
 
 
-def _label_of(identifier: str, strangers: Mapping[str, Stranger]) -> StrangerLabel:
-    stranger = follow_merges(identifier, strangers)
-    return StrangerLabel(stranger.stranger_id, stranger.number)
+def follow_all(store: Store, project: str, identifiers: Collection[str]) -> dict[str, Stranger]:
+    """Return the strangers whom ids mean by now, merges followed; those that are no stranger's are left out."""
+    known: dict[str, Stranger] = {}
+    wanted = set(identifiers)
+    while wanted:
+        found = {row.stranger_id: row for row in store.list_strangers(project, sorted(wanted))}
+        known |= found
+        wanted = {row.merged_into for row in found.values() if row.merged_into is not None} - known.keys()
+    return {one: follow_merges(one, known) for one in identifiers if one in known}
 
 
 def follow_merges(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:
@@ -159,125 +356,17 @@ def follow_merges(identifier: str, strangers: Mapping[str, Stranger]) -> Strange
     return stranger
 
 
-def aliases(strangers: Mapping[str, Stranger]) -> dict[str, tuple[str, ...]]:
-    """Return for each stranger the ids of those who turned out to be this one."""
-    found: dict[str, tuple[str, ...]] = dict.fromkeys(strangers, ())
-    for one in strangers:
-        stranger_id = follow_merges(one, strangers).stranger_id
-        if one != stranger_id:
-            found[stranger_id] += (one,)
-    return found
-
-
-def group(
-    project: str,
-    archive: Sequence[UnknownTracks],
-    settled: Sequence[StrangerTrack],
-    strangers: Mapping[str, Stranger],
-    corrections: Sequence[Correction],
-    *,
-    anew: bool = False,
-) -> Grouping:
-    """Give every track of `archive` a stranger; `settled` says what is known of it and of the rest."""
-    analyses = {unknown.analysis.analysis_id for unknown in archive}
-    of_track = {
-        (row.analysis_id, row.track_id): follow_merges(row.stranger_id, strangers).stranger_id for row in settled
+def aliases(store: Store, project: str, identifiers: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return for each of these strangers the ids of those who turned out to be this one, by number."""
+    means = {identifier: identifier for identifier in identifiers}
+    found: dict[str, list[Stranger]] = {identifier: [] for identifier in identifiers}
+    wanted = list(identifiers)
+    while wanted:
+        merged = [row for row in store.list_strangers(project, merged_into=wanted) if row.stranger_id not in means]
+        for row in merged:
+            means[row.stranger_id] = means[str(row.merged_into)]
+            found[means[row.stranger_id]].append(row)
+        wanted = [row.stranger_id for row in merged]
+    return {
+        one: tuple(row.stranger_id for row in sorted(rows, key=lambda row: row.number)) for one, rows in found.items()
     }
-    keys = [(u.analysis.analysis_id, track.track_id) for u in archive for track in u.tracks]
-    outside = [row for row in settled if row.analysis_id not in analyses]
-    embeddings = [track_embedding(track) for u in archive for track in u.tracks] + [row.embedding for row in outside]
-    keys += [(row.analysis_id, row.track_id) for row in outside]
-    ids = sorted(set(of_track.values()))
-    index = {identifier: i for i, identifier in enumerate(ids)}
-    before = [of_track.get(key) for key in keys]
-    known = np.array([-1 if anew or identifier is None else index[identifier] for identifier in before], np.intp)
-    if not archive or not keys:  # no track needs a stranger, whoever is settled elsewhere
-        return Grouping([], [], len(strangers))
-    apart = _apart(archive, keys, before, corrections, strangers)[known < 0]
-    pair = load_cohort(archive[0].analysis.embedder).pair
-    groups = cluster_tracks(np.stack(embeddings), apart, stranger_similarity(pair), known)
-    names, changed = _give_ids(project, archive, keys, before, groups, strangers)
-    rows = [
-        StrangerTrack(project, analysis_id, track_id, names[int(group)], embedding)
-        for (analysis_id, track_id), group, embedding in zip(keys, groups, embeddings, strict=True)
-        if analysis_id in analyses
-    ]
-    return Grouping(changed, rows, len(strangers))
-
-
-def _apart(
-    archive: Sequence[UnknownTracks],
-    keys: Sequence[TrackKey],
-    before: Sequence[str | None],
-    corrections: Sequence[Correction],
-    strangers: Mapping[str, Stranger],
-) -> npt.NDArray[np.bool_]:
-    """Return which tracks cannot be one person: they share a frame, or a correction denies one of them the other's stranger."""
-    apart = np.zeros((len(keys), len(keys)), bool)
-    start = 0
-    for unknown in archive:
-        stop = start + len(unknown.tracks)
-        for i, beside in enumerate(apart_tracks(unknown.tracks), start):
-            apart[i, beside + start] = True
-        start = stop
-    at = {key: i for i, key in enumerate(keys)}
-    for correction in corrections:
-        place = at.get((correction.analysis_id, correction.track_id))
-        if correction.kind is CorrectionKind.IS_NOT and correction.person_id in strangers and place is not None:
-            denied = follow_merges(correction.person_id, strangers).stranger_id
-            others = np.array([identifier == denied for identifier in before])
-            others[place] = False
-            apart[place, others] = apart[others, place] = True
-    return apart
-
-
-def _give_ids(
-    project: str,
-    archive: Sequence[UnknownTracks],
-    keys: Sequence[TrackKey],
-    before: Sequence[str | None],
-    groups: npt.NDArray[np.intp],
-    strangers: Mapping[str, Stranger],
-) -> tuple[dict[int, str], list[Stranger]]:
-    """Choose an id for each group, and say which strangers are new, or merged into another."""
-    former: dict[int, Counter[str]] = defaultdict(Counter)
-    for identifier, group in zip(before, groups.tolist(), strict=True):
-        if identifier is not None:
-            former[group][identifier] += 1
-    names: dict[int, str] = {}
-    # The largest overlaps first; of equals, the stranger who has been known longest.
-    claims = sorted(
-        (
-            (-count, strangers[identifier].number, group, identifier)
-            for group in former
-            for identifier, count in former[group].items()
-        )
-    )
-    taken: set[str] = set()
-    for _, _, group, identifier in claims:
-        if group not in names and identifier not in taken:
-            names[group] = identifier
-            taken.add(identifier)
-    changed = [
-        replace(strangers[identifier], merged_into=names[group])
-        for group, counts in former.items()
-        for identifier in counts
-        if identifier not in taken and group in names
-    ]
-    merged = {stranger.stranger_id: stranger for stranger in changed}
-    number = max((stranger.number for stranger in strangers.values()), default=0)
-    first = {(u.analysis.analysis_id, track.track_id): (u.video_sha256, track) for u in archive for track in u.tracks}
-    for key, group in zip(keys, groups.tolist(), strict=True):
-        if group in names:
-            continue
-        identifier = stranger_id(project, *first[key])
-        while identifier in taken:  # the stranger who was first seen in this track has other tracks now
-            identifier = stranger_id(f"{project}\n{identifier}", *first[key])
-        if identifier in strangers:  # known from an analysis that was done again, or from before they were named
-            merged[identifier] = replace(strangers[identifier], merged_into=None, person_id=None)
-        else:
-            number += 1
-            merged[identifier] = Stranger(identifier, project, number, time.time())
-        names[group] = identifier
-        taken.add(identifier)
-    return names, list(merged.values())

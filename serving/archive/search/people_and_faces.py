@@ -16,12 +16,15 @@ from facerec_models.names import person_id_of
 from facerec_models.result import identity_of
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from facerec_models.vectors import PairScale
-from serving.archive.naming.strangers import aliases, find_stranger, follow_merges
+from serving.archive.handle import Archive
+from serving.archive.naming.current import read_current
+from serving.archive.naming.figures import Figure, Figures
+from serving.archive.naming.strangers import aliases, find_stranger, follow_all
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from serving.archive.search.track_index import TrackHit, TrackIndex
 from serving.store.contract import Store
-from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, Stranger
+from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow
 
 # Tracks that are compared for each hit that is wanted: an appearance may have several.
 _TRACKS_PER_HIT = 4
@@ -38,6 +41,8 @@ class Hit:
         The video's name.
     label : str
         Who it is, as text.
+    figure : Figure
+        How sure that is.
     shots : tuple of int
         Numbers of the shots that it reaches over; with company, those in which all are seen.
     company : tuple of Hit
@@ -47,6 +52,7 @@ class Hit:
     row: AppearanceRow
     video: str
     label: str
+    figure: Figure
     shots: tuple[int, ...]
     company: tuple[Hit, ...] = ()
 
@@ -94,11 +100,12 @@ class FacePage:
 
 
 def search_people(
-    store: Store,
+    archive: Archive,
     project: str,
     who: Sequence[str],
     query: AppearanceQuery,
     *,
+    min_probability: float = 0.0,
     limit: int = 50,
     cursor: str | None = None,
 ) -> Page:
@@ -110,7 +117,9 @@ def search_people(
         People and strangers: ids, names, aliases or "Unknown n". With several, the first one's appearances are found that share a shot
         with all the others. Empty: everybody.
     query : AppearanceQuery
-        What restricts the search; its owners are set from `who`.
+        What restricts the search; its owners and scores are set from `who` and `min_probability`.
+    min_probability : float
+        Of every appearance that counts, those of the others included.
 
     Raises
     ------
@@ -120,9 +129,13 @@ def search_people(
         If the cursor is none, or the limit is not between 1 and 1000.
     """
     check_limit(limit)
-    search = ("people", project, *who, query)
-    query = replace(query, owners=tuple(_ids_of(store, project, one) for one in who))
-    names = _Names(store, project)
+    store = archive.store
+    search = ("people", project, *who, query, min_probability)
+    figures = Figures(read_current(archive, project).model)
+    least_score, most_score = figures.bounds(min_probability)
+    owners = tuple(_ids_of(store, project, one) for one in who)
+    query = replace(query, owners=owners, least_score=least_score, most_score=most_score)
+    names = _Names(store, project, figures)
     hits: list[Hit] = []
     after: AppearanceKey | None = None if cursor is None else read_cursor(search, cursor, str, float, int)
     while True:
@@ -141,11 +154,12 @@ def search_people(
 
 
 def search_face(
-    store: Store,
+    archive: Archive,
     index: TrackIndex,
     face: FloatArray,
     query: AppearanceQuery = _EVERYWHERE,
     *,
+    min_probability: float = 0.0,
     limit: int = 20,
     cursor: str | None = None,
 ) -> FacePage:
@@ -158,7 +172,9 @@ def search_face(
     face : (D,) float32
         From the project's network.
     query : AppearanceQuery
-        What restricts the search; the least probability is that both are one person, and its owners count for nothing.
+        What restricts the search; its owners and scores count for nothing.
+    min_probability : float
+        That both are one person.
 
     Raises
     ------
@@ -166,28 +182,34 @@ def search_face(
         If the cursor is none, or the limit is not between 1 and 1000.
     """
     check_limit(limit)
-    search = ("faces", index.project, query)
+    search = ("faces", index.project, query, min_probability)
     passed = 0 if cursor is None else max(0, *read_cursor(search, cursor, int))
     index.refresh()
-    hits = list(islice(_face_hits(store, index, face, query, passed + limit + 1), passed, None))
+    found = _face_hits(archive, index, face, query, min_probability, passed + limit + 1)
+    hits = list(islice(found, passed, None))
     return FacePage(hits[:limit], write_cursor(search, (passed + limit,)) if len(hits) > limit else None)
 
 
 def _face_hits(
-    store: Store, index: TrackIndex, face: FloatArray, query: AppearanceQuery, wanted: int
+    archive: Archive,
+    index: TrackIndex,
+    face: FloatArray,
+    query: AppearanceQuery,
+    min_probability: float,
+    wanted: int,
 ) -> Iterator[FaceHit]:
     """Yield up to so many appearances by the likeness of their most alike track."""
-    project = index.project
+    store, project = archive.store, index.project
     analyses = _analyses_of(store, project, query)
     embedder = store.get_project(project).embedder
     pair = load_cohort(embedder).pair if embedder else PairScale(1.0, 1.0)
-    names = _Names(store, project)
+    names = _Names(store, project, Figures(read_current(archive, project).model))
     seen: set[tuple[str, int]] = set()
     compared, tracks = 0, index.search(face, analyses, wanted * _TRACKS_PER_HIT)
     while len(tracks) > compared:
         for track, row, is_named in _owners(store, project, tracks[compared:], min(wanted, MAX_LIMIT)):
             probability = float(pair.probability(np.array(track.similarity)))
-            if probability < query.min_probability:
+            if probability < min_probability:
                 return
             if (row.analysis_id, row.position) in seen or not _is_within(row, query):
                 continue
@@ -246,8 +268,8 @@ def _not_named(store: Store, project: str, hit: TrackHit) -> AppearanceRow:
         last_shot=track.shot,
         start_s=track.start_s,
         end_s=track.end_s,
-        probability=0.0,
-        false_name_rate=1.0,
+        score=math.inf,
+        is_confirmed=False,
         track_ids=(hit.track_id,),
         reason="its video is not identified yet: 'facerec identify' does that",
     )
@@ -261,7 +283,9 @@ def _company(
     for owner in query.owners[1:]:
         of_owner = {}
         for video_id in {row.video_id for row in rows}:
-            wanted = AppearanceQuery((owner,), video_id=video_id, min_probability=query.min_probability)
+            wanted = AppearanceQuery(
+                (owner,), video_id=video_id, least_score=query.least_score, most_score=query.most_score
+            )
             of_owner[video_id] = store.find_appearances(project, wanted, limit=10 * MAX_LIMIT)
         found.append(of_owner)
     return found
@@ -285,27 +309,29 @@ def _shots(row: AppearanceRow) -> set[int]:
 class _Names:
     """What videos and their people are called; read once each."""
 
-    def __init__(self, store: Store, project: str) -> None:
+    def __init__(self, store: Store, project: str, figures: Figures) -> None:
         self._store = store
         self._project = project
+        self._figures = figures
         self._videos: dict[str, str] = {}
-        self._strangers: dict[str, Stranger] = {}
+        self._numbers: dict[str, int] = {}
 
     def hit(self, row: AppearanceRow) -> Hit:
         """Return an appearance with the names of its video and its person."""
         if row.video_id not in self._videos:
             self._videos[row.video_id] = self._store.get_video(self._project, row.video_id).name
         shots = tuple(range(row.first_shot, row.last_shot + 1))
-        return Hit(row, self._videos[row.video_id], self._label(row), shots)
+        (figure,) = self._figures.of([row])
+        return Hit(row, self._videos[row.video_id], self._label(row), figure, shots)
 
     def _label(self, row: AppearanceRow) -> str:
         if row.owner is None:
             return "Undecidable"
         if row.decision is Decision.NAMED:
             return identity_of(row.owner)
-        if row.owner not in self._strangers:
-            self._strangers = {one.stranger_id: one for one in self._store.list_strangers(self._project)}
-        return f"Unknown {follow_merges(row.owner, self._strangers).number}"
+        if row.owner not in self._numbers:
+            self._numbers[row.owner] = follow_all(self._store, self._project, [row.owner])[row.owner].number
+        return f"Unknown {self._numbers[row.owner]}"
 
 
 def _ids_of(store: Store, project: str, who: str) -> tuple[str, ...]:
@@ -313,7 +339,7 @@ def _ids_of(store: Store, project: str, who: str) -> tuple[str, ...]:
     if not _is_stranger(who):
         return (person_id_of(who),)
     found = find_stranger(store, project, who)
-    others = aliases({one.stranger_id: one for one in store.list_strangers(project)})[found.stranger_id]
+    others = aliases(store, project, [found.stranger_id])[found.stranger_id]
     return (found.stranger_id, *others, *([found.person_id] if found.person_id else []))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from facerec_models.files import AnyPath
 from serving.archive.handle import Archive
-from serving.archive.naming.strangers import aliases, find_stranger, follow_merges
+from serving.archive.naming.current import read_current
+from serving.archive.naming.figures import Figures
+from serving.archive.naming.strangers import aliases, find_stranger
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from serving.store.contract import Store
@@ -70,6 +72,8 @@ def rank_strangers(
     project: str,
     query: AppearanceQuery = _EVERYWHERE,
     *,
+    min_probability: float = 0.0,
+    with_hidden: bool = False,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> RankedStrangers:
@@ -78,7 +82,9 @@ def rank_strangers(
     Parameters
     ----------
     query : AppearanceQuery
-        Which appearances count; those beyond neither add to the screen time nor are shown.
+        Which appearances count; those beyond neither add to the screen time nor are shown. Its scores are set from `min_probability`.
+    with_hidden : bool
+        Whether strangers who were hidden are among them.
     limit : int or None
         How many strangers; None for all.
 
@@ -89,25 +95,23 @@ def rank_strangers(
     """
     if limit is not None:
         check_limit(limit)
-    search = ("strangers", project, query)
-    times = archive.store.list_screen_times(project, query)
-    # Not before the times: all whom they are of must be among them.
-    strangers = {stranger.stranger_id: stranger for stranger in archive.store.list_strangers(project)}
-    seconds: dict[str, float] = defaultdict(float)
-    videos: dict[str, set[str]] = defaultdict(set)
-    for time in times:
-        stranger_id = follow_merges(time.stranger_id, strangers).stranger_id
-        seconds[stranger_id] += time.seconds
-        videos[stranger_id].add(time.video_id)
-    order = sorted((-value, strangers[stranger_id].number, stranger_id) for stranger_id, value in seconds.items())
+    store = archive.store
+    search = ("strangers", project, query, min_probability, with_hidden)
+    if min_probability > 0:
+        least_score, most_score = Figures(read_current(archive, project).model).bounds(min_probability)
+        query = replace(query, least_score=least_score, most_score=most_score)
+    times = {one.stranger_id: one for one in store.list_screen_times(project, query)}
+    hidden = set() if with_hidden else {row.stranger_id for row in store.list_strangers(project) if row.is_hidden}
+    order = sorted((-one.seconds, stranger_id) for stranger_id, one in times.items() if stranger_id not in hidden)
     if cursor is not None:
-        after_s, number = read_cursor(search, cursor, float, int)
-        order = [one for one in order if one[:2] > (-after_s, number)]
-    page = [stranger_id for *_, stranger_id in order[:limit]]
-    others = aliases(strangers)
+        after_s, last = read_cursor(search, cursor, float, str)
+        order = [one for one in order if one > (-after_s, last)]
+    page = [stranger_id for _, stranger_id in order[:limit]]
+    strangers = {row.stranger_id: row for row in store.list_strangers(project, page)}
+    others = aliases(store, project, page)
     seen: dict[str, list[Sighting]] = {}
     for part in batched(page, MAX_LIMIT):
-        seen |= _sightings(archive, project, query, {stranger_id: others[stranger_id] for stranger_id in part})
+        seen |= _sightings(archive, project, query, part)
     is_last = limit is None or len(order) <= limit
     return RankedStrangers(
         [
@@ -115,13 +119,13 @@ def rank_strangers(
                 stranger_id,
                 strangers[stranger_id].number,
                 others[stranger_id],
-                seconds[stranger_id],
-                len(videos[stranger_id]),
+                times[stranger_id].seconds,
+                times[stranger_id].videos,
                 tuple(seen[stranger_id]),
             )
             for stranger_id in page
         ],
-        None if is_last else write_cursor(search, (seconds[page[-1]], strangers[page[-1]].number)),
+        None if is_last else write_cursor(search, (times[page[-1]].seconds, page[-1])),
     )
 
 
@@ -134,22 +138,22 @@ def show_stranger(archive: Archive, project: str, stranger: str) -> tuple[Strang
         If there is no such stranger.
     """
     found = find_stranger(archive.store, project, stranger)
-    others = aliases({one.stranger_id: one for one in archive.store.list_strangers(project)})[found.stranger_id]
-    page = rank_strangers(archive, project, AppearanceQuery(owners=((found.stranger_id, *others),)))
+    query = AppearanceQuery(owners=((found.stranger_id,),))
+    page = rank_strangers(archive, project, query, with_hidden=True)
+    others = aliases(archive.store, project, [found.stranger_id])[found.stranger_id]
     nowhere = StrangerSummary(found.stranger_id, found.number, others)
     return found, page.strangers[0] if page.strangers else nowhere
 
 
 def _sightings(
-    archive: Archive, project: str, query: AppearanceQuery, wanted: Mapping[str, Sequence[str]]
+    archive: Archive, project: str, query: AppearanceQuery, wanted: Sequence[str]
 ) -> dict[str, list[Sighting]]:
-    """Return the tracks of strangers, given with their aliases, the best face first; of those that a query finds."""
-    means = {one: stranger_id for stranger_id, others in wanted.items() for one in (stranger_id, *others)}
+    """Return the tracks of strangers, the best face first; of those that a query finds."""
     seen: dict[str, list[Sighting]] = {stranger_id: [] for stranger_id in wanted}
     analyses: dict[str, AnalysisRow] = {}
     names: dict[str, str] = {}
-    for rows in _appearances(archive.store, project, query, means):
-        owners = {(row.analysis_id, number): means[row.owner] for row in rows if row.owner for number in row.track_ids}
+    for rows in _appearances(archive.store, project, query, wanted):
+        owners = {(row.analysis_id, number): row.owner for row in rows if row.owner for number in row.track_ids}
         numbers: dict[str, list[int]] = defaultdict(list)
         for analysis_id, track_id in owners:
             numbers[analysis_id].append(track_id)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from facerec_models.types import FloatArray
 from serving.store.contract import Store
-from serving.store.rows import TrackVectors
+from serving.store.rows import AnalysisColumns
 
 _BLOCK = 1 << 16
 # Analyses that are read from the store at once.
@@ -90,7 +90,7 @@ class TrackIndex:
             embedder = self._store.get_project(self.project).embedder
             if embedder != self._rows.embedder:
                 self._rows = _Rows(embedder=embedder)
-            state = self._store.vector_state(self.project)
+            state = self._store.columns_state(self.project)
             if state == self._rows.state:
                 return
             self._read_new(self._rows)
@@ -127,7 +127,7 @@ class TrackIndex:
         return [TrackHit(rows.analyses[owner], track_id, value) for value, owner, track_id in found[:limit]]
 
     def _read_new(self, rows: _Rows) -> None:
-        while part := self._store.list_vectors(self.project, since=rows.since, limit=_READ):
+        while part := self._store.list_columns(self.project, since=rows.since, limit=_READ):
             for one in part:
                 self._drop(rows, one.analysis_id)
                 if rows.embedder in (None, one.embedder):
@@ -137,15 +137,16 @@ class TrackIndex:
             rows.since = part[-1].position
 
     def _remove_deleted(self, rows: _Rows) -> None:
-        stored = self._store.vector_positions(self.project)
+        stored = self._store.columns_positions(self.project)
         for analysis_id in (rows.numbers.keys() | rows.others) - stored.keys():
             self._drop(rows, analysis_id)
 
-    def _add(self, rows: _Rows, found: TrackVectors) -> None:
+    def _add(self, rows: _Rows, found: AnalysisColumns) -> None:
         number = len(rows.analyses)
         rows.analyses.append(found.analysis_id)
         rows.numbers[found.analysis_id] = number
-        vectors = np.nan_to_num(found.vectors)
+        seen = found.columns.is_embedded
+        vectors, track_ids = np.nan_to_num(found.columns.vectors[seen]), found.columns.track_ids[seen]
         start = 0
         while start < len(vectors):
             if not rows.blocks or rows.blocks[-1].used == _BLOCK:
@@ -154,7 +155,7 @@ class TrackIndex:
             count = min(_BLOCK - block.used, len(vectors) - start)
             place = slice(block.used, block.used + count)
             block.vectors[place] = vectors[start : start + count]
-            block.track_ids[place] = found.track_ids[start : start + count]
+            block.track_ids[place] = track_ids[start : start + count]
             block.owners[place] = number
             block.used += count
             start += count

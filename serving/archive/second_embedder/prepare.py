@@ -271,7 +271,6 @@ class _Work:
             key=second_key(row.key, self.embedder),
             embedder=self.embedder,
             summary={**row.summary, MADE_FROM: row.analysis_id},
-            revision=None,
             created_at=row.created_at,
         )
         mark = self.archive.files.analysis_mark(self.project, made.analysis_id)
@@ -330,7 +329,8 @@ def _train(work: _Work, started: float) -> tuple[ModelVersion, int]:
         work.workers,
         _Part(work.progress, _FIT_FROM),
     )
-    return fitted, len(store.list_corrections(project)) - len(corrections)
+    fitted.fitted.save(work.archive.files.model(project, fitted.row.version))
+    return fitted.row, len(store.list_corrections(project)) - len(corrections)
 
 
 def _gallery(work: _Work) -> tuple[Gallery, int]:

@@ -1,4 +1,4 @@
-"""Change a project's embedder for that of a prepared second set: seen before, done at once, and undone like any application."""
+"""Change a project's embedder for that of a prepared second set: seen before, done at once, and undone like any edit."""
 
 from __future__ import annotations
 
@@ -6,35 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from facerec_models.errors import ConflictError
-from facerec_models.types import Decision, FloatArray
+from facerec_models.types import Decision
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
-from serving.archive.naming import strangers
-from serving.archive.naming.correction_rows import inverse_to_json
-from serving.archive.naming.one_video import revision_of
-from serving.archive.naming.preview import IdentificationChange, compare
-from serving.archive.naming.strangers import Grouping
-from serving.archive.naming.whole_archive import (
-    before_naming,
-    name_analyses,
-    read_state,
-    record,
-    require_state,
-    rows_by_analysis,
-    state_of,
-    usual_error,
-)
+from serving.archive.naming.current import CurrentNaming, read_current
+from serving.archive.naming.edits import PlannedEdit, change_names, work_out
+from serving.archive.naming.preview import IdentificationChange
+from serving.archive.naming.whole_archive import rows_by_analysis
 from serving.archive.vector_sets import (
     carry_corrections,
-    carry_strangers,
     learned_state,
     present_analyses,
     read_vectors,
     second_analyses,
-    write_vectors,
 )
 from serving.store.contract import Store
-from serving.store.naming_rows import AppearanceRow, Correction, EditInverse, Naming, Revision, Stranger
+from serving.store.naming_rows import AppearanceRow, Edit, Promotion
 from serving.store.rows import AnalysisRow, ModelVersion
 
 
@@ -74,35 +61,6 @@ class Swap:
     agreement: Agreement
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
-    """A second set, named by its version; nothing of it is stored.
-
-    Parameters
-    ----------
-    first, second : sequence of AnalysisRow
-        All analyses of the present embedder; those that take their places.
-    pairs : mapping of str to AnalysisRow
-        Those of `second` that were made from one of `first`, by that one's id.
-    rows : mapping of str to sequence of AppearanceRow
-        By the ids of `second`.
-    corrections : sequence of Correction
-        Of the tracks of `second`.
-    known : sequence of Stranger
-        All of the project, so far.
-    """
-
-    swap: Swap
-    revision: Revision
-    first: Sequence[AnalysisRow]
-    second: Sequence[AnalysisRow]
-    pairs: Mapping[str, AnalysisRow]
-    rows: Mapping[str, Sequence[AppearanceRow]]
-    corrections: Sequence[Correction]
-    grouping: Grouping
-    known: Sequence[Stranger]
-
-
 def preview_swap(archive: Archive, project: str, version: str | None = None) -> Swap:
     """Say what changing to a prepared second set would change; nothing is stored.
 
@@ -118,7 +76,14 @@ def preview_swap(archive: Archive, project: str, version: str | None = None) -> 
     ConflictError
         If none was prepared, or not all of the project is.
     """
-    return _plan(archive, project, version).swap
+    current = read_current(archive, project)
+    planned = _plan(archive, current, version)
+    change, names = work_out(archive, current, planned)
+    first = sorted(planned.unnamed)
+    before = rows_by_analysis(archive.store.list_appearances(project, first))
+    after = {planned.stands_for.get(key, key): rows for key, rows in rows_by_analysis(names.appearances).items()}
+    row = archive.store.get_model(project, planned.model_version)
+    return Swap(row, change, _agreement(before, after))
 
 
 def switch_embedder(
@@ -126,7 +91,7 @@ def switch_embedder(
     project: str,
     version: str | None = None,
     *,
-    expected_state: str | None = None,
+    expected: int | None = None,
 ) -> IdentificationChange:
     """Let a prepared second set take the place of the present one: embedder, version, analyses, faces, and corrections.
 
@@ -136,73 +101,50 @@ def switch_embedder(
     ----------
     version : str, optional
         As of `preview_swap`.
-    expected_state : str, optional
-        What a preview answered as `state`.
+    expected : int, optional
+        The version of the project that a preview answered.
 
     Raises
     ------
     ModelNotFoundError, ConflictError
-        As `preview_swap`, and `ConflictError` if the archive is not in the expected state, or changes meanwhile.
+        As `preview_swap`, and `ConflictError` as `serving.archive.naming.edits.change_names`.
     """
-    before, state = read_state(archive.store, project)
-    plan = _plan(archive, project, version)
-    change, model = plan.swap.change, plan.swap.version
-    require_state(project, change.state, expected_state)
-    embedder = archive.store.get_project(project).embedder
-    naming = Naming(
-        expected={row.analysis_id: row.revision for row in (*plan.first, *plan.second)},
-        revisions={
-            **{row.analysis_id: None for row in plan.first},
-            **{row.analysis_id: plan.revision.revision for row in plan.second},
-        },
-        appearances=[row for rows in plan.rows.values() for row in rows],
-        strangers=plan.grouping.strangers,
-        stranger_tracks=plan.grouping.tracks,
-        known=len(plan.known),
-        promoted=model.version,
-        inverse=EditInverse([row.correction_id for row in before], plan.corrections),
-        embedder=model.embedder,
-        vectors=_second_vectors(archive, project, model.embedder),
-        state=state,
+    return change_names(archive, project, lambda current: _plan(archive, current, version), expected=expected)
+
+
+def _plan(archive: Archive, current: CurrentNaming, version: str | None) -> PlannedEdit:
+    store, project = archive.store, current.project
+    row = _prepared(store, project, version)
+    pairs = _complete(store, project, row)
+    second = [*pairs.values(), *_without_first(store, project, row.embedder)]
+    named = {one.analysis_id: one for one in store.list_named(project)}
+    vectors = read_vectors(archive.files, project, row.embedder)
+    faces = [
+        replace(face, embedder=row.embedder, embedding=vectors[face.face_id])
+        for face in store.list_faces(project)
+        if face.embedder == current.embedder and face.embedding is not None and face.face_id in vectors
+    ]
+    edit = Edit(
+        "embedder",
+        f"{row.embedder} in place of {current.embedder}",
+        corrections=carry_corrections(store, project, pairs),
+        withdrawn=[one.correction_id for one in store.list_corrections(project)],
+        faces=faces,
+        promotion=Promotion.PROMOTE,
+        model_version=row.version,
+        embedder=row.embedder,
     )
-    undo = {
-        **before_naming(archive.store, project, naming, plan.known),
-        "effect": inverse_to_json(EditInverse([row.correction_id for row in plan.corrections], before)),
-        "embedder": embedder,
-    }
-    note = f"{model.embedder} in place of {embedder}"
-    change.application = record(archive.store, project, plan.revision, naming, undo, "embedder", note)
-    change.applied = True
-    return change
-
-
-def _plan(archive: Archive, project: str, version: str | None) -> _Plan:
-    row = _prepared(archive.store, project, version)
-    pairs = _complete(archive.store, project, row)
-    second = [*pairs.values(), *_without_first(archive.store, project, row.embedder)]
-    second.sort(key=lambda one: (one.created_at, one.analysis_id))
-    first = present_analyses(archive.store, project)
-    revision = revision_of(project, row.version, archive.rules, usual_error(archive.store, project))
-    change = IdentificationChange(revision.revision, state_of(archive.store, project, revision, row.embedder))
-    model = load_model(archive.files, project, row.version)
-    named = name_analyses(archive, project, [(one, revision, model) for one in second])
-    corrections = carry_corrections(archive.store, project, pairs)
-    before = rows_by_analysis(archive.store.list_appearances(project, [one.analysis_id for one in first]))
-    shown = carry_strangers(archive.store, project, pairs)
-    # Not before these: all whom they show must be among them.
-    known = archive.store.list_strangers(project)
-    grouping = strangers.regroup(project, named.unknown, shown, known, corrections)
-    rows = named.rows(grouping)
-    # Counted as if the first set's analyses were named anew: the tracks are the same.
-    stands_for = {pair.analysis_id: analysis_id for analysis_id, pair in pairs.items()}
-    after = {
-        stands_for.get(key, key): [replace(one, analysis_id=stands_for.get(key, key)) for one in found]
-        for key, found in rows.items()
-    }
-    compare(archive.store, project, before, after, [*known, *grouping.strangers], change)
-    change.videos, change.tracks = len(second), sum(map(len, named.spans.values()))
-    swap = Swap(row, change, _agreement(before, after))
-    return _Plan(swap, revision, first, second, pairs, rows, corrections, grouping, known)
+    return PlannedEdit(
+        edit,
+        row.version,
+        load_model(archive.files, project, row.version),
+        wanted={one.analysis_id for one in second},
+        unnamed={one.analysis_id for one in present_analyses(store, project)},
+        # The tracks of both are the same, in the same order.
+        held={pair.analysis_id: named[first] for first, pair in pairs.items() if first in named},
+        stands_for={pair.analysis_id: first for first, pair in pairs.items()},
+        anew=True,
+    )
 
 
 def _prepared(store: Store, project: str, version: str | None) -> ModelVersion:
@@ -245,18 +187,6 @@ def _without_first(store: Store, project: str, embedder: str) -> list[AnalysisRo
     seen = {row.video_id for row in present_analyses(store, project)}
     rows = [row for row in store.list_analyses(project) if row.embedder == embedder and row.video_id not in seen]
     return list({row.video_id: row for row in rows}.values())
-
-
-def _second_vectors(archive: Archive, project: str, embedder: str) -> dict[str, FloatArray]:
-    """Return the vectors that faces get, and keep those that they have for the way back."""
-    own = archive.store.get_project(project).embedder
-    faces = [face for face in archive.store.list_faces(project) if face.embedder == own and face.embedding is not None]
-    if own is not None:
-        write_vectors(
-            archive.files, project, own, {face.face_id: face.embedding for face in faces if face.embedding is not None}
-        )
-    second = read_vectors(archive.files, project, embedder)
-    return {face.face_id: second[face.face_id] for face in faces if face.face_id in second}
 
 
 def _agreement(

@@ -17,14 +17,16 @@ KEYS: dict[str, tuple[str, ...]] = {
     "videos": ("project", "video_id"),
     "analyses": ("project", "analysis_id"),
     "tracks": ("part", "track_id", "piece"),
-    "revisions": ("project", "revision"),
     "jobs": ("job_id",),
     "corrections": ("project", "correction_id"),
     "strangers": ("project", "stranger_id"),
     "stranger_tracks": ("project", "analysis_id", "track_id"),
     "appearances": ("project", "analysis_id", "position"),
-    "applications": ("project", "number"),
-    "track_vectors": ("project", "analysis_id", "piece"),
+    "named_tracks": ("project", "edit", "analysis_id"),
+    "edits": ("project", "number"),
+    "former_rows": ("project", "number", "kind", "key"),
+    "stranger_sums": ("project", "stranger_id"),
+    "track_columns": ("project", "analysis_id", "piece"),
 }
 TABLES = tuple(KEYS)
 
@@ -35,15 +37,15 @@ def _create(db: Database[dict[str, Any]]) -> None:
     _index(db, "strangers", "project", "number", unique=True)
     _index(db, "faces", "project", "person_id", "path", "status")
     _index(db, "analyses", "project", "video_id", "created_at")
-    _index(db, "analyses", "project", "revision")
-    _index(db, "revisions", "project", "model_version")
+    _index(db, "named_tracks", "project", "analysis_id")
     _index(db, "corrections", "project", "person_id")
     _index(db, "corrections", "project", "analysis_id", "track_id")
     _index(db, "stranger_tracks", "project", "stranger_id")
+    _index(db, "strangers", "project", "merged_into")
     _index(db, "appearances", "project", "owner", "video_id", "start_s", "position")
     _index(db, "appearances", "project", "video_id", "start_s", "position")
-    _index(db, "track_vectors", "project", "position", "piece")
-    _index(db, "track_vectors", "piece")
+    _index(db, "track_columns", "project", "position", "piece")
+    _index(db, "track_columns", "piece")
     _index(db, "tracks", "piece")
     _index(db, "jobs", "project", "created_at", "job_id")
     _index(db, "jobs", "state")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from facerec_models.types import STRANGER_PREFIX
-from serving.store.codecs import decode_row, unpack_embedding
+from facerec_models.types import STRANGER_PREFIX, Decision
+from serving.store.codecs import decode_row, unpack_columns
 from serving.store.lookups import require_project
+from serving.store.mongo.columns import read_columns
 from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction, comes_after
-from serving.store.mongo.vectors import read_vectors
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
-from serving.store.rows import TrackVectors
+from serving.store.rows import AnalysisColumns
 from serving.store.shared_rows import latest_of
+
+if TYPE_CHECKING:
+    from facerec_models.identification.track_columns import TrackColumns
 
 # Appearances whose videos are asked for at once.
 _FEWEST = 100
@@ -42,7 +45,7 @@ class MongoSearch:
         return [decode_row(AppearanceRow, document) for document in passed[:limit]]
 
     def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
-        """Return how long strangers are in view, by stranger and video, in the appearances that a query finds."""
+        """Return how long strangers are in view, and in how many videos, in the appearances that a query finds."""
         with self._database.reading() as tx:
             require_project(tx, project)
             where = _conditions(project, query, None)
@@ -50,51 +53,70 @@ class MongoSearch:
             strangers = {"$gt": STRANGER_PREFIX, "$lt": f"{STRANGER_PREFIX.rstrip('-')}."}
             where["owner"] = where.get("owner", {}) | strangers
             found = tx.find("appearances", where)
-            seconds: dict[tuple[str, str], float] = defaultdict(float)
+            seconds: dict[str, float] = defaultdict(float)
+            videos: dict[str, set[str]] = defaultdict(set)
             while batch := list(islice(found, _MOST)):
                 for row in _among_videos(tx, project, query, batch):
-                    seconds[row["owner"], row["video_id"]] += row["end_s"] - row["start_s"]
-        return [ScreenTime(*key, total) for key, total in sorted(seconds.items())]
+                    seconds[row["owner"]] += row["end_s"] - row["start_s"]
+                    videos[row["owner"]].add(row["video_id"])
+        return [ScreenTime(owner, total, len(videos[owner])) for owner, total in sorted(seconds.items())]
 
-    def vector_state(self, project: str) -> tuple[int, int]:
-        """Return how many analyses have vectors, and the highest position: the same two mean that nothing has changed."""
+    def columns_state(self, project: str) -> tuple[int, int]:
+        """Return how many analyses have columns, and the highest position: the same two mean that nothing has changed."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            newest = tx.find("track_vectors", {"project": project}, ("-position",), limit=1, columns=["position"])
-            return tx.count("track_vectors", {"project": project, "piece": 0}), max(
+            newest = tx.find("track_columns", {"project": project}, ("-position",), limit=1, columns=["position"])
+            return tx.count("track_columns", {"project": project, "piece": 0}), max(
                 (row["position"] for row in newest), default=0
             )
 
-    def vector_positions(self, project: str) -> dict[str, int]:
-        """Return the position of each analysis's vectors."""
+    def columns_positions(self, project: str) -> dict[str, int]:
+        """Return the position of each analysis's columns."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            found = tx.find("track_vectors", {"project": project, "piece": 0}, columns=["analysis_id", "position"])
+            found = tx.find("track_columns", {"project": project, "piece": 0}, columns=["analysis_id", "position"])
             return {row["analysis_id"]: row["position"] for row in found}
 
-    def list_vectors(self, project: str, *, since: int = 0, limit: int) -> list[TrackVectors]:
-        """Return at most `limit` analyses' vectors by position, those after `since`."""
+    def list_columns(self, project: str, *, since: int = 0, limit: int) -> list[AnalysisColumns]:
+        """Return at most `limit` analyses' columns by position, those after `since`."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            rows = list(islice(read_vectors(tx, {"project": project, "position": {"$gt": since}}), limit))
-            among = ("analysis_id", [row["analysis_id"] for row in rows])
-            found = tx.find("analyses", {"project": project}, among=among, columns=["analysis_id", "embedder"])
-            embedders = {row["analysis_id"]: row["embedder"] for row in found}
-        return [
-            TrackVectors(
-                row["analysis_id"],
-                row["position"],
-                embedders[row["analysis_id"]],
-                np.frombuffer(row["track_ids"], "<i8"),
-                unpack_embedding(row["vectors"]).reshape(-1, row["dimension"]),
-            )
-            for row in rows
-        ]
+            where = {"project": project, "position": {"$gt": since}}
+            return _columns(tx, project, islice(read_columns(tx, where), limit))
+
+    def get_columns(self, project: str, analysis_ids: Sequence[str]) -> dict[str, TrackColumns]:
+        """Return the columns of each analysis; those that are not there are left out."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            rows = [
+                row
+                for start in range(0, len(analysis_ids), _FEWEST)
+                for row in read_columns(
+                    tx, {"project": project, "analysis_id": {"$in": list(analysis_ids[start : start + _FEWEST])}}
+                )
+            ]
+            return {row.analysis_id: row.columns for row in _columns(tx, project, rows)}
+
+
+def _columns(tx: MongoTransaction, project: str, found: Iterable[MongoDocument]) -> list[AnalysisColumns]:
+    rows = list(found)
+    among = ("analysis_id", [row["analysis_id"] for row in rows])
+    analyses = tx.find("analyses", {"project": project}, among=among, columns=["analysis_id", "embedder"])
+    embedders = {row["analysis_id"]: row["embedder"] for row in analyses}
+    return [
+        AnalysisColumns(
+            row["analysis_id"],
+            row["position"],
+            embedders[row["analysis_id"]],
+            unpack_columns(row["tracks"], row["pairs"], row["dimension"], row["arrays"]),
+        )
+        for row in rows
+    ]
 
 
 def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | None) -> MongoDocument:
     """Return what an appearance itself tells: whose it is, how sure, where, and that it comes after another."""
-    where: MongoDocument = {"project": project, "probability": {"$gte": query.min_probability}}
+    where: MongoDocument = {"project": project}
     if query.owners:
         where["owner"] = {"$in": list(query.owners[0])}
     if query.video_id is not None:
@@ -103,9 +125,23 @@ def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | Non
         where["end_s"] = {"$gt": query.start_s}
     if query.end_s is not None:
         where["start_s"] = {"$lt": query.end_s}
+    also = [_is_sure(query)] if _is_sure(query) else []
     if after is not None:
-        where |= comes_after(dict(zip(("video_id", "start_s", "position"), after, strict=True)))
-    return where
+        also.append(comes_after(dict(zip(("video_id", "start_s", "position"), after, strict=True))))
+    return {**where, "$and": also} if also else where
+
+
+def _is_sure(query: AppearanceQuery) -> MongoDocument:
+    """Return the condition that an appearance is sure enough."""
+    if query.least_score == -math.inf and query.most_score == math.inf:
+        return {}
+    return {
+        "$or": [
+            {"decision": str(Decision.NAMED), "is_confirmed": True},
+            {"decision": str(Decision.NAMED), "score": {"$gte": query.least_score}},
+            {"decision": {"$ne": str(Decision.NAMED)}, "score": {"$lte": query.most_score}},
+        ]
+    }
 
 
 def _among_videos(
@@ -137,7 +173,7 @@ def _shots(
     tx: MongoTransaction, project: str, query: AppearanceQuery, ids: Sequence[str], latest: dict[str, str]
 ) -> dict[str, list[tuple[int, int]]]:
     """Return the shots in which a person appears, as first and last, by analysis."""
-    where = {"project": project, "owner": {"$in": list(ids)}, "probability": {"$gte": query.min_probability}}
+    where = {"project": project, "owner": {"$in": list(ids)}, **_is_sure(query)}
     shots: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for row in tx.find("appearances", where, among=("video_id", sorted(latest))):
         shots[row["analysis_id"]].append((row["first_shot"], row["last_shot"]))

@@ -9,6 +9,7 @@ from facerec_models.types import Track
 from serving.store import conflicts
 from serving.store.codecs import encode_row, without_embeddings
 from serving.store.lookups import require_analyses, require_project, require_video
+from serving.store.mongo.columns import put_columns
 from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction
 from serving.store.mongo.jobs import MongoJobs, forget_submissions
 from serving.store.mongo.schema import TABLES
@@ -23,14 +24,13 @@ from serving.store.mongo.tracks import (
     stage_part,
     sweep_parts,
     to_track,
-    track_columns,
+    track_row,
     write_part,
 )
 from serving.store.mongo.transfer import MongoTransfer
-from serving.store.mongo.vectors import put_vectors
 from serving.store.rows import AnalysisRow, FaceStatus, PersonSummary, Project
 from serving.store.shared_corrections import SharedCorrections
-from serving.store.shared_naming import SharedNaming
+from serving.store.shared_naming import SharedNaming, forget_names
 from serving.store.shared_rows import SharedRows
 
 
@@ -65,7 +65,7 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
 
     def create_project(self, name: str) -> Project:
         """Create a project, or return the one that has this name."""
-        created = {"created_at": time.time(), "embedder": None, "writes": 0}
+        created = {"created_at": time.time(), "embedder": None, "version": 0, "max_false_names": None, "writes": 0}
         with self._database.single("projects") as projects:
             projects.update_one({"name": name}, {"$setOnInsert": created}, upsert=True)
         return self.get_project(name)
@@ -125,13 +125,13 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
         self.get_video(project, analysis.video_id)
         part = stage_part(self._database)
         try:
-            write_part(self._database, part, (track_columns(project, analysis_id, track) for track in tracks))
+            write_part(self._database, part, (track_row(project, analysis_id, track) for track in tracks))
             with self._database.writing(project) as tx:
                 require_video(tx, project, analysis.video_id)
                 _delete_analyses(tx, {"project": project, "analysis_id": analysis_id})
                 adopt_part(tx, part)
                 tx.insert_one("analyses", {**encode_row(analysis), "part": part})
-                put_vectors(tx, project, analysis_id, tracks)
+                put_columns(tx, project, analysis_id, tracks)
         except BaseException:
             discard_part(self._database, part)
             raise
@@ -167,12 +167,12 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
                 wanted = {track_id for owner, track_id in tracks if owner == analysis_id}
                 left = []
                 for track in [to_track(columns) for columns in read_part(tx, part)]:
-                    if track.track_id not in wanted:
-                        left.append(track)
-                    elif len(track.embedded):
-                        replace_track(tx, part, track_columns(project, analysis_id, without_embeddings(track)))
+                    is_emptied = track.track_id in wanted and len(track.embedded) > 0
+                    left.append(without_embeddings(track) if is_emptied else track)
+                    if is_emptied:
+                        replace_track(tx, part, track_row(project, analysis_id, left[-1]))
                         emptied += 1
-                put_vectors(tx, project, analysis_id, left)
+                put_columns(tx, project, analysis_id, left)
         return emptied
 
 
@@ -187,7 +187,8 @@ def _parts(tx: MongoTransaction, project: str, analysis_ids: Collection[str]) ->
 def _delete_analyses(tx: MongoTransaction, where: MongoDocument) -> None:
     """Delete analyses with what belongs to them; the tracks follow after the transaction, see `sweep_parts`."""
     found = list(tx.find("analyses", where, columns=["project", "analysis_id", "part"]))
-    for table in ("stranger_tracks", "appearances", "track_vectors"):
+    forget_names(tx, where["project"], {name: value for name, value in where.items() if name != "project"})
+    for table in ("appearances", "named_tracks", "track_columns"):
         tx.delete(table, {"project": where["project"]}, ("analysis_id", [row["analysis_id"] for row in found]))
     drop_parts(tx, [row["part"] for row in found])
     tx.delete("analyses", where)

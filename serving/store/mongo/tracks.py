@@ -88,7 +88,7 @@ def _delete_parts(database: MongoDatabase) -> None:
             parts.delete_one({"_id": found["_id"]})
 
 
-def track_columns(project: str, analysis_id: str, track: Track) -> MongoDocument:
+def track_row(project: str, analysis_id: str, track: Track) -> MongoDocument:
     """Return a track as columns of the table ``tracks``."""
     samples, (embedded, dimension) = len(track), track.embeddings.shape
     header = dict(zip(_HEADER, (track.track_id, track.shot, samples, embedded, dimension), strict=True))
@@ -110,7 +110,7 @@ def pick_from_parts(tx: MongoTransaction, wanted: Mapping[str, Sequence[int]]) -
 
 
 def to_track(columns: MongoDocument) -> Track:
-    """Return the track that `track_columns` was given."""
+    """Return the track that `track_row` was given."""
     return unpack_track(**{name: columns[name] for name in _HEADER}, blob=columns["arrays"])
 
 

@@ -10,10 +10,10 @@ from itertools import groupby, islice
 
 from facerec_models.errors import ConflictError
 from serving.store.conflicts import SCHEMA
+from serving.store.mongo.columns import insert_columns, read_columns
 from serving.store.mongo.database import MongoDatabase, MongoTransaction
 from serving.store.mongo.schema import KEYS, TABLES
 from serving.store.mongo.tracks import read_part, write_part
-from serving.store.mongo.vectors import insert_vectors, read_vectors
 from serving.store.transfer import Columns, StoreInfo
 
 # What documents have beside the columns of the tables.
@@ -100,7 +100,7 @@ class MongoRows:
                 for part in _parts(self._tx).values():
                     yield from read_part(self._tx, part)
                 return
-            found = read_vectors(self._tx, {}) if table == "track_vectors" else self._tx.find(table, {})
+            found = read_columns(self._tx, {}) if table == "track_columns" else self._tx.find(table, {})
             for document in found:
                 yield {name: value for name, value in document.items() if name not in _OWN}
 
@@ -110,9 +110,9 @@ class MongoRows:
             for (project, analysis_id), tracks in groupby(rows, lambda row: (row["project"], row["analysis_id"])):
                 write_part(self._database, self._part(project, analysis_id), tracks)
             return
-        if table == "track_vectors":
+        if table == "track_columns":
             for row in rows:
-                insert_vectors(self._tx, row)
+                insert_columns(self._tx, row)
                 self._database.raise_position(row["position"])
             return
         remaining = iter(rows)

@@ -9,7 +9,9 @@ TABLES = """
 CREATE TABLE projects (
     name TEXT PRIMARY KEY,
     created_at REAL NOT NULL,
-    embedder TEXT
+    embedder TEXT,
+    version INTEGER NOT NULL,
+    max_false_names REAL
 ) STRICT;
 
 CREATE TABLE faces (
@@ -71,13 +73,11 @@ CREATE TABLE analyses (
     key TEXT NOT NULL,
     embedder TEXT NOT NULL,
     summary TEXT NOT NULL,
-    revision TEXT,
     created_at REAL NOT NULL,
     PRIMARY KEY (project, analysis_id),
     FOREIGN KEY (project, video_id) REFERENCES videos ON DELETE CASCADE
 ) STRICT;
 CREATE INDEX analyses_by_video ON analyses (project, video_id, embedder, created_at);
-CREATE INDEX analyses_by_revision ON analyses (project, revision);
 
 CREATE TABLE tracks (
     project TEXT NOT NULL,
@@ -91,18 +91,6 @@ CREATE TABLE tracks (
     PRIMARY KEY (project, analysis_id, track_id),
     FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
 ) STRICT;
-
-CREATE TABLE revisions (
-    revision TEXT NOT NULL,
-    project TEXT NOT NULL,
-    model_version TEXT NOT NULL,
-    max_false_names REAL NOT NULL,
-    created_at REAL NOT NULL,
-    note TEXT NOT NULL,
-    PRIMARY KEY (project, revision),
-    FOREIGN KEY (project, model_version) REFERENCES models ON DELETE CASCADE
-) STRICT;
-CREATE INDEX revisions_by_model ON revisions (project, model_version);
 
 CREATE TABLE jobs (
     job_id TEXT PRIMARY KEY,
@@ -152,9 +140,12 @@ CREATE TABLE strangers (
     created_at REAL NOT NULL,
     merged_into TEXT,
     person_id TEXT,
+    is_hidden INTEGER NOT NULL,
     PRIMARY KEY (project, stranger_id),
     UNIQUE (project, number)
 ) STRICT;
+
+CREATE INDEX strangers_by_merge ON strangers (project, merged_into) WHERE merged_into IS NOT NULL;
 
 CREATE TABLE stranger_tracks (
     project TEXT NOT NULL,
@@ -179,40 +170,84 @@ CREATE TABLE appearances (
     last_shot INTEGER NOT NULL,
     start_s REAL NOT NULL,
     end_s REAL NOT NULL,
-    probability REAL NOT NULL,
-    false_name_rate REAL NOT NULL,
+    score REAL NOT NULL,
+    is_confirmed INTEGER NOT NULL,
     track_ids TEXT NOT NULL,
     reason TEXT,
     PRIMARY KEY (project, analysis_id, position),
     FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX appearances_by_owner ON appearances
-    (project, owner, video_id, start_s, position, probability, end_s, first_shot, last_shot);
+    (project, owner, video_id, start_s, position, analysis_id, decision, score, is_confirmed, end_s, first_shot, last_shot);
 CREATE INDEX appearances_by_video ON appearances (project, video_id, start_s, position);
 
-CREATE TABLE applications (
+CREATE TABLE named_tracks (
+    project TEXT NOT NULL,
+    analysis_id TEXT NOT NULL,
+    edit INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    max_false_names REAL NOT NULL,
+    floor REAL NOT NULL,
+    is_contended INTEGER NOT NULL,
+    names TEXT NOT NULL,
+    decisions BLOB NOT NULL,
+    reasons BLOB NOT NULL,
+    owners BLOB NOT NULL,
+    besides BLOB NOT NULL,
+    confirmed BLOB NOT NULL,
+    scores BLOB NOT NULL,
+    chosen BLOB NOT NULL,
+    PRIMARY KEY (project, edit, analysis_id),
+    FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
+) STRICT;
+CREATE INDEX named_tracks_by_analysis ON named_tracks (project, analysis_id);
+
+CREATE TABLE edits (
     project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
     number INTEGER NOT NULL,
-    revision TEXT NOT NULL,
-    model_version TEXT NOT NULL,
-    max_false_names REAL NOT NULL,
     cause TEXT NOT NULL,
     note TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    model_version TEXT,
+    max_false_names REAL,
+    former_model TEXT,
+    former_max_false_names REAL,
+    former_embedder TEXT,
     created_at REAL NOT NULL,
-    undo BLOB,
+    can_undo INTEGER NOT NULL,
     undone_at REAL,
     PRIMARY KEY (project, number)
 ) STRICT;
 
-CREATE TABLE track_vectors (
+CREATE TABLE former_rows (
+    project TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    row TEXT,
+    PRIMARY KEY (project, number, kind, key),
+    FOREIGN KEY (project, number) REFERENCES edits ON DELETE CASCADE
+) STRICT;
+
+CREATE TABLE track_columns (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
     project TEXT NOT NULL,
     analysis_id TEXT NOT NULL,
+    tracks INTEGER NOT NULL,
+    pairs INTEGER NOT NULL,
     dimension INTEGER NOT NULL,
-    track_ids BLOB NOT NULL,
-    vectors BLOB NOT NULL,
+    arrays BLOB NOT NULL,
     UNIQUE (project, analysis_id),
     FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
 ) STRICT;
-CREATE INDEX track_vectors_by_position ON track_vectors (project, position)
+CREATE INDEX track_columns_by_position ON track_columns (project, position);
+
+CREATE TABLE stranger_sums (
+    project TEXT NOT NULL,
+    stranger_id TEXT NOT NULL,
+    tracks INTEGER NOT NULL,
+    total BLOB NOT NULL,
+    PRIMARY KEY (project, stranger_id),
+    FOREIGN KEY (project, stranger_id) REFERENCES strangers ON DELETE CASCADE
+) STRICT
 """

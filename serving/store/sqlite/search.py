@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from facerec_models.types import STRANGER_PREFIX
-from serving.store.codecs import unpack_embedding
+from facerec_models.types import STRANGER_PREFIX, Decision
+from serving.store.codecs import unpack_columns
 from serving.store.lookups import require_project
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
-from serving.store.rows import TrackVectors
+from serving.store.rows import AnalysisColumns
 from serving.store.sqlite.database import SqliteDatabase
+
+if TYPE_CHECKING:
+    from facerec_models.identification.track_columns import TrackColumns
 
 _LATEST = """(SELECT latest.analysis_id FROM analyses AS latest
     WHERE latest.project = found.project AND latest.video_id = found.video_id{condition}
     ORDER BY latest.created_at DESC, latest.analysis_id DESC LIMIT 1)"""
 _OF_OWN = " AND latest.embedder = (SELECT embedder FROM projects WHERE name = :project)"
 _IS_LATEST = f"analysis_id = coalesce({_LATEST.format(condition=_OF_OWN)}, {_LATEST.format(condition='')})"
+# The same where most of a project is read: once for all videos.
+_AMONG_LATEST = """analysis_id IN (SELECT analysis_id FROM (
+    SELECT analysis_id, row_number() OVER (
+        PARTITION BY video_id ORDER BY embedder IS (SELECT embedder FROM projects WHERE name = :project) DESC,
+        created_at DESC, analysis_id DESC) AS place FROM analyses WHERE project = :project) WHERE place = 1)"""
 
 
 class SqliteSearch:
@@ -46,55 +55,67 @@ class SqliteSearch:
             )
 
     def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
-        """Return how long strangers are in view, by stranger and video, in the appearances that a query finds."""
+        """Return how long strangers are in view, and in how many videos, in the appearances that a query finds."""
         conditions, values = _conditions(query)
         # All ids that begin so, read from the index: "." is the character after "-".
         conditions += [f"owner > '{STRANGER_PREFIX}'", f"owner < '{STRANGER_PREFIX.rstrip('-')}.'"]
-        where = " AND ".join(["project = :project", *conditions, _IS_LATEST])
+        where = " AND ".join(["project = :project", *conditions, _AMONG_LATEST])
         with self._database.reading() as tx:
             require_project(tx, project)
             found = tx.execute(
-                f"""SELECT owner, video_id, sum(end_s - start_s) FROM appearances AS found INDEXED BY appearances_by_owner
-                WHERE {where} GROUP BY owner, video_id ORDER BY owner, video_id""",  # noqa: S608
+                f"""SELECT owner, sum(end_s - start_s), count(DISTINCT video_id)
+                FROM appearances AS found INDEXED BY appearances_by_owner
+                WHERE {where} GROUP BY owner ORDER BY owner""",  # noqa: S608
                 values | {"project": project},
             )
             return [ScreenTime(*row) for row in found]
 
-    def vector_state(self, project: str) -> tuple[int, int]:
-        """Return how many analyses have vectors, and the highest position: the same two mean that nothing has changed."""
+    def columns_state(self, project: str) -> tuple[int, int]:
+        """Return how many analyses have columns, and the highest position: the same two mean that nothing has changed."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            query = "SELECT count(*), max(position) FROM track_vectors WHERE project = ?"
+            query = "SELECT count(*), max(position) FROM track_columns WHERE project = ?"
             count, newest = tx.execute(query, (project,)).fetchone()
             return count, newest or 0
 
-    def vector_positions(self, project: str) -> dict[str, int]:
-        """Return the position of each analysis's vectors."""
+    def columns_positions(self, project: str) -> dict[str, int]:
+        """Return the position of each analysis's columns."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            query = "SELECT analysis_id, position FROM track_vectors WHERE project = ?"
+            query = "SELECT analysis_id, position FROM track_columns WHERE project = ?"
             return dict(tx.execute(query, (project,)).fetchall())
 
-    def list_vectors(self, project: str, *, since: int = 0, limit: int) -> list[TrackVectors]:
-        """Return at most `limit` analyses' vectors by position, those after `since`."""
+    def list_columns(self, project: str, *, since: int = 0, limit: int) -> list[AnalysisColumns]:
+        """Return at most `limit` analyses' columns by position, those after `since`."""
+        return self._read_columns(project, "position > ? ORDER BY position LIMIT ?", (since, limit))
+
+    def get_columns(self, project: str, analysis_ids: Sequence[str]) -> dict[str, TrackColumns]:
+        """Return the columns of each analysis; those that are not there are left out."""
+        among = "analysis_id IN (SELECT value FROM json_each(?)) ORDER BY analysis_id"
+        found = self._read_columns(project, among, (json.dumps(list(analysis_ids)),))
+        return {row.analysis_id: row.columns for row in found}
+
+    def _read_columns(self, project: str, which: str, values: Sequence[Any]) -> list[AnalysisColumns]:
         with self._database.reading() as tx:
             require_project(tx, project)
             rows = tx.execute(
-                """SELECT analysis_id, position, (SELECT embedder FROM analyses WHERE analyses.project = found.project
-                    AND analyses.analysis_id = found.analysis_id), track_ids, vectors, dimension
-                FROM track_vectors AS found WHERE project = ? AND position > ? ORDER BY position LIMIT ?""",
-                (project, since, limit),
+                f"""SELECT analysis_id, position, (SELECT embedder FROM analyses WHERE analyses.project = found.project
+                    AND analyses.analysis_id = found.analysis_id), tracks, pairs, dimension, arrays
+                FROM track_columns AS found WHERE project = ? AND {which}""",  # noqa: S608
+                (project, *values),
             ).fetchall()
         return [
-            TrackVectors(
-                analysis_id,
-                position,
-                embedder,
-                np.frombuffer(ids, "<i8"),
-                unpack_embedding(vectors).reshape(-1, dimension),
-            )
-            for analysis_id, position, embedder, ids, vectors, dimension in rows
+            AnalysisColumns(analysis_id, position, embedder, unpack_columns(*packed))
+            for analysis_id, position, embedder, *packed in rows
         ]
+
+
+def _is_sure(query: AppearanceQuery, of: str) -> str:
+    """Return the condition that an appearance is sure enough; `of` is the table with a dot."""
+    if query.least_score == -math.inf and query.most_score == math.inf:
+        return "TRUE"
+    named = f"({of}is_confirmed OR {of}score >= :least_score)"
+    return f"CASE WHEN {of}decision = '{Decision.NAMED}' THEN {named} ELSE {of}score <= :most_score END"
 
 
 def _conditions(query: AppearanceQuery) -> tuple[list[str], dict[str, Any]]:
@@ -112,10 +133,10 @@ def _conditions(query: AppearanceQuery) -> tuple[list[str], dict[str, Any]]:
             else f"""EXISTS (SELECT 1 FROM appearances AS other WHERE other.project = found.project AND other.{mine}
                 AND other.video_id = found.video_id AND other.analysis_id = found.analysis_id
                 AND other.first_shot <= found.last_shot AND other.last_shot >= found.first_shot
-                AND other.probability >= :min_probability)"""  # noqa: S608
+                AND {_is_sure(query, "other.")})"""  # noqa: S608
         )
-    values["min_probability"] = query.min_probability
-    conditions.append("probability >= :min_probability")
+    values |= {"least_score": query.least_score, "most_score": query.most_score}
+    conditions.append(_is_sure(query, ""))
     for name, condition in (
         ("video_id", "video_id = :video_id"),
         ("start_s", "end_s > :start_s"),

@@ -13,13 +13,13 @@ from serving.store.codecs import pack_track, unpack_track, without_embeddings
 from serving.store.lookups import require_analyses, require_project, require_video
 from serving.store.rows import AnalysisRow, PersonSummary, Project
 from serving.store.shared_corrections import SharedCorrections
-from serving.store.shared_naming import SharedNaming
+from serving.store.shared_naming import SharedNaming, forget_names
 from serving.store.shared_rows import SharedRows
+from serving.store.sqlite.columns import put_columns
 from serving.store.sqlite.database import SqliteDatabase, SqliteTransaction
 from serving.store.sqlite.jobs import SqliteJobs
 from serving.store.sqlite.search import SqliteSearch
 from serving.store.sqlite.transfer import SqliteTransfer
-from serving.store.sqlite.vectors import put_vectors
 
 
 class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, SqliteSearch, SqliteTransfer):
@@ -84,6 +84,7 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
         with self._database.writing() as tx:
             require_video(tx, project, video_id)
             tx.update("jobs", {"project": project, "video_id": video_id}, {"key": None})
+            forget_names(tx, project, {"video_id": video_id})
             tx.delete("videos", {"project": project, "video_id": video_id})
 
     def put_analysis(self, analysis: AnalysisRow, tracks: Sequence[Track]) -> None:
@@ -95,10 +96,11 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
         ]
         with self._database.writing() as tx:
             require_video(tx, analysis.project, analysis.video_id)
+            forget_names(tx, analysis.project, {"analysis_id": analysis.analysis_id})
             tx.delete("analyses", {"project": analysis.project, "analysis_id": analysis.analysis_id})
             tx.insert([analysis], AnalysisRow)
             tx.executemany("INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", packed)
-            put_vectors(tx, *key, tracks)
+            put_columns(tx, *key, tracks)
 
     def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
         """Return the tracks of each analysis, by track id."""
@@ -129,16 +131,18 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
         with self._database.writing(project) as tx:
             for analysis_id in {analysis_id for analysis_id, _ in tracks}:
                 wanted = {track_id for owner, track_id in tracks if owner == analysis_id}
-                found = _tracks(tx, project, [analysis_id])[analysis_id]
-                for track in found:
-                    if track.track_id in wanted and len(track.embedded):
+                left = []
+                for track in _tracks(tx, project, [analysis_id])[analysis_id]:
+                    is_emptied = track.track_id in wanted and len(track.embedded) > 0
+                    left.append(without_embeddings(track) if is_emptied else track)
+                    if is_emptied:
                         tx.execute(
                             """UPDATE tracks SET embedded = 0, arrays = ?
                             WHERE project = ? AND analysis_id = ? AND track_id = ?""",
-                            (pack_track(without_embeddings(track)), project, analysis_id, track.track_id),
+                            (pack_track(left[-1]), project, analysis_id, track.track_id),
                         )
                         emptied += 1
-                put_vectors(tx, project, analysis_id, [track for track in found if track.track_id not in wanted])
+                put_columns(tx, project, analysis_id, left)
         return emptied
 
 

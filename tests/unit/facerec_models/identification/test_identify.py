@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facerec_models.config import IdentificationConfig
-from facerec_models.identification.identify import apart_tracks, identify_faces, identify_tracks
+from facerec_models.identification.identify import identify_faces, identify_tracks
+from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.types import Decision, FloatArray, Match
 from facerec_models.vectors import normalize, track_embedding, track_quality
@@ -200,7 +201,7 @@ def test_only_tracks_that_share_a_frame_are_apart() -> None:
         make_track(2, [1, 2], frames=[25, 50]),
         make_track(3, [3], frames=[75]),
     ]
-    assert [others.tolist() for others in apart_tracks(tracks)] == [[1], [0], []]
+    assert [others.tolist() for others in TrackColumns.of(tracks).apart()] == [[1], [0], []]
 
 
 # The one knob

@@ -1,0 +1,138 @@
+"""Which analyses another model may name otherwise: exactly those that are named again after an edit, and no others.
+
+Who a track is depends on the people whose scores pass the limit, and on nobody else. So an analysis is named as before if, before and
+after, everybody whose scores an edit changes stays below its `NamedTracks.floor`, if no score lies between the old and the new limit,
+and if none of its own corrections changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from facerec_models.identification.classifiers import PrototypeClassifier
+from facerec_models.identification.corrections import Corrections
+from facerec_models.identification.naming_model import NamingModel
+from facerec_models.types import FloatArray
+from serving.store.contract import Store
+from serving.store.naming_rows import NamedTracks
+
+# Above so many people whose scores change, comparing everything anew costs no more.
+_MOST_PEOPLE = 64
+# How far below the limit scores are kept, in deviations of enrolled people's: so far a limit may fall until all is named anew.
+_MARGIN = 0.5
+# Analyses whose columns are in memory at once.
+_BATCH = 256
+# Differences that are rounding, and change nobody's name: the sums of a hundred products.
+_ROUNDING = 1e-5
+
+
+def floor_of(model: NamingModel | None, max_false_names: float) -> float:
+    """Return from which score on a track's candidates are kept; see `NamedTracks`."""
+    if model is None:
+        return float("inf")
+    return model.tracks.limit(max_false_names) - _MARGIN * model.tracks.genuine.deviation
+
+
+def affected(
+    store: Store,
+    project: str,
+    named: Mapping[str, NamedTracks],
+    before: NamingModel | None,
+    after: NamingModel | None,
+) -> set[str]:
+    """Return the analyses, of those that are named by `before`, that `after` may name otherwise."""
+    if before is after:
+        return set()
+    if before is None or after is None or (changed := _Changed.of(before, after)) is None:
+        return set(named)
+    limits = {row.max_false_names for row in named.values()}
+    old, new = ({limit: model.tracks.limit(limit) for limit in limits} for model in (before, after))
+    found = _corrected(before.corrections, after.corrections)
+    for analysis_id, row in named.items():
+        low, high = sorted((old[row.max_false_names], new[row.max_false_names]))
+        between = (row.scores >= low) & (row.scores < high)
+        shown = {row.names[owner] for owner in row.owners[row.confirmed > 0].tolist()}
+        if low < row.floor or between.any() or (row.is_contended and low < high) or shown & changed.people:
+            found.add(analysis_id)
+    if changed.people:
+        for analysis_id, vectors in _vectors(store, project, named):
+            if analysis_id not in found and bool((changed.best(vectors) >= named[analysis_id].floor - _ROUNDING).any()):
+                found.add(analysis_id)
+    return found & named.keys()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Changed:
+    """The people whose scores two models give otherwise, as columns: each with what it is compared with, and what that takes off."""
+
+    people: set[str]
+    prototypes: FloatArray
+    attraction: FloatArray
+
+    @classmethod
+    def of(cls, before: NamingModel, after: NamingModel) -> _Changed | None:
+        """Return them; None where everybody's scores may be others."""
+        a, b = before.classifier, after.classifier
+        if not (isinstance(a, PrototypeClassifier) and isinstance(b, PrototypeClassifier)):
+            return None
+        if (
+            before.gallery.embedder != after.gallery.embedder
+            or before.tracks.genuine.deviation != after.tracks.genuine.deviation
+        ):
+            return None
+        old, new = ({person: i for i, person in enumerate(one.classes_.tolist())} for one in (a, b))
+        both = sorted(old.keys() & new.keys())
+        i, j = np.array([old[one] for one in both], np.intp), np.array([new[one] for one in both], np.intp)
+        same = (a.prototypes_[i] == b.prototypes_[j]).all(axis=1) & (a.attraction_[i] == b.attraction_[j])
+        moved = {one for one, is_same in zip(both, same.tolist(), strict=True) if not is_same}
+        people = (old.keys() ^ new.keys()) | moved | _denied_otherwise(before.corrections, after.corrections)
+        if len(people) > _MOST_PEOPLE:
+            return None
+        rows = [
+            (one, places[person])
+            for one, places in ((a, old), (b, new))
+            for person in sorted(people)
+            if person in places
+        ]
+        if not rows:
+            return cls(people, np.zeros((0, a.prototypes_.shape[1]), np.float32), np.zeros(0, np.float32))
+        return cls(
+            people,
+            np.stack([one.prototypes_[at] for one, at in rows]),
+            np.array([one.attraction_[at] for one, at in rows], np.float32),
+        )
+
+    def best(self, vectors: FloatArray) -> npt.NDArray[np.floating]:
+        """Return the highest score of any of them for each track, before or after."""
+        scores = vectors @ self.prototypes.T - self.attraction
+        return np.asarray(scores.max(axis=1, initial=-np.inf), np.float32)
+
+
+def _corrected(before: Corrections, after: Corrections) -> set[str]:
+    """Return the analyses of whose tracks corrections were added or removed."""
+    confirmed = before.confirmed.items() ^ after.confirmed.items()
+    return {analysis_id for (analysis_id, _), _ in confirmed} | {
+        analysis_id for analysis_id, _ in before.no_images ^ after.no_images
+    }
+
+
+def _denied_otherwise(before: Corrections, after: Corrections) -> set[str]:
+    """Return the people of whom other faces are negative examples."""
+    old, new = (
+        {(person, vector.tobytes()) for person, vector in zip(one.denied_people.tolist(), one.denied, strict=True)}
+        for one in (before, after)
+    )
+    return {person for person, _ in old ^ new}
+
+
+def _vectors(store: Store, project: str, wanted: Mapping[str, NamedTracks]) -> Iterator[tuple[str, FloatArray]]:
+    since = 0
+    while part := store.list_columns(project, since=since, limit=_BATCH):
+        since = part[-1].position
+        for one in part:
+            if one.analysis_id in wanted:
+                yield one.analysis_id, one.columns.vectors

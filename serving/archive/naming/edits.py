@@ -1,0 +1,189 @@
+"""One way for everything that changes names: fit once, name what it can change, and write that with the edit, or show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from facerec_models.errors import ConflictError
+from facerec_models.identification.naming_model import NamingModel
+from serving.archive.handle import Archive
+from serving.archive.naming.affected import affected
+from serving.archive.naming.correction_rows import with_corrections
+from serving.archive.naming.current import CurrentNaming, read_current, require_version, revision_of
+from serving.archive.naming.figures import Figures
+from serving.archive.naming.preview import IdentificationChange, compare
+from serving.archive.naming.whole_archive import NewNames, name_again, rows_by_analysis
+from serving.store.naming_rows import AppearanceRow, Edit, NamedTracks, NamingChange
+
+_ATTEMPTS = 5
+
+Files = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedEdit:
+    """An edit, and by what the archive is named after it.
+
+    Parameters
+    ----------
+    model_version, model : str and NamingModel, or None
+        None where nobody is enrolled then.
+    wanted : collection of str or None
+        The analyses that are named again; None: those that the model, or a correction, may name otherwise.
+    more : collection of str
+        Analyses that are named again beside these.
+    restored : sequence of NamedTracks
+        Analyses of `wanted` that are named so, whatever the model.
+    unnamed : collection of str
+        Analyses that nothing names any more.
+    max_false_names : float or None
+        The accepted error of all that is named again; None: each keeps its own.
+    held : mapping of str to NamedTracks
+        Whose strangers tracks keep, by analysis, in place of their own.
+    stands_for : mapping of str to str
+        The analyses whose places others take.
+    anew : bool
+        Whether strangers are grouped anew; with all analyses alone.
+    files : callable
+        Writes files, as a context in which their rows are written.
+    undoes : int or None
+        The number of the edit that this takes back.
+    """
+
+    edit: Edit
+    model_version: str | None
+    model: NamingModel | None
+    wanted: Collection[str] | None = None
+    more: Collection[str] = frozenset()
+    restored: Sequence[NamedTracks] = ()
+    unnamed: Collection[str] = frozenset()
+    max_false_names: float | None = None
+    held: Mapping[str, NamedTracks] = field(default_factory=dict)
+    stands_for: Mapping[str, str] = field(default_factory=dict)
+    anew: bool = False
+    files: Files = nullcontext
+    undoes: int | None = None
+
+
+def change_names(
+    archive: Archive,
+    project: str,
+    plan: Callable[[CurrentNaming], PlannedEdit],
+    *,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Apply an edit, or say what it would change.
+
+    Where something else changes meanwhile that names depend on, it begins again, unless a version is expected.
+
+    Parameters
+    ----------
+    plan : callable
+        Returns the edit, for the project as it is now.
+    expected : int, optional
+        The version that a preview answered.
+
+    Raises
+    ------
+    ConflictError
+        If the project is not at the expected version, or others were always faster.
+    """
+    attempts = 1 if expected is not None else _ATTEMPTS
+    while True:
+        attempts -= 1
+        current = read_current(archive, project)
+        require_version(project, current.version, expected)
+        planned = plan(current)
+        change, names = work_out(archive, current, planned)
+        try:
+            if preview:
+                require_version(project, archive.store.get_project(project).version, current.version)
+            else:
+                with planned.files():
+                    change.edit = archive.store.apply(project, names, if_version=current.version) or None
+                change.applied = True
+        except ConflictError:
+            if attempts == 0 or archive.store.get_project(project).version == current.version:
+                raise
+        else:
+            return change
+
+
+def work_out(
+    archive: Archive, current: CurrentNaming, planned: PlannedEdit
+) -> tuple[IdentificationChange, NamingChange]:
+    """Return what an edit changes, and what would be written; nothing is."""
+    store, project, edit = archive.store, current.project, planned.edit
+    named = {row.analysis_id: row for row in store.list_named(project)}
+    wanted = planned.wanted
+    if wanted is None:
+        wanted = affected(store, project, named, current.model, planned.model) | set(planned.more)
+    rows = store.list_analyses(project, sorted(wanted))
+    limit = planned.max_false_names
+    held = named | dict(planned.held)
+    limits = {one: limit or (held[one].max_false_names if one in held else current.max_false_names) for one in wanted}
+    names = name_again(
+        archive,
+        project,
+        sorted(rows, key=lambda row: (limits[row.analysis_id], row.created_at, row.analysis_id)),
+        planned.model,
+        limits=limits,
+        held=held,
+        corrections=with_corrections(store.list_corrections(project), edit.corrections, edit.withdrawn),
+        anew=planned.anew,
+        restored=planned.restored,
+    )
+    change = IdentificationChange(
+        revision_of(project, planned.model_version, current.max_false_names if limit is None else limit),
+        current.version,
+    )
+    _count(archive, current, planned, names, {**named, **{row.analysis_id: row for row in names.named}}, change)
+    same = {row.analysis_id for row in names.named if is_same(row, named.get(row.analysis_id))}
+    return change, NamingChange(
+        [row for row in names.named if row.analysis_id not in same],
+        sorted(set(planned.unnamed) & named.keys()),
+        [row for one, found in names.appearances.items() if one not in same for row in found],
+        [row for row in names.stranger_tracks if row.analysis_id not in same],
+        names.strangers,
+        edit,
+        planned.undoes,
+    )
+
+
+def _count(
+    archive: Archive,
+    current: CurrentNaming,
+    planned: PlannedEdit,
+    names: NewNames,
+    named: Mapping[str, NamedTracks],
+    change: IdentificationChange,
+) -> None:
+    store, project = archive.store, current.project
+    latest = set(store.latest_analyses(project).values())
+    stands_for = planned.stands_for
+    shown = {one for one in names.appearances if stands_for.get(one, one) in latest}
+    gone = {one for one in planned.unnamed if one in latest and one not in stands_for.values()}
+    was = rows_by_analysis(store.list_appearances(project, sorted({stands_for.get(one, one) for one in shown} | gone)))
+    before: dict[str, Sequence[AppearanceRow]] = {one: was.get(stands_for.get(one, one), []) for one in shown}
+    before |= {one: was.get(one, []) for one in gone}
+    after = {one: names.appearances[one] for one in shown}
+    compare(store, project, before, after, (Figures(current.model), Figures(planned.model)), names.strangers, change)
+    counted = [row for one, row in named.items() if one in latest or one in stands_for]
+    change.videos = len(counted)
+    change.tracks = sum(map(len, counted))
+
+
+def is_same(row: NamedTracks, other: NamedTracks | None) -> bool:
+    """Whether two rows say the same of the same tracks, by the same limit."""
+    if other is None:
+        return False
+    plain = ("max_false_names", "floor", "is_contended", "names")
+    arrays = ("decisions", "reasons", "owners", "besides", "confirmed", "scores", "chosen")
+    return all(getattr(row, name) == getattr(other, name) for name in plain) and all(
+        np.array_equal(getattr(row, name), getattr(other, name)) for name in arrays
+    )

@@ -1,0 +1,104 @@
+"""Name the whole archive again: by another model, another accepted error, or with its strangers grouped anew."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from facerec_models.errors import ConflictError
+from serving.archive.handle import Archive
+from serving.archive.learning.loaded_models import load_model
+from serving.archive.naming.current import CurrentNaming
+from serving.archive.naming.edits import PlannedEdit, change_names
+from serving.archive.naming.preview import IdentificationChange
+from serving.archive.vector_sets import present_analyses
+from serving.store.naming_rows import Edit, Promotion
+from serving.store.rows import ModelVersion
+
+
+def identify_archive(
+    archive: Archive,
+    project: str,
+    *,
+    max_false_names: float | None = None,
+    model_version: str | None = None,
+    goes_back: bool = False,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Name all stored tracks again, from stored embeddings, and group their strangers anew.
+
+    Parameters
+    ----------
+    max_false_names : float, optional
+        Accepted error of all from now on; by default each video keeps its own.
+    model_version : str, optional
+        The promoted version by default; another one is promoted with it.
+    goes_back : bool
+        Whether the version that was promoted before the present one names again.
+    preview, expected
+        As of `serving.archive.naming.edits.change_names`.
+
+    Raises
+    ------
+    ModelNotFoundError
+        If there is no such version, or none was promoted before.
+    ConflictError
+        As `change_names`.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        store = archive.store
+        version = store.former_model(project).version if goes_back else current.model_version
+        if model_version is not None:
+            version = store.get_model(project, model_version).version
+        cause = "rollback" if goes_back else "identify" if model_version is None else "promotion"
+        planned = _by_version(archive, current, version, cause, goes_back=goes_back)
+        edit = replace(planned.edit, max_false_names=max_false_names)
+        return replace(planned, edit=edit, max_false_names=max_false_names)
+
+    return change_names(archive, project, plan, preview=preview, expected=expected)
+
+
+def promote_learned(archive: Archive, row: ModelVersion, corrections: Collection[str]) -> IdentificationChange:
+    """Let a version that was trained just now name, from now on and all that is stored.
+
+    Parameters
+    ----------
+    corrections : collection of str
+        Ids of those that it learned.
+
+    Raises
+    ------
+    ConflictError
+        If there are others by now: it would take them back.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        if {one.correction_id for one in archive.store.list_corrections(row.project)} != set(corrections):
+            raise ConflictError(f"corrections of project {row.project!r} were added or removed meanwhile: train again")
+        return _by_version(archive, current, row.version, "training")
+
+    return change_names(archive, row.project, plan)
+
+
+def name_nobody(archive: Archive, project: str, cause: str) -> IdentificationChange:
+    """Let no model name any more: everybody is a stranger."""
+    return change_names(archive, project, lambda current: _by_version(archive, current, None, cause))
+
+
+def _by_version(
+    archive: Archive, current: CurrentNaming, version: str | None, cause: str, *, goes_back: bool = False
+) -> PlannedEdit:
+    promotion = (
+        Promotion.GO_BACK if goes_back else Promotion.KEEP if version == current.model_version else Promotion.PROMOTE
+    )
+    if version is None:
+        promotion = Promotion.NONE
+    return PlannedEdit(
+        Edit(cause, promotion=promotion, model_version=version),
+        version,
+        None if version is None else load_model(archive.files, current.project, version),
+        wanted={row.analysis_id for row in present_analyses(archive.store, current.project)},
+        anew=True,
+    )

@@ -1,0 +1,172 @@
+"""Who the tracks of an analysis are, as it is stored: made from matches, read as matches, and what search finds of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from facerec_models.identification.appearances import build_appearances
+from facerec_models.identification.decide import VideoNames
+from facerec_models.identification.reasons import reason_of
+from facerec_models.identification.track_columns import TrackColumns
+from facerec_models.result import identity_of, owner_of
+from facerec_models.types import STRANGER_PREFIX, Decision, Match, UndecidableReason
+from serving.store.naming_rows import AppearanceRow, NamedTracks, StrangerTrack
+from serving.store.rows import AnalysisRow
+
+_DECISIONS, _REASONS = tuple(Decision), tuple(UndecidableReason)
+_PLACE = {one: i for i, one in enumerate((*_DECISIONS,))} | {one: i for i, one in enumerate(_REASONS)}
+
+
+def name_tracks(
+    analysis: AnalysisRow, names: VideoNames, strangers: Mapping[int, str], max_false_names: float, floor: float
+) -> NamedTracks:
+    """Return the row that keeps who the tracks of an analysis are.
+
+    Parameters
+    ----------
+    strangers : mapping of int to str
+        The stranger's id of each unknown track, by row.
+    floor : float
+        See `NamedTracks`.
+    """
+    matches = names.matches
+    owners = [match.person_id or strangers.get(i) for i, match in enumerate(matches)]
+    known = sorted({one for one in (*owners, *(match.beside for match in matches)) if one is not None})
+    place = {one: i for i, one in enumerate(known)}
+    return NamedTracks(
+        project=analysis.project,
+        analysis_id=analysis.analysis_id,
+        edit=0,
+        version=0,
+        max_false_names=max_false_names,
+        floor=floor,
+        is_contended=names.is_contended,
+        names=tuple(known),
+        decisions=np.array([_PLACE[match.decision] for match in matches], np.int8),
+        reasons=np.array([-1 if match.reason is None else _PLACE[match.reason] for match in matches], np.int8),
+        owners=np.array([-1 if one is None else place[one] for one in owners], np.int32),
+        besides=np.array([-1 if match.beside is None else place[match.beside] for match in matches], np.int32),
+        confirmed=np.array([match.is_confirmed for match in matches], np.int8),
+        scores=np.where(names.scores >= floor, names.scores, -np.inf).astype(np.float32).ravel(),
+        chosen=np.array([match.score for match in matches], np.float32),
+    )
+
+
+def owners_of(named: NamedTracks) -> list[str | None]:
+    """Return the person or stranger whom each track shows, None where that is undecidable."""
+    return [None if i < 0 else named.names[i] for i in named.owners.tolist()]
+
+
+def strangers_of(named: NamedTracks) -> dict[int, str]:
+    """Return the stranger whom each unknown track shows, by row."""
+    found = enumerate(owners_of(named))
+    return {i: owner for i, owner in found if owner is not None and owner.startswith(STRANGER_PREFIX)}
+
+
+def with_strangers(named: NamedTracks, strangers: Mapping[int, str]) -> NamedTracks:
+    """Return the same tracks, their unknown ones shown by these strangers, by row."""
+    if strangers_of(named) == strangers:
+        return named
+    owners = [
+        strangers.get(i) if one is None or one.startswith(STRANGER_PREFIX) else one
+        for i, one in enumerate(owners_of(named))
+    ]
+    besides = [None if i < 0 else named.names[i] for i in named.besides.tolist()]
+    known = sorted({one for one in (*owners, *besides) if one is not None})
+    place = {one: i for i, one in enumerate(known)}
+    return replace(
+        named,
+        names=tuple(known),
+        owners=np.array([-1 if one is None else place[one] for one in owners], np.int32),
+        besides=np.array([-1 if one is None else place[one] for one in besides], np.int32),
+    )
+
+
+def matches_of(named: NamedTracks) -> list[Match]:
+    """Return what was decided of each track, without figures and candidates: see `match_again` for these."""
+    people = [None if one is None or one.startswith(STRANGER_PREFIX) else one for one in owners_of(named)]
+    matches = []
+    for i, (decision, reason, beside) in enumerate(
+        zip(named.decisions.tolist(), named.reasons.tolist(), named.besides.tolist(), strict=True)
+    ):
+        matches.append(
+            Match(
+                decision=_DECISIONS[decision],
+                person_id=people[i],
+                probability=0.0,
+                false_name_rate=1.0,
+                reason=None if reason < 0 else _REASONS[reason],
+                beside=None if beside < 0 else named.names[beside],
+                score=float(named.chosen[i]),
+                is_confirmed=bool(named.confirmed[i]),
+            )
+        )
+    return matches
+
+
+class TrackSpan(NamedTuple):
+    """What of a track an appearance is made from."""
+
+    track_id: int
+    shot: int
+    start_s: float
+    end_s: float
+
+
+def spans_of(columns: TrackColumns) -> list[TrackSpan]:
+    """Return when each track is in view."""
+    values = (columns.track_ids, columns.shots, columns.start_s, columns.end_s)
+    return [TrackSpan(*row) for row in zip(*(array.tolist() for array in values), strict=True)]
+
+
+def appearance_rows(analysis: AnalysisRow, columns: TrackColumns, named: NamedTracks) -> list[AppearanceRow]:
+    """Return the appearances of an analysis, as its result has them."""
+    matches, strangers, tracks = matches_of(named), strangers_of(named), spans_of(columns)
+    owners: list[Hashable] = [
+        owner_of(track, match, strangers.get(i)) for i, (track, match) in enumerate(zip(tracks, matches, strict=True))
+    ]
+    by_id = {track.track_id: i for i, track in enumerate(tracks)}
+    rows = []
+    for position, one in enumerate(build_appearances(tracks, matches, owners, analysis.summary["period_s"])):
+        owner = owners[by_id[one.track_ids[0]]]
+        seen_in = [tracks[by_id[track_id]].shot for track_id in one.track_ids]
+        rows.append(
+            AppearanceRow(
+                project=analysis.project,
+                analysis_id=analysis.analysis_id,
+                position=position,
+                video_id=analysis.video_id,
+                decision=one.match.decision if isinstance(owner, str) else Decision.UNDECIDABLE,
+                owner=owner if isinstance(owner, str) else None,
+                first_shot=min(seen_in),
+                last_shot=max(seen_in),
+                start_s=one.start_s,
+                end_s=one.end_s,
+                score=one.match.score,
+                is_confirmed=one.match.is_confirmed,
+                track_ids=one.track_ids,
+                reason=reason_of(one.match, identity_of(one.match.beside)),
+            )
+        )
+    return rows
+
+
+def stranger_tracks(columns: TrackColumns, named: NamedTracks) -> list[StrangerTrack]:
+    """Return which stranger each unknown track shows, with its vector."""
+    track_ids = columns.track_ids.tolist()
+    return [
+        StrangerTrack(named.project, named.analysis_id, track_ids[i], stranger_id, columns.vectors[i])
+        for i, stranger_id in strangers_of(named).items()
+    ]
+
+
+def count_by_decision(rows: Sequence[NamedTracks]) -> dict[Decision, int]:
+    """Return how many tracks have each decision."""
+    counts = np.zeros(len(_DECISIONS), np.int64)
+    for row in rows:
+        counts += np.bincount(row.decisions, minlength=len(_DECISIONS))
+    return dict(zip(_DECISIONS, counts.tolist(), strict=True))

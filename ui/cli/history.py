@@ -1,0 +1,63 @@
+"""``facerec history``: every edit that changed names, and the last one taken back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from ui.cli.common import (
+    DEFAULT_PROJECT,
+    HomeOption,
+    JsonOption,
+    ProjectOption,
+    date_of,
+    open_home,
+    output,
+    print_json,
+)
+from ui.cli.identify import ExpectOption, PreviewOption, print_change
+
+app = typer.Typer(help="Every edit that changed names; the last one can be undone.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_edits(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List all edits, the first one first."""
+    from serving.api.schemas import EditView
+
+    with open_home(home) as opened:
+        rows = EditView.of_all(opened.archive.store.list_edits(project))
+    if as_json:
+        print_json([row.model_dump() for row in rows])
+        return
+    table = Table("edit", "applied", "for", "model", "accepted error", "state")
+    for row in rows:
+        state = "undone" if row.undone_at else "can be undone now" if row.can_undo else "stands"
+        cause = f"{row.cause}: {row.note}" if row.note else row.cause
+        limit = "as configured" if row.max_false_names is None else f"{row.max_false_names:.2%}"
+        table.add_row(str(row.number), date_of(row.created_at), cause, row.model_version or "none", limit, state)
+    output.print(table)
+
+
+@app.command()
+def undo(
+    number: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="EDIT", help="Its number: the last one that stands, which is the default.", show_default=False
+        ),
+    ] = None,
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the last edit back: names, appearances, strangers, corrections and faces are as before it."""
+    from serving.archive.naming.undo import undo_edit
+
+    with open_home(home) as opened:
+        change = undo_edit(opened.archive, project, number, preview=preview, expected=expect)
+    print_change(change, as_json=as_json)
