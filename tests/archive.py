@@ -18,7 +18,6 @@ from facerec_models.types import Track
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.one_video import assign_current
-from serving.archive.naming.whole_archive import identify_archive
 from serving.archive.videos import summarize
 from serving.store import Store
 from serving.store.rows import AnalysisRow, VideoRow
@@ -39,7 +38,6 @@ def fill(archive: Archive) -> None:
     for number, video_id in enumerate(("v-1", "v-2")):
         put_video(archive, video_id, number)
     train(archive, "p")
-    identify_archive(archive, "p", apply=True)
 
 
 def enrol(archive: Archive, who: int, person_id: str) -> None:
@@ -96,7 +94,7 @@ def put_tracks(archive: Archive, video_id: str, number: int, tracks: Sequence[Tr
     archive.store.put_video(
         VideoRow(video_id, "p", f"file:///{video_id}.mp4", video_id * 8, f"{video_id}.mp4", "x", number)
     )
-    row = AnalysisRow(f"a-{video_id}", "p", video_id, "key", EMBEDDER, summarize(analysis), None, number)
+    row = AnalysisRow(f"a-{video_id}", "p", video_id, "key", EMBEDDER, summarize(analysis), number)
     archive.store.put_analysis(row, tracks)
     for track in tracks:
         for k in range(2):

@@ -86,6 +86,9 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("scores", "chosen"), lambda blob: np.frombuffer(blob, "<f4")),
 }
 
+# A job has a kind, too.
+_OF_CORRECTIONS = {**DECODERS, "kind": CorrectionKind}
+
 
 def pack_embedding(embedding: FloatArray) -> bytes:
     """Return an embedding as little-endian float32."""
@@ -212,10 +215,13 @@ def encode_row(row: Table) -> dict[str, Any]:
 def decode_row(kind: type[Row], columns: Mapping[str, Any]) -> Row:
     """Return the row that `encode_row` was given; other columns are left out."""
     names = columns_of(kind)
-    values = {name: DECODERS[name](columns[name]) if name in DECODERS else columns[name] for name in names}
-    if kind is Correction:  # a job has a kind, too
-        values["kind"] = CorrectionKind(values["kind"])
-    return kind(**values)
+    decoders = decoders_of(kind)
+    return kind(**{name: decoders[name](columns[name]) if name in decoders else columns[name] for name in names})
+
+
+def decoders_of(kind: type[Any]) -> Mapping[str, Callable[[Any], Any]]:
+    """Return what makes values of a type's columns, where they are kept otherwise."""
+    return _OF_CORRECTIONS if kind is Correction else DECODERS
 
 
 def columns_of(kind: type[Any]) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ class NamedTracks:
     edit : int
         0 for those that hold; otherwise the number of the edit that replaced them, and would bring them back.
     version : int
-        The project's, when this was written.
+        The project's, when this was written; 0 before. What an undo brings back keeps it.
     max_false_names : float
         The accepted error that it was named by.
     floor : float

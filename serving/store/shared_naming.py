@@ -224,7 +224,7 @@ def _name(tx: Transaction, project: str, change: NamingChange, number: int, vers
         tx.update("named_tracks", current, {"edit": number}, among)
     else:
         tx.delete("named_tracks", current, among)
-    tx.insert((replace(row, edit=0, version=version) for row in change.named), NamedTracks)
+    tx.insert((replace(row, edit=0, version=row.version or version) for row in change.named), NamedTracks)
     tx.delete("appearances", {"project": project}, among)
     tx.insert(change.appearances, AppearanceRow)
     tx.put(change.strangers, Stranger)

@@ -16,7 +16,15 @@ from serving.store import Store, leases, open_store
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.leases import Lease
 from serving.store.mongo.store import MongoStore
-from serving.store.naming_rows import AppearanceRow, Application, Correction, CorrectionKind, Naming, Revision
+from serving.store.naming_rows import (
+    AppearanceRow,
+    Correction,
+    CorrectionKind,
+    Edit,
+    NamedTracks,
+    NamingChange,
+    Promotion,
+)
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, VideoRow
 
 Opener = Callable[[], Store]
@@ -59,7 +67,7 @@ def make_video(video_id: str, created_at: float = 1.0, project: str = "p") -> Vi
 
 def make_analysis(analysis_id: str, video_id: str = "v", created_at: float = 1.0, project: str = "p") -> AnalysisRow:
     summary = {"fps": 29.97, "shots": [[0.0, 1.5], [1.5, 4.0]], "warnings": ["é"], "complete": True}
-    return AnalysisRow(analysis_id, project, video_id, "key", "dlib", summary, None, created_at)
+    return AnalysisRow(analysis_id, project, video_id, "key", "dlib", summary, created_at)
 
 
 def make_track(track_id: int, samples: int = 10, embedded: int = 8, dimension: int = 128, seed: int = 0) -> Track:
@@ -102,32 +110,53 @@ def make_appearance(
         last_shot=position,
         start_s=10.0 * position,
         end_s=10.0 * position + 5,
-        probability=0.9,
-        false_name_rate=0.001,
+        score=0.9,
+        is_confirmed=False,
         track_ids=(position + 1,),
         reason="looks like Zoë, who is named beside it" if owner is None else None,
     )
     return replace(row, **changes)
 
 
-def make_naming(
-    expected: dict[str, str | None], revision: str | None, *appearances: AppearanceRow, **changes: Any
-) -> Naming:
-    """Make a naming of these analyses by one revision."""
-    naming = Naming(
-        expected=expected,
-        revisions=dict.fromkeys(expected, revision),
-        appearances=appearances,
-        strangers=[],
-        stranger_tracks=[],
-        known=0,
+def make_named(analysis_id: str = "a", owner: str | None = "Ann_Lee", **changes: Any) -> NamedTracks:
+    """Make the names of an analysis of one track."""
+    row = NamedTracks(
+        project="p",
+        analysis_id=analysis_id,
+        edit=0,
+        version=0,
+        max_false_names=0.005,
+        floor=0.9,
+        is_contended=False,
+        names=() if owner is None else (owner,),
+        decisions=np.array([2 if owner is None else 0], np.int8),
+        reasons=np.array([0 if owner is None else -1], np.int8),
+        owners=np.array([-1 if owner is None else 0], np.int32),
+        besides=np.array([-1], np.int32),
+        confirmed=np.array([0], np.int8),
+        scores=np.array([0.95, -np.inf], np.float32),
+        chosen=np.array([0.95], np.float32),
     )
-    return replace(naming, **changes)
-
-
-def make_application(number: int, revision: str = "r1", **changes: Any) -> Application:
-    row = Application("p", number, revision, "m", 0.005, "identify", "é", 1.5, {"revisions": {"a": None}})
     return replace(row, **changes)
+
+
+def name(store: Store, *appearances: AppearanceRow, project: str = "p", **changes: Any) -> int:
+    """Name the analyses that appearances are of, and others that are given, at the version that the project has."""
+    ids = sorted({row.analysis_id for row in appearances})
+    change = replace(
+        NamingChange([make_named(one, project=project) for one in ids], appearances=appearances), **changes
+    )
+    return store.apply(project, change, if_version=store.get_project(project).version)
+
+
+def promote(store: Store, version: str, project: str = "p") -> None:
+    """Let a version name, in an edit that names nothing."""
+    name(store, project=project, edit=Edit("promotion", promotion=Promotion.PROMOTE, model_version=version))
+
+
+def correct(store: Store, *corrections: Correction, project: str = "p") -> int:
+    """Add corrections, in an edit that names nothing."""
+    return name(store, project=project, edit=Edit("correction", corrections=corrections))
 
 
 def make_job(job_id: str, created_at: float = 1.0, kind: str = "video", project: str = "p") -> Job:
@@ -151,13 +180,9 @@ def put_analyses(store: Store, *analysis_ids: str) -> None:
         store.put_analysis(make_analysis(analysis_id, f"v-{analysis_id}", created_at), [make_track(1)])
 
 
-def put_revisions(store: Store, *revisions: str) -> None:
-    for created_at, revision in enumerate(revisions):
-        store.put_revision(Revision(revision, "p", "m", 0.005, created_at))
-
-
-def named_by(store: Store) -> dict[str, str | None]:
-    return {row.analysis_id: row.revision for row in store.list_analyses("p")}
+def names_of(store: Store) -> dict[str, tuple[str, ...]]:
+    """Return who is in each analysis that is named."""
+    return {row.analysis_id: row.names for row in store.list_named("p")}
 
 
 def claim(store: Store, who: str = "o1", lease_s: float = 60) -> Lease | None:

@@ -1,4 +1,4 @@
-"""What every store promises of videos, analyses, tracks and revisions."""
+"""What every store promises of videos, analyses, and tracks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from hypothesis.extra.numpy import arrays
 from facerec_models.errors import VideoNotFoundError
 from facerec_models.types import Track
 from serving.store import Store
-from serving.store.naming_rows import Revision
 from tests.contract.store_cases import (
     assert_same_track,
     make_analysis,
     make_appearance,
-    make_model,
     make_track,
     make_video,
-    named_by,
+    name,
+    names_of,
     put_analyses,
-    put_revisions,
 )
 
 # Videos and analyses
@@ -89,6 +87,7 @@ def test_analyses_come_back_oldest_first_and_the_latest_is_found(store: Store) -
     with pytest.raises(VideoNotFoundError):
         store.touch_analysis("p", "absent", 0.0)
     assert store.get_analysis("p", "b") == rows[1]
+    assert [row.analysis_id for row in store.list_analyses("p", ["b", "a", "gone"])] == ["a", "b"]
 
 
 def test_tracks_come_back_exactly_by_id_and_without_crops(store: Store) -> None:
@@ -164,23 +163,9 @@ def test_an_analysis_that_fails_half_way_leaves_the_one_before(store: Store) -> 
     assert len(store.get_tracks("p", ["a"])["a"]) == 2
 
 
-# Revisions
-
-
-def test_revisions_come_back_as_they_were_oldest_first(store: Store) -> None:
-    store.add_model(make_model("m"))
-    rows = [Revision("b", "p", "m", 0.005, 1.0, "named Zoë"), Revision("a", "p", "m", 0.01, 2.0)]
-    for row in reversed(rows):
-        store.put_revision(row)
-    store.put_revision(replace(rows[0], note="changed"))
-    assert store.list_revisions("p") == rows
-    assert store.get_revision("p", "b") == rows[0]
-
-
 def test_an_analysis_put_again_is_not_named(store: Store) -> None:
     put_analyses(store, "a")
-    put_revisions(store, "r1")
-    store.assign_revision("p", "r1", ["a"], [make_appearance("a")])
+    name(store, make_appearance("a"))
     put_analyses(store, "a")
-    assert named_by(store) == {"a": None}
+    assert names_of(store) == {}
     assert store.list_appearances("p", ["a"]) == []

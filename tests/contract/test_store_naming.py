@@ -1,111 +1,148 @@
-"""What every store promises of naming: appearances, applications to the archive, and their undoing."""
+"""What every store promises of naming: who tracks are, edits, and their undoing."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
 from serving.store import Store
-from serving.store.naming_rows import EditInverse, EditRows, ProjectState, Stranger, StrangerTrack
+from serving.store.naming_rows import Edit, NamedTracks, NamingChange, Promotion, Stranger, StrangerTrack
 from serving.store.rows import FaceStatus, same_face
 from tests.contract.store_cases import (
+    correct,
     make_appearance,
-    make_application,
     make_correction,
     make_face,
     make_model,
-    make_naming,
-    named_by,
+    make_named,
+    name,
+    names_of,
+    promote,
     put_analyses,
-    put_revisions,
 )
 
 ANN = Stranger("stranger-a", "p", 1, 1.0)
+BOB = Stranger("stranger-b", "p", 2, 1.0)
 
 
 @pytest.fixture
 def named(store: Store) -> Store:
-    """Two analyses, named by ``r1`` in the project's first application."""
+    """Two analyses, both named."""
     put_analyses(store, "a", "b")
-    put_revisions(store, "r1", "r2")
-    rows = [make_appearance("a"), make_appearance("b")]
-    store.apply_naming("p", make_naming({"a": None, "b": None}, "r1", *rows), make_application(1))
+    name(store, make_appearance("a"), make_appearance("b"))
     return store
 
 
-def stranger_track(analysis_id: str, stranger_id: str = ANN.stranger_id) -> StrangerTrack:
-    return StrangerTrack("p", analysis_id, 1, stranger_id, np.ones(4, np.float32))
+def stranger_track(analysis_id: str, stranger: Stranger = ANN, track_id: int = 1, at: int = 0) -> StrangerTrack:
+    return StrangerTrack("p", analysis_id, track_id, stranger.stranger_id, np.eye(4, dtype=np.float32)[at])
+
+
+def sums(store: Store) -> dict[str, tuple[int, list[float]]]:
+    return {row.stranger_id: (row.tracks, row.total.tolist()) for row in store.list_stranger_sums("p")}
+
+
+def test_names_come_back_exactly_and_replace_those_before(named: Store) -> None:
+    row = make_named(
+        "a", "Zoë_O'Neill", names=("Bob", "Zoë_O'Neill"), owners=np.array([1], np.int32), is_contended=True
+    )
+    name(named, make_appearance("b"), named=[row, make_named("b", None)])
+    found, other = named.list_named("p")
+    assert [found.analysis_id, other.analysis_id] == ["a", "b"]
+    for field in fields(NamedTracks):
+        got, put = getattr(found, field.name), getattr(row, field.name)
+        if isinstance(put, np.ndarray):
+            assert (got.dtype, got.tobytes()) == (put.dtype, put.tobytes()), field.name
+        elif field.name != "version":
+            assert got == put, field.name
+    assert found.version == named.get_project("p").version
+    assert [one.analysis_id for one in named.list_named("p", ["b", "gone"])] == ["b"]
 
 
 def test_appearances_come_back_exactly_and_replace_those_before(store: Store) -> None:
     put_analyses(store, "a", "b")
-    put_revisions(store, "r1")
     rows = [
-        make_appearance("a", 0, "Zoë_O'Neill", probability=0.1 + 0.2, last_shot=7, track_ids=(1, 5, 2**31)),
-        make_appearance("a", 1, "stranger-abc", false_name_rate=1e-12),
+        make_appearance(
+            "a", 0, "Zoë_O'Neill", score=0.1 + 0.2, last_shot=7, track_ids=(1, 5, 2**31), is_confirmed=True
+        ),
+        make_appearance("a", 1, "stranger-abc", score=-np.inf),
         make_appearance("a", 2, None),
     ]
     other = make_appearance("b")
-    store.assign_revision("p", "r1", ["a", "b"], [*reversed(rows), other])
-    assert named_by(store) == {"a": "r1", "b": "r1"}
+    name(store, *reversed(rows), other)
     assert store.list_appearances("p", ["b", "a"]) == [*rows, other]
     assert [type(row.decision) for row in store.list_appearances("p", ["a"])] == [type(rows[0].decision)] * 3
-    store.assign_revision("p", "r1", ["a"], [rows[1]])
+    name(store, rows[1])
     assert store.list_appearances("p", ["a", "b"]) == [rows[1], other]
-    with pytest.raises(ValueError, match="of b"):
-        store.assign_revision("p", "r1", ["a"], [rows[0], other])
-    assert store.list_appearances("p", ["a", "b"]) == [rows[1], other]
-    store.delete_video("p", "v-a")
-    assert store.list_appearances("p", ["b"]) == [other]
+    name(store, unnamed=["a"])
+    assert store.list_appearances("p", ["a", "b"]) == [other]
+    assert list(names_of(store)) == ["b"]
 
 
-def test_apply_naming_writes_all_or_nothing(named: Store) -> None:
-    store = named
-    store.add_model(make_model("m2"))
-    row = make_appearance("a", owner="Bob")
-    naming = make_naming(
-        {"a": "r1", "b": "r1"}, "r2", row, strangers=[ANN], stranger_tracks=[stranger_track("a")], promoted="m2"
+@pytest.mark.parametrize(
+    "change",
+    [
+        NamingChange([make_named("a")], appearances=[make_appearance("b")]),
+        NamingChange([make_named("a")], stranger_tracks=[stranger_track("b")]),
+        NamingChange([make_named("a")], unnamed=["a"]),
+    ],
+)
+def test_rows_of_analyses_that_are_not_named_are_refused(named: Store, change: NamingChange) -> None:
+    with pytest.raises(ValueError, match="names of"):
+        named.apply("p", change, if_version=named.get_project("p").version)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda s: name(s, make_appearance("a", owner="Bob")),
+        lambda s: name(s, strangers=[ANN]),
+        lambda s: correct(s, make_correction("c", "is", "Ann")),
+        lambda s: promote(s, "m"),
+        lambda s: s.put_faces("p", [make_face("f")]),
+        lambda s: s.set_face_status("p", ["f"], FaceStatus.DISABLED, None),
+        lambda s: s.delete_faces("p", ["f"]),
+        lambda s: s.set_vectors("p", "dlib", {"f": np.ones(3, np.float32)}),
+        lambda s: s.delete_corrections("p", ["c"]),
+        lambda s: s.delete_video("p", "v-a"),
+        lambda s: s.seal_edits("p"),
+    ],
+)
+def test_what_names_depend_on_raises_the_version_and_an_older_one_is_refused(named: Store, write) -> None:  # type: ignore[no-untyped-def]
+    before = named.get_project("p").version
+    write(named)
+    assert named.get_project("p").version == before + 1
+    left = names_of(named)
+    change = NamingChange(
+        [make_named("b", "Late")], appearances=[make_appearance("b", owner="Late")], edit=Edit("late")
     )
-    application = make_application(2, "r2", cause="correction", note="Bob is Zoë", undo={"a": [1, None, {"b": 0.5}]})
-    store.apply_naming("p", naming, application)
-    assert named_by(store) == {"a": "r2", "b": "r2"}
-    assert store.list_appearances("p", ["a", "b"]) == [row]
-    assert store.list_strangers("p") == [ANN]
-    assert [track.analysis_id for track in store.list_stranger_tracks("p")] == ["a"]
-    assert store.get_model("p").version == "m2"
-    assert store.get_application("p", 2) == application
-    # In the list the undo says only that there is one.
-    assert store.list_applications("p") == [replace(one, undo={}) for one in (make_application(1), application)]
-    with pytest.raises(ModelNotFoundError):
-        store.get_application("p", 3)
+    edits = named.list_edits("p")
+    with pytest.raises(ConflictError, match=f"at version {before + 1}, not {before}"):
+        named.apply("p", change, if_version=before)
+    assert (names_of(named), named.list_edits("p")) == (left, edits)
 
 
-@pytest.mark.parametrize("number", [1, 3])
-def test_a_late_application_conflicts_and_writes_nothing(named: Store, number: int) -> None:
-    naming = make_naming({"a": "r1", "b": "r1"}, "r2", make_appearance("a", owner="Bob"), strangers=[ANN])
-    with pytest.raises(ConflictError, match="again"):
-        named.apply_naming("p", naming, make_application(number, "r2"))
-    late = make_naming({"a": "r1"}, "r2", make_appearance("a", owner="Bob"))
-    with pytest.raises(ConflictError, match="added meanwhile"):
-        named.apply_naming("p", late, make_application(2, "r2"))
-    for change in ({"expected": {"a": None, "b": "r1"}}, {"known": 1}):
-        with pytest.raises(ConflictError, match="try again"):
-            named.apply_naming("p", replace(naming, **change), make_application(2, "r2"))
-    assert named_by(named) == {"a": "r1", "b": "r1"}
-    assert named.list_appearances("p", ["a"]) == [make_appearance("a")]
-    assert named.list_strangers("p") == []
-    assert len(named.list_applications("p")) == 1
+def test_what_names_do_not_depend_on_leaves_the_version(named: Store) -> None:
+    before = named.get_project("p").version
+    named.add_model(make_model("m2"))
+    named.put_video(named.get_video("p", "v-a"))
+    named.touch_analysis("p", "a", 9.0)
+    put_analyses(named, "c")
+    assert named.get_project("p").version == before
 
 
-def test_one_of_many_concurrent_applications_succeeds(named: Store) -> None:
+def test_one_of_many_concurrent_edits_succeeds(named: Store) -> None:
+    version = named.get_project("p").version
+
     def apply(owner: str) -> bool:
-        naming = make_naming({"a": "r1", "b": "r1"}, "r1", make_appearance("a", owner=owner))
+        change = NamingChange(
+            [make_named("a", owner)], appearances=[make_appearance("a", owner=owner)], edit=Edit("correction", owner)
+        )
         try:
-            named.apply_naming("p", naming, make_application(2, note=owner))
+            named.apply("p", change, if_version=version)
         except ConflictError:
             return False
         return True
@@ -114,180 +151,181 @@ def test_one_of_many_concurrent_applications_succeeds(named: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         applied = [owner for owner, done in zip(owners, pool.map(apply, owners), strict=True) if done]
     assert [row.owner for row in named.list_appearances("p", ["a"])] == applied
-    assert [row.note for row in named.list_applications("p")] == ["é", *applied]
+    assert [row.note for row in named.list_edits("p")] == applied
 
 
-def test_undo_restores_names_and_marks_the_application(named: Store) -> None:
+def test_an_edit_writes_all_or_nothing(named: Store) -> None:
     store = named
-    before = store.list_appearances("p", ["a", "b"])
-    store.promote_model("p", "m")
+    store.put_faces("p", [make_face("f1"), make_face("f2"), make_face("f3")])
+    correct(store, make_correction("c0", "is", "Ann"))
     store.add_model(make_model("m2"))
-    strangers = {"strangers": [ANN], "stranger_tracks": [stranger_track("a")]}
-    store.apply_naming(
-        "p", make_naming({"a": "r1", "b": "r1"}, "r2", promoted="m2", **strangers), make_application(2, "r2")
+    disabled = replace(make_face("f1"), status=FaceStatus.DISABLED, reason="is Bob", by_hand=True)
+    edit = Edit(
+        "correction",
+        "é",
+        corrections=[make_correction("c1", "is", "Bob")],
+        faces=[disabled, make_face("f4")],
+        removed=["f3"],
+        strangers=[replace(ANN, person_id="Bob")],
+        promotion=Promotion.PROMOTE,
+        model_version="m2",
+        max_false_names=0.01,
     )
-    back = make_naming({"a": "r2", "b": "r2"}, "r1", *before, known=1, promoted="m")
+    before = names_of(store)
+    with pytest.raises(ModelNotFoundError):
+        name(store, make_appearance("a", owner="Bob"), edit=replace(edit, model_version="gone"))
+    assert (names_of(store), [row.correction_id for row in store.list_corrections("p")]) == (before, ["c0"])
+    number = name(
+        store,
+        make_appearance("a", owner="Bob"),
+        named=[make_named("a", "Bob")],
+        stranger_tracks=[stranger_track("a")],
+        edit=edit,
+    )
+    assert names_of(store) == {"a": ("Bob",), "b": ("Ann_Lee",)}
+    assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
+    faces = [(face.face_id, face.status, face.reason) for face in store.list_faces("p")]
+    assert faces == [
+        ("f1", FaceStatus.DISABLED, "is Bob"),
+        ("f2", FaceStatus.TAKEN, None),
+        ("f4", FaceStatus.TAKEN, None),
+    ]
+    assert store.list_strangers("p") == [replace(ANN, person_id="Bob")]
+    project = store.get_project("p")
+    assert (store.get_model("p").version, project.max_false_names) == ("m2", 0.01)
+    last = store.list_edits("p")[-1]
+    assert (last.number, last.cause, last.note, last.version) == (number, "correction", "é", project.version)
+    assert (last.model_version, last.max_false_names) == ("m2", 0.01)
+    assert (last.former_model, last.former_max_false_names) == (None, None)
+    assert (last.can_undo, last.undone_at) == (True, None)
+
+
+def test_undo_brings_every_row_back(named: Store) -> None:
+    store = named
+    store.put_faces("p", [make_face("f1"), make_face("f2")])
+    correct(store, make_correction("c0", "is", "Ann"))
+    name(store, named=[make_named("b", ANN.stranger_id)], stranger_tracks=[stranger_track("b")], strangers=[ANN])
+    promote(store, "m")
+    store.add_model(make_model("m2"))
+    faces, corrections = store.list_faces("p"), store.list_corrections("p")
+    before, strangers, known = names_of(store), store.list_strangers("p"), sums(store)
+    changed = [replace(make_face("f1"), person_id="Bob"), make_face("f3")]
+    edit = Edit(
+        "stranger",
+        corrections=[make_correction("c1", "is", "Bob")],
+        faces=changed,
+        removed=["f2"],
+        strangers=[replace(ANN, person_id="Bob")],
+        promotion=Promotion.PROMOTE,
+        model_version="m2",
+        max_false_names=0.02,
+    )
+    number = name(store, named=[make_named("b", "Bob")], unnamed=["a"], edit=edit)
+    assert (names_of(store), sums(store)) == ({"b": ("Bob",)}, {})
+    former = store.list_former_named("p", number)
+    assert {row.analysis_id: row.names for row in former} == before
+    back = NamingChange(
+        former,
+        appearances=[make_appearance("a"), make_appearance("b", owner=ANN.stranger_id)],
+        stranger_tracks=[stranger_track("b")],
+        edit=store.get_inverse("p", number),
+        undoes=number,
+    )
     with pytest.raises(ConflictError, match="not the last"):
-        store.undo_naming("p", back, 1, 5.0)
-    store.undo_naming("p", back, 2, 5.0)
-    assert store.list_appearances("p", ["a", "b"]) == before
-    assert store.list_stranger_tracks("p") == []
-    assert store.get_model("p").version == "m"
-    first, second = store.list_applications("p")
-    assert (first.undone_at, second.undone_at, second.undo) == (None, 5.0, None)
-    with pytest.raises(ConflictError, match="not the last"):
-        store.undo_naming("p", replace(back, expected={"a": "r1", "b": "r1"}), 2, 6.0)
+        store.apply("p", replace(back, undoes=number - 1), if_version=store.get_project("p").version)
+    store.apply("p", back, if_version=store.get_project("p").version)
+    assert (names_of(store), store.list_strangers("p"), sums(store)) == (before, strangers, known)
+    assert all(same_face(a, b) for a, b in zip(store.list_faces("p"), faces, strict=True))
+    assert [row.correction_id for row in store.list_corrections("p")] == [row.correction_id for row in corrections]
+    assert (store.get_model("p").version, store.get_project("p").max_false_names) == ("m", None)
     with pytest.raises(ModelNotFoundError):  # the promotion was taken back, not added
         store.former_model("p")
-    store.undo_naming("p", make_naming({"a": "r1", "b": "r1"}, None, known=1), 1, 6.0)
-    assert named_by(store) == {"a": None, "b": None}
-    store.apply_naming("p", make_naming({"a": None, "b": None}, "r1", known=1), make_application(3))
-    assert [row.number for row in store.list_applications("p")] == [1, 2, 3]
+    assert store.list_edits("p")[-1].undone_at is not None
+    assert store.list_former_named("p", number) == []
+    with pytest.raises(ConflictError, match="not the last"):
+        store.apply("p", back, if_version=store.get_project("p").version)
 
 
-def test_a_late_undo_conflicts_and_writes_nothing(named: Store) -> None:
-    named.assign_revision("p", "r2", ["a"], [make_appearance("a", owner="Bob")])
-    with pytest.raises(ConflictError, match="named meanwhile"):
-        named.undo_naming("p", make_naming({"a": "r1"}, None), 1, 5.0)
-    assert named_by(named) == {"a": "r2", "b": "r1"}
-    assert named.list_applications("p")[0].undone_at is None
+def test_undo_of_the_first_promotion_leaves_no_model(store: Store) -> None:
+    store.add_model(make_model("m"))
+    number = name(store, edit=Edit("training", promotion=Promotion.PROMOTE, model_version="m"))
+    name(store, edit=store.get_inverse("p", number), undoes=number)
+    with pytest.raises(ModelNotFoundError):
+        store.get_model("p")
+    number = name(store, edit=Edit("training", promotion=Promotion.PROMOTE, model_version="m"))
+    name(store, edit=Edit("forget", promotion=Promotion.NONE))
+    with pytest.raises(ModelNotFoundError):
+        store.get_model("p")
 
 
-def test_an_application_switches_the_embedder_and_undo_switches_back(named: Store) -> None:
+def test_an_edit_switches_the_embedder_and_undo_switches_back(named: Store) -> None:
     store = named
     store.fix_embedder("p", "dlib")
-    store.promote_model("p", "m")
+    promote(store, "m")
     store.add_model(replace(make_model("m2"), embedder="other"))
     store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="by hand")])
     before = store.list_faces("p")
-    old, new = (make_correction(f"c{number}", "is", who) for number, who in enumerate(("Ann", "Bob")))
-    store.put_corrections("p", [old])
-    naming = make_naming(
-        {"a": "r1", "b": "r1"},
-        "r2",
-        promoted="m2",
-        embedder="other",
-        vectors={"f2": np.full(3, 0.5, np.float32), "gone": np.ones(3, np.float32)},
-        inverse=EditInverse(["c0"], [new]),
-    )
-    for wrong in ({"promoted": "m"}, {"embedder": None, "vectors": {}}):
+    other = replace(before[1], embedder="other", embedding=np.full(3, 0.5, np.float32))
+    edit = Edit("embedder", faces=[other], promotion=Promotion.PROMOTE, model_version="m2", embedder="other")
+    for wrong in ({"model_version": "m", "embedder": "other"}, {"embedder": None}):
         with pytest.raises(GalleryMismatchError, match="facerec embedder switch"):
-            store.apply_naming("p", replace(naming, **wrong), make_application(2, "r2"))
-    with pytest.raises(ConflictError, match="try again"):
-        store.apply_naming("p", replace(naming, known=1), make_application(2, "r2"))
-    assert store.get_project("p").embedder == "dlib"
-    store.apply_naming("p", naming, make_application(2, "r2"))
-    assert store.get_project("p").embedder == "other"
-    assert store.get_model("p").version == "m2"
-    first, second = store.list_faces("p")
-    assert same_face(first, before[0])
-    assert (second.embedder, second.status, second.reason) == ("other", FaceStatus.DISABLED, "by hand")
-    np.testing.assert_array_equal(second.embedding, np.full(3, 0.5, np.float32))
-    assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
-    # What was analysed with the one before comes too late.
+            name(store, unnamed=["a", "b"], edit=replace(edit, **wrong))
     with pytest.raises(GalleryMismatchError, match="submit the video again"):
-        store.assign_revision("p", "r1", ["b"], [make_appearance("b", owner="Bob")])
-    with pytest.raises(GalleryMismatchError, match="dlib"):
-        store.put_strangers("p", [ANN], [stranger_track("b")], ["b"], known=0)
-    assert store.list_strangers("p") == store.list_stranger_tracks("p") == []
-    # A version for another embedder cannot name, by whatever way.
-    with pytest.raises(GalleryMismatchError, match="'m'"):
-        store.promote_model("p", "m")
-    assert store.get_model("p").version == "m2"
-    vector = before[1].embedding
-    assert vector is not None
-    back = make_naming(
-        {"a": "r2", "b": "r2"},
-        "r1",
-        promoted="m",
-        embedder="dlib",
-        vectors={"f2": vector},
-        inverse=EditInverse(["c1"], [old]),
-    )
-    store.undo_naming("p", back, 2, 5.0)
+        name(store, make_appearance("a"), edit=edit)
     assert store.get_project("p").embedder == "dlib"
-    assert store.get_model("p").version == "m"
+    number = name(store, unnamed=["a", "b"], edit=edit)
+    assert (store.get_project("p").embedder, names_of(store)) == ("other", {})
+    assert [face.embedder for face in store.list_faces("p")] == ["dlib", "other"]
+    with pytest.raises(GalleryMismatchError, match="dlib"):  # what was analysed with the one before comes too late
+        name(store, make_appearance("b"))
+    former = store.list_former_named("p", number)
+    name(store, named=former, edit=store.get_inverse("p", number), undoes=number)
+    assert (store.get_project("p").embedder, store.get_model("p").version) == ("dlib", "m")
+    assert list(names_of(store)) == ["a", "b"]
     assert all(same_face(a, b) for a, b in zip(store.list_faces("p"), before, strict=True))
-    assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
 
 
-def test_sealed_applications_cannot_be_undone_and_have_no_note(named: Store) -> None:
-    named.seal_applications("p")
-    named.apply_naming("p", make_naming({"a": "r1", "b": "r1"}, "r2"), make_application(2, "r2"))
-    sealed, later = named.list_applications("p")
-    assert (sealed.undo, sealed.note, sealed.revision) == (None, "", "r1")
-    assert later == replace(make_application(2, "r2"), undo={})
+def test_sealed_edits_cannot_be_undone_and_have_no_note(named: Store) -> None:
+    number = name(named, make_appearance("a"), edit=Edit("correction", "is Zoë", faces=[make_face("f")]))
+    named.seal_edits("p")
+    (sealed,) = named.list_edits("p")
+    assert (sealed.number, sealed.can_undo, sealed.note, sealed.cause) == (number, False, "", "correction")
+    assert named.list_former_named("p", number) == []
+    assert named.get_inverse("p", number).removed == []
+    name(named, edit=Edit("identify", "later"))
+    assert [(row.can_undo, row.note) for row in named.list_edits("p")] == [(False, ""), (True, "later")]
 
 
-def test_an_edit_is_written_with_the_names_that_follow(named: Store) -> None:
+def test_the_sum_of_a_strangers_vectors_follows_its_tracks(named: Store) -> None:
     store = named
-    store.put_faces("p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="denied")])
-    store.put_corrections("p", [make_correction("c0", "is", "Ann")])
-    edit = EditRows([make_correction("c1", "is", "Bob")], [make_face("f2"), make_face("f3")], ["f1"], "is Bob")
-    naming = make_naming({"a": "r1", "b": "r1"}, "r2", edit=edit, state=ProjectState(1, 1, frozenset({"c0"}), None))
-    store.add_model(make_model("m2"))
-    for late in (
-        ProjectState(1, 1, frozenset(), None),
-        ProjectState(0, 1, frozenset({"c0"}), None),
-        ProjectState(1, 0, frozenset({"c0"}), None),
-        ProjectState(1, 1, frozenset({"c0"}), "m2"),
-    ):
-        with pytest.raises(ConflictError, match="meanwhile"):
-            store.apply_naming("p", replace(naming, state=late), make_application(2, "r2"))
-    assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
-    assert [face.face_id for face in store.list_faces("p")] == ["f1", "f2"]
-    store.apply_naming("p", naming, make_application(2, "r2"))
-    assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
-    assert [(face.face_id, face.status, face.reason, face.by_hand) for face in store.list_faces("p")] == [
-        ("f1", FaceStatus.DISABLED, "is Bob", True),
-        ("f2", FaceStatus.TAKEN, None, False),
-        ("f3", FaceStatus.TAKEN, None, False),
-    ]
-    store.undo_naming("p", make_naming({"a": "r2", "b": "r2"}, "r1"), 2, 5.0)
-    again = make_naming({"a": "r1", "b": "r1"}, "r2", state=ProjectState(2, 2, frozenset({"c1"}), None))
-    with pytest.raises(ConflictError, match="meanwhile"):
-        store.apply_naming("p", again, make_application(3, "r2"))
-    store.promote_model("p", "m")
-    store.promote_model("p", "m2")
-    for late in (ProjectState(2, 1, frozenset({"c1"}), None), ProjectState(2, 1, frozenset({"c1"}), "m")):
-        with pytest.raises(ConflictError, match="a version was promoted"):
-            store.apply_naming("p", replace(again, state=late), make_application(3, "r2"))
-    store.apply_naming(
-        "p", replace(again, state=ProjectState(2, 1, frozenset({"c1"}), "m2")), make_application(3, "r2")
+    name(
+        store,
+        named=[make_named("a"), make_named("b")],
+        stranger_tracks=[stranger_track("a"), stranger_track("a", BOB, 2, 1), stranger_track("b", at=2)],
+        strangers=[ANN, BOB],
     )
+    assert sums(store) == {"stranger-a": (2, [1, 0, 1, 0]), "stranger-b": (1, [0, 1, 0, 0])}
+    name(store, named=[make_named("a")], stranger_tracks=[stranger_track("a", BOB, 1, 3)])
+    assert sums(store) == {"stranger-a": (1, [0, 0, 1, 0]), "stranger-b": (1, [0, 0, 0, 1])}
+    store.delete_video("p", "v-b")
+    assert sums(store) == {"stranger-b": (1, [0, 0, 0, 1])}
+    put_analyses(store, "a")
+    assert sums(store) == {}
 
 
-def test_inconsistent_namings_raise_value_errors(named: Store) -> None:
-    for naming in (
-        make_naming({"a": "r1", "b": "r1"}, "r2", make_appearance("c")),
-        replace(make_naming({"a": "r1", "b": "r1"}, "r2"), revisions={"a": "r2"}),
-        make_naming({"a": "r1", "b": "r1"}, "r2", vectors={"f1": np.ones(3, np.float32)}),
-    ):
-        with pytest.raises(ValueError, match=r"analysis|named|embedder"):
-            named.apply_naming("p", naming, make_application(2, "r2"))
-    assert len(named.list_applications("p")) == 1
-
-
-def test_undo_changes_back_every_row_of_an_edit(named: Store) -> None:
-    store = named
-    store.put_faces(
-        "p", [make_face("f1"), make_face("f2", status=FaceStatus.DISABLED, reason="denied"), make_face("f3")]
+def test_strangers_are_found_by_id_number_and_merge(named: Store) -> None:
+    cem = Stranger("stranger-c", "p", 3, 1.0, merged_into="stranger-a", is_hidden=True)
+    name(
+        named,
+        named=[make_named("a"), make_named("b")],
+        stranger_tracks=[stranger_track("b", BOB), stranger_track("a")],
+        strangers=[cem, BOB, ANN],
     )
-    old, new = (make_correction(f"c{number}", "is", who) for number, who in enumerate(("Ann", "Bob")))
-    store.put_corrections("p", [old])
-    store.put_corrections("p", [new])
-    assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
-    inverse = EditInverse(["c1"], [old], ["f1"], {"f2": "as before"}, {"f3": "denied"})
-    naming = replace(make_naming({"a": "r1", "b": "r1"}, None), promotes_none=True, inverse=inverse)
-    store.promote_model("p", "m")
-    with pytest.raises(ConflictError):
-        store.undo_naming("p", replace(naming, known=7), 1, 5.0)
-    assert [row.correction_id for row in store.list_corrections("p")] == ["c1"]
-    store.undo_naming("p", naming, 1, 5.0)
-    assert [row.correction_id for row in store.list_corrections("p")] == ["c0"]
-    assert [(face.face_id, face.status, face.reason) for face in store.list_faces("p")] == [
-        ("f2", FaceStatus.TAKEN, "as before"),
-        ("f3", FaceStatus.DISABLED, "denied"),
-    ]
-    with pytest.raises(ModelNotFoundError):
-        store.get_model("p")
+    assert named.list_strangers("p") == [ANN, BOB, cem]
+    assert named.list_strangers("p", ["stranger-b", "gone", "stranger-a"]) == [ANN, BOB]
+    assert named.list_strangers("p", merged_into=["stranger-a", "stranger-b"]) == [cem]
+    assert named.find_stranger_number("p", 2) == BOB
+    assert (named.find_stranger_number("p"), named.find_stranger_number("p", 9)) == (cem, None)
+    assert [row.analysis_id for row in named.list_stranger_tracks("p")] == ["a", "b"]
+    assert [row.analysis_id for row in named.list_stranger_tracks("p", stranger_ids=["stranger-b"])] == ["b"]
+    assert [row.stranger_id for row in named.list_stranger_tracks("p", analysis_ids=["a"])] == ["stranger-a"]

@@ -20,23 +20,23 @@ from facerec_models.errors import (
 )
 from serving.store import Store
 from serving.store.job_rows import JobState
-from serving.store.naming_rows import AppearanceQuery, CorrectionKind, Revision, Stranger, StrangerTrack
+from serving.store.naming_rows import AppearanceQuery, CorrectionKind, Edit, NamingChange, Promotion
 from serving.store.rows import FaceStatus
 from tests.contract.store_cases import (
     Opener,
+    correct,
     make_analysis,
     make_appearance,
-    make_application,
     make_correction,
     make_face,
     make_job,
     make_model,
-    make_naming,
     make_track,
     make_video,
-    named_by,
+    name,
+    names_of,
+    promote,
     put_analyses,
-    put_revisions,
 )
 
 
@@ -52,8 +52,8 @@ def test_a_project_is_created_once(opener: Opener, store: Store) -> None:
 
 
 def test_projects_are_listed_by_name(store: Store) -> None:
-    for name in ("z", "a", "ö", "B"):
-        store.create_project(name)
+    for one in ("z", "a", "ö", "B"):
+        store.create_project(one)
     assert [project.name for project in store.list_projects()] == ["B", "a", "p", "z", "ö"]
 
 
@@ -79,7 +79,6 @@ def test_the_first_embedder_of_a_project_stays(store: Store) -> None:
         lambda s: s.get_model("absent"),
         lambda s: s.get_model("absent", "m"),
         lambda s: s.list_models("absent"),
-        lambda s: s.promote_model("absent", "m"),
         lambda s: s.former_model("absent"),
         lambda s: s.put_video(make_video("v", project="absent")),
         lambda s: s.get_video("absent", "v"),
@@ -91,22 +90,25 @@ def test_the_first_embedder_of_a_project_stays(store: Store) -> None:
         lambda s: s.list_analyses("absent"),
         lambda s: s.get_tracks("absent", ["a"]),
         lambda s: s.pick_tracks("absent", {"a": [1]}),
-        lambda s: s.put_revision(Revision("r", "absent", "m", 0.01, 1.0)),
-        lambda s: s.get_revision("absent", "r"),
-        lambda s: s.list_revisions("absent"),
-        lambda s: s.assign_revision("absent", "r", ["a"], []),
-        lambda s: s.apply_naming("absent", make_naming({}, None), make_application(1, project="absent")),
-        lambda s: s.undo_naming("absent", make_naming({}, None), 1, 1.0),
-        lambda s: s.list_applications("absent"),
-        lambda s: s.seal_applications("absent"),
+        lambda s: s.list_named("absent"),
+        lambda s: s.list_former_named("absent", 1),
+        lambda s: s.apply("absent", NamingChange(), if_version=0),
+        lambda s: s.list_edits("absent"),
+        lambda s: s.get_inverse("absent", 1),
+        lambda s: s.seal_edits("absent"),
         lambda s: s.list_appearances("absent", []),
         lambda s: s.find_appearances("absent", AppearanceQuery(), limit=1),
         lambda s: s.list_screen_times("absent", AppearanceQuery()),
-        lambda s: s.read_strangers("absent"),
+        lambda s: s.list_strangers("absent"),
+        lambda s: s.find_stranger_number("absent"),
+        lambda s: s.list_stranger_tracks("absent"),
+        lambda s: s.list_stranger_sums("absent"),
+        lambda s: s.list_corrections("absent"),
         lambda s: s.latest_analyses("absent"),
-        lambda s: s.vector_state("absent"),
-        lambda s: s.vector_positions("absent"),
-        lambda s: s.list_vectors("absent", limit=1),
+        lambda s: s.columns_state("absent"),
+        lambda s: s.columns_positions("absent"),
+        lambda s: s.list_columns("absent", limit=1),
+        lambda s: s.get_columns("absent", []),
         lambda s: s.submit_job(make_job("j", project="absent")),
         lambda s: s.list_jobs("absent"),
     ],
@@ -120,7 +122,8 @@ def test_an_absent_project_is_an_error(store: Store, call: Callable[[Store], obj
     ("call", "error"),
     [
         (lambda s: s.get_model("p", "absent"), ModelNotFoundError),
-        (lambda s: s.promote_model("p", "absent"), ModelNotFoundError),
+        (lambda s: promote(s, "absent"), ModelNotFoundError),
+        (lambda s: s.delete_model("p", "absent"), ModelNotFoundError),
         (lambda s: s.get_video("p", "absent"), VideoNotFoundError),
         (lambda s: s.delete_video("p", "absent"), VideoNotFoundError),
         (lambda s: s.put_analysis(make_analysis("b", "absent"), []), VideoNotFoundError),
@@ -128,12 +131,7 @@ def test_an_absent_project_is_an_error(store: Store, call: Callable[[Store], obj
         (lambda s: s.latest_analysis("p", "absent"), VideoNotFoundError),
         (lambda s: s.get_tracks("p", ["a", "absent"]), VideoNotFoundError),
         (lambda s: s.pick_tracks("p", {"a": [1], "absent": []}), VideoNotFoundError),
-        (lambda s: s.put_revision(Revision("r2", "p", "absent", 0.01, 1.0)), ModelNotFoundError),
-        (lambda s: s.get_revision("p", "absent"), ModelNotFoundError),
-        (lambda s: s.assign_revision("p", "absent", ["a"], []), ModelNotFoundError),
-        (lambda s: s.assign_revision("p", "r", ["a", "absent"], []), VideoNotFoundError),
-        (lambda s: s.apply_naming("p", make_naming({"a": None}, "absent"), make_application(1)), ModelNotFoundError),
-        (lambda s: s.apply_naming("p", make_naming({"absent": None}, "r"), make_application(1)), VideoNotFoundError),
+        (lambda s: name(s, make_appearance("a"), make_appearance("absent")), VideoNotFoundError),
         (lambda s: s.list_appearances("p", ["a", "absent"]), VideoNotFoundError),
         (lambda s: s.get_job("absent"), JobNotFoundError),
     ],
@@ -142,11 +140,9 @@ def test_absent_rows_are_errors_and_change_nothing(
     store: Store, call: Callable[[Store], object], error: type[Exception]
 ) -> None:
     put_analyses(store, "a")
-    put_revisions(store, "r")
     with pytest.raises(error, match="'absent'"):
         call(store)
-    assert named_by(store) == {"a": None}
-    assert [row.revision for row in store.list_revisions("p")] == ["r"]
+    assert (names_of(store), store.list_edits("p"), store.get_project("p").version) == ({}, [], 0)
 
 
 def test_deleting_a_project_deletes_its_rows_and_no_others(store: Store) -> None:
@@ -154,14 +150,12 @@ def test_deleting_a_project_deletes_its_rows_and_no_others(store: Store) -> None
     for project in ("p", "q"):
         store.put_faces(project, [make_face("f", project=project)])
         store.add_model(make_model("m", project=project))
-        store.promote_model(project, "m")
+        promote(store, "m", project)
         store.put_video(make_video("v", project=project))
         store.put_analysis(make_analysis("a", project=project), [make_track(1)])
-        for revision in ("r", "r2"):
-            store.put_revision(Revision(revision, project, "m", 0.01, 1.0))
-            store.assign_revision(project, revision, ["a"], [make_appearance(project=project, video_id="v")])
-        naming = make_naming({"a": "r2"}, "r", make_appearance(project=project, video_id="v"))
-        store.apply_naming(project, naming, make_application(1, "r", project=project))
+        for _ in range(2):
+            edit = Edit("identify", faces=[make_face("f", project=project)])
+            name(store, make_appearance(project=project, video_id="v"), project=project, edit=edit)
         store.submit_job(make_job(f"j-{project}", project=project))
 
     store.delete_project("p")
@@ -172,22 +166,22 @@ def test_deleting_a_project_deletes_its_rows_and_no_others(store: Store) -> None
         store.get_job("j-p")
     store.create_project("p")
     assert store.list_faces("p") == store.list_models("p") == store.list_videos("p") == store.list_analyses("p") == []
-    assert store.list_revisions("p") == store.list_jobs("p") == store.list_people("p") == []
+    assert store.list_edits("p") == store.list_jobs("p") == store.list_people("p") == []
     with pytest.raises(ModelNotFoundError):
         store.get_model("p")
     store.add_model(make_model("m"))
     store.put_video(make_video("v"))
     store.put_analysis(make_analysis("a"), [])
-    store.put_revision(Revision("r2", "p", "m", 0.01, 1.0))
     assert store.get_tracks("p", ["a"]) == {"a": []}
-    assert store.list_appearances("p", ["a"]) == store.list_applications("p") == []
-    assert store.vector_state("p")[0] == 0
+    assert store.list_appearances("p", ["a"]) == store.list_named("p") == store.list_former_named("p", 2) == []
+    assert store.columns_state("p")[0] == 1
 
     assert [face.face_id for face in store.list_faces("q")] == ["f"]
     assert store.get_model("q").version == "m"
     assert len(store.get_tracks("q", ["a"])["a"]) == 1
-    assert len(store.list_appearances("q", ["a"])) == len(store.list_applications("q")) == 1
-    assert store.vector_state("q")[0] == 1
+    assert len(store.list_appearances("q", ["a"])) == len(store.list_former_named("q", 3)) == 1
+    assert [row.number for row in store.list_edits("q")] == [1, 2, 3]
+    assert store.columns_state("q")[0] == 1
     assert store.get_job("j-q").state is JobState.QUEUED
 
 
@@ -206,21 +200,8 @@ def test_only_a_promoted_model_is_the_current_one(store: Store) -> None:
     store.add_model(make_model("m1"))
     with pytest.raises(ModelNotFoundError, match="promote"):
         store.get_model("p")
-    store.promote_model("p", "m1")
+    promote(store, "m1")
     assert store.get_model("p") == make_model("m1")
-
-
-def test_promotion_fails_if_corrections_changed_since_training(store: Store) -> None:
-    store.add_model(make_model("m1"))
-    store.put_corrections("p", [make_correction("c1", "is", "Ann"), make_correction("c2", "is", "Bob", track_id=2)])
-    store.create_project("q")
-    for corrections in ({"c1"}, {"c1", "c2", "c3"}, set()):
-        with pytest.raises(ConflictError, match="train again"):
-            store.promote_model("p", "m1", corrections=corrections)
-        with pytest.raises(ModelNotFoundError):
-            store.get_model("p")
-    store.promote_model("p", "m1", corrections=["c2", "c1"])
-    assert store.get_model("p").version == "m1"
 
 
 def test_the_former_model_is_the_one_promoted_before_the_present_one(store: Store) -> None:
@@ -228,16 +209,14 @@ def test_the_former_model_is_the_one_promoted_before_the_present_one(store: Stor
         store.add_model(make_model(version))
     for missing in (None, "m1"):
         if missing is not None:
-            store.promote_model("p", missing)
+            promote(store, missing)
         with pytest.raises(ModelNotFoundError, match="before"):
             store.former_model("p")
     for version in ("m2", "m3", "m3"):
-        store.promote_model("p", version)
+        promote(store, version)
     assert store.former_model("p") == make_model("m2")
-    for number, version in enumerate(("m2", "m1"), 1):
-        store.put_revision(Revision(f"r-{version}", "p", version, 0.01, 1.0))
-        naming = make_naming({}, None, promoted=version, goes_back=True)
-        store.apply_naming("p", naming, make_application(number, f"r-{version}"))
+    for version in ("m2", "m1"):
+        name(store, edit=Edit("rollback", promotion=Promotion.GO_BACK, model_version=version))
         assert store.get_model("p").version == version
     with pytest.raises(ModelNotFoundError, match="before"):
         store.former_model("p")
@@ -248,58 +227,39 @@ def test_each_project_has_its_own_promotions(store: Store) -> None:
     for project in ("p", "q"):
         for version in ("m1", "m2"):
             store.add_model(make_model(version, project=project))
-            store.promote_model(project, version)
-    store.promote_model("p", "m1")
+            promote(store, version, project)
+    promote(store, "m1")
     assert store.former_model("p").version == "m2"
     assert (store.get_model("q").version, store.former_model("q").version) == ("m2", "m1")
 
 
 def test_a_new_is_replaces_the_old_one_and_contraries_replace_each_other(store: Store) -> None:
     store.create_project("p")
-    store.put_corrections("p", [make_correction("1", "is", "Ann"), make_correction("2", "is_not", "Bob")])
-    store.put_corrections("p", [make_correction("1", "is", "Ann")])
+    correct(store, make_correction("1", "is", "Ann"), make_correction("2", "is_not", "Bob"))
+    correct(store, make_correction("1", "is", "Ann"))
     assert [(c.correction_id, c.kind, c.person_id) for c in store.list_corrections("p")] == [
         ("1", CorrectionKind.IS, "Ann"),
         ("2", CorrectionKind.IS_NOT, "Bob"),
     ]
-    store.put_corrections("p", [make_correction("3", "is", "Bob"), make_correction("4", "is", "Ann", track_id=2)])
+    correct(store, make_correction("3", "is", "Bob"), make_correction("4", "is", "Ann", track_id=2))
     assert [c.correction_id for c in store.list_corrections("p")] == ["3", "4"]
     assert [c.correction_id for c in store.list_corrections("p", person_id="Ann")] == ["4"]
+    assert [c.correction_id for c in store.list_corrections("p", analysis_ids=["a", "b"])] == ["3", "4"]
+    assert store.list_corrections("p", analysis_ids=["b"]) == []
     np.testing.assert_array_equal(store.list_corrections("p")[0].embedding, np.ones(4))
     assert store.delete_corrections("p", ["3", "absent"]) == 1
     store.create_project("q")
     with pytest.raises(ValueError, match="not 'q'"):
-        store.put_corrections("q", [make_correction("5", "is", "Ann")])
+        correct(store, make_correction("5", "is", "Ann"), project="q")
 
 
-def test_strangers_are_written_only_if_their_number_is_as_expected(store: Store) -> None:
-    store.create_project("p")
-    put_analyses(store, "a", "b")
-    ann = Stranger("stranger-a", "p", 1, 1.0)
-    track = StrangerTrack("p", "a", 1, "stranger-a", np.ones(4, np.float32))
-    store.put_strangers("p", [ann], [track], ["a"], known=0)
-    assert store.list_strangers("p") == [ann]
-    assert [row.stranger_id for row in store.list_stranger_tracks("p")] == ["stranger-a"]
-    with pytest.raises(ConflictError, match="1 strangers by now, not 0"):
-        store.put_strangers("p", [Stranger("stranger-b", "p", 2, 1.0)], [], ["a"], known=0)
-    store.put_strangers("p", [replace(ann, person_id="Ann")], [], ["a"], known=1)
-    assert store.list_strangers("p")[0].person_id == "Ann"
-    assert store.list_stranger_tracks("p") == []
-    store.put_strangers("p", [], [track], ["b"], known=1)
-    store.delete_video("p", "v-a")
-    assert store.list_stranger_tracks("p") == []
-
-
-def test_deleting_a_model_removes_its_revisions_and_names(store: Store) -> None:
-    store.create_project("p")
-    put_analyses(store, "a")
-    put_revisions(store, "r1")
-    store.promote_model("p", "m")
-    store.assign_revision("p", "r1", ["a"], [make_appearance()])
-    store.delete_model("p", "m")
-    assert store.list_models("p") == []
-    assert store.list_revisions("p") == []
-    assert store.get_analysis("p", "a").revision is None
-    assert store.list_appearances("p", ["a"]) == []
-    with pytest.raises(ModelNotFoundError):
-        store.get_model("p")
+def test_a_model_that_names_cannot_be_deleted(store: Store) -> None:
+    for version in ("m1", "m2"):
+        store.add_model(make_model(version))
+        promote(store, version)
+    with pytest.raises(ConflictError, match=r"'m2' .* names now"):
+        store.delete_model("p", "m2")
+    store.delete_model("p", "m1")
+    assert [row.version for row in store.list_models("p")] == ["m2"]
+    with pytest.raises(ModelNotFoundError, match="before"):
+        store.former_model("p")

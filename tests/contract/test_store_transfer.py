@@ -21,22 +21,21 @@ from facerec_models.errors import ConflictError, StoreError
 from serving.store import Store, leases, open_address
 from serving.store.copying import Tally, back_up, copy_store
 from serving.store.job_rows import JobState, Webhook
-from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
+from serving.store.naming_rows import Correction, CorrectionKind, Edit, Stranger, StrangerTrack
 from serving.store.rows import FaceStatus
 from tests.contract.store_cases import (
     STORES,
     Opener,
     make_analysis,
     make_appearance,
-    make_application,
     make_face,
     make_job,
     make_model,
-    make_naming,
     make_track,
     make_video,
+    name,
+    promote,
     put_analyses,
-    put_revisions,
 )
 from tests.mongodb import fresh_database
 from tests.waiting import WAIT_S
@@ -61,23 +60,20 @@ def fill(store: Store) -> None:
     odd = np.array([np.nan, -0.0, np.inf], np.float32)
     store.put_faces("p", [make_face("f1", embedding=odd), make_face("f2", "Zoë", status=FaceStatus.REFUSED, crop=None)])
     put_analyses(store, "a", "b")
-    put_revisions(store, "r1", "r2")
     store.add_model(make_model("m2"))
     for project in ("p", "q"):
         store.add_model(make_model("m", project=project))
-        store.promote_model(project, "m")
-    store.promote_model("p", "m2")
+        promote(store, "m", project)
+    promote(store, "m2")
     store.put_video(make_video("v-q", project="q"))
     store.put_analysis(make_analysis("a", "v-q", project="q"), [make_track(i, samples=i * 300) for i in (3, 1)])
     rows = [make_appearance("a"), make_appearance("a", 1, "stranger-a"), make_appearance("b", 0, None)]
-    store.assign_revision("p", "r1", ["a", "b"], rows)
-    store.apply_naming("p", make_naming({"a": "r1", "b": "r1"}, "r2", *rows), make_application(1, "r2"))
-    store.put_corrections(
-        "p", [Correction("c", "p", CorrectionKind.IS, "Zoë", "a", 1, "dlib", np.ones(4, np.float32), 2)]
-    )
+    name(store, *rows)
+    correction = Correction("c", "p", CorrectionKind.IS, "Zoë", "a", 1, "dlib", np.ones(4, np.float32), 2)
     strangers = [Stranger("stranger-a", "p", 1, 1.0), Stranger("stranger-b", "p", 2, 1.0, "stranger-a", "Zoë")]
     seen = StrangerTrack("p", "a", 1, "stranger-a", np.ones(4, np.float32))
-    store.put_strangers("p", strangers, [seen], ["a"], known=0)
+    edit = Edit("correction", corrections=[correction], max_false_names=0.01)
+    name(store, *rows, stranger_tracks=[seen], strangers=strangers, edit=edit)
     store.submit_job(replace(make_job("j1"), key="k", webhook=Webhook("https://example.org/done")))
     store.submit_job(make_job("j2", kind="training"))
     leases.claim(store, ["video"], "o", 60)
@@ -118,13 +114,14 @@ def assert_same_answers(store: Store, target: Store) -> None:
         lambda s: s.list_models("p"),
         lambda s: s.list_videos("p"),
         lambda s: s.list_analyses("p"),
-        lambda s: s.list_revisions("p"),
         lambda s: s.list_strangers("p"),
-        lambda s: s.list_applications("p"),
-        lambda s: s.get_application("p", 1),
+        lambda s: s.list_edits("p"),
+        lambda s: s.get_inverse("p", 3).withdrawn,
+        lambda s: [(row.analysis_id, row.names, row.scores.tobytes()) for row in s.list_named("p")],
+        lambda s: [(row.stranger_id, row.tracks, row.total.tobytes()) for row in s.list_stranger_sums("p")],
         lambda s: s.list_appearances("p", ["a", "b"]),
-        lambda s: s.vector_positions("p"),
-        lambda s: [(row.track_ids.tolist(), row.vectors.tobytes()) for row in s.list_vectors("p", limit=9)],
+        lambda s: s.columns_positions("p"),
+        lambda s: [row.columns.vectors.tobytes() for row in s.list_columns("p", limit=9)],
         lambda s: s.list_jobs(),
         lambda s: s.count_jobs([JobState.RUNNING]),
         lambda s: s.get_model("p"),
@@ -141,7 +138,7 @@ def test_a_tally_changes_with_one_value(store: Store) -> None:
     before = contents(store)
     assert store.set_face_status("p", ["f1"], FaceStatus.TAKEN, "", by_hand=False) == 1
     after = contents(store)
-    assert [table for table in after if after[table] != before[table]] == ["faces"]
+    assert [table for table in after if after[table] != before[table]] == ["faces", "projects"]
 
 
 def copy_and_die(source: Opener, target: Opener) -> None:

@@ -98,9 +98,9 @@ def change_names(
         attempts -= 1
         current = read_current(archive, project)
         require_version(project, current.version, expected)
-        planned = plan(current)
-        change, names = work_out(archive, current, planned)
         try:
+            planned = plan(current)
+            change, names = work_out(archive, current, planned)
             if preview:
                 require_version(project, archive.store.get_project(project).version, current.version)
             else:
@@ -126,7 +126,8 @@ def work_out(
     rows = store.list_analyses(project, sorted(wanted))
     limit = planned.max_false_names
     held = named | dict(planned.held)
-    limits = {one: limit or (held[one].max_false_names if one in held else current.max_false_names) for one in wanted}
+    own = {one: row.max_false_names for one, row in {**planned.held, **named}.items()}
+    limits = {one: limit or own.get(one, current.max_false_names) for one in wanted}
     names = name_again(
         archive,
         project,

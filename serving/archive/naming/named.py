@@ -80,6 +80,7 @@ def with_strangers(named: NamedTracks, strangers: Mapping[int, str]) -> NamedTra
     place = {one: i for i, one in enumerate(known)}
     return replace(
         named,
+        version=0,
         names=tuple(known),
         owners=np.array([-1 if one is None else place[one] for one in owners], np.int32),
         besides=np.array([-1 if one is None else place[one] for one in besides], np.int32),

@@ -13,12 +13,12 @@ from serving.store.mongo.database import MongoDocument, MongoTransaction, joined
 
 
 def put_columns(tx: MongoTransaction, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
-    """Write the columns of all tracks of an analysis, in place of those before."""
+    """Write the columns of all tracks of an analysis, by track id, in place of those before."""
     from facerec_models.identification.track_columns import TrackColumns
 
     tx.delete("track_columns", {"project": project, "analysis_id": analysis_id})
     key = {"project": project, "analysis_id": analysis_id, "position": tx.next_position()}
-    insert_columns(tx, {**key, **pack_columns(TrackColumns.of(tracks))})
+    insert_columns(tx, {**key, **pack_columns(TrackColumns.of(sorted(tracks, key=lambda track: track.track_id)))})
 
 
 def insert_columns(tx: MongoTransaction, row: MongoDocument) -> None:

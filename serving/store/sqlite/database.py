@@ -13,7 +13,7 @@ from typing import Any
 
 from facerec_models.errors import StoreError, StoreFullError
 from serving.store import conflicts
-from serving.store.codecs import DECODERS, Row, Table, columns_of, encode, encode_row, table_of
+from serving.store.codecs import Row, Table, columns_of, decoders_of, encode, encode_row, table_of
 from serving.store.lookups import require_project
 from serving.store.read_only import ReadOnlyFile
 from serving.store.sqlite.schema import TABLES
@@ -259,7 +259,8 @@ class SqliteTransaction:
     def read(self, kind: type[Row], query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """Return what a query finds; its columns are fields of `kind`."""
         cursor = self.execute(query, parameters)
-        columns = [(name, DECODERS.get(name)) for name, *_ in cursor.description]
+        decoders = decoders_of(kind)
+        columns = [(name, decoders.get(name)) for name, *_ in cursor.description]
         return [
             kind(
                 **{

@@ -142,7 +142,8 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
                             (pack_track(left[-1]), project, analysis_id, track.track_id),
                         )
                         emptied += 1
-                put_columns(tx, project, analysis_id, left)
+                if left:
+                    put_columns(tx, project, analysis_id, left)
         return emptied
 
 

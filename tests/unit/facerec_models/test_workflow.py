@@ -126,7 +126,9 @@ def test_a_result_agrees_with_its_tracks_and_carries_pictures(analysis: fr.Analy
         ("Unknown 1", 6, 8),
     ]
     first = next(t for t in analysis.tracks if t.track_id == result.appearances[1].track_ids[0])
-    assert result.appearances[1].stranger == stranger_id("p", result.video.sha256, first)
+    assert result.appearances[1].stranger == stranger_id(
+        "p", result.video.sha256, int(first.frame_indexes[0]), first.boxes[0]
+    )
     assert result.model.embedder == EMBEDDER
     assert (result.project, result.model.max_false_names) == ("p", 0.005)
     head, picture = result.appearances[0].evidence.crops[0].url.split(",")

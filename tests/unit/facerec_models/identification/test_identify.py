@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.identification.identify import identify_faces, identify_tracks
-from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import Decision, FloatArray, Match
 from facerec_models.vectors import normalize, track_embedding, track_quality
 from tests.builders import EMBEDDER, cohort, face_of, make_track, near

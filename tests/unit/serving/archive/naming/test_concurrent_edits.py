@@ -9,17 +9,23 @@ from facerec_models.errors import ConflictError
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
-from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
-from serving.archive.naming.one_video import current_revision
-from serving.archive.naming.undo import undo_application
-from serving.archive.naming.whole_archive import identify_archive, state_of
+from serving.archive.naming.correct import TrackCorrection, correct
+from serving.archive.naming.identify import identify_archive
+from serving.archive.naming.undo import undo_edit
 from serving.store import Store
 from serving.store.naming_rows import CorrectionKind
-from tests.archive import enrol, put_video
-from tests.unit.serving.archive.edits import before_each, correct_track, corrections_and_enrolled, models_in_use, owners
+from tests.archive import enrol
+from tests.contract.store_cases import promote
+from tests.unit.serving.archive.edits import (
+    before_each,
+    correct_track,
+    corrections_and_enrolled,
+    crops_and_faces,
+    owners,
+)
 
 
-@pytest.mark.parametrize("when", ["add_model", "apply_naming"])
+@pytest.mark.parametrize("when", ["add_model", "apply"])
 def test_two_corrections_at_once_are_both_kept(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -28,11 +34,10 @@ def test_two_corrections_at_once_are_both_kept(
             correct_track(archive, CorrectionKind.IS, "Dee", track=4)
 
     before_each(monkeypatch, store, when, other)
-    revision = correct_track(archive, CorrectionKind.IS, "Cem")
+    number = correct_track(archive, CorrectionKind.IS, "Cem")
     assert corrections_and_enrolled(store) == (["is Cem", "is Dee"], ["Cem", "Dee"])
     assert owners(store) == {"Ann_Lee", "Bob", "Cem", "Dee"}
-    assert models_in_use(store) == {store.get_model("p").version}
-    undo_application(archive, "p", revision)
+    undo_edit(archive, "p", number)
     assert corrections_and_enrolled(store) == (["is Dee"], ["Dee"])
     assert "Cem" not in owners(store) >= {"Dee"}
 
@@ -41,21 +46,20 @@ def test_an_expected_state_that_changed_meanwhile_refuses_the_edit_whole(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     correction = TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")
-    state = correct(archive, "p", [correction], preview=True).state
+    version = correct(archive, "p", [correction], preview=True).version
     before_each(
         monkeypatch,
         store,
-        "apply_naming",
+        "apply",
         lambda n: correct_track(archive, CorrectionKind.IS, "Dee", track=4) if n == 1 else None,
     )
     with pytest.raises(ConflictError):
-        correct(archive, "p", [correction], expected_state=state)
+        correct(archive, "p", [correction], expected=version)
     assert corrections_and_enrolled(store) == (["is Dee"], ["Dee"])
     assert owners(store) >= {"Dee"}
     assert "Cem" not in owners(store)
-    assert sorted(path.name for path in (archive.files.project("p") / "faces").iterdir()) == sorted(
-        face.crop for face in store.list_faces("p") if face.crop
-    )
+    found, wanted = crops_and_faces(archive)
+    assert found == wanted
 
 
 @pytest.mark.parametrize("when", ["read", "applied"])
@@ -65,23 +69,22 @@ def test_naming_again_keeps_the_model_of_a_correction_made_meanwhile(
     before_each(
         monkeypatch,
         store,
-        "apply_naming" if when == "applied" else "list_appearances",
+        "apply" if when == "applied" else "list_appearances",
         lambda n: correct_track(archive, CorrectionKind.IS, "Cem") if n == 1 else None,
     )
-    identify_archive(archive, "p", apply=True)
+    identify_archive(archive, "p")
     assert owners(store) >= {"Cem"}
-    assert models_in_use(store) == {store.get_model("p").version}
 
 
 def test_a_correction_keeps_an_undo_made_meanwhile(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    revision = correct_track(archive, CorrectionKind.IS, "Dee", track=4)
+    number = correct_track(archive, CorrectionKind.IS, "Dee", track=4)
     before_each(
         monkeypatch,
         store,
-        "apply_naming",
-        lambda n: undo_application(archive, "p", revision) if n == 1 else None,
+        "apply",
+        lambda n: undo_edit(archive, "p", number) if n == 1 else None,
     )
     correct_track(archive, CorrectionKind.IS, "Cem")
     assert corrections_and_enrolled(store) == (["is Cem"], ["Cem"])
@@ -96,16 +99,16 @@ def test_a_correction_is_learned_again_where_a_version_is_promoted_meanwhile(
     version = train(archive, "p", TrainingConfig(promote="no", seed=5)).version
     before = store.get_model("p").version
 
-    def promote(number: int) -> None:
+    def promote_another(number: int) -> None:
         if number == 1:
-            store.promote_model("p", version)
+            promote(store, version)
             if not is_kept:
                 store.delete_model("p", before)
 
-    before_each(monkeypatch, store, "apply_naming" if is_kept else "list_people", promote)
-    revision = correct_track(archive, CorrectionKind.IS, "Cem")
+    before_each(monkeypatch, store, "apply" if is_kept else "list_people", promote_another)
+    number = correct_track(archive, CorrectionKind.IS, "Cem")
     assert store.get_model("p").metrics["training"]["seed"] == 5
-    undo_application(archive, "p", revision)
+    undo_edit(archive, "p", number)
     assert store.get_model("p").version == version != before
 
 
@@ -122,16 +125,16 @@ def test_a_training_learns_corrections_made_meanwhile_or_is_refused(
         if number > times:
             return
         if is_undone:
-            undo_application(archive, "p", revisions.pop())
+            undo_edit(archive, "p", revisions.pop())
         else:
             correct_track(archive, *corrections.pop())
         enrol(archive, 10 + number, f"Other{number}")
 
-    before_each(monkeypatch, store, "promote_model", change)
+    before_each(monkeypatch, store, "apply", change)
     if times == 3:
         with pytest.raises(ConflictError, match="train again"):
             train(archive, "p")
-        reasons = [model.metrics["gate"].get("reason", "") for model in store.list_models("p")]
+        reasons = [model.metrics.get("gate", {}).get("reason", "") for model in store.list_models("p")]
         assert sum("train again" in reason for reason in reasons) == 3
     else:
         row = train(archive, "p")
@@ -144,43 +147,9 @@ def test_a_training_learns_corrections_made_meanwhile_or_is_refused(
 def test_a_training_with_faces_of_a_correction_undone_meanwhile_is_refused(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, revision = store.get_model("p").version, correct_track(archive, CorrectionKind.IS, "Cem")
+    before, number = store.get_model("p").version, correct_track(archive, CorrectionKind.IS, "Cem")
     enrol(archive, 5, "Eve")
-    before_each(monkeypatch, store, "promote_model", lambda _: undo_application(archive, "p", revision))
+    before_each(monkeypatch, store, "apply", lambda _: undo_edit(archive, "p", number))
     with pytest.raises(ConflictError, match="train again"):
         train(archive, "p")
     assert store.get_model("p").version == before
-
-
-def test_a_preview_of_one_name_allows_no_other(archive: Archive) -> None:
-    preview = name_stranger(archive, "p", "Unknown 1", "Ann_Lee", preview=True)
-    with pytest.raises(ConflictError, match="preview again"):
-        name_stranger(archive, "p", "Unknown 1", "Bob", expected_state=preview.state)
-
-
-@pytest.mark.parametrize("what", ["correction", "promotion", "strangers", "video"])
-def test_a_state_changes_with_everything_that_naming_depends_on(archive: Archive, store: Store, what: str) -> None:
-    enrol(archive, 7, "Cem")
-    version = train(archive, "p", TrainingConfig(promote="no")).version
-    revision = current_revision(archive, "p")
-    before = state_of(store, "p", revision)
-    if what == "correction":
-        preview = correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")], preview=True)
-        assert preview.state != before
-        assert state_of(store, "p", revision) == before
-        store.put_corrections("p", _corrections(archive))
-    elif what == "promotion":
-        store.promote_model("p", version)
-    elif what == "strangers":
-        rows = store.list_stranger_tracks("p")
-        store.put_strangers("p", [], rows[:1], [rows[0].analysis_id], known=len(store.list_strangers("p")))
-    else:
-        put_video(archive, "v-3", 2, seen=(1,))
-    assert state_of(store, "p", revision) != before
-
-
-def _corrections(archive: Archive) -> list:  # type: ignore[type-arg]
-    revision = correct_track(archive, CorrectionKind.IS_NOT, "Ann_Lee", track=2)
-    rows = archive.store.list_corrections("p")
-    undo_application(archive, "p", revision)
-    return rows

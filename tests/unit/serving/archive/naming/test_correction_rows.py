@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,9 +10,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.archive.naming.correction_rows import inverse_from_json, inverse_to_json, with_corrections
+from serving.archive.naming.correction_rows import with_corrections
 from serving.store import open_store
-from serving.store.naming_rows import Correction, CorrectionKind, EditInverse
+from serving.store.naming_rows import Correction, CorrectionKind
+from tests.contract.store_cases import correct
 
 CASES = st.tuples(st.sampled_from(CorrectionKind), st.sampled_from(["Ann", "Bob", "Zoë"]), st.integers(1, 2))
 
@@ -38,11 +38,5 @@ def test_corrections_are_merged_as_a_store_does(batches: list[list[tuple[Correct
             rows = [correction(*case, at + i) for i, case in enumerate(batch)]
             at += len(rows)
             expected = with_corrections(expected, rows)
-            store.put_corrections("p", rows)
+            correct(store, *rows)
             assert facts(store.list_corrections("p")) == facts(expected)
-            again = inverse_from_json(
-                json.loads(json.dumps(inverse_to_json(EditInverse(["c"], expected, ["f"], {"g": None}, {"h": "x"}))))
-            )
-            assert (again.corrections, again.faces) == (["c"], ["f"])
-            assert (again.disabled, again.enabled) == ({"g": None}, {"h": "x"})
-            assert facts(list(again.replaced)) == facts(expected)

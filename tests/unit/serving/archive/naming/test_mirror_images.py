@@ -7,9 +7,9 @@ from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import drop_loaded_models
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
+from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.strangers import find_stranger
-from serving.archive.naming.undo import undo_application
-from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.naming.undo import undo_edit
 from serving.store import Store
 from serving.store.naming_rows import CorrectionKind
 from tests.archive import put_mirror
@@ -33,10 +33,10 @@ def test_a_person_and_their_mirror_image_stay_confirmed(archive: Archive, store:
     assert {face.source for face in store.list_faces("p", person_id="Ann_Lee") if face.source} == {
         f"track:a-v-3/{track}/{k}" for track in (1, 2) for k in (0, 1)
     }
-    identify_archive(archive, "p", apply=True)
+    identify_archive(archive, "p")
     assert both() == ["Ann_Lee"] * 2
     train(archive, "p")
-    identify_archive(archive, "p", apply=True)
+    identify_archive(archive, "p")
     assert both() == ["Ann_Lee"] * 2
     put_mirror(archive, "v-4", 3, 1)
     correct(archive, "p", [TrackCorrection("v-4", 3, CorrectionKind.IS, "Dee")])
@@ -55,8 +55,8 @@ def test_undoing_a_confirmation_makes_the_image_undecidable_again(archive: Archi
     (example,) = (one for one in preview.examples["Ann_Lee"] if one.video_id == "v-3" and one.before != "Ann Lee")
     assert (example.before, example.after) == ("Ann Lee, Undecidable", "Ann Lee")
     assert "who is named beside it" in (example.reason or "")
-    change = correct(archive, "p", both)
-    undo_application(archive, "p", change.revision)
+    correct(archive, "p", both)
+    undo_edit(archive, "p")
     assert result_in(archive, "v-3").appearances == before.appearances
     rows = store.list_appearances("p", ["a-v-3"])
     assert [row.reason for row in rows] == [view.reason for view in before.appearances]
@@ -84,5 +84,5 @@ def test_a_mirror_image_denied_to_a_stranger_becomes_another_stranger(archive: A
     assert len(set(labels_in(archive, "v-3"))) == 3
     train(archive, "p")
     drop_loaded_models()
-    identify_archive(archive, "p", apply=True)
+    identify_archive(archive, "p")
     assert "Undecidable" not in labels_in(archive, "v-3")

@@ -15,25 +15,24 @@ from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.strangers import find_stranger
-from serving.archive.naming.undo import undo_application
-from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.naming.undo import undo_edit
 from serving.archive.search.people_and_faces import search_people
 from serving.store import Store, open_store
-from serving.store.naming_rows import AppearanceQuery, Application, CorrectionKind, Naming
+from serving.store.naming_rows import AppearanceQuery, CorrectionKind, NamingChange
 from tests.archive import put_video
 from tests.builders import EMBEDDER
-from tests.unit.serving.archive.edits import add_named_video, correct_track, corrections_and_enrolled, models_in_use
+from tests.unit.serving.archive.edits import add_named_video, correct_track, corrections_and_enrolled, labels_in
 
 
 def test_a_named_stranger_whose_name_is_denied_is_a_stranger_again(archive: Archive, store: Store) -> None:
-    (first, _), _ = store.read_strangers("p")
+    first, _ = store.list_strangers("p")
     name_stranger(archive, "p", "Unknown 1", "Bob")
     for video in ("v-1", "v-2"):
         correct_track(archive, CorrectionKind.IS_NOT, "Bob", video)
     again = find_stranger(store, "p", "Unknown 1")
     assert again == replace(first, person_id=None)
     assert {row.stranger_id for row in store.list_stranger_tracks("p")} >= {again.stranger_id}
-    found = search_people(archive.store, "p", ["Unknown 1"], AppearanceQuery()).hits
+    found = search_people(archive, "p", ["Unknown 1"], AppearanceQuery()).hits
     assert {hit.label for hit in found} == {"Unknown 1"}
 
 
@@ -52,7 +51,7 @@ def test_repeated_corrections_are_undone_one_by_one(archive: Archive, store: Sto
         states.append(state())
     assert states[3][0] == (["is Cem"], ["Cem"])
     for revision, before in zip(reversed(revisions), reversed(states[:-1]), strict=True):
-        undo_application(archive, "p", revision)
+        undo_edit(archive, "p", revision)
         assert state() == before
 
 
@@ -66,10 +65,10 @@ def test_correcting_a_confirmed_track_moves_its_enrolled_faces(
     correction = TrackCorrection("v-1", 3, kind, "Cem" if kind is CorrectionKind.IS else "Ann_Lee")
     preview = correct(archive, "p", [correction], preview=True)
     assert corrections_and_enrolled(store) == (["is Ann_Lee"], ["Ann_Lee"])
-    change = correct(archive, "p", [correction], expected_state=preview.state)
+    change = correct(archive, "p", [correction], expected=preview.version)
     assert change.revision == preview.revision
     assert corrections_and_enrolled(store)[1] == (["Cem"] if kind is CorrectionKind.IS else [])
-    undo_application(archive, "p", change.revision)
+    undo_edit(archive, "p", change.edit)
     assert {face.face_id: (face.status, face.reason) for face in store.list_faces("p")} == before
     correct_track(archive, kind, correction.person_id)
     correct_track(archive, CorrectionKind.IS, "Ann_Lee")
@@ -83,24 +82,24 @@ def test_of_two_names_for_one_track_the_last_is_enrolled(archive: Archive, store
 
 
 def test_equal_corrections_are_stored_once(archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    namings: list[Naming] = []
-    apply = store.apply_naming
+    changes: list[NamingChange] = []
+    apply = store.apply
 
-    def record(project: str, naming: Naming, application: Application) -> None:
-        namings.append(naming)
-        apply(project, naming, application)
+    def record(project: str, change: NamingChange, *, if_version: int) -> int:
+        changes.append(change)
+        return apply(project, change, if_version=if_version)
 
-    monkeypatch.setattr(store, "apply_naming", record)
+    monkeypatch.setattr(store, "apply", record)
     corrections = [
         TrackCorrection("v-1", 3, CorrectionKind.IS, who) for who in ("Cem", "Ann_Lee", "Cem", " Cem", "Cem")
     ]
     change = correct(archive, "p", corrections)
     assert corrections_and_enrolled(store) == (["is Cem"], ["Cem"])
-    (naming,) = namings
-    assert naming.edit is not None
-    assert [row.person_id for row in naming.edit.corrections] == ["Ann_Lee", "Cem"]
-    assert len({face.face_id for face in naming.edit.faces}) == len(naming.edit.faces) == 2
-    undo_application(archive, "p", change.revision)
+    (written,) = changes
+    assert written.edit is not None
+    assert [row.person_id for row in written.edit.corrections] == ["Ann_Lee", "Cem"]
+    assert len({face.face_id for face in written.edit.faces}) == len(written.edit.faces) == 2
+    undo_edit(archive, "p", change.edit)
     assert corrections_and_enrolled(store) == ([], [])
 
 
@@ -119,16 +118,16 @@ def test_undoing_the_first_correction_leaves_no_model(tmp_path: Path) -> None:
         put_video(archive, "v-1", 0)
         revision = correct_track(archive, CorrectionKind.IS, "Cem")
         add_named_video(archive, (1, 9))
-        undo_application(archive, "p", revision)
+        undo_edit(archive, "p", revision)
         assert corrections_and_enrolled(store) == ([], [])
-        assert models_in_use(store) == set()
+        assert {label.partition(" ")[0] for label in labels_in(archive, "v-3")} == {"Unknown"}
+        assert not any(row.names and "Cem" in row.names for row in store.list_named("p"))
         with pytest.raises(ModelNotFoundError):
             store.get_model("p")
 
 
 def test_corrections_learn_as_the_promoted_version_did(archive: Archive, store: Store) -> None:
     train(archive, "p", TrainingConfig(promote="yes", use_seen_strangers=True, seed=5))
-    identify_archive(archive, "p", apply=True)
     correct_track(archive, CorrectionKind.IS_NOT, "Ann_Lee", track=1)
     metrics = store.get_model("p").metrics
     assert metrics["training"] == {"classifier": "prototype", "seed": 5, "use_seen_strangers": True}

@@ -1,3 +1,5 @@
+"""Strangers: ids that last, whoever joins them, and whoever they turn out to be."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -7,43 +9,95 @@ import numpy as np
 import pytest
 
 from facerec_models.errors import NotFoundError
+from facerec_models.identification.decide import VideoNames
+from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.result import stranger_id
-from facerec_models.types import Track
+from facerec_models.types import FloatArray
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import with_seen_strangers
 from serving.archive.naming import strangers
-from serving.archive.naming.strangers import UnknownTracks, find_stranger, settle
+from serving.archive.naming.named import name_tracks, stranger_tracks
+from serving.archive.naming.one_video import unknown_tracks
+from serving.archive.naming.strangers import StrangerGroups, UnknownTracks, find_stranger, settle
 from serving.store import Store
-from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
+from serving.store.naming_rows import Correction, CorrectionKind, Edit, NamingChange, Stranger
 from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
-from tests.contract.store_cases import make_analysis, make_video
+from tests.contract.store_cases import make_analysis, make_video, name
+
+Shown = dict[int, str]
 
 
-def seen(store: Store, analysis_id: str, *who: int, together: bool = False) -> UnknownTracks:
+def seen(store: Store, analysis_id: str, *who: int | FloatArray, together: bool = False) -> UnknownTracks:
     """Store a video in which unknown people are seen one after the other, or all at once."""
     tracks = [
         make_track(
-            i, [0.0 if together else float(i)], embeddings=face_of(number, ord(analysis_id) % 50 + i)[None], x=100.0 * i
+            i,
+            [0.0 if together else float(i)],
+            embeddings=(face_of(one, ord(analysis_id) % 50 + i) if isinstance(one, int) else one)[None],
+            x=100.0 * i,
         )
-        for i, number in enumerate(who, 1)
+        for i, one in enumerate(who, 1)
     ]
     store.put_video(make_video(f"v-{analysis_id}"))
-    analysis = replace(make_analysis(analysis_id, f"v-{analysis_id}"), embedder=EMBEDDER)
-    store.put_analysis(analysis, tracks)
-    return UnknownTracks(analysis, f"sha-{analysis_id}", tuple(tracks))
+    store.put_analysis(replace(make_analysis(analysis_id, f"v-{analysis_id}"), embedder=EMBEDDER), tracks)
+    return UnknownTracks(analysis_id, f"sha-{analysis_id}", TrackColumns.of(tracks), range(len(tracks)))
+
+
+def shown(store: Store, unknown: UnknownTracks) -> Shown:
+    """Return which stranger each track shows, by row, as it is stored."""
+    ids = unknown.columns.track_ids.tolist()
+    rows = store.list_stranger_tracks("p", analysis_ids=[unknown.analysis_id])
+    return {ids.index(row.track_id): row.stranger_id for row in rows}
+
+
+def write(store: Store, found: strangers.Grouping, videos: Sequence[UnknownTracks]) -> None:
+    named = [
+        name_tracks(
+            store.get_analysis("p", one.analysis_id),
+            VideoNames(
+                [make_match()] * len(one.columns), np.zeros((len(one.columns), 0), np.float32), is_contended=False
+            ),
+            {row: found.of_track[one.key(row)] for row in one.rows},
+            0.01,
+            1.0,
+        )
+        for one in videos
+    ]
+    rows = [row for one, names in zip(videos, named, strict=True) for row in stranger_tracks(one.columns, names)]
+    change = NamingChange(named, stranger_tracks=rows, strangers=found.strangers)
+    store.apply("p", change, if_version=store.get_project("p").version)
+
+
+def known(store: Store, unknown: UnknownTracks) -> UnknownTracks:
+    return replace(unknown, held={row: one for row, one in shown(store, unknown).items() if row in unknown.rows})
 
 
 def ids(store: Store, unknown: UnknownTracks) -> list[str]:
-    return [name.stranger_id for _, name in sorted(settle(store, unknown).items())]
+    """Give the tracks of a video strangers, store that, and return them in the order of the tracks."""
+    one = known(store, unknown)
+    write(store, settle(store, "p", EMBEDDER, [one], [one.analysis_id]), [one])
+    return [stranger for _, stranger in sorted(shown(store, unknown).items())]
 
 
-def regroup(store: Store, archive: Sequence[UnknownTracks]) -> None:
-    """Group anew, and store that."""
-    known, shown = store.read_strangers("p")
-    found = strangers.regroup("p", archive, shown, known, store.list_corrections("p"))
-    analysis_ids = [unknown.analysis.analysis_id for unknown in archive]
-    store.put_strangers("p", found.strangers, found.tracks, analysis_ids, known=found.known)
+def regroup(store: Store, videos: Sequence[UnknownTracks]) -> None:
+    """Group all tracks anew, and store that."""
+    held = [known(store, one) for one in videos]
+    groups = StrangerGroups(store, "p", EMBEDDER, [one.analysis_id for one in held], anew=True)
+    groups.add(held, store.list_corrections("p"))
+    write(store, groups.grouping(), held)
+
+
+def without_frames(unknown: UnknownTracks) -> UnknownTracks:
+    """Return the same tracks, none of which shares a frame with another one."""
+    return replace(unknown, columns=replace(unknown.columns, together=np.zeros((0, 2), np.int32)))
+
+
+def deny(store: Store, analysis_id: str, stranger: str, track_id: int = 1) -> None:
+    correction = Correction(
+        f"c-{analysis_id}", "p", CorrectionKind.IS_NOT, stranger, analysis_id, track_id, EMBEDDER, face_of(1), 1.0
+    )
+    name(store, edit=Edit("correction", corrections=[correction]))
 
 
 def test_a_stranger_of_another_video_is_known_again(store: Store) -> None:
@@ -56,12 +110,10 @@ def test_a_stranger_of_another_video_is_known_again(store: Store) -> None:
     assert [stranger.number for stranger in store.list_strangers("p")] == [1, 2, 3]
 
 
-def test_asking_again_changes_nothing(store: Store) -> None:
+def test_naming_again_keeps_strangers(store: Store) -> None:
     unknown = seen(store, "a", 1, 2, 1)
-    first = settle(store, unknown)
-    rows = store.list_strangers("p")
-    assert settle(store, unknown) == first
-    assert store.list_strangers("p") == rows
+    first, rows = ids(store, unknown), store.list_strangers("p")
+    assert (ids(store, unknown), store.list_strangers("p")) == (first, rows)
 
 
 def test_people_who_share_a_frame_are_two_strangers(store: Store) -> None:
@@ -69,60 +121,74 @@ def test_people_who_share_a_frame_are_two_strangers(store: Store) -> None:
     assert len(set(ids(store, seen(store, "b", 2, 2)))) == 1
 
 
+def test_a_track_joins_nobody_whom_it_shares_a_frame_with(store: Store) -> None:
+    unknown = seen(store, "a", 1, 1, together=True)
+    first = ids(store, replace(unknown, rows=[0]))
+    both = ids(store, unknown)
+    assert both[0] == first[0] != both[1]
+
+
+def test_a_track_joins_a_stranger_only_if_it_is_like_all_of_its_tracks(store: Store) -> None:
+    own = face_of(1)
+    aside = np.zeros(128, np.float32)
+    aside[np.argmin(np.abs(own))] = 1
+    faces = [own * np.cos(angle) + aside * np.sin(angle) for angle in (0.0, 0.2, 0.4)]
+    near, far = ids(store, seen(store, "a", faces[0])), ids(store, seen(store, "b", faces[1]))
+    assert near == far
+    assert ids(store, seen(store, "c", faces[2])) != near
+
+
 def test_a_video_that_is_analysed_again_gives_the_same_ids(store: Store) -> None:
-    unknown = seen(store, "a", 1, 2)
-    first = settle(store, unknown)
-    store.put_analysis(unknown.analysis, unknown.tracks)  # which forgets what was known of its tracks
-    assert settle(store, unknown) == first
+    first = ids(store, seen(store, "a", 1, 2))
+    assert ids(store, seen(store, "a", 1, 2)) == first  # its tracks were forgotten in between
 
 
 def test_tracks_that_got_a_name_are_strangers_no_more(store: Store) -> None:
     unknown = seen(store, "a", 1, 2)
-    first = settle(store, unknown)
-    rest = replace(unknown, tracks=unknown.tracks[1:])
-    assert settle(store, rest) == {2: first[2]}
+    first = ids(store, unknown)
+    assert ids(store, replace(unknown, rows=[1])) == first[1:]
     assert [row.track_id for row in store.list_stranger_tracks("p")] == [2]
 
 
-def test_ids_last_when_the_archive_is_grouped_anew(archive: Archive, store: Store) -> None:
-    archive = [seen(store, name, *who) for name, who in {"a": (1, 2, 3), "b": (2, 4), "c": (4, 1)}.items()]
-    before = [settle(store, unknown) for unknown in archive]
-    regroup(store, archive)
-    assert [settle(store, unknown) for unknown in archive] == before
+def test_ids_last_when_the_archive_is_grouped_anew(store: Store) -> None:
+    videos = [seen(store, name, *who) for name, who in {"a": (1, 2, 3), "b": (2, 4), "c": (4, 1)}.items()]
+    before = [ids(store, unknown) for unknown in videos]
+    regroup(store, videos)
+    assert [ids(store, unknown) for unknown in videos] == before
 
 
 def test_strangers_that_turn_out_to_be_one_are_merged_and_leave_an_alias(store: Store) -> None:
     # Seen together in one analysis: two. Without that frame they are one.
     unknown = seen(store, "a", 1, 1, together=True)
     first, second = ids(store, unknown)
-    apart = replace(
-        unknown, tracks=(unknown.tracks[0], replace(unknown.tracks[1], frame_indexes=np.array([99], np.int64)))
-    )
-    regroup(store, [apart])
-    assert ids(store, apart) == [first, first]
+    regroup(store, [without_frames(unknown)])
+    assert ids(store, unknown) == [first, first]
     assert find_stranger(store, "p", second).stranger_id == first
     assert find_stranger(store, "p", "Unknown 2").stranger_id == first
     with pytest.raises(NotFoundError, match="no stranger 'Unknown 9'"):
         find_stranger(store, "p", "Unknown 9")
 
 
-def test_a_correction_keeps_a_track_out_of_a_stranger(archive: Archive, store: Store) -> None:
-    archive = [seen(store, "a", 1), seen(store, "b", 1)]
-    (first,), (second,) = (ids(store, unknown) for unknown in archive)
+@pytest.mark.parametrize("is_anew", [True, False])
+def test_a_correction_keeps_a_track_out_of_a_stranger(store: Store, is_anew: bool) -> None:
+    videos = [seen(store, "a", 1), seen(store, "b", 1)]
+    (first,), (second,) = (ids(store, unknown) for unknown in videos)
     assert first == second
-    correction = Correction("c1", "p", CorrectionKind.IS_NOT, first, "b", 1, EMBEDDER, face_of(1), 1.0)
-    store.put_corrections("p", [correction])
-    regroup(store, archive)
-    (kept,), (other,) = (ids(store, unknown) for unknown in archive)
+    deny(store, "b", first)
+    if is_anew:
+        regroup(store, videos)
+    (kept,), (other,) = (ids(store, unknown) for unknown in videos)
     assert kept == first
     assert other != first
 
 
-def test_the_unknown_ones_are_picked(store: Store) -> None:
-    tracks: Sequence[Track] = [make_track(1, [0.0]), make_track(2, [1.0]), make_track(3, [2.0])]
-    matches = [make_match("Ann_Lee"), make_match(), make_match(decidable=False)]
-    picked = UnknownTracks.of(make_analysis("a"), "sha", tracks, matches)
-    assert [track.track_id for track in picked.tracks] == [2]
+def test_the_unknown_tracks_with_vectors_are_picked() -> None:
+    tracks = [make_track(1, [0.0]), make_track(2, [1.0]), make_track(3, [2.0])]
+    empty = replace(make_track(4, [3.0]), embedded=np.zeros(0, np.int64), embeddings=np.zeros((0, 128), np.float32))
+    matches = [make_match("Ann_Lee"), make_match(), make_match(decidable=False), make_match()]
+    columns = TrackColumns.of([*tracks, empty])
+    picked = unknown_tracks("a", "sha", columns, matches, {0: "stranger-a", 1: "stranger-b"})
+    assert (list(picked.rows), picked.held, picked.key(1)) == ([1], {1: "stranger-b"}, ("a", 2))
 
 
 def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store, home: Files) -> None:
@@ -135,53 +201,52 @@ def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store, h
     np.testing.assert_allclose(np.linalg.norm(found.tracks, axis=1), 1, atol=1e-3)
     assert "3 seen in the project's videos" in found.source
     named = [replace(row, person_id="Ada") for row in store.list_strangers("p") if row.stranger_id == first[0]]
-    store.put_strangers("p", named, [], [], known=3)
+    name(store, strangers=named)
     fewer = with_seen_strangers(shipped, Archive(store, home), "p")
     assert len(fewer.stills) == len(shipped.stills) + 2
     assert fewer.source != found.source
 
 
-def test_the_aliases_of_a_stranger_are_those_merged_into_it_over_any_number_of_steps() -> None:
-    rows = {
-        name: Stranger(name, "p", number, 0.0, merged_into=into)
-        for number, (name, into) in enumerate([("a", None), ("b", "a"), ("c", "b"), ("d", None)], 1)
-    }
-    assert strangers.aliases(rows) == {"a": ("b", "c"), "b": (), "c": (), "d": ()}
+def test_the_aliases_of_a_stranger_are_those_merged_into_it_over_any_number_of_steps(store: Store) -> None:
+    rows = [
+        Stranger(one, "p", number, 0.0, merged_into=into)
+        for number, (one, into) in enumerate([("a", None), ("b", "a"), ("c", "b"), ("d", None)], 1)
+    ]
+    name(store, strangers=rows)
+    assert strangers.aliases(store, "p", ["a", "d"]) == {"a": ("b", "c"), "d": ()}
 
 
 def test_people_who_share_a_frame_of_a_later_video_are_two_strangers(store: Store) -> None:
-    first, later = seen(store, "a", 1, 2), seen(store, "b", 3, 3, together=True)
-    one_face = later.tracks[0].embeddings
-    later = replace(later, tracks=tuple(replace(track, embeddings=one_face) for track in later.tracks))
-    known, shown = store.read_strangers("p")
-    found = strangers.regroup("p", [first, later], shown, known, [])
-    assert len({row.stranger_id for row in found.tracks if row.analysis_id == "b"}) == 2
+    first, later = seen(store, "a", 1, 2), seen(store, "b", face_of(3), face_of(3), together=True)
+    regroup(store, [first, later])
+    assert len(set(shown(store, later).values())) == 2
 
 
 def test_a_joined_stranger_keeps_the_id_of_most_of_its_tracks(store: Store) -> None:
     # Two strangers, for they share a frame; the one who came later is seen in another video, too.
-    first, later = seen(store, "a", 1, 1, together=True), seen(store, "c", 1)
+    first, later = seen(store, "a", face_of(1), face_of(1), together=True), seen(store, "c", face_of(1))
     older, newer = ids(store, first)
-    row = StrangerTrack("p", "c", 1, newer, later.tracks[0].embeddings[0])
-    store.put_strangers("p", [], [row], ["c"], known=2)
-    apart = replace(first, tracks=(first.tracks[0], replace(first.tracks[1], frame_indexes=np.array([99], np.int64))))
-    one_face = first.tracks[0].embeddings
-    regroup(
-        store,
-        [
-            replace(video, tracks=tuple(replace(t, embeddings=one_face) for t in video.tracks))
-            for video in (apart, later)
-        ],
-    )
-    shown = {(row.analysis_id, row.track_id): row.stranger_id for row in store.list_stranger_tracks("p")}
-    assert set(shown.values()) == {newer}, shown
+    write(store, strangers.Grouping({("c", 1): newer}, []), [later])
+    regroup(store, [without_frames(first), later])
+    assert {*shown(store, first).values(), *shown(store, later).values()} == {newer}
     assert find_stranger(store, "p", older).stranger_id == newer
 
 
 def test_the_id_of_a_stranger_follows_the_content_of_the_video(store: Store) -> None:
-    tracks = seen(store, "a", 1).tracks
-    analysis = replace(make_analysis("a"), embedder=EMBEDDER)
-    picked = UnknownTracks.of(analysis, "sha-1", tracks, [make_match()])
-    found = strangers.regroup("p", [picked], [], [], [])
-    assert found.tracks[0].stranger_id == stranger_id("p", "sha-1", tracks[0])
-    assert found.tracks[0].stranger_id != stranger_id("p", "sha-2", tracks[0])
+    unknown = seen(store, "a", 1)
+    first = int(unknown.columns.first_frames[0]), unknown.columns.first_boxes[0]
+    assert ids(store, unknown) == [stranger_id("p", "sha-a", *first)] != [stranger_id("p", "sha-2", *first)]
+
+
+def test_many_tracks_are_grouped_in_parts_as_all_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = [
+        seen(store, chr(ord("a") + i), *(face_of(1 + (i + k) % 5, 9 * i + k, 0.99) for k in range(4))) for i in range(8)
+    ]
+    monkeypatch.setattr(strangers, "_MOST_AT_ONCE", 5)
+    regroup(store, videos)
+    of_person: dict[int, set[str]] = {}
+    for i, one in enumerate(videos):
+        for row, stranger in shown(store, one).items():
+            of_person.setdefault(1 + (i + row) % 5, set()).add(stranger)
+    assert [len(of_person[person]) for person in range(1, 6)] == [1] * 5
+    assert len(set.union(*of_person.values())) == 5

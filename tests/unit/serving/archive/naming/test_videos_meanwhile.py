@@ -10,9 +10,9 @@ from facerec_models.config import TrainingConfig
 from facerec_models.errors import ConflictError
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
-from serving.archive.naming.one_video import assign, assign_current, current_revision
-from serving.archive.naming.undo import undo_application
-from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.naming.identify import identify_archive
+from serving.archive.naming.one_video import assign_current
+from serving.archive.naming.undo import undo_edit
 from serving.store import Store
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind
 from tests.archive import enrol, put_video
@@ -21,35 +21,32 @@ from tests.unit.serving.archive.edits import (
     before_each,
     correct_track,
     corrections_and_enrolled,
-    models_in_use,
-    revisions,
+    crops_and_faces,
 )
 
 
 def test_a_video_added_meanwhile_is_named_with_the_archive(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before_each(monkeypatch, store, "apply_naming", lambda n: add_named_video(archive, (1, 9)) if n == 1 else None)
-    revision = correct_track(archive, CorrectionKind.IS, "Cem")
-    assert {row.revision for row in store.list_analyses("p")} == {revision}
-    assert models_in_use(store) == {store.get_model("p").version}
+    before_each(monkeypatch, store, "apply", lambda n: add_named_video(archive, (7, 9)) if n == 1 else None)
+    correct_track(archive, CorrectionKind.IS, "Cem")
+    assert {row.version for row in store.list_named("p")} >= {store.get_project("p").version}
+    assert next(row.owner for row in store.list_appearances("p", ["a-v-3"])) == "Cem"
 
 
 def test_a_correction_that_conflicts_every_time_changes_nothing(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, promoted = corrections_and_enrolled(store), store.get_model("p").version
-    before_each(monkeypatch, store, "apply_naming", lambda n: add_named_video(archive, (20 + n,), f"v-{10 + n}"))
+    before_each(monkeypatch, store, "apply", lambda n: add_named_video(archive, (20 + n,), f"v-{10 + n}"))
     with pytest.raises(ConflictError):
         correct_track(archive, CorrectionKind.IS, "Cem")
     assert corrections_and_enrolled(store) == before
     assert store.get_model("p").version == promoted
-    assert sorted(path.name for path in (archive.files.project("p") / "faces").iterdir()) == sorted(
-        face.crop for face in store.list_faces("p") if face.crop
-    )
+    found, wanted = crops_and_faces(archive)
+    assert found == wanted
     monkeypatch.undo()
-    revision = correct_track(archive, CorrectionKind.IS, "Cem")
-    undo_application(archive, "p", revision)
+    undo_edit(archive, "p", correct_track(archive, CorrectionKind.IS, "Cem"))
     assert corrections_and_enrolled(store) == before
 
 
@@ -58,12 +55,12 @@ def test_an_undo_that_conflicts_every_time_changes_nothing(
 ) -> None:
     revision = correct_track(archive, CorrectionKind.IS, "Cem")
     before = corrections_and_enrolled(store)
-    before_each(monkeypatch, store, "undo_naming", lambda n: add_named_video(archive, (20 + n,), f"v-{10 + n}"))
+    before_each(monkeypatch, store, "apply", lambda n: add_named_video(archive, (20 + n,), f"v-{10 + n}"))
     with pytest.raises(ConflictError):
-        undo_application(archive, "p", revision)
+        undo_edit(archive, "p", revision)
     assert corrections_and_enrolled(store) == before == (["is Cem"], ["Cem"])
     monkeypatch.undo()
-    undo_application(archive, "p", revision)
+    undo_edit(archive, "p", revision)
     assert corrections_and_enrolled(store) == ([], [])
 
 
@@ -73,14 +70,15 @@ def test_undo_reaches_a_video_added_meanwhile(
 ) -> None:
     revision = correct_track(archive, CorrectionKind.IS, "Carl")
     ends = lambda call: add_named_video(archive, seen) if call == 1 else None  # noqa: E731
-    before_each(monkeypatch, store, "undo_naming", ends)
-    undo_application(archive, "p", revision)
+    before_each(monkeypatch, store, "apply", ends)
+    undo_edit(archive, "p", revision)
     assert len(store.list_analyses("p")) == 3
-    assert {row.model_version for row in revisions(store)} == {store.get_model("p").version}
     assert "Carl" not in {row.owner for row in store.find_appearances("p", AppearanceQuery(), limit=99)}
 
 
-@pytest.mark.parametrize("method", ["list_strangers", "list_stranger_tracks", "read_strangers", "list_appearances"])
+@pytest.mark.parametrize(
+    "method", ["list_stranger_sums", "list_stranger_tracks", "list_named", "list_appearances", "get_columns"]
+)
 def test_new_strangers_seen_meanwhile_stop_no_edit(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -89,16 +87,18 @@ def test_new_strangers_seen_meanwhile_stop_no_edit(
     revision = correct_track(archive, CorrectionKind.IS, "Carl")
     monkeypatch.undo()
     before_each(monkeypatch, store, method, lambda call: ends(call + 10))
-    undo_application(archive, "p", revision)
-    assert {row.model_version for row in revisions(store)} == {store.get_model("p").version}
+    undo_edit(archive, "p", revision)
+    monkeypatch.undo()
+    assert "Carl" not in {row.owner for row in store.find_appearances("p", AppearanceQuery(), limit=99)}
+    shown = {row.stranger_id for row in store.list_stranger_tracks("p")}
+    assert shown == {row.stranger_id for row in store.list_stranger_sums("p")}
 
 
 def test_videos_named_at_once_number_their_strangers_without_gaps(archive: Archive, store: Store) -> None:
     ended = [put_video(archive, f"v-{number}", number, seen=(number, number + 20)) for number in range(20, 32)]
-    revision = current_revision(archive, "p")
     with ThreadPoolExecutor(len(ended)) as pool:
-        list(pool.map(lambda row: assign(archive, row, revision), ended))
-    known, shown = store.read_strangers("p")
+        list(pool.map(lambda row: assign_current(archive, row), ended))
+    known, shown = store.list_strangers("p"), store.list_stranger_tracks("p")
     assert len(known) == 2 + 2 * len(ended)
     assert [one.number for one in known] == list(range(1, len(known) + 1))
     assert {row.stranger_id for row in shown} == {one.stranger_id for one in known}
@@ -114,8 +114,8 @@ def test_a_video_is_named_by_a_model_promoted_meanwhile(
     def promote(number: int) -> None:
         if number == 1:
             monkeypatch.undo()
-            identify_archive(archive, "p", model_version=version, apply=True)
+            identify_archive(archive, "p", model_version=version)
 
-    before_each(monkeypatch, store, "assign_revision", promote)
-    assert assign_current(archive, row).model_version == version
-    assert models_in_use(store) == {version}
+    before_each(monkeypatch, store, "apply", promote)
+    assign_current(archive, row)
+    assert [one.owner for one in store.list_appearances("p", ["a-v-3"])] == ["Ann_Lee", "Cem"]

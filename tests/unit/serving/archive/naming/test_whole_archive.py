@@ -4,44 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import ConflictError, ModelNotFoundError
-from serving.archive.files import Files
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
-from serving.archive.naming.one_video import assign, assign_current, current_revision, revision_of, stored_result
+from serving.archive.naming.current import read_current, revision_of
+from serving.archive.naming.figures import Figures
+from serving.archive.naming.identify import identify_archive
+from serving.archive.naming.one_video import assign_current, stored_result
 from serving.archive.naming.preview import IdentificationChange
-from serving.archive.naming.undo import undo_application
-from serving.archive.naming.whole_archive import identify_archive
-from serving.store import Store, open_store
+from serving.archive.naming.undo import undo_edit
+from serving.store import Store
 from serving.store.naming_rows import CorrectionKind
-from tests.archive import PEOPLE, RULES, enrol, put_video
-from tests.builders import EMBEDDER
+from tests.archive import RULES, enrol, put_video
+from tests.unit.serving.archive.edits import add_named_video
 
 
 def everything(archive: Archive) -> dict[str, Any]:
     """Return all that naming may change: results, search, strangers, corrections, who is enrolled, what is promoted."""
     analyses = archive.store.list_analyses("p")
     results = [
-        stored_result(archive, "p", row.video_id, lambda *_: "").model_dump(exclude={"timing"})
-        for row in analyses
-        if row.revision
+        stored_result(archive, "p", row.video_id, lambda *_: "").model_dump(exclude={"timing"}) for row in analyses
     ]
     rows = archive.store.list_stranger_tracks("p")
     shown = {row.stranger_id for row in rows}
     return {
         "results": json.loads(json.dumps(results), parse_float=lambda text: round(float(text), 5)),
         "appearances": archive.store.list_appearances("p", [row.analysis_id for row in analyses]),
-        "revisions": {row.analysis_id: row.revision for row in analyses},
+        "named": {
+            row.analysis_id: (row.names, row.owners.tolist(), row.max_false_names)
+            for row in archive.store.list_named("p")
+        },
         # One that an application made keeps its number when that is undone, and is seen nowhere.
         "strangers": [row for row in archive.store.list_strangers("p") if row.stranger_id in shown],
         "tracks": [(row.analysis_id, row.track_id, row.stranger_id) for row in rows],
@@ -57,14 +57,13 @@ def tighter(archive: Archive, **how: Any) -> IdentificationChange:
 
 
 def promotion(archive: Archive, **how: Any) -> IdentificationChange:
-    enrol(archive, 7, "Cem")
     version = train(archive, "p", TrainingConfig(promote="no")).version
     return identify_archive(archive, "p", model_version=version, **how)
 
 
 def edit(function: Callable[..., IdentificationChange], *what: Any) -> Callable[..., IdentificationChange]:
-    def change(archive: Archive, *, apply: bool, expected_state: str | None = None) -> IdentificationChange:
-        return function(archive, "p", *what, preview=not apply, expected_state=expected_state)
+    def change(archive: Archive, **how: Any) -> IdentificationChange:
+        return function(archive, "p", *what, **how)
 
     return change
 
@@ -94,24 +93,27 @@ def test_an_edit_is_as_previewed_and_undo_restores_the_archive(archive: Archive,
         enrol(archive, 7, "Cem")
     before = everything(archive)
     models = len(store.list_models("p"))
-    preview = change(archive, apply=False)
+    preview = change(archive, preview=True)
     assert not preview.applied
     assert everything(archive) == before
     if name != "promotion":
         assert len(store.list_models("p")) == models
-    applied = change(archive, apply=True, expected_state=preview.state)
+    applied = change(archive, expected=preview.version)
     assert applied.applied
-    expected = {**preview.to_dict(), "applied": True, "application": 2}
+    expected = {**preview.to_dict(), "applied": True, "edit": 2}
     assert applied.to_dict() == expected
     after = everything(archive)
     assert after["appearances"] != before["appearances"]
     assert_counted(preview, before, after)
-    undone = undo_application(archive, "p", applied.revision)
-    assert (undone.videos, undone.note) == (2, "")
+    shown = undo_edit(archive, "p", applied.edit, preview=True)
+    assert (shown.applied, shown.appearances_added) == (False, applied.appearances_removed)
+    assert everything(archive) == after
+    undone = undo_edit(archive, "p", applied.edit, expected=shown.version)
+    assert (undone.added, undone.removed) == (applied.removed, applied.added)
     assert everything(archive) == before
-    assert [row.undone_at is None for row in store.list_applications("p")] == [True, False]
+    assert [row.undone_at is None for row in store.list_edits("p")] == [True, False]
     # It can be done once more, and is the same.
-    change(archive, apply=True, expected_state=preview.state)
+    change(archive)
     again = everything(archive)
     assert again["appearances"] == after["appearances"]
     assert again["faces"] == after["faces"]
@@ -136,106 +138,95 @@ def test_examples_show_the_label_before_and_after(archive: Archive) -> None:
     first, second = change.examples["Dee"]
     assert {first.video, second.video} == {"v-1.mp4", "v-2.mp4"}
     assert (first.before, first.after, first.track_ids) == ("Unknown 2", "Dee", (4,))
-    lost = tighter(archive, apply=False).examples["Bob"][0]
+    lost = tighter(archive, preview=True).examples["Bob"][0]
     assert (lost.before, lost.after) == ("Bob", "Unknown 4")
 
 
 def test_edits_are_listed_and_undone_last_first(archive: Archive, store: Store) -> None:
-    first = tighter(archive, apply=True)
+    first = tighter(archive)
     second = name_stranger(archive, "p", "Unknown 2", "Dee")
-    rows = store.list_applications("p")
+    rows = store.list_edits("p")
     assert [(row.number, row.cause, row.note) for row in rows] == [
-        (1, "identify", ""),
+        (1, "training", ""),
         (2, "identify", ""),
         (3, "stranger", "Unknown 2 is Dee"),
     ]
-    with pytest.raises(ConflictError, match=f"undo {second.revision} first"):
-        undo_application(archive, "p", first.revision)
-    undo_application(archive, "p", second.revision)
-    undo_application(archive, "p", first.revision)
-    with pytest.raises(ConflictError, match="undone already"):
-        undo_application(archive, "p", first.revision)
-    with pytest.raises(ModelNotFoundError, match="'r-none'"):
-        undo_application(archive, "p", "r-none")
-    undo_application(archive, "p", rows[0].revision)
-    assert {row.revision for row in store.list_analyses("p")} == {None}
+    with pytest.raises(ConflictError, match=f"undo {second.edit} first"):
+        undo_edit(archive, "p", first.edit)
+    undo_edit(archive, "p", second.edit)
+    undo_edit(archive, "p")
+    with pytest.raises(ConflictError, match="edit 2 was undone already"):
+        undo_edit(archive, "p", first.edit)
+    with pytest.raises(ModelNotFoundError, match="no edit 9"):
+        undo_edit(archive, "p", 9)
+    undo_edit(archive, "p")
+    with pytest.raises(ConflictError, match="all edits were undone"):
+        undo_edit(archive, "p")
+    assert store.list_named("p") == []
     assert store.list_appearances("p", ["a-v-1", "a-v-2"]) == []
 
 
 @pytest.mark.parametrize(
     "meddle",
     [
-        lambda archive: tighter(archive, apply=True),
+        lambda archive: tighter(archive),
         lambda archive: correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Bob")]),
-        lambda archive: put_video(archive, "v-3", 3),
+        lambda archive: add_named_video(archive, (1, 9)),
         lambda archive: archive.store.delete_video("p", "v-2"),
     ],
 )
 def test_an_edit_is_refused_when_the_archive_changed_since_its_preview(
     archive: Archive, meddle: Callable[[Archive], object]
 ) -> None:
-    state = name_stranger(archive, "p", "Unknown 2", "Dee", preview=True).state
-    assert name_stranger(archive, "p", "Unknown 2", "Dee", preview=True).state == state
-    other = identify_archive(archive, "p", max_false_names=0.4, apply=False).state
+    version = name_stranger(archive, "p", "Unknown 2", "Dee", preview=True).version
+    assert identify_archive(archive, "p", max_false_names=0.4, preview=True).version == version
     meddle(archive)
     before = everything(archive)
     with pytest.raises(ConflictError, match="preview again"):
-        name_stranger(archive, "p", "Unknown 2", "Dee", expected_state=state)
+        name_stranger(archive, "p", "Unknown 2", "Dee", expected=version)
     with pytest.raises(ConflictError, match="preview again"):
-        identify_archive(archive, "p", max_false_names=0.4, apply=True, expected_state=other)
+        identify_archive(archive, "p", max_false_names=0.4, expected=version)
     assert everything(archive) == before
 
 
-def test_undoing_an_enrolments_names_takes_its_promotion_back(archive: Archive, store: Store) -> None:
+def test_a_training_names_the_archive_and_is_undone_like_any_edit(archive: Archive, store: Store) -> None:
     old = store.get_model("p").version
     enrol(archive, 7, "Cem")
+    before = everything(archive)
     new = train(archive, "p", TrainingConfig(promote="yes")).version
     assert store.get_model("p").version == new
-    applied = identify_archive(archive, "p", apply=True)
-    assert applied.appearances_added == {"Cem": 2}
-    undone = undo_application(archive, "p", applied.revision)
-    assert (undone.promoted, undone.note) == (old, "")
+    assert [one.owner for one in store.list_appearances("p", ["a-v-1"])][2] == "Cem"
+    undo_edit(archive, "p")
     assert store.get_model("p").version == old
-    assert "Cem" not in {row.owner for row in store.list_appearances("p", ["a-v-1"])}
+    assert everything(archive) == before
     with pytest.raises(ModelNotFoundError):  # the promotion was taken back, not added
         store.former_model("p")
-
-
-def test_undo_keeps_a_version_promoted_since_and_notes_it(archive: Archive, store: Store) -> None:
-    old = store.get_model("p").version
-    applied = identify_archive(archive, "p", max_false_names=0.3, apply=True)
-    enrol(archive, 7, "Cem")
-    new = train(archive, "p", TrainingConfig(promote="yes")).version
-    undone = undo_application(archive, "p", applied.revision)
-    assert undone.promoted == store.get_model("p").version == new
-    assert f"named by {old} again, but {new} is promoted" in undone.note
 
 
 def test_rolling_back_is_previewed_applied_and_undone(archive: Archive, store: Store) -> None:
     old = store.get_model("p").version
     enrol(archive, 7, "Cem")
     new = train(archive, "p", TrainingConfig(promote="no")).version
-    identify_archive(archive, "p", model_version=new, apply=True)
+    identify_archive(archive, "p", model_version=new)
     before = everything(archive)
-    preview = identify_archive(archive, "p", goes_back=True, apply=False)
+    preview = identify_archive(archive, "p", goes_back=True, preview=True)
     assert preview.appearances_removed == {"Cem": 2}
     assert everything(archive) == before
-    back = identify_archive(archive, "p", goes_back=True, apply=True, expected_state=preview.state)
+    back = identify_archive(archive, "p", goes_back=True, expected=preview.version)
     assert (back.people, store.get_model("p").version) == (preview.people, old)
-    assert [row.cause for row in store.list_applications("p")] == ["identify", "promotion", "rollback"]
+    assert [row.cause for row in store.list_edits("p")] == ["training", "promotion", "rollback"]
     with pytest.raises(ModelNotFoundError, match="before"):
-        identify_archive(archive, "p", goes_back=True, apply=False)
-    undo_application(archive, "p", back.revision)
+        identify_archive(archive, "p", goes_back=True, preview=True)
+    undo_edit(archive, "p", back.edit)
     assert everything(archive) == before
 
 
 def test_undoing_a_model_renames_videos_added_since(archive: Archive, store: Store) -> None:
     before = store.list_appearances("p", ["a-v-1"])
-    applied = name_stranger(archive, "p", "Unknown 2", "Dee")
-    row = put_video(archive, "v-3", 3)
-    assign(archive, row, current_revision(archive, "p"))
+    name_stranger(archive, "p", "Unknown 2", "Dee")
+    assign_current(archive, put_video(archive, "v-3", 3))
     assert [one.owner for one in store.list_appearances("p", ["a-v-3"])][3] == "Dee"
-    undo_application(archive, "p", applied.revision)
+    undo_edit(archive, "p")
     since = store.list_appearances("p", ["a-v-3"])
     assert [one.owner for one in since] == [one.owner for one in before]
     result = stored_result(archive, "p", "v-3", lambda *_: "")
@@ -243,65 +234,35 @@ def test_undoing_a_model_renames_videos_added_since(archive: Archive, store: Sto
 
 
 def test_undo_keeps_a_videos_own_accepted_error(archive: Archive, store: Store) -> None:
-    before = store.list_corrections("p")
     shown = [(row.video_id, row.owner) for row in store.list_appearances("p", ["a-v-1", "a-v-2"])]
     former = store.get_model("p").version
-    applied = correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
-    row = store.latest_analysis("p", "v-1")
-    revision = assign_current(archive, row, 0.06)
-    assert revision.max_false_names == 0.06
-    undone = undo_application(archive, "p", applied.revision)
-    assert undone.videos == 2
-    assert store.list_corrections("p") == before
-    assert store.get_model("p").version == former
+    correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
+    assign_current(archive, store.latest_analysis("p", "v-1"), 0.06)
+    undo_edit(archive, "p")
+    assert store.list_corrections("p") == []
     assert [(row.video_id, row.owner) for row in store.list_appearances("p", ["a-v-1", "a-v-2"])] == shown
-    now = store.get_revision("p", store.get_analysis("p", "a-v-1").revision or "")
-    assert (now.model_version, now.max_false_names) == (former, 0.06)
+    assert store.get_model("p").version == former
+    assert [row.max_false_names for row in store.list_named("p")] == [0.06, RULES.max_false_names_tracks]
 
 
-def test_undo_leaves_a_video_that_another_model_names(archive: Archive, store: Store) -> None:
-    applied = correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
-    other = train(archive, "p", config=TrainingConfig(classifier="knn")).version
-    revision = revision_of("p", other, RULES)
-    store.put_revision(revision)
-    assign(archive, store.get_analysis("p", "a-v-1"), revision)
-    rows = store.list_appearances("p", ["a-v-1"])
-    undone = undo_application(archive, "p", applied.revision)
-    assert undone.videos == 1
-    assert store.list_appearances("p", ["a-v-1"]) == rows
-
-
-def test_undo_of_the_first_naming_leaves_videos_unnamed(tmp_path: Path) -> None:
-    home = Files(tmp_path / "empty")
-    with closing(open_store(home.root)) as store:
-        store.create_project("p")
-        store.fix_embedder("p", EMBEDDER)
-        archive = Archive(store, home)
-        put_video(archive, "v-1", 0)
-        for who, person_id in PEOPLE.items():
-            enrol(archive, who, person_id)
-        train(archive, "p")
-        applied = identify_archive(archive, "p", apply=True)
-        assign(
-            archive,
-            put_video(archive, "v-2", 1),
-            current_revision(archive, "p"),
-        )
-        shown = [row.analysis_id for row in store.list_stranger_tracks("p")]
-        assert undo_application(archive, "p", applied.revision).videos == 1
-        assert {row.analysis_id: row.revision for row in store.list_analyses("p")}["a-v-1"] is None
-        assert shown.count("a-v-2") == [row.analysis_id for row in store.list_stranger_tracks("p")].count("a-v-2") == 2
+def test_an_accepted_error_holds_for_later_videos_until_it_is_undone(archive: Archive, store: Store) -> None:
+    identify_archive(archive, "p", max_false_names=0.3)
+    add_named_video(archive, (1, 9))
+    assert [row.max_false_names for row in store.list_named("p")] == [0.3] * 3
+    undo_edit(archive, "p")
+    assert [row.max_false_names for row in store.list_named("p")] == [RULES.max_false_names_tracks] * 2 + [0.3]
+    assign_current(archive, store.get_analysis("p", "a-v-3"))
+    assert {row.max_false_names for row in store.list_named("p")} == {RULES.max_false_names_tracks}
 
 
 def test_forgetting_a_person_seals_earlier_edits(archive: Archive, store: Store) -> None:
     applied = name_stranger(archive, "p", "Unknown 2", "Dee")
     forget(archive, "p", "Dee")
-    assert all(row.undo is None and "Dee" not in str(asdict(row)) for row in store.list_applications("p"))
-    last = store.list_applications("p")[-1]
+    assert all(not row.can_undo and "Dee" not in str(asdict(row)) for row in store.list_edits("p"))
     with pytest.raises(ConflictError, match="forgotten since"):
-        undo_application(archive, "p", last.revision)
+        undo_edit(archive, "p")
     with pytest.raises(ConflictError):
-        undo_application(archive, "p", applied.revision)
+        undo_edit(archive, "p", applied.edit)
     rows = store.list_appearances("p", ["a-v-1", "a-v-2"])
     assert "Dee" not in {row.owner for row in rows}
 
@@ -313,23 +274,26 @@ def test_appearances_are_those_of_results(archive: Archive, store: Store) -> Non
         assert [(one.owner, one.start_s, one.end_s, list(one.track_ids)) for one in rows] == [
             (one.person_id or one.stranger, one.start_s, one.end_s, one.track_ids) for one in found
         ]
-        assert [one.probability for one in rows] == pytest.approx([one.probability for one in found], abs=1e-5)
-        assert [one.false_name_rate for one in rows] == pytest.approx([one.false_name_rate for one in found], rel=1e-3)
+        figures = Figures(read_current(archive, "p").model).of(rows)
+        assert [one.probability for one in figures] == pytest.approx([one.probability for one in found], abs=1e-5)
+        assert [one.false_name_rate for one in figures] == pytest.approx(
+            [one.false_name_rate for one in found], rel=1e-3
+        )
 
 
 def test_each_video_counts_by_its_latest_analysis(archive: Archive, store: Store) -> None:
-    older = replace(store.get_analysis("p", "a-v-1"), analysis_id="a-older", created_at=-1.0, revision=None)
+    older = replace(store.get_analysis("p", "a-v-1"), analysis_id="a-older", created_at=-1.0)
     store.put_analysis(older, store.get_tracks("p", ["a-v-1"])["a-v-1"])
-    change = tighter(archive, apply=False)
+    change = tighter(archive, preview=True)
     assert (change.videos, change.tracks, change.added, change.removed["Bob"]) == (2, 8, {}, 2)
 
 
 def test_a_revision_is_of_one_project_one_model_and_one_accepted_error() -> None:
     revisions = [
-        revision_of(project, model, RULES, limit)
+        revision_of(project, model, limit)
         for project in ("p", "q")
-        for model in ("m-1", "m-2")
+        for model in ("m-1", "m-2", None)
         for limit in (0.01, 0.02)
     ]
-    assert len({revision.revision for revision in revisions}) == 8
-    assert revision_of("p", "m-1", RULES, 0.01).revision == revisions[0].revision
+    assert len(set(revisions)) == 12
+    assert revision_of("p", "m-1", 0.01) == revisions[0]
