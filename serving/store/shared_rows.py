@@ -146,6 +146,14 @@ class SharedRows:
             require_project(tx, project)
             return tx.select(VideoRow, {"project": project}, ("created_at", "video_id"), after=behind, limit=limit)
 
+    def find_videos(self, project: str, *, name: str | None = None, sha256: str | None = None) -> list[VideoRow]:
+        """Return the videos that have this name, and this content, oldest first; what is None restricts nothing."""
+        where = {"project": project, "name": name, "sha256": sha256}
+        given = {column: value for column, value in where.items() if value is not None}
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            return tx.select(VideoRow, given, ("created_at", "video_id"))
+
     def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
         """Return an analysis; raise `VideoNotFoundError` if there is none."""
         missing = VideoNotFoundError(f"project {project!r} has no analysis {analysis_id!r}")
@@ -173,11 +181,12 @@ class SharedRows:
         with self._shared.reading() as tx:
             return latest_of(tx, project)
 
-    def list_analyses(self, project: str) -> list[AnalysisRow]:
-        """Return all analyses, oldest first."""
+    def list_analyses(self, project: str, *, video_id: str | None = None) -> list[AnalysisRow]:
+        """Return all analyses, or those of a video, oldest first."""
+        where = {"project": project} if video_id is None else {"project": project, "video_id": video_id}
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return tx.select(AnalysisRow, {"project": project}, ("created_at", "analysis_id"))
+            return tx.select(AnalysisRow, where, ("created_at", "analysis_id"))
 
     def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
         """Return the appearances of these analyses, by analysis and position."""
@@ -197,7 +206,9 @@ class SharedRows:
     def get_job(self, job_id: str) -> Job:
         """Return a job; raise `JobNotFoundError` if there is none."""
         with self._shared.reading() as tx:
-            return require_one(tx, Job, {"job_id": job_id}, JobNotFoundError(f"no job {job_id!r}"))
+            return require_one(
+                tx, Job, {"job_id": job_id}, JobNotFoundError(f"no job {job_id!r}: 'facerec jobs list' names all")
+            )
 
     def list_jobs(
         self,
