@@ -13,7 +13,7 @@ from facerec_models.errors import FacerecError, InputError, VideoNotFoundError
 from serving.api.schemas import BatchItem, VideoRequest
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.api.videos import allowed_file, parse_settings
-from serving.archive.videos import register_video
+from serving.archive.videos import register_video, stored_video
 from serving.jobs.submit import submit_video
 from serving.store.rows import VideoRow
 from training.batch_table import read_batch
@@ -32,9 +32,9 @@ def submit_batch(
 ) -> list[BatchItem]:
     """Queue a job for each line of a table of media,start,end,person; the same table again means the same jobs.
 
-    A medium is the id of a video of the project, or a ``file://`` address below one of the folders that the operator opened. A line
-    that cannot be queued has an error, and the others are queued; send the table again once it is mended. Each result is at
-    ``/v1/jobs/{job_id}/result``.
+    A medium is the id or the name of a video of the project, or the path or ``file://`` address of a file on the service's machine,
+    below one of the folders that the operator opened with ``FACEREC_MEDIA_ROOTS``. A line that cannot be queued has an error, and the
+    others are queued; send the table again once it is mended. Each result is at ``/v1/jobs/{job_id}/result``.
     """
     wanted = parse_settings(VideoRequest, settings)
     if wanted.fragment is not None or wanted.sampling.fragment is not None:
@@ -86,12 +86,24 @@ def submit_batch(
 
 def _find(service: Service, project: str, media: str) -> VideoRow | str:
     """Return the video that a line is about, or why there is none."""
+    store, config = service.archive.store, service.settings.analysis
     try:
-        if "://" in media:
-            file = allowed_file(service, media)
-            return register_video(service.archive.store, project, file, service.settings.analysis, uri=media)
-        return service.archive.store.get_video(project, media)
+        if "://" not in media and not media.startswith("/"):
+            return stored_video(store, project, media)
+        uri = media if "://" in media else Path(media).as_uri()
+        try:
+            file = allowed_file(service, uri)
+        except InputError:
+            return _refusal(project, media)
+        return register_video(store, project, file, config, uri=uri)
     except VideoNotFoundError:
-        return f"{media!r} is no video of project {project!r}, and no file:// address: submit the file first"
+        return _refusal(project, media)
     except FacerecError as error:
         return str(error)
+
+
+def _refusal(project: str, media: str) -> str:
+    return (
+        f"{media!r} is no video of project {project!r}, and no file that the service may read: give the id or the name of a video of "
+        "the project, or the path or file:// address of a file in a folder that FACEREC_MEDIA_ROOTS names"
+    )

@@ -98,6 +98,9 @@ class JobView(_Model):
     attempt: int
     priority: int
     error: str | None
+    created_at: float
+    updated_at: float
+    cancel_requested: bool
     webhook: WebhookView | None
 
     @classmethod
@@ -115,6 +118,9 @@ class JobView(_Model):
             attempt=job.attempt,
             priority=job.priority,
             error=job.error,
+            created_at=job.created_at,
+            updated_at=job.updated_at,
+            cancel_requested=job.cancel_requested,
             webhook=None if job.webhook is None else WebhookView.model_validate(job.webhook, from_attributes=True),
         )
 

@@ -23,6 +23,7 @@ from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
+from serving.archive import deletion
 from serving.archive.videos import register_video
 from serving.exports.annotated import write_annotated
 from serving.exports.table import to_csv
@@ -106,6 +107,16 @@ def list_videos(
 def get_video(project: ProjectName, video_id: str, service: ServiceDep) -> dict[str, Any]:
     """Describe a video."""
     return _view(service.archive.store.get_video(project, video_id))
+
+
+@router.delete("/projects/{project}/videos/{video_id}")
+def delete_video(project: ProjectName, video_id: str, service: ServiceDep) -> dict[str, Any]:
+    """Delete a video with its analyses, crops, drawn videos, and its upload unless another video has the same; return a receipt.
+
+    Jobs about it are cancelled. A file that was submitted by its address stays where it is. Corrections that were made in it and
+    faces that were enrolled from it stay with their people: they go when a person is forgotten.
+    """
+    return deletion.delete_video(service.archive, project, video_id).to_dict()
 
 
 @router.get("/projects/{project}/videos/{video_id}/result", response_model=Result)

@@ -84,8 +84,9 @@ def retry(store: Store, job_id: str) -> Job:
     Raises
     ------
     JobNotFoundError, ConflictError
-        As `leases.retry` does.
+        As `leases.retry` does; `ConflictError` also if its video was deleted.
     """
+    _require_video(store, store.get_job(job_id))
     job = leases.retry(store, job_id)
     if job.kind != "video" or job.spec["no_cache"]:
         return job
@@ -95,6 +96,15 @@ def retry(store: Store, job_id: str) -> Job:
         return store.update_job(job_id, lambda row: None if _is_over(row) else replace(row, key=key)) or job
     except (ConflictError, NotFoundError):
         return job
+
+
+def _require_video(store: Store, job: Job) -> None:
+    if job.video_id is None or not _is_over(job):
+        return
+    try:
+        store.get_video(job.project, job.video_id)
+    except VideoNotFoundError as error:
+        raise ConflictError(f"job {job.job_id} cannot be tried again: its video was deleted, submit it anew") from error
 
 
 def _is_over(job: Job) -> bool:

@@ -138,6 +138,9 @@ class Store(Protocol):
     def list_videos(self, project: str, *, after: VideoRow | None = None, limit: int | None = None) -> list[VideoRow]:
         """Return videos, oldest first; at most `limit` of those that come after one of them."""
 
+    def find_videos(self, project: str, *, name: str | None = None, sha256: str | None = None) -> list[VideoRow]:
+        """Return the videos that have this name, and this content, oldest first; what is None restricts nothing."""
+
     def delete_video(self, project: str, video_id: str) -> None:
         """Delete a video with its analyses and tracks; the same submission is then a new job."""
 
@@ -156,8 +159,10 @@ class Store(Protocol):
     def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
         """Return a video's latest analysis, one of the project's embedder where there is any; `VideoNotFoundError` if there is none."""
 
-    def list_analyses(self, project: str, analysis_ids: Sequence[str] | None = None) -> list[AnalysisRow]:
-        """Return analyses, oldest first: all, or those of these that are there."""
+    def list_analyses(
+        self, project: str, analysis_ids: Sequence[str] | None = None, *, video_id: str | None = None
+    ) -> list[AnalysisRow]:
+        """Return analyses, oldest first: all, those of these that are there, or those of a video."""
 
     def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
         """Return the tracks of each analysis, by track id."""

@@ -33,7 +33,7 @@ def require_model(tx: Transaction, project: str, version: str) -> ModelVersion:
 def require_video(tx: Transaction, project: str, video_id: str) -> VideoRow:
     """Return a video; raise `VideoNotFoundError` if there is none."""
     require_project(tx, project)
-    missing = VideoNotFoundError(f"project {project!r} has no video {video_id!r}")
+    missing = VideoNotFoundError(f"project {project!r} has no video {video_id!r}: 'facerec videos list' names all")
     return require_one(tx, VideoRow, {"project": project, "video_id": video_id}, missing)
 
 

@@ -146,6 +146,14 @@ class SharedRows:
             require_project(tx, project)
             return tx.select(VideoRow, {"project": project}, ("created_at", "video_id"), after=behind, limit=limit)
 
+    def find_videos(self, project: str, *, name: str | None = None, sha256: str | None = None) -> list[VideoRow]:
+        """Return the videos that have this name, and this content, oldest first; what is None restricts nothing."""
+        where = {"project": project, "name": name, "sha256": sha256}
+        given = {column: value for column, value in where.items() if value is not None}
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            return tx.select(VideoRow, given, ("created_at", "video_id"))
+
     def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
         """Return an analysis; raise `VideoNotFoundError` if there is none."""
         missing = VideoNotFoundError(f"project {project!r} has no analysis {analysis_id!r}")
@@ -173,12 +181,15 @@ class SharedRows:
         with self._shared.reading() as tx:
             return latest_of(tx, project)
 
-    def list_analyses(self, project: str, analysis_ids: Sequence[str] | None = None) -> list[AnalysisRow]:
-        """Return analyses, oldest first: all, or those of these that are there."""
+    def list_analyses(
+        self, project: str, analysis_ids: Sequence[str] | None = None, *, video_id: str | None = None
+    ) -> list[AnalysisRow]:
+        """Return analyses, oldest first: all, those of these that are there, or those of a video."""
+        where = {"project": project} if video_id is None else {"project": project, "video_id": video_id}
         among = None if analysis_ids is None else ("analysis_id", list(analysis_ids))
         with self._shared.reading() as tx:
             require_project(tx, project)
-            found = tx.select(AnalysisRow, {"project": project}, ("created_at", "analysis_id"), among=among)
+            found = tx.select(AnalysisRow, where, ("created_at", "analysis_id"), among=among)
         return sorted(found, key=lambda row: (row.created_at, row.analysis_id))
 
     def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
@@ -199,7 +210,9 @@ class SharedRows:
     def get_job(self, job_id: str) -> Job:
         """Return a job; raise `JobNotFoundError` if there is none."""
         with self._shared.reading() as tx:
-            return require_one(tx, Job, {"job_id": job_id}, JobNotFoundError(f"no job {job_id!r}"))
+            return require_one(
+                tx, Job, {"job_id": job_id}, JobNotFoundError(f"no job {job_id!r}: 'facerec jobs list' names all")
+            )
 
     def list_jobs(
         self,

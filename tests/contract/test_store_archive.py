@@ -40,6 +40,29 @@ def test_videos_come_back_as_they_were_oldest_first(store: Store) -> None:
     assert store.list_videos("p", limit=0) == []
 
 
+def test_videos_are_found_by_name_and_by_content(store: Store) -> None:
+    store.create_project("q")
+    videos = [
+        replace(make_video("b", 2.0), name="ü.mp4"),
+        replace(make_video("a", 1.0), name="ü.mp4", sha256="00" * 32),
+    ]
+    for video in (*videos, replace(make_video("c"), name="other.mp4"), make_video("d", project="q")):
+        store.put_video(video)
+    assert store.find_videos("p", name="ü.mp4") == [videos[1], videos[0]]
+    assert store.find_videos("p", sha256="00" * 32) == [videos[1]]
+    assert store.find_videos("p", name="other.mp4", sha256="00" * 32) == store.find_videos("p", name="") == []
+
+
+def test_analyses_of_a_video_are_listed_oldest_first(store: Store) -> None:
+    for video_id in ("v", "w"):
+        store.put_video(make_video(video_id))
+    rows = [make_analysis("b", "v", 2.0), make_analysis("c", "w", 0.0), make_analysis("a", "v", 1.0)]
+    for row in rows:
+        store.put_analysis(row, [])
+    assert store.list_analyses("p", video_id="v") == [rows[2], rows[0]]
+    assert store.list_analyses("p", video_id="none") == []
+
+
 def test_putting_a_video_again_keeps_its_analyses(store: Store) -> None:
     store.put_video(make_video("v"))
     store.put_analysis(make_analysis("a"), [make_track(1)])

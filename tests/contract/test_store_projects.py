@@ -88,6 +88,7 @@ def test_the_first_embedder_of_a_project_stays(store: Store) -> None:
         lambda s: s.get_analysis("absent", "a"),
         lambda s: s.latest_analysis("absent", "v"),
         lambda s: s.list_analyses("absent"),
+        lambda s: s.find_videos("absent", name="x"),
         lambda s: s.get_tracks("absent", ["a"]),
         lambda s: s.pick_tracks("absent", {"a": [1]}),
         lambda s: s.list_named("absent"),

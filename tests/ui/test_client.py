@@ -92,6 +92,7 @@ def job(state: str, progress: float = 0.0, error: str | None = None) -> bytes:
         {
             **{"job_id": "j-1", "kind": "video", "project": "p", "video_id": "v-1", "state": state},
             **{"progress": progress, "segments": [], "attempt": 1, "priority": 0, "error": error, "webhook": None},
+            **{"created_at": 1.0, "updated_at": 2.0, "cancel_requested": False},
         }
     ).encode()
 

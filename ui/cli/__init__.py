@@ -33,6 +33,7 @@ from ui.cli import (
     videos,
     weights,
 )
+from ui.cli.archive import stored_jobs, stored_videos
 
 app = typer.Typer(
     help="Find who appears in a video, when, and on what evidence.",
@@ -56,6 +57,8 @@ app.command("import-predecessor")(predecessor.import_predecessor)
 app.command()(evaluate.evaluate)
 app.add_typer(projects.app, name="projects")
 app.add_typer(history.app, name="history")
+app.add_typer(stored_videos.app, name="videos")
+app.add_typer(stored_jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(embedder.app, name="embedder")
 app.add_typer(cohort.app, name="cohort")

@@ -124,7 +124,7 @@ def name(
 
 
 def correct(
-    video: Annotated[str, typer.Argument(help="A video file that was recognised, or a video's id.")],
+    video: Annotated[str, typer.Argument(help="A video file that was recognised, or a video's id or name.")],
     track: Annotated[int, typer.Argument(help="Number of a track, as results give it.")],
     is_person: Annotated[str | None, typer.Option("--is", metavar="PERSON", help="Who it is.")] = None,
     is_not: Annotated[
@@ -163,7 +163,7 @@ def import_corrections(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take many corrections at once; decision is 'is' or 'is_not', video a file or an id."""
+    """Take many corrections at once; decision is 'is' or 'is_not', video a file, an id or a name."""
     from serving.archive.naming.correct import correct as apply
 
     lines = _read(table)
@@ -208,7 +208,7 @@ def _read(path: Path) -> list[dict[str, str]]:
 def _correction(opened: Opened, project: str, video: str, track: int, decision: str, person: str) -> TrackCorrection:
     from serving.archive.naming.correct import TrackCorrection
     from serving.store.naming_rows import CorrectionKind
-    from ui.cli.videos import find_video
+    from ui.cli.archive.lookup import find_video
 
     return TrackCorrection(find_video(opened, project, video).video_id, track, CorrectionKind(decision), person)
 

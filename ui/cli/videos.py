@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from facerec_models.errors import FacerecError, InputError
+from facerec_models.errors import FacerecError, InputError, VideoNotFoundError, VideoOpenError
 from training.batch_table import BatchRow, parse_span, read_batch
+from ui.cli.archive.lookup import find_video
 from ui.cli.common import (
     DEFAULT_PROJECT,
     ErrorOption,
@@ -146,7 +147,10 @@ def batch(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recognize many fragments, one result each; fragments that are done already are not done again."""
+    """Recognize many fragments, one result each; fragments that are done already are not done again.
+
+    A medium is a file, beside the table or where the command runs, or the id or the name of a stored video.
+    """
     check_sampling(video_speedup, sample_fps)
     rows = _read_table(table)
     files = result_files(out_dir, [(row.media, row.fragment) for row in rows])
@@ -160,7 +164,7 @@ def batch(
             if row.fragment is not None:
                 summary["start_s"], summary["end_s"] = row.fragment
             try:
-                found = drop_short(recognizer.recognize(row.media, config), min_length)
+                found = drop_short(recognizer.recognize(row.media, config, may_be_stored=True), min_length)
             except FacerecError as error:
                 failed += 1
                 summary |= {"result": None, "found": None, "error": str(error)}
@@ -216,7 +220,7 @@ class ExportFormat(StrEnum):
 
 
 def export(
-    video: Annotated[str, typer.Argument(help="A video file that was recognised, or a video's id.")],
+    video: Annotated[str, typer.Argument(help="A video file that was recognised, or a video's id or name.")],
     export_format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.JSON,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; text goes to standard output.")
@@ -258,9 +262,10 @@ class _Recognizer:
     no_cache: bool
     _networks: Networks | None = None
 
-    def recognize(self, source: str, config: AnalysisConfig) -> Result:
+    def recognize(self, source: str, config: AnalysisConfig, *, may_be_stored: bool = False) -> Result:
+        """Recognise a file, or where that is allowed and there is none, the stored video of this id or name."""
         from serving.archive.naming.one_video import assign_current, result_of
-        from serving.archive.videos import analyze_video, find_analysis, register_video
+        from serving.archive.videos import analyze_video, find_analysis, register_video, stored_video
 
         archive = self.opened.archive
         store = archive.store
@@ -268,7 +273,13 @@ class _Recognizer:
             store.create_project(self.project)
         file = _local_file(source)
         embedder = store.get_project(self.project).embedder or self._load(config).embedder.name
-        video = register_video(store, self.project, file, config)
+        if may_be_stored and "://" not in source and not file.exists():
+            try:
+                video = stored_video(store, self.project, source)
+            except VideoNotFoundError as error:
+                raise VideoOpenError(f"there is no file {source!r}, and {error}") from error
+        else:
+            video = register_video(store, self.project, file, config)
         analysis = None if self.no_cache else find_analysis(store, video, config, embedder)
         if analysis is None:
             with progress_bar() as progress:
@@ -316,21 +327,6 @@ def _local_file(source: str) -> Path:
     if "://" in source and not source.startswith("file://"):
         raise InputError(f"{source!r} is an address; download the video and give the file")
     return local_path(source) if "://" in source else Path(source)
-
-
-def find_video(opened: Opened, project: str, name: str) -> VideoRow:
-    """Return a video of a project by its file or its id."""
-    from facerec_models.analysis.weights import file_sha256
-    from facerec_models.errors import VideoNotFoundError
-
-    path = Path(name)
-    if path.is_file():
-        sha256 = file_sha256(path)
-        for row in opened.archive.store.list_videos(project):
-            if row.sha256 == sha256:
-                return row
-        raise VideoNotFoundError(f"{name!r} was not recognised in project {project!r} yet: facerec recognize {name}")
-    return opened.archive.store.get_video(project, name)
 
 
 def track_crop_uri(opened: Opened) -> CropUrl:

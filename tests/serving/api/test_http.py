@@ -155,6 +155,22 @@ def test_each_line_of_a_batch_is_a_job_with_a_result_of_its_own(client: TestClie
     assert "fragment" in send(table, 422, fragment=[1, 2])["detail"]
 
 
+def test_a_video_that_is_being_analysed_is_deleted_with_what_is_written_of_it(
+    client: TestClient, material: DemoMaterial
+) -> None:
+    archive = client.app.state.service.archive  # type: ignore[attr-defined]
+    client.put("/v1/projects/gone")
+    sent = client.post("/v1/projects/gone/videos", json={"uri": material.reel.as_uri()}).json()
+    analyses = archive.files.analysis("gone", "")
+    wait_until(lambda: list(analyses.rglob("*.jpg")))
+    receipt = client.delete(f"/v1/projects/gone/videos/{sent['video_id']}")
+    assert (receipt.status_code, receipt.json()["jobs_cancelled"]) == (200, 1)
+    assert wait(client, sent["job_id"])["state"] == "cancelled"
+    assert list(analyses.rglob("*")) == []
+    assert client.get("/v1/projects/gone/videos").json() == []
+    assert material.reel.is_file()
+
+
 def test_lists_are_read_page_by_page(client: TestClient, clip: Path) -> None:
     for content in (clip.read_bytes(), clip.read_bytes() + b"0"):
         sent = client.post("/v1/projects/shown/videos", files={"file": ("a.mp4", content)})

@@ -1,0 +1,179 @@
+"""Delete videos: rows, crops, drawn videos, parts of jobs, and uploads that nothing else refers to."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from facerec_models.errors import JobNotFoundError, ProjectNotFoundError
+from facerec_models.files import UNFINISHED, AnyPath, remove_tree
+from serving.archive.handle import Archive
+from serving.store import leases
+from serving.store.contract import Store
+from serving.store.job_rows import Job, JobState
+from serving.store.rows import VideoRow
+
+# So long whoever works on a job has to see that it is cancelled; afterwards what it works on goes all the same.
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedVideo:
+    """What deleting a video removed, and what stays because it belongs to people.
+
+    Parameters
+    ----------
+    analyses, crops : int
+        Analyses with their tracks and appearances, in every set; their face files.
+    jobs_cancelled : int
+        Jobs about the video that had not ended.
+    upload_removed : bool
+        Whether a file of the video lay among the uploads and is gone. A video that was named by its path stays where it is.
+    corrections_kept, faces_kept : int
+        Corrections that were made in it, and faces that were enrolled from it: models have learned them.
+    """
+
+    video_id: str
+    name: str
+    analyses: int
+    crops: int
+    jobs_cancelled: int
+    upload_removed: bool
+    corrections_kept: int
+    faces_kept: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the receipt as JSON values."""
+        return asdict(self)
+
+
+def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
+    """Delete a video with its analyses, crops, drawn videos, parts of jobs, and its upload unless another video has the same.
+
+    Jobs about it are cancelled first, and waited for a little; their rows stay, as a record. Where it is interrupted, it can be done
+    again.
+
+    Raises
+    ------
+    VideoNotFoundError
+        If the project has no such video.
+    """
+    store = archive.store
+    video = store.get_video(project, video_id)
+    cancelled = end_jobs(store, project, video_id)
+    analyses = {row.analysis_id for row in store.list_analyses(project, video_id=video_id)}
+    corrections = sum(row.analysis_id in analyses for row in store.list_corrections(project))
+    enrolled = sum(_track_source(face.source) in analyses for face in store.list_faces(project))
+    upload = archive.files.upload(video.sha256, Path(video.file).suffix)
+
+    def uploads_of_others() -> set[Path]:
+        return _uploads_beside(archive, video)
+
+    # Rows go last: as long as they are there, what was interrupted can be done again.
+    removed = remove_uploads({upload}, uploads_of_others)
+    crops = _remove_files(archive, video, analyses)
+    store.delete_video(project, video_id)
+    # What was sent or written meanwhile, by someone who did not know yet.
+    _remove_files(archive, video, analyses)
+    removed += remove_uploads({upload}, uploads_of_others)
+    return DeletedVideo(video_id, video.name, len(analyses), crops, cancelled, removed > 0, corrections, enrolled)
+
+
+def end_jobs(store: Store, project: str, video_id: str | None = None) -> int:
+    """Cancel the jobs of a project, or those about one of its videos, and wait a little until nobody works on them.
+
+    Returns
+    -------
+    int
+        How many had not ended.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    cancelled = set()
+    while True:
+        active = [
+            leases.cancel(store, job.job_id)
+            for job in store.list_jobs(project, states=[JobState.QUEUED, JobState.RUNNING])
+            if video_id in (None, job.video_id)
+        ]
+        cancelled |= {job.job_id for job in active}
+        # Whoever takes up one that its owner has left finds that it is cancelled.
+        if not any(_is_worked_on(job) for job in active) or time.monotonic() > deadline:
+            return len(cancelled)
+        time.sleep(0.1)
+
+
+def remove_uploads(files: Collection[Path], of_others: Callable[[], set[Path]]) -> int:
+    """Remove uploads, but for those that others have, or take meanwhile; return how many there were.
+
+    Parameters
+    ----------
+    of_others : callable
+        Says which uploads those refer to that stay; asked before and after the files are put aside.
+    """
+    aside: dict[Path, Path] = {}
+    for file in set(files) - of_others():
+        moved = file.with_name(f"{file.name}.{uuid.uuid4().hex}{UNFINISHED}")
+        try:
+            file.rename(moved)
+        except FileNotFoundError:
+            continue
+        aside[file] = moved
+    # Asked when they are away: whoever has no row by now puts the file there anew.
+    taken = of_others() if aside else set()
+    for file, moved in aside.items():
+        if file in taken:
+            moved.replace(file)
+        else:
+            moved.unlink(missing_ok=True)
+    return len(aside.keys() - taken)
+
+
+def _is_worked_on(job: Job) -> bool:
+    now = time.time()
+    return job.lease_until > now or any(segment.lease_until > now for segment in job.segments)
+
+
+def _track_source(source: str | None) -> str | None:
+    """Return the analysis that an enrolled face comes from, if it comes from a track."""
+    kind, _, place = (source or "").partition(":")
+    return place.partition("/")[0] if kind == "track" else None
+
+
+def _remove_files(archive: Archive, video: VideoRow, analyses: Collection[str]) -> int:
+    """Remove what lies in folders of the video's own; return how many crops there were."""
+    crops = 0
+    for analysis_id in analyses:
+        folder = archive.files.analysis(video.project, analysis_id)
+        crops += sum(1 for _ in folder.glob("*.jpg"))
+        remove_tree(folder)
+    for folder in _job_parts(archive, video):
+        remove_tree(folder)
+    return crops
+
+
+def _job_parts(archive: Archive, video: VideoRow) -> Iterator[AnyPath]:
+    """Yield the folders of what jobs about a video have done of its segments."""
+    parts = archive.files.job_parts(video.project, "")
+    there: list[AnyPath] = list(parts.iterdir()) if parts.is_dir() else []
+    for folder in there:
+        with suppress(JobNotFoundError):  # a log, or a job of another store
+            if archive.store.get_job(folder.name).video_id == video.video_id:
+                yield folder
+
+
+def _uploads_beside(archive: Archive, video: VideoRow) -> set[Path]:
+    """Return where uploads with a video's content are that other videos refer to."""
+    found: set[Path] = set()
+    for project in archive.store.list_projects():
+        with suppress(ProjectNotFoundError):  # it was deleted just now
+            found |= {
+                archive.files.upload(row.sha256, Path(row.file).suffix)
+                for row in archive.store.find_videos(project.name, sha256=video.sha256)
+                if (row.project, row.video_id) != (video.project, video.video_id)
+            }
+    return found

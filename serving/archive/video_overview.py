@@ -1,0 +1,119 @@
+"""What is stored of videos, in short: how far each is, who is in it, and by what it was analysed and named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from facerec_models.errors import VideoNotFoundError
+from facerec_models.types import Decision
+from serving.archive.videos import MADE_FROM
+from serving.store.contract import Store
+from serving.store.rows import AnalysisRow, VideoRow
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOverview:
+    """A stored video, and what its latest analysis says.
+
+    Parameters
+    ----------
+    analysis : AnalysisRow or None
+        The latest one; None if the video was not analysed.
+    people : tuple of str
+        Ids of those who are named in it.
+    strangers : int
+        How many others are seen in it who are nobody enrolled.
+    """
+
+    video: VideoRow
+    analysis: AnalysisRow | None
+    people: tuple[str, ...] = ()
+    strangers: int = 0
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long the video is; None where it was not analysed, or does not say."""
+        found: float | None = None if self.analysis is None else self.analysis.summary["info"]["duration_s"]
+        return found
+
+    @property
+    def is_named(self) -> bool:
+        """Whether a model has named its latest analysis."""
+        return self.analysis is not None and self.analysis.revision is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the overview as JSON values."""
+        video = self.video
+        return {
+            "video_id": video.video_id,
+            "name": video.name,
+            "uri": video.uri,
+            "sha256": video.sha256,
+            "created_at": video.created_at,
+            "duration_s": self.duration_s,
+            "analysed": self.analysis is not None,
+            "named": self.is_named,
+            "people": list(self.people),
+            "strangers": self.strangers,
+        }
+
+
+def overview_of(store: Store, video: VideoRow) -> VideoOverview:
+    """Return what is stored of a video; what is deleted meanwhile counts as not analysed."""
+    try:
+        analysis = store.latest_analysis(video.project, video.video_id)
+        rows = store.list_appearances(video.project, [analysis.analysis_id])
+    except VideoNotFoundError:
+        return VideoOverview(video, None)
+    owners = {
+        kind: {row.owner for row in rows if row.decision is kind and row.owner is not None}
+        for kind in (Decision.NAMED, Decision.UNKNOWN)
+    }
+    return VideoOverview(video, analysis, tuple(sorted(owners[Decision.NAMED])), len(owners[Decision.UNKNOWN]))
+
+
+def describe_analyses(store: Store, video: VideoRow) -> list[dict[str, Any]]:
+    """Return what was analysed of a video, oldest first: which part, with which settings and network, and what names it.
+
+    Analyses of a second set are among them, under the id of the one whose crops they were made from.
+    """
+    rows = store.list_analyses(video.project, video_id=video.video_id)
+    return [{**_settings(row), "named_by": _named_by(store, row)} for row in rows]
+
+
+def _settings(row: AnalysisRow) -> dict[str, Any]:
+    summary = row.summary
+    start_s, end_s = _span(summary["shots"])
+    return {
+        "analysis_id": row.analysis_id,
+        "created_at": row.created_at,
+        "embedder": row.embedder,
+        "start_s": start_s,
+        "end_s": end_s,
+        "complete": summary["complete"],
+        "mode": summary["mode"],
+        "period_s": summary["period_s"],
+        "densified": summary["densified"],
+        "frames_sampled": summary["frames_sampled"],
+        "stream": summary["info"]["stream"],
+        "settings": row.key,
+        "made_from": summary.get(MADE_FROM),
+    }
+
+
+def _span(shots: Iterable[tuple[float, float]]) -> tuple[float | None, float | None]:
+    listed = list(shots)
+    return (listed[0][0], listed[-1][1]) if listed else (None, None)
+
+
+def _named_by(store: Store, row: AnalysisRow) -> dict[str, Any] | None:
+    if row.revision is None:
+        return None
+    revision = store.get_revision(row.project, row.revision)
+    return {
+        "revision": revision.revision,
+        "model_version": revision.model_version,
+        "max_false_names": revision.max_false_names,
+    }
