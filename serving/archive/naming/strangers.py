@@ -24,6 +24,7 @@ from facerec_models.names import number_of
 from facerec_models.result import StrangerLabel, stranger_id
 from facerec_models.types import Decision, Match, Track
 from facerec_models.vectors import track_embedding
+from serving.archive.ids import IdKind, complete
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerTrack
 from serving.store.rows import AnalysisRow
@@ -131,15 +132,18 @@ def regroup(
 
 
 def find_stranger(store: Store, project: str, given: str) -> Stranger:
-    """Return the stranger of an id, which may be an alias, or of "Unknown n".
+    """Return the stranger of an id or its beginning, which may be an alias's, or of "Unknown n".
 
     Raises
     ------
+    InputError
+        If several ids begin so.
     NotFoundError
         If there is none.
     """
     strangers = {stranger.stranger_id: stranger for stranger in store.list_strangers(project)}
     number = number_of(given.lower().removeprefix("unknown").strip())
+    given = complete(IdKind.STRANGER, given, strangers)
     for stranger in strangers.values():
         if given == stranger.stranger_id or number == stranger.number:
             return follow_merges(stranger.stranger_id, strangers)
