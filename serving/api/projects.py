@@ -108,7 +108,7 @@ def identify(
 @router.get("/projects/{project}/revisions")
 def list_revisions(project: ProjectName, service: ServiceDep) -> list[RevisionView]:
     """List how often the archive was named again, the first time first."""
-    return [RevisionView.of(row) for row in service.archive.store.list_applications(project)]
+    return RevisionView.list_of(service.archive.store.list_applications(project))
 
 
 @router.post("/projects/{project}/revisions/{revision}/undo")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -197,19 +197,23 @@ class RevisionView(_Model):
     can_undo: bool
 
     @classmethod
-    def of(cls, row: Application) -> RevisionView:
-        """Show a row. Of those that can be undone, the last comes first."""
-        return cls(
-            revision=row.revision,
-            application=row.number,
-            model_version=row.model_version,
-            max_false_names=row.max_false_names,
-            cause=row.cause,
-            note=row.note,
-            created_at=row.created_at,
-            undone_at=row.undone_at,
-            can_undo=row.undo is not None and row.undone_at is None,
-        )
+    def list_of(cls, rows: Sequence[Application]) -> list[RevisionView]:
+        """Show all rows of a project, the first one first. The last that is not undone is the only one that can be."""
+        standing = [row.number for row in rows if row.undone_at is None]
+        return [
+            cls(
+                revision=row.revision,
+                application=row.number,
+                model_version=row.model_version,
+                max_false_names=row.max_false_names,
+                cause=row.cause,
+                note=row.note,
+                created_at=row.created_at,
+                undone_at=row.undone_at,
+                can_undo=row.undo is not None and [row.number] == standing[-1:],
+            )
+            for row in rows
+        ]
 
 
 class FoundAppearance(_Model):

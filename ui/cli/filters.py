@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ui.cli.common import Opened
-from ui.cli.videos import find_video, parse_fragment
+from ui.cli.export import find_video
+from ui.cli.videos import parse_fragment
 
 if TYPE_CHECKING:
     from serving.store.naming_rows import AppearanceQuery
@@ -18,7 +19,10 @@ CursorOption = Annotated[str | None, typer.Option(help="Go on where a search end
 ProbabilityOption = Annotated[
     float, typer.Option("--min-probability", min=0, max=1, help="Leave out what is less sure.")
 ]
-VideoOption = Annotated[str | None, typer.Option(help="Only in this video: its file, or its id.", show_default=False)]
+VideoOption = Annotated[
+    str | None,
+    typer.Option(help="Only in this video: its file, its name, or its id or the beginning of it.", show_default=False),
+]
 SinceOption = Annotated[
     datetime | None, typer.Option(help="Only videos submitted since this date.", show_default=False)
 ]

@@ -21,6 +21,7 @@ from ui.cli.common import (
     output,
     print_json,
 )
+from ui.cli.tables import print_table
 
 if TYPE_CHECKING:
     from serving.archive.naming.preview import IdentificationChange
@@ -51,6 +52,7 @@ def identify(
     as_json: JsonOption = False,
 ) -> None:
     """Name the whole archive again, from stored embeddings: no video is opened. What was applied can be undone."""
+    from serving.archive.ids import IdKind, full_id
     from serving.archive.naming.whole_archive import identify_archive
 
     if sum((preview, undo is not None, list_all)) > 1:
@@ -68,7 +70,7 @@ def identify(
             opened.archive,
             project,
             max_false_names=max_false_names,
-            model_version=model,
+            model_version=None if model is None else full_id(opened.archive.store, IdKind.MODEL, model, project),
             apply=not preview,
             expected_state=expect,
         )
@@ -93,7 +95,7 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
             ),
         )
     if change.people:
-        output.print(table)
+        print_table(table)
     state = "are now" if change.applied else "would be"
     output.print(f"{change.tracks} tracks of {change.videos} videos {state} named by revision {change.revision}.")
     if change.applied:
@@ -105,8 +107,10 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
 
 
 def _undo(opened: Opened, project: str, revision: str, *, as_json: bool) -> None:
+    from serving.archive.ids import IdKind, full_id
     from serving.archive.naming.undo import undo_application
 
+    revision = full_id(opened.archive.store, IdKind.REVISION, revision, project)
     undone = undo_application(opened.archive, project, revision)
     if as_json:
         print_json(asdict(undone))
@@ -119,15 +123,21 @@ def _undo(opened: Opened, project: str, revision: str, *, as_json: bool) -> None
 def _list(opened: Opened, project: str, *, as_json: bool) -> None:
     from serving.api.schemas import RevisionView
 
-    rows = [RevisionView.of(row) for row in opened.archive.store.list_applications(project)]
+    stored = opened.archive.store.list_applications(project)
+    rows = RevisionView.list_of(stored)
     if as_json:
         print_json([row.model_dump() for row in rows])
         return
     table = Table("applied", "revision", "model", "accepted error", "for", "state")
-    for row in rows:
-        state = "undone" if row.undone_at else "can be undone" if row.can_undo else "stays"
+    for row, one in zip(rows, stored, strict=True):
+        if row.undone_at is not None:
+            state = "undone"
+        elif row.can_undo:
+            state = "can be undone"
+        else:
+            state = "cannot be undone" if one.undo is None else "can be undone after those below it"
         cause = f"{row.cause}: {row.note}" if row.note else row.cause
         table.add_row(
             date_of(row.created_at), row.revision, row.model_version, f"{row.max_false_names:.2%}", cause, state
         )
-    output.print(table)
+    print_table(table)
