@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from urllib.parse import unquote, urlsplit
 from facerec_models.errors import InputError, PlaceError, StoreError
 
 UNFINISHED = ".unfinished"
+# Of the name that it is to have: a file system takes names of 255 bytes.
+_SHOWN = 40
 # Which package speaks the protocol, as an extra of this one.
 _PROTOCOLS = {"s3": "s3fs", "gs": "gcsfs"}
 # fsspec would take the first three for patterns; the others begin credentials and parameters, which addresses must not carry.
@@ -265,8 +268,14 @@ def open_files(address: str) -> AnyPath:
     return RemotePath(protocol, key)
 
 
-def write_atomically(path: AnyPath, data: bytes) -> None:
+def write_atomically(path: AnyPath, data: bytes, *, is_private: bool = True) -> None:
     """Write a file so that it is there whole or not at all.
+
+    Parameters
+    ----------
+    is_private : bool
+        Whether its owner alone may read it, as what is below the home; what a user asks for by name is of the mode that the umask
+        gives. A bucket has rules of its own.
 
     Raises
     ------
@@ -278,14 +287,20 @@ def write_atomically(path: AnyPath, data: bytes) -> None:
         return
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
+        unfinished = create_unfinished(path, is_private=is_private)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(name).replace(path)
+            unfinished.write_bytes(data)
+            unfinished.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             raise
+
+
+def create_unfinished(path: Path, *, is_private: bool) -> Path:
+    """Make an empty file with a hidden name beside `path`, which is to become that one; see `write_atomically`."""
+    file = path.with_name(f".{path.name[:_SHOWN]}.{secrets.token_hex(8)}{UNFINISHED}")
+    os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if is_private else 0o666))
+    return file
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -23,7 +22,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from facerec_models.analysis.reading.decoding import open_container
 from facerec_models.analysis.reading.video import Video
 from facerec_models.errors import ConflictError
-from facerec_models.files import UNFINISHED, writing_to
+from facerec_models.files import create_unfinished, writing_to
 from facerec_models.types import ImageArray
 
 _log = logging.getLogger(__name__)
@@ -32,8 +31,6 @@ _COPIED_CODECS = ("aac", "mp3")  # what browsers play from an MP4
 # Sound that goes on further away than this follows a jump of the clock; pictures and sound jump by about as much.
 _JUMP_S = 1.0
 _AAC_RATE = 48_000
-# A file system takes names of 255 bytes.
-_SHOWN = 40
 
 
 class VideoWriter:
@@ -54,13 +51,22 @@ class VideoWriter:
     audio_from : Video, optional
         A video whose sound is copied, or encoded as AAC where browsers do not play it; nothing happens if it has none. Where its clock
         jumps, the sound follows the frames that it has given so far.
+    is_private : bool
+        Whether its owner alone may read the file; otherwise it is of the mode that the umask gives.
     """
 
     def __init__(
-        self, path: Path, fps: Fraction | float, width: int, height: int, *, audio_from: Video | None = None
+        self,
+        path: Path,
+        fps: Fraction | float,
+        width: int,
+        height: int,
+        *,
+        audio_from: Video | None = None,
+        is_private: bool = False,
     ) -> None:
         self._path = path
-        self._temporary = path.with_name(f".{path.name[:_SHOWN]}.{secrets.token_hex(8)}{UNFINISHED}")
+        self._is_private = is_private
         self._fps = Fraction(fps).limit_denominator(100_000)
         self._size = width, height
         self._audio_from = audio_from
@@ -71,6 +77,7 @@ class VideoWriter:
 
     def __enter__(self) -> Self:
         with writing_to(self._path), ExitStack() as undo:
+            self._temporary = create_unfinished(self._path, is_private=self._is_private)
             undo.callback(self._temporary.unlink, missing_ok=True)
             self._container: OutputContainer = undo.enter_context(
                 av.open(f"file:{os.fspath(self._temporary)}", "w", format="mp4", options={"movflags": "+faststart"})

@@ -253,7 +253,7 @@ def write_records(directory: Path, recordings: Sequence[Recording]) -> list[Path
         table = csv.writer(text, lineterminator="\n")
         table.writerow(header)
         table.writerows(lines)
-        write_atomically(directory / name, text.getvalue().encode())
+        write_atomically(directory / name, text.getvalue().encode(), is_private=False)
     return [directory / name for name in tables]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import socket
@@ -21,13 +20,15 @@ from facerec_models.errors import SourceError
 from facerec_models.files import write_atomically, writing_to
 from facerec_models.result import Result, identity_of
 from facerec_models.types import ImageArray
+from serving.exports.timeline import write_timeline
 from training.evaluation.counting import VideoScore, score_video
 from training.evaluation.results import MeasuredResult
 from training.evaluation.truth import Truth
 from ui.cli.common import messages, output, print_json, progress_bar
+from ui.cli.tables import print_table
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial, prepare
-from ui.views import appearance_rows, draw_timeline
+from ui.views import APPEARANCE_COLUMNS, appearance_rows
 
 _PROJECT = "demo"
 _START_TIMEOUT_S = 180.0
@@ -53,11 +54,8 @@ def run_demo(directory: Path, home: Path | None, *, as_json: bool) -> None:
         messages.print("5/5  drawing")
         client.download(f"/v1/projects/{_PROJECT}/videos/{video_id}/annotated.mp4", directory / "annotated.mp4")
         thumbnails = _thumbnails(client, result, directory / "faces")
-        write_atomically(directory / "result.json", result.to_json(indent=1).encode())
-        timeline = Image.fromarray(draw_timeline(result, thumbnails=thumbnails))
-        picture = io.BytesIO()
-        timeline.save(picture, "PNG")
-        write_atomically(directory / "timeline.png", picture.getvalue())
+        write_atomically(directory / "result.json", result.to_json(indent=1).encode(), is_private=False)
+        write_timeline(result, directory / "timeline.png", thumbnails=thumbnails)
         score = score_video(
             "reel",
             Truth.model_validate_json(material.truth.read_bytes()),
@@ -161,12 +159,12 @@ def _thumbnails(client: FacerecClient, result: Result, folder: Path) -> dict[str
 
 
 def _show(result: Result, score: VideoScore, directory: Path) -> None:
-    table = Table("who", "from", "to", "probability", "false-name rate", title="Who appears when", title_justify="left")
+    table = Table(*APPEARANCE_COLUMNS, title="Who appears when", title_justify="left")
     for row, appearance in zip(appearance_rows(result), result.appearances, strict=True):
         if appearance.person_id or appearance.stranger:
             table.add_row(*row)
     output.print()
-    output.print(table)
+    print_table(table)
     truth = Table(
         "person",
         "truly clear",
@@ -179,7 +177,7 @@ def _show(result: Result, score: VideoScore, directory: Path) -> None:
     for person_id, time in score.people.items():
         seconds = (time.clear_s, time.found_s, time.right_s, time.wrong_s)
         truth.add_row(identity_of(person_id), *(f"{value:.1f} s" for value in seconds))
-    output.print(truth)
+    print_table(truth)
     total = score.total
     if total.recall is not None and total.precision is not None:
         output.print(

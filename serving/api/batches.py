@@ -13,7 +13,8 @@ from facerec_models.errors import FacerecError, InputError, VideoNotFoundError
 from serving.api.schemas import BatchItem, VideoRequest
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.api.videos import allowed_file, parse_settings
-from serving.archive.videos import register_video, stored_video
+from serving.archive.ids import find_video
+from serving.archive.videos import register_video
 from serving.jobs.submit import submit_video
 from serving.store.rows import VideoRow
 from training.batch_table import read_batch
@@ -89,7 +90,7 @@ def _find(service: Service, project: str, media: str) -> VideoRow | str:
     store, config = service.archive.store, service.settings.analysis
     try:
         if "://" not in media and not media.startswith("/"):
-            return stored_video(store, project, media)
+            return find_video(store, project, media)
         uri = media if "://" in media else Path(media).as_uri()
         try:
             file = allowed_file(service, uri)

@@ -244,7 +244,7 @@ def _draw(service: Service, project: str, found: Result) -> AnyPath:
     path = service.archive.files.analysis(project, analysis.analysis_id) / f"annotated-{named.version}.mp4"
     if not path.is_file():
         with local_target(path, service.archive.files.root) as target:
-            write_annotated(found, Path(video.file), target, service.settings.analysis.limits)
+            write_annotated(found, Path(video.file), target, service.settings.analysis.limits, is_private=True)
     return path
 
 

@@ -8,8 +8,11 @@ from typing import Any
 
 from facerec_models.errors import VideoNotFoundError
 from facerec_models.types import Decision
+from serving.archive.learning.loaded_models import promoted_version
+from serving.archive.naming.current import revision_of
 from serving.archive.videos import MADE_FROM
 from serving.store.contract import Store
+from serving.store.naming_rows import NamedTracks
 from serving.store.rows import AnalysisRow, VideoRow
 
 
@@ -31,17 +34,13 @@ class VideoOverview:
     analysis: AnalysisRow | None
     people: tuple[str, ...] = ()
     strangers: int = 0
+    is_named: bool = False
 
     @property
     def duration_s(self) -> float | None:
         """How long the video is; None where it was not analysed, or does not say."""
         found: float | None = None if self.analysis is None else self.analysis.summary["info"]["duration_s"]
         return found
-
-    @property
-    def is_named(self) -> bool:
-        """Whether a model has named its latest analysis."""
-        return self.analysis is not None and self.analysis.revision is not None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the overview as JSON values."""
@@ -71,7 +70,9 @@ def overview_of(store: Store, video: VideoRow) -> VideoOverview:
         kind: {row.owner for row in rows if row.decision is kind and row.owner is not None}
         for kind in (Decision.NAMED, Decision.UNKNOWN)
     }
-    return VideoOverview(video, analysis, tuple(sorted(owners[Decision.NAMED])), len(owners[Decision.UNKNOWN]))
+    is_named = bool(store.list_named(video.project, [analysis.analysis_id]))
+    people = tuple(sorted(owners[Decision.NAMED]))
+    return VideoOverview(video, analysis, people, len(owners[Decision.UNKNOWN]), is_named)
 
 
 def describe_analyses(store: Store, video: VideoRow) -> list[dict[str, Any]]:
@@ -80,7 +81,9 @@ def describe_analyses(store: Store, video: VideoRow) -> list[dict[str, Any]]:
     Analyses of a second set are among them, under the id of the one whose crops they were made from.
     """
     rows = store.list_analyses(video.project, video_id=video.video_id)
-    return [{**_settings(row), "named_by": _named_by(store, row)} for row in rows]
+    named = {row.analysis_id: row for row in store.list_named(video.project, [row.analysis_id for row in rows])}
+    version = promoted_version(store, video.project)
+    return [{**_settings(row), "named_by": _named_by(named.get(row.analysis_id), version)} for row in rows]
 
 
 def _settings(row: AnalysisRow) -> dict[str, Any]:
@@ -108,12 +111,11 @@ def _span(shots: Iterable[tuple[float, float]]) -> tuple[float | None, float | N
     return (listed[0][0], listed[-1][1]) if listed else (None, None)
 
 
-def _named_by(store: Store, row: AnalysisRow) -> dict[str, Any] | None:
-    if row.revision is None:
+def _named_by(row: NamedTracks | None, version: str | None) -> dict[str, Any] | None:
+    if row is None:
         return None
-    revision = store.get_revision(row.project, row.revision)
     return {
-        "revision": revision.revision,
-        "model_version": revision.model_version,
-        "max_false_names": revision.max_false_names,
+        "revision": revision_of(row.project, version, row.max_false_names),
+        "model_version": version,
+        "max_false_names": row.max_false_names,
     }

@@ -17,7 +17,7 @@ from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.video import Video, VideoInfo
 from facerec_models.analysis.weights import KNOWN, file_sha256
 from facerec_models.config import AnalysisConfig
-from facerec_models.errors import InputError, ProjectNotFoundError, VideoNotFoundError, VideoOpenError
+from facerec_models.errors import ProjectNotFoundError, VideoNotFoundError, VideoOpenError
 from facerec_models.files import remove_tree, write_atomically
 from facerec_models.identification.cohort import load_cohort
 from facerec_models.names import short_id
@@ -103,31 +103,6 @@ def _has_content(file: Path, sha256: str) -> bool:
         return file_sha256(file) == sha256
     except OSError:
         return False
-
-
-def stored_video(store: Store, project: str, given: str) -> VideoRow:
-    """Return the video of a project that has this id, or else this name.
-
-    Raises
-    ------
-    VideoNotFoundError
-        If there is none.
-    InputError
-        If several have this name: says their ids.
-    """
-    known = _known_video(store, project, given)
-    found = store.find_videos(project, name=given) if known is None else [known]
-    if not found:
-        raise VideoNotFoundError(
-            f"project {project!r} has no video with the id or name {given!r}: 'facerec videos list' names all"
-        )
-    if len(found) > 1:
-        ids = ", ".join(video.video_id for video in found[:_NAMED_IDS])
-        more = f" and {len(found) - _NAMED_IDS} more" if len(found) > _NAMED_IDS else ""
-        raise InputError(
-            f"{given!r} is the name of {len(found)} videos of project {project!r}: give the id of one, {ids}{more}"
-        )
-    return found[0]
 
 
 def analysis_id_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> str:

@@ -22,7 +22,6 @@ from facerec_models.types import ImageArray
 from facerec_models.video_writer import VideoWriter
 from serving.exports.colours import INK, Colour, label_colours
 from serving.exports.drawing import Box, blend, put_text, round_opacity, shorten, stroke_round, text_width
-from serving.exports.labels import percent
 
 _WEIGHT = 500
 _LEAST_TEXT_PX = 12
@@ -35,6 +34,8 @@ def write_annotated(
     target: Path,
     limits: LimitsConfig,
     on_progress: Callable[[float], None] | None = None,
+    *,
+    is_private: bool = False,
 ) -> None:
     """Write the video again with the faces of a result framed and named.
 
@@ -51,6 +52,8 @@ def write_annotated(
         H.264 in MP4, replaced if it exists, and only when all is written.
     on_progress : callable, optional
         Told the finished fraction whenever one per cent more is done, and 1 at the end.
+    is_private : bool
+        Whether the owner of `target` alone may read it, as what is below the home.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def write_annotated(
         annotator = Annotator(result)
         reported = 0.0
         size = source.geometry.square_size
-        with VideoWriter(target, info.fps, *size, audio_from=source) as writer:
+        with VideoWriter(target, info.fps, *size, audio_from=source, is_private=is_private) as writer:
             for decoded in source.frames():
                 frame = decoded.to_square_frame()
                 place = Place.of(decoded.geometry, size)
@@ -173,8 +176,7 @@ class Annotator:
     def _tag(self, track: TrackView, label: str, max_width: int) -> _Tag | None:
         if track.decision == "undecidable":
             return None
-        chance = f"  {percent(track.probability)}" if track.decision == "named" else ""
-        return _Tag(label, chance, self._text_px, self._colours[label], max_width)
+        return _Tag(label, self._text_px, self._colours[label], max_width)
 
     def _frame(self, image: ImageArray, face: _Face, box: Box) -> None:
         radius = 0.1 * min(box[2] - box[0], box[3] - box[1])
@@ -232,10 +234,9 @@ class _Face:
 class _Tag:
     """A label as a small picture with round corners."""
 
-    def __init__(self, label: str, chance: str, text_px: int, colour: Colour, max_width: int) -> None:
+    def __init__(self, label: str, text_px: int, colour: Colour, max_width: int) -> None:
         padding = round(0.45 * text_px)
-        room = max_width - 2 * padding - text_width(chance, text_px, _WEIGHT)
-        text = shorten(label, text_px, room, _WEIGHT) + chance
+        text = shorten(label, text_px, max_width - 2 * padding, _WEIGHT)
         width = min(max_width, text_width(text, text_px, _WEIGHT) + 2 * padding)
         height = round(1.5 * text_px)
         self.picture: ImageArray = np.full((height, width, 3), colour, np.uint8)

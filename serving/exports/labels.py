@@ -40,3 +40,9 @@ def one_in(rate: float) -> str:
     count = 1 / rate
     unit = 10 ** max(0, math.floor(math.log10(count)) - 1)
     return f"1 in {round(count / unit) * unit:,}"
+
+
+def strangers_as_near(rate: float) -> str:
+    """Return a rate in (0, 1] as ``1 stranger in N``; see `one_in`."""
+    text = one_in(rate).replace("1 in ", "1 stranger in ")
+    return text.replace("< ", "fewer than ")

@@ -6,6 +6,7 @@ import csv
 import io
 
 from facerec_models.result import Result
+from serving.exports.evidence import explain_appearance
 from serving.exports.labels import timecode
 
 COLUMNS = (
@@ -22,6 +23,7 @@ COLUMNS = (
     "false_name_rate",
     "track_ids",
     "reason",
+    "why",
 )
 
 
@@ -29,7 +31,7 @@ def to_csv(result: Result) -> str:
     """Return one row an appearance, in the order of the result, under a row of `COLUMNS`.
 
     ``start`` and ``end`` are ``hh:mm:ss.mmm``; track ids are separated by spaces; who is not known is empty, and so is the
-    reason of what could be decided.
+    reason of what could be decided. ``why`` is what the decision rests on, as a sentence.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -49,6 +51,7 @@ def to_csv(result: Result) -> str:
             f"{appearance.false_name_rate:.6g}",
             " ".join(map(str, appearance.track_ids)),
             appearance.reason,
+            explain_appearance(appearance, result),
         )
         for appearance in result.appearances
     )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import pty
+import re
+import struct
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+import termios
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +20,8 @@ from unittest.mock import patch
 
 from ui.cli import main
 from ui.demo_material import DemoMaterial
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,25 @@ def process(home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command as a process of its own."""
     command = [sys.executable, "-m", "ui.cli", *map(str, arguments), "--home", str(home)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def on_terminal(home: Path, *arguments: object, columns: int, code: int = 0) -> str:
+    """Run a command as a process whose output is a terminal of so many columns; return what it prints there."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    command = [sys.executable, "-m", "ui.cli", *map(str, arguments), "--home", str(home)]
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    environment |= {"TERM": "xterm"}
+    printed = bytearray()
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=environment) as run:
+        os.close(theirs)
+        with suppress(OSError):  # how a terminal tells that nobody writes to it any more
+            while part := os.read(ours, 1 << 16):
+                printed += part
+        os.close(ours)
+        _, errors = run.communicate()
+    assert run.returncode == code, errors
+    return _CONTROL.sub("", printed.decode().replace("\r\n", "\n"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,14 +71,27 @@ def test_names_are_text_not_markup() -> None:
 @pytest.mark.parametrize(
     ("seen", "says"),
     [
-        (Seen("Ann Li", 0, 3, false_name_rate=1 / 2000), "1 in 2,000  people who are not enrolled would look as near"),
-        (Seen("Unknown 1", 0, 3, false_name_rate=0.28), "28 %  of the people who are not enrolled look as near"),
+        (
+            Seen("Ann Li", 0, 3, false_name_rate=1 / 2000),
+            "Ann Li; 1 stranger in 2,000 would come this near to somebody enrolled.",
+        ),
+        (Seen("Unknown 1", 0, 3, false_name_rate=0.28), "Nobody enrolled."),
         (Seen("Undecidable", 0, 3, reason="too small or blurred"), "Too small or blurred."),
     ],
 )
 def test_evidence_explains_the_decision(seen: Seen, says: str) -> None:
     result = make_result(seen)
     assert says in text_of(panels.evidence(result, result.appearances[0], [], []))
+
+
+def test_an_unknown_face_is_explained_in_words_with_the_nearest_person() -> None:
+    result = make_result(Seen("Unknown 1", 0, 3, probability=0.76, false_name_rate=0.28))
+    other = CandidateView(person_id="Bob_Ray", similarity=0.412, probability=0.24)
+    shown = result.appearances[0].evidence.model_copy(update={"runner_up": other, "margin": 0.1})
+    page = text_of(panels.evidence(result, result.appearances[0].model_copy(update={"evidence": shown}), [], []))
+    assert "Nobody enrolled; nearest is Bob Ray, not near enough." in page
+    assert "%" not in page
+    assert "runner-up" not in page
 
 
 def test_enrolled_faces_are_shown_beside_those_in_the_video() -> None:

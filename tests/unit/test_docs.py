@@ -155,7 +155,10 @@ def parse(line: str, *, complete: bool) -> None:
     command: TyperCommand | TyperGroup = typer.main.get_command(app)
     context = None
     while isinstance(command, TyperGroup):
-        context = command.make_context("facerec", words[:1], parent=context)
+        try:
+            context = command.make_context("facerec", words[:1], parent=context)
+        except typer.Exit:  # an option that prints and ends, as --version
+            return
         name, found, _ = command.resolve_command(context, words[:1])
         assert name is not None
         assert found is not None

@@ -193,4 +193,4 @@ def write_report(evaluation: Evaluation, directory: Path, checks: Sequence[Check
 
         files["report.html"] = render(evaluation, checks)
     for name, text in files.items():
-        write_atomically(directory / name, text.encode())
+        write_atomically(directory / name, text.encode(), is_private=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, TextIO, cast
+from importlib.metadata import version
+from typing import Annotated, Any, TextIO, cast
 
 # Before torch is imported anywhere: several processes that compute on the same cores must not spin while they wait.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -19,36 +20,55 @@ from ui.cli import (
     cohort,
     embedder,
     evaluate,
-    history,
+    export,
     identify,
     models,
     people,
     predecessor,
     projects,
     search,
-    service,
-    store,
+    stills,
     train,
     unknowns,
     videos,
-    weights,
 )
-from ui.cli.archive import stored_jobs, stored_videos
+from ui.cli.archive import history, stored_jobs, stored_videos
+from ui.cli.common import output
+from ui.cli.operation import service, store, weights
+
+_HELP = "Find who appears in a video, when, and on what evidence."
 
 app = typer.Typer(
-    help="Find who appears in a video, when, and on what evidence.",
+    help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        output.print(f"facerec {version('facerec')}")
+        raise typer.Exit
+
+
+@app.callback(help=_HELP)
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Take what comes before a command."""
+
+
 app.command()(service.demo)
 app.add_typer(people.app, name="people")
 app.command()(train.train)
 app.command()(videos.recognize)
 app.command()(videos.batch)
-app.command()(videos.faces)
+app.command()(stills.faces)
 app.command()(identify.identify)
-app.command()(videos.export)
+app.command()(export.export)
 app.add_typer(search.app, name="search")
 app.add_typer(unknowns.app, name="unknowns")
 app.command()(unknowns.correct)

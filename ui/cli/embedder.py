@@ -11,6 +11,7 @@ from ui.cli.common import (
     DEFAULT_PROJECT,
     HomeOption,
     JsonOption,
+    Opened,
     ProjectOption,
     messages,
     open_home,
@@ -19,6 +20,7 @@ from ui.cli.common import (
     progress_bar,
 )
 from ui.cli.identify import ExpectOption, print_change
+from ui.cli.tables import print_table
 
 if TYPE_CHECKING:
     from serving.archive.second_embedder.compare import ComparedSets, SetFigures
@@ -73,7 +75,7 @@ def compare(
     from serving.archive.second_embedder.compare import compare_sets
 
     with open_home(home) as opened:
-        found = compare_sets(opened.archive, project, model)
+        found = compare_sets(opened.archive, project, _full_version(opened, project, model))
     if as_json:
         print_json(found.to_dict())
         return
@@ -93,7 +95,7 @@ def switch(
     from serving.archive.second_embedder.switch import switch_embedder
 
     with open_home(home) as opened:
-        change = switch_embedder(opened.archive, project, model, expected=expect)
+        change = switch_embedder(opened.archive, project, _full_version(opened, project, model), expected=expect)
         embedder = opened.archive.store.get_project(project).embedder
     print_change(change, as_json=as_json)
     if not as_json:
@@ -102,6 +104,12 @@ def switch(
         f"A service must run with FACEREC_ANALYSIS__EMBEDDING__EMBEDDER set to {embedder}'s to take its videos.",
         soft_wrap=True,
     )
+
+
+def _full_version(opened: Opened, project: str, model: str | None) -> str | None:
+    from serving.archive.ids import IdKind, full_id
+
+    return None if model is None else full_id(opened.archive.store, IdKind.MODEL, model, project)
 
 
 def _print_prepared(found: Prepared) -> None:
@@ -144,7 +152,7 @@ def _print_figures(found: ComparedSets) -> None:
         figures = [None if one.evaluation is None else one.evaluation[name] for one in shown]
         add(f"{name} on the evaluation set", *("-" if value is None else f"{value:.1%}" for value in figures))
     add("score that names a track", *(f"{one.metrics['limit_tracks']:.3f}" for one in shown))
-    output.print(table)
+    print_table(table)
     agreement = found.swap.agreement
     output.print(
         f"{_share(agreement.same, agreement.tracks)} of the tracks are decided alike; {agreement.other_person} are named as "

@@ -19,7 +19,10 @@ CursorOption = Annotated[str | None, typer.Option(help="Go on where a search end
 ProbabilityOption = Annotated[
     float, typer.Option("--min-probability", min=0, max=1, help="Leave out what is less sure.")
 ]
-VideoOption = Annotated[str | None, typer.Option(help="Only in this video: its file, id or name.", show_default=False)]
+VideoOption = Annotated[
+    str | None,
+    typer.Option(help="Only in this video: its file, its name, or its id or the beginning of it.", show_default=False),
+]
 SinceOption = Annotated[
     datetime | None, typer.Option(help="Only videos submitted since this date.", show_default=False)
 ]

@@ -17,6 +17,7 @@ from ui.cli.common import (
     output,
     print_json,
 )
+from ui.cli.tables import print_table
 
 if TYPE_CHECKING:
     from serving.archive.naming.preview import IdentificationChange
@@ -43,6 +44,7 @@ def identify(
     as_json: JsonOption = False,
 ) -> None:
     """Name the whole archive again, from stored embeddings: no video is opened. 'facerec history undo' takes that back."""
+    from serving.archive.ids import IdKind, full_id
     from serving.archive.naming.identify import identify_archive
 
     with open_home(home) as opened:
@@ -50,7 +52,7 @@ def identify(
             opened.archive,
             project,
             max_false_names=max_false_names,
-            model_version=model,
+            model_version=None if model is None else full_id(opened.archive.store, IdKind.MODEL, model, project),
             preview=preview,
             expected=expect,
         )
@@ -75,7 +77,7 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
             ),
         )
     if change.people:
-        output.print(table)
+        print_table(table)
     state = "are named now" if change.applied else "would be named"
     output.print(f"{change.tracks} tracks of {change.videos} videos {state} (revision {change.revision}).")
     if change.applied:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -19,6 +19,7 @@ from ui.cli.common import (
     print_json,
 )
 from ui.cli.identify import ExpectOption, PreviewOption, print_change
+from ui.cli.tables import print_table
 
 if TYPE_CHECKING:
     from serving.archive.naming.preview import IdentificationChange
@@ -43,12 +44,12 @@ def list_models(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = Non
         table.add_row(
             row.version, mark, str(row.people), str(row.faces), row.classifier, row.embedder, date_of(row.created_at)
         )
-    output.print(table)
+    print_table(table)
 
 
 @app.command()
 def promote(
-    version: str,
+    version: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")],
     preview: PreviewOption = False,
     expect: ExpectOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
@@ -56,9 +57,11 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Let a version name new videos and the whole archive; 'facerec history undo' takes that back."""
+    from serving.archive.ids import IdKind, full_id
     from serving.archive.naming.identify import identify_archive
 
     with open_home(home) as opened:
+        version = full_id(opened.archive.store, IdKind.MODEL, version, project)
         change = identify_archive(
             opened.archive,
             project,

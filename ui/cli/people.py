@@ -24,7 +24,8 @@ from ui.cli.common import (
     progress_bar,
 )
 from ui.cli.enrolment_table import count_statuses, enrolled_document, print_enrolled, print_reasons
-from ui.cli.targets import check_target
+from ui.cli.tables import print_table
+from ui.cli.targets import TEXT, check_target
 
 if TYPE_CHECKING:
     from serving.store.rows import Face
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Enrol people and inspect their pictures.", no_args_is_help=True)
 app.command()(crawl.crawl)
 
-FaceIds = Annotated[list[str], typer.Argument(help="Ids of faces, as 'people show' lists them.")]
+FaceIds = Annotated[list[str], typer.Argument(help="Ids of faces, as 'people show' lists them, or their beginnings.")]
 
 
 @app.command("import")
@@ -137,7 +138,7 @@ def list_people(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = Non
     for person in people:
         counts = (str(person.taken), str(person.disabled), str(person.refused))
         table.add_row(identity_of(person.person_id), person.person_id, *counts)
-    output.print(table)
+    print_table(table)
 
 
 @app.command()
@@ -173,7 +174,7 @@ def show(
     table = Table("face", "picture", "status", "quality", "reason")
     for face in faces:
         table.add_row(face.face_id, face.path, face.status.value, f"{face.quality:.2f}", face.reason or "")
-    output.print(table)
+    print_table(table)
 
 
 @app.command()
@@ -211,7 +212,7 @@ def outliers(
     from serving.archive.learning.enrol import GUESSED, disable_outliers, put_judgements, tally
     from serving.store.rows import FaceStatus
 
-    check_target("--write-disabled", write_disabled)
+    check_target("--write-disabled", write_disabled, endings=TEXT)
     wanted = [person_id_of(name) for name in person_ids or []]
     with open_home(home) as opened:
         store = opened.archive.store
@@ -237,7 +238,7 @@ def outliers(
             ]
         if write_disabled is not None:
             paths = sorted({face.path for face in store.list_faces(project, status=FaceStatus.DISABLED)})
-            write_atomically(write_disabled, "".join(f"{path}\n" for path in paths).encode())
+            write_atomically(write_disabled, "".join(f"{path}\n" for path in paths).encode(), is_private=False)
     if as_json:
         print_json([enrolled_document(face) for face in found])
         return
@@ -273,11 +274,13 @@ def forget(
 
 def _set_status(face_ids: list[str], project: str, home: Path | None, as_json: bool, *, enabled: bool) -> None:
     from facerec_models.errors import NotFoundError
+    from serving.archive.ids import IdKind, full_id
     from serving.archive.learning.enrol import enable_faces
     from serving.store.rows import FaceStatus
 
     status = FaceStatus.TAKEN if enabled else FaceStatus.DISABLED
     with open_home(home) as opened:
+        face_ids = [full_id(opened.archive.store, IdKind.FACE, face_id, project) for face_id in face_ids]
         if enabled:
             changed = enable_faces(opened.archive, project, face_ids)
         else:

@@ -216,5 +216,5 @@ def _write_catalogue(directory: Path, lines: list[str]) -> None:
     from facerec_models.files import write_atomically
 
     path = directory / "metadata.jsonl"
-    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode(), is_private=False)
     messages.print(f"{path}: {len(lines)} entries of the catalogue", soft_wrap=True)

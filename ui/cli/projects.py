@@ -16,6 +16,7 @@ from ui.cli.common import (
     output,
     print_json,
 )
+from ui.cli.tables import print_table
 
 app = typer.Typer(help="Sets of people, models and videos that belong together.", no_args_is_help=True)
 
@@ -31,7 +32,7 @@ def list_projects(home: HomeOption = None, as_json: JsonOption = False) -> None:
     table = Table("project", "embedder", "created")
     for row in rows:
         table.add_row(row.name, row.embedder or "not fixed yet", date_of(row.created_at))
-    output.print(table)
+    print_table(table)
 
 
 @app.command()

@@ -18,9 +18,9 @@ from ui.cli.common import (
     ProjectOption,
     messages,
     open_home,
-    output,
     print_json,
 )
+from ui.cli.export import track_crop_uri
 from ui.cli.filters import (
     CursorOption,
     LimitOption,
@@ -31,7 +31,7 @@ from ui.cli.filters import (
     WithinOption,
     read_query,
 )
-from ui.cli.videos import track_crop_uri
+from ui.cli.tables import print_table
 
 if TYPE_CHECKING:
     from serving.archive.search.people_and_faces import FaceHit, FacePage, Hit
@@ -77,11 +77,14 @@ def person(
             items = [_document(opened, hit) for hit in page.hits]
             print_json({"items": items, "next_cursor": page.next_cursor})
             return
-    table = Table("video", "from", "to", "who", "probability", "with")
+    from serving.exports.evidence import explain_found
+
+    table = Table("video", "from", "to", "who", "why", "with")
     for hit in page.hits:
         company = ", ".join(dict.fromkeys(other.label for other in hit.company))
-        table.add_row(*_cells(hit), f"{hit.figure.probability:.3f}", company)
-    output.print(table)
+        why = explain_found(hit.row, hit.figure.false_name_rate).removeprefix(f"{hit.label}; ")
+        table.add_row(*_cells(hit), why, company)
+    print_table(table)
     _print_more(page.next_cursor)
 
 
@@ -153,7 +156,7 @@ def _print_face(box: Sequence[float], page: FacePage) -> None:
     for one in page.hits:
         mark = "yes" if one.is_match else "perhaps" if one.probability >= 0.5 else "no"
         table.add_row(*_cells(one.hit), f"{one.similarity:.3f}", mark)
-    output.print(table)
+    print_table(table)
     _print_more(page.next_cursor)
 
 

@@ -10,9 +10,23 @@ import typer
 
 Fragment = tuple[float, float] | None
 
+JSON = (".json",)
+CSV = (".csv",)
+TEXT = (".txt",)
+DATABASE = (".sqlite3", ".sqlite", ".db")
+VIDEO = (".mp4", ".m4v")  # what the writer of videos writes: H.264 in MP4
+PICTURE = (".png", ".jpg", ".jpeg")
 
-def check_target(option: str, path: Path | None, *, is_folder: bool = False, makes_folders: bool = True) -> None:
-    """Make sure that a file, or files in a folder, can be written.
+
+def check_target(
+    option: str,
+    path: Path | None,
+    *,
+    endings: Sequence[str] = (),
+    is_folder: bool = False,
+    makes_folders: bool = True,
+) -> None:
+    """Make sure that a file, or files in a folder, can be written, and that the file's name does not lie about what it is.
 
     Parameters
     ----------
@@ -20,6 +34,8 @@ def check_target(option: str, path: Path | None, *, is_folder: bool = False, mak
         What errors call it.
     path : Path or None
         None if the option was not given.
+    endings : sequence of str
+        Of a file, those that say what is written, as ``.json``; a name without an ending says nothing, and is taken, too.
     makes_folders : bool
         Whether the folders that it is in are made when it is written.
 
@@ -45,8 +61,18 @@ def check_target(option: str, path: Path | None, *, is_folder: bool = False, mak
             raise typer.BadParameter(f"{value}: {str(place)!r} is a file; name a folder")
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{value} cannot be reached ({error}); choose another place") from error
+    if endings:
+        check_ending(option, path, endings)
     if not os.access(place, os.W_OK | os.X_OK):
         raise typer.BadParameter(f"{value}: nothing may be written to {str(place)!r}; choose another folder")
+
+
+def check_ending(option: str, path: Path, endings: Sequence[str]) -> None:
+    """Raise `typer.BadParameter` if a file's name ends in what it will not be; see `check_target`."""
+    if path.suffix and path.suffix.lower() not in endings:
+        raise typer.BadParameter(
+            f"{option} {str(path)!r} would not be what {path.suffix!r} says; end its name in {' or '.join(endings)}"
+        )
 
 
 def check_not_the_video(option: str, path: Path | None, video: str) -> None:

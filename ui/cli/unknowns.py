@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from facerec_models.errors import InputError
+from ui.cli.archive.lookup import find_video
 from ui.cli.common import (
     DEFAULT_PROJECT,
     HomeOption,
@@ -20,8 +21,10 @@ from ui.cli.common import (
     output,
     print_json,
 )
+from ui.cli.export import VideoArgument
 from ui.cli.filters import ProbabilityOption, SinceOption, UntilOption, VideoOption, WithinOption, read_query
 from ui.cli.identify import ExpectOption, PreviewOption, print_change
+from ui.cli.tables import print_table
 
 if TYPE_CHECKING:
     from serving.archive.naming.correct import TrackCorrection
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Strangers: people in videos whom nobody has named.", no_args_is_help=True)
 
-StrangerArgument = Annotated[str, typer.Argument(metavar="STRANGER", help="An id, or the n of 'Unknown n'.")]
+StrangerArgument = Annotated[
+    str, typer.Argument(metavar="STRANGER", help="An id or the beginning of one, or the n of 'Unknown n'.")
+]
 
 
 @app.command("list")
@@ -71,7 +76,7 @@ def list_unknowns(
             str(len(stranger.sightings)),
             str(stranger.videos),
         )
-    output.print(table)
+    print_table(table)
     output.print("Show one with 'facerec unknowns show ID', name one with 'facerec unknowns name ID NAME'.")
 
 
@@ -124,7 +129,7 @@ def name(
 
 
 def correct(
-    video: Annotated[str, typer.Argument(help="A video file that was recognised, or a video's id or name.")],
+    video: VideoArgument,
     track: Annotated[int, typer.Argument(help="Number of a track, as results give it.")],
     is_person: Annotated[str | None, typer.Option("--is", metavar="PERSON", help="Who it is.")] = None,
     is_not: Annotated[
@@ -163,7 +168,7 @@ def import_corrections(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take many corrections at once; decision is 'is' or 'is_not', video a file, an id or a name."""
+    """Take many corrections at once; decision is 'is' or 'is_not', video a file, a name or an id."""
     from serving.archive.naming.correct import correct as apply
 
     lines = _read(table)
@@ -208,7 +213,6 @@ def _read(path: Path) -> list[dict[str, str]]:
 def _correction(opened: Opened, project: str, video: str, track: int, decision: str, person: str) -> TrackCorrection:
     from serving.archive.naming.correct import TrackCorrection
     from serving.store.naming_rows import CorrectionKind
-    from ui.cli.archive.lookup import find_video
 
     return TrackCorrection(find_video(opened, project, video).video_id, track, CorrectionKind(decision), person)
 

@@ -1,10 +1,9 @@
-"""``facerec recognize``, ``batch``, ``faces`` and ``export``."""
+"""``facerec recognize`` and ``batch``."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,6 @@ from rich.table import Table
 
 from facerec_models.errors import FacerecError, InputError, VideoNotFoundError, VideoOpenError
 from training.batch_table import BatchRow, parse_span, read_batch
-from ui.cli.archive.lookup import find_video
 from ui.cli.common import (
     DEFAULT_PROJECT,
     ErrorOption,
@@ -27,15 +25,14 @@ from ui.cli.common import (
     print_note,
     progress_bar,
 )
-from ui.cli.targets import check_not_the_video, check_target, result_files
+from ui.cli.export import draw_video, track_crop_uri, write_result, write_timeline
+from ui.cli.tables import print_table
+from ui.cli.targets import JSON, PICTURE, VIDEO, check_not_the_video, check_target, result_files
 
 if TYPE_CHECKING:
     from facerec_models.analysis.networks import Networks
     from facerec_models.config import AnalysisConfig
     from facerec_models.result import Result
-    from serving.archive.naming.one_video import CropUrl
-    from serving.store.naming_rows import AppearanceRow
-    from serving.store.rows import AnalysisRow, VideoRow
 
 
 def _check_fps(value: float | None) -> float | None:
@@ -94,6 +91,7 @@ def recognize(
     result: Annotated[Path | None, typer.Option(help="Write the result of one video here, as JSON.")] = None,
     out_dir: Annotated[Path | None, typer.Option(help="Write each result to DIR/<video>.json.")] = None,
     annotated: Annotated[Path | None, typer.Option(help="Write the video with boxes and names here (MP4).")] = None,
+    timeline: Annotated[Path | None, typer.Option(help="Draw who is seen when, as PNG or JPEG.")] = None,
     export_frames: Annotated[Path | None, typer.Option(help="Write the faces of each person to this folder.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Analyse again what was analysed before.")] = False,
     project: ProjectOption = DEFAULT_PROJECT,
@@ -102,13 +100,16 @@ def recognize(
 ) -> None:
     """Find who appears in videos, when, and on what evidence."""
     check_sampling(video_speedup, sample_fps)
-    if len(videos) > 1 and (result or annotated or export_frames):
-        raise typer.BadParameter("--result, --annotated and --export-frames take one video; use --out-dir for several")
+    if len(videos) > 1 and (result or annotated or timeline or export_frames):
+        raise typer.BadParameter(
+            "--result, --annotated, --timeline and --export-frames take one video; use --out-dir for several"
+        )
     span = parse_fragment(fragment)
-    check_target("--result", result)
-    check_target("--annotated", annotated, makes_folders=False)
+    check_target("--result", result, endings=JSON)
+    check_target("--annotated", annotated, endings=VIDEO, makes_folders=False)
+    check_target("--timeline", timeline, endings=PICTURE)
     check_target("--export-frames", export_frames, is_folder=True)
-    for option, file in (("--result", result), ("--annotated", annotated)):
+    for option, file in (("--result", result), ("--annotated", annotated), ("--timeline", timeline)):
         check_not_the_video(option, file, videos[0])
     files = [] if out_dir is None else result_files(out_dir, [(video, None) for video in videos])
     with open_home(home) as opened:
@@ -123,11 +124,13 @@ def recognize(
                 print_note("facerec:", error, "red")
                 continue
             if result is not None:
-                _write(result, found)
+                write_result(result, found)
             if files:
-                _write(files[i], found)
+                write_result(files[i], found)
             if annotated is not None:
                 recognizer.annotate(found, annotated)
+            if timeline is not None:
+                write_timeline(found, timeline, opened.settings.analysis.limits)
             if export_frames is not None:
                 recognizer.export_faces(found, export_frames)
             typer.echo(found.to_json()) if as_json else _print_result(video, found)
@@ -170,7 +173,7 @@ def batch(
                 summary |= {"result": None, "found": None, "error": str(error)}
                 print_note("facerec:", error, "red")
             else:
-                _write(target, found)
+                write_result(target, found)
                 names = {a.person_id for a in found.appearances} | {a.identity for a in found.appearances}
                 summary |= {"result": str(target), "found": row.person in names if row.person else None, "error": None}
             progress.advance(task)
@@ -180,76 +183,6 @@ def batch(
         output.print(f"{len(rows) - failed} of {len(rows)} fragments are in {out_dir}.")
     if failed:
         raise typer.Exit(1)
-
-
-def faces(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Picture files.")],
-    max_false_names: ErrorOption = None,
-    project: ProjectOption = DEFAULT_PROJECT,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Say who is in pictures, as one line of JSON for each."""
-    from facerec_models.analysis.networks import load_networks
-    from facerec_models.stills import find_stills, name_still
-    from serving.archive.learning.loaded_models import load_model
-
-    failed = 0
-    with open_home(home) as opened, progress_bar("items") as progress:
-        row = opened.archive.store.get_model(project)
-        model = load_model(opened.archive.files, project, row.version)
-        networks = load_networks(opened.settings.analysis, opened.archive.files.weights, row.embedder)
-        model.check_embedder(networks.embedder.name)
-        task = progress.add_task("recognizing", total=len(images), visible=len(images) > 1)
-        for image in images:
-            (seen,) = find_stills([(str(image), image)], networks, opened.settings.analysis)
-            found = name_still(str(image), seen, model, opened.settings.identification, max_false_names)
-            failed += found.error is not None
-            typer.echo(found.model_dump_json())
-            progress.advance(task)
-    if failed:
-        raise typer.Exit(1)
-
-
-class ExportFormat(StrEnum):
-    """What a result can be written as."""
-
-    JSON = "json"
-    CSV = "csv"
-    ANNOTATED = "annotated"
-
-
-def export(
-    video: Annotated[str, typer.Argument(help="A video file that was recognised, or a video's id or name.")],
-    export_format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.JSON,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write; text goes to standard output.")
-    ] = None,
-    project: ProjectOption = DEFAULT_PROJECT,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write a stored result in another form."""
-    from serving.archive.naming.one_video import stored_result
-    from serving.exports.table import to_csv
-
-    is_video = export_format is ExportFormat.ANNOTATED
-    if is_video and out is None:
-        raise typer.BadParameter("--format annotated needs --out FILE.mp4")
-    check_target("--out", out, makes_folders=not is_video)
-    with open_home(home) as opened:
-        row = find_video(opened, project, video)
-        found = stored_result(opened.archive, project, row.video_id, track_crop_uri(opened))
-        if is_video and out is not None:
-            check_not_the_video("--out", out, row.file)
-            _annotate(opened, row, found, out)
-        else:
-            text = to_csv(found) if export_format is ExportFormat.CSV else found.to_json(indent=1)
-            if out is None:
-                typer.echo(text, nl=not text.endswith("\n"))
-                return
-            _write_text(out, text)
-    print_json({"written": str(out)}) if as_json else output.print(f"Written: {out}")
 
 
 @dataclass(slots=True)
@@ -264,8 +197,9 @@ class _Recognizer:
 
     def recognize(self, source: str, config: AnalysisConfig, *, may_be_stored: bool = False) -> Result:
         """Recognise a file, or where that is allowed and there is none, the stored video of this id or name."""
+        from serving.archive.ids import find_video as find_stored
         from serving.archive.naming.one_video import assign_current, result_of
-        from serving.archive.videos import analyze_video, find_analysis, register_video, stored_video
+        from serving.archive.videos import analyze_video, find_analysis, register_video
 
         archive = self.opened.archive
         store = archive.store
@@ -275,7 +209,7 @@ class _Recognizer:
         embedder = store.get_project(self.project).embedder or self._load(config).embedder.name
         if may_be_stored and "://" not in source and not file.exists():
             try:
-                video = stored_video(store, self.project, source)
+                video = find_stored(store, self.project, source)
             except VideoNotFoundError as error:
                 raise VideoOpenError(f"there is no file {source!r}, and {error}") from error
         else:
@@ -297,7 +231,7 @@ class _Recognizer:
         )
 
     def annotate(self, found: Result, target: Path) -> None:
-        _annotate(self.opened, self.opened.archive.store.get_video(self.project, found.video.id), found, target)
+        draw_video(self.opened, self.opened.archive.store.get_video(self.project, found.video.id), found, target)
 
     def export_faces(self, found: Result, folder: Path) -> None:
         """Copy the kept crops to a folder for each label."""
@@ -309,7 +243,9 @@ class _Recognizer:
             target = folder / appearance.label.replace(" ", "_")
             for track_id in appearance.track_ids:
                 for crop in crops.glob(f"{track_id}-*.jpg"):
-                    write_atomically(target / f"{appearance.start_s:08.2f}_{crop.name}", crop.read_bytes())
+                    write_atomically(
+                        target / f"{appearance.start_s:08.2f}_{crop.name}", crop.read_bytes(), is_private=False
+                    )
 
     def _load(self, config: AnalysisConfig) -> Networks:
         from facerec_models.analysis.networks import load_networks
@@ -327,29 +263,6 @@ def _local_file(source: str) -> Path:
     if "://" in source and not source.startswith("file://"):
         raise InputError(f"{source!r} is an address; download the video and give the file")
     return local_path(source) if "://" in source else Path(source)
-
-
-def track_crop_uri(opened: Opened) -> CropUrl:
-    """Return what says in which file the k-th best face of a track is."""
-
-    def uri(analysis: AnalysisRow | AppearanceRow, track_id: int, k: int) -> str:
-        return opened.archive.files.track_crop(analysis.project, analysis.analysis_id, track_id, k).as_uri()
-
-    return uri
-
-
-def _annotate(opened: Opened, video: VideoRow, found: Result, target: Path) -> None:
-    from serving.exports.annotated import write_annotated
-
-    with progress_bar() as progress:
-        task = progress.add_task(f"drawing {target.name}", total=1.0)
-        write_annotated(
-            found,
-            Path(video.file),
-            target,
-            opened.settings.analysis.limits,
-            on_progress=lambda fraction: progress.update(task, completed=fraction),
-        )
 
 
 def check_sampling(speedup: int | None, fps: float | None) -> None:
@@ -408,33 +321,15 @@ def drop_short(found: Result, min_length_s: float) -> Result:
     return found.model_copy(update={"appearances": kept})
 
 
-def _write(path: Path, found: Result) -> None:
-    _write_text(path, found.to_json(indent=1))
-
-
-def _write_text(path: Path, text: str) -> None:
-    from facerec_models.files import write_atomically
-
-    write_atomically(path, text.encode())
-
-
 def _print_result(video: str, found: Result) -> None:
     from facerec_models.identification.reasons import is_beside
-    from ui.views import appearance_rows
+    from ui.views import APPEARANCE_COLUMNS, appearance_rows
 
-    table = Table(
-        "who", "from", "to", "probability", "false-name rate", "tracks", title=Path(video).name, title_justify="left"
-    )
-    beside = []
+    table = Table(*APPEARANCE_COLUMNS, "Tracks", title=Path(video).name, title_justify="left")
     for row, appearance in zip(appearance_rows(found), found.appearances, strict=True):
-        tracks = ", ".join(map(str, appearance.track_ids))
         if appearance.person_id or appearance.stranger or is_beside(appearance.reason):
-            table.add_row(*row, tracks)
-        if is_beside(appearance.reason):
-            beside.append(f"Track {tracks} {appearance.reason}.")
-    output.print(table)
-    for line in beside:
-        output.print(line, soft_wrap=True)
+            table.add_row(*row, ", ".join(map(str, appearance.track_ids)))
+    print_table(table)
     seconds = found.coverage
     output.print(
         f"Faces during {seconds.face_s:.1f} of {found.video.duration_s:.1f} s: named {seconds.named_s:.1f} s, "

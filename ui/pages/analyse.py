@@ -20,9 +20,9 @@ from facerec_models.result import Result
 from facerec_models.types import ImageArray
 from serving.api.schemas import JobView
 from serving.exports.labels import clock
+from serving.exports.timeline import draw_timeline
 from ui.client import FacerecClient, ServiceError, StoredVideo, check_success
 from ui.pages import panels
-from ui.views import draw_timeline
 
 Updates = dict[Any, Any]
 

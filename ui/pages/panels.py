@@ -10,7 +10,8 @@ from html import escape
 from facerec_models.identification.reasons import is_beside
 from facerec_models.result import AppearanceView, CandidateView, Result, identity_of
 from serving.exports.colours import Colour, label_colours
-from serving.exports.labels import clock, one_in, percent
+from serving.exports.evidence import explain_appearance
+from serving.exports.labels import clock, percent, strangers_as_near
 from ui.views import APPEARANCE_COLUMNS, appearance_rows
 
 HEADER = '<header class="fr-header"><h1>FaceRec</h1><p>Who appears in a video, when, and on what evidence.</p></header>'
@@ -19,7 +20,6 @@ EMPTY = (
     "<span>Upload a video and press Analyse, or open one that was analysed before.</span></div>"
 )
 
-_RARE = 0.1
 _ARROW = '<span class="fr-arrow" aria-hidden="true">&#8596;</span>'
 
 
@@ -62,9 +62,8 @@ def summary(name: str, result: Result) -> str:
     if not result.video.complete:
         warnings.insert(0, "The video could not be read to its end.")
     if result.model.extrapolated:
-        warnings.append(
-            f"No data checked a limit of {one_in(result.model.max_false_names)}: the rates of false names are extrapolated."
-        )
+        most = strangers_as_near(result.model.max_false_names)
+        warnings.append(f"No data checked that no more than {most} gets a name: it is extrapolated.")
     lines = "".join(f'<p class="fr-warning">{escape(warning)}</p>' for warning in warnings)
     return f'<div class="fr-summary"><h2>{escape(name)}</h2><p>{escape("  ·  ".join(facts))}</p>{lines}</div>'
 
@@ -80,7 +79,7 @@ def appearance_table(result: Result, selected: int | None) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in APPEARANCE_COLUMNS)
     rows = "".join(
         f'<tr {_selectable(i, selected)} class="{"fr-undecidable" if _is_folded(view) else ""}">'
-        f"<td>{_dot(colours[view.label])}{escape(row[0])}{_note(view)}</td>"
+        f"<td>{_dot(colours[view.label])}{escape(row[0])}</td>"
         f"{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
         for i, (view, row) in enumerate(zip(result.appearances, appearance_rows(result), strict=True))
     )
@@ -126,25 +125,15 @@ def is_decided(view: AppearanceView) -> bool:
 
 
 def _reasons(result: Result, view: AppearanceView) -> list[str]:
-    """Return the figures of a decision as sentences in HTML."""
-    limit = one_in(result.model.max_false_names)
+    """Return what a decision rests on as sentences in HTML."""
+    told = explain_appearance(view, result)
+    points = [f"{escape(told[:1].upper() + told[1:] if view.person_id is None else told)}."]
     other, margin = view.evidence.runner_up, view.evidence.margin
-    near = f" The nearest is {_person(other)}." if other else ""
-    if not is_decided(view):
-        why = view.reason or ""
-        return [f"{escape(why[:1].upper() + why[1:])}.{near if is_beside(why) else ''}"]
-    rate = view.false_name_rate
-    share = f"<b>{percent(rate)}</b> of the people" if rate >= _RARE else f"<b>{one_in(rate)}</b> people"
-    if view.identity is None:
-        return [
-            f"Not near enough to anybody enrolled.{near}",
-            f"{share} who are not enrolled look as near as this; a name needs {limit} or fewer.",
-        ]
-    points = [
-        f"{share} who are not enrolled would look as near as this; the limit is {limit}.",
-        f"Probability <b>{percent(view.probability)}</b>, if {percent(result.model.prior_known)} of all faces are enrolled people's.",
-    ]
-    if other is not None and margin is not None:
+    if other is None:
+        return points
+    if view.person_id is None and is_beside(view.reason):
+        points.append(f"The nearest is {_person(other)}.")
+    if view.person_id is not None and margin is not None:
         points.append(
             f"The runner-up is {_person(other)}, <b>{abs(margin):.3f}</b> {'less' if margin >= 0 else 'more'} similar."
         )
@@ -153,10 +142,6 @@ def _reasons(result: Result, view: AppearanceView) -> list[str]:
 
 def _is_folded(view: AppearanceView) -> bool:
     return not is_decided(view) and not is_beside(view.reason)
-
-
-def _note(view: AppearanceView) -> str:
-    return f"<small>{escape(view.reason or '')}</small>" if is_beside(view.reason) else ""
 
 
 def _person(candidate: CandidateView) -> str:

@@ -21,6 +21,7 @@ from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.names import number_of
 from facerec_models.result import stranger_id
 from facerec_models.types import DoubleArray, FloatArray
+from serving.archive.ids import IdKind, full_id
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger
 
@@ -321,10 +322,12 @@ def _denied(store: Store, project: str, corrections: Sequence[Correction]) -> di
 
 
 def find_stranger(store: Store, project: str, given: str) -> Stranger:
-    """Return the stranger of an id, which may be an alias, or of "Unknown n".
+    """Return the stranger of an id or its beginning, which may be an alias's, or of "Unknown n".
 
     Raises
     ------
+    InputError
+        If several ids begin so.
     NotFoundError
         If there is none.
     """
@@ -332,6 +335,9 @@ def find_stranger(store: Store, project: str, given: str) -> Stranger:
     number = number_of(given.lower().removeprefix("unknown").strip())
     if found is None and number is not None:
         found = store.find_stranger_number(project, number)
+    if found is None:
+        whole = full_id(store, IdKind.STRANGER, given, project)
+        found = next(iter(store.list_strangers(project, [whole])), None)
     if found is None:
         raise NotFoundError(f"project {project!r} has no stranger {given!r}: 'facerec unknowns list' names all")
     return follow_all(store, project, [found.stranger_id])[found.stranger_id]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import boto3
+import numpy as np
 import pytest
 
 from facerec_models.errors import InputError, StoreError
 from facerec_models.files import AnyPath, RemotePath, open_files, remove_tree, write_atomically
+from facerec_models.video_writer import VideoWriter
 from tests.bucket import s3_environment
 from tests.serving.service import free_port
 
@@ -37,6 +40,18 @@ def test_a_file_is_written_whole_and_removed(root: AnyPath) -> None:
     assert not file.is_file()
     with pytest.raises(FileNotFoundError):
         file.read_bytes()
+
+
+@pytest.mark.parametrize(("is_private", "mode"), [(True, 0o600), (False, 0o640)])
+def test_a_file_is_its_owners_alone_or_of_the_mode_of_the_umask(tmp_path: Path, is_private: bool, mode: int) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "data", b"1", is_private=is_private)
+        with VideoWriter(tmp_path / "video.mp4", 10, 32, 32, is_private=is_private) as writer:
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+    finally:
+        os.umask(before)
+    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {"data": mode, "video.mp4": mode}
 
 
 def test_folders_are_listed_and_removed(root: AnyPath) -> None:

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def find_video(opened: Opened, project: str, name: str) -> VideoRow:
-    """Return a video of a project by its file, its id or its name."""
+    """Return a video of a project by its file, its id or the beginning of one, or the name that tables show of it."""
     from facerec_models.analysis.weights import file_sha256
     from facerec_models.errors import VideoNotFoundError
-    from serving.archive.videos import stored_video
+    from serving.archive.ids import find_video as find_stored
 
     path = Path(name)
     if not path.is_file():
-        return stored_video(opened.archive.store, project, name)
+        return find_stored(opened.archive.store, project, name)
     for row in opened.archive.store.find_videos(project, sha256=file_sha256(path)):
         return row
     raise VideoNotFoundError(f"{name!r} was not recognised in project {project!r} yet: facerec recognize {name}")

@@ -8,8 +8,8 @@ import pytest
 
 from facerec_models.errors import InputError, VideoNotFoundError
 from serving.archive.handle import Archive
+from serving.archive.ids import find_video
 from serving.archive.video_overview import describe_analyses, overview_of
-from serving.archive.videos import stored_video
 from serving.store import Store
 from tests.archive import fill, put_video
 from tests.builders import EMBEDDER
@@ -48,14 +48,14 @@ def test_analyses_are_described_by_part_settings_network_and_model(archive: Arch
 def test_a_video_is_found_by_its_id_before_its_name(store: Store) -> None:
     for video_id, name in (("v-a", "x.mp4"), ("v-b", "v-a")):
         store.put_video(replace(make_video(video_id), name=name))
-    assert stored_video(store, "p", "v-a").video_id == "v-a"
-    assert stored_video(store, "p", "x.mp4").video_id == "v-a"
+    assert find_video(store, "p", "v-a").video_id == "v-a"
+    assert find_video(store, "p", "x.mp4").video_id == "v-a"
 
 
 def test_a_name_of_several_videos_is_refused_with_their_ids(store: Store) -> None:
     for i in range(25):
         store.put_video(replace(make_video(f"v-{i:02}", float(i)), name="x.mp4"))
     with pytest.raises(InputError, match=r"'x.mp4' is the name of 25 videos .* v-00, v-01, .* v-19 and 5 more"):
-        stored_video(store, "p", "x.mp4")
+        find_video(store, "p", "x.mp4")
     with pytest.raises(VideoNotFoundError, match=r"id or name 'y\.mp4': 'facerec videos list'"):
-        stored_video(store, "p", "y.mp4")
+        find_video(store, "p", "y.mp4")

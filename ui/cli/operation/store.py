@@ -11,6 +11,8 @@ import typer
 from rich.table import Table
 
 from ui.cli.common import HomeOption, JsonOption, messages, open_home, output, print_json, read_settings
+from ui.cli.tables import print_table
+from ui.cli.targets import DATABASE, check_ending
 
 if TYPE_CHECKING:
     from serving.store import Store
@@ -73,6 +75,7 @@ def backup(
     """Write the store into one SQLite file while it is used; 'facerec store copy --from FILE' brings it back."""
     from serving.store.copying import back_up
 
+    check_ending("FILE", file, DATABASE)
     with open_home(home) as opened:
         back_up(opened.archive.store, file)
     if as_json:
@@ -104,4 +107,4 @@ def _print_rows(rows: dict[str, int]) -> None:
     table = Table("table", "rows", box=None)
     for name, count in rows.items():
         table.add_row(name, f"{count:,}")
-    output.print(table)
+    print_table(table)
