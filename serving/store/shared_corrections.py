@@ -69,19 +69,25 @@ class SharedCorrections:
             return tx.select(StrangerSum, {"project": project}, ("stranger_id",))
 
 
-def replace_stranger_tracks(
-    tx: Transaction, project: str, tracks: Sequence[StrangerTrack], analysis_ids: Sequence[str]
+def move_stranger_tracks(
+    tx: Transaction, project: str, freed: Sequence[StrangerTrack], shown: Sequence[StrangerTrack]
 ) -> None:
-    """Replace the stranger tracks of these analyses, and bring the sums up to date."""
-    before = tx.select(StrangerTrack, {"project": project}, among=("analysis_id", list(analysis_ids)))
-    tx.delete("stranger_tracks", {"project": project}, ("analysis_id", list(analysis_ids)))
-    tx.insert(tracks, StrangerTrack)
+    """Let tracks show no stranger any more, and others show one; the sums are brought up to date."""
+    of_analyses: dict[str, list[int]] = defaultdict(list)
+    for track in freed:
+        of_analyses[track.analysis_id].append(track.track_id)
+    for analysis_id, track_ids in of_analyses.items():
+        tx.delete("stranger_tracks", {"project": project, "analysis_id": analysis_id}, ("track_id", track_ids))
+    tx.insert(shown, StrangerTrack)
     counts: Counter[str] = Counter()
-    totals: dict[str, DoubleArray] = defaultdict(lambda: np.zeros(1))
-    for sign, rows in ((-1, before), (1, tracks)):
+    totals: dict[str, DoubleArray] = {}
+    for sign, rows in ((-1, freed), (1, shown)):
         for track in rows:
             counts[track.stranger_id] += sign
-            totals[track.stranger_id] = totals[track.stranger_id] + sign * track.embedding.astype(np.float64)
+            total = totals.get(track.stranger_id)
+            if total is None:
+                total = totals[track.stranger_id] = np.zeros(len(track.embedding))
+            total += sign * track.embedding
     ids = ("stranger_id", sorted(counts))
     for known in tx.select(StrangerSum, {"project": project}, among=ids):
         counts[known.stranger_id] += known.tracks
@@ -89,6 +95,13 @@ def replace_stranger_tracks(
     tx.delete("stranger_sums", {"project": project}, ids)
     left = [StrangerSum(project, one, count, totals[one]) for one, count in sorted(counts.items()) if count > 0]
     tx.insert(left, StrangerSum)
+
+
+def free_analyses(tx: Transaction, project: str, analysis_ids: Sequence[str]) -> None:
+    """Let all tracks of analyses show no stranger any more."""
+    move_stranger_tracks(
+        tx, project, tx.select(StrangerTrack, {"project": project}, among=("analysis_id", list(analysis_ids))), []
+    )
 
 
 def put_corrections(tx: Transaction, project: str, corrections: Iterable[Correction]) -> None:
