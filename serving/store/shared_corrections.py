@@ -76,18 +76,21 @@ def replace_stranger_tracks(
     before = tx.select(StrangerTrack, {"project": project}, among=("analysis_id", list(analysis_ids)))
     tx.delete("stranger_tracks", {"project": project}, ("analysis_id", list(analysis_ids)))
     tx.insert(tracks, StrangerTrack)
-    counts: Counter[str] = Counter()
-    totals: dict[str, DoubleArray] = defaultdict(lambda: np.zeros(1))
+    # Where the project's embedder changes, vectors of one length take the place of those of another.
+    counts: Counter[tuple[str, int]] = Counter()
+    totals: dict[tuple[str, int], DoubleArray] = defaultdict(lambda: np.zeros(1))
     for sign, rows in ((-1, before), (1, tracks)):
         for track in rows:
-            counts[track.stranger_id] += sign
-            totals[track.stranger_id] = totals[track.stranger_id] + sign * track.embedding.astype(np.float64)
-    ids = ("stranger_id", sorted(counts))
+            key = track.stranger_id, len(track.embedding)
+            counts[key] += sign
+            totals[key] = totals[key] + sign * track.embedding.astype(np.float64)
+    ids = ("stranger_id", sorted({stranger_id for stranger_id, _ in counts}))
     for known in tx.select(StrangerSum, {"project": project}, among=ids):
-        counts[known.stranger_id] += known.tracks
-        totals[known.stranger_id] = totals[known.stranger_id] + known.total
+        key = known.stranger_id, len(known.total)
+        counts[key] += known.tracks
+        totals[key] = totals[key] + known.total
     tx.delete("stranger_sums", {"project": project}, ids)
-    left = [StrangerSum(project, one, count, totals[one]) for one, count in sorted(counts.items()) if count > 0]
+    left = [StrangerSum(project, key[0], count, totals[key]) for key, count in sorted(counts.items()) if count > 0]
     tx.insert(left, StrangerSum)
 
 

@@ -138,6 +138,7 @@ def work_out(
         corrections=with_corrections(store.list_corrections(project), edit.corrections, edit.withdrawn),
         anew=planned.anew,
         restored=planned.restored,
+        unnamed=planned.unnamed,
     )
     change = IdentificationChange(
         revision_of(project, planned.model_version, current.max_false_names if limit is None else limit),
@@ -174,7 +175,7 @@ def _count(
     before |= {one: was.get(one, []) for one in gone}
     after = {one: names.appearances[one] for one in shown}
     compare(store, project, before, after, (Figures(current.model), Figures(planned.model)), names.strangers, change)
-    counted = [row for one, row in named.items() if one in latest or one in stands_for]
+    counted = [row for one, row in named.items() if (one in latest or one in stands_for) and one not in planned.unnamed]
     change.videos = len(counted)
     change.tracks = sum(map(len, counted))
 

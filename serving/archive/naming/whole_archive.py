@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import TypeVar
@@ -51,6 +51,7 @@ def name_again(
     corrections: Sequence[Correction],
     anew: bool = False,
     restored: Sequence[NamedTracks] = (),
+    unnamed: Collection[str] = (),
 ) -> NewNames:
     """Name analyses; unknown tracks keep their strangers, and others get one.
 
@@ -68,6 +69,8 @@ def name_again(
         Whether strangers are grouped anew; then `wanted` must be all analyses.
     restored : sequence of NamedTracks
         Analyses of `wanted` that are named so, whatever the model.
+    unnamed : collection of str
+        Analyses that nothing names any more: whom their tracks show does not count.
     """
     if not wanted:
         return NewNames()
@@ -93,7 +96,8 @@ def name_again(
         else:
             shown = strangers_of(named)
             unknown.append(UnknownTracks(row.analysis_id, sha256[row.video_id], own, list(shown), shown))
-    groups = StrangerGroups(archive.store, project, wanted[0].embedder, [row.analysis_id for row in wanted], anew=anew)
+    rewritten = {row.analysis_id for row in wanted} | set(unnamed)
+    groups = StrangerGroups(archive.store, project, wanted[0].embedder, rewritten, anew=anew)
     groups.add(unknown, corrections)
     grouping = groups.grouping()
     found.strangers.extend(grouping.strangers)
