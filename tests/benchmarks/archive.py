@@ -24,7 +24,7 @@ from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray, Track
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
-from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.naming.identify import identify_archive
 from serving.archive.search.people_and_faces import search_face, search_people
 from serving.archive.search.strangers import rank_strangers
 from serving.archive.search.track_index import TrackIndex
@@ -69,9 +69,9 @@ def rename(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator)
             store.put_analysis(row, list(some_tracks(means, strangers, rng)))
         train(Archive(store, home, _RULES), "p")
         say(f"{tracks} stored tracks of {tracks // _IN_VIDEO} videos, {len(means)} people")
-        timed("preview", lambda: identify_archive(Archive(store, home, _RULES), "p", apply=False), repeats=3)
-        timed("apply", lambda: identify_archive(Archive(store, home, _RULES), "p", apply=True), repeats=1)
-        timed("preview again", lambda: identify_archive(Archive(store, home, _RULES), "p", apply=False), repeats=3)
+        timed("preview", lambda: identify_archive(Archive(store, home, _RULES), "p", preview=True), repeats=3)
+        timed("apply", lambda: identify_archive(Archive(store, home, _RULES), "p"), repeats=1)
+        timed("preview again", lambda: identify_archive(Archive(store, home, _RULES), "p", preview=True), repeats=3)
 
 
 def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator) -> None:
@@ -80,7 +80,7 @@ def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator)
     with closing(open_store(root)) as store:
         fill(store, means, rng)
         train(Archive(store, home, _RULES), "p")
-        identify_archive(Archive(store, home, _RULES), "p", apply=True)
+        identify_archive(Archive(store, home, _RULES), "p")
         revision = store.list_applications("p")[-1].revision
         strangers = [Stranger(f"{STRANGER_PREFIX}{i:010}", "p", i + 1, 0.0) for i in range(_STRANGERS)]
         store.put_strangers("p", strangers, [], [], known=0)

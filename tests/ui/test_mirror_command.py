@@ -64,7 +64,7 @@ def test_a_mirror_image_is_undecidable_until_it_is_confirmed(home: Path, tmp_pat
 
     for track_id in tracks:
         run(home, "correct", video, track_id, "--is", "Eileen Collins")
-    for again in ((), ("identify",), ("train", "--promote", "yes"), ("identify",)):
+    for again in ((), ("identify",), ("train", "--promote", "yes")):
         if again:
             run(home, *again)
         confirmed = recognized(home, video).values()
