@@ -61,9 +61,10 @@ class TrackColumns:
     @classmethod
     def of(cls, tracks: Sequence[Track]) -> Self:
         """Return the columns of a video's tracks, in their order."""
-        quality = np.array([track_quality(track) for track in tracks], np.float32)
         dimension = tracks[0].embeddings.shape[1] if tracks else 0
         with np.errstate(all="ignore"):  # a store takes any numbers
+            quality = np.array([track_quality(track) for track in tracks], np.float32)
+            weight = quality * np.array([len(track) for track in tracks], np.float32)
             sums = [weighted_sum(track) for track in tracks]
             vectors = normalize(np.stack(sums)) if sums else np.zeros((0, dimension), np.float32)
         return cls(
@@ -75,7 +76,7 @@ class TrackColumns:
             together=_sharing_frames(tracks),
             quality=quality,
             detected=np.array([track.scores.max() for track in tracks], np.float32),
-            weight=quality * np.array([len(track) for track in tracks], np.float32),
+            weight=weight,
             first_boxes=np.array([track.boxes[0] for track in tracks], np.float32).reshape(-1, 4),
             vectors=vectors,
         )

@@ -124,7 +124,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     emptied, track_crops = _remove_tracks(archive, project, tracks)
     new_model: str | None = None
     try:
-        refit_and_name(archive, project, "forget")
+        refit_and_name(archive, project, "forget", {analysis_id for analysis_id, _ in tracks})
         new_model = archive.store.get_model(project).version
     except GalleryMismatchError:
         raise

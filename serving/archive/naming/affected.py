@@ -1,8 +1,8 @@
 """Which analyses another model may name otherwise: exactly those that are named again after an edit, and no others.
 
 Who a track is depends on the people whose scores pass the limit, and on nobody else. So an analysis is named as before if, before and
-after, everybody whose scores an edit changes stays below its `NamedTracks.floor`, if no score lies between the old and the new limit,
-and if none of its own corrections changed.
+after, everybody whose scores an edit changes stays below its `NamedTracks.floor` and is not in it, if no score lies between the old
+and the new limit, and if none of its own corrections changed.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def affected(
     for analysis_id, row in named.items():
         low, high = sorted((old[row.max_false_names], new[row.max_false_names]))
         between = (row.scores >= low) & (row.scores < high)
-        shown = {row.names[owner] for owner in row.owners[row.confirmed > 0].tolist()}
-        if low < row.floor or between.any() or (row.is_contended and low < high) or shown & changed.people:
+        is_about = not changed.people.isdisjoint(row.names)
+        if low < row.floor or between.any() or (row.is_contended and low < high) or is_about:
             found.add(analysis_id)
     if changed.people:
         for analysis_id, vectors in _vectors(store, project, named):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -175,9 +175,21 @@ def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str
     return Edit("stranger", note, corrections, faces=best, strangers=[replace(stranger, person_id=person_id)])
 
 
-def refit_and_name(archive: Archive, project: str, cause: str) -> IdentificationChange:
-    """Fit a version to what is known now, with the classifier in use, promote it, and name the archive with it."""
-    return change_names(archive, project, lambda current: plan_refit(archive, current, Edit(cause)))
+def refit_and_name(archive: Archive, project: str, cause: str, changed: Collection[str]) -> IdentificationChange:
+    """Fit a version to what is known now, with the classifier in use, promote it, and name the archive with it.
+
+    Parameters
+    ----------
+    changed : collection of str
+        Analyses whose tracks have changed since they were named.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        planned = plan_refit(archive, current, Edit(cause))
+        named = {row.analysis_id for row in archive.store.list_named(project, sorted(changed))}
+        return replace(planned, more=named)
+
+    return change_names(archive, project, plan)
 
 
 def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedEdit:

@@ -14,7 +14,7 @@ from serving.archive.handle import Archive
 from serving.archive.naming.affected import affected
 from serving.archive.naming.correction_rows import with_corrections
 from serving.archive.naming.current import CurrentNaming, read_current, require_version, revision_of
-from serving.archive.naming.figures import Figures
+from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.preview import IdentificationChange, compare
 from serving.archive.naming.whole_archive import NewNames, name_again, rows_by_analysis
 from serving.store.naming_rows import AppearanceRow, Edit, NamedTracks, NamingChange
@@ -174,7 +174,15 @@ def _count(
     before: dict[str, Sequence[AppearanceRow]] = {one: was.get(stands_for.get(one, one), []) for one in shown}
     before |= {one: was.get(one, []) for one in gone}
     after = {one: names.appearances[one] for one in shown}
-    compare(store, project, before, after, (Figures(current.model), Figures(planned.model)), names.strangers, change)
+    compare(
+        store,
+        project,
+        before,
+        after,
+        (ScoreFigures(current.model), ScoreFigures(planned.model)),
+        names.strangers,
+        change,
+    )
     counted = [row for one, row in named.items() if (one in latest or one in stands_for) and one not in planned.unnamed]
     change.videos = len(counted)
     change.tracks = sum(map(len, counted))

@@ -25,7 +25,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ScoreFigures:
     """Turns scores into probabilities and rates; `model` is None where nobody is enrolled."""
 
     model: NamingModel | None

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
-from serving.archive.naming.figures import Figures
+from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.strangers import follow_all
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, Stranger
@@ -100,7 +100,7 @@ def compare(
     project: str,
     before: _Rows,
     after: _Rows,
-    figures: tuple[Figures, Figures],
+    figures: tuple[ScoreFigures, ScoreFigures],
     strangers: Sequence[Stranger],
     change: IdentificationChange,
 ) -> None:
@@ -110,7 +110,7 @@ def compare(
     ----------
     before, after : mapping of str to sequence of AppearanceRow
         Of analyses that are their videos' latest.
-    figures : (Figures, Figures)
+    figures : (ScoreFigures, ScoreFigures)
         What scores mean, before and after.
     strangers : sequence of Stranger
         New ones, for what they are called.
@@ -161,7 +161,7 @@ class _Found(NamedTuple):
         return (not self.row.is_confirmed, -self.row.score, self.row.video_id, self.row.start_s)
 
 
-def _example(one: _Found, video: str, labels: _Labels, figures: Figures) -> Example:
+def _example(one: _Found, video: str, labels: _Labels, figures: ScoreFigures) -> Example:
     row = one.row
     mine = labels.of_row(row)
     beside = ", ".join(dict.fromkeys(map(labels.of_row, one.beside))) or None

@@ -18,7 +18,7 @@ from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from facerec_models.vectors import PairScale
 from serving.archive.handle import Archive
 from serving.archive.naming.current import read_current
-from serving.archive.naming.figures import Figure, Figures
+from serving.archive.naming.figures import Figure, ScoreFigures
 from serving.archive.naming.strangers import aliases, find_stranger, follow_all
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
@@ -131,7 +131,7 @@ def search_people(
     check_limit(limit)
     store = archive.store
     search = ("people", project, *who, query, min_probability)
-    figures = Figures(read_current(archive, project).model)
+    figures = ScoreFigures(read_current(archive, project).model)
     least_score, most_score = figures.bounds(min_probability)
     owners = tuple(_ids_of(store, project, one) for one in who)
     query = replace(query, owners=owners, least_score=least_score, most_score=most_score)
@@ -203,7 +203,7 @@ def _face_hits(
     analyses = _analyses_of(store, project, query)
     embedder = store.get_project(project).embedder
     pair = load_cohort(embedder).pair if embedder else PairScale(1.0, 1.0)
-    names = _Names(store, project, Figures(read_current(archive, project).model))
+    names = _Names(store, project, ScoreFigures(read_current(archive, project).model))
     seen: set[tuple[str, int]] = set()
     compared, tracks = 0, index.search(face, analyses, wanted * _TRACKS_PER_HIT)
     while len(tracks) > compared:
@@ -309,7 +309,7 @@ def _shots(row: AppearanceRow) -> set[int]:
 class _Names:
     """What videos and their people are called; read once each."""
 
-    def __init__(self, store: Store, project: str, figures: Figures) -> None:
+    def __init__(self, store: Store, project: str, figures: ScoreFigures) -> None:
         self._store = store
         self._project = project
         self._figures = figures

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from facerec_models.files import AnyPath
 from serving.archive.handle import Archive
 from serving.archive.naming.current import read_current
-from serving.archive.naming.figures import Figures
+from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.strangers import aliases, find_stranger
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
@@ -100,7 +100,7 @@ def rank_strangers(
     store = archive.store
     search = ("strangers", project, query, min_probability, with_hidden)
     if min_probability > 0:
-        least_score, most_score = Figures(read_current(archive, project).model).bounds(min_probability)
+        least_score, most_score = ScoreFigures(read_current(archive, project).model).bounds(min_probability)
         query = replace(query, least_score=least_score, most_score=most_score)
     times = {one.stranger_id: one for one in store.list_screen_times(project, query)}
     # Not before the times: all whom they are of must be among them.

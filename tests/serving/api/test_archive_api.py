@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from facerec_models.analysis.networks import Networks
 from serving.archive.handle import Archive
 from serving.archive.naming.current import read_current
-from serving.archive.naming.figures import Figures
+from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.one_video import assign_current
 from serving.store import Store
 from tests.archive import fill, put_mirror, put_video
@@ -118,7 +118,7 @@ def test_appearances_are_paged_and_filtered(client: TestClient, archive: Archive
     assert len(labels(client, person_id="Bob", **{"to": "1970-01-01T00:00:01Z"})) == 1
     # Scores that mean more, and less, than .55.
     rows = store.list_appearances("p", ["a-v-1"])
-    least, most = Figures(read_current(archive, "p").model).bounds(0.55)
+    least, most = ScoreFigures(read_current(archive, "p").model).bounds(0.55)
     scores = (least + 0.01, least - 0.01, most - 0.01, most + 0.01)
     rescored = [replace(row, score=score) for row, score in zip(rows, scores, strict=True)]
     tracks = store.list_stranger_tracks("p", analysis_ids=["a-v-1"])

@@ -15,7 +15,7 @@ from serving.archive.handle import Archive
 from serving.store import Store, leases
 from serving.store.job_rows import JobState
 from serving.store.rows import Face, FaceStatus
-from tests.serving.routes import problem
+from tests.serving.routes import ok, problem
 
 VIDEOS = "/v1/projects/p/videos"
 

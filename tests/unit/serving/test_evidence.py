@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from facerec_models.result import CandidateView
@@ -40,10 +42,11 @@ def test_a_near_face_without_a_name_is_not_called_far() -> None:
 
 
 def test_what_a_search_finds_is_worded_alike() -> None:
-    named = AppearanceRow("p", "a-1", 0, "v-1", Decision.NAMED, "Ann_Li", 0, 0, 0.0, 1.0, 0.97, 1 / 140, (1,))
-    unknown = AppearanceRow("p", "a-1", 1, "v-1", Decision.UNKNOWN, "stranger-a", 0, 0, 0.0, 1.0, 0.8, 0.3, (2,))
-    assert explain_found(named) == "Ann Li; 1 stranger in 140 would come this near to somebody enrolled"
-    assert explain_found(unknown) == "nobody enrolled"
+    named = AppearanceRow("p", "a-1", 0, "v-1", Decision.NAMED, "Ann_Li", 0, 0, 0.0, 1.0, 0.97, False, (1,))
+    unknown = AppearanceRow("p", "a-1", 1, "v-1", Decision.UNKNOWN, "stranger-a", 0, 0, 0.0, 1.0, 0.8, False, (2,))
+    assert explain_found(named, 1 / 140) == "Ann Li; 1 stranger in 140 would come this near to somebody enrolled"
+    assert explain_found(unknown, 0.3) == "nobody enrolled"
+    assert explain_found(replace(named, is_confirmed=True), 1 / 140) == "Ann Li, as a correction says"
 
 
 def test_a_face_of_a_picture_is_worded_alike() -> None:

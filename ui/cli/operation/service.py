@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,20 +55,24 @@ def serve(
             _require_allowed(local_url(host, port), opened.settings.allowed_hosts)
     stop = threading.Event()
     messages.print("starting Ray Serve ...")
+    answers = sys.stdout
     with ExitStack() as stack:
+        # What Ray prints, whenever it does, is no answer.
+        stack.enter_context(redirect_stdout(sys.stderr))
         url = stack.enter_context(run_service(root, host=host, port=port, config=config))
         # Ray installs handlers of its own when it starts: these must come after.
         _end_by_signal(stop)
         shown = stack.enter_context(running_page(url, host, ui_port, stop)) if page else None
         if not stop.is_set():
-            if as_json:
-                print_json({"service": url, "page": shown and shown.url})
-            else:
-                output.print(f"service  {url}  (interface: {url}/docs)")
-                if shown is not None:
-                    output.print(f"page     {shown.url}")
-                output.print("Ctrl-C stops both.")
-            sys.stdout.flush()
+            with redirect_stdout(answers):
+                if as_json:
+                    print_json({"service": url, "page": shown and shown.url})
+                else:
+                    output.print(f"service  {url}  (interface: {url}/docs)")
+                    if shown is not None:
+                        output.print(f"page     {shown.url}")
+                    output.print("Ctrl-C stops both.")
+                sys.stdout.flush()
             _watch(url, shown, stop)
         messages.print("stopping ...")
 

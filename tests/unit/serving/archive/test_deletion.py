@@ -14,8 +14,8 @@ from serving.archive import deletion
 from serving.archive.deletion import delete_video
 from serving.archive.handle import Archive
 from serving.archive.naming.correct import name_stranger
-from serving.archive.naming.undo import undo_application
-from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.naming.identify import identify_archive
+from serving.archive.naming.undo import undo_edit
 from serving.archive.projects import delete_project
 from serving.store import Store, leases
 from serving.store.job_rows import JobSegment, JobState
@@ -61,7 +61,7 @@ def test_deleting_a_video_leaves_nothing_of_it(archive: Archive, store: Store) -
     assert [row.video_id for row in store.list_videos("p")] == ["v-2"]
     assert [row.analysis_id for row in store.list_analyses("p")] == ["a-v-2"]
     assert {row.analysis_id for row in store.list_stranger_tracks("p")} == {"a-v-2"}
-    assert {row.analysis_id for row in store.list_vectors("p", limit=9)} == {"a-v-2"}
+    assert {row.analysis_id for row in store.list_columns("p", limit=9)} == {"a-v-2"}
     with pytest.raises(VideoNotFoundError, match="no video 'v-1'"):
         delete_video(archive, "p", "v-1")
 
@@ -106,7 +106,7 @@ def test_what_people_learned_from_a_video_stays_and_is_told(archive: Archive, st
     assert (receipt.corrections_kept, receipt.faces_kept) == (1, 2)
     assert len(store.list_faces("p", person_id="Dee")) == 4
     assert "Dee" in labels_in(archive, "v-2")
-    identify_archive(archive, "p", apply=True)
+    identify_archive(archive, "p")
     assert "Dee" in labels_in(archive, "v-2")
 
 
@@ -115,7 +115,7 @@ def test_an_edit_is_undone_after_a_video_of_it_was_deleted(archive: Archive) -> 
     edit = name_stranger(archive, "p", "Unknown 2", "Dee")
     assert labels_in(archive, "v-2") != before
     delete_video(archive, "p", "v-1")
-    assert undo_application(archive, "p", edit.revision).videos == 1
+    assert undo_edit(archive, "p", edit.edit).videos == 1
     assert labels_in(archive, "v-2") == before
 
 
@@ -123,7 +123,7 @@ def test_the_same_video_can_be_stored_again(archive: Archive) -> None:
     before = labels_in(archive, "v-1")
     delete_video(archive, "p", "v-1")
     put_video(archive, "v-1", 0)
-    identify_archive(archive, "p", apply=True)
+    identify_archive(archive, "p")
     assert labels_in(archive, "v-1") == before
 
 

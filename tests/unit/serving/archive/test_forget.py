@@ -27,6 +27,7 @@ from serving.jobs.crawl import crawl_person
 from serving.settings import Settings
 from serving.store import Store, leases, open_store
 from serving.store.job_rows import JobState
+from serving.store.naming_rows import NamingChange
 from serving.store.sqlite.store import SqliteStore
 from tests.archive import RULES, enrol, fill, put_mirror, put_video
 from tests.contract.store_cases import make_face
@@ -98,7 +99,7 @@ def test_forgetting_that_died_at_a_model_is_completed_by_the_next_try(
         monkeypatch.setattr(store, "empty_tracks", come_late)
         assert len(forget(archive, "p", "Bob").models) == 1
     assert len(store.list_models("p")) == (0 if is_last else 1)
-    assert [row.undo for row in store.list_applications("p") if row.undo is not None] == []
+    assert [row.number for row in store.list_edits("p") if row.can_undo] == []
     assert "Bob" not in {row.owner for row in store.list_appearances("p", ["a-v-1", "a-v-2"])}
 
 
@@ -143,7 +144,7 @@ def test_a_forgotten_person_is_named_in_no_reason(archive: Archive, store: Store
 def test_forgetting_reaches_a_video_that_ends_meanwhile(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before_each(monkeypatch, store, "apply_naming", lambda n: add_named_video(archive, (1, 9)) if n == 1 else None)
+    before_each(monkeypatch, store, "apply", lambda n: add_named_video(archive, (1, 9)) if n == 1 else None)
     receipt = forget(archive, "p", "Ann_Lee")
     tracks = store.get_tracks("p", ["a-v-3"])["a-v-3"]
     assert [len(track.embedded) for track in tracks] == [0, 2]
@@ -262,7 +263,15 @@ def test_a_person_with_collected_pictures_only_is_forgotten(archive: Archive) ->
 def test_forgetting_that_conflicts_can_be_repeated(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before_each(monkeypatch, store, "apply_naming", lambda n: add_named_video(archive, (20 + n,), f"v-{10 + n}"))
+    apply, numbers = store.apply, iter(range(100))
+
+    def late(project: str, change: NamingChange, *, if_version: int) -> int:
+        if change.edit is not None:
+            number = next(numbers)
+            add_named_video(archive, (20 + number,), f"v-{10 + number}")
+        return apply(project, change, if_version=if_version)
+
+    monkeypatch.setattr(store, "apply", late)
     with pytest.raises(ConflictError):
         forget(archive, "p", "Ann_Lee")
     monkeypatch.undo()

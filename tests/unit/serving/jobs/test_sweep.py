@@ -5,20 +5,22 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from facerec_models.files import UNFINISHED
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.jobs.sweep import sweep
 from serving.store import Store, leases, open_store
+from serving.store.naming_rows import Edit
 from tests.contract.store_cases import (
     make_analysis,
-    make_application,
     make_job,
-    make_naming,
+    make_named,
     make_track,
     make_video,
+    name,
     put_analyses,
-    put_revisions,
 )
 
 
@@ -73,32 +75,29 @@ def test_another_store_than_the_homes_own_removes_nothing(home: Files) -> None:
 
 
 def test_drawn_videos_with_other_names_than_now_go(archive: Archive, store: Store) -> None:
-    put_analyses(store, "a", "b", "d")
-    put_revisions(store, "r1", "r2")
-    store.assign_revision("p", "r2", ["a", "d"], [])
-    drawn = {
-        (analysis_id, revision): write(
-            archive.files.analysis("p", analysis_id) / f"annotated-{revision}.mp4", days_ago=0
-        )
-        for analysis_id in ("a", "b", "c", "d")
-        for revision in ("r1", "r2")
-    }
-    half = write(archive.files.analysis("p", "a") / f".annotated-r1.mp4.0{UNFINISHED}")
-    kept = {(analysis_id, revision) for analysis_id in "acd" for revision in ("r1", "r2")}
-
-    def left() -> set[tuple[str, str]]:
-        return {key for key, path in drawn.items() if path.exists()}
-
-    assert sweep(archive) == 3
-    assert left() == kept
-    assert not half.exists()
-    naming = make_naming({"a": "r2", "d": "r2", "b": None}, "r2")
+    put_analyses(store, "a", "b")
     long_ago = time.time() - 30 * 86400
-    store.apply_naming("p", naming, make_application(1, "r2", created_at=long_ago))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: long_ago)
+        name(store, named=[make_named("a"), make_named("b")], edit=Edit("identify"))
+
+    def draw(analysis_id: str) -> Path:
+        (named,) = store.list_named("p", [analysis_id])
+        return write(archive.files.analysis("p", analysis_id) / f"annotated-{named.version}.mp4", days_ago=0)
+
+    drawn = [draw("a"), draw("b")]
+    half = write(archive.files.analysis("p", "a") / f".annotated-1.mp4.0{UNFINISHED}")
+    assert sweep(archive) == 1
+    assert not half.exists()
+    name(store, named=[make_named("a", "Bob")])  # an hour later somebody else is in it, and no edit was made
     assert sweep(archive) == 0
-    store.undo_naming("p", make_naming({"a": "r2"}, "r1"), 1, time.time())
-    assert sweep(archive) == 2
-    assert left() == kept - {("a", "r2"), ("d", "r1")}
+    name(store, named=[make_named("a", "Cem")], edit=Edit("correction"))
+    drawn.append(draw("a"))
+    assert sweep(archive) == 1
+    assert [path.exists() for path in drawn] == [False, True, True]
+    name(store, unnamed=["b"], edit=Edit("embedder"))
+    assert sweep(archive) == 1
+    assert [path.exists() for path in drawn] == [False, False, True]
 
 
 def test_crops_without_an_analysis_are_removed_when_they_are_old(archive: Archive, store: Store) -> None:

@@ -26,16 +26,15 @@ from serving.store.mongo import database as mongo_database
 from serving.store.mongo import schema as mongo_schema
 from serving.store.mongo import tracks as mongo_tracks
 from serving.store.mongo.store import MongoStore
-from serving.store.naming_rows import Revision
+from serving.store.naming_rows import Edit
 from tests.contract.store_cases import (
     assert_same_track,
     make_analysis,
-    make_application,
     make_job,
     make_model,
-    make_naming,
     make_track,
     make_video,
+    name,
 )
 from tests.mongodb import run_server
 from tests.serving.service import free_port
@@ -136,13 +135,13 @@ def test_a_track_longer_than_a_document_is_kept(
     tracks = [make_track(1, samples=50), make_track(2, samples=1, embedded=0), make_track(3, samples=7, embedded=5)]
     store.put_analysis(make_analysis("a"), tracks)
     assert raw["tracks"].count_documents({}) > 6
-    assert raw["track_vectors"].count_documents({}) == 2
+    assert raw["track_columns"].count_documents({}) == 2
     for got, put in zip(store.get_tracks("p", ["a"])["a"], tracks, strict=True):
         assert_same_track(got, put)
-    (vectors,) = store.list_vectors("p", limit=9)
-    assert vectors.track_ids.tolist() == [1, 3]
-    assert vectors.vectors.shape == (2, 128)
-    assert store.vector_state("p")[0] == 1
+    (found,) = store.list_columns("p", limit=9)
+    assert found.columns.track_ids.tolist() == [1, 2, 3]
+    assert found.columns.vectors.shape == (3, 128)
+    assert store.columns_state("p")[0] == 1
     assert store.describe().rows["tracks"] == 3
     assert store.empty_tracks("p", [("a", 1)]) == 1
     emptied, _, last = store.get_tracks("p", ["a"])["a"]
@@ -158,7 +157,7 @@ def write_and_die(uri: str) -> None:
     mongo_tracks.write_part(
         store._database,
         mongo_tracks.stage_part(store._database),
-        [mongo_tracks.track_columns("p", "a", make_track(i)) for i in (1, 2)],
+        [mongo_tracks.track_row("p", "a", make_track(i)) for i in (1, 2)],
     )
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -257,8 +256,7 @@ def test_a_project_is_deleted_while_a_runner_renews_its_lease(store: MongoStore,
 
 def test_a_document_too_large_for_the_server_is_a_store_error(store: MongoStore, raw: Raw) -> None:
     store.add_model(make_model("m"))
-    store.put_revision(Revision("r", "p", "m", 0.005, 1.0))
     noise = np.random.default_rng(0).bytes(17_000_000).hex()
     with pytest.raises(StoreError, match="documents that large"):
-        store.apply_naming("p", make_naming({}, None), make_application(1, "r", undo={"revisions": {"a": noise}}))
-    assert store.list_applications("p") == []
+        name(store, edit=Edit("correction", noise))
+    assert store.list_edits("p") == []

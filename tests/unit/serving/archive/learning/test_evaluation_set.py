@@ -19,7 +19,6 @@ from serving.archive.handle import Archive
 from serving.archive.learning.evaluation_set import best_analysis, evaluate_version, keep_truth, kept_truths
 from serving.archive.learning.model_versions import train
 from serving.archive.measure import add_baseline, analysis_of, find_video, named
-from serving.archive.naming.one_video import current_revision
 from serving.archive.videos import summarize
 from serving.store import Store
 from serving.store.rows import FaceStatus
@@ -84,8 +83,7 @@ def test_a_version_that_does_not_serve_is_measured_too(archive: Archive, store: 
     assert after is not None
     assert (before.recall, after.recall) == (1, 0.5)
     assert store.get_model("p").version == everybody
-    assert store.list_revisions("p") == []
-    assert store.list_strangers("p") == []
+    assert [row.cause for row in store.list_edits("p")] == ["training"]
 
 
 def test_without_kept_truths_there_is_nothing_to_measure(archive: Archive) -> None:
@@ -124,9 +122,9 @@ def test_the_analysis_that_covers_most_counts(store: Store) -> None:
 
 def test_a_result_is_led_back_to_its_analysis(archive: Archive, store: Store) -> None:
     train(archive, "p")
-    revision = current_revision(archive, "p")
+    version = store.get_model("p").version
     for analysis_id in ("a-whole", "a-part"):
-        result = named(archive, store.get_analysis("p", analysis_id), revision)
+        result = named(archive, store.get_analysis("p", analysis_id), version, 0.01)
         assert analysis_of(store, "p", "v", result).analysis_id == analysis_id
     with pytest.raises(VideoNotFoundError, match="no analysis with the tracks of the result 'v'"):
         analysis_of(store, "p", "v", result.model_copy(update={"tracks": ()}))
@@ -135,7 +133,7 @@ def test_a_result_is_led_back_to_its_analysis(archive: Archive, store: Store) ->
 def test_the_baseline_is_counted_beside_ours(archive: Archive, store: Store) -> None:
     train(archive, "p")
     analysis = store.get_analysis("p", "a-whole")
-    result = named(archive, analysis, current_revision(archive, "p"))
+    result = named(archive, analysis, store.get_model("p").version, archive.rules.max_false_names_tracks)
     ours = evaluate({"v": BOTH}, {"v": result})
     assert ours.baseline is None
     both = add_baseline(store, "p", ours, {"v": BOTH}, {"v": analysis})

@@ -17,6 +17,7 @@ from serving.archive.handle import Archive
 from serving.archive.learning.gallery import read_gallery
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
+from serving.archive.naming.identify import identify_archive
 from serving.store import Store, open_store
 from serving.store.rows import FaceStatus
 from tests.archive import put_people
@@ -72,7 +73,7 @@ def test_a_version_names_only_when_it_is_promoted(archive: Archive, store: Store
     row = train(archive, "p", TrainingConfig(promote="no"))
     with pytest.raises(ModelNotFoundError):
         store.get_model("p")
-    store.promote_model("p", row.version)
+    identify_archive(archive, "p", model_version=row.version)
     assert store.get_model("p").version == row.version
 
 
@@ -148,7 +149,7 @@ def test_faces_of_another_network_are_not_learned_from(archive: Archive, store: 
 
 
 @dataclass(frozen=True)
-class Figures:
+class ScoreFigures:
     recall: float | None
     precision: float | None
 
@@ -156,19 +157,19 @@ class Figures:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        (Figures(0.9, 0.98), Figures(0.896, 0.976), "not worse on the evaluation set"),
-        (Figures(0.9, 0.98), Figures(0.894, 0.99), "worse on the evaluation set: recall 0.894, was 0.900"),
-        (Figures(0.9, 0.98), Figures(0.95, 0.97), "worse on the evaluation set: precision 0.970, was 0.980"),
-        (Figures(0.0, None), Figures(0.5, 0.9), "not worse on the evaluation set"),
-        (Figures(0.9, 0.98), None, "no evaluation set"),
+        (ScoreFigures(0.9, 0.98), ScoreFigures(0.896, 0.976), "not worse on the evaluation set"),
+        (ScoreFigures(0.9, 0.98), ScoreFigures(0.894, 0.99), "worse on the evaluation set: recall 0.894, was 0.900"),
+        (ScoreFigures(0.9, 0.98), ScoreFigures(0.95, 0.97), "worse on the evaluation set: precision 0.970, was 0.980"),
+        (ScoreFigures(0.0, None), ScoreFigures(0.5, 0.9), "not worse on the evaluation set"),
+        (ScoreFigures(0.9, 0.98), None, "no evaluation set"),
     ],
 )
 def test_the_gate_lets_no_worse_version_name(
-    archive: Archive, store: Store, old: Figures, new: Figures | None, reason: str
+    archive: Archive, store: Store, old: ScoreFigures, new: ScoreFigures | None, reason: str
 ) -> None:
     first = train(archive, "p")
 
-    def measure(archive: Archive, project: str, version: str) -> Figures | None:
+    def measure(archive: Archive, project: str, version: str) -> ScoreFigures | None:
         assert archive.store.get_model(project, version).version == version
         load_model(archive.files, project, version)
         return old if version == first.version else new

@@ -18,9 +18,8 @@ from serving.archive.files import Files
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.unfinished_enrolments import enrolling, marks_of
-from serving.archive.naming import correct as corrections
 from serving.archive.naming.correct import TrackCorrection, correct
-from serving.archive.naming.undo import undo_application
+from serving.archive.naming.undo import undo_edit
 from serving.jobs.sweep import sweep
 from serving.store import Store, open_store
 from serving.store.naming_rows import CorrectionKind
@@ -40,8 +39,9 @@ def die(*_: object, **__: object) -> None:
 
 
 def die_in_a_correction(home: Files) -> None:
-    corrections.rename = die  # type: ignore[assignment]
-    correct(Archive(open_store(home.root), home), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
+    store = open_store(home.root)
+    store.apply = die  # type: ignore[method-assign, assignment]
+    correct(Archive(store, home), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
 
 
 def die_before_there_are_rows(home: Files) -> None:
@@ -53,15 +53,16 @@ def die_before_there_are_rows(home: Files) -> None:
 
 def die_in_an_undoing(home: Files) -> None:
     archive = Archive(open_store(home.root), home)
-    revision = correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")]).revision
-    undo = archive.store.undo_naming
+    correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
+    apply = archive.store.apply
 
-    def undo_and_die(*arguments: Any) -> None:
-        undo(*arguments)
+    def undo_and_die(*arguments: Any, **options: Any) -> int:
+        apply(*arguments, **options)
         die()
+        return 0
 
-    archive.store.undo_naming = undo_and_die  # type: ignore[method-assign]
-    undo_application(archive, "p", revision)
+    archive.store.apply = undo_and_die  # type: ignore[method-assign]
+    undo_edit(archive, "p")
 
 
 def run(what: Callable[[Files], None], home: Files) -> None:

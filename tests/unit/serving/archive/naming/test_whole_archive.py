@@ -16,7 +16,7 @@ from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.current import read_current, revision_of
-from serving.archive.naming.figures import Figures
+from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current, stored_result
 from serving.archive.naming.preview import IdentificationChange
@@ -274,7 +274,7 @@ def test_appearances_are_those_of_results(archive: Archive, store: Store) -> Non
         assert [(one.owner, one.start_s, one.end_s, list(one.track_ids)) for one in rows] == [
             (one.person_id or one.stranger, one.start_s, one.end_s, one.track_ids) for one in found
         ]
-        figures = Figures(read_current(archive, "p").model).of(rows)
+        figures = ScoreFigures(read_current(archive, "p").model).of(rows)
         assert [one.probability for one in figures] == pytest.approx([one.probability for one in found], abs=1e-5)
         assert [one.false_name_rate for one in figures] == pytest.approx(
             [one.false_name_rate for one in found], rel=1e-3

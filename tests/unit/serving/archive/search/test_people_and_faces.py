@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
-from facerec_models.types import Decision
 from serving.archive.handle import Archive
 from serving.archive.naming.correct import name_stranger
+from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.strangers import find_stranger
-from serving.archive.naming.whole_archive import identify_archive
 from serving.archive.search.cursors import write_cursor
 from serving.archive.search.people_and_faces import FacePage, Page, search_face, search_people
 from serving.archive.search.strangers import RankedStrangers, rank_strangers, show_stranger
 from serving.archive.search.track_index import TrackIndex
 from serving.store import Store
-from serving.store.naming_rows import AppearanceQuery, AppearanceRow
+from serving.store.naming_rows import AppearanceQuery
 from tests.archive import fill, put_tracks, put_video
 from tests.builders import face_of, make_track
+from tests.contract.store_cases import make_appearance, name
 
 WHOLE = AppearanceQuery()
 
@@ -30,12 +30,12 @@ def archive(archive: Archive) -> Archive:
     """Ann, Bob and two strangers one after the other in two videos; Ann, Bob and one stranger together in the third."""
     fill(archive)
     put_video(archive, "v-3", 3, (1, 2, 7), together=True)
-    identify_archive(archive, "p", apply=True)
+    identify_archive(archive, "p")
     return archive
 
 
 def find(archive: Archive, *who: str, query: AppearanceQuery = WHOLE, **paging: object) -> Page:
-    return search_people(archive.store, "p", who, query, **paging)  # type: ignore[arg-type]
+    return search_people(archive, "p", who, query, **paging)  # type: ignore[arg-type]
 
 
 def places(page: Page) -> list[tuple[str, str, float]]:
@@ -103,7 +103,7 @@ def test_an_absent_person_differs_from_an_unknown_one(archive: Archive, store: S
 
 
 def look_for(archive: Archive, who: int, query: AppearanceQuery = WHOLE, **paging: object) -> FacePage:
-    return search_face(archive.store, TrackIndex(archive.store, "p"), face_of(who, 99), query, **paging)  # type: ignore[arg-type]
+    return search_face(archive, TrackIndex(archive.store, "p"), face_of(who, 99), query, **paging)  # type: ignore[arg-type]
 
 
 def test_a_face_finds_the_most_similar_tracks_named_or_not(archive: Archive) -> None:
@@ -114,7 +114,7 @@ def test_a_face_finds_the_most_similar_tracks_named_or_not(archive: Archive) -> 
     assert [one.similarity for one in hits] == sorted((one.similarity for one in hits), reverse=True)
     assert hits[0].probability > 0.5 > hits[3].probability
     assert [one.hit.label for one in look_for(archive, 1, limit=3).hits] == ["Ann Lee"] * 3
-    (only,) = look_for(archive, 1, AppearanceQuery(video_id="v-2", min_probability=0.5)).hits
+    (only,) = look_for(archive, 1, AppearanceQuery(video_id="v-2"), min_probability=0.5).hits
     assert (only.hit.video, only.hit.row.decision, only.track_id) == ("v-2.mp4", "named", 1)
     assert look_for(archive, 1, AppearanceQuery(video_id="v-none")).hits == []
 
@@ -144,11 +144,10 @@ def test_an_appearance_of_many_tracks_hides_no_other(archive: Archive, store: St
     times = [[2.0 * i, 2.0 * i + 1] for i in range(9)]
     tracks = [make_track(i + 1, at, embeddings=np.stack([face_of(7, 99)] * 2)) for i, at in enumerate(times)]
     row = put_tracks(archive, "v-4", 4, [replace(track, shot=0) for track in tracks])
-    revision = store.list_applications("p")[-1].revision
-    together = AppearanceRow(
-        "p", row.analysis_id, 0, "v-4", Decision.NAMED, "Bob", 0, 0, 0.0, 17.5, 1.0, 0.0, tuple(range(1, 10))
+    together = make_appearance(
+        row.analysis_id, 0, "Bob", video_id="v-4", start_s=0.0, end_s=17.5, track_ids=tuple(range(1, 10))
     )
-    store.assign_revision("p", revision, [row.analysis_id], [together])
+    name(store, together)
     page = look_for(archive, 7, limit=2)
     assert [one.hit.label for one in page.hits] == ["Bob", "Unknown 1"]
     assert len(look_for(archive, 7, limit=1000).hits) == 12
@@ -180,11 +179,18 @@ def test_strangers_are_found_by_screen_time(archive: Archive) -> None:
 
 def test_a_stranger_is_shown_with_those_merged_into_it(archive: Archive, store: Store) -> None:
     first, second = store.list_strangers("p")
-    merged = replace(second, merged_into=first.stranger_id)
-    store.put_strangers("p", [merged], [], [], known=2)
-    (both,) = strangers(archive).strangers
-    assert (both.aliases, both.screen_time_s, both.videos) == ((second.stranger_id,), 10.0, 3)
-    assert show_stranger(archive, "p", second.stranger_id) == (first, both)
+    before = strangers(archive).strangers[0]
+    name(store, strangers=[replace(second, merged_into=first.stranger_id)])
+    found, shown = show_stranger(archive, "p", second.stranger_id)
+    assert (found, shown.aliases, shown.sightings) == (first, (second.stranger_id,), before.sightings)
+
+
+def test_a_hidden_stranger_is_shown_only_when_asked_for(archive: Archive, store: Store) -> None:
+    first, second = store.list_strangers("p")
+    name(store, strangers=[replace(first, is_hidden=True)])
+    assert [one.number for one in strangers(archive).strangers] == [second.number]
+    assert [one.number for one in strangers(archive, with_hidden=True).strangers] == [first.number, second.number]
+    assert show_stranger(archive, "p", "Unknown 1")[1].videos == 3
 
 
 def test_a_named_stranger_is_no_longer_listed(archive: Archive) -> None:

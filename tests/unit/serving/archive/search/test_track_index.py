@@ -39,9 +39,9 @@ def face(seed: int = 5) -> FloatArray:
 def by_hand(store: Store, wanted: FloatArray, analyses: set[str], limit: int) -> list[tuple[str, int]]:
     found = [
         (-float(vector.astype(np.float64) @ wanted), row.analysis_id, track_id)
-        for row in store.list_vectors("p", limit=1000)
-        for track_id, vector in zip(row.track_ids.tolist(), row.vectors, strict=True)
-        if row.analysis_id in analyses
+        for row in store.list_columns("p", limit=1000)
+        for track_id, vector in zip(row.columns.track_ids.tolist(), row.columns.vectors, strict=True)
+        if vector.any() and row.analysis_id in analyses
     ]
     return [(analysis_id, track_id) for _, analysis_id, track_id in sorted(found)[:limit]]
 
@@ -52,8 +52,8 @@ def keys(hits: list[TrackHit]) -> list[tuple[str, int]]:
 
 def check(store: Store, index: TrackIndex) -> None:
     index.refresh()
-    everything = set(store.vector_positions("p"))
-    assert len(index) == sum(len(row.track_ids) for row in store.list_vectors("p", limit=1000))
+    everything = set(store.columns_positions("p"))
+    assert len(index) == sum(int(row.columns.is_embedded.sum()) for row in store.list_columns("p", limit=1000))
     for limit in (1, 5, 100):
         assert keys(index.search(face(), everything, limit)) == by_hand(store, face(), everything, limit)
     some = set(sorted(everything)[::2])
@@ -96,7 +96,7 @@ def test_of_two_sets_one_is_followed_however_many_the_other_has(store: Store) ->
 
     def found() -> set[str]:
         index.refresh()
-        return {hit.analysis_id for hit in index.search(face(), set(store.vector_positions("p")) | {"a", "b"}, 9)}
+        return {hit.analysis_id for hit in index.search(face(), set(store.columns_positions("p")) | {"a", "b"}, 9)}
 
     put(store, "a", 3)
     put(store, "b", 2)
@@ -117,7 +117,7 @@ def test_nothing_is_read_when_nothing_has_changed(store: Store, monkeypatch: pyt
     put(store, "a", 3)
     index = TrackIndex(store, "p")
     index.refresh()
-    monkeypatch.setattr(type(store), "list_vectors", None)
+    monkeypatch.setattr(type(store), "list_columns", None)
     index.refresh()
     assert len(index.search(face(), {"a"}, 9)) == 3
     put(store, "b", 3)
