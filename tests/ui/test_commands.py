@@ -217,7 +217,7 @@ def test_weights_and_doctor(place: Place) -> None:
         (["recognize", "a.mp4", "b.mp4", "--result", "r.json"], 2, "--out-dir"),
         (["recognize", "https://example.org/a.mp4"], 1, "https://example.org/a.mp4"),
         (["people", "import", ".", "--project", "../x"], 1, "../x"),
-        (["identify", "--undo", "r-nothing"], 1, "r-nothing"),
+        (["history", "undo", "99"], 1, "no edit 99"),
         (["models", "promote", "m-nothing"], 1, "m-nothing"),
     ],
 )
