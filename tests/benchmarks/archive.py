@@ -13,7 +13,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -24,17 +24,17 @@ from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray, Track
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
-from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.naming.identify import identify_archive
 from serving.archive.search.people_and_faces import search_face, search_people
 from serving.archive.search.strangers import rank_strangers
 from serving.archive.search.track_index import TrackIndex
 from serving.store import Store, open_store
-from serving.store.naming_rows import AppearanceQuery, AppearanceRow, Stranger
+from serving.store.naming_rows import AppearanceQuery, AppearanceRow, NamedTracks, NamingChange, Stranger
 from serving.store.rows import AnalysisRow, VideoRow
 from tests.benchmarks.pictures import say
 from tests.benchmarks.scale import faces_of, people_like_the_cohort
 from tests.builders import EMBEDDER, make_track
-from tests.contract.store_cases import make_face
+from tests.contract.store_cases import make_face, make_named
 
 _IN_VIDEO = 100
 _FACES = 5
@@ -69,9 +69,9 @@ def rename(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator)
             store.put_analysis(row, list(some_tracks(means, strangers, rng)))
         train(Archive(store, home, _RULES), "p")
         say(f"{tracks} stored tracks of {tracks // _IN_VIDEO} videos, {len(means)} people")
-        timed("preview", lambda: identify_archive(Archive(store, home, _RULES), "p", apply=False), repeats=3)
-        timed("apply", lambda: identify_archive(Archive(store, home, _RULES), "p", apply=True), repeats=1)
-        timed("preview again", lambda: identify_archive(Archive(store, home, _RULES), "p", apply=False), repeats=3)
+        timed("preview", lambda: identify_archive(Archive(store, home, _RULES), "p", preview=True), repeats=3)
+        timed("apply", lambda: identify_archive(Archive(store, home, _RULES), "p"), repeats=1)
+        timed("preview again", lambda: identify_archive(Archive(store, home, _RULES), "p", preview=True), repeats=3)
 
 
 def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator) -> None:
@@ -80,10 +80,8 @@ def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator)
     with closing(open_store(root)) as store:
         fill(store, means, rng)
         train(Archive(store, home, _RULES), "p")
-        identify_archive(Archive(store, home, _RULES), "p", apply=True)
-        revision = store.list_applications("p")[-1].revision
         strangers = [Stranger(f"{STRANGER_PREFIX}{i:010}", "p", i + 1, 0.0) for i in range(_STRANGERS)]
-        store.put_strangers("p", strangers, [], [], known=0)
+        write(store, NamingChange(strangers=strangers))
         started = time.perf_counter()
         rare = len(means) - 1
         for number in range(tracks // _IN_VIDEO):
@@ -95,7 +93,8 @@ def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator)
                 who[1] = rare
             found = [make_track(i + 1, [2.0 * i], embeddings=v[None]) for i, v in enumerate(faces_of(means[who], rng))]
             store.put_analysis(row, found)
-            store.assign_revision("p", revision, [row.analysis_id], list(appearances(row, who, rng)))
+            seen = list(appearances(row, who, rng))
+            write(store, NamingChange([named(row, seen)], appearances=seen))
         written = time.perf_counter() - started
         size = sum(path.stat().st_size for path in root.glob("facerec.sqlite3*")) / 1e9
         say(f"{tracks} stored tracks: written in {written:.0f} s, {size:.2f} GB on disk")
@@ -107,9 +106,11 @@ def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator)
 def measure_people(store: Store, home: Files, rare: int) -> None:
     """Search by person and by company."""
 
-    def ask(*who: str, **filters: object) -> Callable[[], object]:
+    def ask(*who: str, min_probability: float = 0.0, **filters: object) -> Callable[[], object]:
         query = AppearanceQuery(**filters)  # type: ignore[arg-type]
-        return lambda: search_people(store, "p", who, query, limit=50)
+        return lambda: search_people(
+            Archive(store, home, _RULES), "p", who, query, min_probability=min_probability, limit=50
+        )
 
     timed("by person who is in every video, first 50", ask("P0"))
     timed("by person who is in few, all", ask(f"P{rare}"))
@@ -118,10 +119,12 @@ def measure_people(store: Store, home: Files, rare: int) -> None:
     timed("the same, of videos submitted late", ask("P0", submitted_from=1e9))
     timed("two together, first 50", ask("P0", "P5"))
     timed("two together, the rare one first", ask(f"P{rare}", "P0"))
-    page = search_people(store, "p", ["P0"], AppearanceQuery(), limit=1000)
+    page = search_people(Archive(store, home, _RULES), "p", ["P0"], AppearanceQuery(), limit=1000)
     timed(
         "by person, page 21",
-        lambda: search_people(store, "p", ["P0"], AppearanceQuery(), limit=50, cursor=page.next_cursor),
+        lambda: search_people(
+            Archive(store, home, _RULES), "p", ["P0"], AppearanceQuery(), limit=50, cursor=page.next_cursor
+        ),
     )
 
 
@@ -148,7 +151,7 @@ def measure_faces(store: Store, home: Files, means: FloatArray, rng: np.random.G
     )
     faces = faces_of(means[rng.integers(len(means), size=_REPEATS)], rng)
     asked = iter(np.concatenate([faces, faces]))
-    timed("by face, 20 hits", lambda: search_face(store, index, next(asked), limit=20))
+    timed("by face, 20 hits", lambda: search_face(Archive(store, home, _RULES), index, next(asked), limit=20))
     analyses = set(store.latest_analyses("p").values())
     asked = iter(np.concatenate([faces, faces]))
     timed("of that the comparison", lambda: index.search(next(asked), analyses, 80))
@@ -179,7 +182,7 @@ def video(store: Store, number: int) -> AnalysisRow:
     name = f"v-{number:05}"
     store.put_video(VideoRow(name, "p", f"file:///{name}.mp4", name, f"{name}.mp4", name, float(number)))
     summary = {"shots": [[20.0 * i, 20.0 * i + 20] for i in range(_IN_VIDEO)], "period_s": 1.0}
-    return AnalysisRow(f"a-{number:05}", "p", name, "key", EMBEDDER, summary, None, float(number))
+    return AnalysisRow(f"a-{number:05}", "p", name, "key", EMBEDDER, summary, float(number))
 
 
 def some_tracks(means: FloatArray, strangers: FloatArray, rng: np.random.Generator) -> Iterator[Track]:
@@ -201,8 +204,30 @@ def appearances(row: AnalysisRow, who: np.ndarray, rng: np.random.Generator) -> 
         decision = Decision.NAMED if is_known else Decision.UNKNOWN
         yield AppearanceRow(
             row.project, row.analysis_id, i, row.video_id, decision, owner, i // 5, i // 5,
-            2.0 * i, 2.0 * i + 1, 0.95 + 0.05 * (i % 10) / 10, 0.0005, (i + 1,),
+            2.0 * i, 2.0 * i + 1, 0.95 + 0.05 * (i % 10) / 10, False, (i + 1,),
         )  # fmt: skip
+
+
+def named(row: AnalysisRow, seen: Sequence[AppearanceRow]) -> NamedTracks:
+    """Return who the tracks of an analysis are, each in an appearance of its own."""
+    names = sorted({str(one.owner) for one in seen})
+    place = {one: i for i, one in enumerate(names)}
+    return make_named(
+        row.analysis_id,
+        names=tuple(names),
+        decisions=np.array([list(Decision).index(one.decision) for one in seen], np.int8),
+        reasons=np.full(len(seen), -1, np.int8),
+        owners=np.array([place[str(one.owner)] for one in seen], np.int32),
+        besides=np.full(len(seen), -1, np.int32),
+        confirmed=np.zeros(len(seen), np.int8),
+        scores=np.array([one.score for one in seen], np.float32),
+        chosen=np.array([one.score for one in seen], np.float32),
+    )
+
+
+def write(store: Store, change: NamingChange) -> None:
+    """Write names at the version that the project has."""
+    store.apply("p", change, if_version=store.get_project("p").version)
 
 
 def timed(what: str, call: Callable[[], object], repeats: int = _REPEATS) -> None:

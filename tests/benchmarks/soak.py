@@ -38,7 +38,7 @@ from facerec_models.video_writer import VideoWriter
 from serving.archive.files import Files
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
-from serving.archive.naming.one_video import current_revision, name_analysis
+from serving.archive.naming.one_video import name_analysis, result_of
 from serving.archive.videos import analyze_video, register_video
 from serving.jobs.sweep import sweep
 from serving.settings import Settings
@@ -157,8 +157,9 @@ def undisturbed(trained: Files, clip: Path, networks: Networks) -> Result:
     with closing(open_store(trained.root)) as store:
         video = register_video(store, PROJECT, clip, settings.analysis)
         analysis = analyze_video(Archive(store, trained), video, settings.analysis, networks)
-        revision = current_revision(Archive(store, trained, settings.identification), PROJECT)
-        result = name_analysis(Archive(store, trained, settings.identification), analysis, revision, lambda *_: "")
+        version = store.get_model(PROJECT).version
+        limit = settings.identification.max_false_names_tracks
+        result = name_analysis(Archive(store, trained, settings.identification), analysis, version, limit)
         store.delete_video(PROJECT, video.video_id)
         remove_tree(trained.analysis(PROJECT, analysis.analysis_id))
         return result
@@ -338,11 +339,9 @@ def check_results(home: Files, store: Store, expected: dict[str, Result], tally:
             analysis = store.latest_analysis(PROJECT, video.video_id)
         except FacerecError:  # all of its jobs were cancelled
             continue
-        if analysis.revision is None:
+        if not store.list_named(PROJECT, [analysis.analysis_id]):
             continue
-        result = name_analysis(
-            Archive(store, home, rules), analysis, store.get_revision(PROJECT, analysis.revision), lambda *_: ""
-        )
+        result = result_of(Archive(store, home, rules), analysis, lambda *_: "")
         difference = differs(result, expected[video.name])
         equal += difference is None
         if difference is not None:

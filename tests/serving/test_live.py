@@ -19,7 +19,7 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
-from serving.archive.naming.one_video import current_revision, name_analysis
+from serving.archive.naming.one_video import name_analysis
 from serving.archive.videos import analyze_video, register_video
 from serving.settings import Settings
 from serving.store import open_store
@@ -45,11 +45,11 @@ def in_process(
     list(
         enrol(Archive(store, home, settings.identification), "shown", find_pictures(material.people), networks, config)
     )
-    train(Archive(store, home, settings.identification), "shown")
+    archive = Archive(store, home, settings.identification)
+    model = train(archive, "shown")
     video = register_video(store, "shown", clip, config)
     analysis = analyze_video(Archive(store, home), video, config, networks)
-    revision = current_revision(Archive(store, home, settings.identification), "shown")
-    return name_analysis(Archive(store, home, settings.identification), analysis, revision, lambda *_: "")
+    return name_analysis(archive, analysis, model.version, settings.identification.max_false_names_tracks)
 
 
 def test_the_service_and_the_process_find_the_same(client: FacerecClient, clip: Path, in_process: Result) -> None:

@@ -67,7 +67,7 @@ def test_the_service_keeps_everything_where_others_reach_it(
     with closing(open_store(home.root, SecretStr(mongo_store_uri))) as store:
         assert [video.video_id for video in store.list_videos("shown")] == [video_id]
         assert store.get_job(job_id).video_id == video_id
-        assert [row.cause for row in store.list_applications("shown")] == ["embedder", "correction"]
+        assert [row.cause for row in store.list_edits("shown")] == ["training", "embedder", "correction"]
     kinds = {name.split("/")[2] for name in files_at(bucket)}
     assert {"faces", "models", "analyses"} <= kinds
     assert "jobs" not in kinds
@@ -97,10 +97,10 @@ def change_network_and_back(client: FacerecClient, http: httpx.Client, home: Fil
     assert (compared["present"]["embedder"], compared["prepared"]["embedder"]) == (DLIB.name, FACENET_VGGFACE2.name)
     assert compared["agreement"]["tracks"] == compared["change"]["tracks"] > 0
     assert (shown(), embedder()) == (before, DLIB.name)
-    state = {"expected_state": compared["change"]["state"]}
-    switched = http.post(f"{P}/embedder/switch", params=state).json()
+    version = {"expect": compared["change"]["version"]}
+    switched = http.post(f"{P}/embedder/switch", params=version).json()
     assert (switched["applied"], embedder()) == (True, FACENET_VGGFACE2.name)
     # The random network does not say what the trained one says.
     assert shown() != before
-    http.post(f"{P}/revisions/{switched['revision']}/undo").raise_for_status()
+    http.post(f"{P}/history/{switched['edit']}/undo").raise_for_status()
     assert (shown(), embedder()) == (before, DLIB.name)

@@ -1,4 +1,4 @@
-"""``facerec identify`` and ``facerec search``."""
+"""``facerec identify``, ``facerec history`` and ``facerec search``."""
 
 from __future__ import annotations
 
@@ -35,39 +35,46 @@ def test_a_stranger_is_named_as_previewed_and_that_is_undone(home: Path) -> None
     preview = ask_p(home, "unknowns", "name", "Unknown 2", "Dee", "--preview")
     assert preview["people"]["Dee"]["added"] == 2
     assert ask_p(home, "search", "person", "Unknown 2") == before
-    applied = ask_p(home, "unknowns", "name", "Unknown 2", "Dee", "--expect", preview["state"])
+    applied = ask_p(home, "unknowns", "name", "Unknown 2", "Dee", "--expect", preview["version"])
     assert applied["people"] == preview["people"]
     assert found(home, "Dee") == [("v-1.mp4", "Dee"), ("v-2.mp4", "Dee")]
-    refused = run(home, "unknowns", "name", "Unknown 2", "Dee", "--expect", preview["state"], "--project", "p", code=1)
-    assert "has no tracks left" in refused.error
-    listed = ask_p(home, "identify", "--list")
-    assert [(row["cause"], row["note"]) for row in listed] == [("identify", ""), ("stranger", "Unknown 2 is Dee")]
-    assert "undone" in run(home, "identify", "--list", "--project", "p").stdout
-    undone = ask_p(home, "identify", "--undo", applied["revision"])
-    assert (undone["videos"], undone["note"]) == (2, "")
+    refused = run(
+        home, "unknowns", "name", "Unknown 2", "Dee", "--expect", preview["version"], "--project", "p", code=1
+    )
+    assert "preview again" in refused.error
+    assert "has no tracks left" in run(home, "unknowns", "name", "Unknown 2", "Dee", "--project", "p", code=1).error
+    listed = ask_p(home, "history", "list")
+    assert [(row["cause"], row["note"]) for row in listed] == [("training", ""), ("stranger", "Unknown 2 is Dee")]
+    assert "stranger: Unknown 2 is Dee" in run(home, "history", "list", "--project", "p").stdout
+    would = ask_p(home, "history", "undo", applied["edit"], "--preview")
+    assert (would["applied"], would["people"]["Dee"]["removed"]) == (False, 2)
+    undone = ask_p(home, "history", "undo", applied["edit"], "--expect", would["version"])
+    assert (undone["videos"], undone["applied"], undone["people"]) == (2, True, would["people"])
+    assert "undone" in run(home, "history", "list", "--project", "p").stdout
     assert ask_p(home, "search", "person", "Unknown 2") == before
 
 
 def test_a_printed_preview_can_be_applied_and_undone(home: Path) -> None:
     text = run(home, "correct", "v-1", 1, "--is-not", "Ann_Lee", "--preview", "--project", "p").stdout
     assert "Ann_Lee" in text
-    state = text.split("--expect ")[1].split()[0]
-    applied = run(home, "correct", "v-1", 1, "--is-not", "Ann_Lee", "--expect", state, "--project", "p").stdout
-    revision = applied.split("--undo ")[1].split("'")[0]
-    assert "named as before" in run(home, "identify", "--undo", revision, "--project", "p").stdout
+    version = text.split("--expect ")[1].split()[0]
+    applied = run(home, "correct", "v-1", 1, "--is-not", "Ann_Lee", "--expect", version, "--project", "p").stdout
+    undo = applied.split("'facerec ")[1].split("'")[0].split()
+    assert "are named now" in run(home, *undo, "--project", "p").stdout
+    assert found(home, "Ann_Lee") == [("v-1.mp4", "Ann Lee"), ("v-2.mp4", "Ann Lee")]
 
 
 def test_identify_takes_a_model_or_an_accepted_error(home: Path) -> None:
     stricter = ask_p(home, "identify", "--max-false-names", "1e-6", "--preview")
     assert (stricter["people"]["Bob"]["removed"], stricter["applied"]) == (2, False)
-    applied = ask_p(home, "identify", "--max-false-names", "1e-6", "--expect", stricter["state"])
+    applied = ask_p(home, "identify", "--max-false-names", "1e-6", "--expect", stricter["version"])
     assert (applied["people"], applied["applied"]) == (stricter["people"], True)
-    ask_p(home, "identify", "--undo", applied["revision"])
+    ask_p(home, "history", "undo", applied["edit"])
     (model,) = ask_p(home, "models", "list")
     change = ask_p(home, "identify", "--model", model["version"], "--preview")
     assert (change["people"], change["applied"]) == ({}, False)
     assert "m-none" in run(home, "identify", "--model", "m-none", "--project", "p", code=1).error
-    run(home, "identify", "--preview", "--list", "--project", "p", code=2)
+    run(home, "identify", "--preview", "--expect", "soon", "--project", "p", code=2)
 
 
 def test_people_are_searched_together_and_page_by_page(home: Path) -> None:

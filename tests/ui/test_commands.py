@@ -66,7 +66,8 @@ def test_a_video_is_recognised_written_and_drawn(place: Place, tmp_path: Path) -
     tracks = [", ".join(map(str, one["track_ids"])) for one in result["appearances"] if one["identity"]]
     rows = [line.split("│") for line in run.stdout.splitlines() if "Collins" in line or "Carphone" in line]
     assert [row[-2].strip() for row in rows] == tracks
-    assert "facerec identify --preview" in place.run("train").stdout
+    assert "named by it from now on" in place.run("train").stdout
+    assert place.json("history", "list")[-1]["cause"] == "training"
     assert (tmp_path / "a.mp4").stat().st_size > 10_000
     assert list((tmp_path / "faces" / "Eileen_Collins").glob("*.jpg"))
 
@@ -216,7 +217,7 @@ def test_weights_and_doctor(place: Place) -> None:
         (["recognize", "a.mp4", "b.mp4", "--result", "r.json"], 2, "--out-dir"),
         (["recognize", "https://example.org/a.mp4"], 1, "https://example.org/a.mp4"),
         (["people", "import", ".", "--project", "../x"], 1, "../x"),
-        (["identify", "--undo", "r-nothing"], 1, "r-nothing"),
+        (["history", "undo", "99"], 1, "no edit 99"),
         (["models", "promote", "m-nothing"], 1, "m-nothing"),
     ],
 )

@@ -56,19 +56,19 @@ def test_a_set_is_prepared_compared_switched_and_taken_back(home: Path) -> None:
     assert (compared["agreement"]["tracks"], compared["change"]["applied"]) == (8, False)
     text = run(home, "embedder", "compare", "--project", "p").stdout
     assert "of 8 of the tracks are decided alike" in text
-    state = text.split("facerec embedder switch --expect ")[1].split("'")[0]
-    assert state == compared["change"]["state"]
+    version = text.split("facerec embedder switch --expect ")[1].split("'")[0]
+    assert version == str(compared["change"]["version"])
     assert ask_p(home, "search", "person", "Unknown 1") == before
 
-    refused = run(home, "embedder", "switch", "--expect", "s-old", "--project", "p", code=1)
+    refused = run(home, "embedder", "switch", "--expect", 1, "--project", "p", code=1)
     assert "preview again" in refused.error
-    switched = ask_p(home, "embedder", "switch", "--expect", state)
+    switched = ask_p(home, "embedder", "switch", "--expect", version)
     assert switched["people"] == compared["change"]["people"]
     assert B in run(home, "projects", "list").stdout
-    last = ask_p(home, "identify", "--list")[-1]
+    last = ask_p(home, "history", "list")[-1]
     assert (last["cause"], last["note"]) == ("embedder", f"{B} in place of {EMBEDDER}")
 
-    undone = ask_p(home, "identify", "--undo", switched["revision"])
-    assert (undone["videos"], undone["note"]) == (2, "")
+    undone = ask_p(home, "history", "undo", switched["edit"])
+    assert (undone["videos"], undone["applied"]) == (2, True)
     assert ask_p(home, "search", "person", "Unknown 1") == before
     assert "is of" in run(home, "embedder", "switch", "--project", "p").stdout

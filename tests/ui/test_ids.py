@@ -22,12 +22,13 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_revision_a_model_and_a_stranger_are_named_by_their_beginnings(home: Path) -> None:
+def test_a_model_and_a_stranger_are_named_by_their_beginnings(home: Path) -> None:
     (model,) = ask_p(home, "models", "list")
     start = model["version"][:6]
-    assert ask_p(home, "models", "promote", start, "--preview")["promoted"] == model["version"]
+    assert ask_p(home, "models", "promote", start, "--preview")["applied"] is False
     applied = ask_p(home, "identify", "--model", start, "--max-false-names", "0.01")
-    assert ask_p(home, "identify", "--undo", applied["revision"][:6])["undone"] == applied["revision"]
+    assert ask_p(home, "history", "list")[-1]["model_version"] == model["version"]
+    ask_p(home, "history", "undo", applied["edit"])
     stranger = ask_p(home, "unknowns", "list")[0]["stranger"]
     assert ask_p(home, "unknowns", "show", stranger[:14])["stranger"] == stranger
     assert ask_p(home, "search", "person", stranger[:14])["items"]
@@ -56,7 +57,7 @@ def test_an_ambiguous_beginning_lists_the_candidates(home: Path) -> None:
         put_video(archive, "v-11", 2)
         put_video(archive, "v-12", 3)
     error = run(home, "export", "v-", "--project", "p", code=1).error
-    assert "has no video 'v-'" in error
+    assert "has no video with the id or name 'v-'" in error
     with open_archive(Settings(home=home)) as archive:
         put_video(archive, "v-33", 4)
         put_video(archive, "v-34", 5)
@@ -71,6 +72,6 @@ def test_an_ambiguous_name_lists_the_ids(home: Path) -> None:
         row = archive.store.get_video("p", "v-2")
         archive.store.put_video(replace(row, name="v-1.mp4"))
     assert (
-        "'v-1.mp4' is the name of several videos, give an id: v-1, v-2"
+        "'v-1.mp4' is the name of 2 videos of project 'p': give the id of one, v-1, v-2"
         in run(home, "export", "v-1.mp4", "--project", "p", code=1).error
     )

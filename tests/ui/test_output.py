@@ -52,13 +52,13 @@ def test_the_version_is_printed() -> None:
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-@pytest.mark.parametrize("listing", [["identify", "--list"], ["models", "list"], ["unknowns", "list"]])
+@pytest.mark.parametrize("listing", [["history", "list"], ["models", "list"], ["unknowns", "list"]])
 def test_ids_are_whole_on_every_terminal(home: Path, listing: list[str], columns: int) -> None:
     ids = {
         value
         for row in ask_p(home, *listing)
         for name, value in row.items()
-        if name in {"revision", "model_version", "version", "stranger"}
+        if name in {"model_version", "version", "stranger"} and isinstance(value, str)
     }
     shown = on_terminal(home, *listing, "--project", "p", columns=columns)
     assert ids
@@ -72,17 +72,17 @@ def test_a_table_in_a_pipe_is_as_wide_as_its_content(home: Path) -> None:
     assert [line for line in shown.splitlines() if "v-1.mp4" in line and "to somebody enrolled" in line]
 
 
-def test_only_the_last_revision_that_stands_can_be_undone(home: Path) -> None:
+def test_only_the_last_edit_that_stands_can_be_undone(home: Path) -> None:
     def states() -> list[str]:
-        rows = run(home, "identify", "--list", "--project", "p").stdout.splitlines()
+        rows = run(home, "history", "list", "--project", "p").stdout.splitlines()
         return [row.split("│")[-2].strip() for row in rows if "│" in row]
 
-    assert states() == ["can be undone after those below it", "can be undone"]
-    first, second = ask_p(home, "identify", "--list")
+    assert states() == ["stands", "can be undone now"]
+    first, second = ask_p(home, "history", "list")
     assert (first["can_undo"], second["can_undo"]) == (False, True)
-    assert "undo" in run(home, "identify", "--undo", first["revision"], "--project", "p", code=1).error
-    ask_p(home, "identify", "--undo", second["revision"])
-    assert states() == ["can be undone", "undone"]
+    assert "undo" in run(home, "history", "undo", first["number"], "--project", "p", code=1).error
+    ask_p(home, "history", "undo", second["number"])
+    assert states() == ["can be undone now", "undone"]
     ask_p(home, "identify", "--max-false-names", "0.01")
 
 

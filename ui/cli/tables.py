@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -27,16 +28,27 @@ def print_table(table: Table) -> None:
         Console(file=output.file, width=_ENDLESS, highlight=False, markup=False, emoji=False).print(table)
         return
     cells = [[str(cell) for cell in column.cells] for column in table.columns]
-    widths = []
+    least, wide = [], []
     for column, below in zip(table.columns, cells, strict=True):
-        words = [word for cell in (str(column.header), *below) for word in cell.split()]
-        column.overflow = "fold"
-        column.min_width = max((_least(word) for word in words), default=1)
-        widths.append(column.min_width)
-    if sum(widths) + _BETWEEN * len(widths) < output.width:
-        output.print(table)
-    else:
+        texts = [str(column.header), *below]
+        least.append(max((_least(word) for text in texts for word in text.split()), default=1))
+        wide.append(max((cell_len(line) for text in texts for line in text.splitlines()), default=1))
+    room = output.width - _BETWEEN * len(least) - 1
+    if sum(least) > room:
         _print_blocks(table, cells)
+        return
+    for column, width in zip(table.columns, _fit(least, wide, room), strict=True):
+        column.overflow, column.width = "fold", width
+    output.print(table)
+
+
+def _fit(least: list[int], wide: list[int], room: int) -> list[int]:
+    """Return the widths of columns in this room: as wide as their content, or the widest ones as narrow as it takes."""
+    widths = [max(one, other) for one, other in zip(least, wide, strict=True)]
+    while sum(widths) > room:
+        widest = max((i for i, width in enumerate(widths) if width > least[i]), key=widths.__getitem__)
+        widths[widest] -= 1
+    return widths
 
 
 def _least(word: str) -> int:

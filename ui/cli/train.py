@@ -88,8 +88,7 @@ def train(
         if gate["promoted"]:
             of_project = "" if project == DEFAULT_PROJECT else f" --project {project}"
             output.print(
-                f"Videos that are stored keep their names until: facerec identify --preview{of_project}, then facerec identify"
-                f"{of_project}"
+                f"Stored videos are named by it from now on. Take it back with 'facerec history undo{of_project}'."
                 if has_videos
                 else f"Next: facerec recognize VIDEO{of_project}"
             )

@@ -174,6 +174,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
             corrections=with_corrections(store.list_corrections(project), edit.corrections, edit.withdrawn),
             anew=planned.anew,
             restored={row.analysis_id: row for row in planned.restored},
+            unnamed=planned.unnamed,
         ),
     )
     change = IdentificationChange(
@@ -222,7 +223,7 @@ def _count(
         names.strangers,
         change,
     )
-    counted = [row for one, row in named.items() if one in latest or one in stands_for]
+    counted = [row for one, row in named.items() if (one in latest or one in stands_for) and one not in planned.unnamed]
     change.videos = len(counted)
     change.tracks = sum(map(len, counted))
 

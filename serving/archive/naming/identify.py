@@ -12,6 +12,7 @@ from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.vector_sets import present_analyses
+from serving.store.conflicts import require_embedder
 from serving.store.naming_rows import Edit, Promotion
 from serving.store.rows import ModelVersion
 
@@ -90,6 +91,8 @@ def name_nobody(archive: Archive, project: str, cause: str) -> IdentificationCha
 def _by_version(
     archive: Archive, current: CurrentNaming, version: str | None, cause: str, *, goes_back: bool = False
 ) -> PlannedEdit:
+    if version is not None:
+        require_embedder(archive.store.get_model(current.project, version), current.embedder)
     promotion = (
         Promotion.GO_BACK if goes_back else Promotion.KEEP if version == current.model_version else Promotion.PROMOTE
     )

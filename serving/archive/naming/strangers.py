@@ -87,8 +87,9 @@ class _Group:
     first: tuple[UnknownTracks, int] | None = None
 
     def add(self, vector: FloatArray) -> None:
+        # One that lost all its tracks may have had those of another embedder, whose vectors are of another length.
+        self.total = self.total + vector if self.count else vector.astype(np.float64)
         self.count += 1
-        self.total = self.total + vector
         if len(self.members) < _MOST_COMPARED:
             self.members.append(vector)
 
@@ -210,16 +211,17 @@ class StrangerGroups:
 
     def _near(self, vectors: FloatArray, blocked: Collection[tuple[int, int]]) -> list[tuple[int, int, float]]:
         """Return for each track the groups of which all tracks are alike enough, and the least similarity."""
-        if not self._groups:
+        places = [at for at, group in enumerate(self._groups) if group.count > 0]
+        if not places:
             return []
-        counts = np.array([max(group.count, 1) for group in self._groups])
-        means = np.stack([group.total for group in self._groups]) / counts[:, None]
+        counts = np.array([self._groups[at].count for at in places])
+        means = np.stack([self._groups[at].total for at in places]) / counts[:, None]
         # The mean of similarities is that to the mean: where it is less, one of them is.
         rows, groups = np.nonzero(vectors @ means.astype(np.float32).T >= self._least - _SLACK)
         wanted: dict[int, list[int]] = defaultdict(list)
-        for row, at in zip(rows.tolist(), groups.tolist(), strict=True):
-            if (row, at) not in blocked and self._groups[at].count > 0:
-                wanted[at].append(row)
+        for row, group in zip(rows.tolist(), groups.tolist(), strict=True):
+            if (row, places[group]) not in blocked:
+                wanted[places[group]].append(row)
         self._load(wanted)
         near = []
         for at, candidates in wanted.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import TypeVar
@@ -67,6 +67,8 @@ class Again:
         Whether strangers are grouped anew; then it must be all tracks of all analyses.
     restored : mapping of str to NamedTracks
         Analyses that are named so, whatever the model.
+    unnamed : collection of str
+        Analyses that nothing names any more: whom their tracks show does not count.
     """
 
     rows: Mapping[str, Rows]
@@ -76,6 +78,7 @@ class Again:
     corrections: Sequence[Correction]
     anew: bool = False
     restored: Mapping[str, NamedTracks] = field(default_factory=dict)
+    unnamed: Collection[str] = ()
 
 
 def name_again(
@@ -167,7 +170,8 @@ def _unknown_of(
 ) -> tuple[list[UnknownTracks], dict[TrackKey, tuple[str, FloatArray]]]:
     """Return the unknown tracks among those that are decided again, and the strangers whom the store has of these."""
     sha256 = _checksums(archive, project, wanted)
-    unknown, shown = [], {}
+    gone = archive.store.list_stranger_tracks(project, analysis_ids=sorted(how.unnamed)) if how.unnamed else []
+    unknown, shown = [], {(row.analysis_id, row.track_id): (row.stranger_id, row.embedding) for row in gone}
     for analysis in wanted:
         analysis_id, own = analysis.analysis_id, columns[analysis.analysis_id]
         places = set(rows[analysis_id].tolist())

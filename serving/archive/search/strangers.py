@@ -80,7 +80,9 @@ def rank_strangers(
     limit: int | None = None,
     cursor: str | None = None,
 ) -> RankedStrangers:
-    """Return the project's strangers by screen time, the longest seen first; each video counts by its newest analysis.
+    """Return the project's strangers by screen time, the longest seen first, of equals the lowest number.
+
+    Each video counts by its newest analysis.
 
     Parameters
     ----------
@@ -106,13 +108,17 @@ def rank_strangers(
         least_score, most_score = ScoreFigures(read_current(archive, project).model).bounds(min_probability)
         query = replace(query, least_score=least_score, most_score=most_score)
     times = {one.stranger_id: one for one in store.list_screen_times(project, query)}
-    hidden = set() if with_hidden else {row.stranger_id for row in store.list_strangers(project) if row.is_hidden}
-    order = sorted((-one.seconds, stranger_id) for stranger_id, one in times.items() if stranger_id not in hidden)
+    # Not before the times: all whom they are of must be among them.
+    strangers = {row.stranger_id: row for row in store.list_strangers(project)}
+    order = sorted(
+        (-one.seconds, strangers[stranger_id].number, stranger_id)
+        for stranger_id, one in times.items()
+        if with_hidden or not strangers[stranger_id].is_hidden
+    )
     if cursor is not None:
-        after_s, last = read_cursor(search, cursor, float, str)
-        order = [one for one in order if one > (-after_s, last)]
-    page = [stranger_id for _, stranger_id in order[:limit]]
-    strangers = {row.stranger_id: row for row in store.list_strangers(project, page)}
+        after_s, number = read_cursor(search, cursor, float, int)
+        order = [one for one in order if one[:2] > (-after_s, number)]
+    page = [stranger_id for *_, stranger_id in order[:limit]]
     others = aliases(store, project, page)
     counts = {row.stranger_id: row.tracks for row in store.list_stranger_sums(project, page)}
     seen = _sightings(archive, project, query, page, most)
@@ -130,7 +136,7 @@ def rank_strangers(
             )
             for stranger_id in page
         ],
-        None if is_last else write_cursor(search, (times[page[-1]].seconds, page[-1])),
+        None if is_last else write_cursor(search, (times[page[-1]].seconds, strangers[page[-1]].number)),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from facerec_models.errors import ConflictError
@@ -15,10 +16,12 @@ from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.whole_archive import rows_by_analysis
 from serving.archive.vector_sets import (
     carry_corrections,
+    drop_vectors,
     learned_state,
     present_analyses,
     read_vectors,
     second_analyses,
+    write_vectors,
 )
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, Edit, Promotion
@@ -144,7 +147,25 @@ def _plan(archive: Archive, current: CurrentNaming, version: str | None) -> Plan
         held={pair.analysis_id: named[first] for first, pair in pairs.items() if first in named},
         stands_for={pair.analysis_id: first for first, pair in pairs.items()},
         anew=True,
+        files=lambda: _keeping_vectors(archive, project),
     )
+
+
+@contextmanager
+def _keeping_vectors(archive: Archive, project: str) -> Iterator[None]:
+    """Keep the vectors that faces have, for the way back."""
+    embedder = archive.store.get_project(project).embedder
+    faces = [face for face in archive.store.list_faces(project) if face.embedder == embedder]
+    vectors = {face.face_id: face.embedding for face in faces if face.embedding is not None}
+    if embedder is not None:
+        write_vectors(archive.files, project, embedder, vectors)
+    try:
+        yield
+    except BaseException:
+        # A person may have been forgotten meanwhile.
+        there = {face.face_id for face in archive.store.list_faces(project)}
+        drop_vectors(archive.files, project, vectors.keys() - there)
+        raise
 
 
 def _prepared(store: Store, project: str, version: str | None) -> ModelVersion:

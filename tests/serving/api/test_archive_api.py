@@ -11,9 +11,12 @@ from fastapi.testclient import TestClient
 
 from facerec_models.analysis.networks import Networks
 from serving.archive.handle import Archive
+from serving.archive.naming.current import read_current
+from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.one_video import assign_current
 from serving.store import Store
 from tests.archive import fill, put_mirror, put_video
+from tests.contract.store_cases import name
 from tests.serving.routes import bare_routes, ok, problem
 from ui.demo_material import DemoMaterial
 
@@ -35,37 +38,38 @@ def test_a_name_is_previewed_applied_listed_and_undone(client: TestClient) -> No
     before = ok(client.get(f"{BASE}/appearances"))
     address, body = f"{BASE}/strangers/{quote('Unknown 2')}/name", {"person_id": "Dee"}
     preview = ok(client.post(address, json=body, params={"preview": True}))
-    assert (preview["applied"], preview["application"]) == (False, None)
+    assert (preview["applied"], preview["edit"]) == (False, None)
     dee = preview["people"]["Dee"]
     assert (dee["added"], dee["removed"], dee["tracks_added"]) == (2, 0, 2)
     assert {example["after"] for example in dee["examples"]} == {"Dee"}
     assert ok(client.get(f"{BASE}/appearances")) == before
-    applied = ok(client.post(address, json=body, params={"expected_state": preview["state"]}))
-    assert applied == {**preview, "applied": True, "application": 2}
+    applied = ok(client.post(address, json=body, params={"expect": preview["version"]}))
+    assert applied == {**preview, "applied": True, "edit": 2}
     assert labels(client, person_id="Dee") == ["Dee", "Dee"]
-    assert "has no tracks left" in problem(
-        client.post(address, json=body, params={"expected_state": preview["state"]}), 409
-    )
-    first, second = ok(client.get(f"{BASE}/revisions"))
-    assert (second["revision"], second["cause"], second["note"]) == (
-        applied["revision"],
-        "stranger",
-        "Unknown 2 is Dee",
-    )
+    assert "preview again" in problem(client.post(address, json=body, params={"expect": preview["version"]}), 409)
+    assert "has no tracks left" in problem(client.post(address, json=body), 409)
+    first, second = ok(client.get(f"{BASE}/history"))
+    assert (first["number"], first["cause"]) == (1, "training")
+    assert (second["number"], second["cause"], second["note"]) == (2, "stranger", "Unknown 2 is Dee")
+    assert second["version"] == ok(client.post(f"{BASE}/identify", params={"preview": True}))["version"]
     assert (second["can_undo"], second["undone_at"]) == (True, None)
-    assert "undo" in problem(client.post(f"{BASE}/revisions/{first['revision']}/undo"), 409)
-    undone = ok(client.post(f"{BASE}/revisions/{applied['revision']}/undo"))
-    assert (undone["undone"], undone["videos"], undone["note"]) == (applied["revision"], 2, "")
+    assert "undo" in problem(client.post(f"{BASE}/history/1/undo"), 409)
+    would = ok(client.post(f"{BASE}/history/2/undo", params={"preview": True}))
+    assert (would["applied"], would["people"]["Dee"]["removed"]) == (False, 2)
+    problem(client.post(f"{BASE}/history/2/undo", params={"expect": would["version"] - 1}), 409)
+    undone = ok(client.post(f"{BASE}/history/2/undo", params={"expect": would["version"]}))
+    assert undone == {**would, "applied": True}
+    assert undone["videos"] == 2
     assert ok(client.get(f"{BASE}/appearances")) == before
-    assert not ok(client.get(f"{BASE}/revisions"))[1]["can_undo"]
-    problem(client.post(f"{BASE}/revisions/{applied['revision']}/undo"), 409)
-    problem(client.post(f"{BASE}/revisions/r-none/undo"), 404)
+    assert [row["can_undo"] for row in ok(client.get(f"{BASE}/history"))] == [True, False]
+    assert "undone already" in problem(client.post(f"{BASE}/history/2/undo"), 409)
+    problem(client.post(f"{BASE}/history/9/undo"), 404)
 
 
 def test_another_accepted_error_and_another_model(client: TestClient) -> None:
     preview = ok(client.post(f"{BASE}/identify", params={"preview": True, "max_false_names": 1e-9}))
     assert (preview["people"]["Bob"]["removed"], preview["tracks"], preview["videos"]) == (2, 8, 2)
-    applied = ok(client.post(f"{BASE}/identify", params={"max_false_names": 1e-9, "expected_state": preview["state"]}))
+    applied = ok(client.post(f"{BASE}/identify", params={"max_false_names": 1e-9, "expect": preview["version"]}))
     assert applied["people"] == preview["people"]
     assert labels(client, person_id="Bob") == []
     assert "'m-none'" in problem(client.post(f"{BASE}/identify", params={"model": "m-none"}), 404)
@@ -96,7 +100,7 @@ def test_a_mirror_image_has_a_reason_and_can_be_confirmed(client: TestClient, ar
     assert labels(client, video_id="v-3") == ["Ann Lee", "Unknown 3"]
 
 
-def test_appearances_are_paged_and_filtered(client: TestClient, store: Store) -> None:
+def test_appearances_are_paged_and_filtered(client: TestClient, archive: Archive, store: Store) -> None:
     (item, _) = ok(client.get(f"{BASE}/appearances", params={"person_id": "Ann Lee"}))["items"]
     assert (item["video"], item["person_id"], item["stranger"]) == ("v-1.mp4", "Ann_Lee", None)
     assert (item["start_s"], item["end_s"], item["shots"], item["decision"]) == (2.5, 4.5, [0], "named")
@@ -112,9 +116,14 @@ def test_appearances_are_paged_and_filtered(client: TestClient, store: Store) ->
     assert labels(client, video_id="v-1", end_s=5) == ["Ann Lee"]
     assert len(labels(client, person_id="Bob", **{"from": "1970-01-01T00:00:01"})) == 1
     assert len(labels(client, person_id="Bob", **{"to": "1970-01-01T00:00:01Z"})) == 1
-    rows = [replace(row, probability=0.7 - row.position / 10) for row in store.list_appearances("p", ["a-v-1"])]
-    store.assign_revision("p", store.get_analysis("p", "a-v-1").revision or "", ["a-v-1"], rows)
-    assert labels(client, video_id="v-1", min_probability=0.55) == ["Ann Lee", "Bob"]
+    # Scores that mean more, and less, than .55.
+    rows = store.list_appearances("p", ["a-v-1"])
+    least, most = ScoreFigures(read_current(archive, "p").model).bounds(0.55)
+    scores = (least + 0.01, least - 0.01, most - 0.01, most + 0.01)
+    rescored = [replace(row, score=score) for row, score in zip(rows, scores, strict=True)]
+    tracks = store.list_stranger_tracks("p", analysis_ids=["a-v-1"])
+    name(store, *rescored, named=store.list_named("p", ["a-v-1"]), stranger_tracks=tracks)
+    assert labels(client, video_id="v-1", min_probability=0.55) == ["Ann Lee", "Unknown 1"]
 
 
 def ok_picture(client: TestClient, address: str) -> bool:
@@ -167,7 +176,7 @@ def test_an_invalid_query_is_refused(client: TestClient, query: dict[str, Any], 
 def test_search_of_an_absent_project(client: TestClient) -> None:
     problem(client.get("/v1/projects/none/appearances"), 404)
     problem(client.post("/v1/projects/none/search/faces", files={"file": ("a.jpg", b"x")}), 404)
-    problem(client.get("/v1/projects/none/revisions"), 404)
+    problem(client.get("/v1/projects/none/history"), 404)
 
 
 def test_a_face_is_searched_in_a_project_that_has_nothing_yet(

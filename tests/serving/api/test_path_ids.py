@@ -34,7 +34,7 @@ def test_a_path_takes_the_beginning_of_an_id(client: TestClient, archive: Archiv
         client.get(f"{BASE}/strangers/{stranger['stranger']}")
     )
     applied = ok(client.post(f"{BASE}/identify", params={"max_false_names": 0.01}))
-    assert ok(client.post(f"{BASE}/revisions/{applied['revision'][:5]}/undo"))["undone"] == applied["revision"]
+    assert ok(client.post(f"{BASE}/history/{applied['edit']}/undo"))["applied"]
     job = runner.submit(archive.store, "p", "training", {}, max_queued=9)
     assert ok(client.get(f"/v1/jobs/{job.job_id[:6]}"))["job_id"] == job.job_id
     assert client.get(f"{BASE}/videos/v-1/crops/a-v-1/1/0.jpg").content == (
@@ -46,7 +46,7 @@ def test_a_video_in_a_path_may_be_its_name(client: TestClient, archive: Archive)
     store = archive.store
     assert ok(client.get(f"{BASE}/videos/v-2.mp4"))["video_id"] == "v-2"
     store.put_video(replace(store.get_video("p", "v-2"), name="v-1.mp4"))
-    assert "several videos, give an id: v-1, v-2" in problem(client.get(f"{BASE}/videos/v-1.mp4"), 422)
+    assert "2 videos of project 'p': give the id of one, v-1, v-2" in problem(client.get(f"{BASE}/videos/v-1.mp4"), 422)
 
 
 def test_an_ambiguous_beginning_in_a_path_lists_the_candidates(client: TestClient, archive: Archive) -> None:

@@ -157,5 +157,5 @@ def test_faces_of_another_network_fail_alone(namer: ClassifierReplica, models: l
 
 
 def test_a_crops_address_is_a_route() -> None:
-    row = AnalysisRow("a-1", "p", "v-1", "key", EMBEDDER, {}, None, 0.0)
+    row = AnalysisRow("a-1", "p", "v-1", "key", EMBEDDER, {}, 0.0)
     assert crop_address(row, 3, 0) == "/v1/projects/p/videos/v-1/crops/a-1/3/0.jpg"

@@ -71,7 +71,7 @@ class Analysed:
     def tracks(self) -> list[Track]:
         row = find_analysis(self.store, self.video, CONFIG, self.networks.embedder.name)
         assert row is not None
-        assert row.revision is not None
+        assert self.store.list_named("p", [row.analysis_id])
         return self.store.get_tracks("p", [row.analysis_id])[row.analysis_id]
 
     def shots(self) -> tuple[tuple[float, float], ...]:

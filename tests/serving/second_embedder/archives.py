@@ -15,8 +15,8 @@ from facerec_models.errors import ModelNotFoundError
 from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
+from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current, stored_result
-from serving.archive.naming.whole_archive import identify_archive
 from serving.archive.search.strangers import rank_strangers
 from serving.archive.second_embedder.prepare import Prepared, prepare_second_set
 from serving.archive.videos import MADE_FROM, analyze_video, register_video
@@ -82,7 +82,7 @@ def make_archive(
     for file, config in videos:
         video = register_video(archive.store, "p", file, config)
         assign_current(archive, analyze_video(archive, video, config, networks))
-    identify_archive(archive, "p", apply=True)
+    identify_archive(archive, "p")
 
 
 def ids(store: Store) -> list[str]:
@@ -116,15 +116,16 @@ def visible_state(archive: Archive) -> dict[str, Any]:
         "corrections": [
             (row.correction_id, row.embedder, row.embedding.tobytes()) for row in store.list_corrections("p")
         ],
-        "applications": [row.number for row in store.list_applications("p") if row.undone_at is None],
-        "state": identify_archive(archive, "p", apply=False).state,
+        "edits": [row.number for row in store.list_edits("p") if row.undone_at is None],
+        "renamed": identify_archive(archive, "p", preview=True).to_dict()["people"],
     }
 
 
 def hidden_state(store: Store) -> dict[str, Any]:
     """Return what undoing must restore beside what is visible."""
     return {
-        "analyses": [(row.analysis_id, row.created_at, row.revision) for row in store.list_analyses("p")],
+        "analyses": [(row.analysis_id, row.created_at) for row in store.list_analyses("p")],
+        "named": [(row.analysis_id, row.names, row.owners.tobytes()) for row in store.list_named("p")],
         "tracks": [(row.analysis_id, row.track_id, row.stranger_id) for row in store.list_stranger_tracks("p")],
         "appearances": store.list_appearances("p", ids(store)),
     }

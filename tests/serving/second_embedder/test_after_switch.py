@@ -15,9 +15,9 @@ from facerec_models.vectors import track_embedding
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.naming.correct import TrackCorrection, correct
-from serving.archive.naming.one_video import assign, assign_current, current_revision
-from serving.archive.naming.undo import undo_application
-from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.naming.identify import identify_archive
+from serving.archive.naming.one_video import assign_current, stored_result
+from serving.archive.naming.undo import undo_edit
 from serving.archive.search.people_and_faces import search_face
 from serving.archive.search.track_index import TrackIndex
 from serving.archive.second_embedder.switch import switch_embedder
@@ -35,12 +35,12 @@ def test_after_a_switch_everything_is_of_the_new_embedder(
     first = present_analyses(store, "p")[0]
     track = store.get_tracks("p", [first.analysis_id])[first.analysis_id][0]
     prepare(archive)
-    hits = search_face(archive.store, index, track_embedding(track)).hits
+    hits = search_face(archive, index, track_embedding(track)).hits
     assert (hits[0].track_id, hits[0].similarity) == (track.track_id, pytest.approx(1, abs=1e-5))
     switch_embedder(archive, "p")
     second = next(second for one, second in pairs(store) if one.analysis_id == first.analysis_id)
     theirs = store.get_tracks("p", [second.analysis_id])[second.analysis_id][0]
-    hits = search_face(archive.store, index, track_embedding(theirs)).hits
+    hits = search_face(archive, index, track_embedding(theirs)).hits
     assert hits[0].similarity == pytest.approx(1, abs=1e-5)
     assert {hit.hit.row.analysis_id for hit in hits} <= set(store.latest_analyses("p").values())
     # A network that is not the project's is refused, and harms nothing.
@@ -52,11 +52,13 @@ def test_after_a_switch_everything_is_of_the_new_embedder(
     change = correct(archive, "p", [TrackCorrection(second.video_id, theirs.track_id, CorrectionKind.IS, "Fay")])
     fay = store.list_faces("p", person_id="Fay")
     assert {face.embedder for face in fay} == {B}
-    undo_application(archive, "p", change.revision)
+    undo_edit(archive, "p", change.edit)
     config = of_fragment(0.0, 3.0)
     video = register_video(store, "p", clip, config)
     row = analyze_video(archive, video, config, Networks(detector, facenet))
-    assert assign_current(archive, row).model_version == store.get_model("p").version
+    assign_current(archive, row)
+    shown = stored_result(archive, "p", video.video_id, lambda *_: "").model
+    assert (shown.version, shown.embedder) == (store.get_model("p").version, B)
     with pytest.raises(GalleryMismatchError):
         analyze_video(archive, video, config, Networks(detector, embedder))
 
@@ -68,7 +70,6 @@ def test_a_video_that_ends_after_the_switch_is_refused_and_leaves_nothing(
     config = of_fragment(0.0, 2.0)
     video = register_video(store, "p", clip, config)
     late = present_analyses(store, "p")[0]
-    revision = current_revision(archive, "p")
     switched: list[dict[str, Any]] = []
 
     def switch(_: float) -> None:
@@ -78,19 +79,19 @@ def test_a_video_that_ends_after_the_switch_is_refused_and_leaves_nothing(
 
     with pytest.raises(GalleryMismatchError, match=f"{B}, not of {A}"):
         analyze_video(archive, video, config, Networks(detector, embedder), on_progress=switch)
-    with pytest.raises(GalleryMismatchError, match="submit the video again"):
-        assign(archive, late, revision)
+    with pytest.raises(GalleryMismatchError, match="analyse the video"):
+        assign_current(archive, late)
     assert visible_state(archive) == switched[0]
     folders = {path.name for path in archive.files.analysis("p", "x").parent.iterdir()}
     assert folders == set(ids(store))
     # The archive goes on.
-    assert identify_archive(archive, "p", max_false_names=0.3, apply=True).applied
+    assert identify_archive(archive, "p", max_false_names=0.3).applied
 
 
 def test_forgetting_reaches_both_sets(archive: Archive, store: Store) -> None:
     prepared = prepare(archive)
     change = switch_embedder(archive, "p")
-    undo_application(archive, "p", change.revision)
+    undo_edit(archive, "p", change.edit)
     named = [
         (row.analysis_id, track_id)
         for row in store.list_appearances("p", ids(store))

@@ -15,9 +15,9 @@ from facerec_models.files import write_atomically
 from facerec_models.images import encode_crop
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
+from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current
-from serving.archive.naming.undo import undo_application
-from serving.archive.naming.whole_archive import identify_archive
+from serving.archive.naming.undo import undo_edit
 from serving.archive.second_embedder.compare import compare_sets
 from serving.archive.second_embedder.prepare import prepare_second_set
 from serving.archive.second_embedder.switch import preview_swap, switch_embedder
@@ -64,14 +64,14 @@ def test_a_stopped_preparation_goes_on_where_it_was(archive: Archive, store: Sto
         prepare(archive, progress=StopAt(0.9))
     assert len(pairs(store)) == 2
     assert store.list_models("p")[-1].embedder == A
-    stored = store.vector_state("p")
+    stored = store.columns_state("p")
     faces = read_vectors(archive.files, "p", B)
     assert len(faces) == len(store.list_faces("p"))
     found = prepare(archive)
     assert (found.made, found.videos) == (0, 2)
-    assert store.vector_state("p") == stored
+    assert store.columns_state("p") == stored
     again = prepare(archive)
-    assert (again, store.vector_state("p")) == (found, stored)
+    assert (again, store.columns_state("p")) == (found, stored)
 
 
 def test_a_face_or_track_without_a_crop_gets_no_vector(archive: Archive, store: Store) -> None:
@@ -92,7 +92,7 @@ def test_a_face_or_track_without_a_crop_gets_no_vector(archive: Archive, store: 
     moved = archive.files.track_crop("p", second.analysis_id, partly.track_id, 0).read_bytes()
     assert moved == archive.files.track_crop("p", row.analysis_id, partly.track_id, 1).read_bytes()
     change = switch_embedder(archive, "p")
-    undo_application(archive, "p", change.revision)
+    undo_edit(archive, "p", change.edit)
 
 
 @pytest.mark.parametrize("use", [preview_swap, switch_embedder, compare_sets])
@@ -124,19 +124,19 @@ def test_a_second_set_that_is_out_of_date_is_refused_until_it_is_prepared_again(
     with pytest.raises(ConflictError, match=f"facerec identify --model {own}"):
         switch_embedder(archive, "p", own)
     with pytest.raises(GalleryMismatchError, match="facerec embedder switch"):
-        store.promote_model("p", prepared.version)
+        identify_archive(archive, "p", model_version=prepared.version)
     with pytest.raises(ModelNotFoundError, match="m-none"):
         switch_embedder(archive, "p", "m-none")
-    state = preview_swap(archive, "p").change.state
+    version = preview_swap(archive, "p").change.version
     # A face less, and the version is not of what is enrolled.
     store.set_face_status("p", [store.list_faces("p")[0].face_id], FaceStatus.DISABLED, "by hand")
     with pytest.raises(ConflictError, match="other faces or corrections"):
         switch_embedder(archive, "p")
     found = prepare(archive)
     assert (found.made, found.version != prepared.version) == (0, True)
-    identify_archive(archive, "p", max_false_names=0.4, apply=True)
+    identify_archive(archive, "p", max_false_names=0.4)
     with pytest.raises(ConflictError, match="preview again"):
-        switch_embedder(archive, "p", expected_state=state)
+        switch_embedder(archive, "p", expected=version)
     before = visible_state(archive)
     add_video(archive, embedder)
     with pytest.raises(ConflictError, match=r"1 of 3 videos .* 'facerec embedder prepare facenet-vggface2'"):
@@ -153,7 +153,7 @@ def add_video(archive: Archive, embedder: TorchEmbedder) -> None:
     (source, *_) = present_analyses(archive.store, "p")
     video = archive.store.get_video("p", source.video_id)
     archive.store.put_video(replace(video, video_id="v-new", sha256="ab" * 32))
-    row = replace(source, analysis_id="a-new", video_id="v-new", revision=None)
+    row = replace(source, analysis_id="a-new", video_id="v-new")
     (track, *_) = archive.store.get_tracks("p", [source.analysis_id])[source.analysis_id]
     crop = np.zeros((embedder.template.size, embedder.template.size, 3), np.uint8)
     for k in range(len(track.embedded)):
@@ -165,12 +165,12 @@ def add_video(archive: Archive, embedder: TorchEmbedder) -> None:
 def test_learned_classifiers_and_seen_strangers_are_prepared_alike(archive: Archive, store: Store) -> None:
     config = TrainingConfig(classifier="knn", use_seen_strangers=True, promote="yes")
     train(archive, "p", config)
-    identify_archive(archive, "p", apply=True)
+    identify_archive(archive, "p")
     before = visible_state(archive)
     prepare(archive)
     row = store.list_models("p")[-1]
     assert (row.classifier, row.metrics["training"]["use_seen_strangers"]) == ("knn", True)
     assert "seen in the project's videos" in row.metrics["cohort"]
     change = switch_embedder(archive, "p")
-    undo_application(archive, "p", change.revision)
+    undo_edit(archive, "p", change.edit)
     assert visible_state(archive) == before

@@ -22,8 +22,8 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct
-from serving.archive.naming.one_video import assign, current_revision, stored_result
-from serving.archive.naming.undo import undo_application
+from serving.archive.naming.one_video import assign_current, stored_result
+from serving.archive.naming.undo import undo_edit
 from serving.archive.second_embedder.compare import compare_sets
 from serving.archive.second_embedder.switch import switch_embedder
 from serving.archive.vector_sets import present_analyses
@@ -56,9 +56,9 @@ def test_a_switch_is_as_compared_and_can_be_undone(archive: Archive, store: Stor
     json.dumps(compared.to_dict())
     assert (visible_state(archive), hidden_state(store)) == (before, rest)
 
-    change = switch_embedder(archive, "p", expected_state=compared.swap.change.state)
+    change = switch_embedder(archive, "p", expected=compared.swap.change.version)
     preview = compared.swap.change.to_dict()
-    assert change.to_dict() == {**preview, "applied": True, "application": before["applications"][-1] + 1}
+    assert change.to_dict() == {**preview, "applied": True, "edit": before["edits"][-1] + 1}
     after = visible_state(archive)
     assert (after["embedder"], after["promoted"]) == (B, compared.prepared.version)
     assert set(after["latest"].values()) == {second.analysis_id for _, second in pairs(store)}
@@ -76,8 +76,11 @@ def test_a_switch_is_as_compared_and_can_be_undone(archive: Archive, store: Stor
     # The same faces make the same version again.
     assert train(archive, "p").version == compared.prepared.version
 
-    undone = undo_application(archive, "p", change.revision)
-    assert (undone.videos, undone.promoted, undone.note) == (2, before["promoted"], "")
+    with pytest.raises(ConflictError, match="is not the last one that stands"):
+        undo_edit(archive, "p", change.edit)
+    undo_edit(archive, "p")  # the training
+    undone = undo_edit(archive, "p", change.edit)
+    assert (undone.videos, undone.applied) == (2, True)
     assert (visible_state(archive), hidden_state(store)) == (before, rest)
     # Once more, there and back: the version was trained again, and is no longer prepared.
     with pytest.raises(ConflictError, match="belongs to no second set"):
@@ -85,7 +88,7 @@ def test_a_switch_is_as_compared_and_can_be_undone(archive: Archive, store: Stor
     assert prepare(archive).version == compared.prepared.version
     again = switch_embedder(archive, "p")
     assert visible_state(archive)["appearances"] == after["appearances"]
-    undo_application(archive, "p", again.revision)
+    undo_edit(archive, "p", again.edit)
     assert visible_state(archive) == before
 
 
@@ -102,14 +105,14 @@ def test_a_switch_conflicts_with_a_correction_that_is_deleted_meanwhile(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(archive)
-    apply, corrections = store.apply_naming, [row.correction_id for row in store.list_corrections("p")]
+    apply, corrections = store.apply, [row.correction_id for row in store.list_corrections("p")]
 
-    def delete_one_and_apply(*arguments: Any) -> None:
+    def delete_one_and_apply(*arguments: Any, **options: Any) -> int:
         store.delete_corrections("p", corrections[:1])
-        apply(*arguments)
+        return apply(*arguments, **options)
 
-    monkeypatch.setattr(store, "apply_naming", delete_one_and_apply)
-    with pytest.raises(ConflictError, match="meanwhile"):
+    monkeypatch.setattr(store, "apply", delete_one_and_apply)
+    with pytest.raises(ConflictError, match="other faces or corrections"):
         switch_embedder(archive, "p")
     assert [row.correction_id for row in store.list_corrections("p")] == corrections[1:]
 
@@ -138,7 +141,7 @@ def test_a_switch_from_a_random_network_to_a_trained_one_names_people(
         result = stored_result(archive, "p", video.video_id, lambda *_: "")
         names = {one.identity for one in result.appearances if one.identity}
         assert names == {"Eileen Collins", "Carphone Man"}
-        undo_application(archive, "p", change.revision)
+        undo_edit(archive, "p", change.edit)
         assert visible_state(archive) == before
 
 
@@ -153,10 +156,9 @@ def test_undoing_a_switch_keeps_videos_and_faces_added_since(
         config = ANALYSIS.model_copy(update={"sampling": SamplingConfig(fragment=span)})
         video = register_video(store, "p", file, config)
         row = analyze_video(archive, video, config, networks)
-        assign(archive, row, current_revision(archive, "p"))
+        assign_current(archive, row)
     store.put_faces("p", [make_face("new", "Gil", embedder=B, embedding=normalize(np.ones(512, np.float32)))])
-    undone = undo_application(archive, "p", change.revision)
-    assert "1 videos came since and have no vectors of dlib" in undone.note
+    undone = undo_edit(archive, "p", change.edit)
     assert undone.videos == 2
     assert {row.embedder for row in present_analyses(store, "p")} == {A}
     latest = store.latest_analyses("p")

@@ -14,10 +14,10 @@ from ui.cli.common import (
     ProjectOption,
     date_of,
     open_home,
-    output,
     print_json,
 )
 from ui.cli.identify import ExpectOption, PreviewOption, print_change
+from ui.cli.tables import print_table
 
 app = typer.Typer(help="Every edit that changed names; the last one can be undone.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def list_edits(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None
         cause = f"{row.cause}: {row.note}" if row.note else row.cause
         limit = "as configured" if row.max_false_names is None else f"{row.max_false_names:.2%}"
         table.add_row(str(row.number), date_of(row.created_at), cause, row.model_version or "none", limit, state)
-    output.print(table)
+    print_table(table)
 
 
 @app.command()
