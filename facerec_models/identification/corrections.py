@@ -80,7 +80,7 @@ class Corrections:
         [[True], [False]]
         """
         ruled_out = np.zeros(people.shape, bool)
-        for person in np.unique(self.denied_people):
+        for person in sorted(set(self.denied_people.tolist())):
             nearest = (embeddings @ self.denied[self.denied_people == person].T).max(axis=1)
             ruled_out |= (people == person) & (nearest[:, None] >= similarity)
         return ruled_out

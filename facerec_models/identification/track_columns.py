@@ -102,6 +102,35 @@ class TrackColumns:
         ends = np.searchsorted(both[:, 0], np.arange(1, len(self)))
         return np.split(both[:, 1], ends)
 
+    def select(self, rows: IndexArray) -> TrackColumns:
+        """Return some tracks, given by their rows, ascending."""
+        place = np.full(len(self), -1, np.int32)
+        place[rows] = np.arange(len(rows), dtype=np.int32)
+        pairs = place[self.together]
+        return TrackColumns(
+            track_ids=self.track_ids[rows],
+            first_frames=self.first_frames[rows],
+            start_s=self.start_s[rows],
+            end_s=self.end_s[rows],
+            shots=self.shots[rows],
+            together=pairs[(pairs >= 0).all(axis=1)],
+            quality=self.quality[rows],
+            detected=self.detected[rows],
+            weight=self.weight[rows],
+            first_boxes=self.first_boxes[rows],
+            vectors=self.vectors[rows],
+        )
+
+    def with_company(self, rows: IndexArray) -> IndexArray:
+        """Return rows with all that they share frames with, and those with, and so on, ascending: who these are is decided together."""
+        reached = np.zeros(len(self), np.bool_)
+        reached[rows] = True
+        while True:
+            new = self.together[reached[self.together].any(axis=1)].ravel()
+            if reached[new].all():
+                return np.flatnonzero(reached)
+            reached[new] = True
+
 
 _NOBODY: IndexArray = np.zeros(0, np.intp)
 

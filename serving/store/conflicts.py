@@ -67,7 +67,8 @@ def require_own_embedder(project: Project, embedders: Iterable[str]) -> None:
 def require_named(change: NamingChange) -> None:
     """Raise ValueError if an analysis is named twice, or rows are of one whose names are not written."""
     ids = change.analysis_ids
-    of_rows = {row.analysis_id for row in change.appearances} | {row.analysis_id for row in change.stranger_tracks}
+    tracks = (*change.freed, *change.stranger_tracks)
+    of_rows = {row.analysis_id for row in change.appearances} | {row.analysis_id for row in tracks}
     strange = of_rows - set(ids)
     if strange or len(set(ids)) != len(ids):
         raise ValueError(

@@ -351,8 +351,10 @@ class NamingChange:
         In place of those of their analyses.
     unnamed : sequence of str
         Analyses that nothing names any more.
-    appearances, stranger_tracks : sequence of rows
+    appearances : sequence of AppearanceRow
         Of all these analyses, in place of theirs.
+    freed, stranger_tracks : sequence of StrangerTrack
+        Tracks that show a stranger no more, as they did; and those that show one from then on.
     strangers : sequence of Stranger
         New ones, and those that a grouping merged.
     edit : Edit or None
@@ -364,6 +366,7 @@ class NamingChange:
     named: Sequence[NamedTracks] = ()
     unnamed: Sequence[str] = ()
     appearances: Sequence[AppearanceRow] = ()
+    freed: Sequence[StrangerTrack] = ()
     stranger_tracks: Sequence[StrangerTrack] = ()
     strangers: Sequence[Stranger] = ()
     edit: Edit | None = None

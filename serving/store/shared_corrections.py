@@ -69,29 +69,39 @@ class SharedCorrections:
             return tx.select(StrangerSum, {"project": project}, ("stranger_id",))
 
 
-def replace_stranger_tracks(
-    tx: Transaction, project: str, tracks: Sequence[StrangerTrack], analysis_ids: Sequence[str]
+def move_stranger_tracks(
+    tx: Transaction, project: str, freed: Sequence[StrangerTrack], shown: Sequence[StrangerTrack]
 ) -> None:
-    """Replace the stranger tracks of these analyses, and bring the sums up to date."""
-    before = tx.select(StrangerTrack, {"project": project}, among=("analysis_id", list(analysis_ids)))
-    tx.delete("stranger_tracks", {"project": project}, ("analysis_id", list(analysis_ids)))
-    tx.insert(tracks, StrangerTrack)
-    # Where the project's embedder changes, vectors of one length take the place of those of another.
-    counts: Counter[tuple[str, int]] = Counter()
-    totals: dict[tuple[str, int], DoubleArray] = defaultdict(lambda: np.zeros(1))
-    for sign, rows in ((-1, before), (1, tracks)):
+    """Let tracks show no stranger any more, and others show one; the sums are brought up to date."""
+    of_analyses: dict[str, list[int]] = defaultdict(list)
+    for track in freed:
+        of_analyses[track.analysis_id].append(track.track_id)
+    for analysis_id, track_ids in of_analyses.items():
+        tx.delete("stranger_tracks", {"project": project, "analysis_id": analysis_id}, ("track_id", track_ids))
+    tx.insert(shown, StrangerTrack)
+    counts: Counter[str] = Counter()
+    totals: dict[str, DoubleArray] = {}
+    for sign, rows in ((-1, freed), (1, shown)):
         for track in rows:
-            key = track.stranger_id, len(track.embedding)
-            counts[key] += sign
-            totals[key] = totals[key] + sign * track.embedding.astype(np.float64)
-    ids = ("stranger_id", sorted({stranger_id for stranger_id, _ in counts}))
+            counts[track.stranger_id] += sign
+            total = totals.get(track.stranger_id)
+            if total is None:
+                total = totals[track.stranger_id] = np.zeros(len(track.embedding))
+            total += sign * track.embedding
+    ids = ("stranger_id", sorted(counts))
     for known in tx.select(StrangerSum, {"project": project}, among=ids):
-        key = known.stranger_id, len(known.total)
-        counts[key] += known.tracks
-        totals[key] = totals[key] + known.total
+        counts[known.stranger_id] += known.tracks
+        totals[known.stranger_id] = totals[known.stranger_id] + known.total
     tx.delete("stranger_sums", {"project": project}, ids)
-    left = [StrangerSum(project, key[0], count, totals[key]) for key, count in sorted(counts.items()) if count > 0]
+    left = [StrangerSum(project, one, count, totals[one]) for one, count in sorted(counts.items()) if count > 0]
     tx.insert(left, StrangerSum)
+
+
+def free_analyses(tx: Transaction, project: str, analysis_ids: Sequence[str]) -> None:
+    """Let all tracks of analyses show no stranger any more."""
+    move_stranger_tracks(
+        tx, project, tx.select(StrangerTrack, {"project": project}, among=("analysis_id", list(analysis_ids))), []
+    )
 
 
 def put_corrections(tx: Transaction, project: str, corrections: Iterable[Correction]) -> None:

@@ -29,7 +29,7 @@ from serving.store.naming_rows import (
     Stranger,
 )
 from serving.store.rows import Face
-from serving.store.shared_corrections import put_corrections, replace_stranger_tracks
+from serving.store.shared_corrections import free_analyses, move_stranger_tracks, put_corrections
 from serving.store.transaction import Database, Transaction
 
 _ROWS: dict[str, tuple[type[Correction] | type[Face] | type[Stranger], str]] = {
@@ -114,7 +114,7 @@ def forget_names(tx: Transaction, project: str, where: Mapping[str, Any]) -> Non
     found = [row["analysis_id"] for row in tx.find("analyses", {"project": project, **where}, columns=["analysis_id"])]
     among = ("analysis_id", found)
     if any(True for _ in tx.find("named_tracks", {"project": project}, among=among, columns=["edit"], limit=1)):
-        replace_stranger_tracks(tx, project, [], found)
+        free_analyses(tx, project, found)
         raise_version(tx, project)
 
 
@@ -228,7 +228,9 @@ def _name(tx: Transaction, project: str, change: NamingChange, number: int, vers
     tx.delete("appearances", {"project": project}, among)
     tx.insert(change.appearances, AppearanceRow)
     tx.put(change.strangers, Stranger)
-    replace_stranger_tracks(tx, project, change.stranger_tracks, change.analysis_ids)
+    if change.unnamed:
+        free_analyses(tx, project, change.unnamed)
+    move_stranger_tracks(tx, project, change.freed, change.stranger_tracks)
 
 
 def _drop_former(tx: Transaction, project: str, number: int) -> None:

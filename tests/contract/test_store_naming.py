@@ -220,7 +220,7 @@ def test_undo_brings_every_row_back(named: Store) -> None:
         model_version="m2",
         max_false_names=0.02,
     )
-    number = name(store, named=[make_named("b", "Bob")], unnamed=["a"], edit=edit)
+    number = name(store, named=[make_named("b", "Bob")], freed=[stranger_track("b")], unnamed=["a"], edit=edit)
     assert (names_of(store), sums(store)) == ({"b": ("Bob",)}, {})
     former = store.list_former_named("p", number)
     assert {row.analysis_id: row.names for row in former} == before
@@ -305,8 +305,10 @@ def test_the_sum_of_a_strangers_vectors_follows_its_tracks(named: Store) -> None
         strangers=[ANN, BOB],
     )
     assert sums(store) == {"stranger-a": (2, [1, 0, 1, 0]), "stranger-b": (1, [0, 1, 0, 0])}
-    name(store, named=[make_named("a")], stranger_tracks=[stranger_track("a", BOB, 1, 3)])
+    freed = [stranger_track("a"), stranger_track("a", BOB, 2, 1)]
+    name(store, named=[make_named("a")], freed=freed, stranger_tracks=[stranger_track("a", BOB, 1, 3)])
     assert sums(store) == {"stranger-a": (1, [0, 0, 1, 0]), "stranger-b": (1, [0, 0, 0, 1])}
+    assert [(row.analysis_id, row.track_id) for row in store.list_stranger_tracks("p")] == [("a", 1), ("b", 1)]
     store.delete_video("p", "v-b")
     assert sums(store) == {"stranger-b": (1, [0, 0, 0, 1])}
     put_analyses(store, "a")

@@ -1,12 +1,13 @@
-"""Which analyses another model may name otherwise: exactly those that are named again after an edit, and no others.
+"""Which tracks another model may name otherwise: exactly those that are named again after an edit, and no others.
 
-Who a track is depends on the people whose scores pass the limit, and on nobody else. So an analysis is named as before if, before and
-after, everybody whose scores an edit changes stays below its `NamedTracks.floor` and is not in it, if no score lies between the old
-and the new limit, and if none of its own corrections changed.
+Who a track is depends on the people whose scores pass the limit, and on the tracks of its frames. So one is named as before if, before
+and after, everybody whose scores an edit changes stays below its `NamedTracks.floor`, if no score of it lies between the old and the
+new limit, if it was not corrected, and if all this holds for those that it shares frames with.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -16,9 +17,13 @@ import numpy.typing as npt
 from facerec_models.identification.classifiers import PrototypeClassifier
 from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.naming_model import NamingModel
-from facerec_models.types import FloatArray
+from facerec_models.identification.track_columns import TrackColumns
+from facerec_models.types import FloatArray, IndexArray
 from serving.store.contract import Store
 from serving.store.naming_rows import NamedTracks
+
+# Rows of an analysis' tracks, ascending; None for all of them.
+Rows = IndexArray | None
 
 # Above so many people whose scores change, comparing everything anew costs no more.
 _MOST_PEOPLE = 64
@@ -43,26 +48,50 @@ def affected(
     named: Mapping[str, NamedTracks],
     before: NamingModel | None,
     after: NamingModel | None,
-) -> set[str]:
-    """Return the analyses, of those that are named by `before`, that `after` may name otherwise."""
+) -> dict[str, Rows]:
+    """Return the tracks, of analyses that are named by `before`, that `after` may name otherwise.
+
+    Returns
+    -------
+    dict of str to (N,) int or None
+        By analysis: rows, ascending; None for all of them.
+    """
     if before is after:
-        return set()
+        return {}
     if before is None or after is None or (changed := _Changed.of(before, after)) is None:
-        return set(named)
+        return dict.fromkeys(named)
     limits = {row.max_false_names for row in named.values()}
     old, new = ({limit: model.tracks.limit(limit) for limit in limits} for model in (before, after))
-    found = _corrected(before.corrections, after.corrections)
+    corrected = _corrected(before.corrections, after.corrections)
+    found: dict[str, Rows] = {}
     for analysis_id, row in named.items():
         low, high = sorted((old[row.max_false_names], new[row.max_false_names]))
+        if low < row.floor or (row.is_contended and low < high):
+            found[analysis_id] = None
+            continue
         between = (row.scores >= low) & (row.scores < high)
-        is_about = not changed.people.isdisjoint(row.names)
-        if low < row.floor or between.any() or (row.is_contended and low < high) or is_about:
-            found.add(analysis_id)
-    if changed.people:
-        for analysis_id, vectors in _vectors(store, project, named):
-            if analysis_id not in found and bool((changed.best(vectors) >= named[analysis_id].floor - _ROUNDING).any()):
-                found.add(analysis_id)
-    return found & named.keys()
+        if between.any():
+            found[analysis_id] = np.flatnonzero(between.reshape(len(row), -1).any(axis=1))
+        if not changed.people.isdisjoint(row.names):
+            places = [i for i, name in enumerate(row.names) if name in changed.people]
+            found[analysis_id] = _union(
+                found.get(analysis_id), np.flatnonzero(np.isin(row.owners, places) | np.isin(row.besides, places))
+            )
+    if changed.people or corrected:
+        for analysis_id, columns in _columns(store, project, named):
+            if analysis_id in found and found[analysis_id] is None:
+                continue
+            is_near = changed.best(columns.vectors) >= named[analysis_id].floor - _ROUNDING
+            if analysis_id in corrected:
+                is_near |= np.isin(columns.track_ids, list(corrected[analysis_id]))
+            near = np.flatnonzero(is_near)
+            if len(near):
+                found[analysis_id] = _union(found.get(analysis_id), near)
+    return found
+
+
+def _union(rows: Rows, more: IndexArray) -> IndexArray:
+    return more if rows is None else np.union1d(rows, more)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,12 +141,13 @@ class _Changed:
         return np.asarray(scores.max(axis=1, initial=-np.inf), np.float32)
 
 
-def _corrected(before: Corrections, after: Corrections) -> set[str]:
-    """Return the analyses of whose tracks corrections were added or removed."""
-    confirmed = before.confirmed.items() ^ after.confirmed.items()
-    return {analysis_id for (analysis_id, _), _ in confirmed} | {
-        analysis_id for analysis_id, _ in before.no_images ^ after.no_images
-    }
+def _corrected(before: Corrections, after: Corrections) -> dict[str, set[int]]:
+    """Return the tracks of which corrections were added or removed, by analysis."""
+    found: dict[str, set[int]] = defaultdict(set)
+    confirmed = {key for key, _ in before.confirmed.items() ^ after.confirmed.items()}
+    for analysis_id, track_id in confirmed | (before.no_images ^ after.no_images):
+        found[analysis_id].add(track_id)
+    return found
 
 
 def _denied_otherwise(before: Corrections, after: Corrections) -> set[str]:
@@ -129,10 +159,10 @@ def _denied_otherwise(before: Corrections, after: Corrections) -> set[str]:
     return {person for person, _ in old ^ new}
 
 
-def _vectors(store: Store, project: str, wanted: Mapping[str, NamedTracks]) -> Iterator[tuple[str, FloatArray]]:
+def _columns(store: Store, project: str, wanted: Mapping[str, NamedTracks]) -> Iterator[tuple[str, TrackColumns]]:
     since = 0
     while part := store.list_columns(project, since=since, limit=_BATCH):
         since = part[-1].position
         for one in part:
             if one.analysis_id in wanted:
-                yield one.analysis_id, one.columns.vectors
+                yield one.analysis_id, one.columns

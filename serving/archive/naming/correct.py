@@ -229,9 +229,14 @@ def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
         replace(edit, faces=changed, promotion=Promotion.PROMOTE, model_version=version),
         version,
         fitted.fitted.model,
-        more={row.analysis_id for row in edit.corrections},
+        more=_unnamed(store, project, {row.analysis_id for row in edit.corrections}),
         files=files,
     )
+
+
+def _unnamed(store: Store, project: str, analysis_ids: Collection[str]) -> set[str]:
+    """Return which of these analyses nothing has named yet."""
+    return set(analysis_ids) - {row.analysis_id for row in store.list_named(project, sorted(analysis_ids))}
 
 
 @contextmanager

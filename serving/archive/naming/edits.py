@@ -11,12 +11,12 @@ import numpy as np
 from facerec_models.errors import ConflictError
 from facerec_models.identification.naming_model import NamingModel
 from serving.archive.handle import Archive
-from serving.archive.naming.affected import affected
+from serving.archive.naming.affected import Rows, affected
 from serving.archive.naming.correction_rows import with_corrections
 from serving.archive.naming.current import CurrentNaming, read_current, require_version, revision_of
 from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.preview import IdentificationChange, compare
-from serving.archive.naming.whole_archive import NewNames, name_again, rows_by_analysis
+from serving.archive.naming.whole_archive import Again, NewNames, name_again, rows_by_analysis
 from serving.store.naming_rows import AppearanceRow, Edit, NamedTracks, NamingChange
 
 _ATTEMPTS = 5
@@ -35,7 +35,7 @@ class PlannedEdit:
     wanted : collection of str or None
         The analyses that are named again; None: those that the model, or a correction, may name otherwise.
     more : collection of str
-        Analyses that are named again beside these.
+        Analyses of which all tracks are named again beside these.
     restored : sequence of NamedTracks
         Analyses of `wanted` that are named so, whatever the model.
     unnamed : collection of str
@@ -120,25 +120,30 @@ def work_out(
     """Return what an edit changes, and what would be written; nothing is."""
     store, project, edit = archive.store, current.project, planned.edit
     named = {row.analysis_id: row for row in store.list_named(project)}
-    wanted = planned.wanted
-    if wanted is None:
-        wanted = affected(store, project, named, current.model, planned.model) | set(planned.more)
-    rows = store.list_analyses(project, sorted(wanted))
+    again: dict[str, Rows]
+    if planned.wanted is None:
+        again = affected(store, project, named, current.model, planned.model) | dict.fromkeys(planned.more)
+    else:
+        again = dict.fromkeys(planned.wanted)
     limit = planned.max_false_names
-    held = named | dict(planned.held)
     own = {one: row.max_false_names for one, row in {**planned.held, **named}.items()}
-    limits = {one: limit or own.get(one, current.max_false_names) for one in wanted}
+    limits = {one: limit or own.get(one, current.max_false_names) for one in again}
+    rows = store.list_analyses(project, sorted(again))
     names = name_again(
         archive,
         project,
         sorted(rows, key=lambda row: (limits[row.analysis_id], row.created_at, row.analysis_id)),
         planned.model,
-        limits=limits,
-        held=held,
-        corrections=with_corrections(store.list_corrections(project), edit.corrections, edit.withdrawn),
-        anew=planned.anew,
-        restored=planned.restored,
-        unnamed=planned.unnamed,
+        Again(
+            rows=again,
+            limits=limits,
+            now=named,
+            held=planned.held,
+            corrections=with_corrections(store.list_corrections(project), edit.corrections, edit.withdrawn),
+            anew=planned.anew,
+            restored={row.analysis_id: row for row in planned.restored},
+            unnamed=planned.unnamed,
+        ),
     )
     change = IdentificationChange(
         revision_of(project, planned.model_version, current.max_false_names if limit is None else limit),
@@ -150,6 +155,7 @@ def work_out(
         [row for row in names.named if row.analysis_id not in same],
         sorted(set(planned.unnamed) & named.keys()),
         [row for one, found in names.appearances.items() if one not in same for row in found],
+        [row for row in names.freed if row.analysis_id not in same],
         [row for row in names.stranger_tracks if row.analysis_id not in same],
         names.strangers,
         edit,
@@ -170,7 +176,8 @@ def _count(
     stands_for = planned.stands_for
     shown = {one for one in names.appearances if stands_for.get(one, one) in latest}
     gone = {one for one in planned.unnamed if one in latest and one not in stands_for.values()}
-    was = rows_by_analysis(store.list_appearances(project, sorted({stands_for.get(one, one) for one in shown} | gone)))
+    missing = {stands_for.get(one, one) for one in shown} | gone
+    was = names.before | rows_by_analysis(store.list_appearances(project, sorted(missing - names.before.keys())))
     before: dict[str, Sequence[AppearanceRow]] = {one: was.get(stands_for.get(one, one), []) for one in shown}
     before |= {one: was.get(one, []) for one in gone}
     after = {one: names.appearances[one] for one in shown}

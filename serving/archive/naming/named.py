@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.decide import VideoNames
 from facerec_models.identification.reasons import reason_of
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.result import identity_of, owner_of
-from facerec_models.types import STRANGER_PREFIX, Decision, Match, UndecidableReason
+from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray, IndexArray, Match, UndecidableReason
 from serving.store.naming_rows import AppearanceRow, NamedTracks, StrangerTrack
 from serving.store.rows import AnalysisRow
 
@@ -37,6 +38,7 @@ def name_tracks(
     owners = [match.person_id or strangers.get(i) for i, match in enumerate(matches)]
     known = sorted({one for one in (*owners, *(match.beside for match in matches)) if one is not None})
     place = {one: i for i, one in enumerate(known)}
+    decided = _decided_of(names, floor)
     return NamedTracks(
         project=analysis.project,
         analysis_id=analysis.analysis_id,
@@ -46,13 +48,35 @@ def name_tracks(
         floor=floor,
         is_contended=names.is_contended,
         names=tuple(known),
-        decisions=np.array([_PLACE[match.decision] for match in matches], np.int8),
-        reasons=np.array([-1 if match.reason is None else _PLACE[match.reason] for match in matches], np.int8),
+        decisions=decided.decisions,
+        reasons=decided.reasons,
         owners=np.array([-1 if one is None else place[one] for one in owners], np.int32),
         besides=np.array([-1 if match.beside is None else place[match.beside] for match in matches], np.int32),
-        confirmed=np.array([match.is_confirmed for match in matches], np.int8),
-        scores=np.where(names.scores >= floor, names.scores, -np.inf).astype(np.float32).ravel(),
-        chosen=np.array([match.score for match in matches], np.float32),
+        confirmed=decided.confirmed,
+        scores=decided.scores,
+        chosen=decided.chosen,
+    )
+
+
+class _Decided(NamedTuple):
+    """What is kept of tracks beside who they are; see `NamedTracks`."""
+
+    decisions: npt.NDArray[np.int8]
+    reasons: npt.NDArray[np.int8]
+    confirmed: npt.NDArray[np.int8]
+    scores: FloatArray
+    chosen: FloatArray
+
+
+def _decided_of(names: VideoNames, floor: float) -> _Decided:
+    """Return what is kept of decided tracks beside who they are."""
+    matches = names.matches
+    return _Decided(
+        np.array([_PLACE[match.decision] for match in matches], np.int8),
+        np.array([-1 if match.reason is None else _PLACE[match.reason] for match in matches], np.int8),
+        np.array([match.is_confirmed for match in matches], np.int8),
+        np.where(names.scores >= floor, names.scores, -np.inf).astype(np.float32).ravel(),
+        np.array([match.score for match in matches], np.float32),
     )
 
 
@@ -65,6 +89,12 @@ def strangers_of(named: NamedTracks) -> dict[int, str]:
     """Return the stranger whom each unknown track shows, by row."""
     found = enumerate(owners_of(named))
     return {i: owner for i, owner in found if owner is not None and owner.startswith(STRANGER_PREFIX)}
+
+
+def unknown_rows(named: NamedTracks, columns: TrackColumns) -> list[int]:
+    """Return the rows of tracks that show nobody enrolled, and have a vector."""
+    rows: list[int] = np.flatnonzero((named.decisions == _PLACE[Decision.UNKNOWN]) & columns.is_embedded).tolist()
+    return rows
 
 
 def with_strangers(named: NamedTracks, strangers: Mapping[int, str]) -> NamedTracks:
@@ -156,18 +186,95 @@ def appearance_rows(analysis: AnalysisRow, columns: TrackColumns, named: NamedTr
     return rows
 
 
-def stranger_tracks(columns: TrackColumns, named: NamedTracks) -> list[StrangerTrack]:
-    """Return which stranger each unknown track shows, with its vector."""
-    track_ids = columns.track_ids.tolist()
-    return [
-        StrangerTrack(named.project, named.analysis_id, track_ids[i], stranger_id, columns.vectors[i])
-        for i, stranger_id in strangers_of(named).items()
-    ]
+def merge_names(before: NamedTracks, rows: IndexArray, names: VideoNames) -> NamedTracks:
+    """Return who the tracks of an analysis are, some of them decided again.
+
+    Parameters
+    ----------
+    rows : (N,) int
+        Which, in the order of `names`.
+    """
+    owners, besides = owners_of(before), [None if i < 0 else before.names[i] for i in before.besides.tolist()]
+    strangers, places = strangers_of(before), rows.tolist()
+    for i, match in zip(places, names.matches, strict=True):
+        is_unknown = match.decision is Decision.UNKNOWN
+        owners[i], besides[i] = match.person_id or (strangers.get(i) if is_unknown else None), match.beside
+    known = sorted({one for one in (*owners, *besides) if one is not None})
+    place = {one: i for i, one in enumerate(known)}
+    decided = _decided_of(names, before.floor)
+    width = max(before.scores.size // len(before), decided.scores.size // len(places))
+
+    def merged(name: str) -> npt.NDArray[Any]:
+        array = getattr(before, name).copy()
+        array[rows] = getattr(decided, name)
+        return np.asarray(array)
+
+    def wide(scores: FloatArray, count: int) -> FloatArray:
+        found = scores.reshape(count, -1)
+        return np.pad(found, ((0, 0), (0, width - found.shape[1])), constant_values=-np.inf)
+
+    scores = wide(before.scores, len(before)).copy()
+    scores[rows] = wide(decided.scores, len(places))
+    return replace(
+        before,
+        version=0,
+        is_contended=before.is_contended or names.is_contended,
+        names=tuple(known),
+        decisions=merged("decisions"),
+        reasons=merged("reasons"),
+        owners=np.array([-1 if one is None else place[one] for one in owners], np.int32),
+        besides=np.array([-1 if one is None else place[one] for one in besides], np.int32),
+        confirmed=merged("confirmed"),
+        scores=scores.ravel(),
+        chosen=merged("chosen"),
+    )
 
 
-def count_by_decision(rows: Sequence[NamedTracks]) -> dict[Decision, int]:
-    """Return how many tracks have each decision."""
-    counts = np.zeros(len(_DECISIONS), np.int64)
-    for row in rows:
-        counts += np.bincount(row.decisions, minlength=len(_DECISIONS))
-    return dict(zip(_DECISIONS, counts.tolist(), strict=True))
+def merge_appearances(
+    analysis: AnalysisRow,
+    columns: TrackColumns,
+    before: Sequence[AppearanceRow],
+    was: NamedTracks,
+    named: NamedTracks,
+    rows: IndexArray,
+) -> list[AppearanceRow]:
+    """Return the appearances of an analysis of which only some tracks changed: those of others stay as they are.
+
+    Parameters
+    ----------
+    was, named : NamedTracks
+        Before and after.
+    rows : (N,) int
+        Which tracks changed.
+    """
+    old, new = owners_of(was), owners_of(named)
+    whose = {one for i in rows.tolist() for one in (old[i], new[i]) if one is not None}
+    alone = set(columns.track_ids[rows].tolist())
+    kept = [row for row in before if row.owner not in whose and not (row.owner is None and row.track_ids[0] in alone)]
+    changed = set(rows.tolist())
+    again = np.array([i for i, one in enumerate(new) if one in whose or (one is None and i in changed)], np.intp)
+    found = appearance_rows(analysis, columns.select(again), select_names(named, again))
+    ordered = sorted([*kept, *found], key=lambda row: (row.start_s, row.track_ids))
+    return [row if row.position == at else replace(row, position=at) for at, row in enumerate(ordered)]
+
+
+def select_names(named: NamedTracks, rows: IndexArray) -> NamedTracks:
+    """Return who some of the tracks are."""
+    arrays = ("decisions", "reasons", "owners", "besides", "confirmed", "chosen")
+    return replace(named, scores=named.chosen[rows], **{name: getattr(named, name)[rows] for name in arrays})
+
+
+def stranger_moves(
+    columns: TrackColumns, was: NamedTracks | None, named: NamedTracks
+) -> tuple[list[StrangerTrack], list[StrangerTrack]]:
+    """Return the tracks that show a stranger no more, or another one, as they did; and those that show one now and did not."""
+    old, new = {} if was is None else strangers_of(was), strangers_of(named)
+
+    def rows(shown: Mapping[int, str], others: Mapping[int, str]) -> list[StrangerTrack]:
+        return [
+            StrangerTrack(named.project, named.analysis_id, int(columns.track_ids[i]), one, columns.vectors[i])
+            for i, one in shown.items()
+            if others.get(i) != one
+        ]
+
+    return rows(old, new), rows(new, old)

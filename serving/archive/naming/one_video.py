@@ -10,9 +10,8 @@ from facerec_models.errors import ConflictError, ModelNotFoundError
 from facerec_models.identification.clustering import group_unknown
 from facerec_models.identification.identify import identify_videos, match_again
 from facerec_models.identification.naming_model import NamingModel
-from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.result import ModelView, Result, StrangerLabel, VideoView, build_result, stranger_id
-from facerec_models.types import Decision, Match
+from facerec_models.types import Match
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.affected import floor_of
@@ -21,8 +20,10 @@ from serving.archive.naming.named import (
     appearance_rows,
     matches_of,
     name_tracks,
-    stranger_tracks,
+    stranger_moves,
     strangers_of,
+    unknown_rows,
+    with_strangers,
 )
 from serving.archive.naming.strangers import UnknownTracks, follow_all, settle
 from serving.archive.videos import read_analysis
@@ -67,33 +68,24 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     (names,) = identify_videos(
         [(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, embedder=analysis.embedder
     )
-    before = {row.analysis_id: strangers_of(row) for row in store.list_named(project, [analysis_id])}
-    unknown = unknown_tracks(
-        analysis_id,
-        store.get_video(project, analysis.video_id).sha256,
-        columns,
-        names.matches,
-        before.get(analysis_id, {}),
-    )
-    found = settle(store, project, analysis.embedder, [unknown], [analysis_id])
-    strangers = {row: found.of_track[unknown.key(row)] for row in unknown.rows}
-    named = name_tracks(analysis, names, strangers, limit, floor_of(current.model, limit))
+    was = next(iter(store.list_named(project, [analysis_id])), None)
+    decided = name_tracks(analysis, names, {}, limit, floor_of(current.model, limit))
+    so_far = {} if was is None else strangers_of(was)
+    rows = unknown_rows(decided, columns)
+    held = {row: so_far[row] for row in rows if row in so_far}
+    unknown = UnknownTracks(analysis_id, store.get_video(project, analysis.video_id).sha256, columns, rows, held)
+    shown = {unknown.key(row): (who, columns.vectors[row]) for row, who in so_far.items()}
+    found = settle(store, project, analysis.embedder, [unknown], shown)
+    named = with_strangers(decided, {row: found.of_track[unknown.key(row)] for row in rows})
+    freed, new = stranger_moves(columns, was, named)
     change = NamingChange(
         [named],
         appearances=appearance_rows(analysis, columns, named),
-        stranger_tracks=stranger_tracks(columns, named),
+        freed=freed,
+        stranger_tracks=new,
         strangers=found.strangers,
     )
     store.apply(project, change, if_version=current.version)
-
-
-def unknown_tracks(
-    analysis_id: str, sha256: str, columns: TrackColumns, matches: list[Match], held: dict[int, str]
-) -> UnknownTracks:
-    """Pick the unknown tracks of an analysis, with those whom they show so far."""
-    seen = columns.is_embedded.tolist()
-    rows = [i for i, match in enumerate(matches) if match.decision is Decision.UNKNOWN and seen[i]]
-    return UnknownTracks(analysis_id, sha256, columns, rows, {row: held[row] for row in rows if row in held})
 
 
 def name_analysis(archive: Archive, analysis: AnalysisRow, version: str, max_false_names: float) -> Result:

@@ -90,17 +90,18 @@ class _Group:
         self.members.append(vector)
 
 
-def settle(
-    store: Store, project: str, embedder: str, unknown: Sequence[UnknownTracks], rewritten: Collection[str]
-) -> Grouping:
+Shown = Mapping[TrackKey, tuple[str, FloatArray]]
+
+
+def settle(store: Store, project: str, embedder: str, unknown: Sequence[UnknownTracks], shown: Shown) -> Grouping:
     """Give every unknown track of some analyses a stranger: one that is known, or a new one. Nothing is written.
 
     Parameters
     ----------
-    rewritten : collection of str
-        All analyses whose names are written anew: what the store says of their tracks does not count.
+    shown : mapping of (analysis_id, track_id) to (str, (D,) float32)
+        The strangers whom tracks show so far that are named again, and the tracks' vectors.
     """
-    groups = StrangerGroups(store, project, embedder, rewritten)
+    groups = StrangerGroups(store, project, embedder, shown)
     groups.add(unknown, store.list_corrections(project, analysis_ids=[one.analysis_id for one in unknown]))
     return groups.grouping()
 
@@ -110,31 +111,39 @@ class StrangerGroups:
 
     Parameters
     ----------
-    rewritten : collection of str
+    shown : mapping
         See `settle`.
     anew : bool
         Whether all strangers are grouped anew: none is known, and each group gets the id that most of its tracks had.
     """
 
-    def __init__(
-        self, store: Store, project: str, embedder: str, rewritten: Collection[str], *, anew: bool = False
-    ) -> None:
+    def __init__(self, store: Store, project: str, embedder: str, shown: Shown, *, anew: bool = False) -> None:
         self._store = store
         self._project = project
         self._least = stranger_similarity(load_cohort(embedder).pair)
-        self._rewritten = set(rewritten)
+        self._shown = shown
+        self._leaving: set[TrackKey] = set()
         self._anew = anew
         self._groups: list[_Group] = []
         self._place: dict[str, int] = {}
         self._of: dict[TrackKey, int] = {}
         if not anew:
-            self._read()
+            for row in store.list_stranger_sums(project):
+                self._place[row.stranger_id] = len(self._groups)
+                self._groups.append(_Group(row.stranger_id, row.tracks, row.total))
 
     def add(self, unknown: Sequence[UnknownTracks], corrections: Sequence[Correction]) -> None:
         """Give tracks a group. Those that are held keep theirs, and come first."""
         denied = _denied(self._store, self._project, corrections)
         unknown = [_without_denied(one, denied) for one in unknown]
         if not self._anew:
+            held = {one.key(row): identifier for one in unknown for row, identifier in one.held.items()}
+            for key, (identifier, vector) in self._shown.items():
+                if held.get(key) != identifier:
+                    self._leaving.add(key)
+                    group = self._groups[self._place[identifier]]
+                    group.count -= 1
+                    group.total = group.total - vector
             for one in unknown:
                 for row, identifier in one.held.items():
                     self._hold(one, row, identifier)
@@ -146,23 +155,16 @@ class StrangerGroups:
         names, changed = self._name_groups()
         return Grouping({key: names[group] for key, group in self._of.items()}, changed)
 
-    def _read(self) -> None:
-        for row in self._store.list_stranger_sums(self._project):
-            self._place[row.stranger_id] = len(self._groups)
-            self._groups.append(_Group(row.stranger_id, row.tracks, row.total))
-        for track in self._store.list_stranger_tracks(self._project, analysis_ids=sorted(self._rewritten)):
-            group = self._groups[self._place[track.stranger_id]]
-            group.count -= 1
-            group.total = group.total - track.embedding
-
     def _hold(self, one: UnknownTracks, row: int, identifier: str) -> None:
+        key = one.key(row)
         at = self._place.get(identifier)
         vector = one.columns.vectors[row]
         if at is None:
             at = self._place[identifier] = len(self._groups)
-            self._groups.append(_Group(identifier, 0, np.zeros(len(vector)), is_loaded=True))
-        self._groups[at].add(vector)
-        self._of[one.key(row)] = at
+            self._groups.append(_Group(identifier, 0, np.zeros(len(vector))))
+        if key in self._leaving or key not in self._shown:
+            self._groups[at].add(vector)
+        self._of[key] = at
 
     def _join(self, batch: Sequence[tuple[UnknownTracks, Sequence[int]]], denied: Mapping[TrackKey, set[str]]) -> None:
         keys = [one.key(row) for one, rows in batch for row in rows]
@@ -230,7 +232,7 @@ class StrangerGroups:
         if not missing:
             return
         for row in self._store.list_stranger_tracks(self._project, stranger_ids=sorted(missing)):
-            if row.analysis_id not in self._rewritten:
+            if (row.analysis_id, row.track_id) not in self._leaving:
                 self._groups[missing[row.stranger_id]].members.append(row.embedding)
         for at in missing.values():
             self._groups[at].is_loaded = True

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -260,15 +261,17 @@ class SqliteTransaction:
         """Return what a query finds; its columns are fields of `kind`."""
         cursor = self.execute(query, parameters)
         decoders = decoders_of(kind)
-        columns = [(name, decoders.get(name)) for name, *_ in cursor.description]
+        names = [name for name, *_ in cursor.description]
+        places = {name: place for place, name in enumerate(names)}
+        # In the order of the fields, without their names: half the time.
+        wanted = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+        if places.keys() >= set(wanted):
+            picked = [(places[name], decoders.get(name)) for name in wanted]
+            return [kind(*[decode(row[at]) if decode else row[at] for at, decode in picked]) for row in cursor]
+        plain = [(name, decoders.get(name)) for name in names]
         return [
-            kind(
-                **{
-                    name: decode(value) if decode else value
-                    for (name, decode), value in zip(columns, record, strict=True)
-                }
-            )
-            for record in cursor
+            kind(**{name: decode(one) if decode else one for (name, decode), one in zip(plain, row, strict=True)})
+            for row in cursor
         ]
 
     def count(self, table: str, where: Filter, among: Among | None = None) -> int:

@@ -17,9 +17,8 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import with_seen_strangers
 from serving.archive.naming import strangers
-from serving.archive.naming.named import name_tracks, stranger_tracks
-from serving.archive.naming.one_video import unknown_tracks
-from serving.archive.naming.strangers import StrangerGroups, UnknownTracks, find_stranger, settle
+from serving.archive.naming.named import name_tracks, stranger_moves, unknown_rows
+from serving.archive.naming.strangers import StrangerGroups, TrackKey, UnknownTracks, find_stranger, settle
 from serving.store import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Edit, NamingChange, Stranger
 from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
@@ -51,6 +50,11 @@ def shown(store: Store, unknown: UnknownTracks) -> Shown:
     return {ids.index(row.track_id): row.stranger_id for row in rows}
 
 
+def so_far(store: Store, videos: Sequence[UnknownTracks]) -> dict[TrackKey, tuple[str, FloatArray]]:
+    rows = store.list_stranger_tracks("p", analysis_ids=[one.analysis_id for one in videos])
+    return {(row.analysis_id, row.track_id): (row.stranger_id, row.embedding) for row in rows}
+
+
 def write(store: Store, found: strangers.Grouping, videos: Sequence[UnknownTracks]) -> None:
     named = [
         name_tracks(
@@ -64,8 +68,14 @@ def write(store: Store, found: strangers.Grouping, videos: Sequence[UnknownTrack
         )
         for one in videos
     ]
-    rows = [row for one, names in zip(videos, named, strict=True) for row in stranger_tracks(one.columns, names)]
-    change = NamingChange(named, stranger_tracks=rows, strangers=found.strangers)
+    was = {row.analysis_id: row for row in store.list_named("p")}
+    moves = [stranger_moves(one.columns, was.get(one.analysis_id), row) for one, row in zip(videos, named, strict=True)]
+    change = NamingChange(
+        named,
+        freed=[row for freed, _ in moves for row in freed],
+        stranger_tracks=[row for _, new in moves for row in new],
+        strangers=found.strangers,
+    )
     store.apply("p", change, if_version=store.get_project("p").version)
 
 
@@ -76,14 +86,14 @@ def known(store: Store, unknown: UnknownTracks) -> UnknownTracks:
 def ids(store: Store, unknown: UnknownTracks) -> list[str]:
     """Give the tracks of a video strangers, store that, and return them in the order of the tracks."""
     one = known(store, unknown)
-    write(store, settle(store, "p", EMBEDDER, [one], [one.analysis_id]), [one])
+    write(store, settle(store, "p", EMBEDDER, [one], so_far(store, [one])), [one])
     return [stranger for _, stranger in sorted(shown(store, unknown).items())]
 
 
 def regroup(store: Store, videos: Sequence[UnknownTracks]) -> None:
     """Group all tracks anew, and store that."""
     held = [known(store, one) for one in videos]
-    groups = StrangerGroups(store, "p", EMBEDDER, [one.analysis_id for one in held], anew=True)
+    groups = StrangerGroups(store, "p", EMBEDDER, so_far(store, held), anew=True)
     groups.add(held, store.list_corrections("p"))
     write(store, groups.grouping(), held)
 
@@ -187,8 +197,8 @@ def test_the_unknown_tracks_with_vectors_are_picked() -> None:
     empty = replace(make_track(4, [3.0]), embedded=np.zeros(0, np.int64), embeddings=np.zeros((0, 128), np.float32))
     matches = [make_match("Ann_Lee"), make_match(), make_match(decidable=False), make_match()]
     columns = TrackColumns.of([*tracks, empty])
-    picked = unknown_tracks("a", "sha", columns, matches, {0: "stranger-a", 1: "stranger-b"})
-    assert (list(picked.rows), picked.held, picked.key(1)) == ([1], {1: "stranger-b"}, ("a", 2))
+    names = VideoNames(matches, np.zeros((4, 0), np.float32), is_contended=False)
+    assert unknown_rows(name_tracks(make_analysis("a"), names, {}, 0.01, 1.0), columns) == [1]
 
 
 def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store, home: Files) -> None:
