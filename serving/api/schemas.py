@@ -335,13 +335,14 @@ class StrangerName(_Model):
 
 
 class StrangerView(_Model):
-    """A stranger, and where they are seen, the best face first."""
+    """A stranger, and where they are seen, the best face first; in a list only some of their tracks."""
 
     stranger: str
     label: str
     aliases: list[str]
     screen_time_s: float
     videos: int
+    track_count: int
     tracks: list[dict[str, Any]]
 
     @classmethod
@@ -353,6 +354,7 @@ class StrangerView(_Model):
             aliases=list(stranger.aliases),
             screen_time_s=stranger.screen_time_s,
             videos=stranger.videos,
+            track_count=stranger.tracks,
             tracks=[
                 {
                     "video_id": one.video_id,

@@ -24,9 +24,9 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import drop_loaded_models, load_model, promoted_version
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
-from serving.archive.naming.correct import refit_and_name
 from serving.archive.naming.current import read_current
 from serving.archive.naming.identify import name_nobody
+from serving.archive.naming.refit import refit_and_name
 from serving.archive.vector_sets import drop_vectors, in_all_sets, present_analyses
 from serving.store import leases
 from serving.store.contract import Store

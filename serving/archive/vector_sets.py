@@ -76,7 +76,7 @@ def carry_corrections(store: Store, project: str, second: Mapping[str, AnalysisR
     for row in corrections:
         analysis = second[row.analysis_id]
         track = next((one for one in found[analysis.analysis_id] if one.track_id == row.track_id), None)
-        if track is None or (row.kind is CorrectionKind.IS_NOT and not len(track.embedded)):
+        if track is None or (row.kind is not CorrectionKind.IS and not len(track.embedded)):
             continue
         analysis_id = analysis.analysis_id
         carried.append(

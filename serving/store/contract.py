@@ -200,8 +200,11 @@ class Store(Protocol):
     ) -> list[StrangerTrack]:
         """Return which stranger each unknown track shows, by analysis and track: all, those of some strangers, or of some analyses."""
 
-    def list_stranger_sums(self, project: str) -> list[StrangerSum]:
-        """Return the sum of the mean embeddings of each stranger's tracks; those without tracks are left out."""
+    def list_some_tracks(self, project: str, stranger_ids: Sequence[str], limit: int) -> list[StrangerTrack]:
+        """Return at most `limit` tracks of each of these strangers, the first ones by analysis and track."""
+
+    def list_stranger_sums(self, project: str, stranger_ids: Sequence[str] | None = None) -> list[StrangerSum]:
+        """Return the sum of the mean embeddings of strangers' tracks, of all or of these; those without tracks are left out."""
 
     # How tracks are named
 

@@ -19,11 +19,13 @@ class CorrectionKind(StrEnum):
 
     IS = "is"
     IS_NOT = "is_not"
+    # Another stranger's, when theirs was named: nobody denied it, and a user may still say that it is.
+    APART = "apart"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correction:
-    """A track is a person, or is not a person or a stranger, as a user corrected it.
+    """A track is a person, or is not a person or a stranger, as a user corrected it; or it was held apart from a person.
 
     Parameters
     ----------

@@ -62,11 +62,23 @@ class SharedCorrections:
             found = tx.select(StrangerTrack, {"project": project}, ("analysis_id", "track_id"), among=among)
         return sorted(found, key=lambda row: (row.analysis_id, row.track_id))
 
-    def list_stranger_sums(self, project: str) -> list[StrangerSum]:
-        """Return the sum of the mean embeddings of each stranger's tracks; those without tracks are left out."""
+    def list_some_tracks(self, project: str, stranger_ids: Sequence[str], limit: int) -> list[StrangerTrack]:
+        """Return at most `limit` tracks of each of these strangers, the first ones by analysis and track."""
+        order = ("analysis_id", "track_id")
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return tx.select(StrangerSum, {"project": project}, ("stranger_id",))
+            return [
+                track
+                for one in stranger_ids
+                for track in tx.select(StrangerTrack, {"project": project, "stranger_id": one}, order, limit=limit)
+            ]
+
+    def list_stranger_sums(self, project: str, stranger_ids: Sequence[str] | None = None) -> list[StrangerSum]:
+        """Return the sum of the mean embeddings of strangers' tracks, of all or of these; those without tracks are left out."""
+        among = None if stranger_ids is None else ("stranger_id", list(stranger_ids))
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            return tx.select(StrangerSum, {"project": project}, ("stranger_id",), among=among)
 
 
 def move_stranger_tracks(

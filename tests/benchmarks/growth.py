@@ -194,9 +194,10 @@ def edits_of(archive: Archive, video: str) -> dict[str, Callable[..., Any]]:
     unknown = next(track for (_, track), row in names.items() if row.decision == "unknown")
     person = next(row.owner for (_, track), row in names.items() if track == named) or ""
     ranked = rank_strangers(archive, "p", limit=1000).strangers
-    stranger = next(one for one in ranked if len(one.sightings) <= 1000)
-    for one in (unknown, *(seen.track_id for seen in stranger.sightings)):
-        write_atomically(archive.files.track_crop("p", f"a{video[1:]}", one, 0), b"jpeg")
+    stranger = next(one for one in ranked if one.tracks <= 1000)
+    write_atomically(archive.files.track_crop("p", f"a{video[1:]}", unknown, 0), b"jpeg")
+    for one in stranger.sightings:
+        write_atomically(one.crop, b"jpeg")
     return {
         "is": lambda **how: correct(archive, "p", [TrackCorrection(video, unknown, CorrectionKind.IS, "P1")], **how),
         "is not": lambda **how: correct(

@@ -73,7 +73,7 @@ def list_unknowns(
             f"Unknown {stranger.number}",
             stranger.stranger_id,
             f"{stranger.screen_time_s:.1f}",
-            str(len(stranger.sightings)),
+            str(stranger.tracks),
             str(stranger.videos),
         )
     print_table(table)

@@ -257,7 +257,8 @@ def fit_version(
 def _corrections(corrections: Sequence[Correction]) -> Corrections:
     """Return corrections as a model knows them; of strangers it knows only that a track is not one of them."""
     is_not = [c for c in corrections if c.kind is CorrectionKind.IS_NOT]
-    denied = [c for c in is_not if not c.person_id.startswith(STRANGER_PREFIX)]
+    apart = [c for c in corrections if c.kind is CorrectionKind.APART]
+    denied = [c for c in is_not if not c.person_id.startswith(STRANGER_PREFIX)] + apart
     confirmed = {(c.analysis_id, c.track_id): c.person_id for c in corrections if c.kind is CorrectionKind.IS}
     no_images = frozenset((c.analysis_id, c.track_id) for c in is_not if c.person_id.startswith(STRANGER_PREFIX))
     if not denied:

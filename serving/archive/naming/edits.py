@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from serving.archive.naming.affected import Rows, affected
 from serving.archive.naming.correction_rows import with_corrections
 from serving.archive.naming.current import CurrentNaming, read_current, require_version, revision_of
 from serving.archive.naming.figures import ScoreFigures
-from serving.archive.naming.preview import IdentificationChange, compare
+from serving.archive.naming.preview import IdentificationChange, Perhaps, compare
 from serving.archive.naming.whole_archive import Again, NewNames, name_again, rows_by_analysis
 from serving.store.naming_rows import AppearanceRow, Edit, NamedTracks, NamingChange
 
@@ -52,6 +52,10 @@ class PlannedEdit:
         Writes files, as a context in which their rows are written.
     undoes : int or None
         The number of the edit that this takes back.
+    again : mapping of str to (N,) int or None, optional
+        The tracks that are named again, where that is known already.
+    perhaps : sequence of Perhaps
+        Who may be meant as well, and is left as they are.
     """
 
     edit: Edit
@@ -67,6 +71,26 @@ class PlannedEdit:
     anew: bool = False
     files: Files = nullcontext
     undoes: int | None = None
+    again: Mapping[str, Rows] | None = None
+    perhaps: Sequence[Perhaps] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkedOut:
+    """What an edit changes, and what it writes.
+
+    Parameters
+    ----------
+    again : mapping of str to (N,) int or None
+        The tracks that were named again, by analysis; None for all of them.
+    before : mapping of str to NamedTracks
+        Who the tracks of all analyses were.
+    """
+
+    change: IdentificationChange
+    names: NamingChange
+    again: Mapping[str, Rows]
+    before: Mapping[str, NamedTracks]
 
 
 def change_names(
@@ -74,6 +98,7 @@ def change_names(
     project: str,
     plan: Callable[[CurrentNaming], PlannedEdit],
     *,
+    refine: Callable[[CurrentNaming, PlannedEdit, WorkedOut], PlannedEdit | None] | None = None,
     preview: bool = False,
     expected: int | None = None,
 ) -> IdentificationChange:
@@ -85,6 +110,8 @@ def change_names(
     ----------
     plan : callable
         Returns the edit, for the project as it is now.
+    refine : callable, optional
+        Returns what is to be done in its place, once it is known what it changes; None if that may be.
     expected : int, optional
         The version that a preview answered.
 
@@ -100,12 +127,17 @@ def change_names(
         require_version(project, current.version, expected)
         try:
             planned = plan(current)
-            change, names = work_out(archive, current, planned)
+            worked = work_out(archive, current, planned)
+            refined = None if refine is None else refine(current, planned, worked)
+            if refined is not None:
+                planned, worked = refined, work_out(archive, current, replace(refined, again=worked.again))
+            change = worked.change
+            change.perhaps = planned.perhaps
             if preview:
                 require_version(project, archive.store.get_project(project).version, current.version)
             else:
                 with planned.files():
-                    change.edit = archive.store.apply(project, names, if_version=current.version) or None
+                    change.edit = archive.store.apply(project, worked.names, if_version=current.version) or None
                 change.applied = True
         except ConflictError:
             if attempts == 0 or archive.store.get_project(project).version == current.version:
@@ -114,14 +146,14 @@ def change_names(
             return change
 
 
-def work_out(
-    archive: Archive, current: CurrentNaming, planned: PlannedEdit
-) -> tuple[IdentificationChange, NamingChange]:
+def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> WorkedOut:
     """Return what an edit changes, and what would be written; nothing is."""
     store, project, edit = archive.store, current.project, planned.edit
     named = {row.analysis_id: row for row in store.list_named(project)}
     again: dict[str, Rows]
-    if planned.wanted is None:
+    if planned.again is not None:
+        again = dict(planned.again)
+    elif planned.wanted is None:
         again = affected(store, project, named, current.model, planned.model) | dict.fromkeys(planned.more)
     else:
         again = dict.fromkeys(planned.wanted)
@@ -151,7 +183,7 @@ def work_out(
     )
     _count(archive, current, planned, names, {**named, **{row.analysis_id: row for row in names.named}}, change)
     same = {row.analysis_id for row in names.named if is_same(row, named.get(row.analysis_id))}
-    return change, NamingChange(
+    written = NamingChange(
         [row for row in names.named if row.analysis_id not in same],
         sorted(set(planned.unnamed) & named.keys()),
         [row for one, found in names.appearances.items() if one not in same for row in found],
@@ -161,6 +193,7 @@ def work_out(
         edit,
         planned.undoes,
     )
+    return WorkedOut(change, written, again, named)
 
 
 def _count(

@@ -39,6 +39,22 @@ class Example:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Perhaps:
+    """A stranger who resembles a person who was just named: perhaps the same, and left as they are.
+
+    Parameters
+    ----------
+    tracks : int
+        How many of their tracks would have got the name.
+    """
+
+    person_id: str
+    stranger: str
+    label: str
+    tracks: int
+
+
 @dataclass(slots=True)
 class IdentificationChange:
     """What another revision changes in the archive; each video counts by its latest analysis.
@@ -54,6 +70,8 @@ class IdentificationChange:
         An appearance that gets another track counts as one removed and one added.
     examples : mapping of str to list of Example
         Some of each person's, the surest first.
+    perhaps : sequence of Perhaps
+        Strangers who were told apart from one who is named now, and resemble them.
     """
 
     revision: str
@@ -67,6 +85,7 @@ class IdentificationChange:
     appearances_added: Counter[str] = field(default_factory=Counter)
     appearances_removed: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Example]] = field(default_factory=dict)
+    perhaps: Sequence[Perhaps] = ()
 
     @property
     def people(self) -> list[str]:
@@ -92,6 +111,7 @@ class IdentificationChange:
                 }
                 for person in self.people
             },
+            "perhaps": [asdict(one) for one in self.perhaps],
         }
 
 

@@ -27,6 +27,9 @@ from serving.store.naming_rows import Correction, CorrectionKind, Stranger
 
 # Tracks that are compared with each other at once.
 _MOST_AT_ONCE = 4000
+# Tracks of a stranger that a new one must be like, beside the mean of all: with every one of thousands, one odd track would keep
+# all others out, and what a new track costs would grow with the archive.
+_MOST_COMPARED = 100
 # What rounding may take off the mean of similarities.
 _SLACK = 1e-3
 
@@ -73,7 +76,7 @@ class Grouping:
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """The tracks of one stranger: all of their vectors once they are loaded, their sum always."""
+    """The tracks of one stranger: some of their vectors once they are loaded, the sum of all always."""
 
     stranger_id: str | None
     count: int
@@ -87,7 +90,8 @@ class _Group:
         # One that lost all its tracks may have had those of another embedder, whose vectors are of another length.
         self.total = self.total + vector if self.count else vector.astype(np.float64)
         self.count += 1
-        self.members.append(vector)
+        if len(self.members) < _MOST_COMPARED:
+            self.members.append(vector)
 
 
 Shown = Mapping[TrackKey, tuple[str, FloatArray]]
@@ -231,7 +235,7 @@ class StrangerGroups:
         missing = {str(self._groups[at].stranger_id): at for at in wanted if not self._groups[at].is_loaded}
         if not missing:
             return
-        for row in self._store.list_stranger_tracks(self._project, stranger_ids=sorted(missing)):
+        for row in self._store.list_some_tracks(self._project, sorted(missing), _MOST_COMPARED):
             if (row.analysis_id, row.track_id) not in self._leaving:
                 self._groups[missing[row.stranger_id]].members.append(row.embedding)
         for at in missing.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from facerec_models.files import AnyPath
@@ -15,9 +15,10 @@ from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, Stranger
-from serving.store.rows import AnalysisRow
 
 _EVERYWHERE = AppearanceQuery()
+# Appearances of each stranger that a list shows.
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,10 @@ class StrangerSummary:
         Ids of those who turned out to be this one.
     screen_time_s : float
         Seconds in view, over all videos.
-    videos : int
-        How many videos they are seen in.
+    videos, tracks : int
+        How many videos they are seen in, and how many tracks show them.
     sightings : tuple of Sighting
-        The best face first.
+        The best face first. In a list they are those of the first appearances alone.
     """
 
     stranger_id: str
@@ -56,6 +57,7 @@ class StrangerSummary:
     aliases: tuple[str, ...]
     screen_time_s: float = 0.0
     videos: int = 0
+    tracks: int = 0
     sightings: tuple[Sighting, ...] = ()
 
 
@@ -74,6 +76,7 @@ def rank_strangers(
     *,
     min_probability: float = 0.0,
     with_hidden: bool = False,
+    most: int | None = _SHOWN,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> RankedStrangers:
@@ -87,6 +90,8 @@ def rank_strangers(
         Which appearances count; those beyond neither add to the screen time nor are shown. Its scores are set from `min_probability`.
     with_hidden : bool
         Whether strangers who were hidden are among them.
+    most : int or None
+        How many appearances of each are shown; None for all.
     limit : int or None
         How many strangers; None for all.
 
@@ -115,9 +120,8 @@ def rank_strangers(
         order = [one for one in order if one[:2] > (-after_s, number)]
     page = [stranger_id for *_, stranger_id in order[:limit]]
     others = aliases(store, project, page)
-    seen: dict[str, list[Sighting]] = {}
-    for part in batched(page, MAX_LIMIT):
-        seen |= _sightings(archive, project, query, part)
+    counts = {row.stranger_id: row.tracks for row in store.list_stranger_sums(project, page)}
+    seen = _sightings(archive, project, query, page, most)
     is_last = limit is None or len(order) <= limit
     return RankedStrangers(
         [
@@ -127,6 +131,7 @@ def rank_strangers(
                 others[stranger_id],
                 times[stranger_id].seconds,
                 times[stranger_id].videos,
+                counts.get(stranger_id, 0),
                 tuple(seen[stranger_id]),
             )
             for stranger_id in page
@@ -145,37 +150,35 @@ def show_stranger(archive: Archive, project: str, stranger: str) -> tuple[Strang
     """
     found = find_stranger(archive.store, project, stranger)
     query = AppearanceQuery(owners=((found.stranger_id,),))
-    page = rank_strangers(archive, project, query, with_hidden=True)
+    page = rank_strangers(archive, project, query, with_hidden=True, most=None)
     others = aliases(archive.store, project, [found.stranger_id])[found.stranger_id]
     nowhere = StrangerSummary(found.stranger_id, found.number, others)
     return found, page.strangers[0] if page.strangers else nowhere
 
 
 def _sightings(
-    archive: Archive, project: str, query: AppearanceQuery, wanted: Sequence[str]
+    archive: Archive, project: str, query: AppearanceQuery, wanted: Sequence[str], most: int | None
 ) -> dict[str, list[Sighting]]:
-    """Return the tracks of strangers, the best face first; of those that a query finds."""
+    """Return tracks of strangers, the best face first: of those that a query finds, of the first appearances of each."""
+    store = archive.store
     seen: dict[str, list[Sighting]] = {stranger_id: [] for stranger_id in wanted}
-    analyses: dict[str, AnalysisRow] = {}
     names: dict[str, str] = {}
-    for rows in _appearances(archive.store, project, query, wanted):
-        owners = {(row.analysis_id, number): row.owner for row in rows if row.owner for number in row.track_ids}
+    for rows in _appearances(store, project, query, wanted, most):
+        shown = {(row.analysis_id, number): row for row in rows for number in row.track_ids}
         numbers: dict[str, list[int]] = defaultdict(list)
-        for analysis_id, track_id in owners:
+        for analysis_id, track_id in shown:
             numbers[analysis_id].append(track_id)
-        for analysis_id, tracks in archive.store.pick_tracks(project, numbers).items():
-            if analysis_id not in analyses:
-                analyses[analysis_id] = archive.store.get_analysis(project, analysis_id)
-            analysis = analyses[analysis_id]
-            if analysis.video_id not in names:
-                names[analysis.video_id] = archive.store.get_video(project, analysis.video_id).name
+        for analysis_id, tracks in store.pick_tracks(project, numbers).items():
             for track in tracks:
-                seen[owners[analysis_id, track.track_id]].append(
+                row = shown[analysis_id, track.track_id]
+                if row.video_id not in names:
+                    names[row.video_id] = store.get_video(project, row.video_id).name
+                seen[str(row.owner)].append(
                     Sighting(
                         project,
                         analysis_id,
-                        analysis.video_id,
-                        names[analysis.video_id],
+                        row.video_id,
+                        names[row.video_id],
                         track.track_id,
                         track.start_s,
                         track.end_s,
@@ -189,13 +192,16 @@ def _sightings(
 
 
 def _appearances(
-    store: Store, project: str, query: AppearanceQuery, ids: Collection[str]
+    store: Store, project: str, query: AppearanceQuery, wanted: Sequence[str], most: int | None
 ) -> Iterator[list[AppearanceRow]]:
-    """Yield the appearances of these strangers that a query finds, some at a time."""
-    if not ids:
+    """Yield appearances of these strangers that a query finds, some at a time: the first ones of each, or all."""
+    if most is not None:
+        for part in batched(wanted, MAX_LIMIT):
+            alone = [replace(query, owners=((stranger_id,),)) for stranger_id in part]
+            yield [row for one in alone for row in store.find_appearances(project, one, limit=most)]
         return
-    among = replace(query, owners=(tuple(sorted(ids)),))
+    among = replace(query, owners=(tuple(sorted(wanted)),))
     after: AppearanceKey | None = None
-    while rows := store.find_appearances(project, among, after=after, limit=MAX_LIMIT):
+    while wanted and (rows := store.find_appearances(project, among, after=after, limit=MAX_LIMIT)):
         yield rows
         after = rows[-1].key

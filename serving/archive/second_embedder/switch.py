@@ -81,12 +81,12 @@ def preview_swap(archive: Archive, project: str, version: str | None = None) -> 
     """
     current = read_current(archive, project)
     planned = _plan(archive, current, version)
-    change, names = work_out(archive, current, planned)
+    worked = work_out(archive, current, planned)
     first = sorted(planned.unnamed)
     before = rows_by_analysis(archive.store.list_appearances(project, first))
-    after = {planned.stands_for.get(key, key): rows for key, rows in rows_by_analysis(names.appearances).items()}
+    after = {planned.stands_for.get(key, key): rows for key, rows in rows_by_analysis(worked.names.appearances).items()}
     row = archive.store.get_model(project, planned.model_version)
-    return Swap(row, change, _agreement(before, after))
+    return Swap(row, worked.change, _agreement(before, after))
 
 
 def switch_embedder(

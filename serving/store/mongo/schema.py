@@ -40,7 +40,7 @@ def _create(db: Database[dict[str, Any]]) -> None:
     _index(db, "named_tracks", "project", "analysis_id")
     _index(db, "corrections", "project", "person_id")
     _index(db, "corrections", "project", "analysis_id", "track_id")
-    _index(db, "stranger_tracks", "project", "stranger_id")
+    _index(db, "stranger_tracks", "project", "stranger_id", "analysis_id", "track_id")
     _index(db, "strangers", "project", "merged_into")
     _index(db, "appearances", "project", "owner", "video_id", "start_s", "position")
     _index(db, "appearances", "project", "video_id", "start_s", "position")

@@ -157,7 +157,7 @@ CREATE TABLE stranger_tracks (
     FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE,
     FOREIGN KEY (project, stranger_id) REFERENCES strangers ON DELETE CASCADE
 ) STRICT;
-CREATE INDEX stranger_tracks_by_stranger ON stranger_tracks (project, stranger_id);
+CREATE INDEX stranger_tracks_by_stranger ON stranger_tracks (project, stranger_id, analysis_id, track_id);
 
 CREATE TABLE appearances (
     project TEXT NOT NULL,

@@ -1,0 +1,87 @@
+"""Strangers whom the grouping has told apart stay so where one of them gets a name."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from facerec_models.identification.clustering import stranger_similarity
+from facerec_models.identification.cohort import load_cohort
+from serving.archive.handle import Archive
+from serving.archive.naming.correction_rows import correction_id
+from serving.archive.naming.current import CurrentNaming
+from serving.archive.naming.edits import PlannedEdit, WorkedOut
+from serving.archive.naming.named import owners_of, strangers_of
+from serving.archive.naming.preview import Perhaps
+from serving.archive.naming.refit import plan_refit
+from serving.archive.naming.strangers import follow_all
+from serving.store.naming_rows import Correction, CorrectionKind
+
+
+def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, worked: WorkedOut) -> PlannedEdit | None:
+    """Leave the tracks of other strangers as they are where a stranger is named: the grouping has told them apart.
+
+    Only what is as like all confirmed tracks as those of one stranger are to each other is taken.
+    """
+    named = {(row.analysis_id, row.track_id): row for row in planned.edit.corrections if row.kind is CorrectionKind.IS}
+    columns = archive.store.get_columns(current.project, sorted({analysis_id for analysis_id, _ in named}))
+    own = {
+        stranger_id
+        for analysis_id, found in columns.items()
+        for row, stranger_id in _strangers_before(worked, analysis_id).items()
+        if (analysis_id, int(found.track_ids[row])) in named
+    }
+    if not own:
+        return None
+    people = {row.person_id for row in named.values()}
+    swept = [
+        (then, row, stranger_id)
+        for then in worked.names.named
+        for row, stranger_id in _strangers_before(worked, then.analysis_id).items()
+        if stranger_id not in own and owners_of(then)[row] in people
+    ]
+    if not swept:
+        return None
+    columns |= archive.store.get_columns(current.project, sorted({then.analysis_id for then, _, _ in swept}))
+    least = stranger_similarity(load_cohort(str(current.embedder)).pair)
+    apart: list[Correction] = []
+    perhaps: Counter[tuple[str, str]] = Counter()
+    for then, row, stranger_id in swept:
+        found, person_id = columns[then.analysis_id], str(owners_of(then)[row])
+        confirmed = np.stack([one.embedding for one in named.values() if one.person_id == person_id])
+        key = then.analysis_id, int(found.track_ids[row])
+        if key in named or float((confirmed @ found.vectors[row]).min()) >= least:
+            continue
+        perhaps[person_id, stranger_id] += 1
+        apart.append(
+            Correction(
+                correction_id=correction_id(current.project, CorrectionKind.APART, person_id, *key),
+                project=current.project,
+                kind=CorrectionKind.APART,
+                person_id=person_id,
+                analysis_id=key[0],
+                track_id=key[1],
+                embedder=str(current.embedder),
+                embedding=found.vectors[row],
+                created_at=time.time(),
+            )
+        )
+    if not apart:
+        return None
+    strangers = follow_all(archive.store, current.project, {stranger_id for _, stranger_id in perhaps})
+    refined = plan_refit(archive, current, replace(planned.edit, corrections=[*planned.edit.corrections, *apart]))
+    return replace(
+        refined,
+        perhaps=[
+            Perhaps(person_id, stranger_id, f"Unknown {strangers[stranger_id].number}", tracks)
+            for (person_id, stranger_id), tracks in sorted(perhaps.items())
+        ],
+    )
+
+
+def _strangers_before(worked: WorkedOut, analysis_id: str) -> dict[int, str]:
+    before = worked.before.get(analysis_id)
+    return {} if before is None else strangers_of(before)

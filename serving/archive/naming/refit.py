@@ -1,0 +1,121 @@
+"""Edits that the model learns: a version is fitted to what is known with them, promoted, and names what they change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+from facerec_models.config import TrainingConfig
+from facerec_models.errors import (
+    ConflictError,
+    ModelNotFoundError,
+)
+from facerec_models.files import remove_tree
+from serving.archive.handle import Archive
+from serving.archive.learning.model_versions import FittedVersion, fit_edit
+from serving.archive.learning.unfinished_enrolments import enrolling
+from serving.archive.naming.correction_rows import with_corrections
+from serving.archive.naming.current import CurrentNaming
+from serving.archive.naming.edits import PlannedEdit, change_names
+from serving.archive.naming.faces_of_tracks import keep_crops, lost_faces, new_faces
+from serving.archive.naming.preview import IdentificationChange
+from serving.store.conflicts import require_version
+from serving.store.contract import Store
+from serving.store.naming_rows import Edit, Promotion
+from training.ray_tasks import Workers
+
+
+def refit_and_name(archive: Archive, project: str, cause: str, changed: Collection[str]) -> IdentificationChange:
+    """Fit a version to what is known now, with the classifier in use, promote it, and name the archive with it.
+
+    Parameters
+    ----------
+    changed : collection of str
+        Analyses whose tracks have changed since they were named.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        planned = plan_refit(archive, current, Edit(cause))
+        named = {row.analysis_id for row in archive.store.list_named(project, sorted(changed))}
+        return replace(planned, more=named)
+
+    return change_names(archive, project, plan)
+
+
+def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedEdit:
+    """Return an edit of corrections and faces with the version that learns them, which it promotes.
+
+    Faces of a track that is corrected to another person are disabled with it; those whom the store has already are left out.
+    """
+    store, project = archive.store, current.project
+    config = TrainingConfig.model_validate({**_learned_with(store, project, current.model_version), "promote": "no"})
+    before = store.list_corrections(project)
+    corrections = with_corrections(before, edit.corrections, edit.withdrawn)
+    enrolled = new_faces(store, project, edit.faces, corrections)
+    changed = [*enrolled, *lost_faces(store, project, before, corrections, enrolled)]
+    with Workers(archive.files.root) as workers:
+        fitted = fit_edit(
+            archive,
+            project,
+            config,
+            changed=changed,
+            removed=edit.removed,
+            corrections=corrections,
+            workers=workers,
+        )
+    version = fitted.row.version
+
+    @contextmanager
+    def files() -> Iterator[None]:
+        of_people: dict[str, list[str]] = {}
+        for face in enrolled:
+            of_people.setdefault(face.person_id, []).append(face.face_id)
+        with enrolling(archive, project, of_people) as require_not_forgotten, _written(archive, current, fitted):
+            keep_crops(archive.files, project, enrolled)
+            require_not_forgotten()
+            yield
+
+    return PlannedEdit(
+        replace(edit, faces=changed, promotion=Promotion.PROMOTE, model_version=version),
+        version,
+        fitted.fitted.model,
+        more=_unnamed(store, project, {row.analysis_id for row in edit.corrections}),
+        files=files,
+    )
+
+
+def _unnamed(store: Store, project: str, analysis_ids: Collection[str]) -> set[str]:
+    """Return which of these analyses nothing has named yet."""
+    return set(analysis_ids) - {row.analysis_id for row in store.list_named(project, sorted(analysis_ids))}
+
+
+@contextmanager
+def _written(archive: Archive, current: CurrentNaming, fitted: FittedVersion) -> Iterator[None]:
+    """Write a version; where it is not promoted after all, it is gone again: it may know a person who was forgotten meanwhile."""
+    store, project, version = archive.store, current.project, fitted.row.version
+    is_known = any(row.version == version for row in store.list_models(project))
+    try:
+        if not is_known:
+            fitted.write(archive)
+        # Whoever is forgotten afterwards finds the version.
+        require_version(project, current.version, store.get_project(project).version)
+        yield
+    except BaseException:
+        if not is_known:
+            with suppress(ModelNotFoundError, ConflictError):
+                store.delete_model(project, version)
+                remove_tree(archive.files.model(project, version))
+        raise
+
+
+def _learned_with(store: Store, project: str, version: str | None) -> dict[str, Any]:
+    """Return how the promoted version was trained; nothing where there is none."""
+    if version is None:
+        return {}
+    try:
+        found: dict[str, Any] = store.get_model(project, version).metrics.get("training", {})
+    except ModelNotFoundError as error:
+        raise ConflictError(f"version {version} of project {project!r} was deleted meanwhile: try again") from error
+    return found
