@@ -91,21 +91,24 @@ def move_stranger_tracks(
     for analysis_id, track_ids in of_analyses.items():
         tx.delete("stranger_tracks", {"project": project, "analysis_id": analysis_id}, ("track_id", track_ids))
     tx.insert(shown, StrangerTrack)
-    counts: Counter[str] = Counter()
-    totals: dict[str, DoubleArray] = {}
+    # Where the project's embedder changes, vectors of one length take the place of those of another.
+    counts: Counter[tuple[str, int]] = Counter()
+    totals: dict[tuple[str, int], DoubleArray] = {}
     for sign, rows in ((-1, freed), (1, shown)):
         for track in rows:
-            counts[track.stranger_id] += sign
-            total = totals.get(track.stranger_id)
+            key = track.stranger_id, len(track.embedding)
+            counts[key] += sign
+            total = totals.get(key)
             if total is None:
-                total = totals[track.stranger_id] = np.zeros(len(track.embedding))
+                total = totals[key] = np.zeros(key[1])
             total += sign * track.embedding
-    ids = ("stranger_id", sorted(counts))
+    ids = ("stranger_id", sorted({stranger_id for stranger_id, _ in counts}))
     for known in tx.select(StrangerSum, {"project": project}, among=ids):
-        counts[known.stranger_id] += known.tracks
-        totals[known.stranger_id] = totals[known.stranger_id] + known.total
+        key = known.stranger_id, len(known.total)
+        counts[key] += known.tracks
+        totals[key] = totals[key] + known.total
     tx.delete("stranger_sums", {"project": project}, ids)
-    left = [StrangerSum(project, one, count, totals[one]) for one, count in sorted(counts.items()) if count > 0]
+    left = [StrangerSum(project, key[0], count, totals[key]) for key, count in sorted(counts.items()) if count > 0]
     tx.insert(left, StrangerSum)
 
 

@@ -78,6 +78,11 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
         )
     if change.people:
         print_table(table)
+    for one in change.perhaps:
+        output.print(
+            f"Perhaps {one.person_id} too: {one.label} ({one.tracks} tracks), who stays as they are. "
+            f"If so: facerec unknowns name '{one.label}' '{one.person_id}'"
+        )
     state = "are named now" if change.applied else "would be named"
     output.print(f"{change.tracks} tracks of {change.videos} videos {state} (revision {change.revision}).")
     if change.applied:

@@ -173,7 +173,8 @@ def _unknown_of(
 ) -> tuple[list[UnknownTracks], dict[TrackKey, tuple[str, FloatArray]]]:
     """Return the unknown tracks among those that are decided again, and the strangers whom the store has of these."""
     sha256 = _checksums(archive, project, wanted)
-    unknown, shown = [], {}
+    gone = archive.store.list_stranger_tracks(project, analysis_ids=sorted(how.unnamed)) if how.unnamed else []
+    unknown, shown = [], {(row.analysis_id, row.track_id): (row.stranger_id, row.embedding) for row in gone}
     for analysis in wanted:
         analysis_id, own = analysis.analysis_id, columns[analysis.analysis_id]
         places = set(rows[analysis_id].tolist())
