@@ -186,12 +186,13 @@ class ModelView(Document):
 
 
 class SamplingView(Document):
-    """Which frames were sampled: at least one in `period_s`, unless two frames are further apart."""
+    """Which frames were sampled: at least one in `period_s`, unless two frames are further apart, of all or of a `fragment`."""
 
     period_s: float
     mode: Literal["frames", "fps"]
     frames_sampled: int
     densified: bool
+    fragment: tuple[float, float] | None = None
 
 
 class Coverage(Document):
@@ -338,6 +339,7 @@ def build_result(
             mode=analysis.mode,
             frames_sampled=analysis.frames_sampled,
             densified=analysis.densified,
+            fragment=analysis.fragment,
         ),
         appearances=views,
         tracks=[_track_view(t, m, interval) for t, m, interval in zip(tracks, matches, intervals, strict=True)],

@@ -53,6 +53,8 @@ class Analysis:
         Sampling period.
     frames_sampled : int
         Frames on which faces were sought, dense ones included.
+    fragment : tuple of (start_s, end_s), optional
+        The part that was asked for; all by default.
     """
 
     info: VideoInfo
@@ -65,6 +67,7 @@ class Analysis:
     densified: bool
     complete: bool
     warnings: tuple[str, ...]
+    fragment: tuple[float, float] | None = None
     timing: Timing = field(default_factory=Timing)
 
 
@@ -263,5 +266,6 @@ class Linker:
             densified=sampler.densify > 1,
             complete=complete,
             warnings=warnings,
+            fragment=self._config.sampling.fragment,
             timing=self._timing,
         )

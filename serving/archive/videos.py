@@ -31,6 +31,8 @@ MADE_FROM = "made_from"
 # So many ids an error names.
 _NAMED_IDS = 20
 _KEPT_ELSEWHERE = {"info", "embedder", "tracks", "timing"}
+# By how much an analysis counts as older than one that is to be its video's latest.
+_BEFORE_S = 0.001
 
 
 def register_video(
@@ -127,17 +129,42 @@ def analyses_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> list[
 
 
 def find_analysis(store: Store, video: VideoRow, config: AnalysisConfig, embedder: str) -> AnalysisRow | None:
-    """Return the stored analysis with these settings, if there is one; it is then the video's latest again.
+    """Return the stored analysis with these settings, if there is one; it is then the video's latest again, see `_counts_from`.
 
     One that was made from the crops of such an analysis by another embedder is as good: no frame is decoded again.
     """
     for analysis_id in analyses_of(video, config, embedder):
         try:
-            store.touch_analysis(video.project, analysis_id, time.time())
+            at = _counts_from(store, video, analysis_id, embedder, config.sampling.fragment)
+            store.touch_analysis(video.project, analysis_id, at)
         except VideoNotFoundError:
             continue
         return store.get_analysis(video.project, analysis_id)
     return None
+
+
+def _counts_from(
+    store: Store, video: VideoRow, analysis_id: str, embedder: str, fragment: tuple[float, float] | None
+) -> float:
+    """Return when an analysis counts as made: now, or before those of more of the video that cover its fragment.
+
+    The latest analysis of a video is its answer: a fragment must not hide what is known of the rest.
+    """
+    now = time.time()
+    if fragment is None:
+        return now
+    wider = [
+        row.created_at
+        for row in store.list_analyses(video.project, video_id=video.video_id)
+        if row.embedder == embedder and row.analysis_id != analysis_id and _covers(row, fragment)
+    ]
+    return min([now, *(at - _BEFORE_S for at in wider)])
+
+
+def _covers(row: AnalysisRow, fragment: tuple[float, float]) -> bool:
+    """Whether an analysis is of more than this fragment, and of all of it."""
+    other = row.summary.get("fragment")
+    return other is None or (other[0] <= fragment[0] and fragment[1] <= other[1] and tuple(other) != fragment)
 
 
 def video_file(video: VideoRow) -> Path:
@@ -257,7 +284,7 @@ def _store_analysis(
         key=config.key(embedder),
         embedder=embedder,
         summary=summarize(analysis),
-        created_at=time.time(),
+        created_at=_counts_from(archive.store, video, analysis_id, embedder, config.sampling.fragment),
     )
     archive.store.put_analysis(row, analysis.tracks)
     mark.unlink(missing_ok=True)
@@ -294,6 +321,7 @@ def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
             **summary,
             "shots": tuple((start_s, end_s) for start_s, end_s in summary["shots"]),
             "warnings": tuple(summary["warnings"]),
+            "fragment": None if summary.get("fragment") is None else tuple(summary["fragment"]),
         },
         info=VideoInfo(**{**info, "path": Path(info["path"]), "time_base": Fraction(info["time_base"])}),
         embedder=row.embedder,

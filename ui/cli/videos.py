@@ -194,6 +194,7 @@ class _Recognizer:
     max_false_names: float | None
     no_cache: bool
     _networks: Networks | None = None
+    _analysis_id: str = ""
 
     def recognize(self, source: str, config: AnalysisConfig, *, may_be_stored: bool = False) -> Result:
         """Recognise a file, or where that is allowed and there is none, the stored video of this id or name."""
@@ -226,6 +227,7 @@ class _Recognizer:
                     on_progress=lambda fraction: progress.update(task, completed=fraction),
                 )
         assign_current(archive, analysis, self.max_false_names)
+        self._analysis_id = analysis.analysis_id
         return result_of(
             archive, archive.store.get_analysis(self.project, analysis.analysis_id), track_crop_uri(self.opened)
         )
@@ -234,11 +236,10 @@ class _Recognizer:
         draw_video(self.opened, self.opened.archive.store.get_video(self.project, found.video.id), found, target)
 
     def export_faces(self, found: Result, folder: Path) -> None:
-        """Copy the kept crops to a folder for each label."""
+        """Copy the kept crops of what was recognised last to a folder for each label."""
         from facerec_models.files import write_atomically
 
-        analysis = self.opened.archive.store.latest_analysis(self.project, found.video.id)
-        crops = self.opened.archive.files.analysis(self.project, analysis.analysis_id)
+        crops = self.opened.archive.files.analysis(self.project, self._analysis_id)
         for appearance in found.appearances:
             target = folder / appearance.label.replace(" ", "_")
             for track_id in appearance.track_ids:
@@ -330,9 +331,12 @@ def _print_result(video: str, found: Result) -> None:
         if appearance.person_id or appearance.stranger or is_beside(appearance.reason):
             table.add_row(*row, ", ".join(map(str, appearance.track_ids)))
     print_table(table)
-    seconds = found.coverage
+    seconds, length_s = found.coverage, found.video.duration_s
+    if (part := found.sampling.fragment) is not None:
+        length_s = max(0.0, min(part[1], length_s) - part[0])
+        output.print(f"Of {found.video.duration_s:.1f} s only those from {part[0]:g} to {part[1]:g} s were analysed.")
     output.print(
-        f"Faces during {seconds.face_s:.1f} of {found.video.duration_s:.1f} s: named {seconds.named_s:.1f} s, "
+        f"Faces during {seconds.face_s:.1f} of {length_s:.1f} s: named {seconds.named_s:.1f} s, "
         f"unknown {seconds.unknown_s:.1f} s, undecidable {seconds.undecidable_s:.1f} s."
     )
     for warning in found.video.warnings:

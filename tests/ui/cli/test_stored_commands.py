@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from facerec_models.analysis.reading.video import Video
+from facerec_models.config import LimitsConfig
 from serving.archive.handle import Archive, open_archive
 from serving.settings import Settings
 from serving.store import leases
@@ -111,6 +113,31 @@ def test_a_batch_takes_ids_and_names_of_stored_videos(place: Place, tmp_path: Pa
     assert [one["video"]["id"] for one in results] == [video_id, video_id]
     assert "there is no file 'none.mp4'" in missing["error"]
     assert place.json("videos", "list")[0]["name"] == reel.name
+
+
+def test_a_fragment_does_not_hide_what_is_known_of_the_rest(place: Place, tmp_path: Path) -> None:
+    reel = place.material.reel
+    more = place.json("recognize", reel, "--fragment", "4,14", "--sample-fps", "2")
+    assert more["sampling"]["fragment"] == [4, 14]
+    drawn, faces = tmp_path / "a.mp4", tmp_path / "faces"
+    part = place.run(
+        "recognize", reel, "--fragment", "5,7", "--sample-fps", "2", "--annotated", drawn, "--export-frames", faces,
+        "--result", tmp_path / "r.json",
+    )  # fmt: skip
+    assert "only those from 5 to 7 s were analysed" in part.stdout
+    assert "of 2.0 s" in part.stdout
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert {appearance["label"] for appearance in found["appearances"]} == {"Eileen Collins"}
+    assert {path.name for path in faces.iterdir()} == {"Eileen_Collins"}
+    with Video(drawn, LimitsConfig()) as video:
+        assert sum(1 for _ in video.frames()) / video.info.fps == pytest.approx(2.0, abs=0.1)
+    # Asked again, and found in the store.
+    place.run("recognize", reel, "--fragment", "5,7", "--sample-fps", "2")
+    stored = json.loads(place.run("export", reel).stdout)
+    assert stored["appearances"] == more["appearances"]
+    # The same part in another way counts, as the newest.
+    finer = place.json("recognize", reel, "--fragment", "4,14", "--sample-fps", "3")
+    assert json.loads(place.run("export", reel).stdout)["sampling"] == finer["sampling"]
 
 
 # Jobs

@@ -99,7 +99,7 @@ CONTRACT: dict[str, Any] = {
     "project": None,
     "revision": None,
     "model": {"version", "embedder", "classifier", "max_false_names", "prior_known", "extrapolated"},
-    "sampling": {"period_s", "mode", "frames_sampled", "densified"},
+    "sampling": {"period_s", "mode", "frames_sampled", "densified", "fragment"},
     "appearances": {
         "person_id", "identity", "stranger", "label", "start_s", "end_s", "probability", "false_name_rate", "track_ids",
         "reason", "evidence",
