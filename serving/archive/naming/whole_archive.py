@@ -98,9 +98,6 @@ def name_again(
     named = _decide_again(archive, wanted, columns, model, how)
     rows = {one: _rows_of(one, columns[one], how) for one in named}
     unknown, shown = _unknown_of(archive, project, wanted, columns, named, rows, how)
-    if how.unnamed and not how.anew:
-        tracks = archive.store.list_stranger_tracks(project, analysis_ids=sorted(how.unnamed))
-        shown |= {(track.analysis_id, track.track_id): (track.stranger_id, track.embedding) for track in tracks}
     groups = StrangerGroups(archive.store, project, wanted[0].embedder, shown, anew=how.anew)
     groups.add(unknown, how.corrections)
     grouping = groups.grouping()
