@@ -11,6 +11,7 @@ from serving.api.schemas import CorrectionRequest, StrangerName
 from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
 from serving.archive.forget import forget
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
+from serving.archive.naming.hide import hide_stranger
 from serving.store.naming_rows import CorrectionKind
 
 router = APIRouter(tags=["corrections"])
@@ -54,6 +55,21 @@ def set_name(
         given.person_id,
         preview=preview,
         expected=expected,
+    ).to_dict()
+
+
+@router.post("/projects/{project}/strangers/{stranger}/hide")
+def hide(
+    project: ProjectName,
+    stranger: str,
+    service: ServiceDep,
+    no_longer: bool = False,
+    preview: bool = False,
+    expected: ExpectedVersion = None,
+) -> dict[str, Any]:
+    """Leave a stranger out of lists from now on, or with `no_longer` show them again; results of videos still have them."""
+    return hide_stranger(
+        service.archive, project, stranger, is_hidden=not no_longer, preview=preview, expected=expected
     ).to_dict()
 
 

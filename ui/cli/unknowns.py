@@ -40,6 +40,7 @@ StrangerArgument = Annotated[
 @app.command("list")
 def list_unknowns(
     limit: Annotated[int | None, typer.Option(min=1, max=1000, help="List at most this many.")] = None,
+    hidden: Annotated[bool, typer.Option("--hidden", help="List those who were hidden, too.")] = False,
     min_probability: ProbabilityOption = 0.0,
     video: VideoOption = None,
     since: SinceOption = None,
@@ -62,7 +63,7 @@ def list_unknowns(
             within=within,
         )
         strangers = rank_strangers(
-            opened.archive, project, query, min_probability=min_probability, limit=limit
+            opened.archive, project, query, min_probability=min_probability, with_hidden=hidden, limit=limit
         ).strangers
     if as_json:
         print_json([_document(stranger) for stranger in strangers])
@@ -124,6 +125,26 @@ def name(
             person,
             preview=preview,
             expected=expect,
+        )
+    print_change(change, as_json=as_json)
+
+
+@app.command()
+def hide(
+    stranger: StrangerArgument,
+    no_longer: Annotated[bool, typer.Option("--no-longer", help="Show them in lists again.")] = False,
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave a stranger out of lists from now on, a passer-by perhaps; results of videos still have them."""
+    from serving.archive.naming.hide import hide_stranger
+
+    with open_home(home) as opened:
+        change = hide_stranger(
+            opened.archive, project, stranger, is_hidden=not no_longer, preview=preview, expected=expect
         )
     print_change(change, as_json=as_json)
 
