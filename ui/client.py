@@ -271,6 +271,11 @@ class FacerecClient:
         change: dict[str, Any] = self._send("POST", path, json={"person_id": person_id}).json()
         return change
 
+    def hide_stranger(self, project: str, stranger: str, *, no_longer: bool = False) -> None:
+        """Leave a stranger out of lists, or show them in these again."""
+        path = _path("projects", project, "strangers", stranger, "hide")
+        self._send("POST", path, params={"no_longer": no_longer})
+
     def forget(self, project: str, person_id: str) -> dict[str, Any]:
         """Remove a person for good; returns the receipt of what was removed."""
         receipt: dict[str, Any] = self._send("DELETE", _path("projects", project, "people", person_id)).json()

@@ -45,6 +45,16 @@ def test_a_stranger_is_found_by_id_and_by_number(client: FacerecClient, video_id
     assert shown[longest.stranger] == longest.label
 
 
+def test_a_hidden_stranger_is_not_listed(client: FacerecClient, video_id: str) -> None:
+    listed = client.strangers("corrected")
+    client.hide_stranger("corrected", listed[0].stranger)
+    assert client.strangers("corrected") == listed[1:]
+    with pytest.raises(ServiceError, match="hidden already"):
+        client.hide_stranger("corrected", listed[0].stranger)
+    client.hide_stranger("corrected", listed[0].stranger, no_longer=True)
+    assert client.strangers("corrected") == listed
+
+
 def test_a_correction_is_answered_with_its_changes(client: FacerecClient, video_id: str) -> None:
     tracks = named_tracks(client.result("corrected", video_id), "Eileen_Collins")
     assert tracks
