@@ -121,8 +121,7 @@ def test_appearances_are_paged_and_filtered(client: TestClient, archive: Archive
     least, most = ScoreFigures(read_current(archive, "p").model).bounds(0.55)
     scores = (least + 0.01, least - 0.01, most - 0.01, most + 0.01)
     rescored = [replace(row, score=score) for row, score in zip(rows, scores, strict=True)]
-    tracks = store.list_stranger_tracks("p", analysis_ids=["a-v-1"])
-    name(store, *rescored, named=store.list_named("p", ["a-v-1"]), stranger_tracks=tracks)
+    name(store, *rescored, named=store.list_named("p", ["a-v-1"]))
     assert labels(client, video_id="v-1", min_probability=0.55) == ["Ann Lee", "Unknown 1"]
 
 
