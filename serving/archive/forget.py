@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -26,6 +26,7 @@ from serving.archive.learning.loaded_models import drop_loaded_models, load_mode
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
 from serving.archive.naming.current import read_current
 from serving.archive.naming.identify import name_nobody
+from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.refit import refit_and_name
 from serving.archive.vector_sets import drop_vectors, in_all_sets, present_analyses
 from serving.store import leases
@@ -137,6 +138,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         ]
         more, in_videos = _named_by(archive, project, former, late, person_id)
         counts = _remove_tracks(archive, project, more)
+        _name_emptied(archive, project, late, {analysis_id for analysis_id, _ in more})
         emptied, track_crops, videos = emptied + counts[0], track_crops + counts[1], videos | in_videos
     late_models = [
         row
@@ -231,6 +233,14 @@ def _named_by(
     ]
     ids = {analysis_id for analysis_id, _ in tracks}
     return tracks, {row.video_id for row in analyses if row.analysis_id in ids}
+
+
+def _name_emptied(archive: Archive, project: str, analyses: Sequence[AnalysisRow], emptied: Collection[str]) -> None:
+    """Name those again of which tracks were emptied after they were named: these show nobody any more."""
+    limits = {row.analysis_id: row.max_false_names for row in archive.store.list_named(project, sorted(emptied))}
+    for row in analyses:
+        if row.analysis_id in limits:
+            assign_current(archive, row, limits[row.analysis_id])
 
 
 def _remove_tracks(archive: Archive, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:

@@ -70,9 +70,9 @@ def recognize(
     """
     video = register_video(archive.store, project, file, config)
     model = archive.store.get_model(project, version)
-    analysis = find_analysis(archive.store, video, config, model.embedder)
+    analysis = find_analysis(archive.store, video, config, model.embedder, is_answer=False)
     if analysis is None:
-        analysis = analyze_video(archive, video, config, networks(), on_progress=on_progress)
+        analysis = analyze_video(archive, video, config, networks(), on_progress=on_progress, is_answer=False)
     return analysis, named(archive, analysis, version, max_false_names)
 
 

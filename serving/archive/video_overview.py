@@ -10,7 +10,7 @@ from facerec_models.errors import VideoNotFoundError
 from facerec_models.types import Decision
 from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.naming.current import revision_of
-from serving.archive.videos import MADE_FROM
+from serving.archive.videos import ANALYSED_AT, MADE_FROM
 from serving.store.contract import Store
 from serving.store.naming_rows import NamedTracks
 from serving.store.rows import AnalysisRow, VideoRow
@@ -83,7 +83,8 @@ def describe_analyses(store: Store, video: VideoRow) -> list[dict[str, Any]]:
     rows = store.list_analyses(video.project, video_id=video.video_id)
     named = {row.analysis_id: row for row in store.list_named(video.project, [row.analysis_id for row in rows])}
     version = promoted_version(store, video.project)
-    return [{**_settings(row), "named_by": _named_by(named.get(row.analysis_id), version)} for row in rows]
+    found = [{**_settings(row), "named_by": _named_by(named.get(row.analysis_id), version)} for row in rows]
+    return sorted(found, key=lambda one: one["created_at"])
 
 
 def _settings(row: AnalysisRow) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def _settings(row: AnalysisRow) -> dict[str, Any]:
     start_s, end_s = _span(summary["shots"])
     return {
         "analysis_id": row.analysis_id,
-        "created_at": row.created_at,
+        "created_at": summary.get(ANALYSED_AT, row.created_at),
         "embedder": row.embedder,
         "start_s": start_s,
         "end_s": end_s,

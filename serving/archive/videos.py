@@ -26,6 +26,8 @@ from serving.archive.handle import Archive
 from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, VideoRow
 
+ANALYSED_AT = "analysed_at"
+"""In the summary of an analysis: when it was made, in seconds since 1970; its `created_at` says what it counts as."""
 MADE_FROM = "made_from"
 """In the summary of an analysis of a second set: the id of the analysis whose crops it was made from."""
 # So many ids an error names.
@@ -128,42 +130,59 @@ def analyses_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> list[
     return [analysis_id_of(video, config, embedder), *others]
 
 
-def find_analysis(store: Store, video: VideoRow, config: AnalysisConfig, embedder: str) -> AnalysisRow | None:
+def find_analysis(
+    store: Store, video: VideoRow, config: AnalysisConfig, embedder: str, *, is_answer: bool = True
+) -> AnalysisRow | None:
     """Return the stored analysis with these settings, if there is one; it is then the video's latest again, see `_counts_from`.
 
     One that was made from the crops of such an analysis by another embedder is as good: no frame is decoded again.
+
+    Parameters
+    ----------
+    is_answer : bool
+        Whether it becomes the video's answer; otherwise it counts as it did.
     """
     for analysis_id in analyses_of(video, config, embedder):
         try:
-            at = _counts_from(store, video, analysis_id, embedder, config.sampling.fragment)
-            store.touch_analysis(video.project, analysis_id, at)
+            if is_answer:
+                at = _counts_from(store, video, analysis_id, embedder, config.sampling.fragment)
+                store.touch_analysis(video.project, analysis_id, at)
+            return store.get_analysis(video.project, analysis_id)
         except VideoNotFoundError:
             continue
-        return store.get_analysis(video.project, analysis_id)
     return None
 
 
 def _counts_from(
-    store: Store, video: VideoRow, analysis_id: str, embedder: str, fragment: tuple[float, float] | None
+    store: Store,
+    video: VideoRow,
+    analysis_id: str,
+    embedder: str,
+    fragment: tuple[float, float] | None,
+    *,
+    is_answer: bool = True,
 ) -> float:
     """Return when an analysis counts as made: now, or before those of more of the video that cover its fragment.
 
-    The latest analysis of a video is its answer: a fragment must not hide what is known of the rest.
+    The latest analysis of a video is its answer: a fragment must not hide what is known of the rest. One that is not to be the answer
+    counts as made before all others.
     """
     now = time.time()
-    if fragment is None:
+    if fragment is None and is_answer:
         return now
-    wider = [
+    later = [
         row.created_at
         for row in store.list_analyses(video.project, video_id=video.video_id)
-        if row.embedder == embedder and row.analysis_id != analysis_id and _covers(row, fragment)
+        if row.embedder == embedder and row.analysis_id != analysis_id and (not is_answer or _covers(row, fragment))
     ]
-    return min([now, *(at - _BEFORE_S for at in wider)])
+    return min([now, *(at - _BEFORE_S for at in later)])
 
 
-def _covers(row: AnalysisRow, fragment: tuple[float, float]) -> bool:
+def _covers(row: AnalysisRow, fragment: tuple[float, float] | None) -> bool:
     """Whether an analysis is of more than this fragment, and of all of it."""
     other = row.summary.get("fragment")
+    if fragment is None or not row.summary.get("complete"):
+        return False
     return other is None or (other[0] <= fragment[0] and fragment[1] <= other[1] and tuple(other) != fragment)
 
 
@@ -189,10 +208,16 @@ def analyze_video(
     *,
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    is_answer: bool = True,
 ) -> AnalysisRow:
     """Analyse a video in one go and store tracks, embeddings and crops.
 
     Nothing is stored when it fails or is stopped. Doing it again gives the same analysis.
+
+    Parameters
+    ----------
+    is_answer : bool
+        Whether it becomes the video's answer, see `find_analysis`.
 
     Raises
     ------
@@ -218,7 +243,7 @@ def analyze_video(
             should_stop=should_stop,
         )
 
-    return _store_analysis(archive, video, config, embedder, make)
+    return _store_analysis(archive, video, config, embedder, make, is_answer=is_answer)
 
 
 def join_video(
@@ -256,6 +281,8 @@ def _store_analysis(
     config: AnalysisConfig,
     embedder: str,
     make: Callable[[Callable[[Track], None]], Analysis],
+    *,
+    is_answer: bool = True,
 ) -> AnalysisRow:
     """Store an analysis whose crops are written while it is made; leave nothing of one that fails.
 
@@ -283,12 +310,23 @@ def _store_analysis(
         video_id=video.video_id,
         key=config.key(embedder),
         embedder=embedder,
-        summary=summarize(analysis),
-        created_at=_counts_from(archive.store, video, analysis_id, embedder, config.sampling.fragment),
+        summary={**summarize(analysis), ANALYSED_AT: time.time()},
+        created_at=_counts_from(
+            archive.store, video, analysis_id, embedder, config.sampling.fragment, is_answer=is_answer
+        ),
     )
     archive.store.put_analysis(row, analysis.tracks)
+    if is_answer and config.sampling.fragment is None:
+        _come_after_parts(archive.store, row)
     mark.unlink(missing_ok=True)
     return row
+
+
+def _come_after_parts(store: Store, row: AnalysisRow) -> None:
+    """Let an analysis of all be the latest again where one of a part was stored just before it was."""
+    others = store.list_analyses(row.project, video_id=row.video_id)
+    if any(one.created_at > row.created_at and one.summary.get("fragment") is not None for one in others):
+        store.touch_analysis(row.project, row.analysis_id, time.time())
 
 
 def _discard(archive: Archive, project: str, analysis_id: str) -> None:
@@ -316,6 +354,7 @@ def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
     info = summary.pop("info")
     timing = summary.pop("timing")
     summary.pop(MADE_FROM, None)
+    summary.pop(ANALYSED_AT, None)
     return Analysis(
         **{
             **summary,

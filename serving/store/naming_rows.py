@@ -231,11 +231,12 @@ class AppearanceQuery:
 
 @dataclass(frozen=True, slots=True)
 class ScreenTime:
-    """How many seconds a stranger is in view, and in how many videos, over some of their appearances."""
+    """How many seconds a stranger is in view, in how many videos, and on how many tracks, over some of their appearances."""
 
     stranger_id: str
     seconds: float
     videos: int
+    tracks: int
 
 
 class Promotion(StrEnum):

@@ -86,15 +86,19 @@ def move_stranger_tracks(
 ) -> None:
     """Let tracks show no stranger any more, and others show one; the sums are brought up to date."""
     of_analyses: dict[str, list[int]] = defaultdict(list)
+    stored: list[StrangerTrack] = []
     for track in freed:
         of_analyses[track.analysis_id].append(track.track_id)
     for analysis_id, track_ids in of_analyses.items():
-        tx.delete("stranger_tracks", {"project": project, "analysis_id": analysis_id}, ("track_id", track_ids))
+        where, among = {"project": project, "analysis_id": analysis_id}, ("track_id", track_ids)
+        # What leaves a sum is what was put to it, whatever the track has by now.
+        stored += tx.select(StrangerTrack, where, among=among)
+        tx.delete("stranger_tracks", where, among)
     tx.insert(shown, StrangerTrack)
     # Where the project's embedder changes, vectors of one length take the place of those of another.
     counts: Counter[tuple[str, int]] = Counter()
     totals: dict[tuple[str, int], DoubleArray] = {}
-    for sign, rows in ((-1, freed), (1, shown)):
+    for sign, rows in ((-1, stored), (1, shown)):
         for track in rows:
             key = track.stranger_id, len(track.embedding)
             counts[key] += sign

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from facerec_models.errors import ConflictError, JobNotFoundError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.types import FloatArray
@@ -165,7 +166,9 @@ class SharedRows:
         """Let an analysis count as made at this time."""
         with self._shared.writing(project) as tx:
             require_analyses(tx, project, [analysis_id])
-            tx.update("analyses", {"project": project, "analysis_id": analysis_id}, {"created_at": at})
+            (video,) = tx.find("analyses", {"project": project, "analysis_id": analysis_id}, columns=["video_id"])
+            with noting_latest(tx, project, video["video_id"]):
+                tx.update("analyses", {"project": project, "analysis_id": analysis_id}, {"created_at": at})
 
     def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:
         """Return a video's latest analysis, one of the project's embedder where there is any."""
@@ -235,6 +238,15 @@ class SharedRows:
         """Return how many jobs are in one of these states."""
         with self._shared.reading() as tx:
             return tx.count("jobs", {}, ("state", states))
+
+
+@contextmanager
+def noting_latest(tx: Transaction, project: str, video_id: str) -> Iterator[None]:
+    """Raise the version if another analysis becomes a video's latest: tracks are corrected by their numbers in that one."""
+    before = latest_of(tx, project, ("video_id", [video_id]))
+    yield
+    if before and latest_of(tx, project, ("video_id", [video_id])) != before:
+        raise_version(tx, project)
 
 
 def latest_of(tx: Transaction, project: str, among: tuple[str, Sequence[str]] | None = None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from ui.cli.common import (
 from ui.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from serving.archive.naming.preview import IdentificationChange
+    from serving.archive.naming.preview import Example, IdentificationChange
 
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Show what would change and change nothing.")]
 ExpectOption = Annotated[
@@ -59,6 +59,12 @@ def identify(
     print_change(change, as_json=as_json)
 
 
+def _side(label: str | None, example: Example) -> str:
+    """Return what an appearance is called on one side of a change, and why, where it cannot be decided."""
+    is_undecidable = label is not None and label.startswith("Undecidable")
+    return f"{label} ({example.reason})" if is_undecidable and example.reason else label or "nobody"
+
+
 def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str | None = None) -> None:
     """Say what naming the archive again changes, or has changed; `apply_with` is the command that applies it, where it is another."""
     if as_json:
@@ -71,22 +77,24 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
             f"+{change.appearances_added[person]} -{change.appearances_removed[person]}",
             f"+{change.added[person]} -{change.removed[person]}",
             "\n".join(
-                f"{one.video} {one.start_s:.1f}-{one.end_s:.1f} s: {one.before or 'nobody'} -> {one.after or 'nobody'}"
-                + (f" ({one.reason})" if one.reason else "")
+                f"{one.video} {one.start_s:.1f}-{one.end_s:.1f} s: {_side(one.before, one)} -> {_side(one.after, one)}"
                 for one in change.examples.get(person, [])
             ),
         )
     if change.people:
         print_table(table)
+    else:
+        output.print("No name changes.")
     for one in change.perhaps:
         output.print(
-            f"Perhaps {one.person_id} too: {one.label} ({one.tracks} tracks), who stays as they are. "
-            f"If so: facerec unknowns name '{one.label}' '{one.person_id}'"
+            f"{one.label} may be {one.person_id} too, and keeps the number. "
+            f"If it is: facerec unknowns name '{one.label}' '{one.person_id}'"
         )
     state = "are named now" if change.applied else "would be named"
     output.print(f"{change.tracks} tracks of {change.videos} videos {state} (revision {change.revision}).")
     if change.applied:
-        output.print("Take it back with 'facerec history undo'." if change.edit else "")
+        if change.edit:
+            output.print("Take it back with 'facerec history undo'.")
     else:
         command = f"'{apply_with} --expect" if apply_with else "the same command with --expect"
         rest = "'." if apply_with else " in place of --preview."

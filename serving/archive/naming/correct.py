@@ -84,7 +84,7 @@ def correct(
 
 def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCorrection]) -> Edit:
     known = {person.person_id for person in archive.store.list_people(project)}
-    made: dict[str, tuple[Correction, list[Face]]] = {}
+    made: dict[str, tuple[Correction, list[Face], str]] = {}
     for one in given:
         analysis, track = _find_track(archive.store, project, one.video_id, one.track_id)
         person_id = one.person_id
@@ -103,11 +103,13 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
         # The same correction twice is one, and counts as given when it is given last.
         made.pop(correction.correction_id, None)
         faces = faces_of_track(archive.files, analysis, track, person_id, archive.rules) if is_person else []
-        made[correction.correction_id] = correction, faces
-    corrections = [correction for correction, _ in made.values()]
-    told = ", ".join(f"{c.kind.replace('_', ' ')} {c.person_id}" for c in corrections[:_NOTED])
+        name = archive.store.get_video(project, one.video_id).name
+        words = f"{one.kind.replace('_', ' ')} {person_id} (track {one.track_id} of {name})"
+        made[correction.correction_id] = correction, faces, words
+    corrections = [correction for correction, *_ in made.values()]
+    told = ", ".join(words for *_, words in [*made.values()][:_NOTED])
     note = told + (", ..." if len(corrections) > _NOTED else "")
-    faces = [face for _, of_track in made.values() for face in of_track]
+    faces = [face for _, of_track, _ in made.values() for face in of_track]
     return Edit("correction", note, corrections, faces=faces)
 
 

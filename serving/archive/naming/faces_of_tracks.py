@@ -20,7 +20,7 @@ from serving.store.rows import AnalysisRow, Face, FaceStatus
 # Faces of one confirmed track that are enrolled: more of one moment would outweigh the person's other pictures.
 ENROLLED_OF_TRACK = 4
 _SOURCE = "track:"
-_CORRECTED_OTHERWISE = "its track was corrected to another person"
+CORRECTED_OTHERWISE = "its track was corrected to another person"
 
 
 def faces_of_track(
@@ -67,19 +67,26 @@ def new_faces(store: Store, project: str, candidates: Sequence[Face], correction
         face
         for person_id in sorted({face.person_id for face in candidates})
         for face in store.list_faces(project, person_id=person_id)
-        if face.reason != _CORRECTED_OTHERWISE
+        if face.reason != CORRECTED_OTHERWISE
     ]
     known = {face.face_id for face in rows}
     # The same crop of the same track, enrolled while the project had another embedder.
     origin_of = origins(store.list_analyses(project))
     taken = {(_origin_of_face(face, origin_of), face.person_id, face.sha256) for face in rows if _is_of_track(face)}
-    return [
-        face
-        for face in candidates
-        if face.face_id not in known
-        and (_origin_of_face(face, origin_of), face.person_id, face.sha256) not in taken
-        and (*_track_of_face(face), face.person_id) in confirmed
-    ]
+    # A frame that was analysed twice, with the video and with a fragment of it, gives one face: the path tells video and time.
+    analysis_of = {face.path: _track_of_face(face)[0] for face in rows if _is_of_track(face)}
+    found = []
+    for face in candidates:
+        analysis_id, track_id = _track_of_face(face)
+        if (
+            face.face_id not in known
+            and (_origin_of_face(face, origin_of), face.person_id, face.sha256) not in taken
+            and analysis_of.get(face.path, analysis_id) == analysis_id
+            and (analysis_id, track_id, face.person_id) in confirmed
+        ):
+            analysis_of[face.path] = analysis_id
+            found.append(face)
+    return found
 
 
 def lost_faces(
@@ -98,7 +105,7 @@ def lost_faces(
     lost = {((origin_of.get(c.analysis_id, c.analysis_id), c.track_id), c.person_id) for c in replaced}
     again = {face.face_id for face in enrolled}
     return [
-        replace(face, status=FaceStatus.DISABLED, reason=_CORRECTED_OTHERWISE, by_hand=True)
+        replace(face, status=FaceStatus.DISABLED, reason=CORRECTED_OTHERWISE, by_hand=True)
         for person_id in sorted({person_id for _, person_id in lost})
         for face in store.list_faces(project, person_id=person_id, status=FaceStatus.TAKEN)
         if _is_of_track(face) and face.face_id not in again and (_origin_of_face(face, origin_of), person_id) in lost

@@ -41,7 +41,7 @@ class ScoreFigures:
         for row, p, r in zip(rows, probability.tolist(), rate.tolist(), strict=True):
             sure = (1.0 if row.is_confirmed else p) if row.decision is Decision.NAMED else 1 - p
             # The last digits depend on how many were scored together.
-            found.append(Figure(round(sure, 6), round(r, 9)))
+            found.append(Figure(round(sure, 6), float(f"{r:.6g}")))
         return found
 
     def bounds(self, min_probability: float) -> tuple[float, float]:

@@ -47,6 +47,7 @@ def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, w
         return None
     columns |= archive.store.get_columns(current.project, sorted({then.analysis_id for then, _, _ in swept}))
     least = stranger_similarity(load_cohort(str(current.embedder)).pair)
+    latest = set(archive.store.latest_analyses(current.project).values())
     apart: list[Correction] = []
     perhaps: Counter[tuple[str, str]] = Counter()
     for then, row, stranger_id in swept:
@@ -55,7 +56,8 @@ def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, w
         key = then.analysis_id, int(found.track_ids[row])
         if key in named or float((confirmed @ found.vectors[row]).min()) >= least:
             continue
-        perhaps[person_id, stranger_id] += 1
+        if then.analysis_id in latest:
+            perhaps[person_id, stranger_id] += 1
         apart.append(
             Correction(
                 correction_id=correction_id(current.project, CorrectionKind.APART, person_id, *key),

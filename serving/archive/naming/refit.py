@@ -13,6 +13,7 @@ from facerec_models.errors import (
     ModelNotFoundError,
 )
 from facerec_models.files import remove_tree
+from facerec_models.types import STRANGER_PREFIX
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import FittedVersion, fit_edit
 from serving.archive.learning.unfinished_enrolments import enrolling
@@ -81,9 +82,14 @@ def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
         replace(edit, faces=changed, promotion=Promotion.PROMOTE, model_version=version),
         version,
         fitted.fitted.model,
-        more=_unnamed(store, project, {row.analysis_id for row in edit.corrections}),
+        more=_unnamed(store, project, {row.analysis_id for row in edit.corrections}) | _about_strangers(edit),
         files=files,
     )
+
+
+def _about_strangers(edit: Edit) -> set[str]:
+    """Return the analyses of tracks that are said not to be a stranger: of that no model knows which one."""
+    return {row.analysis_id for row in edit.corrections if row.person_id.startswith(STRANGER_PREFIX)}
 
 
 def _unnamed(store: Store, project: str, analysis_ids: Collection[str]) -> set[str]:

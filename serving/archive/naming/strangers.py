@@ -235,9 +235,12 @@ class StrangerGroups:
         missing = {str(self._groups[at].stranger_id): at for at in wanted if not self._groups[at].is_loaded}
         if not missing:
             return
-        for row in self._store.list_some_tracks(self._project, sorted(missing), _MOST_COMPARED):
-            if (row.analysis_id, row.track_id) not in self._leaving:
-                self._groups[missing[row.stranger_id]].members.append(row.embedding)
+        leaving = Counter(self._shown[key][0] for key in self._leaving)
+        limit = _MOST_COMPARED + max(leaving[one] for one in missing)
+        for row in self._store.list_some_tracks(self._project, sorted(missing), limit):
+            members = self._groups[missing[row.stranger_id]].members
+            if (row.analysis_id, row.track_id) not in self._leaving and len(members) < _MOST_COMPARED:
+                members.append(row.embedding)
         for at in missing.values():
             self._groups[at].is_loaded = True
 

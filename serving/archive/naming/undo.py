@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from facerec_models.errors import ConflictError, ModelNotFoundError
 from facerec_models.identification.naming_model import NamingModel
@@ -13,10 +14,12 @@ from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
+from serving.archive.naming.faces_of_tracks import CORRECTED_OTHERWISE
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.videos import MADE_FROM
 from serving.store.contract import Store
-from serving.store.naming_rows import AppliedEdit
+from serving.store.naming_rows import AppliedEdit, Edit
+from serving.store.rows import Face
 
 
 def undo_edit(
@@ -54,7 +57,7 @@ def undo_edit(
 
 def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> PlannedEdit:
     store, project = archive.store, current.project
-    inverse = store.get_inverse(project, edit.number)
+    inverse = _without_decided(store, project, store.get_inverse(project, edit.number))
     model = _former_model(archive, project, edit)
     now = {row.analysis_id: row for row in store.list_named(project)}
     former = {row.analysis_id: row for row in store.list_former_named(project, edit.number)}
@@ -88,6 +91,24 @@ def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> Planne
         files=lambda: _without_crops(archive, project, inverse.removed),
         undoes=edit.number,
     )
+
+
+def _without_decided(store: Store, project: str, inverse: Edit) -> Edit:
+    """Leave faces out that are gone, and let those as they are that somebody has decided about since the edit."""
+    now = {face.face_id: face for face in store.list_faces(project)} if inverse.faces else {}
+
+    def is_decided(face: Face) -> bool:
+        other = now[face.face_id]
+        return other.by_hand and other.reason != CORRECTED_OTHERWISE and not face.by_hand
+
+    faces = [
+        replace(face, status=now[face.face_id].status, reason=now[face.face_id].reason, by_hand=True)
+        if is_decided(face)
+        else face
+        for face in inverse.faces
+        if face.face_id in now
+    ]
+    return replace(inverse, faces=faces)
 
 
 def _former_model(archive: Archive, project: str, edit: AppliedEdit) -> NamingModel | None:

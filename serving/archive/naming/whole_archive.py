@@ -99,7 +99,8 @@ def name_again(
     rows = {one: _rows_of(one, columns[one], how) for one in named}
     unknown, shown = _unknown_of(archive, project, wanted, columns, named, rows, how)
     groups = StrangerGroups(archive.store, project, wanted[0].embedder, shown, anew=how.anew)
-    groups.add(unknown, how.corrections)
+    # What is restored is as it was, whatever the strangers of corrections were merged into since.
+    groups.add(unknown, [row for row in how.corrections if row.analysis_id not in how.restored])
     grouping = groups.grouping()
     found.strangers.extend(grouping.strangers)
     for one in unknown:

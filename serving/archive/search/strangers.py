@@ -120,7 +120,6 @@ def rank_strangers(
         order = [one for one in order if one[:2] > (-after_s, number)]
     page = [stranger_id for *_, stranger_id in order[:limit]]
     others = aliases(store, project, page)
-    counts = {row.stranger_id: row.tracks for row in store.list_stranger_sums(project, page)}
     seen = _sightings(archive, project, query, page, most)
     is_last = limit is None or len(order) <= limit
     return RankedStrangers(
@@ -131,7 +130,7 @@ def rank_strangers(
                 others[stranger_id],
                 times[stranger_id].seconds,
                 times[stranger_id].videos,
-                counts.get(stranger_id, 0),
+                times[stranger_id].tracks,
                 tuple(seen[stranger_id]),
             )
             for stranger_id in page

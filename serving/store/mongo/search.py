@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -55,11 +55,13 @@ class MongoSearch:
             found = tx.find("appearances", where)
             seconds: dict[str, float] = defaultdict(float)
             videos: dict[str, set[str]] = defaultdict(set)
+            tracks: Counter[str] = Counter()
             while batch := list(islice(found, _MOST)):
                 for row in _among_videos(tx, project, query, batch):
                     seconds[row["owner"]] += row["end_s"] - row["start_s"]
                     videos[row["owner"]].add(row["video_id"])
-        return [ScreenTime(owner, total, len(videos[owner])) for owner, total in sorted(seconds.items())]
+                    tracks[row["owner"]] += len(row["track_ids"])
+        return [ScreenTime(owner, total, len(videos[owner]), tracks[owner]) for owner, total in sorted(seconds.items())]
 
     def columns_state(self, project: str) -> tuple[int, int]:
         """Return how many analyses have columns, and the highest position: the same two mean that nothing has changed."""

@@ -31,7 +31,7 @@ from serving.store.mongo.transfer import MongoTransfer
 from serving.store.rows import AnalysisRow, FaceStatus, PersonSummary, Project
 from serving.store.shared_corrections import SharedCorrections
 from serving.store.shared_naming import SharedNaming, forget_names
-from serving.store.shared_rows import SharedRows
+from serving.store.shared_rows import SharedRows, noting_latest
 
 
 class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSearch, MongoTransfer):
@@ -128,9 +128,10 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
             write_part(self._database, part, (track_row(project, analysis_id, track) for track in tracks))
             with self._database.writing(project) as tx:
                 require_video(tx, project, analysis.video_id)
-                _delete_analyses(tx, {"project": project, "analysis_id": analysis_id})
-                adopt_part(tx, part)
-                tx.insert_one("analyses", {**encode_row(analysis), "part": part})
+                with noting_latest(tx, project, analysis.video_id):
+                    _delete_analyses(tx, {"project": project, "analysis_id": analysis_id})
+                    adopt_part(tx, part)
+                    tx.insert_one("analyses", {**encode_row(analysis), "part": part})
                 put_columns(tx, project, analysis_id, tracks)
         except BaseException:
             discard_part(self._database, part)

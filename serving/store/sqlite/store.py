@@ -14,7 +14,7 @@ from serving.store.lookups import require_analyses, require_project, require_vid
 from serving.store.rows import AnalysisRow, PersonSummary, Project
 from serving.store.shared_corrections import SharedCorrections
 from serving.store.shared_naming import SharedNaming, forget_names
-from serving.store.shared_rows import SharedRows
+from serving.store.shared_rows import SharedRows, noting_latest
 from serving.store.sqlite.columns import put_columns
 from serving.store.sqlite.database import SqliteDatabase, SqliteTransaction
 from serving.store.sqlite.jobs import SqliteJobs
@@ -97,8 +97,9 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
         with self._database.writing() as tx:
             require_video(tx, analysis.project, analysis.video_id)
             forget_names(tx, analysis.project, {"analysis_id": analysis.analysis_id})
-            tx.delete("analyses", {"project": analysis.project, "analysis_id": analysis.analysis_id})
-            tx.insert([analysis], AnalysisRow)
+            with noting_latest(tx, analysis.project, analysis.video_id):
+                tx.delete("analyses", {"project": analysis.project, "analysis_id": analysis.analysis_id})
+                tx.insert([analysis], AnalysisRow)
             tx.executemany("INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", packed)
             put_columns(tx, *key, tracks)
 
