@@ -52,6 +52,7 @@ def identify_faces(
 
     Examples
     --------
+    >>> from facerec_models.identification.cohort import load_cohort
     >>> from facerec_models.identification.naming_model import Gallery, fit_model
     >>> cohort = load_cohort("dlib-resnet-v1")
     >>> known, stranger = cohort.stills[0], cohort.stills[1]

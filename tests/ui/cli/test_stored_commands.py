@@ -200,7 +200,7 @@ def test_a_running_job_is_asked_to_stop(archive: Archive, home: Path) -> None:
     lease = leases.claim(archive.store, ["video"], "runner", 60.0)
     assert lease is not None
     assert "asked to stop" in run(home, "jobs", "cancel", "j-1").stdout
-    assert "running, asked to stop" in run(home, "jobs", "list").stdout
+    assert "asked to stop" in run(home, "jobs", "list").stdout
     assert not leases.renew(archive.store, lease, 60.0, 0.5)
     leases.release(archive.store, lease)
     assert ask(home, "jobs", "show", "j-1")["state"] == "cancelled"
