@@ -61,7 +61,7 @@ class Stranger:
     person_id : str or None
         The person whom a user named them as.
     is_hidden : bool
-        Whether lists leave them out: somebody whom nobody needs to know.
+        Whether lists leave them out: a passer-by, or a face on a poster.
     """
 
     stranger_id: str

@@ -88,7 +88,7 @@ def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
 
 
 def _about_strangers(edit: Edit) -> set[str]:
-    """Return the analyses of tracks that are said not to be a stranger: of that no model knows which one."""
+    """Return the analyses of tracks that are corrected not to be a stranger: no model knows which one."""
     return {row.analysis_id for row in edit.corrections if row.person_id.startswith(STRANGER_PREFIX)}
 
 

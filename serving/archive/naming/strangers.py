@@ -1,7 +1,7 @@
 """Strangers: who the unknown faces of a project are, under ids that last.
 
 A track that nobody enrolled explains belongs to a stranger. New tracks join the strangers that are known, or form new ones; see
-`serving.archive.naming.regroup` for all of them anew. What that costs depends on the tracks that are new, and on the strangers that
+`serving.archive.naming.identify` for all of them anew. What that costs depends on the tracks that are new, and on the strangers that
 they resemble: each is told by the sum of its tracks' vectors, and only those of strangers that may be meant are read.
 """
 

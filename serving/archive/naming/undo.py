@@ -94,8 +94,9 @@ def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> Planne
 
 
 def _without_decided(store: Store, project: str, inverse: Edit) -> Edit:
-    """Leave faces out that are gone, and let those as they are that somebody has decided about since the edit."""
-    now = {face.face_id: face for face in store.list_faces(project)} if inverse.faces else {}
+    """Leave faces out that are gone, and let those as they are that were decided by hand since the edit."""
+    people = sorted({face.person_id for face in inverse.faces})
+    now = {face.face_id: face for one in people for face in store.list_faces(project, person_id=one)}
 
     def is_decided(face: Face) -> bool:
         other = now[face.face_id]
