@@ -11,10 +11,11 @@ from facerec_models.errors import ConflictError
 from serving.archive.handle import Archive
 from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.one_video import assign_current
+from serving.archive.naming.undo import undo_edit
 from serving.archive.videos import analysis_id_of, find_analysis
 from serving.store import Store
 from serving.store.naming_rows import CorrectionKind
-from serving.store.rows import AnalysisRow
+from serving.store.rows import AnalysisRow, FaceStatus
 from tests.builders import EMBEDDER
 from tests.unit.serving.archive.edits import result_in
 
@@ -76,3 +77,15 @@ def test_a_track_is_taken_out_of_one_stranger_after_the_other(archive: Archive) 
         shown.append(result_in(archive, "v-1").appearances[2].stranger)
     assert len({*shown}) == 3
     assert None not in shown
+
+
+def test_an_undo_does_not_bring_back_faces_that_were_deleted_since(archive: Archive, store: Store) -> None:
+    correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Dee")])
+    correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
+    faces = store.list_faces("p", person_id="Dee")
+    assert len(faces) == 2
+    store.delete_faces("p", [faces[0].face_id])
+    undo_edit(archive, "p")
+    assert [(face.face_id, face.status) for face in store.list_faces("p", person_id="Dee")] == [
+        (faces[1].face_id, FaceStatus.TAKEN)
+    ]
