@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import inv_boxcox
 from scipy.stats import genpareto, norm
 
 from facerec_models.types import DoubleArray, FloatArray
@@ -112,7 +113,7 @@ class ScoreCalibration:
         share = float((self._sorted > threshold).mean())
         # A bounded tail ends: beyond it, a rate of zero would claim more than any data can.
         floor = 1 / (_FLOOR_FACTOR * len(self._sorted))
-        tail = np.maximum(share * genpareto.sf(scores - threshold, shape, 0, scale), floor)
+        tail = np.maximum(share * _pareto_beyond(np.asarray((scores - threshold) / scale, np.float64), shape), floor)
         return np.where(scores > threshold, np.minimum(tail, share), np.minimum(body, 1.0))
 
     def limit(self, max_false_names: float) -> float:
@@ -146,6 +147,12 @@ class ScoreCalibration:
         log_odds = genuine - strange + np.log(self.prior_known / (1 - self.prior_known))
         monotone = np.maximum.accumulate(log_odds)
         return np.asarray(1 / (1 + np.exp(-np.interp(scores, grid, np.clip(monotone, -30, 30)))), np.float64)
+
+
+def _pareto_beyond(x: DoubleArray, shape: float) -> DoubleArray:
+    """Return ``genpareto.sf(x, shape)``: called hundreds of times for a limit, and SciPy checks its arguments for longer than it counts."""
+    end = math.inf if shape == 0 else -1 / shape
+    return np.where(x <= 0, 1.0, inv_boxcox(-np.clip(x, 0, end), -shape))
 
 
 def without_enrolled(scores: FloatArray, genuine: GenuineScale) -> FloatArray:

@@ -86,6 +86,8 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("scores", "chosen"), lambda blob: np.frombuffer(blob, "<f4")),
 }
 
+_PLAIN = {int, float, str, bool, bytes, type(None)}
+
 # A job has a kind, too.
 _OF_CORRECTIONS = {**DECODERS, "kind": CorrectionKind}
 
@@ -200,6 +202,8 @@ def unpack_columns(tracks: int, pairs: int, dimension: int, blob: bytes) -> Trac
 
 def encode(name: str, value: Any) -> Any:
     """Return a field of a row as a store keeps it."""
+    if type(value) in _PLAIN:  # most of them
+        return value
     if isinstance(value, np.ndarray):
         return pack_embedding(value) if name == "embedding" else _little_endian(value).tobytes()
     if isinstance(value, dict | tuple | Webhook):

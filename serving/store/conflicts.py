@@ -9,7 +9,7 @@ from serving.store.naming_rows import NamingChange
 from serving.store.rows import ModelVersion, Project
 
 # The version of the tables. A program reads and writes the stores of its own version alone.
-SCHEMA = 11
+SCHEMA = 12
 
 
 def require_schema(store: str, found: int) -> None:
@@ -67,8 +67,8 @@ def require_own_embedder(project: Project, embedders: Iterable[str]) -> None:
 def require_named(change: NamingChange) -> None:
     """Raise ValueError if an analysis is named twice, or rows are of one whose names are not written."""
     ids = change.analysis_ids
-    tracks = (*change.freed, *change.stranger_tracks)
-    of_rows = {row.analysis_id for row in change.appearances} | {row.analysis_id for row in tracks}
+    of_tracks = {row.analysis_id for row in (*change.freed, *change.stranger_tracks)}
+    of_rows = {row.analysis_id for row in (*change.lost, *change.appearances)} | of_tracks
     strange = of_rows - set(ids)
     if strange or len(set(ids)) != len(ids):
         raise ValueError(

@@ -234,7 +234,7 @@ class Store(Protocol):
     # Search
 
     def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
-        """Return the appearances of these analyses, by analysis and position."""
+        """Return the appearances of these analyses, by analysis, in the order of time."""
 
     def find_appearances(
         self, project: str, query: AppearanceQuery, *, after: AppearanceKey | None = None, limit: int

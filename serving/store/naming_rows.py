@@ -161,8 +161,8 @@ class AppearanceRow:
 
     Parameters
     ----------
-    position : int
-        Place among the appearances of its analysis, from 0.
+    first_track : int
+        The lowest of its tracks: no other appearance of its analysis has it.
     owner : str or None
         The person's or the stranger's id; None where the decision is "undecidable".
     first_shot, last_shot : int
@@ -179,7 +179,7 @@ class AppearanceRow:
 
     project: str
     analysis_id: str
-    position: int
+    first_track: int
     video_id: str
     decision: Decision
     owner: str | None
@@ -195,7 +195,7 @@ class AppearanceRow:
     @property
     def key(self) -> AppearanceKey:
         """Where it stands in the order of search."""
-        return (self.video_id, self.start_s, self.position)
+        return (self.video_id, self.start_s, self.first_track)
 
 
 AppearanceKey = tuple[str, float, int]
@@ -354,8 +354,8 @@ class NamingChange:
         In place of those of their analyses.
     unnamed : sequence of str
         Analyses that nothing names any more.
-    appearances : sequence of AppearanceRow
-        Of all these analyses, in place of theirs.
+    lost, appearances : sequence of AppearanceRow
+        Those of `named` that are there no more, as they were; and those that are from then on, or are otherwise.
     freed, stranger_tracks : sequence of StrangerTrack
         Tracks that show a stranger no more, as they did; and those that show one from then on.
     strangers : sequence of Stranger
@@ -368,6 +368,7 @@ class NamingChange:
 
     named: Sequence[NamedTracks] = ()
     unnamed: Sequence[str] = ()
+    lost: Sequence[AppearanceRow] = ()
     appearances: Sequence[AppearanceRow] = ()
     freed: Sequence[StrangerTrack] = ()
     stranger_tracks: Sequence[StrangerTrack] = ()

@@ -225,12 +225,21 @@ def _name(tx: Transaction, project: str, change: NamingChange, number: int, vers
     else:
         tx.delete("named_tracks", current, among)
     tx.insert((replace(row, edit=0, version=row.version or version) for row in change.named), NamedTracks)
-    tx.delete("appearances", {"project": project}, among)
-    tx.insert(change.appearances, AppearanceRow)
+    _replace_appearances(tx, project, change)
     tx.put(change.strangers, Stranger)
     if change.unnamed:
         free_analyses(tx, project, change.unnamed)
     move_stranger_tracks(tx, project, change.freed, change.stranger_tracks)
+
+
+def _replace_appearances(tx: Transaction, project: str, change: NamingChange) -> None:
+    lost: dict[str, list[int]] = {}
+    for row in change.lost:
+        lost.setdefault(row.analysis_id, []).append(row.first_track)
+    for analysis_id, tracks in lost.items():
+        tx.delete("appearances", {"project": project, "analysis_id": analysis_id}, ("first_track", tracks))
+    tx.delete("appearances", {"project": project}, ("analysis_id", list(change.unnamed)))
+    tx.insert(change.appearances, AppearanceRow)
 
 
 def _drop_former(tx: Transaction, project: str, number: int) -> None:

@@ -196,12 +196,14 @@ class SharedRows:
         return sorted(found, key=lambda row: (row.created_at, row.analysis_id))
 
     def list_appearances(self, project: str, analysis_ids: Sequence[str]) -> list[AppearanceRow]:
-        """Return the appearances of these analyses, by analysis and position."""
+        """Return the appearances of these analyses, by analysis, in the order of time."""
         with self._shared.reading() as tx:
             require_project(tx, project)
             require_analyses(tx, project, analysis_ids)
             among = ("analysis_id", sorted(set(analysis_ids)))
-            return tx.select(AppearanceRow, {"project": project}, ("analysis_id", "position"), among=among)
+            return tx.select(
+                AppearanceRow, {"project": project}, ("analysis_id", "start_s", "first_track"), among=among
+            )
 
     # Jobs
 

@@ -102,7 +102,7 @@ def make_appearance(
     row = AppearanceRow(
         project="p",
         analysis_id=analysis_id,
-        position=position,
+        first_track=position,
         video_id=f"v-{analysis_id}",
         decision=decision,
         owner=owner,
@@ -143,9 +143,9 @@ def make_named(analysis_id: str = "a", owner: str | None = "Ann_Lee", **changes:
 def name(store: Store, *appearances: AppearanceRow, project: str = "p", **changes: Any) -> int:
     """Name the analyses that appearances are of, and others that are given, at the version that the project has."""
     ids = sorted({row.analysis_id for row in appearances})
-    change = replace(
-        NamingChange([make_named(one, project=project) for one in ids], appearances=appearances), **changes
-    )
+    named = [make_named(one, project=project) for one in ids]
+    change = NamingChange(named, lost=store.list_appearances(project, ids), appearances=appearances)
+    change = replace(change, **changes)
     return store.apply(project, change, if_version=store.get_project(project).version)
 
 

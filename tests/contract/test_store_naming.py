@@ -139,7 +139,10 @@ def test_one_of_many_concurrent_edits_succeeds(named: Store) -> None:
 
     def apply(owner: str) -> bool:
         change = NamingChange(
-            [make_named("a", owner)], appearances=[make_appearance("a", owner=owner)], edit=Edit("correction", owner)
+            [make_named("a", owner)],
+            lost=[make_appearance("a")],
+            appearances=[make_appearance("a", owner=owner)],
+            edit=Edit("correction", owner),
         )
         try:
             named.apply("p", change, if_version=version)
@@ -226,6 +229,7 @@ def test_undo_brings_every_row_back(named: Store) -> None:
     assert {row.analysis_id: row.names for row in former} == before
     back = NamingChange(
         former,
+        lost=store.list_appearances("p", ["b"]),
         appearances=[make_appearance("a"), make_appearance("b", owner=ANN.stranger_id)],
         stranger_tracks=[stranger_track("b")],
         edit=store.get_inverse("p", number),

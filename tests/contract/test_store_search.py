@@ -42,7 +42,7 @@ def archive(store: Store) -> Store:
 
 
 def places(rows: list[AppearanceRow]) -> list[tuple[str, int]]:
-    return [(row.analysis_id, row.position) for row in rows]
+    return [(row.analysis_id, row.first_track) for row in rows]
 
 
 def find(store: Store, query: AppearanceQuery, **paging: object) -> list[tuple[str, int]]:

@@ -18,6 +18,9 @@ _NEIGHBOURS = 50
 _PART = 0.5
 # Nearer ones may be the person themselves, whom the strangers' collection also holds.
 _ENROLLED_SHARE = 0.015
+# Digits of what is taken off. How products are rounded depends on how many people there are: with all digits, a new person would
+# change somebody else's scores in the last one, and much would be named again for nothing.
+_DIGITS = 5
 
 
 class PrototypeClassifier(FaceClassifier):
@@ -100,7 +103,7 @@ def _attraction(prototypes: FloatArray, strangers: FloatArray | None) -> FloatAr
     if strangers is None or len(strangers) < 2 * _NEIGHBOURS:
         return np.zeros(len(prototypes), np.float32)
     usual = _neighbourhood(strangers @ strangers.T).mean()
-    return np.asarray(_PART * (_neighbourhood(strangers @ prototypes.T) - usual), np.float32)
+    return np.asarray(np.round(_PART * (_neighbourhood(strangers @ prototypes.T) - usual), _DIGITS), np.float32)
 
 
 def _neighbourhood(similarity: FloatArray) -> FloatArray:

@@ -15,8 +15,8 @@ from serving.archive.naming.affected import Rows, affected
 from serving.archive.naming.correction_rows import with_corrections
 from serving.archive.naming.current import CurrentNaming, read_current, require_version, revision_of
 from serving.archive.naming.figures import ScoreFigures
-from serving.archive.naming.preview import IdentificationChange, Perhaps, compare
-from serving.archive.naming.whole_archive import Again, NewNames, name_again, rows_by_analysis
+from serving.archive.naming.preview import Comparison, IdentificationChange, Perhaps
+from serving.archive.naming.whole_archive import BLOCK, Again, NewNames, batched, name_again, rows_by_analysis
 from serving.store.naming_rows import AppearanceRow, Edit, NamedTracks, NamingChange
 
 _ATTEMPTS = 5
@@ -161,6 +161,11 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
     own = {one: row.max_false_names for one, row in {**planned.held, **named}.items()}
     limits = {one: limit or own.get(one, current.max_false_names) for one in again}
     rows = store.list_analyses(project, sorted(again))
+    change = IdentificationChange(
+        revision_of(project, planned.model_version, current.max_false_names if limit is None else limit),
+        current.version,
+    )
+    counted = _Counted(archive, current, planned, change)
     names = name_again(
         archive,
         project,
@@ -176,17 +181,15 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
             restored={row.analysis_id: row for row in planned.restored},
             unnamed=planned.unnamed,
         ),
+        counted.add,
     )
-    change = IdentificationChange(
-        revision_of(project, planned.model_version, current.max_false_names if limit is None else limit),
-        current.version,
-    )
-    _count(archive, current, planned, names, {**named, **{row.analysis_id: row for row in names.named}}, change)
+    counted.finish(names, {**named, **{row.analysis_id: row for row in names.named}})
     same = {row.analysis_id for row in names.named if is_same(row, named.get(row.analysis_id))}
     written = NamingChange(
         [row for row in names.named if row.analysis_id not in same],
         sorted(set(planned.unnamed) & named.keys()),
-        [row for one, found in names.appearances.items() if one not in same for row in found],
+        names.lost,
+        names.appearances,
         [row for row in names.freed if row.analysis_id not in same],
         [row for row in names.stranger_tracks if row.analysis_id not in same],
         names.strangers,
@@ -196,36 +199,47 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
     return WorkedOut(change, written, again, named)
 
 
-def _count(
-    archive: Archive,
-    current: CurrentNaming,
-    planned: PlannedEdit,
-    names: NewNames,
-    named: Mapping[str, NamedTracks],
-    change: IdentificationChange,
-) -> None:
-    store, project = archive.store, current.project
-    latest = set(store.latest_analyses(project).values())
-    stands_for = planned.stands_for
-    shown = {one for one in names.appearances if stands_for.get(one, one) in latest}
-    gone = {one for one in planned.unnamed if one in latest and one not in stands_for.values()}
-    missing = {stands_for.get(one, one) for one in shown} | gone
-    was = names.before | rows_by_analysis(store.list_appearances(project, sorted(missing - names.before.keys())))
-    before: dict[str, Sequence[AppearanceRow]] = {one: was.get(stands_for.get(one, one), []) for one in shown}
-    before |= {one: was.get(one, []) for one in gone}
-    after = {one: names.appearances[one] for one in shown}
-    compare(
-        store,
-        project,
-        before,
-        after,
-        (ScoreFigures(current.model), ScoreFigures(planned.model)),
-        names.strangers,
-        change,
-    )
-    counted = [row for one, row in named.items() if (one in latest or one in stands_for) and one not in planned.unnamed]
-    change.videos = len(counted)
-    change.tracks = sum(map(len, counted))
+class _Counted:
+    """What an edit changes in the answers of videos: each counts by its latest analysis."""
+
+    def __init__(
+        self, archive: Archive, current: CurrentNaming, planned: PlannedEdit, change: IdentificationChange
+    ) -> None:
+        self._store = archive.store
+        self._project = current.project
+        self._planned = planned
+        self._change = change
+        self._latest = set(archive.store.latest_analyses(current.project).values())
+        figures = ScoreFigures(current.model), ScoreFigures(planned.model)
+        self._comparison = Comparison(archive.store, current.project, figures, change)
+
+    def add(self, lost: Sequence[AppearanceRow], appearances: Sequence[AppearanceRow]) -> None:
+        """Count what differs; an analysis that takes the place of another one is compared with that."""
+        stands_for, latest = self._planned.stands_for, self._latest
+        before = rows_by_analysis([row for row in lost if row.analysis_id in latest])
+        after = rows_by_analysis(
+            [row for row in appearances if stands_for.get(row.analysis_id, row.analysis_id) in latest]
+        )
+        others = {one: stands_for[one] for one in after if one in stands_for}
+        was = self._read(list(others.values()))
+        self._comparison.add(before | {one: was.get(other, []) for one, other in others.items()}, after)
+
+    def finish(self, names: NewNames, named: Mapping[str, NamedTracks]) -> None:
+        """Count what nothing names any more."""
+        stands_for, unnamed = self._planned.stands_for, self._planned.unnamed
+        for part in batched(sorted(self._latest & set(unnamed) - set(stands_for.values())), BLOCK):
+            self._comparison.add(self._read(part), {})
+        self._comparison.finish(names.strangers)
+        answers = [
+            row for one, row in named.items() if (one in self._latest or one in stands_for) and one not in unnamed
+        ]
+        self._change.videos = len(answers)
+        self._change.tracks = sum(map(len, answers))
+
+    def _read(self, analysis_ids: Sequence[str]) -> dict[str, list[AppearanceRow]]:
+        if not analysis_ids:
+            return {}
+        return rows_by_analysis(self._store.list_appearances(self._project, sorted(analysis_ids)))
 
 
 def is_same(row: NamedTracks, other: NamedTracks | None) -> bool:

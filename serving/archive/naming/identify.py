@@ -27,7 +27,7 @@ def identify_archive(
     preview: bool = False,
     expected: int | None = None,
 ) -> IdentificationChange:
-    """Name all stored tracks again, from stored embeddings, and group their strangers anew.
+    """Name all stored tracks again, from stored embeddings; unless another version is promoted, their strangers are grouped anew.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def identify_archive(
         cause = "rollback" if goes_back else "identify" if model_version is None else "promotion"
         planned = _by_version(archive, current, version, cause, goes_back=goes_back)
         edit = replace(planned.edit, max_false_names=max_false_names)
-        return replace(planned, edit=edit, max_false_names=max_false_names)
+        return replace(planned, edit=edit, max_false_names=max_false_names, anew=cause == "identify")
 
     return change_names(archive, project, plan, preview=preview, expected=expected)
 
@@ -103,5 +103,4 @@ def _by_version(
         version,
         None if version is None else load_model(archive.files, current.project, version),
         wanted={row.analysis_id for row in present_analyses(archive.store, current.project)},
-        anew=True,
     )

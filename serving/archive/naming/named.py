@@ -162,14 +162,14 @@ def appearance_rows(analysis: AnalysisRow, columns: TrackColumns, named: NamedTr
     ]
     by_id = {track.track_id: i for i, track in enumerate(tracks)}
     rows = []
-    for position, one in enumerate(build_appearances(tracks, matches, owners, analysis.summary["period_s"])):
+    for one in build_appearances(tracks, matches, owners, analysis.summary["period_s"]):
         owner = owners[by_id[one.track_ids[0]]]
         seen_in = [tracks[by_id[track_id]].shot for track_id in one.track_ids]
         rows.append(
             AppearanceRow(
                 project=analysis.project,
                 analysis_id=analysis.analysis_id,
-                position=position,
+                first_track=one.track_ids[0],
                 video_id=analysis.video_id,
                 decision=one.match.decision if isinstance(owner, str) else Decision.UNDECIDABLE,
                 owner=owner if isinstance(owner, str) else None,
@@ -230,32 +230,40 @@ def merge_names(before: NamedTracks, rows: IndexArray, names: VideoNames) -> Nam
     )
 
 
-def merge_appearances(
+def appearance_moves(
     analysis: AnalysisRow,
     columns: TrackColumns,
-    before: Sequence[AppearanceRow],
-    was: NamedTracks,
+    was: NamedTracks | None,
     named: NamedTracks,
-    rows: IndexArray,
-) -> list[AppearanceRow]:
-    """Return the appearances of an analysis of which only some tracks changed: those of others stay as they are.
+    rows: IndexArray | None = None,
+) -> tuple[list[AppearanceRow], list[AppearanceRow]]:
+    """Return the appearances of an analysis that are there no more, as they were; and those that are now, or are otherwise.
 
     Parameters
     ----------
     was, named : NamedTracks
         Before and after.
-    rows : (N,) int
-        Which tracks changed.
+    rows : (N,) int, optional
+        The tracks that were decided again: those of others are as they were.
     """
-    old, new = owners_of(was), owners_of(named)
-    whose = {one for i in rows.tolist() for one in (old[i], new[i]) if one is not None}
-    alone = set(columns.track_ids[rows].tolist())
-    kept = [row for row in before if row.owner not in whose and not (row.owner is None and row.track_ids[0] in alone)]
-    changed = set(rows.tolist())
-    again = np.array([i for i, one in enumerate(new) if one in whose or (one is None and i in changed)], np.intp)
-    found = appearance_rows(analysis, columns.select(again), select_names(named, again))
-    ordered = sorted([*kept, *found], key=lambda row: (row.start_s, row.track_ids))
-    return [row if row.position == at else replace(row, position=at) for at, row in enumerate(ordered)]
+    if was is None:
+        return [], appearance_rows(analysis, columns, named)
+    if rows is None:
+        rows = np.arange(len(columns))
+    places, old, new = set(rows.tolist()), owners_of(was), owners_of(named)
+    whose = {one for i in places for one in (old[i], new[i]) if one is not None}
+
+    def of(owners: Sequence[str | None], named: NamedTracks) -> dict[int, AppearanceRow]:
+        alone = np.array([i for i, one in enumerate(owners) if one in whose or (one is None and i in places)], np.intp)
+        return {
+            row.first_track: row for row in appearance_rows(analysis, columns.select(alone), select_names(named, alone))
+        }
+
+    before, after = of(old, was), of(new, named)
+    return (
+        [row for at, row in before.items() if after.get(at) != row],
+        [row for at, row in after.items() if before.get(at) != row],
+    )
 
 
 def select_names(named: NamedTracks, rows: IndexArray) -> NamedTracks:

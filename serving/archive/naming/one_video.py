@@ -17,7 +17,7 @@ from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.affected import floor_of
 from serving.archive.naming.current import read_current, revision_of
 from serving.archive.naming.named import (
-    appearance_rows,
+    appearance_moves,
     matches_of,
     name_tracks,
     stranger_moves,
@@ -73,14 +73,16 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     so_far = {} if was is None else strangers_of(was)
     rows = unknown_rows(decided, columns)
     held = {row: so_far[row] for row in rows if row in so_far}
-    unknown = UnknownTracks(analysis_id, store.get_video(project, analysis.video_id).sha256, columns, rows, held)
+    unknown = UnknownTracks(analysis_id, analysis.video_id, columns, rows, held)
     shown = {unknown.key(row): (who, columns.vectors[row]) for row, who in so_far.items()}
     found = settle(store, project, analysis.embedder, [unknown], shown)
     named = with_strangers(decided, {row: found.of_track[unknown.key(row)] for row in rows})
     freed, new = stranger_moves(columns, was, named)
+    lost, appearances = appearance_moves(analysis, columns, was, named)
     change = NamingChange(
         [named],
-        appearances=appearance_rows(analysis, columns, named),
+        lost=lost,
+        appearances=appearances,
         freed=freed,
         stranger_tracks=new,
         strangers=found.strangers,

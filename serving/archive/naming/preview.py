@@ -115,58 +115,72 @@ class IdentificationChange:
         }
 
 
-def compare(
-    store: Store,
-    project: str,
-    before: _Rows,
-    after: _Rows,
-    figures: tuple[ScoreFigures, ScoreFigures],
-    strangers: Sequence[Stranger],
-    change: IdentificationChange,
-) -> None:
-    """Count what differs between two sets of appearances, by analysis, and add it to `change`.
+class Comparison:
+    """Counts what differs between appearances before and after an edit, some analyses at a time.
 
     Parameters
     ----------
-    before, after : mapping of str to sequence of AppearanceRow
-        Of analyses that are their videos' latest.
     figures : (ScoreFigures, ScoreFigures)
         What scores mean, before and after.
-    strangers : sequence of Stranger
-        New ones, for what they are called.
+    change : IdentificationChange
+        What the counts are added to.
     """
-    found: dict[str, list[_Found]] = defaultdict(list)
-    for analysis_id in before.keys() | after.keys():
-        old, new = before.get(analysis_id, ()), after.get(analysis_id, ())
-        was, is_now = _owners(old), _owners(new)
-        for track_id in was.keys() | is_now.keys():
-            lost, gained = _person(was.get(track_id)), _person(is_now.get(track_id))
-            if lost != gained:
-                change.removed.update([lost] if lost else [])
-                change.added.update([gained] if gained else [])
-        for rows, others, counts in (
-            (old, new, change.appearances_removed),
-            (new, old, change.appearances_added),
-        ):
-            same = {_key(row) for row in others}
-            for row in rows:
-                person = _person(row)
-                if person is None or _key(row) in same:
-                    continue
-                counts[person] += 1
-                owners = was if rows is new else is_now
-                beside = [owners[track_id] for track_id in row.track_ids if track_id in owners]
-                found[person].append(_Found(row, beside, is_new=rows is new))
-    surest = {person: sorted(rows, key=_Found.order)[:_EXAMPLES] for person, rows in sorted(found.items())}
-    labels = _Labels.of(store, project, [one for rows in surest.values() for one in rows], strangers)
-    names = {
-        video_id: store.get_video(project, video_id).name
-        for video_id in {one.row.video_id for rows in surest.values() for one in rows}
-    }
-    change.examples = {
-        person: [_example(one, names[one.row.video_id], labels, figures[one.is_new]) for one in rows]
-        for person, rows in surest.items()
-    }
+
+    def __init__(
+        self, store: Store, project: str, figures: tuple[ScoreFigures, ScoreFigures], change: IdentificationChange
+    ) -> None:
+        self._store = store
+        self._project = project
+        self._figures = figures
+        self._change = change
+        self._surest: dict[str, list[_Found]] = {}
+
+    def add(self, before: _Rows, after: _Rows) -> None:
+        """Compare appearances of analyses that are their videos' latest, by analysis; those that are the same may be left out."""
+        found: dict[str, list[_Found]] = defaultdict(list)
+        change = self._change
+        for analysis_id in before.keys() | after.keys():
+            old, new = before.get(analysis_id, ()), after.get(analysis_id, ())
+            was, is_now = _owners(old), _owners(new)
+            for track_id in was.keys() | is_now.keys():
+                lost, gained = _person(was.get(track_id)), _person(is_now.get(track_id))
+                if lost != gained:
+                    change.removed.update([lost] if lost else [])
+                    change.added.update([gained] if gained else [])
+            for rows, others, counts in (
+                (old, new, change.appearances_removed),
+                (new, old, change.appearances_added),
+            ):
+                same = {_key(row) for row in others}
+                for row in rows:
+                    person = _person(row)
+                    if person is None or _key(row) in same:
+                        continue
+                    counts[person] += 1
+                    owners = was if rows is new else is_now
+                    beside = [owners[track_id] for track_id in row.track_ids if track_id in owners]
+                    found[person].append(_Found(row, beside, is_new=rows is new))
+        for person, more in found.items():
+            self._surest[person] = sorted([*self._surest.get(person, []), *more], key=_Found.order)[:_EXAMPLES]
+
+    def finish(self, strangers: Sequence[Stranger]) -> None:
+        """Add each person's examples.
+
+        Parameters
+        ----------
+        strangers : sequence of Stranger
+            New ones, for what they are called.
+        """
+        surest = dict(sorted(self._surest.items()))
+        labels = _Labels.of(self._store, self._project, [one for rows in surest.values() for one in rows], strangers)
+        names = {
+            video_id: self._store.get_video(self._project, video_id).name
+            for video_id in {one.row.video_id for rows in surest.values() for one in rows}
+        }
+        self._change.examples = {
+            person: [_example(one, names[one.row.video_id], labels, self._figures[one.is_new]) for one in rows]
+            for person, rows in surest.items()
+        }
 
 
 class _Found(NamedTuple):

@@ -49,7 +49,7 @@ class UnknownTracks:
     """
 
     analysis_id: str
-    video_sha256: str
+    video_id: str
     columns: TrackColumns
     rows: Sequence[int]
     held: Mapping[int, str] = field(default_factory=dict)
@@ -272,11 +272,14 @@ class StrangerGroups:
         """Give groups without an id one that is made from their first track."""
         nameless = {at: group.first for at, group in enumerate(self._groups) if at not in names and group.count > 0}
         minted: dict[int, str] = {}
+        sha256: dict[str, str] = {}
         for at, first in nameless.items():
             if first is None:
                 raise ValueError("a group without an id has no first track")
             one, row = first
-            seen = one.video_sha256, int(one.columns.first_frames[row]), one.columns.first_boxes[row]
+            if one.video_id not in sha256:
+                sha256[one.video_id] = self._store.get_video(self._project, one.video_id).sha256
+            seen = sha256[one.video_id], int(one.columns.first_frames[row]), one.columns.first_boxes[row]
             identifier = stranger_id(self._project, *seen)
             while identifier in taken:  # the stranger who was first seen in this track has other tracks now
                 identifier = stranger_id(f"{self._project}\n{identifier}", *seen)

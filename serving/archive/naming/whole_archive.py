@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from facerec_models.types import FloatArray, IndexArray
 from serving.archive.handle import Archive
 from serving.archive.naming.affected import Rows, floor_of
 from serving.archive.naming.named import (
-    appearance_rows,
-    merge_appearances,
+    appearance_moves,
     merge_names,
     name_tracks,
     stranger_moves,
@@ -25,23 +24,24 @@ from serving.archive.naming.named import (
     unknown_rows,
     with_strangers,
 )
-from serving.archive.naming.strangers import StrangerGroups, TrackKey, UnknownTracks
+from serving.archive.naming.strangers import Grouping, StrangerGroups, TrackKey, UnknownTracks
+from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, Correction, NamedTracks, Stranger, StrangerTrack
 from serving.store.rows import AnalysisRow
 
 Item = TypeVar("Item")
 
 # Analyses whose tracks are in memory at once.
-_BATCH = 256
+BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
 class NewNames:
-    """Who the tracks of some analyses are by a model, as it would be stored; `freed` as in `NamingChange`."""
+    """Who the tracks of some analyses are by a model, as it would be stored; the lists as in `NamingChange`."""
 
     named: list[NamedTracks] = field(default_factory=list)
-    before: dict[str, list[AppearanceRow]] = field(default_factory=dict)
-    appearances: dict[str, list[AppearanceRow]] = field(default_factory=dict)
+    lost: list[AppearanceRow] = field(default_factory=list)
+    appearances: list[AppearanceRow] = field(default_factory=list)
     freed: list[StrangerTrack] = field(default_factory=list)
     stranger_tracks: list[StrangerTrack] = field(default_factory=list)
     strangers: list[Stranger] = field(default_factory=list)
@@ -82,49 +82,65 @@ class Again:
 
 
 def name_again(
-    archive: Archive, project: str, wanted: Sequence[AnalysisRow], model: NamingModel | None, how: Again
+    archive: Archive,
+    project: str,
+    wanted: Sequence[AnalysisRow],
+    model: NamingModel | None,
+    how: Again,
+    on_block: Callable[[Sequence[AppearanceRow], Sequence[AppearanceRow]], None],
 ) -> NewNames:
-    """Name analyses; unknown tracks keep their strangers, and others get one.
+    """Name analyses; unknown tracks keep their strangers, and others get one. The vectors of some analyses are in memory at once.
 
     Parameters
     ----------
     wanted : sequence of AnalysisRow
-        Of one embedder.
+        Of one embedder; those with one limit follow each other.
+    on_block : callable
+        Is given the appearances of some analyses that are there no more, and those that are new.
     """
     found = NewNames()
     if not wanted:
         return found
-    columns = archive.store.get_columns(project, [row.analysis_id for row in wanted])
-    named = _decide_again(archive, wanted, columns, model, how)
-    rows = {one: _rows_of(one, columns[one], how) for one in named}
-    unknown, shown = _unknown_of(archive, project, wanted, columns, named, rows, how)
+    blocks = _Blocks(archive.store, project, list(batched(wanted, BLOCK)))
+    decided, unknown, shown = _decide(archive, project, blocks, model, how)
     groups = StrangerGroups(archive.store, project, wanted[0].embedder, shown, anew=how.anew)
     # What is restored is as it was, whatever the strangers of corrections were merged into since.
     groups.add(unknown, [row for row in how.corrections if row.analysis_id not in how.restored])
     grouping = groups.grouping()
     found.strangers.extend(grouping.strangers)
-    for one in unknown:
-        strangers = strangers_of(named[one.analysis_id])
-        in_rows = set(rows[one.analysis_id].tolist())
-        strangers = {row: who for row, who in strangers.items() if row not in in_rows}
-        strangers |= {row: grouping.of_track[one.key(row)] for row in one.rows}
-        named[one.analysis_id] = with_strangers(named[one.analysis_id], strangers)
-    found.named.extend(named.values())
-    found.before.update(
-        rows_by_analysis(archive.store.list_appearances(project, sorted(how.now.keys() & named.keys())))
-    )
-    for analysis in wanted:
-        analysis_id, own = analysis.analysis_id, columns[analysis.analysis_id]
-        was, then = how.now.get(analysis_id), named[analysis_id]
-        if was is None or how.rows.get(analysis_id) is None:
-            found.appearances[analysis_id] = appearance_rows(analysis, own, then)
-        else:
-            before = found.before.get(analysis_id, [])
-            found.appearances[analysis_id] = merge_appearances(analysis, own, before, was, then, rows[analysis_id])
-        freed, new = stranger_moves(own, was, then)
-        found.freed.extend(freed)
-        found.stranger_tracks.extend(new)
+    found.named.extend(_with_groups(decided, unknown, grouping))
+    named = {row.analysis_id: row for row in found.named}
+    for part, columns in blocks:
+        lost, appearances = [], []
+        for analysis in part:
+            analysis_id, own = analysis.analysis_id, columns[analysis.analysis_id]
+            was, then = how.now.get(analysis_id), named[analysis_id]
+            gone, came = appearance_moves(analysis, own, was, then, _rows_of(analysis_id, own, how))
+            lost += gone
+            appearances += came
+            freed, new = stranger_moves(own, was, then)
+            found.freed.extend(freed)
+            found.stranger_tracks.extend(new)
+        on_block(lost, appearances)
+        found.lost.extend(lost)
+        found.appearances.extend(appearances)
     return found
+
+
+class _Blocks:
+    """Analyses with their columns, some at a time; the columns of a single block are read once, however often it is gone through."""
+
+    def __init__(self, store: Store, project: str, parts: list[list[AnalysisRow]]) -> None:
+        self._store = store
+        self._project = project
+        self._parts = parts
+        self._last: dict[str, TrackColumns] = {}
+
+    def __iter__(self) -> Iterator[tuple[list[AnalysisRow], dict[str, TrackColumns]]]:
+        for part in self._parts:
+            if part[0].analysis_id not in self._last:
+                self._last = self._store.get_columns(self._project, [row.analysis_id for row in part])
+            yield part, self._last
 
 
 def _rows_of(analysis_id: str, columns: TrackColumns, how: Again) -> IndexArray:
@@ -135,67 +151,93 @@ def _rows_of(analysis_id: str, columns: TrackColumns, how: Again) -> IndexArray:
     return columns.with_company(rows)
 
 
+class _Decided(NamedTuple):
+    """Who the tracks of an analysis are, but for the strangers of those that were none before, and the rows of those that need one."""
+
+    named: NamedTracks
+    rows: IndexArray
+    unknown: IndexArray
+
+
+def _decide(
+    archive: Archive, project: str, blocks: _Blocks, model: NamingModel | None, how: Again
+) -> tuple[list[_Decided], list[UnknownTracks], dict[TrackKey, tuple[str, FloatArray]]]:
+    """Decide who tracks are, and return their unknown ones with the strangers whom the store has of them."""
+    decided, unknown = [], []
+    gone = archive.store.list_stranger_tracks(project, analysis_ids=sorted(how.unnamed)) if how.unnamed else []
+    shown = {(row.analysis_id, row.track_id): (row.stranger_id, row.embedding) for row in gone}
+    for part, columns in blocks:
+        rows = {one: _rows_of(one, own, how) for one, own in columns.items()}
+        named = _decide_again(archive, part, columns, rows, model, how)
+        for analysis in part:
+            analysis_id = analysis.analysis_id
+            own, then, places = columns[analysis_id], named[analysis_id], rows[analysis_id]
+            held, free = _strangers_kept(then, own, places, how)
+            at = {row: i for i, row in enumerate(free.tolist())}
+            alone = own.select(free)
+            decided.append(_Decided(then, places, free))
+            keep = {at[row]: one for row, one in held.items()}
+            unknown.append(UnknownTracks(analysis_id, analysis.video_id, alone, range(len(free)), keep))
+            if how.anew or (now := how.now.get(analysis_id)) is None:
+                continue
+            again = set(places.tolist())
+            shown |= {
+                (analysis_id, int(own.track_ids[row])): (
+                    who,
+                    alone.vectors[at[row]] if row in at else own.vectors[row].copy(),
+                )
+                for row, who in strangers_of(now).items()
+                if row in again
+            }
+    return decided, unknown, shown
+
+
+def _strangers_kept(
+    named: NamedTracks, columns: TrackColumns, rows: IndexArray, how: Again
+) -> tuple[dict[int, str], IndexArray]:
+    """Return the strangers whom decided tracks go on showing, by row, and the rows of all that show one."""
+    analysis_id = named.analysis_id
+    if analysis_id in how.restored:
+        held = strangers_of(named)
+        return held, np.array(list(held), np.intp)
+    before = how.held.get(analysis_id) or how.now.get(analysis_id)
+    free = np.intersect1d(unknown_rows(named, columns), rows, assume_unique=True).astype(np.intp)
+    is_free = set(free.tolist())
+    return {} if before is None else {row: one for row, one in strangers_of(before).items() if row in is_free}, free
+
+
 def _decide_again(
     archive: Archive,
     wanted: Sequence[AnalysisRow],
     columns: Mapping[str, TrackColumns],
+    rows: Mapping[str, IndexArray],
     model: NamingModel | None,
     how: Again,
 ) -> dict[str, NamedTracks]:
     """Return who the tracks are, but for the strangers of those that were none before."""
-    named = dict(how.restored)
+    named = {row.analysis_id: how.restored[row.analysis_id] for row in wanted if row.analysis_id in how.restored}
     new = [row for row in wanted if row.analysis_id not in named]
     for limit, group in groupby(new, key=lambda row: how.limits[row.analysis_id]):
-        floor = floor_of(model, limit)
-        for part in batched(group, _BATCH):
-            rows = {row.analysis_id: _rows_of(row.analysis_id, columns[row.analysis_id], how) for row in part}
-            videos = [(one, columns[one].select(places)) for one, places in rows.items()]
-            names = identify_videos(videos, model, archive.rules, max_false_names=limit, embedder=wanted[0].embedder)
-            for row, one in zip(part, names, strict=True):
-                analysis_id = row.analysis_id
-                if how.rows.get(analysis_id) is None or analysis_id not in how.now:
-                    named[analysis_id] = name_tracks(row, one, {}, limit, floor)
-                else:
-                    named[analysis_id] = merge_names(how.now[analysis_id], rows[analysis_id], one)
+        part, floor = list(group), floor_of(model, limit)
+        videos = [(row.analysis_id, columns[row.analysis_id].select(rows[row.analysis_id])) for row in part]
+        names = identify_videos(videos, model, archive.rules, max_false_names=limit, embedder=wanted[0].embedder)
+        for row, one in zip(part, names, strict=True):
+            analysis_id = row.analysis_id
+            if how.rows.get(analysis_id) is None or analysis_id not in how.now:
+                named[analysis_id] = name_tracks(row, one, {}, limit, floor)
+            else:
+                named[analysis_id] = merge_names(how.now[analysis_id], rows[analysis_id], one)
     return named
 
 
-def _unknown_of(
-    archive: Archive,
-    project: str,
-    wanted: Sequence[AnalysisRow],
-    columns: Mapping[str, TrackColumns],
-    named: Mapping[str, NamedTracks],
-    rows: Mapping[str, IndexArray],
-    how: Again,
-) -> tuple[list[UnknownTracks], dict[TrackKey, tuple[str, FloatArray]]]:
-    """Return the unknown tracks among those that are decided again, and the strangers whom the store has of these."""
-    sha256 = _checksums(archive, project, wanted)
-    gone = archive.store.list_stranger_tracks(project, analysis_ids=sorted(how.unnamed)) if how.unnamed else []
-    unknown, shown = [], {(row.analysis_id, row.track_id): (row.stranger_id, row.embedding) for row in gone}
-    for analysis in wanted:
-        analysis_id, own = analysis.analysis_id, columns[analysis.analysis_id]
-        places = set(rows[analysis_id].tolist())
-        if analysis_id in how.restored:
-            held = strangers_of(how.restored[analysis_id])
-            free = list(held)
-        else:
-            before = how.held.get(analysis_id) or how.now.get(analysis_id)
-            free = [row for row in unknown_rows(named[analysis_id], own) if row in places]
-            held = {} if before is None else {row: one for row, one in strangers_of(before).items() if row in free}
-        one = UnknownTracks(analysis_id, sha256[analysis.video_id], own, free, held)
-        unknown.append(one)
-        if (now := how.now.get(analysis_id)) is not None:
-            so_far = {row: who for row, who in strangers_of(now).items() if row in places}
-            shown.update({one.key(row): (who, own.vectors[row]) for row, who in so_far.items()})
-    return unknown, shown
-
-
-def _checksums(archive: Archive, project: str, analyses: Sequence[AnalysisRow]) -> dict[str, str]:
-    wanted = {row.video_id for row in analyses}
-    if len(wanted) < _BATCH:
-        return {video_id: archive.store.get_video(project, video_id).sha256 for video_id in wanted}
-    return {video.video_id: video.sha256 for video in archive.store.list_videos(project)}
+def _with_groups(
+    decided: Sequence[_Decided], unknown: Sequence[UnknownTracks], grouping: Grouping
+) -> Iterator[NamedTracks]:
+    for (named, rows, free), one in zip(decided, unknown, strict=True):
+        again = set(rows.tolist())
+        strangers = {row: who for row, who in strangers_of(named).items() if row not in again}
+        strangers |= {row: grouping.of_track[one.key(i)] for i, row in enumerate(free.tolist())}
+        yield with_strangers(named, strangers)
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

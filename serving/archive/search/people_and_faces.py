@@ -211,9 +211,9 @@ def _face_hits(
             probability = float(pair.probability(np.array(track.similarity)))
             if probability < min_probability:
                 return
-            if (row.analysis_id, row.position) in seen or not _is_within(row, query):
+            if (row.analysis_id, row.first_track) in seen or not _is_within(row, query):
                 continue
-            seen.add((row.analysis_id, row.position))
+            seen.add((row.analysis_id, row.first_track))
             is_match = track.similarity >= stranger_similarity(pair)
             yield FaceHit(names.hit(row), track.track_id, track.similarity, probability, is_match, is_named)
             if len(seen) == wanted:
@@ -260,7 +260,7 @@ def _not_named(store: Store, project: str, hit: TrackHit) -> AppearanceRow:
     return AppearanceRow(
         project=project,
         analysis_id=hit.analysis_id,
-        position=-hit.track_id,
+        first_track=-hit.track_id,
         video_id=analysis.video_id,
         decision=Decision.UNDECIDABLE,
         owner=None,

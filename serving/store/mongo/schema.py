@@ -21,7 +21,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "corrections": ("project", "correction_id"),
     "strangers": ("project", "stranger_id"),
     "stranger_tracks": ("project", "analysis_id", "track_id"),
-    "appearances": ("project", "analysis_id", "position"),
+    "appearances": ("project", "analysis_id", "first_track"),
     "named_tracks": ("project", "edit", "analysis_id"),
     "edits": ("project", "number"),
     "former_rows": ("project", "number", "kind", "key"),
@@ -42,8 +42,8 @@ def _create(db: Database[dict[str, Any]]) -> None:
     _index(db, "corrections", "project", "analysis_id", "track_id")
     _index(db, "stranger_tracks", "project", "stranger_id", "analysis_id", "track_id")
     _index(db, "strangers", "project", "merged_into")
-    _index(db, "appearances", "project", "owner", "video_id", "start_s", "position")
-    _index(db, "appearances", "project", "video_id", "start_s", "position")
+    _index(db, "appearances", "project", "owner", "video_id", "start_s", "first_track")
+    _index(db, "appearances", "project", "video_id", "start_s", "first_track")
     _index(db, "track_columns", "project", "position", "piece")
     _index(db, "track_columns", "piece")
     _index(db, "tracks", "piece")

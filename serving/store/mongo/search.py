@@ -36,7 +36,7 @@ class MongoSearch:
         """Return at most `limit` appearances by `AppearanceRow.key`, those after `after`; a video counts by its latest analysis."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            order = ("video_id", "start_s", "position")
+            order = ("video_id", "start_s", "first_track")
             found = tx.find("appearances", _conditions(project, query, after), order)
             # What concerns other documents is asked for many appearances at once.
             passed: list[MongoDocument] = []
@@ -129,7 +129,7 @@ def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | Non
         where["start_s"] = {"$lt": query.end_s}
     also = [_is_sure(query)] if _is_sure(query) else []
     if after is not None:
-        also.append(comes_after(dict(zip(("video_id", "start_s", "position"), after, strict=True))))
+        also.append(comes_after(dict(zip(("video_id", "start_s", "first_track"), after, strict=True))))
     return {**where, "$and": also} if also else where
 
 

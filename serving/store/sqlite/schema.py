@@ -162,7 +162,7 @@ CREATE INDEX stranger_tracks_by_stranger ON stranger_tracks (project, stranger_i
 CREATE TABLE appearances (
     project TEXT NOT NULL,
     analysis_id TEXT NOT NULL,
-    position INTEGER NOT NULL,
+    first_track INTEGER NOT NULL,
     video_id TEXT NOT NULL,
     decision TEXT NOT NULL,
     owner TEXT,
@@ -174,12 +174,12 @@ CREATE TABLE appearances (
     is_confirmed INTEGER NOT NULL,
     track_ids TEXT NOT NULL,
     reason TEXT,
-    PRIMARY KEY (project, analysis_id, position),
+    PRIMARY KEY (project, analysis_id, first_track),
     FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX appearances_by_owner ON appearances
-    (project, owner, video_id, start_s, position, analysis_id, decision, score, is_confirmed, end_s, first_shot, last_shot);
-CREATE INDEX appearances_by_video ON appearances (project, video_id, start_s, position);
+    (project, owner, video_id, start_s, first_track, analysis_id, decision, score, is_confirmed, end_s, first_shot, last_shot);
+CREATE INDEX appearances_by_video ON appearances (project, video_id, start_s, first_track);
 
 CREATE TABLE named_tracks (
     project TEXT NOT NULL,

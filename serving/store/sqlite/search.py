@@ -41,8 +41,8 @@ class SqliteSearch:
         conditions, values = _conditions(query)
         values |= {"project": project, "limit": limit}
         if after is not None:
-            conditions.append("(video_id, start_s, position) > (:after_video, :after_start, :after_position)")
-            values |= dict(zip(("after_video", "after_start", "after_position"), after, strict=True))
+            conditions.append("(video_id, start_s, first_track) > (:after_video, :after_start, :after_track)")
+            values |= dict(zip(("after_video", "after_start", "after_track"), after, strict=True))
         # Without statistics SQLite may read all videos in order rather than sort the few rows of one person.
         index = "INDEXED BY appearances_by_owner" if query.owners else ""
         where = " AND ".join(["project = :project", *conditions, _IS_LATEST])
@@ -50,7 +50,7 @@ class SqliteSearch:
             require_project(tx, project)
             return tx.read(
                 AppearanceRow,
-                f"SELECT * FROM appearances AS found {index} WHERE {where} ORDER BY video_id, start_s, position LIMIT :limit",  # noqa: S608
+                f"SELECT * FROM appearances AS found {index} WHERE {where} ORDER BY video_id, start_s, first_track LIMIT :limit",  # noqa: S608
                 values,
             )
 

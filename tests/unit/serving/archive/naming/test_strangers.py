@@ -38,9 +38,9 @@ def seen(store: Store, analysis_id: str, *who: int | FloatArray, together: bool 
         )
         for i, one in enumerate(who, 1)
     ]
-    store.put_video(make_video(f"v-{analysis_id}"))
+    store.put_video(replace(make_video(f"v-{analysis_id}"), sha256=f"sha-{analysis_id}"))
     store.put_analysis(replace(make_analysis(analysis_id, f"v-{analysis_id}"), embedder=EMBEDDER), tracks)
-    return UnknownTracks(analysis_id, f"sha-{analysis_id}", TrackColumns.of(tracks), range(len(tracks)))
+    return UnknownTracks(analysis_id, f"v-{analysis_id}", TrackColumns.of(tracks), range(len(tracks)))
 
 
 def shown(store: Store, unknown: UnknownTracks) -> Shown:
