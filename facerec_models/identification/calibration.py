@@ -116,8 +116,17 @@ class ScoreCalibration:
         tail = np.maximum(share * _pareto_beyond(np.asarray((scores - threshold) / scale, np.float64), shape), floor)
         return np.where(scores > threshold, np.minimum(tail, share), np.minimum(body, 1.0))
 
+    @cached_property
+    def _limits(self) -> dict[float, float]:
+        return {}
+
     def limit(self, max_false_names: float) -> float:
         """Least score whose `false_name_rate` is at most `max_false_names`."""
+        if max_false_names not in self._limits:
+            self._limits[max_false_names] = self._search_limit(max_false_names)
+        return self._limits[max_false_names]
+
+    def _search_limit(self, max_false_names: float) -> float:
         low, high = float(self._sorted[0]) - 1e-3, self._range[1]
 
         def passes(score: float) -> bool:
@@ -150,7 +159,7 @@ class ScoreCalibration:
 
 
 def _pareto_beyond(x: DoubleArray, shape: float) -> DoubleArray:
-    """Return ``genpareto.sf(x, shape)``: called hundreds of times for a limit, and SciPy checks its arguments for longer than it counts."""
+    """Return ``genpareto.sf(x, shape)``, of which finding a limit needs hundreds: SciPy checks arguments for longer than it counts."""
     end = math.inf if shape == 0 else -1 / shape
     return np.where(x <= 0, 1.0, inv_boxcox(-np.clip(x, 0, end), -shape))
 

@@ -51,6 +51,18 @@ def origins(analyses: Iterable[AnalysisRow]) -> dict[str, str]:
     return found
 
 
+def origins_of(store: Store, project: str, analysis_ids: Collection[str]) -> dict[str, str]:
+    """Return for each of these analyses the one of which it was made in the end; those that are gone are their own."""
+    known: dict[str, AnalysisRow] = {}
+    wanted = set(analysis_ids)
+    while wanted:
+        found = {row.analysis_id: row for row in store.list_analyses(project, sorted(wanted))}
+        known |= found
+        wanted = {row.summary[MADE_FROM] for row in found.values() if MADE_FROM in row.summary} - known.keys()
+    origin_of = origins(known.values())
+    return {one: origin_of.get(one, one) for one in analysis_ids}
+
+
 def in_all_sets(store: Store, project: str, tracks: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
     """Return tracks, given as (analysis_id, track_id), and the same tracks in every other set."""
     origin_of = origins(store.list_analyses(project))

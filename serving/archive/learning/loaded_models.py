@@ -9,6 +9,7 @@ from facerec_models.files import AnyPath
 from facerec_models.identification.naming_model import NamingModel
 from serving.archive.files import Files
 from serving.store.contract import Store
+from serving.store.rows import ModelVersion
 
 
 def load_model(files: Files, project: str, version: str) -> NamingModel:
@@ -26,9 +27,15 @@ def drop_loaded_models() -> None:
     _load.cache_clear()
 
 
-def promoted_version(store: Store, project: str) -> str | None:
-    """Return the version that is promoted, if there is one."""
+def promoted_model(store: Store, project: str) -> ModelVersion | None:
+    """Return the row of the version that is promoted, if there is one."""
     try:
-        return store.get_model(project).version
+        return store.get_model(project)
     except ModelNotFoundError:
         return None
+
+
+def promoted_version(store: Store, project: str) -> str | None:
+    """Return the version that is promoted, if there is one."""
+    promoted = promoted_model(store, project)
+    return None if promoted is None else promoted.version

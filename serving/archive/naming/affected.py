@@ -160,9 +160,11 @@ def _denied_otherwise(before: Corrections, after: Corrections) -> set[str]:
 
 
 def _columns(store: Store, project: str, wanted: Mapping[str, NamedTracks]) -> Iterator[tuple[str, TrackColumns]]:
-    since = 0
-    while part := store.list_columns(project, since=since, limit=_BATCH):
-        since = part[-1].position
+    since, is_last = 0, False
+    while not is_last:
+        part = store.list_columns(project, since=since, limit=_BATCH)
+        is_last = len(part) < _BATCH
+        since = since if is_last else part[-1].position
         for one in part:
             if one.analysis_id in wanted:
                 yield one.analysis_id, one.columns

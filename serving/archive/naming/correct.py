@@ -23,7 +23,7 @@ from serving.archive.handle import Archive
 from serving.archive.naming.correction_rows import correction_id
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
-from serving.archive.naming.faces_of_tracks import ENROLLED_OF_TRACK, faces_of_track
+from serving.archive.naming.faces_of_tracks import ENROLLED_OF_TRACK, best_faces
 from serving.archive.naming.held_apart import hold_apart
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.refit import plan_refit
@@ -102,7 +102,7 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
         is_person = one.kind is CorrectionKind.IS
         # The same correction twice is one, and counts as given when it is given last.
         made.pop(correction.correction_id, None)
-        faces = faces_of_track(archive.files, analysis, track, person_id, archive.rules) if is_person else []
+        faces = best_faces(archive.files, [(analysis, track)], person_id, archive.rules) if is_person else []
         name = archive.store.get_video(project, one.video_id).name
         words = f"{one.kind.replace('_', ' ')} {person_id} (track {one.track_id} of {name})"
         made[correction.correction_id] = correction, faces, words
@@ -151,16 +151,14 @@ def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str
         raise ConflictError(
             f"Unknown {stranger.number}{whom} has no tracks left: correct tracks, as in 'facerec correct'"
         )
-    corrections, candidates = [], []
     track_ids: dict[str, list[int]] = {}
     for row in rows:
         track_ids.setdefault(row.analysis_id, []).append(row.track_id)
     found = archive.store.pick_tracks(project, track_ids)
     analyses = {row.analysis_id: row for row in archive.store.list_analyses(project, sorted(track_ids))}
-    for analysis, track in [(analyses[one], track) for one, tracks in found.items() for track in tracks]:
-        corrections.append(_correction(project, analysis, track, CorrectionKind.IS, person_id))
-        candidates += faces_of_track(archive.files, analysis, track, person_id, archive.rules)
-    best = sorted(candidates, key=lambda face: -face.quality)[: 3 * ENROLLED_OF_TRACK]
+    tracks = [(analyses[one], track) for one, of_analysis in found.items() for track in of_analysis]
+    corrections = [_correction(project, *one, CorrectionKind.IS, person_id) for one in tracks]
+    best = best_faces(archive.files, tracks, person_id, archive.rules, 3 * ENROLLED_OF_TRACK)
     note = f"Unknown {stranger.number} is {person_id}"
     return Edit("stranger", note, corrections, faces=best, strangers=[replace(stranger, person_id=person_id)])
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from facerec_models.errors import ConflictError
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.names import short_id
 from serving.archive.handle import Archive
-from serving.archive.learning.loaded_models import load_model, promoted_version
+from serving.archive.learning.loaded_models import load_model, promoted_model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,6 +23,8 @@ class CurrentNaming:
         None where there is neither face nor video yet.
     model_version, model : str and NamingModel, or None
         None where nobody is enrolled.
+    trained_with : mapping
+        How that version was trained, as `facerec_models.config.TrainingConfig` reads it.
     max_false_names : float
         The accepted error of what is not named by another one.
     """
@@ -30,19 +34,21 @@ class CurrentNaming:
     embedder: str | None
     model_version: str | None
     model: NamingModel | None
+    trained_with: Mapping[str, Any]
     max_false_names: float
 
 
 def read_current(archive: Archive, project: str) -> CurrentNaming:
     """Return by what a project is named now."""
     row = archive.store.get_project(project)
-    version = promoted_version(archive.store, project)
+    promoted = promoted_model(archive.store, project)
     return CurrentNaming(
         project,
         row.version,
         row.embedder,
-        version,
-        None if version is None else load_model(archive.files, project, version),
+        None if promoted is None else promoted.version,
+        None if promoted is None else load_model(archive.files, project, promoted.version),
+        {} if promoted is None else promoted.metrics.get("training", {}),
         archive.rules.max_false_names_tracks if row.max_false_names is None else row.max_false_names,
     )
 

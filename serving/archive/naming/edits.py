@@ -17,7 +17,7 @@ from serving.archive.naming.current import CurrentNaming, read_current, require_
 from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.preview import Comparison, IdentificationChange, Perhaps
 from serving.archive.naming.whole_archive import BLOCK, Again, NewNames, batched, name_again, rows_by_analysis
-from serving.store.naming_rows import AppearanceRow, Edit, NamedTracks, NamingChange
+from serving.store.naming_rows import AppearanceRow, Correction, Edit, NamedTracks, NamingChange
 
 _ATTEMPTS = 5
 
@@ -54,6 +54,8 @@ class PlannedEdit:
         The number of the edit that this takes back.
     again : mapping of str to (N,) int or None, optional
         The tracks that are named again, where that is known already.
+    corrections : sequence of Correction, optional
+        All that hold then, where they are known already.
     perhaps : sequence of Perhaps
         Who may be meant as well, and is left as they are.
     """
@@ -72,6 +74,7 @@ class PlannedEdit:
     files: Files = nullcontext
     undoes: int | None = None
     again: Mapping[str, Rows] | None = None
+    corrections: Sequence[Correction] | None = None
     perhaps: Sequence[Perhaps] = ()
 
 
@@ -155,6 +158,8 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
         again = dict(planned.again)
     elif planned.wanted is None:
         again = affected(store, project, named, current.model, planned.model) | dict.fromkeys(planned.more)
+        # What nothing has named yet is named when it is corrected.
+        again |= dict.fromkeys({row.analysis_id for row in edit.corrections} - named.keys())
     else:
         again = dict.fromkeys(planned.wanted)
     limit = planned.max_false_names
@@ -165,6 +170,9 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
         revision_of(project, planned.model_version, current.max_false_names if limit is None else limit),
         current.version,
     )
+    corrections = planned.corrections
+    if corrections is None:
+        corrections = with_corrections(store.list_corrections(project), edit.corrections, edit.withdrawn)
     counted = _Counted(archive, current, planned, change)
     names = name_again(
         archive,
@@ -176,7 +184,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
             limits=limits,
             now=named,
             held=planned.held,
-            corrections=with_corrections(store.list_corrections(project), edit.corrections, edit.withdrawn),
+            corrections=corrections,
             anew=planned.anew,
             restored={row.analysis_id: row for row in planned.restored},
             unnamed=planned.unnamed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from facerec_models.files import write_atomically
 from facerec_models.names import short_id
 from facerec_models.types import Track
 from serving.archive.files import Files
-from serving.archive.vector_sets import origins
+from serving.archive.vector_sets import origins_of
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind
 from serving.store.rows import AnalysisRow, Face, FaceStatus
@@ -23,17 +24,28 @@ _SOURCE = "track:"
 CORRECTED_OTHERWISE = "its track was corrected to another person"
 
 
-def faces_of_track(
-    files: Files, analysis: AnalysisRow, track: Track, person_id: str, rules: IdentificationConfig
+def best_faces(
+    files: Files,
+    tracks: Sequence[tuple[AnalysisRow, Track]],
+    person_id: str,
+    rules: IdentificationConfig,
+    most: int = ENROLLED_OF_TRACK,
 ) -> list[Face]:
-    """Make faces of a person from the best of a track that pass the quality gate; nothing is stored."""
+    """Make faces of a person from the best of tracks that pass the quality gate; nothing is stored, and no other crop is read."""
+    found = [
+        (float(track.quality[sample]), analysis, track, k, sample)
+        for analysis, track in tracks
+        for k, sample in enumerate(track.embedded.tolist())
+        if track.quality[sample] >= rules.min_quality_enrolled
+    ]
     faces: list[Face] = []
-    project = analysis.project
-    for k, sample in enumerate(track.embedded.tolist()):
-        crop = files.track_crop(project, analysis.analysis_id, track.track_id, k)
-        quality = float(track.quality[sample])
-        if len(faces) == ENROLLED_OF_TRACK or quality < rules.min_quality_enrolled or not crop.is_file():
+    of_track: Counter[tuple[str, int]] = Counter()
+    for quality, analysis, track, k, sample in sorted(found, key=lambda one: -one[0]):
+        key, project = (analysis.analysis_id, track.track_id), analysis.project
+        crop = files.track_crop(project, *key, k)
+        if of_track[key] == ENROLLED_OF_TRACK or not crop.is_file():
             continue
+        of_track[key] += 1
         source = f"{_SOURCE}{analysis.analysis_id}/{track.track_id}/{k}"
         face_id = short_id("f", project, person_id, source)
         faces.append(
@@ -54,6 +66,8 @@ def faces_of_track(
                 by_hand=True,
             )
         )
+        if len(faces) == most:
+            break
     return faces
 
 
@@ -71,10 +85,11 @@ def new_faces(store: Store, project: str, candidates: Sequence[Face], correction
     ]
     known = {face.face_id for face in rows}
     # The same crop of the same track, enrolled while the project had another embedder.
-    origin_of = origins(store.list_analyses(project))
-    taken = {(_origin_of_face(face, origin_of), face.person_id, face.sha256) for face in rows if _is_of_track(face)}
+    of_tracks = [face for face in rows if _is_of_track(face)]
+    origin_of = origins_of(store, project, {_track_of_face(face)[0] for face in (*of_tracks, *candidates)})
+    taken = {(_origin_of_face(face, origin_of), face.person_id, face.sha256) for face in of_tracks}
     # A frame that was analysed twice, with the video and with a fragment of it, gives one face: the path tells video and time.
-    analysis_of = {face.path: _track_of_face(face)[0] for face in rows if _is_of_track(face)}
+    analysis_of = {face.path: _track_of_face(face)[0] for face in of_tracks}
     found = []
     for face in candidates:
         analysis_id, track_id = _track_of_face(face)
@@ -101,14 +116,20 @@ def lost_faces(
     replaced = [row for row in before if row.correction_id not in kept and row.kind is CorrectionKind.IS]
     if not replaced:
         return []
-    origin_of = origins(store.list_analyses(project))
-    lost = {((origin_of.get(c.analysis_id, c.analysis_id), c.track_id), c.person_id) for c in replaced}
     again = {face.face_id for face in enrolled}
+    faces = [
+        face
+        for person_id in sorted({c.person_id for c in replaced})
+        for face in store.list_faces(project, person_id=person_id, status=FaceStatus.TAKEN)
+        if _is_of_track(face) and face.face_id not in again
+    ]
+    analyses = {c.analysis_id for c in replaced} | {_track_of_face(face)[0] for face in faces}
+    origin_of = origins_of(store, project, analyses)
+    lost = {((origin_of[c.analysis_id], c.track_id), c.person_id) for c in replaced}
     return [
         replace(face, status=FaceStatus.DISABLED, reason=CORRECTED_OTHERWISE, by_hand=True)
-        for person_id in sorted({person_id for _, person_id in lost})
-        for face in store.list_faces(project, person_id=person_id, status=FaceStatus.TAKEN)
-        if _is_of_track(face) and face.face_id not in again and (_origin_of_face(face, origin_of), person_id) in lost
+        for face in faces
+        if (_origin_of_face(face, origin_of), face.person_id) in lost
     ]
 
 
@@ -133,4 +154,4 @@ def _is_of_track(face: Face) -> bool:
 def _origin_of_face(face: Face, origin_of: Mapping[str, str]) -> tuple[str, int]:
     """Return analysis and track of a face that came from a video, whichever set it came from."""
     analysis_id, track_id = _track_of_face(face)
-    return origin_of.get(analysis_id, analysis_id), track_id
+    return origin_of[analysis_id], track_id

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
 
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import (
@@ -23,7 +22,6 @@ from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.faces_of_tracks import keep_crops, lost_faces, new_faces
 from serving.archive.naming.preview import IdentificationChange
 from serving.store.conflicts import require_version
-from serving.store.contract import Store
 from serving.store.naming_rows import Edit, Promotion
 from training.ray_tasks import Workers
 
@@ -51,7 +49,7 @@ def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
     Faces of a track that is corrected to another person are disabled with it; those whom the store has already are left out.
     """
     store, project = archive.store, current.project
-    config = TrainingConfig.model_validate({**_learned_with(store, project, current.model_version), "promote": "no"})
+    config = TrainingConfig.model_validate({**current.trained_with, "promote": "no"})
     before = store.list_corrections(project)
     corrections = with_corrections(before, edit.corrections, edit.withdrawn)
     enrolled = new_faces(store, project, edit.faces, corrections)
@@ -82,7 +80,8 @@ def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
         replace(edit, faces=changed, promotion=Promotion.PROMOTE, model_version=version),
         version,
         fitted.fitted.model,
-        more=_unnamed(store, project, {row.analysis_id for row in edit.corrections}) | _about_strangers(edit),
+        more=_about_strangers(edit),
+        corrections=corrections,
         files=files,
     )
 
@@ -90,11 +89,6 @@ def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
 def _about_strangers(edit: Edit) -> set[str]:
     """Return the analyses of tracks that are corrected not to be a stranger: no model knows which one."""
     return {row.analysis_id for row in edit.corrections if row.person_id.startswith(STRANGER_PREFIX)}
-
-
-def _unnamed(store: Store, project: str, analysis_ids: Collection[str]) -> set[str]:
-    """Return which of these analyses nothing has named yet."""
-    return set(analysis_ids) - {row.analysis_id for row in store.list_named(project, sorted(analysis_ids))}
 
 
 @contextmanager
@@ -114,14 +108,3 @@ def _written(archive: Archive, current: CurrentNaming, fitted: FittedVersion) ->
                 store.delete_model(project, version)
                 remove_tree(archive.files.model(project, version))
         raise
-
-
-def _learned_with(store: Store, project: str, version: str | None) -> dict[str, Any]:
-    """Return how the promoted version was trained; nothing where there is none."""
-    if version is None:
-        return {}
-    try:
-        found: dict[str, Any] = store.get_model(project, version).metrics.get("training", {})
-    except ModelNotFoundError as error:
-        raise ConflictError(f"version {version} of project {project!r} was deleted meanwhile: try again") from error
-    return found

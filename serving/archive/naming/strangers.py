@@ -248,7 +248,7 @@ class StrangerGroups:
         """Choose an id for each group that has none, and say which strangers are new, or merged into another."""
         names = {at: group.stranger_id for at, group in enumerate(self._groups) if group.stranger_id is not None}
         former = {one for group in self._groups for one in group.former}
-        known = {row.stranger_id: row for row in self._store.list_strangers(self._project, sorted(former))}
+        known = self._read(former)
         # The largest overlaps first; of equals, the stranger who has been known longest.
         claims = sorted(
             (-count, known[identifier].number, at, identifier)
@@ -268,6 +268,10 @@ class StrangerGroups:
         }
         return names, [*changed.values(), *self._new_strangers(names, taken)]
 
+    def _read(self, identifiers: Collection[str]) -> dict[str, Stranger]:
+        rows = self._store.list_strangers(self._project, sorted(identifiers)) if identifiers else []
+        return {row.stranger_id: row for row in rows}
+
     def _new_strangers(self, names: dict[int, str], taken: set[str]) -> list[Stranger]:
         """Give groups without an id one that is made from their first track."""
         nameless = {at: group.first for at, group in enumerate(self._groups) if at not in names and group.count > 0}
@@ -286,7 +290,9 @@ class StrangerGroups:
             minted[at] = identifier
             taken.add(identifier)
         names |= minted
-        known = {row.stranger_id: row for row in self._store.list_strangers(self._project, sorted(minted.values()))}
+        if not minted:
+            return []
+        known = self._read(minted.values())
         last = self._store.find_stranger_number(self._project)
         number = 0 if last is None else last.number
         found = []
@@ -354,7 +360,7 @@ def find_stranger(store: Store, project: str, given: str) -> Stranger:
         found = next(iter(store.list_strangers(project, [whole])), None)
     if found is None:
         raise NotFoundError(f"project {project!r} has no stranger {given!r}: 'facerec unknowns list' names all")
-    return follow_all(store, project, [found.stranger_id])[found.stranger_id]
+    return found if found.merged_into is None else follow_all(store, project, [found.stranger_id])[found.stranger_id]
 
 
 def follow_all(store: Store, project: str, identifiers: Collection[str]) -> dict[str, Stranger]:
