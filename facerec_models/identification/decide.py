@@ -62,7 +62,10 @@ NO_TRACKS = VideoNames([], np.zeros((0, 0), np.float32), is_contended=False)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecisionRules:
-    """By what faces are decided; `model` and `calibration` are None where nobody is enrolled."""
+    """By what faces are decided; `model` and `calibration` are None where nobody is enrolled.
+
+    Matches have their candidates only if they are asked for: that takes as long as deciding.
+    """
 
     model: NamingModel | None
     calibration: ScoreCalibration | None
@@ -71,6 +74,7 @@ class DecisionRules:
     least_score: float
     least_quality: float
     config: IdentificationConfig
+    lists_candidates: bool = True
 
     @classmethod
     def of_tracks(
@@ -79,15 +83,17 @@ class DecisionRules:
         config: IdentificationConfig,
         max_false_names: float | None,
         embedder: str | None,
+        *,
+        lists_candidates: bool = True,
     ) -> DecisionRules:
         """Return the rules for tracks."""
         if model is None:
             pair = pair_scale(embedder) if embedder else None
-            return cls(None, None, np.zeros(0, np.str_), pair, np.inf, np.inf, config)
+            return cls(None, None, np.zeros(0, np.str_), pair, np.inf, np.inf, config, lists_candidates)
         limit = config.max_false_names_tracks if max_false_names is None else max_false_names
         pair, least_score = pair_scale(model.gallery.embedder), model.tracks.limit(limit)
-        people = model.classifier.classes_
-        return cls(model, model.tracks, people, pair, least_score, config.min_quality_named_tracks, config)
+        people, least_quality = model.classifier.classes_, config.min_quality_named_tracks
+        return cls(model, model.tracks, people, pair, least_score, least_quality, config, lists_candidates)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -321,7 +327,7 @@ def make_matches(
                 person_id=None if k is None else names[i][k],
                 probability=1 - probability[i][at] if k is None else probability[i][at],
                 false_name_rate=rates[i][at],
-                candidates=tuple(Candidate(*row) for *row, out in rows if not out),
+                candidates=tuple(Candidate(*row) for *row, out in rows if not out) if rules.lists_candidates else (),
                 reason=reason,
                 beside=beside,
                 score=scores[i][at],
@@ -341,7 +347,7 @@ def _confirmed(person_id: str, embedding: FloatArray, model: NamingModel, calibr
     """Return the match of a confirmed track; its false-name rate is still that of the person's own score."""
     people = model.classifier.classes_
     scores = model.classifier.decision_function(embedding[None])
-    nearest, _ = _best(scores)
+    nearest, _ = _best(scores.copy())
     similarity = model.prototypes @ embedding
     ruled_out = model.corrections.denies(embedding[None], people[nearest], similarity[nearest])[0]
     others = [i for i, out in zip(nearest[0].tolist(), ruled_out, strict=True) if people[i] != person_id and not out]
@@ -355,12 +361,16 @@ def _confirmed(person_id: str, embedding: FloatArray, model: NamingModel, calibr
 
 
 def _best(scores: FloatArray) -> tuple[IndexArray, FloatArray]:
-    """Return who scores highest for each face, best first, and the scores; of equals the first in the alphabet."""
+    """Return who scores highest for each face, best first, and the scores; of equals the first in the alphabet.
+
+    The scores that are returned are gone from those that are given.
+    """
     count = min(CANDIDATES, scores.shape[1])
     # A few searches for the greatest take a tenth of the time of sorting, or of partitioning.
-    best = np.empty((len(scores), count), np.intp)
-    left = scores.copy()
+    best, found = np.empty((len(scores), count), np.intp), np.empty((len(scores), count), np.float32)
+    everyone = np.arange(len(scores))
     for k in range(count):
-        best[:, k] = left.argmax(axis=1)
-        np.put_along_axis(left, best[:, k : k + 1], -np.inf, axis=1)
-    return best, np.take_along_axis(scores, best, axis=1)
+        best[:, k] = scores.argmax(axis=1)
+        found[:, k] = scores[everyone, best[:, k]]
+        scores[everyone, best[:, k]] = -np.inf
+    return best, found

@@ -110,6 +110,7 @@ def identify_videos(
     *,
     max_false_names: float | None = None,
     embedder: str | None = None,
+    lists_candidates: bool = True,
 ) -> list[VideoNames]:
     """Name the tracks of several videos, each video as `identify_tracks` does, but all of them scored at once.
 
@@ -121,6 +122,8 @@ def identify_videos(
         None where nobody is enrolled: then no track has a name.
     embedder : str, optional
         Of the tracks; needed only without a model.
+    lists_candidates : bool
+        Whether matches have their candidates.
 
     Returns
     -------
@@ -131,7 +134,7 @@ def identify_videos(
     if not parts:
         return [NO_TRACKS for _ in videos]
     scored = ScoredFaces.of_tracks(parts, model)
-    rules = DecisionRules.of_tracks(model, config, max_false_names, embedder)
+    rules = DecisionRules.of_tracks(model, config, max_false_names, embedder, lists_candidates=lists_candidates)
     found: list[VideoNames] = []
     start = 0
     for analysis_id, columns in videos:

@@ -61,7 +61,9 @@ class PrototypeClassifier(FaceClassifier):
 
     def decision_function(self, x: FloatArray) -> FloatArray:
         """Return (M, N) scores of (M, D) embeddings for everyone."""
-        return np.asarray(self.similarity(x) - self.attraction_, np.float32)
+        scores = self.similarity(x)
+        scores -= self.attraction_
+        return scores
 
     def similarity(self, x: FloatArray) -> FloatArray:
         """Return (M, N) cosines of (M, D) embeddings and everyone's mean."""

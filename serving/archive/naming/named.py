@@ -19,6 +19,8 @@ from serving.store.naming_rows import AppearanceRow, NamedTracks, StrangerTrack
 from serving.store.rows import AnalysisRow
 
 _DECISIONS, _REASONS = tuple(Decision), tuple(UndecidableReason)
+# What of tracks is seen in answers, beside scores.
+_SHOWN = ("decisions", "reasons", "owners", "besides", "confirmed")
 _PLACE = {one: i for i, one in enumerate((*_DECISIONS,))} | {one: i for i, one in enumerate(_REASONS)}
 
 
@@ -250,26 +252,33 @@ def appearance_moves(
         return [], appearance_rows(analysis, columns, named)
     if rows is None:
         rows = np.arange(len(columns))
+    is_same = was.names == named.names and all(
+        np.array_equal(getattr(was, name), getattr(named, name)) for name in _SHOWN
+    )
+    if is_same:  # but for scores
+        rows = rows[was.chosen[rows] != named.chosen[rows]]
     places, old, new = set(rows.tolist()), owners_of(was), owners_of(named)
     whose = {one for i in places for one in (old[i], new[i]) if one is not None}
 
-    def of(owners: Sequence[str | None], named: NamedTracks) -> dict[int, AppearanceRow]:
+    def rows_of(owners: Sequence[str | None], shown: NamedTracks) -> dict[int, AppearanceRow]:
         alone = np.array([i for i, one in enumerate(owners) if one in whose or (one is None and i in places)], np.intp)
-        return {
-            row.first_track: row for row in appearance_rows(analysis, columns.select(alone), select_names(named, alone))
-        }
+        found = appearance_rows(analysis, columns.select(alone), _select(shown, alone))
+        return {row.first_track: row for row in found}
 
-    before, after = of(old, was), of(new, named)
+    after = rows_of(new, named)
+    if is_same:
+        return list(after.values()), list(after.values())
+    before = rows_of(old, was)
     return (
         [row for at, row in before.items() if after.get(at) != row],
         [row for at, row in after.items() if before.get(at) != row],
     )
 
 
-def select_names(named: NamedTracks, rows: IndexArray) -> NamedTracks:
-    """Return who some of the tracks are."""
-    arrays = ("decisions", "reasons", "owners", "besides", "confirmed", "chosen")
-    return replace(named, scores=named.chosen[rows], **{name: getattr(named, name)[rows] for name in arrays})
+def _select(named: NamedTracks, rows: IndexArray) -> NamedTracks:
+    """Return who some of the tracks are, without the scores of others than the chosen one."""
+    arrays = {name: getattr(named, name)[rows] for name in (*_SHOWN, "chosen")}
+    return replace(named, scores=arrays["chosen"], **arrays)
 
 
 def stranger_moves(

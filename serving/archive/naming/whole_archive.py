@@ -220,7 +220,14 @@ def _decide_again(
     for limit, group in groupby(new, key=lambda row: how.limits[row.analysis_id]):
         part, floor = list(group), floor_of(model, limit)
         videos = [(row.analysis_id, columns[row.analysis_id].select(rows[row.analysis_id])) for row in part]
-        names = identify_videos(videos, model, archive.rules, max_false_names=limit, embedder=wanted[0].embedder)
+        names = identify_videos(
+            videos,
+            model,
+            archive.rules,
+            max_false_names=limit,
+            embedder=wanted[0].embedder,
+            lists_candidates=False,
+        )
         for row, one in zip(part, names, strict=True):
             analysis_id = row.analysis_id
             if how.rows.get(analysis_id) is None or analysis_id not in how.now:

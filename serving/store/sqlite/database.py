@@ -14,7 +14,7 @@ from typing import Any
 
 from facerec_models.errors import StoreError, StoreFullError
 from serving.store import conflicts
-from serving.store.codecs import Row, Table, columns_of, decoders_of, encode, encode_row, table_of
+from serving.store.codecs import Row, Table, columns_of, decoders_of, encode, row_encoder, table_of
 from serving.store.lookups import require_project
 from serving.store.read_only import ReadOnlyFile
 from serving.store.sqlite.schema import TABLES
@@ -294,9 +294,9 @@ class SqliteTransaction:
 
     def _insert(self, rows: Iterable[Table], kind: type[Table], otherwise: str) -> None:
         names = columns_of(kind)
-        values = ", ".join(f":{name}" for name in names)
+        values = ", ".join("?" * len(names))
         query = f"INSERT INTO {table_of(kind)} ({', '.join(names)}) VALUES ({values}) {otherwise}"  # noqa: S608
-        self.executemany(query, map(encode_row, rows))
+        self.executemany(query, map(row_encoder(kind), rows))
 
     def append(self, table: str, columns: Mapping[str, Any]) -> None:
         """Add a row with a column ``position`` that is higher than any before."""
