@@ -114,10 +114,12 @@ def _no_edit(archive: Archive, rng: np.random.Generator, kind: str, step: int) -
     store = archive.store
     videos = [row.video_id for row in store.list_videos("p")]
     if kind == "train":
-        promote = str(rng.choice(["yes", "no"]))
-        return RandomEdit(
-            f"train, promote {promote}", None, lambda: train(archive, "p", TrainingConfig(promote=promote))
+        config = TrainingConfig(
+            promote="yes" if rng.random() < 0.6 else "no",
+            classifier="knn" if rng.random() < 0.2 else "prototype",
+            use_seen_strangers=bool(rng.random() < 0.4),
         )
+        return RandomEdit(f"train {config!r}", None, lambda: train(archive, "p", config))
     if kind == "enrol":
         who = int(rng.integers(len(PEOPLE)))
         return RandomEdit(f"enrol {PEOPLE[who]}", None, lambda: enrol(archive, who + 1, PEOPLE[who]))
@@ -130,10 +132,11 @@ def _no_edit(archive: Archive, rng: np.random.Generator, kind: str, step: int) -
             return RandomEdit(f"{video_id} and an image", None, lambda: put_mirror(archive, video_id, number, who))
         seen = tuple(int(one) for one in rng.integers(1, _SEEN, size=rng.integers(1, 6)))
         together = bool(rng.integers(2))
+        limit = 0.05 if rng.random() < 0.3 else None
         return RandomEdit(
-            f"{video_id} shows {seen}{' at once' if together else ''}",
+            f"{video_id} shows {seen}{' at once' if together else ''}, limit {limit}",
             None,
-            lambda: assign_current(archive, put_video(archive, video_id, number, seen, together=together)),
+            lambda: assign_current(archive, put_video(archive, video_id, number, seen, together=together), limit),
         )
     if kind == "forget":
         known = [person.person_id for person in store.list_people("p")]
