@@ -139,7 +139,7 @@ class StrangerGroups:
 
     def add(self, unknown: Sequence[UnknownTracks], corrections: Sequence[Correction]) -> None:
         """Give tracks a group. Those that are held keep theirs, and come first."""
-        denied = _denied(self._store, self._project, corrections)
+        denied = denied_strangers(self._store, self._project, corrections)
         unknown = [_without_denied(one, denied) for one in unknown]
         if not self._anew:
             held = {one.key(row): identifier for one in unknown for row, identifier in one.held.items()}
@@ -326,7 +326,7 @@ def _without_denied(unknown: UnknownTracks, denied: Mapping[TrackKey, set[str]])
     return unknown if len(held) == len(unknown.held) else replace(unknown, held=held)
 
 
-def _denied(store: Store, project: str, corrections: Sequence[Correction]) -> dict[TrackKey, set[str]]:
+def denied_strangers(store: Store, project: str, corrections: Sequence[Correction]) -> dict[TrackKey, set[str]]:
     """Return the strangers whom tracks are not, as corrections tell; merges are followed."""
     found: dict[TrackKey, set[str]] = defaultdict(set)
     about = [row for row in corrections if row.kind is CorrectionKind.IS_NOT]
