@@ -23,18 +23,19 @@ from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.undo import undo_edit
 from serving.store.naming_rows import CorrectionKind
-from serving.store.rows import AnalysisRow
+from serving.store.rows import AnalysisRow, FaceStatus
 from tests.archive import enrol, put_mirror, put_video
 
 PEOPLE = ["Ann_Lee", "Bob", "Cem", "Dee", "Eve"]
 # People whom videos show: the first two are enrolled at first.
 _SEEN = 12
 _MOST_VIDEOS = 12
+_LEAST_FACES = 6
 # How often each kind of edit is drawn.
 _WEIGHTS = {
     "is": 16, "is not": 12, "several": 6, "name": 10, "is not a stranger": 8, "hide": 3, "show": 2, "limit": 4, "again": 3,
-    "promote": 3, "go back": 3, "train": 3, "undo": 10, "enrol": 2, "video": 12, "mirror": 2, "same again": 3, "otherwise": 4,
-    "old again": 2, "delete": 4, "forget": 2,
+    "promote": 3, "go back": 3, "train": 3, "undo": 10, "enrol": 2, "disable": 2, "video": 12, "mirror": 2, "same again": 3,
+    "otherwise": 4, "old again": 2, "delete": 4, "forget": 2,
 }  # fmt: skip
 
 
@@ -123,6 +124,14 @@ def _no_edit(archive: Archive, rng: np.random.Generator, kind: str, step: int) -
     if kind == "enrol":
         who = int(rng.integers(len(PEOPLE)))
         return RandomEdit(f"enrol {PEOPLE[who]}", None, lambda: enrol(archive, who + 1, PEOPLE[who]))
+    if kind == "disable":
+        faces = store.list_faces("p", status=FaceStatus.TAKEN)
+        if len(faces) < _LEAST_FACES:
+            return None
+        one = faces[int(rng.integers(len(faces)))].face_id
+        return RandomEdit(
+            f"disable {one}", None, lambda: store.set_face_status("p", [one], FaceStatus.DISABLED, "by hand")
+        )
     if kind in {"video", "mirror"}:
         if len(videos) >= _MOST_VIDEOS:
             return None
