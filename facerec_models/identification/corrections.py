@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from facerec_models.types import FloatArray
 
+# A person of whom one track is all that is known is no more like it than it is like itself, but for the sums of a hundred products.
+_ROUNDING = 1e-5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corrections:
@@ -82,5 +85,5 @@ class Corrections:
         ruled_out = np.zeros(people.shape, bool)
         for person in sorted(set(self.denied_people.tolist())):
             nearest = (embeddings @ self.denied[self.denied_people == person].T).max(axis=1)
-            ruled_out |= (people == person) & (nearest[:, None] >= similarity)
+            ruled_out |= (people == person) & (nearest[:, None] >= similarity - _ROUNDING)
         return ruled_out

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from facerec_models.analysis.analyze import Analysis
 from facerec_models.analysis.reading.video import VideoInfo
@@ -127,7 +128,7 @@ def rename_all(archive: Archive) -> None:
 
 
 def put_video(
-    store: Store, number: int, means: FloatArray, others: FloatArray, rng: np.random.Generator
+    store: Store, number: int, means: FloatArray, others: FloatArray, rng: np.random.Generator, *, apart: float = 0.0
 ) -> AnalysisRow:
     """Store a video and its analysis."""
     name = f"v-{number:06}"
@@ -139,21 +140,37 @@ def put_video(
         complete=True, warnings=(),
     )  # fmt: skip
     row = AnalysisRow(f"a-{number:06}", "p", name, "key", EMBEDDER, summarize(analysis), float(number))
-    store.put_analysis(row, list(some_tracks(means, others, rng)))
+    store.put_analysis(row, list(some_tracks(means, others, rng, apart)))
     return row
 
 
-def some_tracks(means: FloatArray, others: FloatArray, rng: np.random.Generator) -> Iterator[Track]:
-    """Make the tracks of a video: three faces of each; two in five are strangers', the first of whom are seen most."""
-    weights = 1 / np.arange(1, len(others) + 1)
+def people_in_video(
+    people: int, strangers: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
+    """Draw who the tracks of a video show: whether it is a stranger, and which one; the first strangers are seen most."""
+    weights = 1 / np.arange(1, strangers + 1)
     unknown = rng.random(_IN_VIDEO) < _UNKNOWN_SHARE
     who = np.where(
         unknown,
-        rng.choice(len(others), size=_IN_VIDEO, p=weights / weights.sum()),
-        rng.integers(len(means), size=_IN_VIDEO),
+        rng.choice(strangers, size=_IN_VIDEO, p=weights / weights.sum()),
+        rng.integers(people, size=_IN_VIDEO),
     )
+    return unknown, who
+
+
+def some_tracks(means: FloatArray, others: FloatArray, rng: np.random.Generator, apart: float = 0.0) -> Iterator[Track]:
+    """Make the tracks of a video: three faces of each; two in five are strangers'.
+
+    Parameters
+    ----------
+    apart : float
+        How far the middle of a track's faces is from the person's mean, for pose and light; see `faces_of`.
+    """
+    unknown, who = people_in_video(len(means), len(others), rng)
     for i, (is_unknown, person) in enumerate(zip(unknown.tolist(), who.tolist(), strict=True)):
         mean = (others if is_unknown else means)[person]
+        if apart:
+            mean = faces_of(mean[None], rng, apart)[0]
         times = [20.0 * i + k for k in range(3)]
         frames = [25 * int(t) for t in times]
         yield make_track(i + 1, times, shot=i, embeddings=faces_of(np.stack([mean] * 3), rng), frames=frames)

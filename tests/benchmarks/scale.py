@@ -90,9 +90,9 @@ def people_like_the_cohort(people: int, rng: np.random.Generator) -> FloatArray:
     return normalize(drawn)
 
 
-def faces_of(means: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Return a face of each person, about .966 similar to the mean."""
-    return normalize(means + rng.normal(scale=0.27 / np.sqrt(DIMENSION), size=means.shape).astype(np.float32))
+def faces_of(means: FloatArray, rng: np.random.Generator, apart: float = 0.27) -> FloatArray:
+    """Return a face of each person, this far from the mean before it is of unit length: .27 is about .966 similar."""
+    return normalize(means + rng.normal(scale=apart / np.sqrt(DIMENSION), size=means.shape).astype(np.float32))
 
 
 def rank1(matches: list, asked: np.ndarray) -> float:  # type: ignore[type-arg]

@@ -82,7 +82,7 @@ def with_seen_strangers(
         cohort,
         stills=np.concatenate([cohort.stills, stills]),
         tracks=np.concatenate([cohort.tracks, tracks]),
-        source=f"{cohort.source}; {len(faces)} seen in the project's videos ({_fingerprint(stills)})",
+        source=f"{cohort.source}; {len(faces)} seen in the project's videos ({_fingerprint(stills, tracks)})",
     )
 
 
@@ -151,11 +151,11 @@ def import_cohort(
         load_cohort(embedder),
         stills=stills,
         tracks=tracks,
-        source=f"{len(stills)} of the project's own ({_fingerprint(stills)})",
+        source=f"{len(stills)} of the project's own ({_fingerprint(stills, tracks)})",
     )
     save_cohort(cohort, files.cohort(project, embedder))
     return cohort
 
 
-def _fingerprint(stills: FloatArray) -> str:
-    return hashlib.sha256(stills.astype(np.float16).tobytes()).hexdigest()[:12]
+def _fingerprint(*vectors: FloatArray) -> str:
+    return hashlib.sha256(np.concatenate(vectors).astype(np.float16).tobytes()).hexdigest()[:12]

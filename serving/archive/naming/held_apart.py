@@ -17,14 +17,15 @@ from serving.archive.naming.edits import PlannedEdit, WorkedOut
 from serving.archive.naming.named import owners_of, strangers_of
 from serving.archive.naming.preview import Perhaps
 from serving.archive.naming.refit import plan_refit
-from serving.archive.naming.strangers import follow_all
+from serving.archive.naming.strangers import denied_strangers, follow_all
 from serving.store.naming_rows import Correction, CorrectionKind
 
 
 def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, worked: WorkedOut) -> PlannedEdit | None:
     """Leave the tracks of other strangers as they are where a stranger is named: the grouping has told them apart.
 
-    Only what is as like all confirmed tracks as those of one stranger are to each other is taken.
+    Only what is as like all confirmed tracks as those of one stranger are to each other is taken, unless a correction has told
+    the two strangers apart.
     """
     named = {(row.analysis_id, row.track_id): row for row in planned.edit.corrections if row.kind is CorrectionKind.IS}
     columns = archive.store.get_columns(current.project, sorted({analysis_id for analysis_id, _ in named}))
@@ -46,17 +47,21 @@ def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, w
     if not swept:
         return None
     columns |= archive.store.get_columns(current.project, sorted({then.analysis_id for then, _, _ in swept}))
+    denied = denied_strangers(archive.store, current.project, archive.store.list_corrections(current.project))
+    told_apart = {stranger_id for key in named for stranger_id in denied.get(key, ())}
+    keys = [(then.analysis_id, int(columns[then.analysis_id].track_ids[row])) for then, row, _ in swept]
+    told_apart |= {who for key, (_, _, who) in zip(keys, swept, strict=True) if not own.isdisjoint(denied.get(key, ()))}
     least = stranger_similarity(load_cohort(str(current.embedder)).pair)
     latest = set(archive.store.latest_analyses(current.project).values())
     apart: list[Correction] = []
     perhaps: Counter[tuple[str, str]] = Counter()
-    for then, row, stranger_id in swept:
+    for key, (then, row, stranger_id) in zip(keys, swept, strict=True):
         found, person_id = columns[then.analysis_id], str(owners_of(then)[row])
         confirmed = np.stack([one.embedding for one in named.values() if one.person_id == person_id])
-        key = then.analysis_id, int(found.track_ids[row])
-        if key in named or float((confirmed @ found.vectors[row]).min()) >= least:
+        is_alike = float((confirmed @ found.vectors[row]).min()) >= least
+        if key in named or (is_alike and stranger_id not in told_apart):
             continue
-        if then.analysis_id in latest:
+        if then.analysis_id in latest and stranger_id not in told_apart:
             perhaps[person_id, stranger_id] += 1
         apart.append(
             Correction(

@@ -84,6 +84,7 @@ class _Group:
     members: list[FloatArray] = field(default_factory=list)
     is_loaded: bool = False
     former: Counter[str] = field(default_factory=Counter)
+    denied: set[str] = field(default_factory=set)
     first: tuple[UnknownTracks, int] | None = None
 
     def add(self, vector: FloatArray) -> None:
@@ -138,7 +139,7 @@ class StrangerGroups:
 
     def add(self, unknown: Sequence[UnknownTracks], corrections: Sequence[Correction]) -> None:
         """Give tracks a group. Those that are held keep theirs, and come first."""
-        denied = _denied(self._store, self._project, corrections)
+        denied = denied_strangers(self._store, self._project, corrections)
         unknown = [_without_denied(one, denied) for one in unknown]
         if not self._anew:
             held = {one.key(row): identifier for one in unknown for row, identifier in one.held.items()}
@@ -196,6 +197,8 @@ class StrangerGroups:
                     for at, group in enumerate(self._groups)
                     if group.stranger_id == identifier or group.former[identifier]
                 }
+        denying = [(at, group.denied) for at, group in enumerate(self._groups) if group.denied]
+        blocked |= {(i, at) for i, was in enumerate(former) for at, group_denied in denying if was in group_denied}
         near = self._near(vectors, blocked)
         joined = join_tracks(similarity, near, len(self._groups), self._least)
         firsts = iter([(one, row) for one, rows in batch for row in rows])
@@ -205,6 +208,7 @@ class StrangerGroups:
                 self._groups.append(_Group(None, 0, np.zeros(len(vector)), is_loaded=True, first=first))
             group = self._groups[at]
             group.add(vector)
+            group.denied |= denied.get(key, set())
             if was is not None:
                 group.former[was] += 1
             self._of[key] = at
@@ -285,7 +289,8 @@ class StrangerGroups:
                 sha256[one.video_id] = self._store.get_video(self._project, one.video_id).sha256
             seen = sha256[one.video_id], int(one.columns.first_frames[row]), one.columns.first_boxes[row]
             identifier = stranger_id(self._project, *seen)
-            while identifier in taken:  # the stranger who was first seen in this track has other tracks now
+            # The stranger who was first seen in this track has other tracks now, or the track is not theirs.
+            while identifier in taken or identifier in self._groups[at].denied:
                 identifier = stranger_id(f"{self._project}\n{identifier}", *seen)
             minted[at] = identifier
             taken.add(identifier)
@@ -330,7 +335,7 @@ def _without_denied(unknown: UnknownTracks, denied: Mapping[TrackKey, set[str]])
     return unknown if len(held) == len(unknown.held) else replace(unknown, held=held)
 
 
-def _denied(store: Store, project: str, corrections: Sequence[Correction]) -> dict[TrackKey, set[str]]:
+def denied_strangers(store: Store, project: str, corrections: Sequence[Correction]) -> dict[TrackKey, set[str]]:
     """Return the strangers whom tracks are not, as corrections tell; merges are followed."""
     found: dict[TrackKey, set[str]] = defaultdict(set)
     about = [row for row in corrections if row.kind is CorrectionKind.IS_NOT]

@@ -238,6 +238,13 @@ def test_a_face_whose_candidates_are_all_ruled_out_has_the_figures_of_the_last()
     assert nearest_people(denied, face, None) == []
 
 
+def test_a_face_that_is_not_a_person_is_not_them_even_if_they_are_known_by_nothing_else() -> None:
+    # What the face is like: itself, and the person's mean, which is the same but for rounding.
+    face, beyond = face_of(3), np.nextafter(np.float32(1), np.float32(2))
+    denied = Corrections(denied_people=np.array(["Ann"]), denied=face[None])
+    assert denied.denies(face[None], np.array([["Ann"]]), np.array([[beyond]])).tolist() == [[True]]
+
+
 def test_beside_a_confirmed_name_stand_the_nearest_others_whom_no_correction_rules_out(model: NamingModel) -> None:
     face = face_of(3, 9)
     second = nearest_people(model, face, name_of(3))[0].person_id

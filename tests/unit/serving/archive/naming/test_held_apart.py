@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serving.archive.handle import Archive
-from serving.archive.naming.correct import name_stranger
+from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.strangers import find_stranger
 from serving.archive.naming.undo import undo_edit
@@ -14,7 +14,7 @@ from serving.store import Store
 from serving.store.naming_rows import CorrectionKind
 from tests.archive import put_tracks
 from tests.builders import face_of, make_track, near
-from tests.unit.serving.archive.edits import labels_in
+from tests.unit.serving.archive.edits import labels_in, result_in
 
 
 @pytest.fixture
@@ -42,6 +42,19 @@ def test_who_is_perhaps_the_same_gets_the_name_when_told_so(archive: Archive, st
     name_stranger(archive, "p", "Unknown 3", "Cem")
     assert labels_in(archive, "v-3") == ["Cem"]
     assert {row.kind for row in store.list_corrections("p")} == {CorrectionKind.IS}
+
+
+@pytest.mark.parametrize(("named", "other"), [("v-1", "v-2"), ("v-2", "v-1")])
+def test_a_track_that_was_corrected_not_to_be_a_stranger_does_not_get_their_name(
+    archive: Archive, named: str, other: str
+) -> None:
+    stranger = str(result_in(archive, "v-2").appearances[2].stranger)
+    correct(archive, "p", [TrackCorrection("v-2", 3, CorrectionKind.IS_NOT, stranger)])
+    one, two = (str(result_in(archive, video).appearances[2].stranger) for video in (named, other))
+    change = name_stranger(archive, "p", one, "Cem")
+    assert labels_in(archive, named)[2] == "Cem"
+    assert result_in(archive, other).appearances[2].stranger == two
+    assert two not in {perhaps.stranger for perhaps in change.perhaps}
 
 
 def test_an_undo_takes_back_that_they_were_held_apart(archive: Archive, store: Store) -> None:

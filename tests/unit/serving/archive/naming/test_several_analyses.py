@@ -9,7 +9,9 @@ import pytest
 from facerec_models.config import AnalysisConfig, SamplingConfig
 from facerec_models.errors import ConflictError
 from serving.archive.handle import Archive
+from serving.archive.naming import strangers
 from serving.archive.naming.correct import TrackCorrection, correct
+from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.undo import undo_edit
 from serving.archive.videos import analysis_id_of, find_analysis
@@ -17,7 +19,7 @@ from serving.store import Store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import AnalysisRow, FaceStatus
 from tests.builders import EMBEDDER
-from tests.unit.serving.archive.edits import result_in
+from tests.unit.serving.archive.edits import add_named_video, result_in
 
 OTHER = AnalysisConfig(sampling=SamplingConfig(fps=7.0))
 
@@ -77,6 +79,26 @@ def test_a_track_is_taken_out_of_one_stranger_after_the_other(archive: Archive) 
         shown.append(result_in(archive, "v-1").appearances[2].stranger)
     assert len({*shown}) == 3
     assert None not in shown
+
+
+def test_a_track_stays_out_of_a_stranger_when_the_video_is_analysed_again(archive: Archive) -> None:
+    add_named_video(archive, (9,))
+    first = str(result_in(archive, "v-3").appearances[0].stranger)
+    correct(archive, "p", [TrackCorrection("v-3", 1, CorrectionKind.IS_NOT, first)])
+    add_named_video(archive, (9,))
+    assert result_in(archive, "v-3").appearances[0].stranger not in (None, first)
+
+
+def test_a_track_stays_out_of_a_stranger_whose_tracks_are_compared_later(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = [str(result_in(archive, video).appearances[2].stranger) for video in ("v-1", "v-2")]
+    assert both[0] == both[1]
+    correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS_NOT, both[0])])
+    monkeypatch.setattr(strangers, "_MOST_AT_ONCE", 1)
+    identify_archive(archive, "p")
+    assert result_in(archive, "v-1").appearances[2].stranger not in (None, both[0])
+    assert result_in(archive, "v-2").appearances[2].stranger == both[0]
 
 
 def test_an_undo_does_not_bring_back_faces_that_were_deleted_since(archive: Archive, store: Store) -> None:

@@ -217,6 +217,16 @@ def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store, h
     assert fewer.source != found.source
 
 
+def test_a_cohort_is_another_one_once_a_stranger_is_seen_again(store: Store, home: Files) -> None:
+    ids(store, seen(store, "a", 1))
+    found = with_seen_strangers(cohort(), Archive(store, home), "p")
+    ids(store, seen(store, "b", 1))
+    again = with_seen_strangers(cohort(), Archive(store, home), "p")
+    np.testing.assert_array_equal(again.stills, found.stills)
+    assert len(again.tracks) == len(found.tracks)
+    assert again.source != found.source
+
+
 def test_the_aliases_of_a_stranger_are_those_merged_into_it_over_any_number_of_steps(store: Store) -> None:
     rows = [
         Stranger(one, "p", number, 0.0, merged_into=into)
