@@ -15,7 +15,7 @@ from facerec_models.identification.appearances import InView, build_appearances
 from facerec_models.identification.identify import nearest_people
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
-from facerec_models.metrics.intervals import length, union
+from facerec_models.metrics.intervals import intersect, length, union
 from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, FloatArray, Interval, Match, Track
 from facerec_models.vectors import track_embedding
 
@@ -186,13 +186,23 @@ class ModelView(Document):
 
 
 class SamplingView(Document):
-    """Which frames were sampled: at least one in `period_s`, unless two frames are further apart, of all or of a `fragment`."""
+    """Which frames were sampled: at least one in `period_s`, unless two frames are further apart, of all or of parts.
+
+    `fragments` are the parts that were analysed, ascending and apart, and `fragment` reaches from the first to the last. Both are null
+    where the whole was.
+    """
 
     period_s: float
     mode: Literal["frames", "fps"]
     frames_sampled: int
     densified: bool
     fragment: tuple[float, float] | None = None
+    fragments: list[Interval] | None = None
+
+    def covered(self, duration_s: float) -> list[Interval]:
+        """Return the parts of a video of this length that were analysed, as far as it has them."""
+        everything = [(0.0, duration_s)]
+        return everything if self.fragments is None else intersect(self.fragments, everything)
 
 
 class Coverage(Document):
@@ -340,6 +350,7 @@ def build_result(
             frames_sampled=analysis.frames_sampled,
             densified=analysis.densified,
             fragment=analysis.fragment,
+            fragments=None if analysis.fragment is None else list(analysis.fragments or [analysis.fragment]),
         ),
         appearances=views,
         tracks=[_track_view(t, m, interval) for t, m, interval in zip(tracks, matches, intervals, strict=True)],

@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from facerec_models.analysis.weights import KNOWN
 from facerec_models.config import AnalysisConfig, SamplingConfig
 from facerec_models.errors import ConflictError, NotFoundError, VideoNotFoundError
 from facerec_models.names import short_id
+from serving.archive.coverage import JOINED
 from serving.archive.learning.loaded_models import promoted_version
-from serving.archive.videos import analyses_of, second_key
+from serving.archive.videos import analyses_of
 from serving.jobs import runner as jobs
 from serving.jobs.webhooks import check_webhook
 from serving.settings import Settings
@@ -123,9 +123,9 @@ def shows_result_of(store: Store, job: Job, settings: Settings) -> bool:
         analysis = store.latest_analysis(job.project, job.spec["video_id"])
     except VideoNotFoundError:
         return False
-    config = config_of(job, settings)
-    keys = {config.key(name) for name in KNOWN}
-    if analysis.key not in keys | {second_key(key, analysis.embedder) for key in keys}:
+    video = store.get_video(job.project, job.spec["video_id"])
+    parts = {analysis_id for analysis_id, _ in analysis.summary.get(JOINED, {}).get("parts", ())}
+    if not {analysis.analysis_id, *parts} & {*analyses_of(video, config_of(job, settings), analysis.embedder)}:
         return False
     limit = job.spec["max_false_names"]
     return limit is None or all(

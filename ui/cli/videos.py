@@ -199,7 +199,8 @@ class _Recognizer:
     def recognize(self, source: str, config: AnalysisConfig, *, may_be_stored: bool = False) -> Result:
         """Recognise a file, or where that is allowed and there is none, the stored video of this id or name."""
         from serving.archive.ids import find_video as find_stored
-        from serving.archive.naming.one_video import assign_current, result_of
+        from serving.archive.naming.answer import become_answer
+        from serving.archive.naming.one_video import result_of
         from serving.archive.videos import analyze_video, find_analysis, register_video
 
         archive = self.opened.archive
@@ -226,7 +227,7 @@ class _Recognizer:
                     self._load(config),
                     on_progress=lambda fraction: progress.update(task, completed=fraction),
                 )
-        assign_current(archive, analysis, self.max_false_names)
+        become_answer(archive, analysis, self.max_false_names)
         self._analysis_id = analysis.analysis_id
         return result_of(
             archive, archive.store.get_analysis(self.project, analysis.analysis_id), track_crop_uri(self.opened)
@@ -324,6 +325,7 @@ def drop_short(found: Result, min_length_s: float) -> Result:
 
 def _print_result(video: str, found: Result) -> None:
     from facerec_models.identification.reasons import is_beside
+    from facerec_models.metrics.intervals import length
     from ui.views import APPEARANCE_COLUMNS, appearance_rows
 
     table = Table(*APPEARANCE_COLUMNS, "Tracks", title=Path(video).name, title_justify="left")
@@ -331,10 +333,10 @@ def _print_result(video: str, found: Result) -> None:
         if appearance.person_id or appearance.stranger or is_beside(appearance.reason):
             table.add_row(*row, ", ".join(map(str, appearance.track_ids)))
     print_table(table)
-    seconds, length_s = found.coverage, found.video.duration_s
-    if (part := found.sampling.fragment) is not None:
-        length_s = max(0.0, min(part[1], length_s) - part[0])
-        output.print(f"Of {found.video.duration_s:.1f} s only those from {part[0]:g} to {part[1]:g} s were analysed.")
+    seconds, length_s = found.coverage, length(found.sampling.covered(found.video.duration_s))
+    if (parts := found.sampling.fragments) is not None:
+        told = " and ".join(f"from {start_s:g} to {end_s:g} s" for start_s, end_s in parts)
+        output.print(f"Of {found.video.duration_s:.1f} s only those {told} were analysed.")
     output.print(
         f"Faces during {seconds.face_s:.1f} of {length_s:.1f} s: named {seconds.named_s:.1f} s, "
         f"unknown {seconds.unknown_s:.1f} s, undecidable {seconds.undecidable_s:.1f} s."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from facerec_models.config import IdentificationConfig
@@ -72,7 +72,7 @@ def new_faces(store: Store, project: str, candidates: Sequence[Face], correction
     known = {face.face_id for face in rows}
     # The same crop of the same track, enrolled while the project had another embedder.
     origin_of = origins(store.list_analyses(project))
-    taken = {(_origin_of_face(face, origin_of), face.person_id, face.sha256) for face in rows if _is_of_track(face)}
+    taken = {(origin_of(*_track_of_face(face)), face.person_id, face.sha256) for face in rows if _is_of_track(face)}
     # A frame that was analysed twice, with the video and with a fragment of it, gives one face: the path tells video and time.
     analysis_of = {face.path: _track_of_face(face)[0] for face in rows if _is_of_track(face)}
     found = []
@@ -80,7 +80,7 @@ def new_faces(store: Store, project: str, candidates: Sequence[Face], correction
         analysis_id, track_id = _track_of_face(face)
         if (
             face.face_id not in known
-            and (_origin_of_face(face, origin_of), face.person_id, face.sha256) not in taken
+            and (origin_of(analysis_id, track_id), face.person_id, face.sha256) not in taken
             and analysis_of.get(face.path, analysis_id) == analysis_id
             and (analysis_id, track_id, face.person_id) in confirmed
         ):
@@ -102,13 +102,13 @@ def lost_faces(
     if not replaced:
         return []
     origin_of = origins(store.list_analyses(project))
-    lost = {((origin_of.get(c.analysis_id, c.analysis_id), c.track_id), c.person_id) for c in replaced}
+    lost = {(origin_of(c.analysis_id, c.track_id), c.person_id) for c in replaced}
     again = {face.face_id for face in enrolled}
     return [
         replace(face, status=FaceStatus.DISABLED, reason=CORRECTED_OTHERWISE, by_hand=True)
         for person_id in sorted({person_id for _, person_id in lost})
         for face in store.list_faces(project, person_id=person_id, status=FaceStatus.TAKEN)
-        if _is_of_track(face) and face.face_id not in again and (_origin_of_face(face, origin_of), person_id) in lost
+        if _is_of_track(face) and face.face_id not in again and (origin_of(*_track_of_face(face)), person_id) in lost
     ]
 
 
@@ -128,9 +128,3 @@ def _track_of_face(face: Face) -> tuple[str, int]:
 
 def _is_of_track(face: Face) -> bool:
     return (face.source or "").startswith(_SOURCE)
-
-
-def _origin_of_face(face: Face, origin_of: Mapping[str, str]) -> tuple[str, int]:
-    """Return analysis and track of a face that came from a video, whichever set it came from."""
-    analysis_id, track_id = _track_of_face(face)
-    return origin_of.get(analysis_id, analysis_id), track_id
