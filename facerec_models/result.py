@@ -8,9 +8,10 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, overload
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from facerec_models.analysis.analyze import Analysis
+from facerec_models.documents import AskedView, Document
 from facerec_models.identification.appearances import InView, build_appearances
 from facerec_models.identification.identify import nearest_people
 from facerec_models.identification.naming_model import NamingModel
@@ -20,12 +21,6 @@ from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, FloatArra
 from facerec_models.vectors import track_embedding
 
 _SHOWN_CROPS = 3
-
-
-class Document(BaseModel):
-    """A part of a published document: frozen, with no other fields than these."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class CandidateView(Document):
@@ -228,7 +223,7 @@ class TimingView(Document):
 
 
 class Result(Document):
-    """Who is in a video, when, and on what evidence."""
+    """Who is in a video, when, and on what evidence. `asked_for` are the people whom a line of a batch names."""
 
     schema_: Literal["facerec.result/1"] = Field(default="facerec.result/1", alias="schema")
     video: VideoView
@@ -241,6 +236,7 @@ class Result(Document):
     shots: list[Interval]
     coverage: Coverage
     timing: TimingView
+    asked_for: list[AskedView] = Field(default_factory=list)
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return the document as JSON, with the names of the contract."""

@@ -93,6 +93,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     person_id = person_id_of(given)
     album = archive.files.pictures(project, person_id)
     has_crawls = _end_crawls(archive.store, project, person_id)
+    was_asked_for = _unask(archive.store, project, person_id)
     # Then: an enrolment that is under way finds that its mark is gone, and one that was killed has no rows.
     marks = marks_of(archive.files, project, person_id)
     crops = _unlink(path for mark in marks for path in crops_of(archive.files, project, mark).values())
@@ -102,7 +103,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     models = [
         row for row in archive.store.list_models(project) if _knows(archive.files, project, row.version, person_id)
     ]
-    if not (faces or corrections or models or marks or has_crawls or album.is_dir()):
+    if not (faces or corrections or models or marks or has_crawls or was_asked_for or album.is_dir()):
         archive.store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
     # Before all else: what undoing takes knows them too, and nobody goes back any more.
@@ -184,6 +185,14 @@ def _end_crawls(store: Store, project: str, person_id: str) -> bool:
 
 def _crawls(store: Store, project: str, person_id: str) -> list[Job]:
     return [job for job in store.list_jobs(project) if job.kind == "crawl" and job.spec["person_id"] == person_id]
+
+
+def _unask(store: Store, project: str, person_id: str) -> bool:
+    """Take the name out of jobs that ask whether the person is in a video; return whether there were any."""
+    asking = [job for job in store.list_jobs(project) if job.kind == "video" and job.spec.get("person_id") == person_id]
+    for job in asking:
+        store.update_job(job.job_id, lambda row: replace(row, key=None, spec={**row.spec, "person_id": None}))
+    return bool(asking)
 
 
 def _without_name(job: Job) -> Job:

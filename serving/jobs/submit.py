@@ -32,6 +32,7 @@ def submit_video(
     priority: int = 0,
     webhook: str | None = None,
     one_of_many: bool = False,
+    person_id: str | None = None,
 ) -> Job:
     """Queue the analysis of a video, unless the same was asked for before and has not failed.
 
@@ -39,6 +40,8 @@ def submit_video(
     ----------
     one_of_many : bool
         Whether the result is read from the job and not from the video, which shows that of its latest analysis alone.
+    person_id : str, optional
+        Who is asked for: the job's result says whether they were found.
 
     Raises
     ------
@@ -54,6 +57,7 @@ def submit_video(
         "sampling": sampling.model_dump(mode="json"),
         "max_false_names": max_false_names,
         "no_cache": no_cache,
+        **({} if person_id is None else {"person_id": person_id}),
     }
     key = None if no_cache else submission_key(store, video, spec, webhook)
 

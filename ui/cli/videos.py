@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from facerec_models.errors import FacerecError, InputError, VideoNotFoundError, VideoOpenError
+from facerec_models.names import person_id_of
 from training.batch_table import BatchRow, parse_span, read_batch
 from ui.cli.common import (
     DEFAULT_PROJECT,
@@ -152,30 +153,41 @@ def batch(
 ) -> None:
     """Recognize many fragments, one result each; fragments that are done already are not done again.
 
-    A medium is a file, beside the table or where the command runs, or the id or the name of a stored video.
+    A medium is a file, beside the table or where the command runs, or the id or the name of a stored video. Where a line names a
+    person, the result says under "asked_for" whether and when they were found.
     """
+    from serving.archive.asked_for import with_asked
+
     check_sampling(video_speedup, sample_fps)
     rows = _read_table(table)
     files = result_files(out_dir, [(row.media, row.fragment) for row in rows])
+    # Several lines may ask for different people in the same part.
+    asked = {file: [row.person for row, other in zip(rows, files, strict=True) if other == file] for file in files}
     failed = 0
     with open_home(home) as opened, progress_bar("items") as progress:
         recognizer = _Recognizer(opened, project, max_false_names, no_cache)
         task = progress.add_task("fragments", total=len(rows))
         for row, target in zip(rows, files, strict=True):
             config = with_sampling(opened.settings.analysis, video_speedup, sample_fps, row.fragment)
-            summary: dict[str, Any] = {"media": row.media, "start_s": None, "end_s": None, "person": row.person}
+            summary: dict[str, Any] = {"line": row.line, "media": row.media, "start_s": None, "end_s": None}
+            summary["person"] = row.person
             if row.fragment is not None:
                 summary["start_s"], summary["end_s"] = row.fragment
             try:
                 found = drop_short(recognizer.recognize(row.media, config, may_be_stored=True), min_length)
             except FacerecError as error:
                 failed += 1
-                summary |= {"result": None, "found": None, "error": str(error)}
-                print_note("facerec:", error, "red")
+                told = f"{table}, line {row.line}: {error}"
+                summary |= {"result": None, "found": None, "error": told}
+                print_note("facerec:", told, "red")
             else:
+                found = with_asked(opened.archive.store, found, filter(None, asked[target]))
                 write_result(target, found)
-                names = {a.person_id for a in found.appearances} | {a.identity for a in found.appearances}
-                summary |= {"result": str(target), "found": row.person in names if row.person else None, "error": None}
+                mine = None if row.person is None else person_id_of(row.person)
+                of_line = next((one for one in found.asked_for if one.person_id == mine), None)
+                if of_line is not None and not of_line.enrolled:
+                    print_note("warning:", f"{table}, line {row.line}: {of_line.identity} is not enrolled", "yellow")
+                summary |= {"result": str(target), "found": None if of_line is None else of_line.found, "error": None}
             progress.advance(task)
             if as_json:
                 print_json(summary)
