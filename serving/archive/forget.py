@@ -28,7 +28,7 @@ from serving.archive.naming.current import read_current
 from serving.archive.naming.identify import name_nobody
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.refit import refit_and_name
-from serving.archive.vector_sets import drop_vectors, in_all_sets, present_analyses
+from serving.archive.vector_sets import count_corrections, drop_vectors, in_all_sets, present_analyses
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
@@ -100,6 +100,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     _unlink(marks)
     faces = archive.store.list_faces(project, person_id=person_id)
     corrections = archive.store.list_corrections(project, person_id=person_id)
+    corrections_made = count_corrections(archive.store, project, corrections)
     models = [
         row for row in archive.store.list_models(project) if _knows(archive.files, project, row.version, person_id)
     ]
@@ -157,7 +158,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     archive.store.seal_edits(project)
     archive.store.scrub()
     return Receipt(
-        person_id, time.time(), len(faces), crops, pictures, len(corrections), emptied, track_crops,
+        person_id, time.time(), len(faces), crops, pictures, corrections_made, emptied, track_crops,
         [row.version for row in models], new_model, len(videos),
     )  # fmt: skip
 

@@ -93,6 +93,12 @@ def empty_forgotten(store: Store, files: Files, project: str, copies: Sequence[t
             path.unlink(missing_ok=True)
 
 
+def count_corrections(store: Store, project: str, corrections: Sequence[Correction]) -> int:
+    """Return how many corrections were made: one that holds in copies of its track, too, counts once."""
+    origin = origins(store.list_analyses(project))
+    return len({(origin(row.analysis_id, row.track_id), row.kind, row.person_id) for row in corrections})
+
+
 def carry_corrections(store: Store, project: str, second: Mapping[str, AnalysisRow]) -> list[Correction]:
     """Return the corrections of tracks as corrections of the same tracks in a second set.
 

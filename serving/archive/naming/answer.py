@@ -10,9 +10,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from facerec_models.files import remove_tree
 from facerec_models.types import Track
 from facerec_models.vectors import track_embedding
-from serving.archive.coverage import Share, analysed_at, ranges_of, shares_of
+from serving.archive.coverage import MADE_FROM, Share, analysed_at, is_joined, ranges_of, shares_of
 from serving.archive.handle import Archive
 from serving.archive.joining import join_shares
 from serving.archive.naming.correction_rows import correction_id, with_corrections
@@ -25,6 +26,9 @@ from serving.archive.videos import BEFORE_S
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, Edit
 from serving.store.rows import AnalysisRow
+
+# So long a joined analysis stays when another one takes its place.
+_KEPT_S = 600.0
 
 
 def become_answer(archive: Archive, analysis: AnalysisRow, max_false_names: float | None = None) -> None:
@@ -56,6 +60,7 @@ def become_answer(archive: Archive, analysis: AnalysisRow, max_false_names: floa
             assign_current(archive, answer, max_false_names)
             _carry_corrections(archive, answer)
         _be_latest(store, answer)
+        _drop_superseded(archive, answer)
         shares = shares_of(_of_video(store, analysis), stream)
 
 
@@ -72,6 +77,26 @@ def _be_latest(store: Store, answer: AnalysisRow) -> None:
     latest = _of_video(store, answer)[-1]
     if latest.analysis_id != answer.analysis_id:
         store.touch_analysis(answer.project, answer.analysis_id, max(time.time(), latest.created_at + BEFORE_S))
+
+
+def _drop_superseded(archive: Archive, answer: AnalysisRow) -> None:
+    """Delete what was joined of other parts before, unless it was corrected, or a second set was made of it: all else can be again.
+
+    Others may be at work with one that was joined lately, or be reading it.
+    """
+    store, project = archive.store, answer.project
+    rows = store.list_analyses(project, video_id=answer.video_id)
+    used = {answer.analysis_id, *(row.summary.get(MADE_FROM) for row in rows)}
+    then = time.time() - _KEPT_S
+    old = {
+        row.analysis_id
+        for row in _of_video(store, answer)
+        if is_joined(row) and row.analysis_id not in used and analysed_at(row) < then
+    }
+    corrected = {row.analysis_id for row in store.list_corrections(project, analysis_ids=sorted(old))} if old else set()
+    for analysis_id in sorted(old - corrected):
+        store.delete_analysis(project, analysis_id)
+        remove_tree(archive.files.analysis(project, analysis_id))
 
 
 def _carry_corrections(archive: Archive, joined: AnalysisRow) -> None:
@@ -93,7 +118,7 @@ def _carry_corrections(archive: Archive, joined: AnalysisRow) -> None:
 def _missing(store: Store, joined: AnalysisRow) -> list[Correction]:
     """Return the corrections of other copies of its tracks that a joined analysis lacks; of contrary ones the last holds."""
     project = joined.project
-    origin = origins(store.list_analyses(project))
+    origin = origins(store.list_analyses(project, video_id=joined.video_id))
     copies: dict[TrackKey, list[Track]] = {}
     for track in store.get_tracks(project, [joined.analysis_id])[joined.analysis_id]:
         copies.setdefault(origin(joined.analysis_id, track.track_id), []).append(track)

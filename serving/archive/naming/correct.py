@@ -160,7 +160,9 @@ def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str
     for analysis, track in [(analyses[one], track) for one, tracks in found.items() for track in tracks]:
         corrections.append(_correction(project, analysis, track, CorrectionKind.IS, person_id))
         candidates += faces_of_track(archive.files, analysis, track, person_id, archive.rules)
-    best = sorted(candidates, key=lambda face: -face.quality)[: 3 * ENROLLED_OF_TRACK]
+    # A frame that was analysed twice, or whose analysis was joined with others, gives one face.
+    ranked = {face.path: face for face in sorted(candidates, key=lambda face: face.quality)}
+    best = sorted(ranked.values(), key=lambda face: -face.quality)[: 3 * ENROLLED_OF_TRACK]
     note = f"Unknown {stranger.number} is {person_id}"
     return Edit("stranger", note, corrections, faces=best, strangers=[replace(stranger, person_id=person_id)])
 

@@ -305,6 +305,29 @@ def test_a_second_set_of_a_joined_analysis_is_joined_with_what_comes(film: Film,
     assert result_in(film.archive, "v-film").sampling.fragments == [(0, 3), (10, 25)]
 
 
+def test_what_was_joined_before_goes_unless_it_was_corrected(
+    film: Film, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film.analyse([seen(ANN, 1.0)], 0, 3)
+    film.analyse([seen(BOB, 11.0)], 10, 12)
+    film.analyse([seen(BOB, 14.0)], 13, 15)
+    monkeypatch.setattr("serving.archive.naming.answer._KEPT_S", -1.0)
+    film.analyse([seen(BOB, 17.0)], 16, 18)
+
+    def joined() -> set[str]:
+        return {row.analysis_id for row in store.list_analyses("p", video_id="v-film") if JOINED in row.summary}
+
+    assert joined() == {film.latest.analysis_id}
+    corrected = film.latest.analysis_id
+    correct(film.archive, "p", [TrackCorrection("v-film", 2, CorrectionKind.IS, "Cem")])
+    film.analyse([seen(ANN, 21.0)], 20, 25)
+    film.analyse([seen(ANN, 27.0)], 26, 28)
+    assert corrected in joined()
+    assert film.shown[1][0] == "Cem"
+    folders = {path.name for path in film.archive.files.analysis("p", "").iterdir()}
+    assert folders == {row.analysis_id for row in store.list_analyses("p")}
+
+
 def test_an_interrupted_join_leaves_nothing(film: Film, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     film.analyse([seen(ANN, 1.0)], 0, 3)
 
