@@ -135,6 +135,12 @@ def recognize(
             if export_frames is not None:
                 recognizer.export_faces(found, export_frames)
             typer.echo(found.to_json()) if as_json else _print_result(video, found)
+            if recognizer.is_part_of_more(found):
+                print_note(
+                    "note:",
+                    f"more of {Path(video).name} was analysed: 'facerec correct' takes the track numbers of 'facerec export', not these",
+                    "yellow",
+                )
         if failed:
             raise typer.Exit(1)
 
@@ -244,6 +250,11 @@ class _Recognizer:
         return result_of(
             archive, archive.store.get_analysis(self.project, analysis.analysis_id), track_crop_uri(self.opened)
         )
+
+    def is_part_of_more(self, found: Result) -> bool:
+        """Whether the answer about the video is made of more than what was recognised last."""
+        latest = self.opened.archive.store.latest_analysis(self.project, found.video.id)
+        return latest.analysis_id != self._analysis_id
 
     def annotate(self, found: Result, target: Path) -> None:
         draw_video(self.opened, self.opened.archive.store.get_video(self.project, found.video.id), found, target)

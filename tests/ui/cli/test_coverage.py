@@ -58,6 +58,8 @@ def samples(result: Any) -> list[float]:
 def test_fragments_side_by_side_are_searched_exported_and_counted_together(
     home: Path, film: Path, tmp_path: Path
 ) -> None:
+    alone = run(home, "recognize", film, "--fragment", "0,3")
+    assert "facerec correct" not in alone.error
     first = recognize(home, film, "--fragment", "0,3")
     assert "Joey Tribbiani" in labels(first)
     second = recognize(home, film, "--fragment", "8,12")
@@ -88,6 +90,7 @@ def test_fragments_side_by_side_are_searched_exported_and_counted_together(
     table = run(home, "recognize", film, "--fragment", "8,12")
     assert "only those from 8 to 12 s were analysed" in table.stdout
     assert "of 4.0 s" in table.stdout
+    assert "'facerec correct' takes the track numbers of 'facerec export'" in table.error
     assert answer(home, film)["tracks"] == whole["tracks"]
 
 
