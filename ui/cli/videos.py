@@ -138,7 +138,7 @@ def recognize(
             if recognizer.is_part_of_more(found):
                 print_note(
                     "note:",
-                    f"more of {Path(video).name} was analysed: 'facerec correct' takes the track numbers of 'facerec export', not these",
+                    f"more of {Path(video).name} was analysed: 'facerec correct' takes the track numbers of 'facerec export'",
                     "yellow",
                 )
         if failed:
