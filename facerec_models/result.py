@@ -8,24 +8,19 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, overload
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from facerec_models.analysis.analyze import Analysis
+from facerec_models.documents import AskedView, Document
 from facerec_models.identification.appearances import InView, build_appearances
 from facerec_models.identification.identify import nearest_people
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
-from facerec_models.metrics.intervals import length, union
+from facerec_models.metrics.intervals import intersect, length, union
 from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, FloatArray, Interval, Match, Track
 from facerec_models.vectors import track_embedding
 
 _SHOWN_CROPS = 3
-
-
-class Document(BaseModel):
-    """A part of a published document: frozen, with no other fields than these."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class CandidateView(Document):
@@ -186,13 +181,23 @@ class ModelView(Document):
 
 
 class SamplingView(Document):
-    """Which frames were sampled: at least one in `period_s`, unless two frames are further apart, of all or of a `fragment`."""
+    """Which frames were sampled: at least one in `period_s`, unless two frames are further apart, of all or of parts.
+
+    `fragments` are the parts that were analysed, ascending and apart, and `fragment` reaches from the first to the last. Both are null
+    where the whole was.
+    """
 
     period_s: float
     mode: Literal["frames", "fps"]
     frames_sampled: int
     densified: bool
     fragment: tuple[float, float] | None = None
+    fragments: list[Interval] | None = None
+
+    def covered(self, duration_s: float) -> list[Interval]:
+        """Return the parts of a video of this length that were analysed, as far as it has them."""
+        everything = [(0.0, duration_s)]
+        return everything if self.fragments is None else intersect(self.fragments, everything)
 
 
 class Coverage(Document):
@@ -218,7 +223,7 @@ class TimingView(Document):
 
 
 class Result(Document):
-    """Who is in a video, when, and on what evidence."""
+    """Who is in a video, when, and on what evidence. `asked_for` are the people whom a line of a batch names."""
 
     schema_: Literal["facerec.result/1"] = Field(default="facerec.result/1", alias="schema")
     video: VideoView
@@ -231,6 +236,7 @@ class Result(Document):
     shots: list[Interval]
     coverage: Coverage
     timing: TimingView
+    asked_for: list[AskedView] = Field(default_factory=list)
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return the document as JSON, with the names of the contract."""
@@ -340,6 +346,7 @@ def build_result(
             frames_sampled=analysis.frames_sampled,
             densified=analysis.densified,
             fragment=analysis.fragment,
+            fragments=None if analysis.fragment is None else list(analysis.fragments or [analysis.fragment]),
         ),
         appearances=views,
         tracks=[_track_view(t, m, interval) for t, m, interval in zip(tracks, matches, intervals, strict=True)],

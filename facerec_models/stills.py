@@ -9,12 +9,13 @@ from typing import Literal
 from facerec_models.analysis.faces import find_faces
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.documents import Document
 from facerec_models.errors import InputError
 from facerec_models.identification.identify import identify_faces
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
 from facerec_models.images import read_image
-from facerec_models.result import CandidateView, Document, identity_of
+from facerec_models.result import CandidateView, identity_of
 from facerec_models.types import FaceSet, ImageArray
 
 # Pictures whose faces are searched for together: so many, and fewer of large ones, so that they fit into memory.

@@ -140,6 +140,15 @@ class VideoWriter:
             with writing_to(self._path):
                 self._sound.copy(self._first_s, pts / _TICKS_PER_S)
 
+    def leave_out(self, start_s: float, end_s: float) -> None:
+        """Let what is shown from `end_s` of the source follow at once where `start_s` is; the sound between is left out too."""
+        if self._count == 0:
+            return
+        if self._sound is not None:
+            with writing_to(self._path):
+                self._sound.copy(self._first_s, start_s - self._first_s)
+        self._first_s += end_s - start_s
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

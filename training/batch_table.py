@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from facerec_models.errors import InputError
+from facerec_models.names import person_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class BatchRow:
     fragment : tuple of float or None
         From when to when, in seconds; None for the whole.
     person : str or None
-        Who is expected in it.
+        Who is asked for, as it is written; it may be somebody's name.
     """
 
     line: int
@@ -41,24 +42,27 @@ def read_batch(lines: Iterable[str], name: str) -> list[BatchRow]:
     Raises
     ------
     InputError
-        If it has no such columns or no line, or a line has no media, half a fragment or no time where one must be.
+        If it has no such columns or no line, or a line has no media, half a fragment, no time where one must be, or nobody's name.
     """
     try:
-        found = list(csv.DictReader(lines))
+        reader = csv.DictReader(lines)
+        found = [(reader.line_num, values) for values in reader]
     except csv.Error as error:
         raise InputError(f"{name!r} cannot be read as CSV: {error}") from error
-    if not found or "media" not in found[0]:
+    if not found or "media" not in found[0][1]:
         raise InputError(f"{name!r} must begin with the line media,start,end,person and have at least one more")
     rows = []
-    for number, values in enumerate(found, start=2):
-        media, start, end = (str(values.get(key) or "").strip() for key in ("media", "start", "end"))
+    for number, values in found:
+        media, start, end, person = (str(values.get(key) or "").strip() for key in ("media", "start", "end", "person"))
         if not media or bool(start) != bool(end):
             raise InputError(f"{name}, line {number}: needs media, and start and end or neither")
         try:
             fragment = parse_span(start, end) if start else None
+            if person:
+                person_id_of(person)
         except InputError as error:
             raise InputError(f"{name}, line {number}: {error}") from error
-        rows.append(BatchRow(number, media, fragment, (values.get("person") or "").strip() or None))
+        rows.append(BatchRow(number, media, fragment, person or None))
     return rows
 
 

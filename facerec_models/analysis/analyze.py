@@ -48,13 +48,15 @@ class Analysis:
     tracks : tuple of Track
         By id. Their crops are empty when the caller took them.
     shots : tuple of (start_s, end_s)
-        Without gaps, from the first analysed frame to the end of the last.
+        From the first analysed frame to the end of the last, without gaps but between `fragments`.
     period_s : float
         Sampling period.
     frames_sampled : int
         Frames on which faces were sought, dense ones included.
     fragment : tuple of (start_s, end_s), optional
         The part that was asked for; all by default.
+    fragments : tuple of (start_s, end_s)
+        The parts that it was joined of, ascending and apart; `fragment` then reaches from the first to the last.
     """
 
     info: VideoInfo
@@ -68,6 +70,7 @@ class Analysis:
     complete: bool
     warnings: tuple[str, ...]
     fragment: tuple[float, float] | None = None
+    fragments: tuple[tuple[float, float], ...] = ()
     timing: Timing = field(default_factory=Timing)
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, File, Form, UploadFile
 
 from facerec_models.config import SamplingConfig
 from facerec_models.errors import FacerecError, InputError, VideoNotFoundError
+from facerec_models.names import person_id_of
 from serving.api.schemas import BatchItem, VideoRequest
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.api.videos import allowed_file, parse_settings
@@ -35,7 +36,8 @@ def submit_batch(
 
     A medium is the id or the name of a video of the project, or the path or ``file://`` address of a file on the service's machine,
     below one of the folders that the operator opened with ``FACEREC_MEDIA_ROOTS``. A line that cannot be queued has an error, and the
-    others are queued; send the table again once it is mended. Each result is at ``/v1/jobs/{job_id}/result``.
+    others are queued; send the table again once it is mended. Each result is at ``/v1/jobs/{job_id}/result``; where a line names a
+    person, its ``asked_for`` says whether and when they were found.
     """
     wanted = parse_settings(VideoRequest, settings)
     if wanted.fragment is not None or wanted.sampling.fragment is not None:
@@ -62,7 +64,7 @@ def submit_batch(
         )  # fmt: skip
         items.append(item)
         if isinstance(video, str):
-            item.error = video
+            item.error = f"{name}, line {row.line}: {video}"
             continue
         item.video_id = video.video_id
         try:
@@ -76,9 +78,10 @@ def submit_batch(
                 priority=wanted.priority,
                 webhook=wanted.webhook,
                 one_of_many=True,
+                person_id=None if row.person is None else person_id_of(row.person),
             )
         except FacerecError as error:
-            item.error = str(error)
+            item.error = f"{name}, line {row.line}: {error}"
         else:
             item.job_id = job.job_id
     service.analyzer.wake.remote()

@@ -13,6 +13,7 @@ from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.schemas import JobView
 from serving.api.service import PartOfList, ServiceDep
+from serving.archive.asked_for import with_asked
 from serving.jobs import submit as submissions
 from serving.jobs.submit import analysis_of
 from serving.store import leases
@@ -61,10 +62,17 @@ def retry_job(job_id: str, service: ServiceDep) -> JobView:
 
 @router.get("/jobs/{job_id}/result", response_model=Result)
 async def job_result(job_id: str, service: ServiceDep) -> Response:
-    """Return who is in what a job analysed, as the archive is named now; later jobs of the same video do not matter."""
+    """Return who is in what a job analysed, as the archive is named now; later jobs of the same video do not matter.
+
+    Where the job is a line of a batch that names a person, ``asked_for`` says whether and when they were found.
+    """
     job = await asyncio.to_thread(service.archive.store.get_job, job_id)
     analysis = await asyncio.to_thread(analysis_of, service.archive.store, job, service.settings)
-    return Response(await service.classifier.result_of.remote(analysis, crop_address), media_type="application/json")
+    text = await service.classifier.result_of.remote(analysis, crop_address)
+    if (person_id := job.spec.get("person_id")) is not None:
+        found = Result.model_validate_json(text)
+        text = (await asyncio.to_thread(with_asked, service.archive.store, found, [person_id])).to_json()
+    return Response(text, media_type="application/json")
 
 
 @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)

@@ -52,7 +52,7 @@ class Accepted(_Model):
 
 
 class BatchItem(_Model):
-    """What became of a line: a job, or an error. Who is expected is repeated, for whoever reads the result."""
+    """What became of a line: a job, or an error. Who is asked for is repeated; the job's result says whether they were found."""
 
     line: int
     media: str

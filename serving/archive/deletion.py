@@ -13,6 +13,7 @@ from typing import Any
 from facerec_models.errors import JobNotFoundError, ProjectNotFoundError
 from facerec_models.files import UNFINISHED, AnyPath, remove_tree
 from serving.archive.handle import Archive
+from serving.archive.vector_sets import count_corrections
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
@@ -67,7 +68,9 @@ def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
     video = store.get_video(project, video_id)
     cancelled = end_jobs(store, project, video_id)
     analyses = {row.analysis_id for row in store.list_analyses(project, video_id=video_id)}
-    corrections = sum(row.analysis_id in analyses for row in store.list_corrections(project))
+    corrections = count_corrections(
+        store, project, [row for row in store.list_corrections(project) if row.analysis_id in analyses]
+    )
     enrolled = sum(_track_source(face.source) in analyses for face in store.list_faces(project))
     upload = archive.files.upload(video.sha256, Path(video.file).suffix)
 
@@ -81,7 +84,8 @@ def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
     # What was sent or written meanwhile, by someone who did not know yet.
     _remove_files(archive, video, analyses)
     removed += remove_uploads({upload}, uploads_of_others)
-    return DeletedVideo(video_id, video.name, len(analyses), crops, cancelled, removed > 0, corrections, enrolled)
+    kept = corrections, enrolled
+    return DeletedVideo(video_id, video.name, len(analyses), crops, cancelled, removed > 0, *kept)
 
 
 def end_jobs(store: Store, project: str, video_id: str | None = None) -> int:

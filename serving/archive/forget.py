@@ -28,7 +28,7 @@ from serving.archive.naming.current import read_current
 from serving.archive.naming.identify import name_nobody
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.refit import refit_and_name
-from serving.archive.vector_sets import drop_vectors, in_all_sets, present_analyses
+from serving.archive.vector_sets import count_corrections, drop_vectors, in_all_sets, present_analyses
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
@@ -93,16 +93,18 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     person_id = person_id_of(given)
     album = archive.files.pictures(project, person_id)
     has_crawls = _end_crawls(archive.store, project, person_id)
+    was_asked_for = _unask(archive.store, project, person_id)
     # Then: an enrolment that is under way finds that its mark is gone, and one that was killed has no rows.
     marks = marks_of(archive.files, project, person_id)
     crops = _unlink(path for mark in marks for path in crops_of(archive.files, project, mark).values())
     _unlink(marks)
     faces = archive.store.list_faces(project, person_id=person_id)
     corrections = archive.store.list_corrections(project, person_id=person_id)
+    corrections_made = count_corrections(archive.store, project, corrections)
     models = [
         row for row in archive.store.list_models(project) if _knows(archive.files, project, row.version, person_id)
     ]
-    if not (faces or corrections or models or marks or has_crawls or album.is_dir()):
+    if not (faces or corrections or models or marks or has_crawls or was_asked_for or album.is_dir()):
         archive.store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
     # Before all else: what undoing takes knows them too, and nobody goes back any more.
@@ -156,7 +158,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     archive.store.seal_edits(project)
     archive.store.scrub()
     return Receipt(
-        person_id, time.time(), len(faces), crops, pictures, len(corrections), emptied, track_crops,
+        person_id, time.time(), len(faces), crops, pictures, corrections_made, emptied, track_crops,
         [row.version for row in models], new_model, len(videos),
     )  # fmt: skip
 
@@ -184,6 +186,14 @@ def _end_crawls(store: Store, project: str, person_id: str) -> bool:
 
 def _crawls(store: Store, project: str, person_id: str) -> list[Job]:
     return [job for job in store.list_jobs(project) if job.kind == "crawl" and job.spec["person_id"] == person_id]
+
+
+def _unask(store: Store, project: str, person_id: str) -> bool:
+    """Take the name out of jobs that ask whether the person is in a video; return whether there were any."""
+    asking = [job for job in store.list_jobs(project) if job.kind == "video" and job.spec.get("person_id") == person_id]
+    for job in asking:
+        store.update_job(job.job_id, lambda row: replace(row, key=None, spec={**row.spec, "person_id": None}))
+    return bool(asking)
 
 
 def _without_name(job: Job) -> Job:

@@ -8,8 +8,7 @@ they were made from, under the same numbers. What is named, searched and shown a
 from __future__ import annotations
 
 import io
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,12 +17,15 @@ from facerec_models.files import write_atomically
 from facerec_models.names import short_id
 from facerec_models.types import FloatArray
 from facerec_models.vectors import track_embedding
+from serving.archive.coverage import JOINED, MADE_FROM
 from serving.archive.files import Files
 from serving.archive.naming.correction_rows import correction_id
-from serving.archive.videos import MADE_FROM
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
 from serving.store.rows import AnalysisRow, FaceStatus
+
+TrackKey = tuple[str, int]
+"""Analysis and number of a track."""
 
 
 def present_analyses(store: Store, project: str) -> list[AnalysisRow]:
@@ -39,37 +41,79 @@ def second_analyses(store: Store, project: str, embedder: str) -> dict[str, Anal
     return {analysis_id: made.get(analysis_id) for analysis_id in latest.values()}
 
 
-def origins(analyses: Iterable[AnalysisRow]) -> dict[str, str]:
-    """Return for each analysis the one of which it was made in the end, by id: of a video's pictures."""
-    parents = {row.analysis_id: row.summary.get(MADE_FROM) for row in analyses}
-    found = {}
-    for analysis_id in parents:
-        origin = analysis_id
-        while (parent := parents.get(origin)) is not None:
-            origin = parent
-        found[analysis_id] = origin
+def origins(analyses: Iterable[AnalysisRow]) -> Callable[[str, int], TrackKey]:
+    """Return what says for a track, given by analysis and number, of which it is a copy in the end: one of a video's pictures."""
+    summaries = {row.analysis_id: row.summary for row in analyses}
+
+    def origin(analysis_id: str, track_id: int) -> TrackKey:
+        while (summary := summaries.get(analysis_id)) is not None:
+            if (parent := summary.get(MADE_FROM)) is not None:
+                analysis_id = parent
+            elif JOINED in summary and track_id <= len(summary[JOINED]["tracks"]):
+                place, track_id = summary[JOINED]["tracks"][track_id - 1]
+                analysis_id = summary[JOINED]["parts"][place][0]
+            else:
+                break
+        return analysis_id, track_id
+
+    return origin
+
+
+def in_all_sets(store: Store, project: str, tracks: Sequence[TrackKey]) -> list[TrackKey]:
+    """Return tracks, given as (analysis_id, track_id), and their copies: in every other set, and in joined analyses."""
+    analyses = store.list_analyses(project)
+    origin = origins(analyses)
+    wanted = {origin(*key) for key in tracks}
+    found: list[TrackKey] = []
+    for row in analyses:
+        if JOINED in row.summary:
+            numbers = range(1, len(row.summary[JOINED]["tracks"]) + 1)
+            found += [(row.analysis_id, one) for one in numbers if origin(row.analysis_id, one) in wanted]
+        else:
+            root, _ = origin(row.analysis_id, 0)
+            found += [(row.analysis_id, track_id) for analysis_id, track_id in sorted(wanted) if analysis_id == root]
     return found
 
 
-def origins_of(store: Store, project: str, analysis_ids: Collection[str]) -> dict[str, str]:
-    """Return for each of these analyses the one of which it was made in the end; those that are gone are their own."""
+def origins_of(store: Store, project: str, analysis_ids: Collection[str]) -> Callable[[str, int], TrackKey]:
+    """Return what says the same for tracks of these analyses, without reading all others."""
     known: dict[str, AnalysisRow] = {}
     wanted = set(analysis_ids)
     while wanted:
         found = {row.analysis_id: row for row in store.list_analyses(project, sorted(wanted))}
         known |= found
-        wanted = {row.summary[MADE_FROM] for row in found.values() if MADE_FROM in row.summary} - known.keys()
-    origin_of = origins(known.values())
-    return {one: origin_of.get(one, one) for one in analysis_ids}
+        wanted = {parent for row in found.values() for parent in _parents(row)} - known.keys()
+    return origins(known.values())
 
 
-def in_all_sets(store: Store, project: str, tracks: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Return tracks, given as (analysis_id, track_id), and the same tracks in every other set."""
-    origin_of = origins(store.list_analyses(project))
-    family: dict[str, list[str]] = defaultdict(list)
-    for analysis_id, origin in origin_of.items():
-        family[origin].append(analysis_id)
-    return [(other, track_id) for analysis_id, track_id in tracks for other in family[origin_of[analysis_id]]]
+def _parents(row: AnalysisRow) -> list[str]:
+    if MADE_FROM in row.summary:
+        return [row.summary[MADE_FROM]]
+    return [analysis_id for analysis_id, _ in row.summary[JOINED]["parts"]] if JOINED in row.summary else []
+
+
+def empty_forgotten(store: Store, files: Files, project: str, copies: Sequence[tuple[TrackKey, TrackKey]]) -> None:
+    """Remove from copies of tracks what a person who was forgotten meanwhile has lost in those that were copied.
+
+    Parameters
+    ----------
+    copies : sequence of (TrackKey, TrackKey)
+        Tracks that had vectors, and their copies.
+    """
+    now = store.get_tracks(project, sorted({analysis_id for (analysis_id, _), _ in copies}))
+    left = {(one, track.track_id) for one, tracks in now.items() for track in tracks if len(track.embedded)}
+    gone = [copy for copied, copy in copies if copied not in left]
+    if gone:
+        store.empty_tracks(project, gone)
+    for analysis_id, track_id in gone:
+        for path in files.analysis(project, analysis_id).glob(f"{track_id}-*.jpg"):
+            path.unlink(missing_ok=True)
+
+
+def count_corrections(store: Store, project: str, corrections: Sequence[Correction]) -> int:
+    """Return how many corrections were made: one that holds in copies of its track, too, counts once."""
+    origin = origins(store.list_analyses(project))
+    return len({(origin(row.analysis_id, row.track_id), row.kind, row.person_id) for row in corrections})
 
 
 def carry_corrections(store: Store, project: str, second: Mapping[str, AnalysisRow]) -> list[Correction]:

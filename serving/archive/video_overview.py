@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from facerec_models.errors import VideoNotFoundError
-from facerec_models.types import Decision
+from facerec_models.types import Decision, Interval
+from serving.archive.coverage import JOINED, MADE_FROM, analysed_at, is_joined, ranges_of
 from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.naming.current import revision_of
-from serving.archive.videos import ANALYSED_AT, MADE_FROM
 from serving.store.contract import Store
 from serving.store.naming_rows import NamedTracks
 from serving.store.rows import AnalysisRow, VideoRow
@@ -42,6 +42,11 @@ class VideoOverview:
         found: float | None = None if self.analysis is None else self.analysis.summary["info"]["duration_s"]
         return found
 
+    @property
+    def fragments(self) -> list[Interval] | None:
+        """Which parts of the video its latest analysis is of; None for all of it, and where it was not analysed."""
+        return None if self.analysis is None else ranges_of(self.analysis)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the overview as JSON values."""
         video = self.video
@@ -53,6 +58,7 @@ class VideoOverview:
             "created_at": video.created_at,
             "duration_s": self.duration_s,
             "analysed": self.analysis is not None,
+            "fragments": self.fragments,
             "named": self.is_named,
             "people": list(self.people),
             "strangers": self.strangers,
@@ -92,10 +98,11 @@ def _settings(row: AnalysisRow) -> dict[str, Any]:
     start_s, end_s = _span(summary["shots"])
     return {
         "analysis_id": row.analysis_id,
-        "created_at": summary.get(ANALYSED_AT, row.created_at),
+        "created_at": analysed_at(row),
         "embedder": row.embedder,
         "start_s": start_s,
         "end_s": end_s,
+        "fragments": ranges_of(row),
         "complete": summary["complete"],
         "mode": summary["mode"],
         "period_s": summary["period_s"],
@@ -104,6 +111,7 @@ def _settings(row: AnalysisRow) -> dict[str, Any]:
         "stream": summary["info"]["stream"],
         "settings": row.key,
         "made_from": summary.get(MADE_FROM),
+        "joined_of": [analysis_id for analysis_id, _ in summary[JOINED]["parts"]] if is_joined(row) else [],
     }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,19 +23,16 @@ from facerec_models.files import remove_tree, write_atomically
 from facerec_models.identification.cohort import load_cohort
 from facerec_models.names import short_id
 from facerec_models.types import Track
+from serving.archive.coverage import ANALYSED_AT, JOINED, MADE_FROM, covers, ranges_of
 from serving.archive.handle import Archive
 from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, VideoRow
 
-ANALYSED_AT = "analysed_at"
-"""In the summary of an analysis: when it was made, in seconds since 1970; its `created_at` says what it counts as."""
-MADE_FROM = "made_from"
-"""In the summary of an analysis of a second set: the id of the analysis whose crops it was made from."""
 # So many ids an error names.
 _NAMED_IDS = 20
 _KEPT_ELSEWHERE = {"info", "embedder", "tracks", "timing"}
-# By how much an analysis counts as older than one that is to be its video's latest.
-_BEFORE_S = 0.001
+BEFORE_S = 0.001
+"""By how much an analysis counts as older than one that is to be its video's latest."""
 
 
 def register_video(
@@ -133,57 +131,38 @@ def analyses_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> list[
 def find_analysis(
     store: Store, video: VideoRow, config: AnalysisConfig, embedder: str, *, is_answer: bool = True
 ) -> AnalysisRow | None:
-    """Return the stored analysis with these settings, if there is one; it is then the video's latest again, see `_counts_from`.
+    """Return the stored analysis with these settings, if there is one; what it then counts as, see `_counts_from`.
 
     One that was made from the crops of such an analysis by another embedder is as good: no frame is decoded again.
 
     Parameters
     ----------
     is_answer : bool
-        Whether it becomes the video's answer; otherwise it counts as it did.
+        Whether it becomes part of the video's answer, see `serving.archive.naming.answer`; otherwise it counts as it did.
     """
     for analysis_id in analyses_of(video, config, embedder):
         try:
+            row = store.get_analysis(video.project, analysis_id)
             if is_answer:
-                at = _counts_from(store, video, analysis_id, embedder, config.sampling.fragment)
-                store.touch_analysis(video.project, analysis_id, at)
+                store.touch_analysis(video.project, analysis_id, _counts_from(store, row))
             return store.get_analysis(video.project, analysis_id)
         except VideoNotFoundError:
             continue
     return None
 
 
-def _counts_from(
-    store: Store,
-    video: VideoRow,
-    analysis_id: str,
-    embedder: str,
-    fragment: tuple[float, float] | None,
-    *,
-    is_answer: bool = True,
-) -> float:
-    """Return when an analysis counts as made: now, or before those of more of the video that cover its fragment.
+def _counts_from(store: Store, row: AnalysisRow, *, is_answer: bool = True) -> float:
+    """Return when an analysis counts as made: now if it covers what the latest one is of, otherwise before that.
 
     The latest analysis of a video is its answer: a fragment must not hide what is known of the rest. One that is not to be the answer
     counts as made before all others.
     """
     now = time.time()
-    if fragment is None and is_answer:
+    found = store.list_analyses(row.project, video_id=row.video_id)
+    others = [one for one in found if one.embedder == row.embedder and one.analysis_id != row.analysis_id]
+    if not others or (is_answer and covers(row, others[-1])):
         return now
-    later = [
-        row.created_at
-        for row in store.list_analyses(video.project, video_id=video.video_id)
-        if row.embedder == embedder and row.analysis_id != analysis_id and (not is_answer or _covers(row, fragment))
-    ]
-    return min([now, *(at - _BEFORE_S for at in later)])
-
-
-def _covers(row: AnalysisRow, fragment: tuple[float, float] | None) -> bool:
-    """Whether an analysis is of more than this fragment, and of all of it."""
-    other = row.summary.get("fragment")
-    if fragment is None or not row.summary.get("complete"):
-        return False
-    return other is None or (other[0] <= fragment[0] and fragment[1] <= other[1] and tuple(other) != fragment)
+    return min(now, (others[-1] if is_answer else others[0]).created_at - BEFORE_S)
 
 
 def video_file(video: VideoRow) -> Path:
@@ -284,49 +263,57 @@ def _store_analysis(
     *,
     is_answer: bool = True,
 ) -> AnalysisRow:
-    """Store an analysis whose crops are written while it is made; leave nothing of one that fails.
-
-    What a killed process leaves bears a mark, for `sweep`.
-    """
-    analysis_id = analysis_id_of(video, config, embedder)
+    """Store an analysis whose crops are written while it is made."""
+    store, analysis_id = archive.store, analysis_id_of(video, config, embedder)
 
     def keep_crops(track: Track) -> None:
         for k, crop in enumerate(track.crops):
             write_atomically(archive.files.track_crop(video.project, analysis_id, track.track_id, k), crop)
 
-    mark, own = archive.files.analysis_mark(video.project, analysis_id), uuid.uuid4().bytes
-    write_atomically(mark, own)
-    try:
+    with being_made(archive, video.project, analysis_id):
         analysis = make(keep_crops)
-        archive.store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
-    except BaseException:
-        # Another process may be making the same analysis by now, or have made it before. Without a mark the project was deleted.
-        if not mark.is_file() or mark.read_bytes() == own:
-            _discard(archive, video.project, analysis_id)
-        raise
-    row = AnalysisRow(
-        analysis_id=analysis_id,
-        project=video.project,
-        video_id=video.video_id,
-        key=config.key(embedder),
-        embedder=embedder,
-        summary={**summarize(analysis), ANALYSED_AT: time.time()},
-        created_at=_counts_from(
-            archive.store, video, analysis_id, embedder, config.sampling.fragment, is_answer=is_answer
-        ),
-    )
-    archive.store.put_analysis(row, analysis.tracks)
-    if is_answer and config.sampling.fragment is None:
-        _come_after_parts(archive.store, row)
-    mark.unlink(missing_ok=True)
+        store.fix_embedder(video.project, embedder)  # it may have changed meanwhile
+        row = AnalysisRow(
+            analysis_id=analysis_id,
+            project=video.project,
+            video_id=video.video_id,
+            key=config.key(embedder),
+            embedder=embedder,
+            summary={**summarize(analysis), ANALYSED_AT: time.time()},
+            created_at=0.0,
+        )
+        row = replace(row, created_at=_counts_from(store, row, is_answer=is_answer))
+        store.put_analysis(row, analysis.tracks)
+    if is_answer:
+        _count_again(store, row)
     return row
 
 
-def _come_after_parts(store: Store, row: AnalysisRow) -> None:
-    """Let an analysis of all be the latest again where one of a part was stored just before it was."""
-    others = store.list_analyses(row.project, video_id=row.video_id)
-    if any(one.created_at > row.created_at and one.summary.get("fragment") is not None for one in others):
-        store.touch_analysis(row.project, row.analysis_id, time.time())
+def _count_again(store: Store, row: AnalysisRow) -> None:
+    """Let an analysis count as it must where another one was stored at the same moment, before either could see the other."""
+    at = _counts_from(store, row)
+    found = store.list_analyses(row.project, video_id=row.video_id)
+    parts_after = any(one.created_at > row.created_at and ranges_of(one) is not None for one in found)
+    if at < row.created_at or (ranges_of(row) is None and parts_after):
+        store.touch_analysis(row.project, row.analysis_id, at)
+
+
+@contextmanager
+def being_made(archive: Archive, project: str, analysis_id: str) -> Iterator[None]:
+    """Mark an analysis whose crops are written in the block; leave nothing of one that fails.
+
+    What a killed process leaves bears a mark, for `sweep`.
+    """
+    mark, own = archive.files.analysis_mark(project, analysis_id), uuid.uuid4().bytes
+    write_atomically(mark, own)
+    try:
+        yield
+    except BaseException:
+        # Another process may be making the same analysis by now, or have made it before. Without a mark the project was deleted.
+        if not mark.is_file() or mark.read_bytes() == own:
+            _discard(archive, project, analysis_id)
+        raise
+    mark.unlink(missing_ok=True)
 
 
 def _discard(archive: Archive, project: str, analysis_id: str) -> None:
@@ -353,14 +340,15 @@ def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
     summary = dict(row.summary)
     info = summary.pop("info")
     timing = summary.pop("timing")
-    summary.pop(MADE_FROM, None)
-    summary.pop(ANALYSED_AT, None)
+    for name in (MADE_FROM, ANALYSED_AT, JOINED):
+        summary.pop(name, None)
     return Analysis(
         **{
             **summary,
             "shots": tuple((start_s, end_s) for start_s, end_s in summary["shots"]),
             "warnings": tuple(summary["warnings"]),
             "fragment": None if summary.get("fragment") is None else tuple(summary["fragment"]),
+            "fragments": tuple((start_s, end_s) for start_s, end_s in summary.get("fragments", ())),
         },
         info=VideoInfo(**{**info, "path": Path(info["path"]), "time_base": Fraction(info["time_base"])}),
         embedder=row.embedder,

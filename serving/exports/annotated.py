@@ -37,12 +37,12 @@ def write_annotated(
     *,
     is_private: bool = False,
 ) -> None:
-    """Write the video, or the fragment that a result is about, again with the faces of the result framed and named.
+    """Write the video, or the fragments that a result is about, again with the faces of the result framed and named.
 
-    All frames keep their times, in a fragment from its start, and the sound is kept. The new video has square pixels; frames of
-    another size than the first are fitted into it between black bars. A face is framed while its track is in view: between two
-    samples its box moves steadily, unless a sampled frame or more between them did not show the face. Undecidable faces get a thin
-    gray frame without a label; tracks of no appearance get none.
+    All frames keep their times, in a fragment from its start, and the sound is kept; of several fragments each follows the one before
+    at once. The new video has square pixels; frames of another size than the first are fitted into it between black bars. A face is
+    framed while its track is in view: between two samples its box moves steadily, unless a sampled frame or more between them did not
+    show the face. Undecidable faces get a thin gray frame without a label; tracks of no appearance get none.
 
     Parameters
     ----------
@@ -70,10 +70,15 @@ def write_annotated(
         annotator = Annotator(result)
         start_s, end_s = result.sampling.fragment or (0.0, None)
         length_s = (result.video.duration_s if end_s is None else min(end_s, result.video.duration_s)) - start_s
+        gaps = deque((a[1], b[0]) for a, b in pairwise(result.sampling.fragments or ()))
         reported = 0.0
         size = source.geometry.square_size
         with VideoWriter(target, info.fps, *size, audio_from=source, is_private=is_private) as writer:
             for decoded in source.frames(start_s, end_s):
+                while gaps and decoded.time_s >= gaps[0][1]:
+                    writer.leave_out(*gaps.popleft())
+                if gaps and decoded.time_s >= gaps[0][0]:
+                    continue
                 frame = decoded.to_square_frame()
                 place = Place.of(decoded.geometry, size)
                 image = place.fit(frame.image)

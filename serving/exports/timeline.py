@@ -51,6 +51,8 @@ def draw_timeline(
 ) -> ImageArray:
     """Draw who is in view when: people by screen time, then strangers by screen time, then what cannot be decided.
 
+    The bars behind them reach over what was analysed.
+
     Parameters
     ----------
     width_px : int
@@ -133,7 +135,9 @@ class _Timeline:
         for i in range(len(self._lanes)):
             middle = self._top + (i + 0.5) * self._lane_height
             half = 13 * self._unit
-            fill_round(image, (self._left, middle - half, self._right, middle + half), 6 * self._unit, _TRACK)
+            for start_s, end_s in self._result.sampling.covered(self._duration_s):
+                place = (self._x(start_s), middle - half, self._x(end_s), middle + half)
+                fill_round(image, place, 6 * self._unit, _TRACK)
         self._draw_axis(image)
         self._draw_cuts(image)
         for i, lane in enumerate(self._lanes):

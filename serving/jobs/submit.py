@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from facerec_models.analysis.weights import KNOWN
 from facerec_models.config import AnalysisConfig, SamplingConfig
 from facerec_models.errors import ConflictError, NotFoundError, VideoNotFoundError
 from facerec_models.names import short_id
+from serving.archive.coverage import JOINED
 from serving.archive.learning.loaded_models import promoted_version
-from serving.archive.videos import analyses_of, second_key
+from serving.archive.videos import analyses_of
 from serving.jobs import runner as jobs
 from serving.jobs.webhooks import check_webhook
 from serving.settings import Settings
@@ -32,6 +32,7 @@ def submit_video(
     priority: int = 0,
     webhook: str | None = None,
     one_of_many: bool = False,
+    person_id: str | None = None,
 ) -> Job:
     """Queue the analysis of a video, unless the same was asked for before and has not failed.
 
@@ -39,6 +40,8 @@ def submit_video(
     ----------
     one_of_many : bool
         Whether the result is read from the job and not from the video, which shows that of its latest analysis alone.
+    person_id : str, optional
+        Who is asked for: the job's result says whether they were found.
 
     Raises
     ------
@@ -54,6 +57,7 @@ def submit_video(
         "sampling": sampling.model_dump(mode="json"),
         "max_false_names": max_false_names,
         "no_cache": no_cache,
+        **({} if person_id is None else {"person_id": person_id}),
     }
     key = None if no_cache else submission_key(store, video, spec, webhook)
 
@@ -123,9 +127,9 @@ def shows_result_of(store: Store, job: Job, settings: Settings) -> bool:
         analysis = store.latest_analysis(job.project, job.spec["video_id"])
     except VideoNotFoundError:
         return False
-    config = config_of(job, settings)
-    keys = {config.key(name) for name in KNOWN}
-    if analysis.key not in keys | {second_key(key, analysis.embedder) for key in keys}:
+    video = store.get_video(job.project, job.spec["video_id"])
+    parts = {analysis_id for analysis_id, _ in analysis.summary.get(JOINED, {}).get("parts", ())}
+    if not {analysis.analysis_id, *parts} & {*analyses_of(video, config_of(job, settings), analysis.embedder)}:
         return False
     limit = job.spec["max_false_names"]
     return limit is None or all(

@@ -20,7 +20,7 @@ from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
 from facerec_models.files import AnyPath, remove_tree, write_atomically
 from serving.archive.handle import Archive
-from serving.archive.naming.one_video import assign_current
+from serving.archive.naming.answer import become_answer
 from serving.archive.videos import analyze_video, find_analysis, join_video, video_file
 from serving.jobs.runner import JobControl
 from serving.jobs.segments import JobSegments
@@ -55,7 +55,7 @@ class VideoJobs:
         analysis = None if job.spec["no_cache"] else find_analysis(self._archive.store, video, config, embedder)
         if analysis is None:
             analysis = self._analyze(job, control, video, config)
-        assign_current(self._archive, analysis, job.spec["max_false_names"])
+        become_answer(self._archive, analysis, job.spec["max_false_names"])
         control.when_done(partial(remove_tree, self._archive.files.job_parts(job.project, job.job_id)))
         control.report(1.0)
         return video.video_id

@@ -150,6 +150,9 @@ class Store(Protocol):
         Crops in tracks are not kept. Its appearances come when a revision names it.
         """
 
+    def delete_analysis(self, project: str, analysis_id: str) -> None:
+        """Delete an analysis with its tracks and names, if it is there."""
+
     def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
         """Return an analysis; raise `VideoNotFoundError` if there is none."""
 

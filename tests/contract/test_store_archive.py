@@ -95,6 +95,20 @@ def test_deleting_a_video_deletes_its_tracks(store: Store) -> None:
     assert store.get_tracks("p", ["a-v"]) == {"a-v": []}
 
 
+def test_a_deleted_analysis_is_gone_with_its_tracks_and_names(store: Store) -> None:
+    put_analyses(store, "a", "b")
+    name(store, make_appearance("a"), make_appearance("b"))
+    version = store.get_project("p").version
+    store.delete_analysis("p", "a")
+    assert [row.analysis_id for row in store.list_analyses("p")] == ["b"]
+    assert {*names_of(store)} == {"b"}
+    assert store.get_project("p").version > version
+    with pytest.raises(VideoNotFoundError):
+        store.get_tracks("p", ["a"])
+    store.delete_analysis("p", "a")
+    assert store.latest_analyses("p") == {"v-b": "b"}
+
+
 def test_analyses_come_back_oldest_first_and_the_latest_is_found(store: Store) -> None:
     store.put_video(make_video("v"))
     store.put_video(make_video("w"))

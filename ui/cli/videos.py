@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from facerec_models.errors import FacerecError, InputError, VideoNotFoundError, VideoOpenError
+from facerec_models.names import person_id_of
 from training.batch_table import BatchRow, parse_span, read_batch
 from ui.cli.common import (
     DEFAULT_PROJECT,
@@ -134,6 +135,12 @@ def recognize(
             if export_frames is not None:
                 recognizer.export_faces(found, export_frames)
             typer.echo(found.to_json()) if as_json else _print_result(video, found)
+            if recognizer.is_part_of_more(found):
+                print_note(
+                    "note:",
+                    f"more of {Path(video).name} was analysed: 'facerec correct' takes the track numbers of 'facerec export'",
+                    "yellow",
+                )
         if failed:
             raise typer.Exit(1)
 
@@ -152,30 +159,41 @@ def batch(
 ) -> None:
     """Recognize many fragments, one result each; fragments that are done already are not done again.
 
-    A medium is a file, beside the table or where the command runs, or the id or the name of a stored video.
+    A medium is a file, beside the table or where the command runs, or the id or the name of a stored video. Where a line names a
+    person, the result says under "asked_for" whether and when they were found.
     """
+    from serving.archive.asked_for import with_asked
+
     check_sampling(video_speedup, sample_fps)
     rows = _read_table(table)
     files = result_files(out_dir, [(row.media, row.fragment) for row in rows])
+    # Several lines may ask for different people in the same part.
+    asked = {file: [row.person for row, other in zip(rows, files, strict=True) if other == file] for file in files}
     failed = 0
     with open_home(home) as opened, progress_bar("items") as progress:
         recognizer = _Recognizer(opened, project, max_false_names, no_cache)
         task = progress.add_task("fragments", total=len(rows))
         for row, target in zip(rows, files, strict=True):
             config = with_sampling(opened.settings.analysis, video_speedup, sample_fps, row.fragment)
-            summary: dict[str, Any] = {"media": row.media, "start_s": None, "end_s": None, "person": row.person}
+            summary: dict[str, Any] = {"line": row.line, "media": row.media, "start_s": None, "end_s": None}
+            summary["person"] = row.person
             if row.fragment is not None:
                 summary["start_s"], summary["end_s"] = row.fragment
             try:
                 found = drop_short(recognizer.recognize(row.media, config, may_be_stored=True), min_length)
             except FacerecError as error:
                 failed += 1
-                summary |= {"result": None, "found": None, "error": str(error)}
-                print_note("facerec:", error, "red")
+                told = f"{table}, line {row.line}: {error}"
+                summary |= {"result": None, "found": None, "error": told}
+                print_note("facerec:", told, "red")
             else:
+                found = with_asked(opened.archive.store, found, filter(None, asked[target]))
                 write_result(target, found)
-                names = {a.person_id for a in found.appearances} | {a.identity for a in found.appearances}
-                summary |= {"result": str(target), "found": row.person in names if row.person else None, "error": None}
+                mine = None if row.person is None else person_id_of(row.person)
+                of_line = next((one for one in found.asked_for if one.person_id == mine), None)
+                if of_line is not None and not of_line.enrolled:
+                    print_note("warning:", f"{table}, line {row.line}: {of_line.identity} is not enrolled", "yellow")
+                summary |= {"result": str(target), "found": None if of_line is None else of_line.found, "error": None}
             progress.advance(task)
             if as_json:
                 print_json(summary)
@@ -199,7 +217,8 @@ class _Recognizer:
     def recognize(self, source: str, config: AnalysisConfig, *, may_be_stored: bool = False) -> Result:
         """Recognise a file, or where that is allowed and there is none, the stored video of this id or name."""
         from serving.archive.ids import find_video as find_stored
-        from serving.archive.naming.one_video import assign_current, result_of
+        from serving.archive.naming.answer import become_answer
+        from serving.archive.naming.one_video import result_of
         from serving.archive.videos import analyze_video, find_analysis, register_video
 
         archive = self.opened.archive
@@ -226,11 +245,16 @@ class _Recognizer:
                     self._load(config),
                     on_progress=lambda fraction: progress.update(task, completed=fraction),
                 )
-        assign_current(archive, analysis, self.max_false_names)
+        become_answer(archive, analysis, self.max_false_names)
         self._analysis_id = analysis.analysis_id
         return result_of(
             archive, archive.store.get_analysis(self.project, analysis.analysis_id), track_crop_uri(self.opened)
         )
+
+    def is_part_of_more(self, found: Result) -> bool:
+        """Whether the answer about the video is made of more than what was recognised last."""
+        latest = self.opened.archive.store.latest_analysis(self.project, found.video.id)
+        return latest.analysis_id != self._analysis_id
 
     def annotate(self, found: Result, target: Path) -> None:
         draw_video(self.opened, self.opened.archive.store.get_video(self.project, found.video.id), found, target)
@@ -324,6 +348,7 @@ def drop_short(found: Result, min_length_s: float) -> Result:
 
 def _print_result(video: str, found: Result) -> None:
     from facerec_models.identification.reasons import is_beside
+    from facerec_models.metrics.intervals import length
     from ui.views import APPEARANCE_COLUMNS, appearance_rows
 
     table = Table(*APPEARANCE_COLUMNS, "Tracks", title=Path(video).name, title_justify="left")
@@ -331,10 +356,10 @@ def _print_result(video: str, found: Result) -> None:
         if appearance.person_id or appearance.stranger or is_beside(appearance.reason):
             table.add_row(*row, ", ".join(map(str, appearance.track_ids)))
     print_table(table)
-    seconds, length_s = found.coverage, found.video.duration_s
-    if (part := found.sampling.fragment) is not None:
-        length_s = max(0.0, min(part[1], length_s) - part[0])
-        output.print(f"Of {found.video.duration_s:.1f} s only those from {part[0]:g} to {part[1]:g} s were analysed.")
+    seconds, length_s = found.coverage, length(found.sampling.covered(found.video.duration_s))
+    if (parts := found.sampling.fragments) is not None:
+        told = " and ".join(f"from {start_s:g} to {end_s:g} s" for start_s, end_s in parts)
+        output.print(f"Of {found.video.duration_s:.1f} s only those {told} were analysed.")
     output.print(
         f"Faces during {seconds.face_s:.1f} of {length_s:.1f} s: named {seconds.named_s:.1f} s, "
         f"unknown {seconds.unknown_s:.1f} s, undecidable {seconds.undecidable_s:.1f} s."

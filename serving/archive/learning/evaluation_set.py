@@ -39,8 +39,7 @@ def best_analysis(store: Store, video: VideoRow, embedder: str) -> AnalysisRow |
 
 
 def _covered_s(analysis: AnalysisRow) -> float:
-    shots = analysis.summary["shots"]
-    return float(shots[-1][1] - shots[0][0]) if shots else 0.0
+    return float(sum(end_s - start_s for start_s, end_s in analysis.summary["shots"]))
 
 
 def keep_truth(files: Files, project: str, sha256: str, truth: Truth) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from facerec_models.config import IdentificationConfig
@@ -40,12 +40,16 @@ def best_faces(
     ]
     faces: list[Face] = []
     of_track: Counter[tuple[str, int]] = Counter()
+    paths: set[str] = set()
     for quality, analysis, track, k, sample in sorted(found, key=lambda one: -one[0]):
         key, project = (analysis.analysis_id, track.track_id), analysis.project
         crop = files.track_crop(project, *key, k)
-        if of_track[key] == ENROLLED_OF_TRACK or not crop.is_file():
+        path = f"{person_id}/{analysis.video_id}_{track.times_s[sample]:.2f}s.jpg"
+        # A frame that was analysed twice, or whose analysis was joined with others, gives one face.
+        if of_track[key] == ENROLLED_OF_TRACK or path in paths or not crop.is_file():
             continue
         of_track[key] += 1
+        paths.add(path)
         source = f"{_SOURCE}{analysis.analysis_id}/{track.track_id}/{k}"
         face_id = short_id("f", project, person_id, source)
         faces.append(
@@ -53,7 +57,7 @@ def best_faces(
                 face_id=face_id,
                 project=project,
                 person_id=person_id,
-                path=f"{person_id}/{analysis.video_id}_{track.times_s[sample]:.2f}s.jpg",
+                path=path,
                 sha256=hashlib.sha256(crop.read_bytes()).hexdigest(),
                 status=FaceStatus.TAKEN,
                 reason="confirmed in a video",
@@ -86,8 +90,8 @@ def new_faces(store: Store, project: str, candidates: Sequence[Face], correction
     known = {face.face_id for face in rows}
     # The same crop of the same track, enrolled while the project had another embedder.
     of_tracks = [face for face in rows if _is_of_track(face)]
-    origin_of = origins_of(store, project, {_track_of_face(face)[0] for face in (*of_tracks, *candidates)})
-    taken = {(_origin_of_face(face, origin_of), face.person_id, face.sha256) for face in of_tracks}
+    origin = origins_of(store, project, {_track_of_face(face)[0] for face in (*of_tracks, *candidates)})
+    taken = {(origin(*_track_of_face(face)), face.person_id, face.sha256) for face in of_tracks}
     # A frame that was analysed twice, with the video and with a fragment of it, gives one face: the path tells video and time.
     analysis_of = {face.path: _track_of_face(face)[0] for face in of_tracks}
     found = []
@@ -95,7 +99,7 @@ def new_faces(store: Store, project: str, candidates: Sequence[Face], correction
         analysis_id, track_id = _track_of_face(face)
         if (
             face.face_id not in known
-            and (_origin_of_face(face, origin_of), face.person_id, face.sha256) not in taken
+            and (origin(analysis_id, track_id), face.person_id, face.sha256) not in taken
             and analysis_of.get(face.path, analysis_id) == analysis_id
             and (analysis_id, track_id, face.person_id) in confirmed
         ):
@@ -124,12 +128,12 @@ def lost_faces(
         if _is_of_track(face) and face.face_id not in again
     ]
     analyses = {c.analysis_id for c in replaced} | {_track_of_face(face)[0] for face in faces}
-    origin_of = origins_of(store, project, analyses)
-    lost = {((origin_of[c.analysis_id], c.track_id), c.person_id) for c in replaced}
+    origin = origins_of(store, project, analyses)
+    lost = {(origin(c.analysis_id, c.track_id), c.person_id) for c in replaced}
     return [
         replace(face, status=FaceStatus.DISABLED, reason=CORRECTED_OTHERWISE, by_hand=True)
         for face in faces
-        if (_origin_of_face(face, origin_of), face.person_id) in lost
+        if (origin(*_track_of_face(face)), face.person_id) in lost
     ]
 
 
@@ -149,9 +153,3 @@ def _track_of_face(face: Face) -> tuple[str, int]:
 
 def _is_of_track(face: Face) -> bool:
     return (face.source or "").startswith(_SOURCE)
-
-
-def _origin_of_face(face: Face, origin_of: Mapping[str, str]) -> tuple[str, int]:
-    """Return analysis and track of a face that came from a video, whichever set it came from."""
-    analysis_id, track_id = _track_of_face(face)
-    return origin_of[analysis_id], track_id

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from facerec_models.errors import ConflictError, ModelNotFoundError
 from facerec_models.identification.naming_model import NamingModel
+from serving.archive.coverage import MADE_FROM
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.unfinished_enrolments import enrolling
@@ -16,7 +17,6 @@ from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.faces_of_tracks import CORRECTED_OTHERWISE
 from serving.archive.naming.preview import IdentificationChange
-from serving.archive.videos import MADE_FROM
 from serving.store.contract import Store
 from serving.store.naming_rows import AppliedEdit, Edit
 from serving.store.rows import Face

@@ -23,6 +23,7 @@ from facerec_models.errors import ConflictError, EmptyGalleryError
 from facerec_models.files import AnyPath, remove_tree, write_atomically
 from facerec_models.identification.naming_model import Gallery, require_strangers
 from facerec_models.types import FloatArray, ImageArray, Track
+from serving.archive.coverage import MADE_FROM
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort
 from serving.archive.learning.loaded_models import promoted_version
@@ -32,12 +33,13 @@ from serving.archive.naming.whole_archive import batched
 from serving.archive.vector_sets import (
     carry_corrections,
     carry_strangers,
+    empty_forgotten,
     learned_state,
     read_vectors,
     second_analyses,
     write_vectors,
 )
-from serving.archive.videos import MADE_FROM, second_analysis_id, second_key
+from serving.archive.videos import second_analysis_id, second_key
 from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, FaceStatus, ModelVersion
 from training.crop_embedding import embed_crops, read_crop
@@ -285,18 +287,9 @@ class _Work:
             made, [_embedded(track, vectors[track.track_id], dimension) for track in tracks]
         )
         mark.unlink(missing_ok=True)
-        self._empty_forgotten(row.analysis_id, made.analysis_id, tracks)
-
-    def _empty_forgotten(self, analysis_id: str, made: str, before: Sequence[Track]) -> None:
-        """Remove what a person who was forgotten meanwhile has lost in the first set."""
-        now = self.archive.store.get_tracks(self.project, [analysis_id])[analysis_id]
-        left = {track.track_id for track in now if len(track.embedded)}
-        gone = [track.track_id for track in before if len(track.embedded) and track.track_id not in left]
-        if gone:
-            self.archive.store.empty_tracks(self.project, [(made, track_id) for track_id in gone])
-            for path in self.archive.files.analysis(self.project, made).glob("*-*.jpg"):
-                if int(path.name.partition("-")[0]) in gone:
-                    path.unlink(missing_ok=True)
+        copied = [track.track_id for track in tracks if len(track.embedded)]
+        copies = [((row.analysis_id, one), (made.analysis_id, one)) for one in copied]
+        empty_forgotten(self.archive.store, self.archive.files, self.project, copies)
 
 
 def _embedded(track: Track, vectors: dict[int, FloatArray], dimension: int) -> Track:

@@ -138,6 +138,16 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
             raise
         sweep_parts(self._database)
 
+    def delete_analysis(self, project: str, analysis_id: str) -> None:
+        """Delete an analysis with its tracks and names, if it is there."""
+        with self._database.writing(project) as tx:
+            require_project(tx, project)
+            where = {"project": project, "analysis_id": analysis_id}
+            for row in list(tx.find("analyses", where, columns=["video_id"])):
+                with noting_latest(tx, project, row["video_id"]):
+                    _delete_analyses(tx, where)
+        sweep_parts(self._database)
+
     def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
         """Return the tracks of each analysis, by track id."""
         with self._database.reading() as tx:

@@ -103,6 +103,15 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
             tx.executemany("INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", packed)
             put_columns(tx, *key, tracks)
 
+    def delete_analysis(self, project: str, analysis_id: str) -> None:
+        """Delete an analysis with its tracks and names, if it is there."""
+        with self._database.writing() as tx:
+            require_project(tx, project)
+            for row in tx.find("analyses", {"project": project, "analysis_id": analysis_id}, columns=["video_id"]):
+                forget_names(tx, project, {"analysis_id": analysis_id})
+                with noting_latest(tx, project, row["video_id"]):
+                    tx.delete("analyses", {"project": project, "analysis_id": analysis_id})
+
     def get_tracks(self, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
         """Return the tracks of each analysis, by track id."""
         with self._database.reading() as tx:

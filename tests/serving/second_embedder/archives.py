@@ -12,6 +12,7 @@ from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.weights import DLIB, FACENET_VGGFACE2
 from facerec_models.config import AnalysisConfig, EmbeddingConfig, SamplingConfig
 from facerec_models.errors import ModelNotFoundError
+from serving.archive.coverage import MADE_FROM
 from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
@@ -19,7 +20,7 @@ from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current, stored_result
 from serving.archive.search.strangers import rank_strangers
 from serving.archive.second_embedder.prepare import Prepared, prepare_second_set
-from serving.archive.videos import MADE_FROM, analyze_video, register_video
+from serving.archive.videos import analyze_video, register_video
 from serving.store import Store
 from serving.store.rows import AnalysisRow
 from training.pictures import find_pictures

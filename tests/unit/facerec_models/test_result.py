@@ -99,7 +99,7 @@ CONTRACT: dict[str, Any] = {
     "project": None,
     "revision": None,
     "model": {"version", "embedder", "classifier", "max_false_names", "prior_known", "extrapolated"},
-    "sampling": {"period_s", "mode", "frames_sampled", "densified", "fragment"},
+    "sampling": {"period_s", "mode", "frames_sampled", "densified", "fragment", "fragments"},
     "appearances": {
         "person_id", "identity", "stranger", "label", "start_s", "end_s", "probability", "false_name_rate", "track_ids",
         "reason", "evidence",
@@ -109,6 +109,7 @@ CONTRACT: dict[str, Any] = {
         "false_name_rate", "candidates", "samples",
     },
     "shots": None,
+    "asked_for": None,
     "coverage": {"face_s", "named_s", "unknown_s", "undecidable_s"},
     "timing": {
         "wall_s", "decode_s", "detect_s", "embed_s", "identify_s", "frames_decoded", "frames_detected",

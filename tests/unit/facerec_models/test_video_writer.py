@@ -209,6 +209,31 @@ def test_sound_stays_with_its_pictures(
         assert float(ticks * (sound.time_base or 0)) == pytest.approx(video.info.duration_s, abs=0.03)
 
 
+@pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
+@pytest.mark.parametrize(("beep_s", "shown_s"), [(0.6, 0.6), (1.8, None), (3.0, 1.4)])
+def test_what_is_left_out_is_neither_seen_nor_heard(
+    tmp_path: Path, codec: str, beep_s: float, shown_s: float | None
+) -> None:
+    source = Video(write_source(tmp_path / "source.mov", codec, beep_s=beep_s), LIMITS)
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, 25, 64, 48, audio_from=source) as writer:
+        for frame in source.frames(0.0, 1.0):
+            writer.write(frame.to_frame().image, frame.time_s)
+        writer.leave_out(1.0, 2.6)
+        for frame in source.frames(2.6, 4.0):
+            writer.write(frame.to_frame().image, frame.time_s)
+    video, times, images = read(path)
+    assert video.info.duration_s == pytest.approx(2.4, abs=0.05)
+    assert np.diff(times) == pytest.approx(0.04, abs=0.001)
+    flashes_s = [time_s for time_s, image in zip(times, images, strict=True) if image.mean() > 128]
+    loud = np.flatnonzero(loudness(path) > 0.25) / 100
+    if shown_s is None:
+        assert (flashes_s, loud.size) == ([], 0)
+    else:
+        assert flashes_s == pytest.approx([shown_s], abs=0.01)
+        assert loud.mean() == pytest.approx(shown_s, abs=0.04)
+
+
 @pytest.mark.parametrize("second_start_s", [3603.0, 0.6])
 def test_sound_follows_a_clock_that_jumps(tmp_path: Path, second_start_s: float) -> None:
     parts = [

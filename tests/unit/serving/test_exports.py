@@ -368,6 +368,16 @@ def test_the_annotated_video_is_the_original_with_the_faces_at_their_times(sourc
     assert list(tmp_path.iterdir()) == [tmp_path / "out.mp4"]
 
 
+def test_only_the_parts_that_were_analysed_are_drawn(source: Path, tmp_path: Path) -> None:
+    result = make_result(Seen("Ann Li", 0.9, 1.3, [(0.9, LEFT_BOX)]), duration_s=1.4, period_s=0.4)
+    parts = {"fragment": (0.1, 5.0), "fragments": [(0.1, 0.35), (0.8, 0.9), (1.0, 5.0)]}
+    result = result.model_copy(update={"sampling": result.sampling.model_copy(update=parts)})
+    write_annotated(result, source, tmp_path / "out.mp4", LIMITS)
+    times, images = read(tmp_path / "out.mp4")
+    assert times == pytest.approx([0.0, 0.1, 0.25, 0.35, 0.55, 0.65], abs=1e-3)
+    assert [round((float(image[-20:].mean()) - 60) / 10) for image in images] == [1, 2, 8, 10, 11, 12]
+
+
 def write_shaped(path: Path, *parts: tuple[int, int], ratio: Fraction | None = None) -> Path:
     """Write half a second of gray for each size, one file after the other."""
     content = b""

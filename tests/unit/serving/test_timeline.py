@@ -13,6 +13,8 @@ from serving.exports.colours import Colour, label_colour, label_colours
 from serving.exports.timeline import draw_timeline, write_timeline
 from tests.results import Seen, make_result
 
+TRACK = (244, 244, 245)
+
 
 def bars(image: ImageArray, colour: Colour) -> list[tuple[int, int]]:
     """First and last column of each run of a lane's colour."""
@@ -54,6 +56,20 @@ def test_bars_lie_at_their_times() -> None:
     assert first == pytest.approx((left + 0.25 * width, left + 0.5 * width), abs=2)
     assert second == pytest.approx((left + 0.75 * width, left + 0.8 * width), abs=2)
     assert len(bars(image, colours["Cy Ng"])) == 1
+
+
+def test_lanes_reach_over_what_was_analysed() -> None:
+    result = make_result(Seen("Ann Li", 2, 3), Seen("Bo Ek", 8, 9), duration_s=10)
+    whole = bars(draw_timeline(result), TRACK)  # the lines of the axis divide them
+    left, width = whole[0][0], whole[-1][1] - whole[0][0]
+    parts = {"fragment": (1.0, 99.0), "fragments": [(1.0, 4.0), (7.0, 99.0)]}
+    result = result.model_copy(update={"sampling": result.sampling.model_copy(update=parts)})
+    found = [
+        ((start - left) / width * 10, (end - left) / width * 10) for start, end in bars(draw_timeline(result), TRACK)
+    ]
+    first, second = ([bar for bar in found if (bar[0] < 5) is is_first] for is_first in (True, False))
+    assert (first[0][0], first[-1][1]) == pytest.approx((1, 4), abs=0.05)
+    assert (second[0][0], second[-1][1]) == pytest.approx((7, 10), abs=0.05)
 
 
 def test_overlapping_appearances_count_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,7 @@ from ui.cli.common import (
 from ui.cli.filters import LimitOption
 
 if TYPE_CHECKING:
+    from facerec_models.types import Interval
     from serving.archive.video_overview import VideoOverview
 
 app = typer.Typer(help="Stored videos: what was analysed of them, and who is in them.", no_args_is_help=True)
@@ -136,7 +138,7 @@ def _cells(one: VideoOverview) -> tuple[str, ...]:
         one.video.video_id,
         "" if one.duration_s is None else _clock(one.duration_s),
         date_of(one.video.created_at),
-        "yes" if is_analysed else "no",
+        "no" if not is_analysed else "yes" if one.fragments is None else _parts(one.fragments),
         "yes" if one.is_named else "no",
         str(len(one.people)) if is_analysed else "",
         str(one.strangers) if is_analysed else "",
@@ -145,6 +147,8 @@ def _cells(one: VideoOverview) -> tuple[str, ...]:
 
 def _analysis_line(one: dict[str, Any]) -> str:
     part = "no frame" if one["start_s"] is None else f"{one['start_s']:.1f} to {one['end_s']:.1f} s"
+    if one["joined_of"]:
+        part = f"{_parts(one['fragments'])}, joined of {', '.join(one['joined_of'])}"
     by = one["named_by"]
     named = (
         "not named" if by is None else f"named by {by['model_version']} with accepted error {by['max_false_names']:g}"
@@ -153,6 +157,10 @@ def _analysis_line(one: dict[str, Any]) -> str:
         f"{one['analysis_id']}: {part}, one frame in {one['period_s']:g} s, {one['embedder']}, analysed {date_of(one['created_at'])}; "
         f"{named}"
     )
+
+
+def _parts(fragments: Sequence[Interval]) -> str:
+    return ", ".join(f"{start_s:g} to {end_s:g} s" for start_s, end_s in fragments)
 
 
 def _clock(seconds: float) -> str:
