@@ -21,6 +21,7 @@ from serving.archive.handle import Archive
 from serving.archive.learning import enrol as enrol_module
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.unfinished_enrolments import marks_of
+from serving.archive.naming.enable import enable_faces
 from serving.store import Store
 from serving.store.rows import Face, FaceStatus
 from tests.builders import face_of, sample_picture
@@ -184,7 +185,7 @@ def test_importing_again_detects_nothing_and_keeps_decisions(
     write(folder / "A" / "one.png", collins)
     write(folder / "B" / "two.png", hopper)
     first = take(archive, folder, networks)
-    store.set_face_status("p", [first["one.png"].face_id], FaceStatus.DISABLED, "by hand")
+    enable_faces(archive, "p", [first["one.png"].face_id], enabled=False)
     again = take(archive, folder, Networks(Blind(), networks.embedder))
     assert {name: face.face_id for name, face in again.items()} == {name: face.face_id for name, face in first.items()}
     assert (again["one.png"].status, again["one.png"].reason) == (FaceStatus.DISABLED, "by hand")
@@ -209,7 +210,7 @@ def test_decisions_made_during_an_import_stay(
             if is_deleted:
                 store.delete_faces("p", ["g0"])
             else:
-                store.set_face_status("p", ["g0"], FaceStatus.TAKEN, "it is them")
+                enable_faces(archive, "p", ["g0"])
             return networks.detector.detect(images)
 
     write(tmp_path / "in" / "A" / "1.png", collins)
@@ -217,7 +218,7 @@ def test_decisions_made_during_an_import_stay(
     found = {face.face_id: (face.status, face.reason, face.by_hand) for face in store.list_faces("p")}
     assert len(found) == (8 if is_deleted else 9)
     assert found["g1"][0] is FaceStatus.DISABLED
-    assert found.get("g0") == (None if is_deleted else (FaceStatus.TAKEN, "it is them", True))
+    assert found.get("g0") == (None if is_deleted else (FaceStatus.TAKEN, None, True))
 
 
 def test_an_interruption_leaves_whole_people(
