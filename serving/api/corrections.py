@@ -7,11 +7,12 @@ from typing import Any
 from fastapi import APIRouter
 
 from facerec_models.names import person_id_of
-from serving.api.schemas import CorrectionRequest, PersonName
+from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName
 from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
 from serving.archive.forget import forget
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.hide import hide_stranger
+from serving.archive.naming.merge_strangers import merge_strangers, unmerge_stranger
 from serving.archive.naming.rename import merge_people, rename_person
 from serving.store.naming_rows import CorrectionKind
 
@@ -72,6 +73,33 @@ def hide(
     return hide_stranger(
         service.archive, project, stranger, is_hidden=not no_longer, preview=preview, expected=expected
     ).to_dict()
+
+
+@router.post("/projects/{project}/strangers/{stranger}/merge")
+def merge_with_stranger(
+    project: ProjectName,
+    stranger: str,
+    given: OtherStranger,
+    service: ServiceDep,
+    preview: bool = False,
+    expected: ExpectedVersion = None,
+) -> dict[str, Any]:
+    """Show a stranger as another one, who they turned out to be, in all videos; or show what that would change."""
+    return merge_strangers(
+        service.archive, project, stranger, given.stranger, preview=preview, expected=expected
+    ).to_dict()
+
+
+@router.post("/projects/{project}/strangers/{stranger}/unmerge")
+def unmerge(
+    project: ProjectName,
+    stranger: str,
+    service: ServiceDep,
+    preview: bool = False,
+    expected: ExpectedVersion = None,
+) -> dict[str, Any]:
+    """Show a stranger who was merged with another as one of their own again; or show what that would change."""
+    return unmerge_stranger(service.archive, project, stranger, preview=preview, expected=expected).to_dict()
 
 
 @router.post("/projects/{project}/people/{person_id}/rename")

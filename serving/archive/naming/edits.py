@@ -175,14 +175,21 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
             anew=planned.anew,
             restored={row.analysis_id: row for row in planned.restored},
             unnamed=planned.unnamed,
+            strangers=edit.strangers,
         ),
     )
     change = IdentificationChange(
         revision_of(project, planned.model_version, current.max_false_names if limit is None else limit),
         current.version,
+        edit.note,
     )
     _count(archive, current, planned, names, {**named, **{row.analysis_id: row for row in names.named}}, change)
-    same = {row.analysis_id for row in names.named if is_same(row, named.get(row.analysis_id))}
+    same = {
+        row.analysis_id
+        for row in names.named
+        if is_same(row, named.get(row.analysis_id))
+        and names.appearances[row.analysis_id] == names.before.get(row.analysis_id, [])
+    }
     written = NamingChange(
         [row for row in names.named if row.analysis_id not in same],
         sorted(set(planned.unnamed) & named.keys()),

@@ -154,9 +154,18 @@ def spans_of(columns: TrackColumns) -> list[TrackSpan]:
     return [TrackSpan(*row) for row in zip(*(array.tolist() for array in values), strict=True)]
 
 
-def appearance_rows(analysis: AnalysisRow, columns: TrackColumns, named: NamedTracks) -> list[AppearanceRow]:
-    """Return the appearances of an analysis, as its result has them."""
-    matches, strangers, tracks = matches_of(named), strangers_of(named), spans_of(columns)
+def appearance_rows(
+    analysis: AnalysisRow, columns: TrackColumns, named: NamedTracks, means: Mapping[str, str]
+) -> list[AppearanceRow]:
+    """Return the appearances of an analysis, as its result has them.
+
+    Parameters
+    ----------
+    means : mapping of str to str
+        For each stranger's id the one that it means.
+    """
+    matches, tracks = matches_of(named), spans_of(columns)
+    strangers = {i: means[one] for i, one in strangers_of(named).items()}
     owners: list[Hashable] = [
         owner_of(track, match, strangers.get(i)) for i, (track, match) in enumerate(zip(tracks, matches, strict=True))
     ]
@@ -237,6 +246,7 @@ def merge_appearances(
     was: NamedTracks,
     named: NamedTracks,
     rows: IndexArray,
+    means: Mapping[str, str],
 ) -> list[AppearanceRow]:
     """Return the appearances of an analysis of which only some tracks changed: those of others stay as they are.
 
@@ -246,14 +256,16 @@ def merge_appearances(
         Before and after.
     rows : (N,) int
         Which tracks changed.
+    means : mapping of str to str
+        As of `appearance_rows`.
     """
-    old, new = owners_of(was), owners_of(named)
+    old, new = ([None if one is None else means.get(one, one) for one in owners_of(row)] for row in (was, named))
     whose = {one for i in rows.tolist() for one in (old[i], new[i]) if one is not None}
     alone = set(columns.track_ids[rows].tolist())
     kept = [row for row in before if row.owner not in whose and not (row.owner is None and row.track_ids[0] in alone)]
     changed = set(rows.tolist())
     again = np.array([i for i, one in enumerate(new) if one in whose or (one is None and i in changed)], np.intp)
-    found = appearance_rows(analysis, columns.select(again), select_names(named, again))
+    found = appearance_rows(analysis, columns.select(again), select_names(named, again), means)
     ordered = sorted([*kept, *found], key=lambda row: (row.start_s, row.track_ids))
     return [row if row.position == at else replace(row, position=at) for at, row in enumerate(ordered)]
 

@@ -15,6 +15,7 @@ from facerec_models.types import Match
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.affected import floor_of
+from serving.archive.naming.aliases import follow_all, meanings
 from serving.archive.naming.current import read_current, revision_of
 from serving.archive.naming.named import (
     appearance_rows,
@@ -25,7 +26,7 @@ from serving.archive.naming.named import (
     unknown_rows,
     with_strangers,
 )
-from serving.archive.naming.strangers import UnknownTracks, follow_all, settle
+from serving.archive.naming.strangers import UnknownTracks, settle
 from serving.archive.videos import read_analysis
 from serving.store.naming_rows import AppearanceRow, NamingChange
 from serving.store.rows import AnalysisRow
@@ -80,7 +81,7 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     freed, new = stranger_moves(columns, was, named)
     change = NamingChange(
         [named],
-        appearances=appearance_rows(analysis, columns, named),
+        appearances=appearance_rows(analysis, columns, named, meanings(store, project, [named], found.strangers)),
         freed=freed,
         stranger_tracks=new,
         strangers=found.strangers,

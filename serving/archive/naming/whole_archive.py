@@ -15,6 +15,7 @@ from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import FloatArray, IndexArray
 from serving.archive.handle import Archive
 from serving.archive.naming.affected import Rows, floor_of
+from serving.archive.naming.aliases import meanings
 from serving.archive.naming.named import (
     appearance_rows,
     merge_appearances,
@@ -69,6 +70,8 @@ class Again:
         Analyses that are named so, whatever the model.
     unnamed : collection of str
         Analyses that nothing names any more: whom their tracks show does not count.
+    strangers : sequence of Stranger
+        Those that the edit changes, as they are then.
     """
 
     rows: Mapping[str, Rows]
@@ -79,6 +82,7 @@ class Again:
     anew: bool = False
     restored: Mapping[str, NamedTracks] = field(default_factory=dict)
     unnamed: Collection[str] = ()
+    strangers: Sequence[Stranger] = ()
 
 
 def name_again(
@@ -98,7 +102,7 @@ def name_again(
     named = _decide_again(archive, wanted, columns, model, how)
     rows = {one: _rows_of(one, columns[one], how) for one in named}
     unknown, shown = _unknown_of(archive, project, wanted, columns, named, rows, how)
-    groups = StrangerGroups(archive.store, project, wanted[0].embedder, shown, anew=how.anew)
+    groups = StrangerGroups(archive.store, project, wanted[0].embedder, shown, anew=how.anew, changed=how.strangers)
     # What is restored is as it was, whatever the strangers of corrections were merged into since.
     groups.add(unknown, [row for row in how.corrections if row.analysis_id not in how.restored])
     grouping = groups.grouping()
@@ -113,14 +117,18 @@ def name_again(
     found.before.update(
         rows_by_analysis(archive.store.list_appearances(project, sorted(how.now.keys() & named.keys())))
     )
+    shown_in = [*named.values(), *(how.now[one] for one in named.keys() & how.now.keys())]
+    means = meanings(archive.store, project, shown_in, [*how.strangers, *grouping.strangers])
     for analysis in wanted:
         analysis_id, own = analysis.analysis_id, columns[analysis.analysis_id]
         was, then = how.now.get(analysis_id), named[analysis_id]
         if was is None or how.rows.get(analysis_id) is None:
-            found.appearances[analysis_id] = appearance_rows(analysis, own, then)
+            found.appearances[analysis_id] = appearance_rows(analysis, own, then, means)
         else:
             before = found.before.get(analysis_id, [])
-            found.appearances[analysis_id] = merge_appearances(analysis, own, before, was, then, rows[analysis_id])
+            found.appearances[analysis_id] = merge_appearances(
+                analysis, own, before, was, then, rows[analysis_id], means
+            )
         freed, new = stranger_moves(own, was, then)
         found.freed.extend(freed)
         found.stranger_tracks.extend(new)
