@@ -185,6 +185,8 @@ def find_gone(store: Store, project: str, directory: Path, pictures: Sequence[Pi
     What cannot be read now is not gone, nor is what lies below it. Nor is what is there where it is not clear whose it is.
     """
     there = {(picture.person_id, picture.sha256) for picture in pictures if picture.sha256}
+    # Of a person who was renamed here, and whose folder was not.
+    places = {(picture.path, picture.sha256) for picture in pictures if picture.sha256}
     unclear = {picture.sha256 for picture in pictures if picture.sha256 and picture.problem is not None}
     unread = {picture.path for picture in pictures if not picture.sha256}
     filled = {str(folder) for picture in pictures for folder in PurePosixPath(picture.path).parents}
@@ -193,6 +195,8 @@ def find_gone(store: Store, project: str, directory: Path, pictures: Sequence[Pi
     for face in store.list_faces(project):
         folders = [str(folder) for folder in PurePosixPath(face.path).parents]
         if face.source != source or (face.person_id, face.sha256) in there or face.sha256 in unclear:
+            continue
+        if (face.path, face.sha256) in places:
             continue
         if not unread.isdisjoint([face.path, *folders]):
             continue

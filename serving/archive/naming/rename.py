@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from facerec_models.errors import ConflictError, InputError, PersonNotFoundError
 from facerec_models.names import person_id_of
 from serving.archive.handle import Archive
+from serving.archive.learning.evaluation_set import kept_truths
 from serving.archive.naming.correction_rows import correction_id
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
@@ -15,6 +17,8 @@ from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.refit import plan_faces
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Edit
+
+logger = logging.getLogger(__name__)
 
 RENAME, MERGE = "rename", "merge"
 # Which of two corrections of one track holds for one person.
@@ -54,7 +58,7 @@ def rename_person(
             )
         return plan_faces(archive, current, _edit(archive.store, project, RENAME, former, person_id))
 
-    return change_names(archive, project, plan, preview=preview, expected=expected)
+    return _change(archive, project, plan, given, preview, expected)
 
 
 def merge_people(
@@ -91,12 +95,35 @@ def merge_people(
         _require_person(archive.store, project, person_id)
         return plan_faces(archive, current, _edit(archive.store, project, MERGE, former, person_id))
 
-    return change_names(archive, project, plan, preview=preview, expected=expected)
+    return _change(archive, project, plan, given, preview, expected)
 
 
 def is_known(store: Store, project: str, person_id: str) -> bool:
     """Whether a project has faces or corrections of a person."""
     return bool(store.list_faces(project, person_id=person_id) or store.list_corrections(project, person_id=person_id))
+
+
+def _change(
+    archive: Archive,
+    project: str,
+    plan: Callable[[CurrentNaming], PlannedEdit],
+    given: str,
+    preview: bool,
+    expected: int | None,
+) -> IdentificationChange:
+    """Change names, and warn where the evaluation set has the former one."""
+    change = change_names(archive, project, plan, preview=preview, expected=expected)
+    former = person_id_of(given)
+    truths = kept_truths(archive.files, project).values()
+    if count := sum(any(person.name == former for person in truth.people) for truth in truths):
+        logger.warning(
+            "the evaluation set of project %s calls them %s in the truths of %d videos: change these files, and keep them again "
+            "with 'facerec evaluate --keep'",
+            project,
+            former,
+            count,
+        )
+    return change
 
 
 def _require_person(store: Store, project: str, person_id: str) -> None:

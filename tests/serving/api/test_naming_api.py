@@ -58,3 +58,16 @@ def test_faces_are_disabled(client: TestClient) -> None:
     change = as_previewed(client, "PATCH", "faces", {"face_ids": faces, "enabled": False})
     assert change["people"]["Ann_Lee"]["removed"] == 2
     assert labels(client, person_id="Ann_Lee") == []
+
+
+def test_strangers_are_merged_and_taken_apart(client: TestClient) -> None:
+    as_previewed(client, "POST", "strangers/Unknown 2/merge", {"stranger": "Unknown 1"})
+    (item,) = ok(client.get(f"{BASE}/strangers"))["items"]
+    assert (item["label"], item["track_count"]) == ("Unknown 1", 4)
+    assert ok(client.get(f"{BASE}/strangers/2"))["stranger"] == item["stranger"]
+    assert labels(client, person_id="Unknown 2") == ["Unknown 1"] * 4
+    problem(client.post(f"{BASE}/strangers/2/merge", json={"stranger": "1"}), 409)
+    problem(client.post(f"{BASE}/strangers/2/merge", json={"stranger": "9"}), 404)
+    as_previewed(client, "POST", "strangers/2/unmerge")
+    assert labels(client, person_id="Unknown 2") == ["Unknown 2", "Unknown 2"]
+    problem(client.post(f"{BASE}/strangers/2/unmerge"), 409)

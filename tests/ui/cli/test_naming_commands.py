@@ -1,4 +1,4 @@
-"""``facerec people rename``, ``merge``, ``enable`` and ``disable``."""
+"""``facerec people rename``, ``merge``, ``enable`` and ``disable``, ``facerec unknowns merge`` and ``unmerge``."""
 
 from __future__ import annotations
 
@@ -59,3 +59,17 @@ def test_faces_are_disabled_and_enabled_as_previewed(home: Path) -> None:
     assert as_previewed(home, "people", "enable", *faces)["people"]["Ann_Lee"]["added"] == 2
     ask_p(home, "history", "undo")
     assert {one["status"] for one in ask_p(home, "people", "show", "Ann Lee")} == {"disabled"}
+
+
+def test_strangers_are_merged_and_taken_apart_as_previewed(home: Path) -> None:
+    assert as_previewed(home, "unknowns", "merge", "Unknown 2", "Unknown 1")["note"] == "Unknown 2 is Unknown 1"
+    (listed,) = ask_p(home, "unknowns", "list")
+    assert (listed["label"], listed["track_count"], len(listed["aliases"])) == ("Unknown 1", 4, 1)
+    assert ask_p(home, "unknowns", "show", "2")["stranger"] == listed["stranger"]
+    assert found(home, "Unknown 2") == [(video, "Unknown 1") for video in ("v-1.mp4", "v-2.mp4") for _ in range(2)]
+    assert "one stranger already" in run(home, "unknowns", "merge", "2", "1", "--project", "p", code=1).error
+    as_previewed(home, "unknowns", "unmerge", "2")
+    assert [one["label"] for one in ask_p(home, "unknowns", "list")] == ["Unknown 1", "Unknown 2"]
+    assert "was not merged" in run(home, "unknowns", "unmerge", "2", "--project", "p", code=1).error
+    shown = run(home, "unknowns", "merge", "2", "1", "--preview", "--project", "p").stdout
+    assert "Unknown 2 is Unknown 1." in shown
