@@ -1,4 +1,4 @@
-"""Corrections: who a track is or is not, who a stranger is, whom to forget. They change the whole archive at once."""
+"""Corrections: who tracks and strangers are, what people are called, whom to forget. They change the whole archive at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 from fastapi import APIRouter
 
 from facerec_models.names import person_id_of
-from serving.api.schemas import CorrectionRequest, StrangerName
+from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName
 from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
 from serving.archive.forget import forget
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.hide import hide_stranger
+from serving.archive.naming.merge_strangers import merge_strangers, unmerge_stranger
+from serving.archive.naming.rename import merge_people, rename_person
 from serving.store.naming_rows import CorrectionKind
 
 router = APIRouter(tags=["corrections"])
@@ -42,7 +44,7 @@ def correct_track(
 def set_name(
     project: ProjectName,
     stranger: str,
-    given: StrangerName,
+    given: PersonName,
     service: ServiceDep,
     preview: bool = False,
     expected: ExpectedVersion = None,
@@ -70,6 +72,63 @@ def hide(
     """Leave a stranger out of lists from now on, or with `no_longer` show them again; results of videos still have them."""
     return hide_stranger(
         service.archive, project, stranger, is_hidden=not no_longer, preview=preview, expected=expected
+    ).to_dict()
+
+
+@router.post("/projects/{project}/strangers/{stranger}/merge")
+def merge_with_stranger(
+    project: ProjectName,
+    stranger: str,
+    given: OtherStranger,
+    service: ServiceDep,
+    preview: bool = False,
+    expected: ExpectedVersion = None,
+) -> dict[str, Any]:
+    """Show a stranger as another one, who they turned out to be, in all videos; or show what that would change."""
+    return merge_strangers(
+        service.archive, project, stranger, given.stranger, preview=preview, expected=expected
+    ).to_dict()
+
+
+@router.post("/projects/{project}/strangers/{stranger}/unmerge")
+def unmerge(
+    project: ProjectName,
+    stranger: str,
+    service: ServiceDep,
+    preview: bool = False,
+    expected: ExpectedVersion = None,
+) -> dict[str, Any]:
+    """Show a stranger who was merged with another as one of their own again; or show what that would change."""
+    return unmerge_stranger(service.archive, project, stranger, preview=preview, expected=expected).to_dict()
+
+
+@router.post("/projects/{project}/people/{person_id}/rename")
+def rename(
+    project: ProjectName,
+    person_id: str,
+    given: PersonName,
+    service: ServiceDep,
+    preview: bool = False,
+    expected: ExpectedVersion = None,
+) -> dict[str, Any]:
+    """Give a person a name that nobody has, everywhere and at once; or show what that would change."""
+    return rename_person(
+        service.archive, project, person_id, given.person_id, preview=preview, expected=expected
+    ).to_dict()
+
+
+@router.post("/projects/{project}/people/{person_id}/merge")
+def merge(
+    project: ProjectName,
+    person_id: str,
+    given: PersonName,
+    service: ServiceDep,
+    preview: bool = False,
+    expected: ExpectedVersion = None,
+) -> dict[str, Any]:
+    """Make a person one with another, whose name stays; or show what that would change."""
+    return merge_people(
+        service.archive, project, person_id, given.person_id, preview=preview, expected=expected
     ).to_dict()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi import Path as PathParameter
@@ -17,11 +17,12 @@ from facerec_models.stills import StillResult, find_stills
 from facerec_models.types import FaceSet
 from serving.api.file_answer import answer_file
 from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange
-from serving.api.service import ProjectName, Service, ServiceDep
-from serving.archive.learning.enrol import enable_faces, enrol
+from serving.api.service import ExpectedVersion, ProjectName, Service, ServiceDep
+from serving.archive.learning.enrol import enrol
+from serving.archive.naming.enable import enable_faces
 from serving.jobs import runner as jobs
 from serving.jobs.crawl import check_source
-from serving.store.rows import DEFAULT_PROJECT, FaceStatus
+from serving.store.rows import DEFAULT_PROJECT
 from training.pictures import Picture
 
 router = APIRouter(tags=["people"])
@@ -87,11 +88,20 @@ def crawl_pictures(project: ProjectName, person_id: str, wanted: CrawlRequest, s
 
 
 @router.patch("/projects/{project}/faces")
-def change_status(project: ProjectName, change: StatusChange, service: ServiceDep) -> dict[str, int]:
-    """Enable or disable enrolled faces; takes effect with the next training."""
-    if change.enabled:
-        return {"changed": enable_faces(service.archive, project, change.face_ids)}
-    return {"changed": service.archive.store.set_face_status(project, change.face_ids, FaceStatus.DISABLED, "by hand")}
+def change_status(
+    project: ProjectName,
+    change: StatusChange,
+    service: ServiceDep,
+    preview: bool = False,
+    expected: ExpectedVersion = None,
+) -> dict[str, Any]:
+    """Learn from enrolled faces, or no longer, and name the whole archive again; or show what that would change.
+
+    Where nothing was trained yet, the first training learns it.
+    """
+    return enable_faces(
+        service.archive, project, change.face_ids, enabled=change.enabled, preview=preview, expected=expected
+    ).to_dict()
 
 
 @router.get("/projects/{project}/faces/{face_id}.jpg", response_class=FileResponse)

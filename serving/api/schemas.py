@@ -185,7 +185,7 @@ class CrawlRequest(_Model):
 class StatusChange(_Model):
     """Enable or disable faces."""
 
-    face_ids: list[str]
+    face_ids: list[str] = Field(min_length=1)
     enabled: bool
 
 
@@ -328,10 +328,16 @@ class CorrectionRequest(_Model):
     person_id: str = Field(min_length=1)
 
 
-class StrangerName(_Model):
-    """The person who a stranger is: enrolled already, or new."""
+class PersonName(_Model):
+    """A person's name: of somebody who is known already, or a new one."""
 
     person_id: str = Field(min_length=1)
+
+
+class OtherStranger(_Model):
+    """The stranger who another one is, by id or number."""
+
+    stranger: str = Field(min_length=1)
 
 
 class StrangerView(_Model):

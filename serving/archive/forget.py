@@ -13,6 +13,7 @@ from facerec_models.errors import (
     ConflictError,
     GalleryError,
     GalleryMismatchError,
+    InputError,
     ModelNotFoundError,
     PersonNotFoundError,
 )
@@ -28,12 +29,13 @@ from serving.archive.naming.current import read_current
 from serving.archive.naming.identify import name_nobody
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.refit import refit_and_name
+from serving.archive.naming.rename import MERGE, RENAME, is_known
 from serving.archive.vector_sets import count_corrections, drop_vectors, in_all_sets, present_analyses
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
-from serving.store.naming_rows import NamingChange, Stranger
-from serving.store.rows import AnalysisRow
+from serving.store.naming_rows import CorrectionKind, NamingChange, Stranger
+from serving.store.rows import AnalysisRow, Face, ModelVersion
 
 logger = logging.getLogger(__name__)
 
@@ -91,11 +93,12 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         If others read the store for so long that traces stay in its files.
     """
     person_id = person_id_of(given)
-    album = archive.files.pictures(project, person_id)
-    has_crawls = _end_crawls(archive.store, project, person_id)
-    was_asked_for = _unask(archive.store, project, person_id)
+    names = [person_id, *_former_names(archive.store, project, person_id)]
+    albums = [archive.files.pictures(project, name) for name in names]
+    has_crawls = sum(_end_crawls(archive.store, project, name) for name in names) > 0
+    was_asked_for = sum(_unask(archive.store, project, name) for name in names) > 0
     # Then: an enrolment that is under way finds that its mark is gone, and one that was killed has no rows.
-    marks = marks_of(archive.files, project, person_id)
+    marks = [mark for name in names for mark in marks_of(archive.files, project, name)]
     crops = _unlink(path for mark in marks for path in crops_of(archive.files, project, mark).values())
     _unlink(marks)
     faces = archive.store.list_faces(project, person_id=person_id)
@@ -104,14 +107,30 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     models = [
         row for row in archive.store.list_models(project) if _knows(archive.files, project, row.version, person_id)
     ]
-    if not (faces or corrections or models or marks or has_crawls or was_asked_for or album.is_dir()):
+    if not (
+        faces
+        or corrections
+        or models
+        or marks
+        or has_crawls
+        or was_asked_for
+        or any(album.is_dir() for album in albums)
+    ):
         archive.store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
     # Before all else: what undoing takes knows them too, and nobody goes back any more.
     archive.store.seal_edits(project)
+    # Before the rows, too: what the person was called in them is told by nothing else.
+    kept = {promoted_version(archive.store, project), *(row.version for row in models)}
+    known_otherwise = _known_otherwise(archive, project, {person_id}, kept)
+    _remove_models(archive, project, known_otherwise)
     archive.store.delete_corrections(project, [correction.correction_id for correction in corrections])
     # Files before rows, here and below: by the rows an interrupted try is done again.
     crops += _unlink(archive.files.face_crop(project, face.face_id) for face in faces)
+    pictures = _unlink(archive.files.pictures(project, one) / name for one, name in _collected(faces))
+    for album in albums:
+        pictures += sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
+        remove_tree(album)
     archive.store.delete_faces(project, [face.face_id for face in faces])
     # Again: one that was trained meanwhile is here by now, or its training finds that the faces are gone.
     models = [
@@ -119,8 +138,6 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     ]
     drop_vectors(archive.files, project, {face.face_id for face in faces})
     _unname_strangers(archive.store, project, person_id)
-    pictures = sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
-    remove_tree(album)
     former = promoted_version(archive.store, project)
     seen = _analyses(archive.store, project)
     tracks, videos = _named_tracks(archive.store, project, person_id)
@@ -148,18 +165,16 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         if row.version not in {new_model, *(m.version for m in models)}
     ]
     models += [row for row in late_models if _knows(archive.files, project, row.version, person_id)]
+    models += _known_otherwise(archive, project, set(), {new_model, *(row.version for row in models)})
     # Before the last trace goes by which an interrupted try is done again; what others apply until it is gone is sealed below.
     archive.store.seal_edits(project)
-    for row in models:
-        remove_tree(archive.files.model(project, row.version))
-        with suppress(ModelNotFoundError):  # its training has found that the faces are gone
-            archive.store.delete_model(project, row.version)
+    _remove_models(archive, project, models)
     drop_loaded_models()
     archive.store.seal_edits(project)
     archive.store.scrub()
     return Receipt(
         person_id, time.time(), len(faces), crops, pictures, corrections_made, emptied, track_crops,
-        [row.version for row in models], new_model, len(videos),
+        [row.version for row in (*known_otherwise, *models)], new_model, len(videos),
     )  # fmt: skip
 
 
@@ -283,6 +298,70 @@ def _knows(files: Files, project: str, version: str, person_id: str) -> bool:
         or person_id in model.corrections.denied_people
         or person_id in model.corrections.confirmed.values()
     )
+
+
+def _known_otherwise(
+    archive: Archive, project: str, leaving: Collection[str], but: Collection[str | None]
+) -> list[ModelVersion]:
+    """Return the versions that may know a person by a former name: what they know is no more there under the same name.
+
+    Parameters
+    ----------
+    leaving : collection of str
+        People who count as gone already.
+    but : collection of str or None
+        Versions that are left out.
+    """
+    store = archive.store
+    if not any(edit.cause in (RENAME, MERGE) for edit in store.list_edits(project)):
+        return []
+    faces = {(face.face_id, face.person_id) for face in store.list_faces(project) if face.person_id not in leaving}
+    corrections = [row for row in store.list_corrections(project) if row.person_id not in leaving]
+    confirmed = {
+        ((row.analysis_id, row.track_id), row.person_id) for row in corrections if row.kind is CorrectionKind.IS
+    }
+    denied = {(row.person_id, row.embedding.tobytes()) for row in corrections}
+    found = []
+    for row in store.list_models(project):
+        if row.version in but:
+            continue
+        try:
+            model = load_model(archive.files, project, row.version)
+        except ModelNotFoundError:  # an interrupted try has removed its files
+            found.append(row)
+            continue
+        gallery, known = model.gallery, model.corrections
+        if not (
+            set(zip(gallery.face_ids.tolist(), gallery.person_ids.tolist(), strict=True)) <= faces
+            and set(known.confirmed.items()) <= confirmed
+            and {(who, one.tobytes()) for who, one in zip(known.denied_people.tolist(), known.denied, strict=True)}
+            <= denied
+        ):
+            found.append(row)
+    return found
+
+
+def _remove_models(archive: Archive, project: str, models: Iterable[ModelVersion]) -> None:
+    for row in models:
+        remove_tree(archive.files.model(project, row.version))
+        with suppress(ModelNotFoundError):  # its training has found that the faces are gone
+            archive.store.delete_model(project, row.version)
+
+
+def _former_names(store: Store, project: str, person_id: str) -> list[str]:
+    """Return under which other names a person was enrolled whom nobody has now: pictures and crawls may have them."""
+    faces = store.list_faces(project, person_id=person_id)
+    names = {one for one, _ in _collected(faces) if one != person_id}
+    return sorted(one for one in names if not is_known(store, project, one))
+
+
+def _collected(faces: Iterable[Face]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the file under which the pictures of faces were enrolled, where that is a file of a person."""
+    for face in faces:
+        folder, _, name = face.path.partition("/")
+        with suppress(InputError):
+            if name and "/" not in name:
+                yield person_id_of(folder), name
 
 
 def _unname_strangers(store: Store, project: str, person_id: str) -> None:

@@ -164,7 +164,7 @@ def carry_strangers(store: Store, project: str, second: Mapping[str, AnalysisRow
 
 def learned_state(store: Store, project: str) -> str:
     """Return a short text that is the same as long as a version learns the same: enabled faces, and corrections."""
-    faces = [face.face_id for face in store.list_faces(project, status=FaceStatus.TAKEN)]
+    faces = [f"{face.face_id}/{face.person_id}" for face in store.list_faces(project, status=FaceStatus.TAKEN)]
     corrections = [row.correction_id for row in store.list_corrections(project)]
     return short_id("s", *sorted(faces), "", *sorted(corrections))
 

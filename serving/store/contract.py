@@ -93,12 +93,10 @@ class Store(Protocol):
     def list_faces(self, project: str, *, person_id: str | None = None, status: FaceStatus | None = None) -> list[Face]:
         """Return faces by person and path."""
 
-    def set_face_status(
-        self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
-    ) -> int:
-        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
+    def judge_faces(self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None) -> int:
+        """Enable or disable faces; return how many there were.
 
-        What is not `by_hand` leaves those alone, too, whose status a user decided.
+        Those without an embedding are left as they are, and those whose status a user decided.
         """
 
     def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:

@@ -50,14 +50,11 @@ class SharedRows:
             given = {name: value for name, value in where.items() if value is not None}
             return tx.select(Face, given, ("person_id", "path", "face_id"))
 
-    def set_face_status(
-        self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None, *, by_hand: bool = True
-    ) -> int:
-        """Enable or disable faces; return how many there were. Faces without an embedding are left as they are.
+    def judge_faces(self, project: str, face_ids: Sequence[str], status: FaceStatus, reason: str | None) -> int:
+        """Enable or disable faces; return how many there were.
 
-        What is not `by_hand` leaves those alone, too, whose status a user decided.
+        Those without an embedding are left as they are, and those whose status a user decided.
         """
-        where = {"project": project} if by_hand else {"project": project, "by_hand": False}
         with self._shared.writing(project) as tx:
             empty = {"project": project, "embedding": None}
             without = {
@@ -65,7 +62,8 @@ class SharedRows:
             }
             among = ("face_id", [face_id for face_id in face_ids if face_id not in without])
             raise_version(tx, project)
-            return tx.update("faces", where, {"status": status, "reason": reason, "by_hand": by_hand}, among)
+            where = {"project": project, "by_hand": False}
+            return tx.update("faces", where, {"status": status, "reason": reason}, among)
 
     def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
         """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""

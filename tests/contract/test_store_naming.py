@@ -103,7 +103,7 @@ def test_rows_of_analyses_that_are_not_named_are_refused(named: Store, change: N
         lambda s: correct(s, make_correction("c", "is", "Ann")),
         lambda s: promote(s, "m"),
         lambda s: s.put_faces("p", [make_face("f")]),
-        lambda s: s.set_face_status("p", ["f"], FaceStatus.DISABLED, None),
+        lambda s: s.judge_faces("p", ["f"], FaceStatus.DISABLED, None),
         lambda s: s.delete_faces("p", ["f"]),
         lambda s: s.set_vectors("p", "dlib", {"f": np.ones(3, np.float32)}),
         lambda s: s.delete_corrections("p", ["c"]),

@@ -83,35 +83,30 @@ def test_a_failing_iterator_adds_no_face(store: Store) -> None:
 def test_faces_are_enabled_and_disabled(store: Store) -> None:
     refused = make_face("f3", status=FaceStatus.REFUSED, reason="no face found", embedding=None)
     store.put_faces("p", [make_face("f1"), make_face("f2"), refused])
-    assert store.set_face_status("p", ["f1", "f3", "absent"], FaceStatus.DISABLED, "by hand") == 1
+    assert store.judge_faces("p", ["f1", "f3", "absent"], FaceStatus.DISABLED, "by hand") == 1
     assert [(face.face_id, face.status, face.reason) for face in store.list_faces("p")] == [
         ("f1", FaceStatus.DISABLED, "by hand"),
         ("f2", FaceStatus.TAKEN, None),
         ("f3", FaceStatus.REFUSED, "no face found"),
     ]
-    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.TAKEN, None) == 2
+    assert store.judge_faces("p", ["f1", "f2"], FaceStatus.TAKEN, None) == 2
     assert [face.reason for face in store.list_faces("p", status=FaceStatus.TAKEN)] == [None, None]
-    assert store.set_face_status("p", [], FaceStatus.DISABLED, None) == 0
+    assert store.judge_faces("p", [], FaceStatus.DISABLED, None) == 0
 
 
 def test_only_a_user_changes_the_status_that_a_user_set(store: Store) -> None:
     store.put_faces("p", [make_face("f1"), make_face("f2", by_hand=True)])
-    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.DISABLED, "unlike", by_hand=False) == 1
+    assert store.judge_faces("p", ["f1", "f2"], FaceStatus.DISABLED, "unlike") == 1
     assert [(face.status, face.by_hand) for face in store.list_faces("p")] == [
         (FaceStatus.DISABLED, False),
         (FaceStatus.TAKEN, True),
     ]
-    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.TAKEN, None) == 2
-    assert store.set_face_status("p", ["f1", "f2"], FaceStatus.DISABLED, "unlike", by_hand=False) == 0
-    assert [(face.status, face.reason, face.by_hand) for face in store.list_faces("p")] == [
-        (FaceStatus.TAKEN, None, True)
-    ] * 2
 
 
 def test_thousands_of_faces_change_at_once(store: Store) -> None:
     store.put_faces("p", [make_face(f"f{i}", embedding=np.ones(2, np.float32)) for i in range(5000)])
     ids = [f"f{i}" for i in range(4000)]
-    assert store.set_face_status("p", ids, FaceStatus.DISABLED, None) == 4000
+    assert store.judge_faces("p", ids, FaceStatus.DISABLED, None) == 4000
     assert store.list_people("p") == [PersonSummary("Ada_Lovelace", taken=1000, disabled=4000, refused=0)]
 
 

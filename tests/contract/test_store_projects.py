@@ -73,7 +73,7 @@ def test_the_first_embedder_of_a_project_stays(store: Store) -> None:
         lambda s: s.delete_project("absent"),
         lambda s: s.put_faces("absent", []),
         lambda s: s.list_faces("absent"),
-        lambda s: s.set_face_status("absent", ["f"], FaceStatus.TAKEN, None),
+        lambda s: s.judge_faces("absent", ["f"], FaceStatus.TAKEN, None),
         lambda s: s.list_people("absent"),
         lambda s: s.add_model(make_model("m", project="absent")),
         lambda s: s.get_model("absent"),

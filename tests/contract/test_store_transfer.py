@@ -136,7 +136,7 @@ def assert_same_answers(store: Store, target: Store) -> None:
 def test_a_tally_changes_with_one_value(store: Store) -> None:
     fill(store)
     before = contents(store)
-    assert store.set_face_status("p", ["f1"], FaceStatus.TAKEN, "", by_hand=False) == 1
+    assert store.judge_faces("p", ["f1"], FaceStatus.TAKEN, "") == 1
     after = contents(store)
     assert [table for table in after if after[table] != before[table]] == ["faces", "projects"]
 

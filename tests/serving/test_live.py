@@ -155,7 +155,7 @@ def test_people_and_models_are_managed(client: FacerecClient, service_url: str, 
     with httpx.Client(base_url=service_url, timeout=WAIT_S) as http:
         assert http.get(view.crop or "").content[:2] == b"\xff\xd8"
         change = {"face_ids": [view.face_id], "enabled": False}
-        assert http.patch("/v1/projects/managed/faces", json=change).json() == {"changed": 1}
+        assert http.patch("/v1/projects/managed/faces", json=change).json()["applied"]
         assert http.get("/v1/projects/managed/people").json()[0]["disabled"] == 1
         job = http.post("/v1/projects/managed/training").json()["job_id"]
         with pytest.raises(FacerecError, match=r"^training failed: project 'managed' has no enabled face"):

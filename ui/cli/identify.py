@@ -70,6 +70,8 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
     if as_json:
         print_json(change.to_dict())
         return
+    if change.note:
+        output.print(f"{change.note}.")
     table = Table("person", "appearances", "tracks", "for example")
     for person in change.people:
         table.add_row(
@@ -84,7 +86,7 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
     if change.people:
         print_table(table)
     else:
-        output.print("No name changes.")
+        output.print("No person gains or loses a track.")
     for one in change.perhaps:
         output.print(
             f"{one.label} may be {one.person_id} too, and keeps the number. "

@@ -24,6 +24,7 @@ from ui.cli.common import (
     progress_bar,
 )
 from ui.cli.enrolment_table import count_statuses, enrolled_document, print_enrolled, print_reasons
+from ui.cli.identify import ExpectOption, PreviewOption, print_change
 from ui.cli.tables import print_table
 from ui.cli.targets import TEXT, check_target
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Enrol people and inspect their pictures.", no_args_is_help=True)
 app.command()(crawl.crawl)
 
+PersonArgument = Annotated[str, typer.Argument(metavar="PERSON", help="A person's name or id.")]
 FaceIds = Annotated[list[str], typer.Argument(help="Ids of faces, as 'people show' lists them, or their beginnings.")]
 
 
@@ -179,18 +181,67 @@ def show(
 
 @app.command()
 def enable(
-    face_ids: FaceIds, project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
+    face_ids: FaceIds,
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Let faces be learned from again; takes effect with the next 'facerec train'."""
-    _set_status(face_ids, project, home, as_json, enabled=True)
+    """Learn from faces again, as one edit; the whole archive is named again at once."""
+    _enable(face_ids, project, home, preview, expect, as_json, enabled=True)
 
 
 @app.command()
 def disable(
-    face_ids: FaceIds, project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
+    face_ids: FaceIds,
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Keep faces but do not learn from them; takes effect with the next 'facerec train'."""
-    _set_status(face_ids, project, home, as_json, enabled=False)
+    """Keep faces but do not learn from them, as one edit; the whole archive is named again at once."""
+    _enable(face_ids, project, home, preview, expect, as_json, enabled=False)
+
+
+@app.command()
+def rename(
+    person: PersonArgument,
+    name: Annotated[str, typer.Argument(metavar="NEW", help="A name that nobody has.")],
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a person another name: pictures, corrections and results have it at once.
+
+    Rename the folder of pictures too before it is imported again: a folder of the old name enrols a person of that name.
+    """
+    from serving.archive.naming.rename import rename_person
+
+    with open_home(home) as opened:
+        change = rename_person(opened.archive, project, person, name, preview=preview, expected=expect)
+    print_change(change, as_json=as_json)
+
+
+@app.command()
+def merge(
+    person: PersonArgument,
+    into: Annotated[str, typer.Argument(metavar="INTO", help="Who they are: the name that stays.")],
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make one person of two: pictures, corrections and results of the first are the second's at once."""
+    from serving.archive.naming.rename import merge_people
+
+    with open_home(home) as opened:
+        change = merge_people(opened.archive, project, person, into, preview=preview, expected=expect)
+    print_change(change, as_json=as_json)
 
 
 @app.command()
@@ -272,24 +323,20 @@ def forget(
             output.print(f"  {name.replace('_', ' ')}: {', '.join(value) if isinstance(value, list) else value}")
 
 
-def _set_status(face_ids: list[str], project: str, home: Path | None, as_json: bool, *, enabled: bool) -> None:
-    from facerec_models.errors import NotFoundError
+def _enable(
+    face_ids: list[str],
+    project: str,
+    home: Path | None,
+    preview: bool,
+    expect: int | None,
+    as_json: bool,
+    *,
+    enabled: bool,
+) -> None:
     from serving.archive.ids import IdKind, full_id
-    from serving.archive.learning.enrol import enable_faces
-    from serving.store.rows import FaceStatus
+    from serving.archive.naming.enable import enable_faces
 
-    status = FaceStatus.TAKEN if enabled else FaceStatus.DISABLED
     with open_home(home) as opened:
         face_ids = [full_id(opened.archive.store, IdKind.FACE, face_id, project) for face_id in face_ids]
-        if enabled:
-            changed = enable_faces(opened.archive, project, face_ids)
-        else:
-            changed = opened.archive.store.set_face_status(project, face_ids, status, "by hand")
-    if as_json:
-        print_json({"status": status.value, "changed": changed})
-    else:
-        output.print(f"{changed} of {len(face_ids)} faces are now {status.value}. Next: facerec train")
-    if changed < len(face_ids):
-        raise NotFoundError(
-            f"{len(face_ids) - changed} of the ids name no face of project {project!r} with an embedding"
-        )
+        change = enable_faces(opened.archive, project, face_ids, enabled=enabled, preview=preview, expected=expect)
+    print_change(change, as_json=as_json)

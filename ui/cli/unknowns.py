@@ -149,6 +149,43 @@ def hide(
     print_change(change, as_json=as_json)
 
 
+@app.command()
+def merge(
+    stranger: StrangerArgument,
+    into: Annotated[
+        str, typer.Argument(metavar="INTO", help="Who it is: the stranger whose number stays, given in the same way.")
+    ],
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a stranger as another one from now on; 'facerec unknowns unmerge' takes them apart."""
+    from serving.archive.naming.merge_strangers import merge_strangers
+
+    with open_home(home) as opened:
+        change = merge_strangers(opened.archive, project, stranger, into, preview=preview, expected=expect)
+    print_change(change, as_json=as_json)
+
+
+@app.command()
+def unmerge(
+    stranger: StrangerArgument,
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a stranger whom you merged with another under their own number again."""
+    from serving.archive.naming.merge_strangers import unmerge_stranger
+
+    with open_home(home) as opened:
+        change = unmerge_stranger(opened.archive, project, stranger, preview=preview, expected=expect)
+    print_change(change, as_json=as_json)
+
+
 def correct(
     video: VideoArgument,
     track: Annotated[int, typer.Argument(help="Number of a track, as results give it.")],

@@ -21,6 +21,7 @@ from facerec_models.types import FaceSet, FloatArray
 from facerec_models.vectors import normalize
 from serving.archive.files import Files
 from serving.archive.handle import Archive
+from serving.archive.naming.aliases import follow_merges
 from serving.store.naming_rows import StrangerTrack
 
 
@@ -56,11 +57,10 @@ def with_seen_strangers(
     seen : sequence of StrangerTrack, optional
         Which strangers tracks show, by default all that the store knows; of a second set, those that were carried to it.
     """
-    nameless = {
-        s.stranger_id for s in archive.store.list_strangers(project) if s.merged_into is None and s.person_id is None
-    }
+    strangers = {row.stranger_id: row for row in archive.store.list_strangers(project)}
+    means = {one: follow_merges(one, strangers) for one in strangers}
     shown = archive.store.list_stranger_tracks(project) if seen is None else seen
-    rows = [row for row in shown if row.stranger_id in nameless]
+    rows = [row for row in shown if row.stranger_id in means and means[row.stranger_id].person_id is None]
     wanted: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         wanted[row.analysis_id].append(row.track_id)
@@ -73,7 +73,7 @@ def with_seen_strangers(
             len(track.embedded)
             and (quality := float(track.quality[track.embedded[0]])) >= archive.rules.min_quality_enrolled
         ):
-            faces[row.stranger_id].append((quality, track.embeddings[0], row.embedding))
+            faces[means[row.stranger_id].stranger_id].append((quality, track.embeddings[0], row.embedding))
     if not faces:
         return cohort
     stills = np.stack([max(own, key=lambda face: face[0])[1] for own in faces.values()])

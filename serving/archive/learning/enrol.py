@@ -15,7 +15,6 @@ import numpy as np
 
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig, IdentificationConfig, OutlierStrategy
-from facerec_models.errors import ConflictError
 from facerec_models.files import write_atomically
 from facerec_models.identification.cohort import Cohort, load_cohort
 from facerec_models.images import encode_crop
@@ -24,7 +23,7 @@ from facerec_models.stills import find_stills
 from facerec_models.types import FaceSet, FloatArray
 from serving.archive.files import Files
 from serving.archive.handle import Archive
-from serving.archive.learning.shared_faces import LearnedFaces, read_face
+from serving.archive.learning.shared_faces import LearnedFaces
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.vector_sets import drop_vectors
 from serving.store.contract import Store
@@ -93,7 +92,12 @@ def enrol(
             {face.face_id: face for face in archive.store.list_faces(project, person_id=person_id)} if person_id else {}
         )
         pending = {face_id for face_id, face in known.items() if _is_guess(face)}
+        # One that is known from under another name keeps the id that it was given there.
+        of_content = {face.sha256: face_id for face_id, face in known.items() if face.sha256}
         ids = [short_id("f", project, person_id, picture.sha256) for picture in of_person]
+        ids = [
+            i if i in known else of_content.get(picture.sha256, i) for i, picture in zip(ids, of_person, strict=True)
+        ]
         first: dict[str, Picture] = {}
         for face_id, picture in zip(ids, of_person, strict=True):
             if picture not in unread:
@@ -159,34 +163,6 @@ def enrol(
                 yield replace(faces[face_id], path=picture.path, reason=reason)
 
 
-def enable_faces(archive: Archive, project: str, face_ids: Sequence[str]) -> int:
-    """Let faces be learned from, as decided by hand; return how many there were.
-
-    Raises
-    ------
-    ConflictError
-        If one is the very face that is learned as another person's, or is to be: nothing is changed.
-    """
-    wanted = set(face_ids)
-    faces = archive.store.list_faces(project)
-    learned = [face for face in faces if face.status is FaceStatus.TAKEN or face.face_id in wanted]
-    for face in faces:
-        if (
-            face.face_id not in wanted
-            or face.embedding is None
-            or (crop := read_face(archive.files, project, face)) is None
-        ):
-            continue
-        others = [one for one in learned if one.person_id != face.person_id and one.embedder == face.embedder]
-        twin = LearnedFaces(archive.files, project, others).same_as(face.embedding, crop)
-        if twin is not None:
-            raise ConflictError(
-                f"{face.face_id} of {face.person_id} ({face.path!r}) is the same face as {twin.face_id} of "
-                f"{twin.person_id} ({twin.path!r}): one face is learned as one person's, disable the wrong one first"
-            )
-    return archive.store.set_face_status(project, face_ids, FaceStatus.TAKEN, None)
-
-
 @dataclass(frozen=True, slots=True)
 class Gone:
     """The enrolled faces whose pictures are no longer in the folder that they were imported from.
@@ -209,6 +185,8 @@ def find_gone(store: Store, project: str, directory: Path, pictures: Sequence[Pi
     What cannot be read now is not gone, nor is what lies below it. Nor is what is there where it is not clear whose it is.
     """
     there = {(picture.person_id, picture.sha256) for picture in pictures if picture.sha256}
+    # Of a person who was renamed here, and whose folder was not.
+    places = {(picture.path, picture.sha256) for picture in pictures if picture.sha256}
     unclear = {picture.sha256 for picture in pictures if picture.sha256 and picture.problem is not None}
     unread = {picture.path for picture in pictures if not picture.sha256}
     filled = {str(folder) for picture in pictures for folder in PurePosixPath(picture.path).parents}
@@ -217,6 +195,8 @@ def find_gone(store: Store, project: str, directory: Path, pictures: Sequence[Pi
     for face in store.list_faces(project):
         folders = [str(folder) for folder in PurePosixPath(face.path).parents]
         if face.source != source or (face.person_id, face.sha256) in there or face.sha256 in unclear:
+            continue
+        if (face.path, face.sha256) in places:
             continue
         if not unread.isdisjoint([face.path, *folders]):
             continue
@@ -321,7 +301,7 @@ def put_judgements(store: Store, project: str, judged: Iterable[Face]) -> None:
     for face in judged:
         alike.setdefault((face.status, face.reason), []).append(face.face_id)
     for (status, reason), face_ids in alike.items():
-        store.set_face_status(project, face_ids, status, reason, by_hand=False)
+        store.judge_faces(project, face_ids, status, reason)
 
 
 def _is_machine_outlier(face: Face) -> bool:

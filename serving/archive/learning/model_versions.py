@@ -89,7 +89,7 @@ def _version(
     config: TrainingConfig,
     corrections: Sequence[Correction],
 ) -> str:
-    """Return the id of a version: the same for the same faces, corrections and configuration."""
+    """Return the id of a version: the same for the same people, faces, corrections and configuration."""
     params = build_classifier(config.classifier, config.seed).get_params()
     return short_id(
         "m",
@@ -99,7 +99,7 @@ def _version(
         repr(sorted(params.items())),
         cohort.source,
         str(rules.prior_known),
-        *sorted(gallery.face_ids.tolist()),
+        *sorted(map("/".join, zip(gallery.face_ids.tolist(), gallery.person_ids.tolist(), strict=True))),
         *sorted(correction.correction_id for correction in corrections),
     )
 
@@ -268,7 +268,7 @@ def _corrections(corrections: Sequence[Correction]) -> Corrections:
 
 
 def _require_known(archive: Archive, row: ModelVersion, learned: Learned) -> None:
-    """Delete a version that knows a person who was forgotten meanwhile, and raise `ConflictError`.
+    """Delete a version that knows a person who was forgotten or renamed meanwhile, and raise `ConflictError`.
 
     Called when the store knows the version: whoever is forgotten afterwards finds it.
     """
@@ -276,13 +276,16 @@ def _require_known(archive: Archive, row: ModelVersion, learned: Learned) -> Non
     known = {face.person_id for face in faces} | {
         correction.person_id for correction in archive.store.list_corrections(row.project)
     }
-    lost = set(learned.gallery.face_ids.tolist()) - {face.face_id for face in faces}
+    enrolled = zip(learned.gallery.face_ids.tolist(), learned.gallery.person_ids.tolist(), strict=True)
+    lost = set(enrolled) - {(face.face_id, face.person_id) for face in faces}
     if not lost and {one.person_id for one in learned.corrections} <= known:
         return
     with suppress(ModelNotFoundError):
         archive.store.delete_model(row.project, row.version)
     remove_tree(archive.files.model(row.project, row.version))
-    raise ConflictError(f"faces or corrections of project {row.project!r} were removed meanwhile: train again")
+    raise ConflictError(
+        f"faces or corrections of project {row.project!r} were removed or renamed meanwhile: train again"
+    )
 
 
 def _promote(

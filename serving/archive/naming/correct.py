@@ -20,6 +20,7 @@ from facerec_models.names import person_id_of
 from facerec_models.types import STRANGER_PREFIX, Track
 from facerec_models.vectors import track_embedding
 from serving.archive.handle import Archive
+from serving.archive.naming.aliases import aliases, find_stranger
 from serving.archive.naming.correction_rows import correction_id
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
@@ -27,7 +28,6 @@ from serving.archive.naming.faces_of_tracks import ENROLLED_OF_TRACK, best_faces
 from serving.archive.naming.held_apart import hold_apart
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.refit import plan_refit
-from serving.archive.naming.strangers import find_stranger
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Edit
 from serving.store.rows import AnalysisRow, Face
@@ -145,7 +145,8 @@ def name_stranger(
 
 def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str) -> Edit:
     stranger = find_stranger(archive.store, project, given)
-    rows = archive.store.list_stranger_tracks(project, stranger_ids=[stranger.stranger_id])
+    others = aliases(archive.store, project, [stranger.stranger_id])[stranger.stranger_id]
+    rows = archive.store.list_stranger_tracks(project, stranger_ids=[stranger.stranger_id, *others])
     if not rows:
         whom = f" was named {stranger.person_id} and" if stranger.person_id else ""
         raise ConflictError(

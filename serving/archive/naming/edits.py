@@ -188,11 +188,17 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
             anew=planned.anew,
             restored={row.analysis_id: row for row in planned.restored},
             unnamed=planned.unnamed,
+            strangers=edit.strangers,
         ),
         counted.add,
     )
     counted.finish(names, {**named, **{row.analysis_id: row for row in names.named}})
-    same = {row.analysis_id for row in names.named if is_same(row, named.get(row.analysis_id))}
+    moved = {row.analysis_id for row in (*names.lost, *names.appearances)}
+    same = {
+        row.analysis_id
+        for row in names.named
+        if row.analysis_id not in moved and is_same(row, named.get(row.analysis_id))
+    }
     written = NamingChange(
         [row for row in names.named if row.analysis_id not in same],
         sorted(set(planned.unnamed) & named.keys()),

@@ -11,13 +11,14 @@ import numpy as np
 from facerec_models.identification.clustering import stranger_similarity
 from facerec_models.identification.cohort import load_cohort
 from serving.archive.handle import Archive
+from serving.archive.naming.aliases import follow_all
 from serving.archive.naming.correction_rows import correction_id
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, WorkedOut
 from serving.archive.naming.named import owners_of, strangers_of
 from serving.archive.naming.preview import Perhaps
 from serving.archive.naming.refit import plan_refit
-from serving.archive.naming.strangers import denied_strangers, follow_all
+from serving.archive.naming.strangers import denied_strangers
 from serving.store.naming_rows import Correction, CorrectionKind
 
 
@@ -37,12 +38,20 @@ def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, w
     }
     if not own:
         return None
+    # A group that a user merged with theirs is theirs.
+    own = {one.stranger_id for one in follow_all(archive.store, current.project, own).values()}
+    others = follow_all(
+        archive.store,
+        current.project,
+        {one for then in worked.names.named for one in _strangers_before(worked, then.analysis_id).values()},
+    )
+    numbers = {one.stranger_id: one.number for one in others.values()}
     people = {row.person_id for row in named.values()}
     swept = [
-        (then, row, stranger_id)
+        (then, row, others[stranger_id].stranger_id)
         for then in worked.names.named
         for row, stranger_id in _strangers_before(worked, then.analysis_id).items()
-        if stranger_id not in own and owners_of(then)[row] in people
+        if others[stranger_id].stranger_id not in own and owners_of(then)[row] in people
     ]
     if not swept:
         return None
@@ -78,12 +87,11 @@ def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, w
         )
     if not apart:
         return None
-    strangers = follow_all(archive.store, current.project, {stranger_id for _, stranger_id in perhaps})
     refined = plan_refit(archive, current, replace(planned.edit, corrections=[*planned.edit.corrections, *apart]))
     return replace(
         refined,
         perhaps=[
-            Perhaps(person_id, stranger_id, f"Unknown {strangers[stranger_id].number}", tracks)
+            Perhaps(person_id, stranger_id, f"Unknown {numbers[stranger_id]}", tracks)
             for (person_id, stranger_id), tracks in sorted(perhaps.items())
         ],
     )

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from facerec_models.errors import ConflictError
 from serving.archive.handle import Archive
+from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.preview import IdentificationChange
-from serving.archive.naming.strangers import find_stranger
 from serving.store.naming_rows import Edit
 
 

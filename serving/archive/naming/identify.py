@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from facerec_models.errors import ConflictError
+from facerec_models.identification.naming_model import NamingModel
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.current import CurrentNaming
@@ -91,8 +92,12 @@ def name_nobody(archive: Archive, project: str, cause: str) -> IdentificationCha
 def _by_version(
     archive: Archive, current: CurrentNaming, version: str | None, cause: str, *, goes_back: bool = False
 ) -> PlannedEdit:
+    model = None
     if version is not None:
         require_embedder(archive.store.get_model(current.project, version), current.embedder)
+        model = load_model(archive.files, current.project, version)
+        if version != current.model_version:
+            _require_names(archive, current.project, version, model)
     promotion = (
         Promotion.GO_BACK if goes_back else Promotion.KEEP if version == current.model_version else Promotion.PROMOTE
     )
@@ -101,6 +106,17 @@ def _by_version(
     return PlannedEdit(
         Edit(cause, promotion=promotion, model_version=version),
         version,
-        None if version is None else load_model(archive.files, current.project, version),
+        model,
         wanted={row.analysis_id for row in present_analyses(archive.store, current.project)},
     )
+
+
+def _require_names(archive: Archive, project: str, version: str, model: NamingModel) -> None:
+    """Raise `ConflictError` if a version knows people by names that they have no more."""
+    people = {face.face_id: face.person_id for face in archive.store.list_faces(project)}
+    for face_id, former in zip(model.gallery.face_ids.tolist(), model.gallery.person_ids.tolist(), strict=True):
+        if (person_id := people.get(face_id, former)) != former:
+            raise ConflictError(
+                f"version {version} of project {project!r} learned faces of {person_id} as {former}'s: "
+                "take that back with 'facerec history undo', or train a version"
+            )

@@ -156,9 +156,18 @@ def spans_of(columns: TrackColumns) -> list[TrackSpan]:
     return [TrackSpan(*row) for row in zip(*(array.tolist() for array in values), strict=True)]
 
 
-def appearance_rows(analysis: AnalysisRow, columns: TrackColumns, named: NamedTracks) -> list[AppearanceRow]:
-    """Return the appearances of an analysis, as its result has them."""
-    matches, strangers, tracks = matches_of(named), strangers_of(named), spans_of(columns)
+def appearance_rows(
+    analysis: AnalysisRow, columns: TrackColumns, named: NamedTracks, means: Mapping[str, str]
+) -> list[AppearanceRow]:
+    """Return the appearances of an analysis, as its result has them.
+
+    Parameters
+    ----------
+    means : mapping of str to str
+        For each stranger's id the one that it means.
+    """
+    matches, tracks = matches_of(named), spans_of(columns)
+    strangers = {i: means[one] for i, one in strangers_of(named).items()}
     owners: list[Hashable] = [
         owner_of(track, match, strangers.get(i)) for i, (track, match) in enumerate(zip(tracks, matches, strict=True))
     ]
@@ -237,6 +246,7 @@ def appearance_moves(
     columns: TrackColumns,
     was: NamedTracks | None,
     named: NamedTracks,
+    means: tuple[Mapping[str, str], Mapping[str, str]],
     rows: IndexArray | None = None,
 ) -> tuple[list[AppearanceRow], list[AppearanceRow]]:
     """Return the appearances of an analysis that are there no more, as they were; and those that are now, or are otherwise.
@@ -245,30 +255,34 @@ def appearance_moves(
     ----------
     was, named : NamedTracks
         Before and after.
+    means : (mapping of str to str, mapping of str to str)
+        As of `appearance_rows`, before and after.
     rows : (N,) int, optional
         The tracks that were decided again: those of others are as they were.
     """
     if was is None:
-        return [], appearance_rows(analysis, columns, named)
+        return [], appearance_rows(analysis, columns, named, means[1])
     if rows is None:
         rows = np.arange(len(columns))
-    is_same = was.names == named.names and all(
-        np.array_equal(getattr(was, name), getattr(named, name)) for name in _SHOWN
+    old, new = (
+        [None if one is None else of.get(one, one) for one in owners_of(row)]
+        for row, of in zip((was, named), means, strict=True)
     )
+    is_same = old == new and all(np.array_equal(getattr(was, name), getattr(named, name)) for name in _SHOWN)
     if is_same:  # but for scores
         rows = rows[was.chosen[rows] != named.chosen[rows]]
-    places, old, new = set(rows.tolist()), owners_of(was), owners_of(named)
+    places = set(rows.tolist())
     whose = {one for i in places for one in (old[i], new[i]) if one is not None}
 
-    def rows_of(owners: Sequence[str | None], shown: NamedTracks) -> dict[int, AppearanceRow]:
+    def rows_of(owners: Sequence[str | None], shown: NamedTracks, of: Mapping[str, str]) -> dict[int, AppearanceRow]:
         alone = np.array([i for i, one in enumerate(owners) if one in whose or (one is None and i in places)], np.intp)
-        found = appearance_rows(analysis, columns.select(alone), _select(shown, alone))
+        found = appearance_rows(analysis, columns.select(alone), _select(shown, alone), of)
         return {row.first_track: row for row in found}
 
-    after = rows_of(new, named)
+    after = rows_of(new, named, means[1])
     if is_same:
         return list(after.values()), list(after.values())
-    before = rows_of(old, was)
+    before = rows_of(old, was, means[0])
     return (
         [row for at, row in before.items() if after.get(at) != row],
         [row for at, row in after.items() if before.get(at) != row],

@@ -15,6 +15,7 @@ from facerec_models.types import Match
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.affected import floor_of
+from serving.archive.naming.aliases import follow_all, moved_meanings
 from serving.archive.naming.current import read_current, revision_of
 from serving.archive.naming.named import (
     appearance_moves,
@@ -25,7 +26,7 @@ from serving.archive.naming.named import (
     unknown_rows,
     with_strangers,
 )
-from serving.archive.naming.strangers import UnknownTracks, follow_all, settle
+from serving.archive.naming.strangers import UnknownTracks, settle
 from serving.archive.videos import read_analysis
 from serving.store.naming_rows import AppearanceRow, NamingChange
 from serving.store.rows import AnalysisRow
@@ -78,7 +79,8 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     found = settle(store, project, analysis.embedder, [unknown], shown)
     named = with_strangers(decided, {row: found.of_track[unknown.key(row)] for row in rows})
     freed, new = stranger_moves(columns, was, named)
-    lost, appearances = appearance_moves(analysis, columns, was, named)
+    means = moved_meanings(store, project, [named] if was is None else [was, named], found.strangers)
+    lost, appearances = appearance_moves(analysis, columns, was, named, means)
     change = NamingChange(
         [named],
         lost=lost,

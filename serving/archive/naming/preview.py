@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
+from serving.archive.naming.aliases import follow_all
 from serving.archive.naming.figures import ScoreFigures
-from serving.archive.naming.strangers import follow_all
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, Stranger
 
@@ -63,6 +63,8 @@ class IdentificationChange:
     ----------
     version : int
         The project's, as it was: applying can insist on it.
+    note : str
+        The edit's: what it is about.
     edit : int or None
         The number under which it was applied.
     added, removed : counts of tracks per person
@@ -76,6 +78,7 @@ class IdentificationChange:
 
     revision: str
     version: int
+    note: str = ""
     applied: bool = False
     edit: int | None = None
     videos: int = 0
@@ -97,6 +100,7 @@ class IdentificationChange:
         return {
             "revision": self.revision,
             "version": self.version,
+            "note": self.note,
             "applied": self.applied,
             "edit": self.edit,
             "videos": self.videos,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import (
     ConflictError,
+    EmptyGalleryError,
     ModelNotFoundError,
 )
 from facerec_models.files import remove_tree
@@ -22,7 +23,8 @@ from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.faces_of_tracks import keep_crops, lost_faces, new_faces
 from serving.archive.naming.preview import IdentificationChange
 from serving.store.conflicts import require_version
-from serving.store.naming_rows import Edit, Promotion
+from serving.store.naming_rows import Correction, Edit, Promotion
+from serving.store.rows import Face
 from training.ray_tasks import Workers
 
 
@@ -49,17 +51,51 @@ def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
     Faces of a track that is corrected to another person are disabled with it; those whom the store has already are left out.
     """
     store, project = archive.store, current.project
-    config = TrainingConfig.model_validate({**current.trained_with, "promote": "no"})
     before = store.list_corrections(project)
     corrections = with_corrections(before, edit.corrections, edit.withdrawn)
     enrolled = new_faces(store, project, edit.faces, corrections)
     changed = [*enrolled, *lost_faces(store, project, before, corrections, enrolled)]
+    return _plan_fit(archive, current, replace(edit, faces=changed), corrections, enrolled)
+
+
+def plan_faces(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedEdit:
+    """Return an edit of faces that are enrolled already, as they are then, with the version that learns it.
+
+    Where nothing was trained yet, nothing is learned; where nobody is left to learn from, all are strangers then.
+    """
+    if current.model_version is None:
+        return PlannedEdit(edit, None, None, wanted=())
+    before = archive.store.list_corrections(current.project)
+    try:
+        return _plan_fit(archive, current, edit, with_corrections(before, edit.corrections, edit.withdrawn), [])
+    except EmptyGalleryError:
+        return PlannedEdit(replace(edit, promotion=Promotion.NONE), None, None)
+
+
+def _plan_fit(
+    archive: Archive,
+    current: CurrentNaming,
+    edit: Edit,
+    corrections: Sequence[Correction],
+    enrolled: Sequence[Face],
+) -> PlannedEdit:
+    """Return an edit with the version that learns it.
+
+    Parameters
+    ----------
+    corrections : sequence of Correction
+        All that hold then.
+    enrolled : sequence of Face
+        Those of the edit that are new, from tracks.
+    """
+    project = current.project
+    config = TrainingConfig.model_validate({**current.trained_with, "promote": "no"})
     with Workers(archive.files.root) as workers:
         fitted = fit_edit(
             archive,
             project,
             config,
-            changed=changed,
+            changed=edit.faces,
             removed=edit.removed,
             corrections=corrections,
             workers=workers,
@@ -77,7 +113,7 @@ def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
             yield
 
     return PlannedEdit(
-        replace(edit, faces=changed, promotion=Promotion.PROMOTE, model_version=version),
+        replace(edit, promotion=Promotion.PROMOTE, model_version=version),
         version,
         fitted.fitted.model,
         more=_about_strangers(edit),

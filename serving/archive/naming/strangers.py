@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from facerec_models.errors import NotFoundError
 from facerec_models.identification.clustering import join_tracks, stranger_similarity
 from facerec_models.identification.cohort import load_cohort
 from facerec_models.identification.track_columns import TrackColumns
-from facerec_models.names import number_of
 from facerec_models.result import stranger_id
 from facerec_models.types import DoubleArray, FloatArray
-from serving.archive.ids import IdKind, full_id
+from serving.archive.naming.aliases import aliases, follow_all
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger
 
@@ -120,15 +118,27 @@ class StrangerGroups:
         See `settle`.
     anew : bool
         Whether all strangers are grouped anew: none is known, and each group gets the id that most of its tracks had.
+    changed : sequence of Stranger
+        Those that an edit changes, as they are then.
     """
 
-    def __init__(self, store: Store, project: str, embedder: str, shown: Shown, *, anew: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        project: str,
+        embedder: str,
+        shown: Shown,
+        *,
+        anew: bool = False,
+        changed: Sequence[Stranger] = (),
+    ) -> None:
         self._store = store
         self._project = project
         self._least = stranger_similarity(load_cohort(embedder).pair)
         self._shown = shown
         self._leaving: set[TrackKey] = set()
         self._anew = anew
+        self._changed = changed
         self._groups: list[_Group] = []
         self._place: dict[str, int] = {}
         self._of: dict[TrackKey, int] = {}
@@ -139,7 +149,7 @@ class StrangerGroups:
 
     def add(self, unknown: Sequence[UnknownTracks], corrections: Sequence[Correction]) -> None:
         """Give tracks a group. Those that are held keep theirs, and come first."""
-        denied = denied_strangers(self._store, self._project, corrections)
+        denied = denied_strangers(self._store, self._project, corrections, self._changed)
         unknown = [_without_denied(one, denied) for one in unknown]
         if not self._anew:
             held = {one.key(row): identifier for one in unknown for row, identifier in one.held.items()}
@@ -251,8 +261,8 @@ class StrangerGroups:
     def _name_groups(self) -> tuple[dict[int, str], list[Stranger]]:
         """Choose an id for each group that has none, and say which strangers are new, or merged into another."""
         names = {at: group.stranger_id for at, group in enumerate(self._groups) if group.stranger_id is not None}
-        former = {one for group in self._groups for one in group.former}
-        known = self._read(former)
+        # All of them: those who are merged by hand may lead from one group's to another's.
+        known = {row.stranger_id: row for row in self._store.list_strangers(self._project)} if self._anew else {}
         # The largest overlaps first; of equals, the stranger who has been known longest.
         claims = sorted(
             (-count, known[identifier].number, at, identifier)
@@ -264,46 +274,50 @@ class StrangerGroups:
             if at not in names and identifier not in taken:
                 names[at] = identifier
                 taken.add(identifier)
-        changed = {
-            identifier: replace(known[identifier], merged_into=names[at])
-            for at, group in enumerate(self._groups)
-            for identifier in group.former
-            if identifier not in taken and at in names
-        }
-        return names, [*changed.values(), *self._new_strangers(names, taken)]
-
-    def _read(self, identifiers: Collection[str]) -> dict[str, Stranger]:
-        rows = self._store.list_strangers(self._project, sorted(identifiers)) if identifiers else []
-        return {row.stranger_id: row for row in rows}
+        # Into whom most of their tracks went.
+        gone = {identifier: names[at] for _, _, at, identifier in reversed(claims) if identifier not in taken}
+        before = dict(known)
+        _merge(known, gone, taken)
+        changed = [row for one, row in sorted(known.items()) if row != before[one]]
+        return names, [*changed, *self._new_strangers(names, taken)]
 
     def _new_strangers(self, names: dict[int, str], taken: set[str]) -> list[Stranger]:
         """Give groups without an id one that is made from their first track."""
         nameless = {at: group.first for at, group in enumerate(self._groups) if at not in names and group.count > 0}
         minted: dict[int, str] = {}
         sha256: dict[str, str] = {}
-        for at, first in nameless.items():
-            if first is None:
-                raise ValueError("a group without an id has no first track")
-            one, row = first
-            if one.video_id not in sha256:
-                sha256[one.video_id] = self._store.get_video(self._project, one.video_id).sha256
-            seen = sha256[one.video_id], int(one.columns.first_frames[row]), one.columns.first_boxes[row]
-            identifier = stranger_id(self._project, *seen)
-            # The stranger who was first seen in this track has other tracks now, or the track is not theirs.
-            while identifier in taken or identifier in self._groups[at].denied:
-                identifier = stranger_id(f"{self._project}\n{identifier}", *seen)
-            minted[at] = identifier
-            taken.add(identifier)
+        known: dict[str, Stranger] = {}
+        tried: dict[int, str] = {}
+        while len(minted) < len(nameless):
+            for at, first in nameless.items():
+                if at in minted:
+                    continue
+                if first is None:
+                    raise ValueError("a group without an id has no first track")
+                one, row = first
+                if one.video_id not in sha256:
+                    sha256[one.video_id] = self._store.get_video(self._project, one.video_id).sha256
+                seen = sha256[one.video_id], int(one.columns.first_frames[row]), one.columns.first_boxes[row]
+                scope = f"{self._project}\n{tried[at]}" if at in tried else self._project
+                tried[at] = stranger_id(scope, *seen)
+            new = sorted(set(tried.values()) - known.keys())
+            known |= {row.stranger_id: row for row in self._store.list_strangers(self._project, new)}
+            for at, identifier in tried.items():
+                # The stranger who was first seen in this track may have other tracks now, or be another one, or not be in it.
+                is_other = identifier in known and known[identifier].merged_into is not None
+                is_denied = identifier in self._groups[at].denied
+                if at not in minted and identifier not in taken and not is_other and not is_denied:
+                    minted[at] = identifier
+                    taken.add(identifier)
         names |= minted
         if not minted:
             return []
-        known = self._read(minted.values())
         last = self._store.find_stranger_number(self._project)
         number = 0 if last is None else last.number
         found = []
         for identifier in minted.values():
             if identifier in known:  # known from an analysis that was done again, or from before they were named
-                found.append(replace(known[identifier], merged_into=None, person_id=None))
+                found.append(replace(known[identifier], person_id=None))
             else:
                 number += 1
                 found.append(Stranger(identifier, self._project, number, time.time()))
@@ -335,69 +349,48 @@ def _without_denied(unknown: UnknownTracks, denied: Mapping[TrackKey, set[str]])
     return unknown if len(held) == len(unknown.held) else replace(unknown, held=held)
 
 
-def denied_strangers(store: Store, project: str, corrections: Sequence[Correction]) -> dict[TrackKey, set[str]]:
-    """Return the strangers whom tracks are not, as corrections tell; merges are followed."""
+def denied_strangers(
+    store: Store, project: str, corrections: Sequence[Correction], changed: Sequence[Stranger] = ()
+) -> dict[TrackKey, set[str]]:
+    """Return the strangers whom tracks are not, as corrections tell: by all the ids that mean them."""
     found: dict[TrackKey, set[str]] = defaultdict(set)
     about = [row for row in corrections if row.kind is CorrectionKind.IS_NOT]
-    known = follow_all(store, project, {row.person_id for row in about})
+    known = follow_all(store, project, {row.person_id for row in about}, changed)
+    others = aliases(store, project, sorted({one.stranger_id for one in known.values()}), changed)
     for row in about:
         if row.person_id in known:
-            found[row.analysis_id, row.track_id].add(known[row.person_id].stranger_id)
+            means = known[row.person_id].stranger_id
+            found[row.analysis_id, row.track_id] |= {means, *others[means]}
     return found
 
 
-def find_stranger(store: Store, project: str, given: str) -> Stranger:
-    """Return the stranger of an id or its beginning, which may be an alias's, or of "Unknown n".
+def _merge(strangers: dict[str, Stranger], gone: Mapping[str, str], left: Set[str]) -> None:
+    """Merge those who are gone into others; of those who are left, whom a user made one stays one, and no merge leads in a circle.
 
-    Raises
-    ------
-    InputError
-        If several ids begin so.
-    NotFoundError
-        If there is none.
+    Parameters
+    ----------
+    strangers : dict of str to Stranger
+        All of a project; altered in place.
+    gone : mapping of str to str
+        Into whom each of them is merged.
+    left : set of str
+        Who has tracks then.
     """
-    found = next(iter(store.list_strangers(project, [given])), None)
-    number = number_of(given.lower().removeprefix("unknown").strip())
-    if found is None and number is not None:
-        found = store.find_stranger_number(project, number)
-    if found is None:
-        whole = full_id(store, IdKind.STRANGER, given, project)
-        found = next(iter(store.list_strangers(project, [whole])), None)
-    if found is None:
-        raise NotFoundError(f"project {project!r} has no stranger {given!r}: 'facerec unknowns list' names all")
-    return found if found.merged_into is None else follow_all(store, project, [found.stranger_id])[found.stranger_id]
+    for one in sorted(left & strangers.keys()):
+        path = _leads_to(one, strangers)
+        if not gone.keys().isdisjoint(path):
+            into = next((other for other in path if other in left), path[-1])
+            strangers[one] = replace(strangers[one], merged_into=into)
+    for one, into in sorted(gone.items()):
+        if one in _leads_to(into, strangers):
+            strangers[into] = replace(strangers[into], merged_into=None)
+        strangers[one] = replace(strangers[one], merged_into=into)
 
 
-def follow_all(store: Store, project: str, identifiers: Collection[str]) -> dict[str, Stranger]:
-    """Return the strangers whom ids mean by now, merges followed; those that are no stranger's are left out."""
-    known: dict[str, Stranger] = {}
-    wanted = set(identifiers)
-    while wanted:
-        found = {row.stranger_id: row for row in store.list_strangers(project, sorted(wanted))}
-        known |= found
-        wanted = {row.merged_into for row in found.values() if row.merged_into is not None} - known.keys()
-    return {one: follow_merges(one, known) for one in identifiers if one in known}
-
-
-def follow_merges(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:
-    """Return the stranger whom an id means by now: merges are followed."""
-    stranger = strangers[identifier]
-    while stranger.merged_into is not None:
-        stranger = strangers[stranger.merged_into]
-    return stranger
-
-
-def aliases(store: Store, project: str, identifiers: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return for each of these strangers the ids of those who turned out to be this one, by number."""
-    means = {identifier: identifier for identifier in identifiers}
-    found: dict[str, list[Stranger]] = {identifier: [] for identifier in identifiers}
-    wanted = list(identifiers)
-    while wanted:
-        merged = [row for row in store.list_strangers(project, merged_into=wanted) if row.stranger_id not in means]
-        for row in merged:
-            means[row.stranger_id] = means[str(row.merged_into)]
-            found[means[row.stranger_id]].append(row)
-        wanted = [row.stranger_id for row in merged]
-    return {
-        one: tuple(row.stranger_id for row in sorted(rows, key=lambda row: row.number)) for one, rows in found.items()
-    }
+def _leads_to(identifier: str, strangers: Mapping[str, Stranger]) -> list[str]:
+    """Return all into whom a stranger was merged, one after the other."""
+    found: list[str] = []
+    while (into := strangers[identifier].merged_into) is not None:
+        found.append(into)
+        identifier = into
+    return found

@@ -15,11 +15,9 @@ from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
-from serving.archive.naming.faces_of_tracks import CORRECTED_OTHERWISE
 from serving.archive.naming.preview import IdentificationChange
 from serving.store.contract import Store
 from serving.store.naming_rows import AppliedEdit, Edit
-from serving.store.rows import Face
 
 
 def undo_edit(
@@ -57,7 +55,7 @@ def undo_edit(
 
 def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> PlannedEdit:
     store, project = archive.store, current.project
-    inverse = _without_decided(store, project, store.get_inverse(project, edit.number))
+    inverse = _without_gone(store, project, store.get_inverse(project, edit.number))
     model = _former_model(archive, project, edit)
     now = {row.analysis_id: row for row in store.list_named(project)}
     former = {row.analysis_id: row for row in store.list_former_named(project, edit.number)}
@@ -93,23 +91,13 @@ def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> Planne
     )
 
 
-def _without_decided(store: Store, project: str, inverse: Edit) -> Edit:
-    """Leave faces out that are gone, and let those as they are that were decided by hand since the edit."""
+def _without_gone(store: Store, project: str, inverse: Edit) -> Edit:
+    """Leave out faces that were removed since the edit."""
     people = sorted({face.person_id for face in inverse.faces})
-    now = {face.face_id: face for one in people for face in store.list_faces(project, person_id=one)}
-
-    def is_decided(face: Face) -> bool:
-        other = now[face.face_id]
-        return other.by_hand and other.reason != CORRECTED_OTHERWISE and not face.by_hand
-
-    faces = [
-        replace(face, status=now[face.face_id].status, reason=now[face.face_id].reason, by_hand=True)
-        if is_decided(face)
-        else face
-        for face in inverse.faces
-        if face.face_id in now
-    ]
-    return replace(inverse, faces=faces)
+    there = {face.face_id for one in people for face in store.list_faces(project, person_id=one)}
+    if any(face.face_id not in there for face in inverse.faces):  # or they have another name since
+        there = {face.face_id for face in store.list_faces(project)}
+    return replace(inverse, faces=[face for face in inverse.faces if face.face_id in there])
 
 
 def _former_model(archive: Archive, project: str, edit: AppliedEdit) -> NamingModel | None:

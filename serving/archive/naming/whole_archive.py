@@ -15,6 +15,7 @@ from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import FloatArray, IndexArray
 from serving.archive.handle import Archive
 from serving.archive.naming.affected import Rows, floor_of
+from serving.archive.naming.aliases import moved_meanings
 from serving.archive.naming.named import (
     appearance_moves,
     merge_names,
@@ -69,6 +70,8 @@ class Again:
         Analyses that are named so, whatever the model.
     unnamed : collection of str
         Analyses that nothing names any more: whom their tracks show does not count.
+    strangers : sequence of Stranger
+        Those that the edit changes, as they are then.
     """
 
     rows: Mapping[str, Rows]
@@ -79,6 +82,7 @@ class Again:
     anew: bool = False
     restored: Mapping[str, NamedTracks] = field(default_factory=dict)
     unnamed: Collection[str] = ()
+    strangers: Sequence[Stranger] = ()
 
 
 def name_again(
@@ -103,19 +107,21 @@ def name_again(
         return found
     blocks = _Blocks(archive.store, project, list(batched(wanted, BLOCK)))
     decided, unknown, shown = _decide(archive, project, blocks, model, how)
-    groups = StrangerGroups(archive.store, project, wanted[0].embedder, shown, anew=how.anew)
+    groups = StrangerGroups(archive.store, project, wanted[0].embedder, shown, anew=how.anew, changed=how.strangers)
     # What is restored is as it was, whatever the strangers of corrections were merged into since.
     groups.add(unknown, [row for row in how.corrections if row.analysis_id not in how.restored])
     grouping = groups.grouping()
     found.strangers.extend(grouping.strangers)
     found.named.extend(_with_groups(decided, unknown, grouping))
     named = {row.analysis_id: row for row in found.named}
+    shown_in = [*found.named, *(how.now[one] for one in named.keys() & how.now.keys())]
+    means = moved_meanings(archive.store, project, shown_in, [*how.strangers, *grouping.strangers])
     for part, columns in blocks:
         lost, appearances = [], []
         for analysis in part:
             analysis_id, own = analysis.analysis_id, columns[analysis.analysis_id]
             was, then = how.now.get(analysis_id), named[analysis_id]
-            gone, came = appearance_moves(analysis, own, was, then, _rows_of(analysis_id, own, how))
+            gone, came = appearance_moves(analysis, own, was, then, means, _rows_of(analysis_id, own, how))
             lost += gone
             appearances += came
             freed, new = stranger_moves(own, was, then)

@@ -17,9 +17,9 @@ from facerec_models.result import identity_of
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from facerec_models.vectors import PairScale
 from serving.archive.handle import Archive
+from serving.archive.naming.aliases import aliases, find_stranger, follow_all
 from serving.archive.naming.current import read_current
 from serving.archive.naming.figures import Figure, ScoreFigures
-from serving.archive.naming.strangers import aliases, find_stranger, follow_all
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from serving.archive.search.track_index import TrackHit, TrackIndex

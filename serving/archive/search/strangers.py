@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from facerec_models.files import AnyPath
 from serving.archive.handle import Archive
+from serving.archive.naming.aliases import aliases, find_stranger
 from serving.archive.naming.current import read_current
 from serving.archive.naming.figures import ScoreFigures
-from serving.archive.naming.strangers import aliases, find_stranger
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from serving.store.contract import Store

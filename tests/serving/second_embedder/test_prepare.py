@@ -129,7 +129,7 @@ def test_a_second_set_that_is_out_of_date_is_refused_until_it_is_prepared_again(
         switch_embedder(archive, "p", "m-none")
     version = preview_swap(archive, "p").change.version
     # A face less, and the version is not of what is enrolled.
-    store.set_face_status("p", [store.list_faces("p")[0].face_id], FaceStatus.DISABLED, "by hand")
+    store.judge_faces("p", [store.list_faces("p")[0].face_id], FaceStatus.DISABLED, "by hand")
     with pytest.raises(ConflictError, match="other faces or corrections"):
         switch_embedder(archive, "p")
     found = prepare(archive)

@@ -39,7 +39,7 @@ def test_a_model_and_a_stranger_are_named_by_their_beginnings(home: Path) -> Non
 def test_faces_are_named_by_their_beginnings(home: Path) -> None:
     with open_archive(Settings(home=home)) as archive:
         archive.store.put_faces("p", [make_face("f-9876", "Ann_Lee", embedder=EMBEDDER, embedding=face_of(1, 5))])
-    assert "1 of 1 faces" in run(home, "people", "disable", "f-98", "--project", "p").stdout
+    run(home, "people", "disable", "f-98", "--project", "p")
     status = {face["face_id"]: face["status"] for face in ask_p(home, "people", "show", "Ann_Lee")}
     assert status == {"f-10": "taken", "f-11": "taken", "f-12": "taken", "f-9876": "disabled"}
 

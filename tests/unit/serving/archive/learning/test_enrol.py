@@ -19,13 +19,15 @@ from serving.archive.files import Files
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning import enrol as enrol_module
-from serving.archive.learning.enrol import enrol
+from serving.archive.learning.enrol import Gone, enrol, find_gone
 from serving.archive.learning.unfinished_enrolments import marks_of
+from serving.archive.naming.enable import enable_faces
+from serving.archive.naming.rename import rename_person
 from serving.store import Store
 from serving.store.rows import Face, FaceStatus
 from tests.builders import face_of, sample_picture
 from tests.contract.store_cases import make_face
-from training.pictures import find_pictures
+from training.pictures import find_pictures, with_content
 from ui.demo_material import HOPPER, find_file
 
 ANALYSIS, RULES = AnalysisConfig(), IdentificationConfig()
@@ -184,7 +186,7 @@ def test_importing_again_detects_nothing_and_keeps_decisions(
     write(folder / "A" / "one.png", collins)
     write(folder / "B" / "two.png", hopper)
     first = take(archive, folder, networks)
-    store.set_face_status("p", [first["one.png"].face_id], FaceStatus.DISABLED, "by hand")
+    enable_faces(archive, "p", [first["one.png"].face_id], enabled=False)
     again = take(archive, folder, Networks(Blind(), networks.embedder))
     assert {name: face.face_id for name, face in again.items()} == {name: face.face_id for name, face in first.items()}
     assert (again["one.png"].status, again["one.png"].reason) == (FaceStatus.DISABLED, "by hand")
@@ -209,7 +211,7 @@ def test_decisions_made_during_an_import_stay(
             if is_deleted:
                 store.delete_faces("p", ["g0"])
             else:
-                store.set_face_status("p", ["g0"], FaceStatus.TAKEN, "it is them")
+                enable_faces(archive, "p", ["g0"])
             return networks.detector.detect(images)
 
     write(tmp_path / "in" / "A" / "1.png", collins)
@@ -217,7 +219,7 @@ def test_decisions_made_during_an_import_stay(
     found = {face.face_id: (face.status, face.reason, face.by_hand) for face in store.list_faces("p")}
     assert len(found) == (8 if is_deleted else 9)
     assert found["g1"][0] is FaceStatus.DISABLED
-    assert found.get("g0") == (None if is_deleted else (FaceStatus.TAKEN, "it is them", True))
+    assert found.get("g0") == (None if is_deleted else (FaceStatus.TAKEN, None, True))
 
 
 def test_an_interruption_leaves_whole_people(
@@ -290,3 +292,20 @@ def test_large_pictures_are_not_in_memory_together(networks: Networks, collins: 
     config = AnalysisConfig(detection=DetectionConfig(min_still_face_px=500))
     assert len(find_stills(contents, Networks(Sizing(), networks.embedder), config)) == 5
     assert [batch for batch in sizes if len(batch) > 1] == [[300, 300, 1280]]
+
+
+def test_pictures_of_a_renamed_person_are_no_second_faces(
+    tmp_path: Path, archive: Archive, store: Store, networks: Networks, collins: ImageArray
+) -> None:
+    for name in ("Old", "New"):
+        write(tmp_path / name / name / "1.png", collins)
+    first = take(archive, tmp_path / "Old", networks)["1.png"]
+    rename_person(archive, "p", "Old", "New")
+    there = [with_content(picture) for picture in find_pictures(tmp_path / "Old")]
+    assert find_gone(store, "p", tmp_path / "Old", there) == Gone([], [])
+    again = take(archive, tmp_path / "New", networks)["1.png"]
+    assert (again.face_id, again.person_id, again.status) == (first.face_id, "New", FaceStatus.TAKEN)
+    assert len(store.list_faces("p")) == 1
+    old = take(archive, tmp_path / "Old", networks)["1.png"]
+    assert (old.person_id, old.status) == ("Old", FaceStatus.DISABLED)
+    assert "is New's" in str(old.reason)

@@ -18,7 +18,8 @@ from facerec_models.errors import ConflictError
 from facerec_models.images import read_image
 from facerec_models.types import FloatArray, ImageArray
 from serving.archive.handle import Archive
-from serving.archive.learning.enrol import enable_faces, enrol, find_gone, prune, tally
+from serving.archive.learning.enrol import enrol, find_gone, prune, tally
+from serving.archive.naming.enable import enable_faces
 from serving.store import Store
 from serving.store.rows import Face, FaceStatus
 from tests.builders import sample_picture
@@ -63,7 +64,7 @@ def test_of_several_faces_of_one_size_none_is_enrolled_until_confirmed(
     face = take(archive, tmp_path / "in", networks)["A/both.png"]
     assert (face.status, tally(face), face.by_hand) == (FaceStatus.DISABLED, "guessed", False)
     assert archive.files.face_crop("p", face.face_id).is_file()
-    assert enable_faces(archive, "p", [face.face_id]) == 1
+    assert enable_faces(archive, "p", [face.face_id]).applied
     again = take(archive, tmp_path / "in", networks)["A/both.png"]
     assert (again.status, again.reason, again.by_hand) == (FaceStatus.TAKEN, None, True)
 
@@ -100,7 +101,7 @@ def test_two_people_are_never_learnt_from_one_face(
     first, second = (faces[f"{person}/alone.png"].face_id for person in ("A", "B"))
     with pytest.raises(ConflictError, match="one face is learned as one person's"):
         enable_faces(archive, "p", [first, second])
-    assert enable_faces(archive, "p", [first]) == 1
+    assert enable_faces(archive, "p", [first]).applied
     with pytest.raises(ConflictError, match="same face as"):
         enable_faces(archive, "p", [second])
 

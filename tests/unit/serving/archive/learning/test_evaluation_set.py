@@ -75,7 +75,7 @@ def test_a_version_is_measured_on_kept_truths(archive: Archive) -> None:
 
 def test_a_version_that_does_not_serve_is_measured_too(archive: Archive, store: Store) -> None:
     everybody = train(archive, "p").version
-    store.set_face_status("p", ["f-10", "f-11", "f-12"], FaceStatus.DISABLED, "by hand")
+    store.judge_faces("p", ["f-10", "f-11", "f-12"], FaceStatus.DISABLED, "by hand")
     fewer = train(archive, "p", TrainingConfig(promote="no")).version
     keep_truth(archive.files, "p", SHA256, BOTH)
     before, after = (evaluate_version(archive, "p", version) for version in (everybody, fewer))

@@ -40,14 +40,14 @@ def test_the_same_faces_give_the_same_version(archive: Archive, store: Store) ->
     assert (first.people, first.faces, first.embedder) == (3, 6, EMBEDDER)
     assert train(archive, "p").version == first.version
     assert len(store.list_models("p")) == 1
-    store.set_face_status("p", ["f-00"], FaceStatus.DISABLED, "by hand")
+    store.judge_faces("p", ["f-00"], FaceStatus.DISABLED, "by hand")
     fewer = train(archive, "p")
     assert fewer.version != first.version
     assert (fewer.people, fewer.faces) == (3, 5)
-    store.set_face_status("p", ["f-00"], FaceStatus.TAKEN, None)
-    store.set_face_status("p", ["f-21"], FaceStatus.DISABLED, "by hand")
+    store.judge_faces("p", ["f-00"], FaceStatus.TAKEN, None)
+    store.judge_faces("p", ["f-21"], FaceStatus.DISABLED, "by hand")
     assert train(archive, "p").version not in {first.version, fewer.version}
-    store.set_face_status("p", ["f-21"], FaceStatus.TAKEN, None)
+    store.judge_faces("p", ["f-21"], FaceStatus.TAKEN, None)
     assert train(archive, "p").version == first.version
 
 
@@ -59,7 +59,7 @@ def test_another_prior_is_another_version(store: Store, home: Files) -> None:
 
 
 def test_a_model_holds_the_enabled_faces_and_can_be_loaded(archive: Archive, store: Store) -> None:
-    store.set_face_status("p", ["f-10"], FaceStatus.DISABLED, "by hand")
+    store.judge_faces("p", ["f-10"], FaceStatus.DISABLED, "by hand")
     row = train(archive, "p")
     assert (archive.files.root / row.directory) == archive.files.model("p", row.version)
     model = load_model(archive.files, "p", row.version)
@@ -78,7 +78,7 @@ def test_a_version_names_only_when_it_is_promoted(archive: Archive, store: Store
 
 
 def test_without_enabled_faces_there_is_nothing_to_learn(archive: Archive, store: Store) -> None:
-    store.set_face_status("p", FACES, FaceStatus.DISABLED, "by hand")
+    store.judge_faces("p", FACES, FaceStatus.DISABLED, "by hand")
     with pytest.raises(EmptyGalleryError, match="facerec people import"):
         train(archive, "p")
     store.create_project("new")
@@ -174,7 +174,7 @@ def test_the_gate_lets_no_worse_version_name(
         load_model(archive.files, project, version)
         return old if version == first.version else new
 
-    store.set_face_status("p", ["f-00"], FaceStatus.DISABLED, "by hand")
+    store.judge_faces("p", ["f-00"], FaceStatus.DISABLED, "by hand")
     second = train(archive, "p", evaluate=measure)
     gate = second.metrics["gate"]
     passed = not reason.startswith("worse")
@@ -188,7 +188,7 @@ def test_the_gate_lets_no_worse_version_name(
 
 def test_by_hand_a_worse_version_names_all_the_same(archive: Archive, store: Store) -> None:
     train(archive, "p")
-    store.set_face_status("p", ["f-00"], FaceStatus.DISABLED, "by hand")
+    store.judge_faces("p", ["f-00"], FaceStatus.DISABLED, "by hand")
     row = train(archive, "p", TrainingConfig(promote="yes"))
     assert row.metrics["gate"] == {"promote": "yes", "promoted": True}
     assert store.get_model("p").version == row.version

@@ -16,26 +16,29 @@ from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
+from serving.archive.naming.enable import enable_faces
 from serving.archive.naming.hide import hide_stranger
 from serving.archive.naming.identify import identify_archive
+from serving.archive.naming.merge_strangers import merge_strangers, unmerge_stranger
 from serving.archive.naming.named import owners_of
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.preview import IdentificationChange
+from serving.archive.naming.rename import merge_people, rename_person
 from serving.archive.naming.undo import undo_edit
 from serving.store.naming_rows import CorrectionKind
-from serving.store.rows import AnalysisRow, FaceStatus
+from serving.store.rows import AnalysisRow
 from tests.archive import enrol, put_mirror, put_video
 
 PEOPLE = ["Ann_Lee", "Bob", "Cem", "Dee", "Eve"]
 # People whom videos show: the first two are enrolled at first.
 _SEEN = 12
 _MOST_VIDEOS = 12
-_LEAST_FACES = 6
 # How often each kind of edit is drawn.
 _WEIGHTS = {
     "is": 16, "is not": 12, "several": 6, "name": 10, "is not a stranger": 8, "hide": 3, "show": 2, "limit": 4, "again": 3,
-    "promote": 3, "go back": 3, "train": 3, "undo": 10, "enrol": 2, "disable": 2, "video": 12, "mirror": 2, "same again": 3,
-    "otherwise": 4, "old again": 2, "delete": 4, "forget": 2,
+    "promote": 3, "go back": 3, "train": 3, "undo": 10, "enrol": 2, "video": 12, "mirror": 2, "same again": 3,
+    "otherwise": 4, "old again": 2, "delete": 4, "forget": 2, "rename": 3, "merge": 3, "faces": 4, "one stranger": 5,
+    "two strangers": 3,
 }  # fmt: skip
 
 
@@ -92,9 +95,36 @@ def _draw(archive: Archive, rng: np.random.Generator, kind: str, step: int) -> R
         return RandomEdit(f"{kind} {one}", partial(hide_stranger, archive, "p", one, is_hidden=kind == "hide"))
     if kind in {"limit", "again", "promote", "go back"}:
         return _identify(archive, rng, kind)
+    if kind in {"rename", "merge"}:
+        known = [person.person_id for person in store.list_people("p")]
+        others = [one for one in PEOPLE if (one in known) == (kind == "merge")]
+        if not known or not others:
+            return None
+        one, other = str(rng.choice(known)), str(rng.choice(others))
+        door = rename_person if kind == "rename" else merge_people
+        return RandomEdit(f"{kind} {one} {other}", partial(door, archive, "p", one, other), is_correction=True)
+    if kind == "faces":
+        faces = [face.face_id for face in store.list_faces("p")]
+        some, enabled = rng.choice(faces, min(3, len(faces))).tolist(), bool(rng.integers(2))
+        edit = partial(enable_faces, archive, "p", some, enabled=enabled)
+        return RandomEdit(f"faces {some} {enabled}", edit, is_correction=True) if faces else None
+    if kind in {"one stranger", "two strangers"}:
+        return _of_strangers(archive, rng, kind)
     if kind == "undo":
         return RandomEdit("undo", partial(undo_edit, archive, "p"))
     return _no_edit(archive, rng, kind, step)
+
+
+def _of_strangers(archive: Archive, rng: np.random.Generator, kind: str) -> RandomEdit | None:
+    rows = archive.store.list_strangers("p")
+    if kind == "two strangers":
+        merged = [row.stranger_id for row in rows if row.merged_into is not None]
+        one = str(rng.choice(merged)) if merged else None
+        return RandomEdit(f"take apart {one}", partial(unmerge_stranger, archive, "p", one)) if one else None
+    if len(rows) < 2:
+        return None
+    one, other = (str(who) for who in rng.choice([row.stranger_id for row in rows], 2, replace=False))
+    return RandomEdit(f"{one} is {other}", partial(merge_strangers, archive, "p", one, other))
 
 
 def _identify(archive: Archive, rng: np.random.Generator, kind: str) -> RandomEdit | None:
@@ -124,14 +154,6 @@ def _no_edit(archive: Archive, rng: np.random.Generator, kind: str, step: int) -
     if kind == "enrol":
         who = int(rng.integers(len(PEOPLE)))
         return RandomEdit(f"enrol {PEOPLE[who]}", None, lambda: enrol(archive, who + 1, PEOPLE[who]))
-    if kind == "disable":
-        faces = store.list_faces("p", status=FaceStatus.TAKEN)
-        if len(faces) < _LEAST_FACES:
-            return None
-        one = faces[int(rng.integers(len(faces)))].face_id
-        return RandomEdit(
-            f"disable {one}", None, lambda: store.set_face_status("p", [one], FaceStatus.DISABLED, "by hand")
-        )
     if kind in {"video", "mirror"}:
         if len(videos) >= _MOST_VIDEOS:
             return None

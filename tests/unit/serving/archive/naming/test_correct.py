@@ -6,8 +6,8 @@ import pytest
 
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError, VideoNotFoundError
 from serving.archive.handle import Archive
+from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
-from serving.archive.naming.strangers import find_stranger
 from serving.archive.search.strangers import StrangerSummary, rank_strangers
 from serving.store import Store
 from serving.store.naming_rows import CorrectionKind

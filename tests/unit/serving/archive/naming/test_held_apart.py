@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from serving.archive.handle import Archive
+from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.one_video import assign_current
-from serving.archive.naming.strangers import find_stranger
 from serving.archive.naming.undo import undo_edit
 from serving.store import Store
 from serving.store.naming_rows import CorrectionKind

@@ -16,13 +16,14 @@ from facerec_models.errors import ConflictError, GalleryError, NotFoundError
 from facerec_models.identification.identify import identify_videos
 from facerec_models.types import STRANGER_PREFIX, Decision
 from serving.archive.handle import Archive
+from serving.archive.naming.aliases import moved_meanings
 from serving.archive.naming.current import read_current
 from serving.archive.naming.named import appearance_rows, owners_of, strangers_of
 from serving.archive.naming.one_video import stored_result
 from serving.archive.naming.undo import undo_edit
 from serving.archive.search.people_and_faces import search_people
 from serving.archive.search.strangers import rank_strangers
-from serving.store.naming_rows import AppearanceQuery, CorrectionKind
+from serving.store.naming_rows import AppearanceQuery, CorrectionKind, NamedTracks
 from tests.builders import EMBEDDER
 from tests.unit.serving.archive.naming.random_edits import RandomEdit, draw
 
@@ -67,7 +68,7 @@ def everything(archive: Archive) -> dict[str, Any]:
         "appearances": [
             (
                 row.analysis_id,
-                row.position,
+                row.first_track,
                 row.owner,
                 row.track_ids,
                 row.start_s,
@@ -98,7 +99,8 @@ def check_search_and_strangers(archive: Archive) -> None:
     shown = {}
     sums: dict[str, list[Any]] = defaultdict(lambda: [0, 0.0])
     for analysis_id, row in named.items():
-        assert appearances[analysis_id] == appearance_rows(analyses[analysis_id], columns[analysis_id], row)
+        found = appearance_rows(analyses[analysis_id], columns[analysis_id], row, means(archive, [row]))
+        assert appearances[analysis_id] == sorted(found, key=lambda one: (one.start_s, one.first_track))
         strangers = strangers_of(row)
         for i, stranger_id in strangers.items():
             shown[analysis_id, int(columns[analysis_id].track_ids[i])] = stranger_id
@@ -111,9 +113,12 @@ def check_search_and_strangers(archive: Archive) -> None:
     assert {one: count for one, (count, _) in kept.items()} == {one: count for one, (count, _) in sums.items()}
     for one, (_, total) in kept.items():
         np.testing.assert_allclose(total, sums[one][1], atol=1e-4)
-    known = {row.stranger_id: row for row in store.list_strangers("p", sorted(sums))}
-    assert known.keys() == sums.keys()
-    assert all(row.merged_into is None for row in known.values()), "a track shows a stranger who is another one by now"
+    assert {row.stranger_id for row in store.list_strangers("p", sorted(sums))} == sums.keys()
+
+
+def means(archive: Archive, named: list[NamedTracks]) -> dict[str, str]:
+    """Return whom strangers are shown as: those with whom a user merged them."""
+    return moved_meanings(archive.store, "p", named)[0]
 
 
 def check_lists(archive: Archive) -> None:
@@ -126,11 +131,11 @@ def check_lists(archive: Archive) -> None:
         if row.decision is Decision.UNKNOWN:
             tracks[str(row.owner)] += len(row.track_ids)
         elif row.decision is Decision.NAMED:
-            people[str(row.owner)].append((row.analysis_id, row.position))
+            people[str(row.owner)].append((row.analysis_id, row.first_track))
     assert {one.stranger_id: one.tracks for one in rank_strangers(archive, "p", with_hidden=True).strangers} == tracks
     for person, rows in people.items():
         found = search_people(archive, "p", [person], AppearanceQuery(), limit=1000).hits
-        assert sorted((hit.row.analysis_id, hit.row.position) for hit in found) == sorted(rows)
+        assert sorted((hit.row.analysis_id, hit.row.first_track) for hit in found) == sorted(rows)
     for row in store.list_named("p", latest):
         video_id = store.get_analysis("p", row.analysis_id).video_id
         shown = {
@@ -139,7 +144,9 @@ def check_lists(archive: Archive) -> None:
             for track in one.track_ids
         }
         columns = store.get_columns("p", [row.analysis_id])[row.analysis_id]
-        assert shown == dict(zip(columns.track_ids.tolist(), owners_of(row), strict=True))
+        of = means(archive, [row])
+        owners = [None if one is None else of.get(one, one) for one in owners_of(row)]
+        assert shown == dict(zip(columns.track_ids.tolist(), owners, strict=True))
 
 
 def check_corrections(archive: Archive) -> None:

@@ -6,9 +6,9 @@ from facerec_models.types import Decision
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import drop_loaded_models
 from serving.archive.learning.model_versions import train
+from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.identify import identify_archive
-from serving.archive.naming.strangers import find_stranger
 from serving.archive.naming.undo import undo_edit
 from serving.store import Store
 from serving.store.naming_rows import CorrectionKind

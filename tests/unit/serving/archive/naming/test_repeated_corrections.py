@@ -13,8 +13,8 @@ from facerec_models.errors import ConflictError, ModelNotFoundError
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
+from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
-from serving.archive.naming.strangers import find_stranger
 from serving.archive.naming.undo import undo_edit
 from serving.archive.search.people_and_faces import search_people
 from serving.store import Store, open_store

@@ -17,8 +17,9 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import with_seen_strangers
 from serving.archive.naming import strangers
+from serving.archive.naming.aliases import aliases, find_stranger
 from serving.archive.naming.named import name_tracks, stranger_moves, unknown_rows
-from serving.archive.naming.strangers import StrangerGroups, TrackKey, UnknownTracks, find_stranger, settle
+from serving.archive.naming.strangers import StrangerGroups, TrackKey, UnknownTracks, settle
 from serving.store import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Edit, NamingChange, Stranger
 from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
@@ -233,7 +234,7 @@ def test_the_aliases_of_a_stranger_are_those_merged_into_it_over_any_number_of_s
         for number, (one, into) in enumerate([("a", None), ("b", "a"), ("c", "b"), ("d", None)], 1)
     ]
     name(store, strangers=rows)
-    assert strangers.aliases(store, "p", ["a", "d"]) == {"a": ("b", "c"), "d": ()}
+    assert aliases(store, "p", ["a", "d"]) == {"a": ("b", "c"), "d": ()}
 
 
 def test_people_who_share_a_frame_of_a_later_video_are_two_strangers(store: Store) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
 from serving.archive.handle import Archive
+from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import name_stranger
 from serving.archive.naming.identify import identify_archive
-from serving.archive.naming.strangers import find_stranger
 from serving.archive.search.cursors import write_cursor
 from serving.archive.search.people_and_faces import FacePage, Page, search_face, search_people
 from serving.archive.search.strangers import RankedStrangers, rank_strangers, show_stranger

@@ -1,0 +1,123 @@
+"""Strangers who turn out to be one, as a user tells, and who are taken apart again.
+
+Both keep their tracks, so that it can be taken back and outlives grouping anew; what is shown follows the merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from facerec_models.errors import ConflictError
+from serving.archive.handle import Archive
+from serving.archive.naming.aliases import aliases, find_alias, find_stranger
+from serving.archive.naming.current import CurrentNaming
+from serving.archive.naming.edits import PlannedEdit, change_names
+from serving.archive.naming.preview import IdentificationChange
+from serving.store.contract import Store
+from serving.store.naming_rows import Edit, Stranger
+
+
+def merge_strangers(
+    archive: Archive,
+    project: str,
+    given: str,
+    into: str,
+    *,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Show a stranger as another one from now on, in all videos; both go on as they are grouped.
+
+    Parameters
+    ----------
+    given, into : str
+        An id or its beginning, which may be an alias's, or ``Unknown n``.
+    preview, expected
+        As of `serving.archive.naming.edits.change_names`.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such stranger.
+    ConflictError
+        If both are one already, or one of them has no tracks left; and as `change_names`.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        store = archive.store
+        one, other = (find_stranger(store, project, who) for who in (given, into))
+        if one.stranger_id == other.stranger_id:
+            raise ConflictError(f"{given!r} and {into!r} are one stranger already, Unknown {one.number}")
+        own, theirs = (_ids_of(store, project, who) for who in (one, other))
+        for who, ids in ((one, own), (other, theirs)):
+            if not store.list_stranger_sums(project, ids):
+                named = f" was named {who.person_id} and" if who.person_id else ""
+                raise ConflictError(
+                    f"Unknown {who.number}{named} has no tracks left: name the other one, as in 'facerec unknowns name'"
+                )
+        note = f"Unknown {one.number} is Unknown {other.number}"
+        edit = Edit("strangers", note, strangers=[replace(one, merged_into=other.stranger_id)])
+        return _planned(store, current, edit, own, {*own, *theirs})
+
+    return change_names(archive, project, plan, preview=preview, expected=expected)
+
+
+def unmerge_stranger(
+    archive: Archive, project: str, given: str, *, preview: bool = False, expected: int | None = None
+) -> IdentificationChange:
+    """Show a stranger, whom a user merged with another, as one of their own again.
+
+    Parameters
+    ----------
+    given : str
+        As of `merge_strangers`: the one who is shown as another.
+    preview, expected
+        As of `serving.archive.naming.edits.change_names`.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such stranger.
+    ConflictError
+        If nobody merged them, or the grouping did: then the tracks are one stranger's. And as `change_names`.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        store = archive.store
+        one = find_alias(store, project, given)
+        if one.merged_into is None:
+            raise ConflictError(
+                f"Unknown {one.number} was not merged with another: 'facerec unknowns show' lists aliases"
+            )
+        own = _ids_of(store, project, one)
+        if not store.list_stranger_sums(project, own):
+            raise ConflictError(
+                f"Unknown {one.number} was merged by the grouping, and has no tracks of their own: take wrong ones out, as in "
+                "'facerec correct VIDEO TRACK --is-not'"
+            )
+        former = find_stranger(store, project, one.stranger_id)
+        edit = Edit(
+            "strangers",
+            f"Unknown {one.number} is not Unknown {former.number}",
+            strangers=[replace(one, merged_into=None)],
+        )
+        return _planned(store, current, edit, own, {*own, *_ids_of(store, project, former)})
+
+    return change_names(archive, project, plan, preview=preview, expected=expected)
+
+
+def _ids_of(store: Store, project: str, stranger: Stranger) -> list[str]:
+    """Return the ids that mean a stranger, or led to them before they were merged."""
+    return [stranger.stranger_id, *aliases(store, project, [stranger.stranger_id])[stranger.stranger_id]]
+
+
+def _planned(
+    store: Store, current: CurrentNaming, edit: Edit, moved: Collection[str], both: Collection[str]
+) -> PlannedEdit:
+    """Return an edit with the analyses whose tracks are shown as another stranger's then, or are corrected not to be one of them."""
+    project = current.project
+    shown = {row.analysis_id for row in store.list_stranger_tracks(project, stranger_ids=sorted(moved))}
+    corrected = {row.analysis_id for row in store.list_corrections(project) if row.person_id in both}
+    named = {row.analysis_id for row in store.list_named(project, sorted(shown | corrected))}
+    return PlannedEdit(edit, current.model_version, current.model, wanted=named)

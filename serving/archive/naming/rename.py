@@ -1,0 +1,163 @@
+"""Another name for a person, and two people who are one: faces, corrections and named strangers go with the name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from facerec_models.errors import ConflictError, InputError, PersonNotFoundError
+from facerec_models.names import person_id_of
+from serving.archive.handle import Archive
+from serving.archive.learning.evaluation_set import kept_truths
+from serving.archive.naming.correction_rows import correction_id
+from serving.archive.naming.current import CurrentNaming
+from serving.archive.naming.edits import PlannedEdit, change_names
+from serving.archive.naming.preview import IdentificationChange
+from serving.archive.naming.refit import plan_faces
+from serving.store.contract import Store
+from serving.store.naming_rows import Correction, CorrectionKind, Edit
+
+logger = logging.getLogger(__name__)
+
+RENAME, MERGE = "rename", "merge"
+# Which of two corrections of one track holds for one person.
+_RANK = {CorrectionKind.IS: 2, CorrectionKind.IS_NOT: 1, CorrectionKind.APART: 0}
+
+
+def rename_person(
+    archive: Archive,
+    project: str,
+    given: str,
+    name: str,
+    *,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Give a person another name, everywhere and at once.
+
+    Parameters
+    ----------
+    preview, expected
+        As of `serving.archive.naming.edits.change_names`.
+
+    Raises
+    ------
+    PersonNotFoundError
+        If there is nobody of the first name.
+    ConflictError
+        If there is somebody of the second name already, or pictures of the person are being collected.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        former, person_id = person_id_of(given), person_id_of(name)
+        _require_person(archive.store, project, former)
+        if is_known(archive.store, project, person_id):
+            raise ConflictError(
+                f"project {project!r} has a person {person_id!r} already: 'facerec people merge' makes one of two"
+            )
+        return plan_faces(archive, current, _edit(archive.store, project, RENAME, former, person_id))
+
+    return _change(archive, project, plan, given, preview, expected)
+
+
+def merge_people(
+    archive: Archive,
+    project: str,
+    given: str,
+    into: str,
+    *,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Make one person of two: what the first one has is the second one's then.
+
+    Parameters
+    ----------
+    preview, expected
+        As of `serving.archive.naming.edits.change_names`.
+
+    Raises
+    ------
+    InputError
+        If both are the same.
+    PersonNotFoundError
+        If there is nobody of one of the names.
+    ConflictError
+        If pictures of the first one are being collected.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        former, person_id = person_id_of(given), person_id_of(into)
+        if former == person_id:
+            raise InputError(f"{former!r} cannot be merged with itself: give two people")
+        _require_person(archive.store, project, former)
+        _require_person(archive.store, project, person_id)
+        return plan_faces(archive, current, _edit(archive.store, project, MERGE, former, person_id))
+
+    return _change(archive, project, plan, given, preview, expected)
+
+
+def is_known(store: Store, project: str, person_id: str) -> bool:
+    """Whether a project has faces or corrections of a person."""
+    return bool(store.list_faces(project, person_id=person_id) or store.list_corrections(project, person_id=person_id))
+
+
+def _change(
+    archive: Archive,
+    project: str,
+    plan: Callable[[CurrentNaming], PlannedEdit],
+    given: str,
+    preview: bool,
+    expected: int | None,
+) -> IdentificationChange:
+    """Change names, and warn where the evaluation set has the former one."""
+    change = change_names(archive, project, plan, preview=preview, expected=expected)
+    former = person_id_of(given)
+    truths = kept_truths(archive.files, project).values()
+    if count := sum(any(person.name == former for person in truth.people) for truth in truths):
+        logger.warning(
+            "the evaluation set of project %s calls them %s in the truths of %d videos: change these files, and keep them again "
+            "with 'facerec evaluate --keep'",
+            project,
+            former,
+            count,
+        )
+    return change
+
+
+def _require_person(store: Store, project: str, person_id: str) -> None:
+    if not is_known(store, project, person_id):
+        raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}: 'facerec people list' lists all")
+
+
+def _edit(store: Store, project: str, cause: str, former: str, person_id: str) -> Edit:
+    for job in store.list_jobs(project):
+        if job.kind == "crawl" and job.spec["person_id"] == former and not job.state.is_final:
+            raise ConflictError(
+                f"pictures of {former} are being collected by job {job.job_id}: wait for it, or 'facerec jobs cancel' it"
+            )
+    return Edit(
+        cause,
+        f"{former} is {person_id}",
+        corrections=list(_carried(store, project, former, person_id)),
+        withdrawn=[row.correction_id for row in store.list_corrections(project, person_id=former)],
+        faces=[replace(face, person_id=person_id) for face in store.list_faces(project, person_id=former)],
+        strangers=[
+            replace(one, person_id=person_id) for one in store.list_strangers(project) if one.person_id == former
+        ],
+    )
+
+
+def _carried(store: Store, project: str, former: str, person_id: str) -> Iterator[Correction]:
+    """Yield the corrections of one name as those of another; of two of one track the stronger one holds."""
+    there = {
+        (row.analysis_id, row.track_id): _RANK[row.kind] for row in store.list_corrections(project, person_id=person_id)
+    }
+    for row in store.list_corrections(project, person_id=former):
+        if _RANK[row.kind] > there.get((row.analysis_id, row.track_id), -1):
+            yield replace(
+                row,
+                person_id=person_id,
+                correction_id=correction_id(project, row.kind, person_id, row.analysis_id, row.track_id),
+            )
