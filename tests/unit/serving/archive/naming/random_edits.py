@@ -97,10 +97,11 @@ def _draw(archive: Archive, rng: np.random.Generator, kind: str, step: int) -> R
         return _identify(archive, rng, kind)
     if kind in {"rename", "merge"}:
         known = [person.person_id for person in store.list_people("p")]
-        others = [one for one in PEOPLE if (one in known) == (kind == "merge")]
-        if not known or not others:
+        one = str(rng.choice(known)) if known else None
+        others = [other for other in PEOPLE if other != one and (other in known) == (kind == "merge")]
+        if one is None or not others:
             return None
-        one, other = str(rng.choice(known)), str(rng.choice(others))
+        other = str(rng.choice(others))
         door = rename_person if kind == "rename" else merge_people
         return RandomEdit(f"{kind} {one} {other}", partial(door, archive, "p", one, other), is_correction=True)
     if kind == "faces":
