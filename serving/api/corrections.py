@@ -11,8 +11,7 @@ from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName
 from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
 from serving.archive.forget import forget
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
-from serving.archive.naming.hide import hide_stranger
-from serving.archive.naming.merge_strangers import merge_strangers, unmerge_stranger
+from serving.archive.naming.edit_strangers import hide_stranger, merge_strangers, unmerge_stranger
 from serving.archive.naming.rename import merge_people, rename_person
 from serving.store.naming_rows import CorrectionKind
 

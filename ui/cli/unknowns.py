@@ -140,7 +140,7 @@ def hide(
     as_json: JsonOption = False,
 ) -> None:
     """Leave a stranger out of lists from now on, a passer-by perhaps; results of videos still have them."""
-    from serving.archive.naming.hide import hide_stranger
+    from serving.archive.naming.edit_strangers import hide_stranger
 
     with open_home(home) as opened:
         change = hide_stranger(
@@ -162,7 +162,7 @@ def merge(
     as_json: JsonOption = False,
 ) -> None:
     """Show a stranger as another one from now on; 'facerec unknowns unmerge' takes them apart."""
-    from serving.archive.naming.merge_strangers import merge_strangers
+    from serving.archive.naming.edit_strangers import merge_strangers
 
     with open_home(home) as opened:
         change = merge_strangers(opened.archive, project, stranger, into, preview=preview, expected=expect)
@@ -179,7 +179,7 @@ def unmerge(
     as_json: JsonOption = False,
 ) -> None:
     """Show a stranger whom you merged with another under their own number again."""
-    from serving.archive.naming.merge_strangers import unmerge_stranger
+    from serving.archive.naming.edit_strangers import unmerge_stranger
 
     with open_home(home) as opened:
         change = unmerge_stranger(opened.archive, project, stranger, preview=preview, expected=expect)

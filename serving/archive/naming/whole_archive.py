@@ -157,7 +157,7 @@ def _rows_of(analysis_id: str, columns: TrackColumns, how: Again) -> IndexArray:
     return columns.with_company(rows)
 
 
-class _Decided(NamedTuple):
+class _DecidedTracks(NamedTuple):
     """Who the tracks of an analysis are, but for the strangers of those that were none before, and the rows of those that need one."""
 
     named: NamedTracks
@@ -167,7 +167,7 @@ class _Decided(NamedTuple):
 
 def _decide(
     archive: Archive, project: str, blocks: _Blocks, model: NamingModel | None, how: Again
-) -> tuple[list[_Decided], list[UnknownTracks], dict[TrackKey, tuple[str, FloatArray]]]:
+) -> tuple[list[_DecidedTracks], list[UnknownTracks], dict[TrackKey, tuple[str, FloatArray]]]:
     """Decide who tracks are, and return their unknown ones with the strangers whom the store has of them."""
     decided, unknown = [], []
     gone = archive.store.list_stranger_tracks(project, analysis_ids=sorted(how.unnamed)) if how.unnamed else []
@@ -181,7 +181,7 @@ def _decide(
             held, free = _strangers_kept(then, own, places, how)
             at = {row: i for i, row in enumerate(free.tolist())}
             alone = own.select(free)
-            decided.append(_Decided(then, places, free))
+            decided.append(_DecidedTracks(then, places, free))
             keep = {at[row]: one for row, one in held.items()}
             unknown.append(UnknownTracks(analysis_id, analysis.video_id, alone, range(len(free)), keep))
             if how.anew or (now := how.now.get(analysis_id)) is None:
@@ -244,7 +244,7 @@ def _decide_again(
 
 
 def _with_groups(
-    decided: Sequence[_Decided], unknown: Sequence[UnknownTracks], grouping: Grouping
+    decided: Sequence[_DecidedTracks], unknown: Sequence[UnknownTracks], grouping: Grouping
 ) -> Iterator[NamedTracks]:
     for (named, rows, free), one in zip(decided, unknown, strict=True):
         again = set(rows.tolist())

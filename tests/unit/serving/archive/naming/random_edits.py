@@ -16,10 +16,9 @@ from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
+from serving.archive.naming.edit_strangers import hide_stranger, merge_strangers, unmerge_stranger
 from serving.archive.naming.enable import enable_faces
-from serving.archive.naming.hide import hide_stranger
 from serving.archive.naming.identify import identify_archive
-from serving.archive.naming.merge_strangers import merge_strangers, unmerge_stranger
 from serving.archive.naming.named import owners_of
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.preview import IdentificationChange

@@ -6,7 +6,7 @@ import pytest
 
 from facerec_models.errors import ConflictError
 from serving.archive.handle import Archive
-from serving.archive.naming.hide import hide_stranger
+from serving.archive.naming.edit_strangers import hide_stranger
 from serving.archive.naming.undo import undo_edit
 from serving.archive.search.strangers import rank_strangers
 from serving.store import Store

@@ -1,6 +1,6 @@
-"""Strangers who turn out to be one, as a user tells, and who are taken apart again.
+"""What a user tells of strangers: two turn out to be one, or are taken apart again; one is not to be in lists.
 
-Both keep their tracks, so that it can be taken back and outlives grouping anew; what is shown follows the merge.
+Of two who are one both keep their tracks, so that it can be taken back and outlives grouping anew; what is shown follows the merge.
 """
 
 from __future__ import annotations
@@ -103,6 +103,43 @@ def unmerge_stranger(
             strangers=[replace(one, merged_into=None)],
         )
         return _planned(store, current, edit, own, {*own, *_ids_of(store, project, former)})
+
+    return change_names(archive, project, plan, preview=preview, expected=expected)
+
+
+def hide_stranger(
+    archive: Archive,
+    project: str,
+    given: str,
+    *,
+    is_hidden: bool = True,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Leave a stranger out of lists from now on, or show them again. Results and exports of videos still have them.
+
+    Parameters
+    ----------
+    given : str
+        An id or its beginning, which may be an alias's, or ``Unknown n``.
+    preview, expected
+        As of `serving.archive.naming.edits.change_names`.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such stranger.
+    ConflictError
+        If it is so already; and as `change_names`.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        stranger = find_stranger(archive.store, project, given)
+        if stranger.is_hidden == is_hidden:
+            raise ConflictError(f"Unknown {stranger.number} is {'hidden already' if is_hidden else 'not hidden'}")
+        note = f"Unknown {stranger.number} is {'hidden' if is_hidden else 'shown again'}"
+        edit = Edit("hide", note, strangers=[replace(stranger, is_hidden=is_hidden)])
+        return PlannedEdit(edit, current.model_version, current.model, wanted=())
 
     return change_names(archive, project, plan, preview=preview, expected=expected)
 

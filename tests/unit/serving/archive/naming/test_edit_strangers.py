@@ -12,9 +12,8 @@ from facerec_models.errors import ConflictError, NotFoundError
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import find_alias, follow_all, follow_merges
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
-from serving.archive.naming.hide import hide_stranger
+from serving.archive.naming.edit_strangers import hide_stranger, merge_strangers, unmerge_stranger
 from serving.archive.naming.identify import identify_archive
-from serving.archive.naming.merge_strangers import merge_strangers, unmerge_stranger
 from serving.archive.naming.named import appearance_rows
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.strangers import StrangerGroups
