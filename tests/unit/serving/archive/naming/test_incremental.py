@@ -114,6 +114,7 @@ def check_search_and_strangers(archive: Archive) -> None:
     known = {row.stranger_id: row for row in store.list_strangers("p", sorted(sums))}
     assert known.keys() == sums.keys()
     assert all(row.merged_into is None for row in known.values()), "a track shows a stranger who is another one by now"
+    assert all(row.person_id is None for row in known.values()), "a track shows a stranger who was named"
 
 
 def check_lists(archive: Archive) -> None:
