@@ -47,7 +47,7 @@ def person_id_of(folder: str) -> str:
     Raises
     ------
     InputError
-        If it can be no folder's name, has characters that do not show or that separate names, or means a stranger.
+        If it can be no folder's name, has characters that do not show or that separate names, or means a stranger or nobody.
 
     Examples
     --------
@@ -66,6 +66,8 @@ def person_id_of(folder: str) -> str:
         raise InputError(f"person name {folder!r} must not contain control characters")
     if _STRANGER.fullmatch(person_id):
         raise InputError(f"person name {folder!r} is what strangers are called: choose another")
+    if person_id.casefold() == "undecidable":
+        raise InputError(f"person name {folder!r} is what faces are called that may be anybody: choose another")
     return person_id
 
 

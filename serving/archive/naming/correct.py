@@ -73,7 +73,7 @@ def correct(
     PersonNotFoundError
         If a track is not to be a person whom the project does not know.
     ConflictError
-        If the project is not at the expected version.
+        If a track is not to be a stranger who was named, or the project is not at the expected version.
     """
 
     def plan(current: CurrentNaming) -> PlannedEdit:
@@ -91,7 +91,12 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
         if person_id.startswith(STRANGER_PREFIX):
             if one.kind is CorrectionKind.IS:
                 raise InputError(f"{person_id!r} is a stranger: give the track a person, or name the stranger")
-            person_id = find_stranger(archive.store, project, person_id).stranger_id
+            stranger = find_stranger(archive.store, project, person_id)
+            if stranger.person_id is not None:
+                raise ConflictError(
+                    f"Unknown {stranger.number} was named {stranger.person_id}: correct the track not to be {stranger.person_id}"
+                )
+            person_id = stranger.stranger_id
         else:
             person_id = person_id_of(person_id)
             if one.kind is CorrectionKind.IS_NOT and person_id not in known:

@@ -35,6 +35,7 @@ def test_a_person_is_called_as_a_folder(given: str, person_id: str) -> None:
         ("\ud800", "control characters"),
         ("stranger-aaaaaaaaaa", "strangers are called"),
         ("Unknown 3", "strangers are called"),
+        ("undecidable", "may be anybody"),
         ("unknown3", "strangers are called"),
     ],
 )

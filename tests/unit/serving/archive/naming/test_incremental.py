@@ -113,7 +113,9 @@ def check_search_and_strangers(archive: Archive) -> None:
     assert {one: count for one, (count, _) in kept.items()} == {one: count for one, (count, _) in sums.items()}
     for one, (_, total) in kept.items():
         np.testing.assert_allclose(total, sums[one][1], atol=1e-4)
-    assert {row.stranger_id for row in store.list_strangers("p", sorted(sums))} == sums.keys()
+    known = {row.stranger_id: row for row in store.list_strangers("p", sorted(sums))}
+    assert known.keys() == sums.keys()
+    assert all(row.person_id is None for row in known.values()), "a track shows a stranger who was named"
 
 
 def means(archive: Archive, named: list[NamedTracks]) -> dict[str, str]:

@@ -36,6 +36,14 @@ def test_a_named_stranger_whose_name_is_denied_is_a_stranger_again(archive: Arch
     assert {hit.label for hit in found} == {"Unknown 1"}
 
 
+def test_that_a_track_is_not_a_stranger_who_was_named_is_refused(archive: Archive, store: Store) -> None:
+    stranger = store.list_strangers("p")[0].stranger_id
+    name_stranger(archive, "p", stranger, "Dee")
+    with pytest.raises(ConflictError, match="Unknown 1 was named Dee: correct the track not to be Dee"):
+        correct_track(archive, CorrectionKind.IS_NOT, stranger)
+    assert {row.kind for row in store.list_corrections("p")} == {CorrectionKind.IS}
+
+
 def test_repeated_corrections_are_undone_one_by_one(archive: Archive, store: Store) -> None:
     def state() -> tuple[object, ...]:
         faces = {face.face_id: (face.person_id, face.status, face.reason) for face in store.list_faces("p")}
