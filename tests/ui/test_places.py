@@ -97,7 +97,7 @@ def test_a_home_on_a_read_only_file_system_is_read(
     "command",
     [
         ["projects", "create", "new"],
-        ["people", "disable", "Eileen_Collins"],
+        ["people", "rename", "Eileen_Collins", "Ada"],
         ["identify"],
         ["train"],
         ["serve", "--no-ui", "--port", "18000"],
