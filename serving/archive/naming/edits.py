@@ -42,6 +42,8 @@ class PlannedEdit:
         Analyses that nothing names any more.
     max_false_names : float or None
         The accepted error of all that is named again; None: each keeps its own.
+    limits : mapping of str to float
+        The accepted error of some analyses, in place of their own.
     held : mapping of str to NamedTracks
         Whose strangers tracks keep, by analysis, in place of their own.
     stands_for : mapping of str to str
@@ -68,6 +70,7 @@ class PlannedEdit:
     restored: Sequence[NamedTracks] = ()
     unnamed: Collection[str] = frozenset()
     max_false_names: float | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
     held: Mapping[str, NamedTracks] = field(default_factory=dict)
     stands_for: Mapping[str, str] = field(default_factory=dict)
     anew: bool = False
@@ -163,7 +166,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
     else:
         again = dict.fromkeys(planned.wanted)
     limit = planned.max_false_names
-    own = {one: row.max_false_names for one, row in {**planned.held, **named}.items()}
+    own = {one: row.max_false_names for one, row in {**planned.held, **named}.items()} | dict(planned.limits)
     limits = {one: limit or own.get(one, current.max_false_names) for one in again}
     rows = store.list_analyses(project, sorted(again))
     change = IdentificationChange(

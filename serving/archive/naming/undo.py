@@ -77,6 +77,9 @@ def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> Planne
         restored = [row for one, row in former.items() if one in untouched or one not in now]
         unnamed = untouched - former.keys()
         wanted = {row.analysis_id for row in restored} | since
+    before = (
+        archive.rules.max_false_names_tracks if edit.former_max_false_names is None else edit.former_max_false_names
+    )
     return PlannedEdit(
         inverse,
         edit.former_model,
@@ -84,6 +87,8 @@ def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> Planne
         wanted=wanted,
         restored=restored,
         unnamed=unnamed,
+        # What came under the accepted error of the edit is named by the one before.
+        limits={one: before for one in since if now[one].max_false_names == edit.max_false_names},
         held=former,
         stands_for=stands_for,
         files=lambda: _without_crops(archive, project, inverse.removed),
