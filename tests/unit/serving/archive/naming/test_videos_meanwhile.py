@@ -119,12 +119,3 @@ def test_a_video_is_named_by_a_model_promoted_meanwhile(
     before_each(monkeypatch, store, "apply", promote)
     assign_current(archive, row)
     assert [one.owner for one in store.list_appearances("p", ["a-v-3"])] == ["Ann_Lee", "Cem"]
-
-
-def test_a_video_that_came_under_a_limit_that_is_undone_is_named_by_the_one_before(archive: Archive) -> None:
-    identify_archive(archive, "p", max_false_names=0.05)
-    assign_current(archive, put_video(archive, "v-3", 3, (1, 7)))
-    assign_current(archive, put_video(archive, "v-4", 4, (1, 7)), 0.2)
-    undo_edit(archive, "p")
-    limits = {row.analysis_id: row.max_false_names for row in archive.store.list_named("p")}
-    assert limits == dict.fromkeys(limits, archive.rules.max_false_names_tracks) | {"a-v-4": 0.2}
