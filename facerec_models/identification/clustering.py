@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
-from sklearn.cluster import AgglomerativeClustering
+from scipy.spatial.distance import squareform
 
 from facerec_models.identification.cohort import load_cohort
 from facerec_models.identification.track_columns import TrackColumns
@@ -173,7 +174,6 @@ def _numbered_by_first(found: IndexArray, groups: int) -> IndexArray:
 def _complete_linkage(distance: DoubleArray, limit: float) -> IndexArray:
     if len(distance) < 2:
         return np.zeros(len(distance), np.intp)
-    clustering = AgglomerativeClustering(
-        n_clusters=None, metric="precomputed", linkage="complete", distance_threshold=limit
-    )
-    return np.asarray(clustering.fit_predict(distance), np.intp)
+    # Below the limit, and not at it. SciPy's own: scikit-learn checks its parameters for longer than it clusters a handful.
+    tree = linkage(squareform(distance, checks=False), method="complete")
+    return np.asarray(fcluster(tree, np.nextafter(limit, 0), criterion="distance"), np.intp)
