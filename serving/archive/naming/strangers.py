@@ -81,7 +81,7 @@ class _Group:
     total: DoubleArray
     members: list[FloatArray] = field(default_factory=list)
     is_loaded: bool = False
-    former: Counter[str] = field(default_factory=Counter)
+    former: dict[str, int] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     first: tuple[UnknownTracks, int] | None = None
 
@@ -205,7 +205,7 @@ class StrangerGroups:
                 blocked |= {
                     (i, at)
                     for at, group in enumerate(self._groups)
-                    if group.stranger_id == identifier or group.former[identifier]
+                    if group.stranger_id == identifier or identifier in group.former
                 }
         denying = [(at, group.denied) for at, group in enumerate(self._groups) if group.denied]
         blocked |= {(i, at) for i, was in enumerate(former) for at, group_denied in denying if was in group_denied}
@@ -220,7 +220,7 @@ class StrangerGroups:
             group.add(vector)
             group.denied |= denied.get(key, set())
             if was is not None:
-                group.former[was] += 1
+                group.former[was] = group.former.get(was, 0) + 1
             self._of[key] = at
 
     def _near(self, vectors: FloatArray, blocked: Collection[tuple[int, int]]) -> list[tuple[int, int, float]]:
@@ -229,9 +229,10 @@ class StrangerGroups:
         if not places:
             return []
         counts = np.array([self._groups[at].count for at in places])
-        means = np.stack([self._groups[at].total for at in places]) / counts[:, None]
+        sums = np.concatenate([self._groups[at].total for at in places], dtype=np.float32, casting="same_kind")
         # The mean of similarities is that to the mean: where it is less, one of them is.
-        rows, groups = np.nonzero(vectors @ means.astype(np.float32).T >= self._least - _SLACK)
+        similarity = vectors @ sums.reshape(len(places), -1).T / counts.astype(np.float32)
+        rows, groups = np.nonzero(similarity >= self._least - _SLACK)
         wanted: dict[int, list[int]] = defaultdict(list)
         for row, group in zip(rows.tolist(), groups.tolist(), strict=True):
             if (row, places[group]) not in blocked:
