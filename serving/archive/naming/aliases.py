@@ -23,7 +23,7 @@ def find_stranger(store: Store, project: str, given: str) -> Stranger:
         If there is none.
     """
     found = find_alias(store, project, given)
-    return follow_all(store, project, [found.stranger_id])[found.stranger_id]
+    return found if found.merged_into is None else follow_all(store, project, [found.merged_into])[found.merged_into]
 
 
 def find_alias(store: Store, project: str, given: str) -> Stranger:
@@ -87,7 +87,8 @@ def moved_meanings(
         return {one: known.stranger_id for one, known in follow_all(store, project, ids, changed).items()}
 
     before = meanings(())
-    return before, meanings(changed) if changed else before
+    is_merged = any(row.merged_into is not None or before.get(row.stranger_id) != row.stranger_id for row in changed)
+    return before, meanings(changed) if is_merged else before
 
 
 def aliases(

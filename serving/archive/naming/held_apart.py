@@ -29,48 +29,44 @@ def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, w
     the two strangers apart.
     """
     named = {(row.analysis_id, row.track_id): row for row in planned.edit.corrections if row.kind is CorrectionKind.IS}
-    columns = archive.store.get_columns(current.project, sorted({analysis_id for analysis_id, _ in named}))
-    own = {
-        stranger_id
-        for analysis_id, found in columns.items()
-        for row, stranger_id in _strangers_before(worked, analysis_id).items()
-        if (analysis_id, int(found.track_ids[row])) in named
-    }
-    if not own:
-        return None
-    # A group that a user merged with theirs is theirs.
-    own = {one.stranger_id for one in follow_all(archive.store, current.project, own).values()}
-    others = follow_all(
-        archive.store,
-        current.project,
-        {one for then in worked.names.named for one in _strangers_before(worked, then.analysis_id).values()},
-    )
-    numbers = {one.stranger_id: one.number for one in others.values()}
     people = {row.person_id for row in named.values()}
-    swept = [
-        (then, row, others[stranger_id].stranger_id)
+    taken = [
+        (then.analysis_id, row, stranger_id, str(owners[row]))
         for then in worked.names.named
+        for owners in [owners_of(then)]
         for row, stranger_id in _strangers_before(worked, then.analysis_id).items()
-        if others[stranger_id].stranger_id not in own and owners_of(then)[row] in people
+        if owners[row] in people
     ]
-    if not swept:
+    columns = archive.store.get_columns(current.project, sorted({analysis_id for analysis_id, *_ in taken}))
+    swept = [
+        (
+            (analysis_id, int(columns[analysis_id].track_ids[row])),
+            columns[analysis_id].vectors[row],
+            stranger_id,
+            person_id,
+        )
+        for analysis_id, row, stranger_id, person_id in taken
+    ]
+    known = follow_all(archive.store, current.project, {stranger_id for _, _, stranger_id, _ in swept})
+    # A group that a user merged with theirs is theirs.
+    own = {known[stranger_id].stranger_id for key, _, stranger_id, _ in swept if key in named}
+    swept = [one for one in swept if known[one[2]].stranger_id not in own]
+    if not own or not swept:
         return None
-    columns |= archive.store.get_columns(current.project, sorted({then.analysis_id for then, _, _ in swept}))
     denied = denied_strangers(archive.store, current.project, archive.store.list_corrections(current.project))
     told_apart = {stranger_id for key in named for stranger_id in denied.get(key, ())}
-    keys = [(then.analysis_id, int(columns[then.analysis_id].track_ids[row])) for then, row, _ in swept]
-    told_apart |= {who for key, (_, _, who) in zip(keys, swept, strict=True) if not own.isdisjoint(denied.get(key, ()))}
+    told_apart |= {known[who].stranger_id for key, _, who, _ in swept if not own.isdisjoint(denied.get(key, ()))}
     least = stranger_similarity(load_cohort(str(current.embedder)).pair)
     latest = set(archive.store.latest_analyses(current.project).values())
     apart: list[Correction] = []
     perhaps: Counter[tuple[str, str]] = Counter()
-    for key, (then, row, stranger_id) in zip(keys, swept, strict=True):
-        found, person_id = columns[then.analysis_id], str(owners_of(then)[row])
+    for key, vector, group, person_id in swept:
+        stranger_id = known[group].stranger_id
         confirmed = np.stack([one.embedding for one in named.values() if one.person_id == person_id])
-        is_alike = float((confirmed @ found.vectors[row]).min()) >= least
+        is_alike = float((confirmed @ vector).min()) >= least
         if key in named or (is_alike and stranger_id not in told_apart):
             continue
-        if then.analysis_id in latest and stranger_id not in told_apart:
+        if key[0] in latest and stranger_id not in told_apart:
             perhaps[person_id, stranger_id] += 1
         apart.append(
             Correction(
@@ -81,12 +77,13 @@ def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, w
                 analysis_id=key[0],
                 track_id=key[1],
                 embedder=str(current.embedder),
-                embedding=found.vectors[row],
+                embedding=vector,
                 created_at=time.time(),
             )
         )
     if not apart:
         return None
+    numbers = {one.stranger_id: one.number for one in known.values()}
     refined = plan_refit(archive, current, replace(planned.edit, corrections=[*planned.edit.corrections, *apart]))
     return replace(
         refined,
