@@ -22,11 +22,11 @@ _LATEST = """(SELECT latest.analysis_id FROM analyses AS latest
     ORDER BY latest.created_at DESC, latest.analysis_id DESC LIMIT 1)"""
 _OF_OWN = " AND latest.embedder = (SELECT embedder FROM projects WHERE name = :project)"
 _IS_LATEST = f"analysis_id = coalesce({_LATEST.format(condition=_OF_OWN)}, {_LATEST.format(condition='')})"
-# The same where most of a project is read: once for all videos.
-_AMONG_LATEST = """analysis_id IN (SELECT analysis_id FROM (
+# The same where most of a project is read: once for all videos, and by those that are not, which are few.
+_AMONG_LATEST = """analysis_id NOT IN (SELECT analysis_id FROM (
     SELECT analysis_id, row_number() OVER (
         PARTITION BY video_id ORDER BY embedder IS (SELECT embedder FROM projects WHERE name = :project) DESC,
-        created_at DESC, analysis_id DESC) AS place FROM analyses WHERE project = :project) WHERE place = 1)"""
+        created_at DESC, analysis_id DESC) AS place FROM analyses WHERE project = :project) WHERE place > 1)"""
 
 
 class SqliteSearch:
