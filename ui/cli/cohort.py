@@ -12,6 +12,7 @@ from ui.cli.common import (
     HomeOption,
     JsonOption,
     ProjectOption,
+    counted,
     open_home,
     output,
     print_json,
@@ -58,7 +59,7 @@ def import_strangers(
     if as_json:
         print_json({"embedder": found.embedder, "strangers": len(found.stills), "source": found.source})
     else:
-        output.print(f"{len(found.stills)} strangers of the project's own. Next: facerec train")
+        output.print(f"{counted(len(found.stills), 'stranger')} of the project's own. Next: facerec train")
 
 
 @app.command("show")
@@ -77,4 +78,4 @@ def show_strangers(
     if as_json:
         print_json({"embedder": embedder, "strangers": len(found.stills), "source": found.source})
     else:
-        output.print(f"{len(found.stills)} strangers for {embedder}: {found.source}")
+        output.print(f"{counted(len(found.stills), 'stranger')} for {embedder}: {found.source}")
