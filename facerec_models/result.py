@@ -13,7 +13,7 @@ from pydantic import Field
 from facerec_models.analysis.analyze import Analysis
 from facerec_models.documents import AskedView, Document
 from facerec_models.identification.appearances import InView, build_appearances
-from facerec_models.identification.identify import nearest_people
+from facerec_models.identification.identify import nearest_people, told_apart
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
 from facerec_models.metrics.intervals import intersect, length, union
@@ -56,17 +56,18 @@ class Evidence(Document):
     `runner_up` is the nearest person by similarity other than the one who is named; where nobody is named, the nearest of all.
     `margin` is the similarity to the one who is named less that to the runner-up: below 0 where the runner-up is nearer. Where
     nobody is named, it is the similarity to the runner-up less that to the next. People whom a correction rules out count for
-    neither.
+    neither. `told_apart` is the nearest of all where a correction rules them out.
     """
 
     crops: list[CropView]
     nearest: list[NearestView]
     runner_up: CandidateView | None
     margin: float | None
+    told_apart: str | None = None
 
 
 class AppearanceView(Document):
-    """A person, known or not, from `start_s` to before `end_s`. Without identity and stranger it is undecidable: `reason` says why."""
+    """A person, known or not, from `start_s` to before `end_s`; `confirmed` by a correction, or undecidable for a `reason`."""
 
     person_id: str | None
     identity: str | None
@@ -78,6 +79,7 @@ class AppearanceView(Document):
     false_name_rate: float
     track_ids: list[int]
     reason: str | None
+    confirmed: bool = False
     evidence: Evidence
 
 
@@ -325,6 +327,7 @@ def build_result(
                 false_name_rate=appearance.match.false_name_rate,
                 track_ids=list(appearance.track_ids),
                 reason=reason_of(appearance.match, identity_of(appearance.match.beside)),
+                confirmed=appearance.match.is_confirmed,
                 evidence=_evidence(
                     appearance.match,
                     [tracks[i] for i in members],
@@ -389,6 +392,7 @@ def _evidence(
         nearest=[NearestView(face_id=face_id, similarity=similarity) for face_id, similarity in nearest],
         runner_up=CandidateView.of(runner_up) if runner_up else None,
         margin=margin,
+        told_apart=told_apart(model, track_embedding(best)) if model and len(best.embedded) else None,
     )
 
 

@@ -32,6 +32,8 @@ class Seen:
     probability: float = 0.974
     false_name_rate: float = 0.0005
     reason: str = "too small"
+    confirmed: bool = False
+    told_apart: str | None = None
 
     @property
     def decision(self) -> str:
@@ -92,7 +94,8 @@ def make_result(
                 false_name_rate=face.false_name_rate,
                 track_ids=[number],
                 reason=face.reason if face.decision == "undecidable" else None,
-                evidence=Evidence(crops=[], nearest=[], runner_up=None, margin=None),
+                confirmed=face.confirmed,
+                evidence=Evidence(crops=[], nearest=[], runner_up=None, margin=None, told_apart=face.told_apart),
             )
             for number, (face, name, person) in enumerate(zip(seen, names, people, strict=True), 1)
         ],

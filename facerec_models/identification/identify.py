@@ -207,3 +207,19 @@ def nearest_people(model: NamingModel, embedding: FloatArray, person_id: str | N
         Candidate(str(people[i]), float(similarity[i]), float(chance))
         for i, chance in zip(order, probability, strict=True)
     ]
+
+
+def told_apart(model: NamingModel, embedding: FloatArray) -> str | None:
+    """Return the nearest person of all if a correction rules them out for a track; None if it does not.
+
+    Parameters
+    ----------
+    embedding : (D,) float32
+        The track's mean.
+    """
+    people = model.classifier.classes_
+    similarity = model.prototypes @ embedding
+    first = int(similarity.argmax())
+    nearest = people[None, first : first + 1]
+    is_out = model.corrections.denies(embedding[None], nearest, similarity[None, first : first + 1])[0, 0]
+    return str(people[first]) if is_out else None

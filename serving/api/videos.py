@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -24,10 +24,12 @@ from serving.api.file_answer import answer_file
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
 from serving.archive import deletion
+from serving.archive.video_overview import VideoOverview
 from serving.archive.videos import register_video
 from serving.exports.annotated import write_annotated
 from serving.exports.table import to_csv
 from serving.jobs import submit as submissions
+from serving.store.contract import Store
 from serving.store.rows import VideoRow
 
 router = APIRouter(tags=["videos"])
@@ -98,15 +100,16 @@ def list_videos(
     limit: PartOfList = None,
     after: Annotated[str | None, Query(description="A video: those that were submitted later.")] = None,
 ) -> list[dict[str, Any]]:
-    """List the videos of a project, oldest first."""
+    """List the videos of a project, oldest first: how long each is, and which parts of it were analysed (null: all of it)."""
     last = None if after is None else service.archive.store.get_video(project, after)
-    return [_view(video) for video in service.archive.store.list_videos(project, after=last, limit=limit)]
+    return _views(service.archive.store, project, service.archive.store.list_videos(project, after=last, limit=limit))
 
 
 @router.get("/projects/{project}/videos/{video_id}")
 def get_video(project: ProjectName, video_id: str, service: ServiceDep) -> dict[str, Any]:
-    """Describe a video."""
-    return _view(service.archive.store.get_video(project, video_id))
+    """Describe a video: how long it is, and which parts of it were analysed (null: all of it)."""
+    (view,) = _views(service.archive.store, project, [service.archive.store.get_video(project, video_id)])
+    return view
 
 
 @router.delete("/projects/{project}/videos/{video_id}")
@@ -248,5 +251,10 @@ def _draw(service: Service, project: str, found: Result) -> AnyPath:
     return path
 
 
-def _view(video: VideoRow) -> dict[str, Any]:
-    return {"video_id": video.video_id, "name": video.name, "sha256": video.sha256, "created_at": video.created_at}
+def _views(store: Store, project: str, videos: Sequence[VideoRow]) -> list[dict[str, Any]]:
+    latest = store.latest_analyses(project)
+    wanted = [latest[video.video_id] for video in videos if video.video_id in latest]
+    analyses = {row.video_id: row for row in store.list_analyses(project, wanted)}
+    shown = ("video_id", "name", "sha256", "created_at", "duration_s", "analysed", "fragments")
+    found = [VideoOverview(video, analyses.get(video.video_id)).to_dict() for video in videos]
+    return [{name: one[name] for name in shown} for one in found]

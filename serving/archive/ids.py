@@ -80,6 +80,8 @@ def complete(kind: IdKind, given: str, known: Iterable[str]) -> str:
     """Return which of some ids begins as `given` does, or `given` where none does; see `full_id`."""
     name, mark = kind.value
     ids = set(known)
+    if given and given == mark and given not in ids:
+        raise InputError(f"every id of a {name} begins with {given!r}: give more of it")
     if given in ids or not given.startswith(mark) or len(given) < max(_LEAST_GIVEN, len(mark) + 1):
         return given
     found = [one for one in ids if one.startswith(given)]

@@ -10,7 +10,15 @@ from serving.store.naming_rows import AppearanceRow
 
 
 def explain(
-    *, person_id: str | None, is_known: bool, rate: float, limit: float, nearest: str | None, reason: str | None
+    *,
+    person_id: str | None,
+    is_known: bool,
+    rate: float,
+    limit: float,
+    nearest: str | None,
+    reason: str | None,
+    is_confirmed: bool = False,
+    told_apart: str | None = None,
 ) -> str:
     """Return what a decision about a face rests on, without a full stop.
 
@@ -28,6 +36,10 @@ def explain(
         The id of the nearest person enrolled, of whom an unknown face was told apart.
     reason : str or None
         Why it is undecidable.
+    is_confirmed : bool
+        Whether a correction says who it is.
+    told_apart : str or None
+        The id of the nearest person of all, where the face was told apart from them.
 
     Examples
     --------
@@ -35,13 +47,17 @@ def explain(
     'Ann Lee; 1 stranger in 140 would come this near to somebody enrolled'
     >>> explain(person_id=None, is_known=True, rate=0.24, limit=0.01, nearest="Ann_Lee", reason=None)
     'nobody enrolled; nearest is Ann Lee, not near enough'
+    >>> explain(person_id=None, is_known=True, rate=1, limit=0.01, nearest=None, reason=None, told_apart="Ann_Lee")
+    'nobody enrolled; nearest is Ann Lee, told apart from them'
     """
     if not is_known:
         return reason or "cannot be decided"
     if person_id is not None:
-        if rate > limit:
-            return f"{identity_of(person_id)}, as a correction says"
+        if is_confirmed:
+            return f"{identity_of(person_id)}; a correction says so"
         return f"{identity_of(person_id)}; {strangers_as_near(rate)} would come this near to somebody enrolled"
+    if told_apart is not None:
+        return f"nobody enrolled; nearest is {identity_of(told_apart)}, told apart from them"
     if nearest is None:
         return "nobody enrolled"
     # What is near enough and yet unnamed shares a frame with a face that is nearer, or is too poor to be named.
@@ -59,6 +75,8 @@ def explain_appearance(view: AppearanceView, result: Result) -> str:
         limit=result.model.max_false_names,
         nearest=None if other is None else other.person_id,
         reason=view.reason,
+        is_confirmed=view.confirmed,
+        told_apart=view.evidence.told_apart,
     )
 
 
@@ -74,9 +92,10 @@ def explain_found(row: AppearanceRow, rate: float) -> str:
         person_id=row.owner if row.decision is Decision.NAMED else None,
         is_known=row.decision is not Decision.UNDECIDABLE,
         rate=rate,
-        limit=0.0 if row.is_confirmed else 1.0,
+        limit=1.0,
         nearest=None,
         reason=row.reason,
+        is_confirmed=row.is_confirmed,
     )
 
 

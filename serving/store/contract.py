@@ -229,6 +229,9 @@ class Store(Protocol):
     def get_inverse(self, project: str, number: int) -> Edit:
         """Return the edit that takes another one back, but for names; raise `ModelNotFoundError` if there is none."""
 
+    def raise_version(self, project: str) -> None:
+        """Note that something has changed that names depend on and that no row has: previews of before are refused."""
+
     def seal_edits(self, project: str) -> None:
         """Let no edit so far be undone any more: what undoing needs is deleted, and so are the notes."""
 

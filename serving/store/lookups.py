@@ -8,7 +8,7 @@ from typing import Any
 from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError, VideoNotFoundError
 from serving.store import conflicts
 from serving.store.codecs import Row
-from serving.store.rows import ModelVersion, Project, VideoRow
+from serving.store.rows import DEFAULT_PROJECT, ModelVersion, Project, VideoRow
 from serving.store.transaction import Transaction
 
 
@@ -21,7 +21,18 @@ def require_one(tx: Transaction, kind: type[Row], where: Mapping[str, Any], erro
 
 def require_project(tx: Transaction, name: str) -> Project:
     """Return a project; raise `ProjectNotFoundError` if there is none."""
-    return require_one(tx, Project, {"name": name}, ProjectNotFoundError(f"no project {name!r}; create it first"))
+    return require_one(tx, Project, {"name": name}, no_project(name))
+
+
+def no_project(name: str) -> ProjectNotFoundError:
+    """Return the error that there is no such project, with what begins one."""
+    if name == DEFAULT_PROJECT:
+        return ProjectNotFoundError(
+            f"no project {name!r} yet: 'facerec recognize VIDEO' or 'facerec people import DIR' begins it"
+        )
+    return ProjectNotFoundError(
+        f"no project {name!r}: 'facerec projects list' names all, 'facerec projects create {name}' begins it"
+    )
 
 
 def require_model(tx: Transaction, project: str, version: str) -> ModelVersion:

@@ -95,6 +95,11 @@ class SharedNaming:
             raise_version(tx, project)
             return number
 
+    def raise_version(self, project: str) -> None:
+        """Note that something has changed that names depend on and that no row has: previews of before are refused."""
+        with self._shared.writing(project) as tx:
+            raise_version(tx, project)
+
     def seal_edits(self, project: str) -> None:
         """Let no edit so far be undone any more: what undoing needs is deleted, and so are the notes."""
         with self._shared.writing(project) as tx:

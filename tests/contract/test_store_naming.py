@@ -108,6 +108,7 @@ def test_rows_of_analyses_that_are_not_named_are_refused(named: Store, change: N
         lambda s: s.set_vectors("p", "dlib", {"f": np.ones(3, np.float32)}),
         lambda s: s.delete_corrections("p", ["c"]),
         lambda s: s.delete_video("p", "v-a"),
+        lambda s: s.raise_version("p"),
         lambda s: s.seal_edits("p"),
     ],
 )

@@ -96,6 +96,7 @@ def test_the_first_embedder_of_a_project_stays(store: Store) -> None:
         lambda s: s.apply("absent", NamingChange(), if_version=0),
         lambda s: s.list_edits("absent"),
         lambda s: s.get_inverse("absent", 1),
+        lambda s: s.raise_version("absent"),
         lambda s: s.seal_edits("absent"),
         lambda s: s.list_appearances("absent", []),
         lambda s: s.find_appearances("absent", AppearanceQuery(), limit=1),

@@ -12,6 +12,7 @@ from ui.cli.common import (
     HomeOption,
     JsonOption,
     ProjectOption,
+    counted,
     open_home,
     output,
     print_json,
@@ -34,7 +35,7 @@ def import_strangers(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add strangers of your own world to those that are shipped; takes effect with the next 'facerec train'."""
+    """Add strangers of your own world to those that are shipped; the next 'facerec train' or correction counts them."""
     from facerec_models.analysis.embedders.torch_embedder import embedder_named
     from facerec_models.analysis.networks import load_networks
     from facerec_models.names import check_project_name
@@ -48,18 +49,17 @@ def import_strangers(
         networks = load_networks(opened.settings.analysis, opened.archive.files.weights, wanted)
         task = progress.add_task("importing", total=None)
         found = import_cohort(
-            opened.archive.files,
+            opened.archive,
             project,
             directory,
             networks,
             opened.settings.analysis,
-            opened.settings.identification,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if as_json:
         print_json({"embedder": found.embedder, "strangers": len(found.stills), "source": found.source})
     else:
-        output.print(f"{len(found.stills)} strangers of the project's own. Next: facerec train")
+        output.print(f"{counted(len(found.stills), 'stranger')} of the project's own. Next: facerec train")
 
 
 @app.command("show")
@@ -78,4 +78,4 @@ def show_strangers(
     if as_json:
         print_json({"embedder": embedder, "strangers": len(found.stills), "source": found.source})
     else:
-        output.print(f"{len(found.stills)} strangers for {embedder}: {found.source}")
+        output.print(f"{counted(len(found.stills), 'stranger')} for {embedder}: {found.source}")

@@ -96,6 +96,11 @@ def progress_bar(unit: str = "percent") -> Iterator[Progress]:
         yield progress
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun: ``1 track``, ``2 tracks``."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def date_of(seconds: float) -> str:
     """Return a time since the epoch as a local date and time."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
@@ -108,6 +113,7 @@ __all__ = [
     "JsonOption",
     "Opened",
     "ProjectOption",
+    "counted",
     "date_of",
     "messages",
     "open_home",

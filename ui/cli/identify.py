@@ -13,6 +13,7 @@ from ui.cli.common import (
     HomeOption,
     JsonOption,
     ProjectOption,
+    counted,
     open_home,
     output,
     print_json,
@@ -74,15 +75,14 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
         output.print(f"{change.note}.")
     table = Table("person", "appearances", "tracks", "for example")
     for person in change.people:
-        table.add_row(
-            person,
-            f"+{change.appearances_added[person]} -{change.appearances_removed[person]}",
-            f"+{change.added[person]} -{change.removed[person]}",
-            "\n".join(
-                f"{one.video} {one.start_s:.1f}-{one.end_s:.1f} s: {_side(one.before, one)} -> {_side(one.after, one)}"
-                for one in change.examples.get(person, [])
-            ),
-        )
+        gained, lost = change.appearances_added[person], change.appearances_removed[person]
+        examples = [
+            f"{one.video} {one.start_s:.1f}-{one.end_s:.1f} s: {_side(one.before, one)} -> {_side(one.after, one)}"
+            for one in change.examples.get(person, [])
+        ]
+        more = [f"and {gained + lost - len(examples)} more"] if gained + lost > len(examples) else []
+        tracks = f"+{change.added[person]} -{change.removed[person]}"
+        table.add_row(person, f"+{gained} -{lost}", tracks, "\n".join(examples + more))
     if change.people:
         print_table(table)
     else:
@@ -92,8 +92,12 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
             f"{one.label} may be {one.person_id} too, and keeps the number. "
             f"If it is: facerec unknowns name '{one.label}' '{one.person_id}'"
         )
-    state = "are named now" if change.applied else "would be named"
-    output.print(f"{change.tracks} tracks of {change.videos} videos {state} (revision {change.revision}).")
+    for person_id in change.not_enrolled:
+        output.print(
+            f"No face of {person_id} is good enough to enrol: their tracks are confirmed, others are not found by it."
+        )
+    everything = f"{counted(change.tracks, 'track')} of {counted(change.videos, 'video')}"
+    output.print(f"In the archive: {everything}, {'now' if change.applied else 'then'} of revision {change.revision}.")
     if change.applied:
         if change.edit:
             output.print("Take it back with 'facerec history undo'.")

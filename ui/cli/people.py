@@ -17,6 +17,7 @@ from ui.cli.common import (
     HomeOption,
     JsonOption,
     ProjectOption,
+    counted,
     messages,
     open_home,
     output,
@@ -91,7 +92,8 @@ def import_people(
     told = [_tell_gone(face, directory, prune_gone) for face in gone.faces]
     told += [_tell_doubtful(face, directory) for face in gone.doubtful]
     people = len({picture.person_id for picture in pictures if picture.person_id})
-    summary = f"{people} people, {len(pictures)} files: {count_statuses([*faces, *told])}. Next: facerec train"
+    total = f"{counted(people, 'person', 'people')}, {counted(len(pictures), 'file')}"
+    summary = f"{total}: {count_statuses([*faces, *told])}. Next: facerec train"
     if as_json:
         for face in told:
             print_enrolled(face)
@@ -295,7 +297,7 @@ def outliers(
         return
     for face in found:
         output.print(f"{face.face_id}  {face.path}  {face.reason}")
-    output.print(f"{len(found)} outliers{'' if apply else ' (nothing was changed; --apply disables them)'}.")
+    output.print(f"{counted(len(found), 'outlier')}{'' if apply else ' (nothing was changed; --apply disables them)'}.")
 
 
 @app.command()

@@ -17,6 +17,7 @@ from ui.cli.common import (
     Opened,
     ProjectOption,
     ShownProgress,
+    counted,
     messages,
     open_home,
     output,
@@ -130,8 +131,9 @@ def _describe(model: ModelVersion, rules: IdentificationConfig, max_false_names:
     stills = max_false_names or rules.max_false_names_stills
     tracks = max_false_names or rules.max_false_names_tracks
     score = "similarity" if model.classifier == "prototype" else "score"
+    learned = f"{counted(model.people, 'person', 'people')}, {counted(model.faces, 'face')}"
     lines = [
-        f"Model {model.version}: {model.people} people, {model.faces} faces, {model.classifier} on {model.embedder}"
+        f"Model {model.version}: {learned}, {model.classifier} on {model.embedder}"
         f"{', promoted' if metrics['gate']['promoted'] else ', not promoted'}.",
         f"At most {stills:.2%} of strangers' pictures get a name: {score} {metrics['limit_stills']:.3f}.",
         f"At most {tracks:.2%} of strangers' tracks get a name: {score} {metrics['limit_tracks']:.3f}"
@@ -139,7 +141,6 @@ def _describe(model: ModelVersion, rules: IdentificationConfig, max_false_names:
         f"Checked with {metrics['strangers']} strangers ({metrics['cohort']}).",
     ]
     if metrics["unusable_faces"]:
-        lines.append(
-            f"{metrics['unusable_faces']} faces have no vector of {model.embedder}: import their pictures again."
-        )
+        unusable = counted(metrics["unusable_faces"], "face has", "faces have")
+        lines.append(f"{unusable} no vector of {model.embedder}: import their pictures again.")
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from ui.cli.common import (
     JsonOption,
     Opened,
     ProjectOption,
+    counted,
     open_home,
     output,
     print_json,
@@ -198,7 +199,7 @@ def batch(
             if as_json:
                 print_json(summary)
     if not as_json:
-        output.print(f"{len(rows) - failed} of {len(rows)} fragments are in {out_dir}.")
+        output.print(f"{len(rows) - failed} of {counted(len(rows), 'fragment')} written to {out_dir}.")
     if failed:
         raise typer.Exit(1)
 

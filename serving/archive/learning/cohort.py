@@ -12,7 +12,7 @@ import numpy as np
 
 from facerec_models.analysis.faces import largest_face
 from facerec_models.analysis.networks import Networks
-from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.config import AnalysisConfig
 from facerec_models.errors import InputError
 from facerec_models.identification.cohort import Cohort, load_cohort, read_cohort, save_cohort
 from facerec_models.images import is_picture
@@ -93,16 +93,17 @@ def own_cohort(files: Files, project: str, embedder: str) -> Cohort | None:
 
 
 def import_cohort(
-    files: Files,
+    archive: Archive,
     project: str,
     directory: Path,
     networks: Networks,
     analysis: AnalysisConfig,
-    rules: IdentificationConfig,
     *,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Cohort:
     """Add strangers to a project's own; importing the same pictures again adds nothing.
+
+    Whatever fits a version counts them from then on, a correction too: the project's version is raised.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def import_cohort(
         (found,) = find_stills([(path.name, path)], networks, analysis)
         if isinstance(found, FaceSet) and len(found):
             i = largest_face(found.detections)
-            if found.quality[i] >= rules.min_quality_enrolled:
+            if found.quality[i] >= archive.rules.min_quality_enrolled:
                 inside = path.relative_to(directory)
                 who = inside.parts[0] if len(inside.parts) > 1 else f"/{path.name}"
                 faces[who].append((float(found.quality[i]), found.embeddings[i]))
@@ -141,10 +142,12 @@ def import_cohort(
     stills = np.stack([max(own, key=lambda face: face[0])[1] for own in faces.values()])
     tracks = np.stack([normalize(np.sum([face for _, face in own], axis=0)) for own in faces.values()])
     embedder = networks.embedder.name
-    before = own_cohort(files, project, embedder)
+    before = own_cohort(archive.files, project, embedder)
     if before is not None:
         # Kept in half precision: the same face is as good as the same.
         new = (stills @ before.stills.T).max(axis=1) < 0.9999
+        if not new.any():
+            return before
         stills = np.concatenate([before.stills, stills[new]])
         tracks = np.concatenate([before.tracks, tracks[new]])
     cohort = replace(
@@ -153,7 +156,9 @@ def import_cohort(
         tracks=tracks,
         source=f"{len(stills)} of the project's own ({_fingerprint(stills, tracks)})",
     )
-    save_cohort(cohort, files.cohort(project, embedder))
+    save_cohort(cohort, archive.files.cohort(project, embedder))
+    # Afterwards: who has read the version that it makes, reads the new strangers too.
+    archive.store.raise_version(project)
     return cohort
 
 

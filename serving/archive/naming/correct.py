@@ -6,7 +6,7 @@ Every correction is kept, becomes part of the next model version, and names from
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,16 +21,17 @@ from facerec_models.types import STRANGER_PREFIX, Track
 from facerec_models.vectors import track_embedding
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import aliases, find_stranger
-from serving.archive.naming.correction_rows import correction_id
+from serving.archive.naming.correction_rows import correction_id, takes_back
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.faces_of_tracks import ENROLLED_OF_TRACK, best_faces
 from serving.archive.naming.held_apart import hold_apart
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.refit import plan_refit
+from serving.archive.naming.rename import is_known, require_unlike
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Edit
-from serving.store.rows import AnalysisRow, Face
+from serving.store.rows import AnalysisRow, Face, FaceStatus
 
 # Corrections that the note of an edit tells in full.
 _NOTED = 3
@@ -68,23 +69,45 @@ def correct(
 
     Raises
     ------
+    InputError
+        If there are no corrections, or two of one track contradict each other.
     VideoNotFoundError
         If a video was not analysed, or has no such track.
     PersonNotFoundError
         If a track is not to be a person whom the project does not know.
     ConflictError
-        If a track is not to be a stranger who was named, or the project is not at the expected version.
+        If a track is not to be a stranger who was named, if a new name is like one that is known, or the project is not at the
+        expected version.
     """
+    if not given:
+        raise InputError("no correction was given: give at least one")
+    return _change(archive, project, partial(_edit_of_corrections, archive, project, given), preview, expected)
+
+
+def _change(
+    archive: Archive, project: str, edit_now: Callable[[], Edit], preview: bool, expected: int | None
+) -> IdentificationChange:
+    """Apply an edit that confirms tracks, and say of whom no face is enrolled then."""
+    not_enrolled: list[str] = []
 
     def plan(current: CurrentNaming) -> PlannedEdit:
-        return plan_refit(archive, current, _edit_of_corrections(archive, project, given))
+        planned = plan_refit(archive, current, edit_now())
+        enrolled = {face.person_id for face in planned.edit.faces if face.status is FaceStatus.TAKEN}
+        enrolled |= {person.person_id for person in archive.store.list_people(project) if person.taken}
+        confirmed = {row.person_id for row in planned.edit.corrections if row.kind is CorrectionKind.IS}
+        not_enrolled[:] = sorted(confirmed - enrolled)
+        return planned
 
-    return change_names(archive, project, plan, refine=partial(hold_apart, archive), preview=preview, expected=expected)
+    refine = partial(hold_apart, archive)
+    change = change_names(archive, project, plan, refine=refine, preview=preview, expected=expected)
+    change.not_enrolled = not_enrolled
+    return change
 
 
 def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCorrection]) -> Edit:
     known = {person.person_id for person in archive.store.list_people(project)}
     made: dict[str, tuple[Correction, list[Face], str]] = {}
+    given_of: dict[tuple[str, int], list[Correction]] = {}
     for one in given:
         analysis, track = _find_track(archive.store, project, one.video_id, one.track_id)
         person_id = one.person_id
@@ -99,16 +122,19 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
             person_id = stranger.stranger_id
         else:
             person_id = person_id_of(person_id)
-            if one.kind is CorrectionKind.IS_NOT and person_id not in known:
+            if one.kind is CorrectionKind.IS:
+                require_unlike(archive.store, project, person_id, among=known)
+            elif person_id not in known and not is_known(archive.store, project, person_id):
                 raise PersonNotFoundError(
                     f"project {project!r} has no person {person_id!r}: 'facerec people list' lists all"
                 )
         correction = _correction(project, analysis, track, one.kind, person_id)
         is_person = one.kind is CorrectionKind.IS
-        # The same correction twice is one, and counts as given when it is given last.
-        made.pop(correction.correction_id, None)
         faces = best_faces(archive.files, [(analysis, track)], person_id, archive.rules) if is_person else []
         name = archive.store.get_video(project, one.video_id).name
+        others = given_of.setdefault((analysis.analysis_id, one.track_id), [])
+        _require_no_contradiction(correction, others, name)
+        others.append(correction)
         words = f"{one.kind.replace('_', ' ')} {person_id} (track {one.track_id} of {name})"
         made[correction.correction_id] = correction, faces, words
     corrections = [correction for correction, *_ in made.values()]
@@ -116,6 +142,14 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
     note = told + (", ..." if len(corrections) > _NOTED else "")
     faces = [face for _, of_track, _ in made.values() for face in of_track]
     return Edit("correction", note, corrections, faces=faces)
+
+
+def _require_no_contradiction(one: Correction, others: Sequence[Correction], name: str) -> None:
+    """Refuse that a track is two people, or is and is not one."""
+    for other in others:
+        if one.correction_id != other.correction_id and takes_back(one, other):
+            told = " and ".join(f"{each.kind.replace('_', ' ')} {each.person_id}" for each in (other, one))
+            raise InputError(f"track {one.track_id} of {name} cannot be corrected twice, {told}: give one of the two")
 
 
 def name_stranger(
@@ -139,17 +173,16 @@ def name_stranger(
     NotFoundError
         If there is no such stranger.
     ConflictError
-        If no track is this stranger any more, or the project is not at the expected version.
+        If no track is this stranger any more, if a new name is like one that is known, or the project is not at the expected version.
     """
-
-    def plan(current: CurrentNaming) -> PlannedEdit:
-        return plan_refit(archive, current, _edit_of_stranger(archive, project, given, person_id_of(name)))
-
-    return change_names(archive, project, plan, refine=partial(hold_apart, archive), preview=preview, expected=expected)
+    edit_now = partial(_edit_of_stranger, archive, project, given, person_id_of(name))
+    return _change(archive, project, edit_now, preview, expected)
 
 
 def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str) -> Edit:
     stranger = find_stranger(archive.store, project, given)
+    known = {person.person_id for person in archive.store.list_people(project)}
+    require_unlike(archive.store, project, person_id, among=known)
     others = aliases(archive.store, project, [stranger.stranger_id])[stranger.stranger_id]
     rows = archive.store.list_stranger_tracks(project, stranger_ids=[stranger.stranger_id, *others])
     if not rows:

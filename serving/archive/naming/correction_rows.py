@@ -24,13 +24,13 @@ def with_corrections(
             of_track[row.analysis_id, row.track_id].append(row)
     for one in new:
         key = one.analysis_id, one.track_id
-        kept = [row for row in of_track[key] if row.correction_id != one.correction_id and not _takes_back(one, row)]
+        kept = [row for row in of_track[key] if row.correction_id != one.correction_id and not takes_back(one, row)]
         of_track[key] = [*kept, one]
     rows = [row for of_one in of_track.values() for row in of_one]
     return sorted(rows, key=lambda row: (row.created_at, row.correction_id))
 
 
-def _takes_back(new: Correction, old: Correction) -> bool:
+def takes_back(new: Correction, old: Correction) -> bool:
     """Whether a correction replaces another of its track: that is one person, and cannot be a person and not be that person."""
     both_is = new.kind is old.kind is CorrectionKind.IS
     return both_is or (new.person_id == old.person_id and new.kind is not old.kind)

@@ -74,6 +74,8 @@ class IdentificationChange:
         Some of each person's, the surest first.
     perhaps : sequence of Perhaps
         Strangers who were told apart from one who is named now, and resemble them.
+    not_enrolled : sequence of str
+        People whose tracks were confirmed, and of whom no face is good enough to enrol: no other track is found by them.
     """
 
     revision: str
@@ -89,6 +91,7 @@ class IdentificationChange:
     appearances_removed: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Example]] = field(default_factory=dict)
     perhaps: Sequence[Perhaps] = ()
+    not_enrolled: Sequence[str] = ()
 
     @property
     def people(self) -> list[str]:
@@ -116,6 +119,7 @@ class IdentificationChange:
                 for person in self.people
             },
             "perhaps": [asdict(one) for one in self.perhaps],
+            "not_enrolled": list(self.not_enrolled),
         }
 
 

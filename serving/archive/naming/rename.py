@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from facerec_models.errors import ConflictError, InputError, PersonNotFoundError
@@ -46,7 +46,7 @@ def rename_person(
     PersonNotFoundError
         If there is nobody of the first name.
     ConflictError
-        If there is somebody of the second name already, or pictures of the person are being collected.
+        If there is somebody of the second name already, or of one that is like it, or pictures of the person are being collected.
     """
 
     def plan(current: CurrentNaming) -> PlannedEdit:
@@ -56,6 +56,8 @@ def rename_person(
             raise ConflictError(
                 f"project {project!r} has a person {person_id!r} already: 'facerec people merge' makes one of two"
             )
+        others = {person.person_id for person in archive.store.list_people(project)} - {former}
+        require_unlike(archive.store, project, person_id, among=others)
         return plan_faces(archive, current, _edit(archive.store, project, RENAME, former, person_id))
 
     return _change(archive, project, plan, given, preview, expected)
@@ -101,6 +103,30 @@ def merge_people(
 def is_known(store: Store, project: str, person_id: str) -> bool:
     """Whether a project has faces or corrections of a person."""
     return bool(store.list_faces(project, person_id=person_id) or store.list_corrections(project, person_id=person_id))
+
+
+def require_unlike(store: Store, project: str, person_id: str, *, among: Collection[str]) -> None:
+    """Refuse a new name that differs from a known one only in case or underscores: it is most likely the same person's.
+
+    A folder of pictures of that name makes it known.
+
+    Parameters
+    ----------
+    among : collection of str
+        The people who have faces, and whose names it may not be like.
+    """
+    if person_id in among:
+        return
+    like = sorted(one for one in among if _folded(one) == _folded(person_id))
+    if like and not is_known(store, project, person_id):
+        raise ConflictError(
+            f"project {project!r} has no person {person_id!r}, but {like[0]!r}: give that name, or one that differs in more than case "
+            "and underscores"
+        )
+
+
+def _folded(person_id: str) -> str:
+    return person_id.casefold().replace("_", "")
 
 
 def _change(

@@ -20,8 +20,9 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, ConnectionFailure, DocumentTooLarge, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from facerec_models.errors import ProjectNotFoundError, StoreError
+from facerec_models.errors import StoreError
 from serving.store.codecs import Row, Table, decode_row, encode, encode_row, table_of
+from serving.store.lookups import no_project
 from serving.store.mongo.schema import KEYS, require_collections
 from serving.store.transaction import Among, Filter
 
@@ -298,7 +299,7 @@ class MongoDatabase:
                 continue
             if found is None:
                 session.abort_transaction()
-                raise ProjectNotFoundError(f"no project {project!r}; create it first")
+                raise no_project(project)
             return
 
     def _commit(self, session: ClientSession) -> None:

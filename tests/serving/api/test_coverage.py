@@ -61,6 +61,9 @@ def test_two_fragments_are_the_answer_together_and_a_film_covers_them(client: Te
     second, _ = submit(client, film, fragment=[8, 12])
     found = client.get(answer).json()
     assert (found["sampling"]["fragment"], found["sampling"]["fragments"]) == ([0, 12], [[0, 3], [8, 12]])
+    (listed,) = client.get("/v1/projects/p/videos").json()
+    assert (listed["analysed"], listed["fragments"]) == (True, [[0, 3], [8, 12]])
+    assert client.get(f"/v1/projects/p/videos/{listed['video_id']}").json() == listed
     assert people(found) == {*PEOPLE}
     own = [client.get(one).json() for one in (first, second)]
     assert [one["sampling"]["fragments"] for one in own] == [[[0, 3]], [[8, 12]]]

@@ -55,7 +55,9 @@ def test_a_training_process_needs_no_ray_and_prints_its_version(store: Store, ho
 def test_a_training_that_cannot_run_is_one_error_line(home: Files) -> None:
     done = run(home)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1] == "facerec: no project 'p'; create it first"
+    assert done.stderr.splitlines()[-1] == (
+        "facerec: no project 'p': 'facerec projects list' names all, 'facerec projects create p' begins it"
+    )
     assert run(home, "--classifier", "mlp").returncode == 2
 
 

@@ -60,7 +60,7 @@ def test_a_printed_preview_can_be_applied_and_undone(home: Path) -> None:
     version = text.split("--expect ")[1].split()[0]
     applied = run(home, "correct", "v-1", 1, "--is-not", "Ann_Lee", "--expect", version, "--project", "p").stdout
     undo = applied.split("'facerec ")[1].split("'")[0].split()
-    assert "are named now" in run(home, *undo, "--project", "p").stdout
+    assert "now of revision" in run(home, *undo, "--project", "p").stdout
     assert found(home, "Ann_Lee") == [("v-1.mp4", "Ann Lee"), ("v-2.mp4", "Ann Lee")]
 
 
@@ -130,6 +130,14 @@ def test_a_face_is_searched_with_the_real_network(
     (tmp_path / "text.jpg").write_text("no picture")
     refused = run(home, "search", "face", tmp_path / "text.jpg", code=1)
     assert "text.jpg" in refused.error
+
+
+def test_an_empty_home_says_what_begins_a_project(tmp_path: Path) -> None:
+    assert (
+        "'facerec recognize VIDEO' or 'facerec people import DIR' begins it"
+        in run(tmp_path, "people", "list", code=1).error
+    )
+    assert "'facerec projects create q' begins it" in run(tmp_path, "videos", "list", "--project", "q", code=1).error
 
 
 def test_errors_are_printed_as_they_are(home: Path) -> None:

@@ -57,7 +57,9 @@ def test_an_ambiguous_beginning_lists_the_candidates(home: Path) -> None:
         put_video(archive, "v-11", 2)
         put_video(archive, "v-12", 3)
     error = run(home, "export", "v-", "--project", "p", code=1).error
-    assert "has no video with the id or name 'v-'" in error
+    assert "every id of a video begins with 'v-'" in error
+    error = run(home, "unknowns", "show", "stranger-", "--project", "p", code=1).error
+    assert "every id of a stranger begins with 'stranger-'" in error
     with open_archive(Settings(home=home)) as archive:
         put_video(archive, "v-33", 4)
         put_video(archive, "v-34", 5)

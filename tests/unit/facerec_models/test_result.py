@@ -102,7 +102,7 @@ CONTRACT: dict[str, Any] = {
     "sampling": {"period_s", "mode", "frames_sampled", "densified", "fragment", "fragments"},
     "appearances": {
         "person_id", "identity", "stranger", "label", "start_s", "end_s", "probability", "false_name_rate", "track_ids",
-        "reason", "evidence",
+        "reason", "confirmed", "evidence",
     },
     "tracks": {
         "track_id", "shot", "start_s", "end_s", "person_id", "identity", "decision", "reason", "probability",
@@ -127,7 +127,7 @@ def test_the_json_has_exactly_the_fields_of_the_contract(example: Result) -> Non
             assert fields is None or set(item) == fields, name
     for appearance in document["appearances"]:
         evidence = appearance["evidence"]
-        assert set(evidence) == {"crops", "nearest", "runner_up", "margin"}
+        assert set(evidence) == {"crops", "nearest", "runner_up", "margin", "told_apart"}
         assert set(evidence["runner_up"]) == CANDIDATE
         assert all(set(crop) == {"time_s", "url"} for crop in evidence["crops"])
         assert all(set(face) == {"face_id", "similarity"} for face in evidence["nearest"])

@@ -25,9 +25,10 @@ def told(seen: Seen, nearest: str | None = None) -> str:
     ("seen", "nearest", "text"),
     [
         (Seen("Ann Li", 0, 1, false_name_rate=1 / 240), None, "Ann Li; 1 stranger in 240 would come this near to somebody enrolled"),
-        (Seen("Ann Li", 0, 1, false_name_rate=0.2), "Bo_Ek", "Ann Li, as a correction says"),
+        (Seen("Ann Li", 0, 1, confirmed=True), "Bo_Ek", "Ann Li; a correction says so"),
         (Seen("Unknown 1", 0, 1, false_name_rate=0.24), "Bo_Ek", "nobody enrolled; nearest is Bo Ek, not near enough"),
         (Seen("Unknown 1", 0, 1, false_name_rate=0.24), None, "nobody enrolled"),
+        (Seen("Unknown 1", 0, 1, told_apart="Ann_Li"), "Bo_Ek", "nobody enrolled; nearest is Ann Li, told apart from them"),
         (Seen("Undecidable", 0, 1, reason="too small"), "Bo_Ek", "too small"),
     ],
 )  # fmt: skip
@@ -46,7 +47,7 @@ def test_what_a_search_finds_is_worded_alike() -> None:
     unknown = AppearanceRow("p", "a-1", 1, "v-1", Decision.UNKNOWN, "stranger-a", 0, 0, 0.0, 1.0, 0.8, False, (2,))
     assert explain_found(named, 1 / 140) == "Ann Li; 1 stranger in 140 would come this near to somebody enrolled"
     assert explain_found(unknown, 0.3) == "nobody enrolled"
-    assert explain_found(replace(named, is_confirmed=True), 1 / 140) == "Ann Li, as a correction says"
+    assert explain_found(replace(named, is_confirmed=True), 1 / 140) == "Ann Li; a correction says so"
 
 
 def test_a_face_of_a_picture_is_worded_alike() -> None:

@@ -15,6 +15,7 @@ from ui.cli.common import (
     HomeOption,
     JsonOption,
     ProjectOption,
+    counted,
     date_of,
     messages,
     open_home,
@@ -91,7 +92,7 @@ def show(
         )
         return
     people = ", ".join(one.replace("_", " ") for one in found.people) or "nobody enrolled"
-    output.print(f"who is in it: {people}; {found.strangers} strangers")
+    output.print(f"who is in it: {people}; {counted(found.strangers, 'stranger')}")
     for one in analyses:
         is_latest = found.analysis is not None and one["analysis_id"] == found.analysis.analysis_id
         output.print(_analysis_line(one) + (" (the one that counts)" if is_latest else ""))
@@ -126,7 +127,8 @@ def delete(
     output.print(f"{row.name} is deleted (analyses: {receipt.analyses}, crops: {receipt.crops}{upload}).")
     if receipt.corrections_kept or receipt.faces_kept:
         output.print(
-            f"{receipt.corrections_kept} corrections and {receipt.faces_kept} enrolled faces from it stay with their people: "
+            f"{counted(receipt.corrections_kept, 'correction')} and {counted(receipt.faces_kept, 'enrolled face')} from it stay with "
+            "their people: "
             "'facerec people forget' removes a person."
         )
 

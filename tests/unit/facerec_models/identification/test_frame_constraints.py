@@ -11,7 +11,7 @@ from facerec_models.config import IdentificationConfig
 from facerec_models.identification.clustering import stranger_similarity
 from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.frame_constraints import assign_people, find_alike, find_contradicted, find_repeated
-from facerec_models.identification.identify import identify_faces, identify_tracks, nearest_people
+from facerec_models.identification.identify import identify_faces, identify_tracks, nearest_people, told_apart
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.types import Decision, FloatArray, Match, Track, UndecidableReason
 from facerec_models.vectors import normalize
@@ -236,6 +236,10 @@ def test_a_face_whose_candidates_are_all_ruled_out_has_the_figures_of_the_last()
     assert (match.decision, match.candidates) == (Decision.UNKNOWN, ())
     assert match.probability > 0.9
     assert nearest_people(denied, face, None) == []
+    assert (told_apart(model, face), told_apart(denied, face)) == (
+        None,
+        str(nearest_people(model, face, None)[0].person_id),
+    )
 
 
 def test_a_face_that_is_not_a_person_is_not_them_even_if_they_are_known_by_nothing_else() -> None:

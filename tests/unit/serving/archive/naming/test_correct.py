@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError, VideoNotFoundError
+from facerec_models.errors import ConflictError, InputError, NotFoundError, PersonNotFoundError, VideoNotFoundError
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
+from serving.archive.naming.rename import rename_person
 from serving.archive.search.strangers import StrangerSummary, rank_strangers
 from serving.store import Store
 from serving.store.naming_rows import CorrectionKind
@@ -42,10 +43,17 @@ def test_confirming_a_track_enrols_its_faces_and_names_its_likes(archive: Archiv
 
 def test_poor_faces_of_a_confirmed_track_are_not_enrolled(archive: Archive, store: Store) -> None:
     strict = RULES.model_copy(update={"min_quality_enrolled": 0.95})
-    correct(Archive(store, archive.files, strict), "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem Tan")])
+    of_strict = Archive(store, archive.files, strict)
+    change = correct(of_strict, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem Tan")])
+    assert change.not_enrolled == ["Cem_Tan"]
     assert store.list_faces("p", person_id="Cem_Tan") == []
     assert labels_in(archive, "v-1")[2] == "Cem Tan"
     assert labels_in(archive, "v-2")[2] == "Unknown 1"
+    # She has other faces.
+    assert correct(of_strict, "p", [TrackCorrection("v-1", 4, CorrectionKind.IS, "Ann_Lee")]).not_enrolled == []
+    # Whoever has no face is known all the same.
+    correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS_NOT, "Cem_Tan")])
+    assert labels_in(archive, "v-1")[2].startswith("Unknown")
 
 
 def test_denying_a_name_holds_until_it_is_confirmed_again(archive: Archive, store: Store) -> None:
@@ -93,3 +101,34 @@ def test_an_impossible_correction_is_refused_and_changes_nothing(
         correct(archive, "p", [correction])
     assert store.list_corrections("p") == []
     assert len(store.list_models("p")) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            [(3, "is", "Dee"), (3, "is", "Cem Tan")],
+            "track 3 of v-1.mp4 cannot be corrected twice, is Dee and is Cem_Tan",
+        ),
+        ([(1, "is_not", "Bob"), (1, "is", "Bob")], "is not Bob and is Bob"),
+        ([], "at least one"),
+    ],
+)
+def test_corrections_that_contradict_each_other_and_none_at_all_are_refused(
+    archive: Archive, store: Store, given: list[tuple[int, str, str]], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        correct(archive, "p", [TrackCorrection("v-1", track, CorrectionKind(kind), who) for track, kind, who in given])
+    assert store.list_corrections("p") == []
+
+
+def test_a_new_name_that_differs_in_case_alone_is_refused(archive: Archive, store: Store) -> None:
+    for change in (
+        lambda: correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "ann lee")]),
+        lambda: name_stranger(archive, "p", "Unknown 1", "AnnLee"),
+        lambda: rename_person(archive, "p", "Bob", "ANN_LEE"),
+    ):
+        with pytest.raises(ConflictError, match="but 'Ann_Lee'"):
+            change()
+    assert store.list_edits("p")[1:] == []
+    assert rename_person(archive, "p", "Ann_Lee", "ann_lee").added == {"ann_lee": 2}
