@@ -306,7 +306,8 @@ def make_matches(
     if rules.model is None or rules.calibration is None:
         return [_nobody(reasons.get(i)) for i in range(len(chosen))]
     # The figures of a face without a name are those of its first candidate. If all are ruled out, the others score no better than
-    # the last of them.
+    # the last of them, and where there are no others, nobody enrolled is left who it may be.
+    is_nobody = scored.ruled_out.all(axis=1) & (scored.nearest.shape[1] == len(rules.people))
     likeliest = np.where(scored.ruled_out.all(axis=1), -1, scored.ruled_out.argmin(axis=1)).tolist()
     # Lists, whose numbers are Python's own: a third of the time.
     similarity, probability = scored.similarity.tolist(), scored.probability.tolist()
@@ -316,6 +317,9 @@ def make_matches(
     for i, k in enumerate(chosen):
         if i in confirmed:
             matches.append(_confirmed(confirmed[i], scored.embeddings[i], rules.model, rules.calibration))
+            continue
+        if is_nobody[i]:
+            matches.append(_nobody(reasons.get(i)))
             continue
         reason, beside = (None, None) if k is not None else reasons.get(i, (None, None))
         decision = Decision.NAMED if k is not None else Decision.UNKNOWN if reason is None else Decision.UNDECIDABLE

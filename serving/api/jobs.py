@@ -14,6 +14,7 @@ from serving.api.addresses import crop_address
 from serving.api.schemas import JobView
 from serving.api.service import PartOfList, ServiceDep
 from serving.archive.asked_for import with_asked
+from serving.archive.former_names import name_now
 from serving.jobs import submit as submissions
 from serving.jobs.submit import analysis_of
 from serving.store import leases
@@ -69,7 +70,8 @@ async def job_result(job_id: str, service: ServiceDep) -> Response:
     job = await asyncio.to_thread(service.archive.store.get_job, job_id)
     analysis = await asyncio.to_thread(analysis_of, service.archive.store, job, service.settings)
     text = await service.classifier.result_of.remote(analysis, crop_address)
-    if (person_id := job.spec.get("person_id")) is not None:
+    if (given := job.spec.get("person_id")) is not None:
+        person_id = await asyncio.to_thread(name_now, service.archive.store, job.project, given, job.created_at)
         found = Result.model_validate_json(text)
         text = (await asyncio.to_thread(with_asked, service.archive.store, found, [person_id])).to_json()
     return Response(text, media_type="application/json")

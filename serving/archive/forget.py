@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from facerec_models.errors import (
@@ -22,6 +23,7 @@ from facerec_models.identification.identify import identify_videos
 from facerec_models.names import person_id_of
 from facerec_models.types import Decision
 from serving.archive.files import Files
+from serving.archive.former_names import MERGE, RENAME, name_now
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import drop_loaded_models, load_model, promoted_version
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
@@ -29,7 +31,7 @@ from serving.archive.naming.current import read_current
 from serving.archive.naming.identify import name_nobody
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.refit import refit_and_name
-from serving.archive.naming.rename import MERGE, RENAME, is_known
+from serving.archive.naming.rename import is_known
 from serving.archive.vector_sets import count_corrections, drop_vectors, in_all_sets, present_analyses
 from serving.store import leases
 from serving.store.contract import Store
@@ -94,7 +96,8 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     """
     person_id = person_id_of(given)
     names = [person_id, *_former_names(archive.store, project, person_id)]
-    albums = [archive.files.pictures(project, name) for name in names]
+    albums = {name: archive.files.pictures(project, name) for name in names}
+    _give_present_names(archive.store, project)
     has_crawls = sum(_end_crawls(archive.store, project, name) for name in names) > 0
     was_asked_for = sum(_unask(archive.store, project, name) for name in names) > 0
     # Then: an enrolment that is under way finds that its mark is gone, and one that was killed has no rows.
@@ -114,7 +117,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         or marks
         or has_crawls
         or was_asked_for
-        or any(album.is_dir() for album in albums)
+        or any(album.is_dir() for album in albums.values())
     ):
         archive.store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
@@ -128,9 +131,16 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     # Files before rows, here and below: by the rows an interrupted try is done again.
     crops += _unlink(archive.files.face_crop(project, face.face_id) for face in faces)
     pictures = _unlink(archive.files.pictures(project, one) / name for one, name in _collected(faces))
-    for album in albums:
-        pictures += sum(1 for path in album.rglob("*") if path.is_file()) if album.is_dir() else 0
-        remove_tree(album)
+    # A person who was renamed may have pictures in the album of somebody who bears the former name now.
+    of_others = {
+        (one, name)
+        for one, name in _collected(archive.store.list_faces(project))
+        if (one, name) not in set(_collected(faces))
+    }
+    for one, album in albums.items():
+        pictures += _unlink([path for path in album.rglob("*") if (one, path.name) not in of_others])
+        if not any(path.is_file() for path in album.rglob("*")):
+            remove_tree(album)
     archive.store.delete_faces(project, [face.face_id for face in faces])
     # Again: one that was trained meanwhile is here by now, or its training finds that the faces are gone.
     models = [
@@ -201,6 +211,18 @@ def _end_crawls(store: Store, project: str, person_id: str) -> bool:
 
 def _crawls(store: Store, project: str, person_id: str) -> list[Job]:
     return [job for job in store.list_jobs(project) if job.kind == "crawl" and job.spec["person_id"] == person_id]
+
+
+def _give_present_names(store: Store, project: str) -> None:
+    """Let jobs name people as they are called now: once the notes of edits are gone, nothing else tells it."""
+    for job in store.list_jobs(project):
+        given = job.spec.get("person_id")
+        if given is not None and (name := name_now(store, project, given, job.created_at)) != given:
+            store.update_job(job.job_id, partial(_with_name, name=name))
+
+
+def _with_name(job: Job, name: str) -> Job:
+    return replace(job, key=None, spec={**job.spec, "person_id": name})
 
 
 def _unask(store: Store, project: str, person_id: str) -> bool:

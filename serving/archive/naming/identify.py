@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from facerec_models.errors import ConflictError
 from facerec_models.identification.naming_model import NamingModel
+from serving.archive.former_names import renamed_tracks
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.current import CurrentNaming
@@ -14,7 +15,7 @@ from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.vector_sets import present_analyses
 from serving.store.conflicts import require_embedder
-from serving.store.naming_rows import Edit, Promotion
+from serving.store.naming_rows import CorrectionKind, Edit, Promotion
 from serving.store.rows import ModelVersion
 
 
@@ -113,10 +114,27 @@ def _by_version(
 
 def _require_names(archive: Archive, project: str, version: str, model: NamingModel) -> None:
     """Raise `ConflictError` if a version knows people by names that they have no more."""
-    people = {face.face_id: face.person_id for face in archive.store.list_faces(project)}
-    for face_id, former in zip(model.gallery.face_ids.tolist(), model.gallery.person_ids.tolist(), strict=True):
-        if (person_id := people.get(face_id, former)) != former:
+    store = archive.store
+    faces = {face.face_id: face.person_id for face in store.list_faces(project)}
+    tracks = {
+        (row.analysis_id, row.track_id): row.person_id
+        for row in store.list_corrections(project)
+        if row.kind is CorrectionKind.IS
+    }
+    learned = [
+        *(
+            (former, faces.get(face_id, former), "faces")
+            for face_id, former in zip(model.gallery.face_ids.tolist(), model.gallery.person_ids.tolist(), strict=True)
+        ),
+        *(
+            (former, tracks.get(track, former), "tracks")
+            for track, former in renamed_tracks(store, project)
+            if model.corrections.confirmed.get(track) == former
+        ),
+    ]
+    for former, person_id, what in learned:
+        if person_id != former:
             raise ConflictError(
-                f"version {version} of project {project!r} learned faces of {person_id} as {former}'s: "
+                f"version {version} of project {project!r} learned {what} of {person_id} as {former}'s: "
                 "take that back with 'facerec history undo', or train a version"
             )

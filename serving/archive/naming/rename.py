@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from facerec_models.errors import ConflictError, InputError, PersonNotFoundError
 from facerec_models.names import person_id_of
+from serving.archive.former_names import IS, MERGE, RENAME
 from serving.archive.handle import Archive
 from serving.archive.learning.evaluation_set import kept_truths
 from serving.archive.naming.correction_rows import correction_id
@@ -20,7 +21,6 @@ from serving.store.naming_rows import Correction, CorrectionKind, Edit
 
 logger = logging.getLogger(__name__)
 
-RENAME, MERGE = "rename", "merge"
 # Which of two corrections of one track holds for one person.
 _RANK = {CorrectionKind.IS: 2, CorrectionKind.IS_NOT: 1, CorrectionKind.APART: 0}
 
@@ -165,7 +165,7 @@ def _edit(store: Store, project: str, cause: str, former: str, person_id: str) -
             )
     return Edit(
         cause,
-        f"{former} is {person_id}",
+        f"{former}{IS}{person_id}",
         corrections=list(_carried(store, project, former, person_id)),
         withdrawn=[row.correction_id for row in store.list_corrections(project, person_id=former)],
         faces=[replace(face, person_id=person_id) for face in store.list_faces(project, person_id=former)],

@@ -12,11 +12,13 @@ from facerec_models.errors import ConflictError, InputError, PersonNotFoundError
 from facerec_models.files import write_atomically
 from facerec_models.identification.naming_model import NamingModel
 from serving.archive.forget import forget
+from serving.archive.former_names import name_now
 from serving.archive.handle import Archive
 from serving.archive.learning.evaluation_set import keep_truth
 from serving.archive.learning.loaded_models import drop_loaded_models
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
+from serving.archive.naming.enable import enable_faces
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.rename import merge_people, rename_person
 from serving.archive.naming.undo import undo_edit
@@ -105,6 +107,48 @@ def test_crawls_under_a_former_name_are_forgotten(archive: Archive, store: Store
     assert b"Ann_Lee" not in everything(archive)
 
 
+def test_jobs_that_ask_for_a_renamed_person_ask_for_who_it_is_now(archive: Archive, store: Store) -> None:
+    def ask(name: str) -> str:
+        return jobs.submit(store, "p", "video", {"person_id": name}, max_queued=9, video_id="v-1").job_id
+
+    def now(job_id: str) -> str:
+        job = store.get_job(job_id)
+        return name_now(store, "p", job.spec["person_id"], job.created_at)
+
+    before = ask("Ann_Lee")
+    rename_person(archive, "p", "Ann_Lee", "Misspelt")
+    between = ask("Misspelt")
+    undo_edit(archive, "p")
+    assert (now(before), now(between)) == ("Ann_Lee", "Ann_Lee")
+    rename_person(archive, "p", "Ann_Lee", "Ada")
+    enrol(archive, 5, "Ann_Lee")
+    train(archive, "p")
+    after = ask("Ann_Lee")
+    assert (now(before), now(between), now(after)) == ("Ada", "Ada", "Ann_Lee")
+    forget(archive, "p", "Bob")
+    assert (now(before), now(between), now(after)) == ("Ada", "Ada", "Ann_Lee")
+    forget(archive, "p", "Ada")
+    assert [store.get_job(one).spec["person_id"] for one in (before, between, after)] == [None, None, "Ann_Lee"]
+    assert b"Misspelt" not in everything(archive)
+
+
+def test_forgetting_who_bears_a_former_name_keeps_the_pictures_of_the_renamed_one(
+    archive: Archive, store: Store
+) -> None:
+    album = archive.files.pictures("p", "Ann_Lee")
+    faces = store.list_faces("p", person_id="Ann_Lee")
+    store.put_faces("p", [replace(face, path=f"Ann_Lee/{face.face_id}.jpg") for face in faces])
+    for name in [*(face.face_id for face in faces), "other"]:
+        write_atomically(album / f"{name}.jpg", b"jpeg")
+    rename_person(archive, "p", "Ann_Lee", "Ada")
+    enrol(archive, 5, "Ann_Lee")
+    train(archive, "p")
+    assert forget(archive, "p", "Ann_Lee").pictures == 1
+    assert {path.stem for path in album.iterdir()} == {face.face_id for face in faces}
+    assert forget(archive, "p", "Ada").pictures == len(faces)
+    assert not album.exists()
+
+
 # Renaming
 
 
@@ -157,6 +201,22 @@ def test_a_version_that_knows_a_former_name_is_not_promoted(archive: Archive, st
     for how in ({"model_version": old}, {"goes_back": True}):
         with pytest.raises(ConflictError, match="faces of Ada as Ann_Lee's"):
             identify_archive(archive, "p", **how)  # type: ignore[arg-type]
+
+
+def test_a_version_that_knows_a_former_name_from_corrections_alone_is_not_promoted(
+    archive: Archive, store: Store
+) -> None:
+    correct_track(archive, CorrectionKind.IS, "Cem")
+    enable_faces(archive, "p", [face.face_id for face in store.list_faces("p", person_id="Cem")], enabled=False)
+    old = store.get_model("p").version
+    rename_person(archive, "p", "Cem", "Dee")
+    with pytest.raises(ConflictError, match="tracks of Dee as Cem's"):
+        identify_archive(archive, "p", model_version=old)
+    correct_track(archive, CorrectionKind.IS, "Eve")
+    version = store.get_model("p").version
+    correct_track(archive, CorrectionKind.IS, "Ann_Lee")
+    identify_archive(archive, "p", model_version=version)
+    assert labels_in(archive, "v-1")[2] == "Eve"
 
 
 @pytest.mark.parametrize("when", [1, 2])

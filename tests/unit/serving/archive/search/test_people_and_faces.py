@@ -10,17 +10,19 @@ import pytest
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import find_stranger
-from serving.archive.naming.correct import name_stranger
+from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
+from serving.archive.naming.enable import enable_faces
 from serving.archive.naming.identify import identify_archive
 from serving.archive.search.cursors import write_cursor
 from serving.archive.search.people_and_faces import FacePage, Page, search_face, search_people
 from serving.archive.search.strangers import RankedStrangers, rank_strangers, show_stranger
 from serving.archive.search.track_index import TrackIndex
 from serving.store import Store
-from serving.store.naming_rows import AppearanceQuery
+from serving.store.naming_rows import AppearanceQuery, CorrectionKind
 from tests.archive import fill, put_tracks, put_video
 from tests.builders import face_of, make_track
 from tests.contract.store_cases import make_appearance, name
+from tests.unit.serving.archive.edits import result_in
 
 WHOLE = AppearanceQuery()
 
@@ -204,3 +206,22 @@ def test_a_face_is_found_in_videos_that_nothing_has_named(archive: Archive) -> N
     (first, *_) = look_for(archive, 9).hits
     assert (first.hit.video, first.is_named, first.hit.label) == ("v-4.mp4", False, "Undecidable")
     assert (first.hit.row.start_s, first.hit.row.end_s) == (2.5, 4.5)
+
+
+def test_a_stranger_who_is_nobody_enrolled_is_surely_one_in_search_as_in_the_result(archive: Archive) -> None:
+    def surely() -> tuple[float, float]:
+        (hit,) = (hit for hit in find(archive, query=AppearanceQuery(video_id="v-1")).hits if hit.row.first_track == 1)
+        shown = next(one for one in result_in(archive, "v-1").appearances if one.track_ids[0] == 1)
+        return hit.figure.probability, shown.probability
+
+    def enable(person: str, enabled: bool) -> None:
+        faces = [face.face_id for face in archive.store.list_faces("p", person_id=person)]
+        enable_faces(archive, "p", faces, enabled=enabled)
+
+    enable("Bob", enabled=False)
+    correct(archive, "p", [TrackCorrection("v-1", 1, CorrectionKind.IS_NOT, "Ann_Lee")])
+    assert surely() == (1.0, 1.0)
+    enable("Bob", enabled=True)
+    assert surely() == pytest.approx((1.0, 1.0), abs=1e-5)
+    enable("Bob", enabled=False)
+    assert surely() == pytest.approx((1.0, 1.0), abs=1e-5)

@@ -1,0 +1,37 @@
+"""What people were called before they were renamed, or merged with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from serving.archive.vector_sets import TrackKey
+from serving.store.contract import Store
+from serving.store.naming_rows import CorrectionKind
+
+RENAME, MERGE = "rename", "merge"
+# In the note of such an edit, between the former name and the name: no id of a person has a space.
+IS = " is "
+
+
+def name_now(store: Store, project: str, person_id: str, since: float) -> str:
+    """Return what somebody is called now who was called so at a time, in seconds since the epoch; renamings that were undone count."""
+    moves: list[tuple[float, str, str]] = []
+    for edit in store.list_edits(project):
+        former, _, name = edit.note.partition(IS)
+        if edit.cause == RENAME or (edit.cause == MERGE and edit.undone_at is None):
+            moves.append((edit.created_at, former, name))
+        if edit.cause == RENAME and edit.undone_at is not None:
+            moves.append((edit.undone_at, name, former))
+    for at, former, name in sorted(moves):
+        if at > since and former == person_id:
+            person_id = name
+    return person_id
+
+
+def renamed_tracks(store: Store, project: str) -> Iterator[tuple[TrackKey, str]]:
+    """Yield the tracks that were confirmed as people who were renamed or merged, with the former names."""
+    for edit in store.list_edits(project):
+        if edit.cause in (RENAME, MERGE) and edit.undone_at is None:
+            for row in store.get_inverse(project, edit.number).corrections:
+                if row.kind is CorrectionKind.IS:
+                    yield (row.analysis_id, row.track_id), row.person_id
