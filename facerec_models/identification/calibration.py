@@ -143,19 +143,23 @@ class ScoreCalibration:
         """Whether fewer strangers than can check it lie beyond the limit for `max_false_names`."""
         return max_false_names * len(self._sorted) < _MIN_CHECKED
 
-    def probability(self, scores: npt.NDArray[np.floating]) -> DoubleArray:
-        """Posterior that the nearest person is the right one, under the prior.
-
-        Bayes' rule with the densities of both kinds of scores, made monotone: a higher score never means less.
-        """
-        scores = np.asarray(scores, np.float64)
+    @cached_property
+    def _log_odds(self) -> tuple[DoubleArray, DoubleArray]:
+        """Scores from the lowest to the highest, and the log odds that the nearest person is the right one."""
         grid = np.linspace(*self._range, 2001)
         spread = max(float(np.std(self._sorted)), 1e-3)
         genuine = norm.logpdf(np.minimum(grid, self.genuine.mean), self.genuine.mean, self.genuine.deviation)
         strange = norm.logpdf(np.maximum(grid, float(np.mean(self._sorted))), float(np.mean(self._sorted)), spread)
         log_odds = genuine - strange + np.log(self.prior_known / (1 - self.prior_known))
-        monotone = np.maximum.accumulate(log_odds)
-        return np.asarray(1 / (1 + np.exp(-np.interp(scores, grid, np.clip(monotone, -30, 30)))), np.float64)
+        return grid, np.clip(np.maximum.accumulate(log_odds), -30, 30)
+
+    def probability(self, scores: npt.NDArray[np.floating]) -> DoubleArray:
+        """Posterior that the nearest person is the right one, under the prior.
+
+        Bayes' rule with the densities of both kinds of scores, made monotone: a higher score never means less.
+        """
+        grid, log_odds = self._log_odds
+        return np.asarray(1 / (1 + np.exp(-np.interp(np.asarray(scores, np.float64), grid, log_odds))), np.float64)
 
 
 def _pareto_beyond(x: DoubleArray, shape: float) -> DoubleArray:
