@@ -178,7 +178,8 @@ CREATE TABLE appearances (
     FOREIGN KEY (project, analysis_id) REFERENCES analyses ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX appearances_by_owner ON appearances
-    (project, owner, video_id, start_s, first_track, analysis_id, decision, score, is_confirmed, end_s, first_shot, last_shot, track_ids);
+    (project, owner, video_id, start_s, first_track, analysis_id, decision, score, is_confirmed, end_s, first_shot, last_shot,
+    track_ids);
 CREATE INDEX appearances_by_video ON appearances (project, video_id, start_s, first_track);
 
 CREATE TABLE named_tracks (
