@@ -64,11 +64,22 @@ def person_id_of(folder: str) -> str:
         raise InputError(f"person name {folder!r} must not contain a semicolon, which separates names in searches")
     if any(unicodedata.category(c) in {"Cc", "Cs"} or unicodedata.bidirectional(c) in _TURNING for c in person_id):
         raise InputError(f"person name {folder!r} must not contain control characters")
-    if _STRANGER.fullmatch(person_id):
+    if means_stranger(person_id):
         raise InputError(f"person name {folder!r} is what strangers are called: choose another")
     if person_id.casefold() == "undecidable":
         raise InputError(f"person name {folder!r} is what faces are called that may be anybody: choose another")
     return person_id
+
+
+def means_stranger(name: str) -> bool:
+    """Whether a name is what strangers are called: an id, or "Unknown n".
+
+    Examples
+    --------
+    >>> means_stranger("Unknown 7"), means_stranger("stranger-id6qenosgj"), means_stranger("Ada Lovelace")
+    (True, True, False)
+    """
+    return _STRANGER.fullmatch(name.strip().replace(" ", "_")) is not None
 
 
 def short_id(prefix: str, *parts: str) -> str:

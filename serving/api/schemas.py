@@ -345,6 +345,7 @@ class StrangerView(_Model):
 
     stranger: str
     label: str
+    hidden: bool
     aliases: list[str]
     screen_time_s: float
     videos: int
@@ -357,6 +358,7 @@ class StrangerView(_Model):
         return cls(
             stranger=stranger.stranger_id,
             label=f"Unknown {stranger.number}",
+            hidden=stranger.is_hidden,
             aliases=list(stranger.aliases),
             screen_time_s=stranger.screen_time_s,
             videos=stranger.videos,

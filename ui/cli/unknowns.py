@@ -17,6 +17,7 @@ from ui.cli.common import (
     JsonOption,
     Opened,
     ProjectOption,
+    counted,
     open_home,
     output,
     print_json,
@@ -71,7 +72,7 @@ def list_unknowns(
     table = Table("stranger", "id", "seconds", "tracks", "videos")
     for stranger in strangers:
         table.add_row(
-            f"Unknown {stranger.number}",
+            f"Unknown {stranger.number}{' (hidden)' if stranger.is_hidden else ''}",
             stranger.stranger_id,
             f"{stranger.screen_time_s:.1f}",
             str(stranger.tracks),
@@ -93,11 +94,16 @@ def show(
 
     with open_home(home) as opened:
         found, summary = show_stranger(opened.archive, project, stranger)
+        others = opened.archive.store.list_strangers(project, summary.aliases)
     if as_json:
         print_json({**_document(summary), "person_id": found.person_id})
         return
-    if found.person_id:
-        output.print(f"Unknown {found.number} was named {found.person_id}.")
+    seen = f"{summary.screen_time_s:.1f} s in {counted(summary.videos, 'video')}"
+    if not summary.tracks:
+        seen = f"was named {found.person_id}" if found.person_id else "no track is this stranger now"
+    also = "".join(f"; also Unknown {one.number}" for one in others)
+    hidden = "; hidden" if summary.is_hidden else ""
+    output.print(f"Unknown {found.number}, {found.stranger_id}: {seen}{also}{hidden}")
     for one in summary.sightings:
         output.print(
             f"{one.video}, {one.start_s:.1f} to {one.end_s:.1f} s, track {one.track_id}, quality {one.quality:.2f}: {one.crop}"
@@ -191,7 +197,7 @@ def correct(
     track: Annotated[int, typer.Argument(help="Number of a track, as results give it.")],
     is_person: Annotated[str | None, typer.Option("--is", metavar="PERSON", help="Who it is.")] = None,
     is_not: Annotated[
-        str | None, typer.Option("--is-not", metavar="PERSON", help="Who it is not: a person, or a stranger's id.")
+        str | None, typer.Option("--is-not", metavar="PERSON", help="Who it is not: a person, or a stranger.")
     ] = None,
     preview: PreviewOption = False,
     expect: ExpectOption = None,

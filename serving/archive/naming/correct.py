@@ -16,8 +16,8 @@ from facerec_models.errors import (
     PersonNotFoundError,
     VideoNotFoundError,
 )
-from facerec_models.names import person_id_of
-from facerec_models.types import STRANGER_PREFIX, Track
+from facerec_models.names import means_stranger, person_id_of
+from facerec_models.types import Track
 from facerec_models.vectors import track_embedding
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import aliases, find_stranger
@@ -111,7 +111,7 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
     for one in given:
         analysis, track = _find_track(archive.store, project, one.video_id, one.track_id)
         person_id = one.person_id
-        if person_id.startswith(STRANGER_PREFIX):
+        if means_stranger(person_id):
             if one.kind is CorrectionKind.IS:
                 raise InputError(f"{person_id!r} is a stranger: give the track a person, or name the stranger")
             stranger = find_stranger(archive.store, project, person_id)
@@ -119,9 +119,9 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
                 raise ConflictError(
                     f"Unknown {stranger.number} was named {stranger.person_id}: correct the track not to be {stranger.person_id}"
                 )
-            person_id = stranger.stranger_id
+            person_id, whom = stranger.stranger_id, f"Unknown {stranger.number}"
         else:
-            person_id = person_id_of(person_id)
+            whom = person_id = person_id_of(person_id)
             if one.kind is CorrectionKind.IS:
                 require_unlike(archive.store, project, person_id, among=known)
             elif person_id not in known and not is_known(archive.store, project, person_id):
@@ -135,7 +135,7 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
         others = given_of.setdefault((analysis.analysis_id, one.track_id), [])
         _require_no_contradiction(correction, others, name)
         others.append(correction)
-        words = f"{one.kind.replace('_', ' ')} {person_id} (track {one.track_id} of {name})"
+        words = f"{one.kind.replace('_', ' ')} {whom} (track {one.track_id} of {name})"
         made[correction.correction_id] = correction, faces, words
     corrections = [correction for correction, *_ in made.values()]
     told = ", ".join(words for *_, words in [*made.values()][:_NOTED])

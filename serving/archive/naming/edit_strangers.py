@@ -87,8 +87,14 @@ def unmerge_stranger(
         store = archive.store
         one = find_alias(store, project, given)
         if one.merged_into is None:
+            others = store.list_strangers(project, merged_into=[one.stranger_id])
             raise ConflictError(
-                f"Unknown {one.number} was not merged with another: 'facerec unknowns show' lists aliases"
+                f"Unknown {one.number} was not merged with another"
+                + (
+                    f", but Unknown {others[0].number} with it: unmerge that one"
+                    if others
+                    else ": nothing is to be taken apart"
+                )
             )
         own = _ids_of(store, project, one)
         if not store.list_stranger_sums(project, own):

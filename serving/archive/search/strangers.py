@@ -50,6 +50,8 @@ class StrangerSummary:
         How many videos they are seen in, and how many tracks show them.
     sightings : tuple of Sighting
         The best face first. In a list they are those of the first appearances alone.
+    is_hidden : bool
+        Whether lists leave them out.
     """
 
     stranger_id: str
@@ -59,6 +61,7 @@ class StrangerSummary:
     videos: int = 0
     tracks: int = 0
     sightings: tuple[Sighting, ...] = ()
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ def rank_strangers(
                 times[stranger_id].videos,
                 times[stranger_id].tracks,
                 tuple(seen[stranger_id]),
+                strangers[stranger_id].is_hidden,
             )
             for stranger_id in page
         ],
@@ -151,7 +155,7 @@ def show_stranger(archive: Archive, project: str, stranger: str) -> tuple[Strang
     query = AppearanceQuery(owners=((found.stranger_id,),))
     page = rank_strangers(archive, project, query, with_hidden=True, most=None)
     others = aliases(archive.store, project, [found.stranger_id])[found.stranger_id]
-    nowhere = StrangerSummary(found.stranger_id, found.number, others)
+    nowhere = StrangerSummary(found.stranger_id, found.number, others, is_hidden=found.is_hidden)
     return found, page.strangers[0] if page.strangers else nowhere
 
 

@@ -60,7 +60,9 @@ def test_a_printed_preview_can_be_applied_and_undone(home: Path) -> None:
     version = text.split("--expect ")[1].split()[0]
     applied = run(home, "correct", "v-1", 1, "--is-not", "Ann_Lee", "--expect", version, "--project", "p").stdout
     undo = applied.split("'facerec ")[1].split("'")[0].split()
-    assert "now of revision" in run(home, *undo, "--project", "p").stdout
+    shown = run(home, *undo, "--project", "p").stdout
+    assert "(correction: is not Ann_Lee (track 1 of v-1.mp4)) is undone." in shown
+    assert "now of revision" in shown
     assert found(home, "Ann_Lee") == [("v-1.mp4", "Ann Lee"), ("v-2.mp4", "Ann Lee")]
 
 

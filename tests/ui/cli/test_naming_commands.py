@@ -68,8 +68,14 @@ def test_strangers_are_merged_and_taken_apart_as_previewed(home: Path) -> None:
     assert ask_p(home, "unknowns", "show", "2")["stranger"] == listed["stranger"]
     assert found(home, "Unknown 2") == [(video, "Unknown 1") for video in ("v-1.mp4", "v-2.mp4") for _ in range(2)]
     assert "one stranger already" in run(home, "unknowns", "merge", "2", "1", "--project", "p", code=1).error
+    assert "also Unknown 2" in run(home, "unknowns", "show", "2", "--project", "p").stdout
+    assert "but Unknown 2 with it" in run(home, "unknowns", "unmerge", "1", "--project", "p", code=1).error
     as_previewed(home, "unknowns", "unmerge", "2")
     assert [one["label"] for one in ask_p(home, "unknowns", "list")] == ["Unknown 1", "Unknown 2"]
     assert "was not merged" in run(home, "unknowns", "unmerge", "2", "--project", "p", code=1).error
+    run(home, "unknowns", "hide", "2", "--project", "p")
+    assert "Unknown 2 (hidden)" in run(home, "unknowns", "list", "--hidden", "--project", "p").stdout
+    assert ask_p(home, "unknowns", "show", "2")["hidden"] is True
+    run(home, "history", "undo", "--project", "p")
     shown = run(home, "unknowns", "merge", "2", "1", "--preview", "--project", "p").stdout
     assert "Unknown 2 is Unknown 1." in shown

@@ -14,6 +14,7 @@ from ui.cli.common import (
     ProjectOption,
     date_of,
     open_home,
+    output,
     print_json,
 )
 from ui.cli.identify import ExpectOption, PreviewOption, print_change
@@ -56,8 +57,14 @@ def undo(
     as_json: JsonOption = False,
 ) -> None:
     """Take the last edit back: names, appearances, strangers, corrections and faces are as before it."""
+    from serving.api.schemas import EditView
     from serving.archive.naming.undo import undo_edit
 
     with open_home(home) as opened:
+        rows = EditView.of_all(opened.archive.store.list_edits(project))
         change = undo_edit(opened.archive, project, number, preview=preview, expected=expect)
+    for row in rows:
+        if row.can_undo and not as_json:
+            what = f"{row.cause}: {row.note}" if row.note else row.cause
+            output.print(f"Edit {row.number} ({what}) {'is' if change.applied else 'would be'} undone.")
     print_change(change, as_json=as_json)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 
 from ui.cli.archive.lookup import find_video
 from ui.cli.common import (
@@ -23,6 +23,7 @@ from ui.cli.common import (
     print_json,
 )
 from ui.cli.filters import LimitOption
+from ui.cli.tables import print_table
 
 if TYPE_CHECKING:
     from facerec_models.types import Interval
@@ -55,12 +56,10 @@ def list_videos(
     if as_json:
         print_json([one.to_dict() for one in found])
     else:
-        table = Table(
-            "video", Column("id", no_wrap=True), "length", "submitted", "analysed", "named", "people", "strangers"
-        )
+        table = Table("video", "id", "length", "submitted", "analysed", "named", "people", "strangers")
         for one in found:
             table.add_row(*_cells(one))
-        output.print(table)
+        print_table(table)
     if len(rows) > limit:
         messages.print(f"There are more: --after {rows[limit - 1].video_id}", soft_wrap=True)
 
@@ -153,11 +152,11 @@ def _analysis_line(one: dict[str, Any]) -> str:
         part = f"{_parts(one['fragments'])}, joined of {', '.join(one['joined_of'])}"
     by = one["named_by"]
     named = (
-        "not named" if by is None else f"named by {by['model_version']} with accepted error {by['max_false_names']:g}"
+        "not named" if by is None else f"named by {by['model_version']} with accepted error {by['max_false_names']:.2%}"
     )
     return (
-        f"{one['analysis_id']}: {part}, one frame in {one['period_s']:g} s, {one['embedder']}, analysed {date_of(one['created_at'])}; "
-        f"{named}"
+        f"{one['analysis_id']}: {part}, one frame in {one['period_s']:.3g} s, {one['embedder']}, "
+        f"analysed {date_of(one['created_at'])}; {named}"
     )
 
 
