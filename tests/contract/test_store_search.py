@@ -112,25 +112,25 @@ def test_a_page_continues_after_the_last_row_whatever_was_added(archive: Store) 
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        (AppearanceQuery(), [("stranger-a", 15.0, 2), ("stranger-b", 2.5, 1)]),
-        (AppearanceQuery((("stranger-b", "stranger-z"),)), [("stranger-b", 2.5, 1)]),
+        (AppearanceQuery(), [("stranger-a", 15.0, 2, 4), ("stranger-b", 2.5, 1, 1)]),
+        (AppearanceQuery((("stranger-b", "stranger-z"),)), [("stranger-b", 2.5, 1, 1)]),
         (AppearanceQuery((ANN,)), []),
-        (AppearanceQuery(most_score=0.8), [("stranger-a", 5.0, 1), ("stranger-b", 2.5, 1)]),
-        (AppearanceQuery(video_id="v-c"), [("stranger-a", 5.0, 1)]),
-        (AppearanceQuery(submitted_from=1.0), [("stranger-a", 5.0, 1)]),
-        (AppearanceQuery(submitted_to=1.0, start_s=45.0), [("stranger-b", 2.5, 1)]),
-        (AppearanceQuery(end_s=20.0), [("stranger-a", 5.0, 1)]),
+        (AppearanceQuery(most_score=0.8), [("stranger-a", 5.0, 1, 1), ("stranger-b", 2.5, 1, 1)]),
+        (AppearanceQuery(video_id="v-c"), [("stranger-a", 5.0, 1, 1)]),
+        (AppearanceQuery(submitted_from=1.0), [("stranger-a", 5.0, 1, 1)]),
+        (AppearanceQuery(submitted_to=1.0, start_s=45.0), [("stranger-b", 2.5, 1, 1)]),
+        (AppearanceQuery(end_s=20.0), [("stranger-a", 5.0, 1, 1)]),
     ],
 )
 def test_screen_times_of_strangers_are_added_up(
-    archive: Store, query: AppearanceQuery, expected: list[tuple[str, float, int]]
+    archive: Store, query: AppearanceQuery, expected: list[tuple[str, float, int, int]]
 ) -> None:
     rows = archive.list_appearances("p", ["a"])
-    rows += [make_appearance("a", 3, "stranger-a"), make_appearance("a", 4, "stranger-a", score=0.5)]
+    rows += [make_appearance("a", 3, "stranger-a", track_ids=(4, 12)), make_appearance("a", 4, "stranger-a", score=0.5)]
     rows += [make_appearance("a", 5, "stranger-b", end_s=52.5, score=0.5)]
     name(archive, *rows)
     found = archive.list_screen_times("p", query)
-    assert [(time.stranger_id, time.seconds, time.videos) for time in found] == expected
+    assert [(time.stranger_id, time.seconds, time.videos, time.tracks) for time in found] == expected
 
 
 def test_a_confirmed_appearance_is_sure_whatever_its_score(archive: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +61,7 @@ class MongoSearch:
                 for row in _among_videos(tx, project, query, batch):
                     seconds[row["owner"]] += row["end_s"] - row["start_s"]
                     videos[row["owner"]].add(row["video_id"])
-                    tracks[row["owner"]] += len(row["track_ids"])
+                    tracks[row["owner"]] += len(json.loads(row["track_ids"]))
         return [ScreenTime(owner, total, len(videos[owner]), tracks[owner]) for owner, total in sorted(seconds.items())]
 
     def columns_state(self, project: str) -> tuple[int, int]:
