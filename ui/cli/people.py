@@ -36,7 +36,9 @@ app = typer.Typer(help="Enrol people and inspect their pictures.", no_args_is_he
 app.command()(crawl.crawl)
 
 PersonArgument = Annotated[str, typer.Argument(metavar="PERSON", help="A person's name or id.")]
-FaceIds = Annotated[list[str], typer.Argument(help="Ids of faces, as 'people show' lists them, or their beginnings.")]
+FaceIds = Annotated[
+    list[str], typer.Argument(metavar="FACE", help="Faces by id, as 'people show' lists them, or its beginning.")
+]
 
 
 @app.command("import")
@@ -147,12 +149,15 @@ def list_people(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = Non
 
 @app.command()
 def show(
-    person_id: str, project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
+    person: PersonArgument,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the pictures of a person and what became of each."""
     from facerec_models.names import person_id_of
 
-    person_id = person_id_of(person_id)
+    person_id = person_id_of(person)
     with open_home(home) as opened:
         faces = opened.archive.store.list_faces(project, person_id=person_id)
         if not faces:
@@ -302,7 +307,7 @@ def outliers(
 
 @app.command()
 def forget(
-    person_id: str,
+    person: PersonArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
@@ -314,8 +319,8 @@ def forget(
     with open_home(home) as opened:
         opened.archive.store.get_project(project)
         if not yes:
-            typer.confirm(f"Forget {person_id}? This cannot be undone", abort=True, err=True)
-        receipt = forget_person(opened.archive, project, person_id)
+            typer.confirm(f"Forget {person}? This cannot be undone", abort=True, err=True)
+        receipt = forget_person(opened.archive, project, person)
     if as_json:
         print_json(receipt.to_dict())
         return
