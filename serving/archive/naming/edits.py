@@ -172,6 +172,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
     change = IdentificationChange(
         revision_of(project, planned.model_version, current.max_false_names if limit is None else limit),
         current.version,
+        edit.note,
     )
     corrections = planned.corrections
     if corrections is None:
