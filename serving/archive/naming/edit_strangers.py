@@ -5,7 +5,8 @@ Of two who are one both keep their tracks, so that it can be taken back and outl
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from facerec_models.errors import ConflictError
@@ -41,7 +42,7 @@ def merge_strangers(
     NotFoundError
         If there is no such stranger.
     ConflictError
-        If both are one already, or one of them has no tracks left; and as `change_names`.
+        If both are one already, one of them has no tracks left, or both are in view at once; and as `change_names`.
     """
 
     def plan(current: CurrentNaming) -> PlannedEdit:
@@ -56,6 +57,7 @@ def merge_strangers(
                 raise ConflictError(
                     f"Unknown {who.number}{named} has no tracks left: name the other one, as in 'facerec unknowns name'"
                 )
+        _require_never_together(store, project, own, theirs, f"Unknown {one.number} and Unknown {other.number}")
         note = f"Unknown {one.number} is Unknown {other.number}"
         edit = Edit("strangers", note, strangers=[replace(one, merged_into=other.stranger_id)])
         return _planned(store, current, edit, own, {*own, *theirs})
@@ -148,6 +150,24 @@ def hide_stranger(
         return PlannedEdit(edit, current.model_version, current.model, wanted=())
 
     return change_names(archive, project, plan, preview=preview, expected=expected)
+
+
+def _require_never_together(store: Store, project: str, own: Sequence[str], theirs: Sequence[str], both: str) -> None:
+    of: dict[str, dict[int, bool]] = defaultdict(dict)
+    for is_own, ids in ((True, own), (False, theirs)):
+        for row in store.list_stranger_tracks(project, stranger_ids=ids):
+            of[row.analysis_id][row.track_id] = is_own
+    shared = sorted(one for one, tracks in of.items() if len(set(tracks.values())) == 2)
+    for analysis_id, columns in store.get_columns(project, shared).items():
+        whose = [of[analysis_id].get(track_id) for track_id in columns.track_ids.tolist()]
+        for a, b in columns.together.tolist():
+            if {whose[a], whose[b]} == {True, False}:
+                video = store.get_video(project, store.get_analysis(project, analysis_id).video_id).name
+                tracks = f"{columns.track_ids[a]} and {columns.track_ids[b]}"
+                raise ConflictError(
+                    f"{both} are in view at once, as tracks {tracks} of {video}: two people. If one of these tracks is not theirs, "
+                    "take it out first, as in 'facerec correct VIDEO TRACK --is-not'"
+                )
 
 
 def _ids_of(store: Store, project: str, stranger: Stranger) -> list[str]:

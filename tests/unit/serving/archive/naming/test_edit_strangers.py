@@ -70,6 +70,15 @@ def test_merged_strangers_are_one_in_results_lists_and_search(archive: Archive, 
     assert shown(store) == before
 
 
+def test_strangers_who_are_in_view_at_once_are_not_merged(archive: Archive, store: Store) -> None:
+    assign_current(archive, put_video(archive, "v-3", 3, (8, 9), together=True))
+    one, other = labels_in(archive, "v-3")
+    before = shown(store)
+    with pytest.raises(ConflictError, match=r"in view at once, as tracks 1 and 2 of .*: two people"):
+        merge_strangers(archive, "p", one, other)
+    assert shown(store) == before
+
+
 def test_an_unmerged_stranger_has_the_former_number_again(archive: Archive, store: Store) -> None:
     before = shown(store)
     merge_strangers(archive, "p", "2", "1")
