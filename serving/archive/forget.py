@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from facerec_models.errors import (
     ConflictError,
@@ -22,12 +22,15 @@ from facerec_models.files import AnyPath, remove_tree
 from facerec_models.identification.identify import identify_videos
 from facerec_models.names import person_id_of
 from facerec_models.types import Decision
+from facerec_models.vectors import track_embedding
 from serving.archive.files import Files
-from serving.archive.former_names import MERGE, RENAME, name_now
+from serving.archive.former_names import name_now
 from serving.archive.handle import Archive
+from serving.archive.known_by_versions import has_learned, known_otherwise, knows, remove_models
 from serving.archive.learning.loaded_models import drop_loaded_models, load_model, promoted_version
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
 from serving.archive.naming.current import read_current
+from serving.archive.naming.faces_of_tracks import is_of_track, track_of_face
 from serving.archive.naming.identify import name_nobody
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.refit import refit_and_name
@@ -36,8 +39,8 @@ from serving.archive.vector_sets import count_corrections, drop_vectors, in_all_
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
-from serving.store.naming_rows import CorrectionKind, NamingChange, Stranger
-from serving.store.rows import AnalysisRow, Face, ModelVersion
+from serving.store.naming_rows import Correction, NamingChange, Stranger
+from serving.store.rows import AnalysisRow, Face
 
 logger = logging.getLogger(__name__)
 
@@ -108,8 +111,10 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     corrections = archive.store.list_corrections(project, person_id=person_id)
     corrections_made = count_corrections(archive.store, project, corrections)
     models = [
-        row for row in archive.store.list_models(project) if _knows(archive.files, project, row.version, person_id)
+        row for row in archive.store.list_models(project) if knows(archive.files, project, row.version, person_id)
     ]
+    also = _of_others(archive.store, project, person_id)
+    faces, corrections = [*faces, *also.faces], [*corrections, *also.corrections]
     if not (
         faces
         or corrections
@@ -125,8 +130,14 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     archive.store.seal_edits(project)
     # Before the rows, too: what the person was called in them is told by nothing else.
     kept = {promoted_version(archive.store, project), *(row.version for row in models)}
-    known_otherwise = _known_otherwise(archive, project, {person_id}, kept)
-    _remove_models(archive, project, known_otherwise)
+    otherwise = known_otherwise(archive, project, {person_id}, kept)
+    kept |= {row.version for row in otherwise}
+    otherwise += [
+        row
+        for row in archive.store.list_models(project)
+        if row.version not in kept and has_learned(archive.files, project, row.version, also.vectors)
+    ]
+    remove_models(archive, project, otherwise)
     archive.store.delete_corrections(project, [correction.correction_id for correction in corrections])
     # Files before rows, here and below: by the rows an interrupted try is done again.
     crops += _unlink(archive.files.face_crop(project, face.face_id) for face in faces)
@@ -144,7 +155,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     archive.store.delete_faces(project, [face.face_id for face in faces])
     # Again: one that was trained meanwhile is here by now, or its training finds that the faces are gone.
     models = [
-        row for row in archive.store.list_models(project) if _knows(archive.files, project, row.version, person_id)
+        row for row in archive.store.list_models(project) if knows(archive.files, project, row.version, person_id)
     ]
     drop_vectors(archive.files, project, {face.face_id for face in faces})
     _unname_strangers(archive.store, project, person_id)
@@ -174,17 +185,22 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         for row in archive.store.list_models(project)
         if row.version not in {new_model, *(m.version for m in models)}
     ]
-    models += [row for row in late_models if _knows(archive.files, project, row.version, person_id)]
-    models += _known_otherwise(archive, project, set(), {new_model, *(row.version for row in models)})
+    models += [
+        row
+        for row in late_models
+        if knows(archive.files, project, row.version, person_id)
+        or has_learned(archive.files, project, row.version, also.vectors)
+    ]
+    models += known_otherwise(archive, project, set(), {new_model, *(row.version for row in models)})
     # Before the last trace goes by which an interrupted try is done again; what others apply until it is gone is sealed below.
     archive.store.seal_edits(project)
-    _remove_models(archive, project, models)
+    remove_models(archive, project, models)
     drop_loaded_models()
     archive.store.seal_edits(project)
     archive.store.scrub()
     return Receipt(
         person_id, time.time(), len(faces), crops, pictures, corrections_made, emptied, track_crops,
-        [row.version for row in (*known_otherwise, *models)], new_model, len(videos),
+        [row.version for row in (*otherwise, *models)], new_model, len(videos),
     )  # fmt: skip
 
 
@@ -310,64 +326,34 @@ def _remove_tracks(archive: Archive, project: str, tracks: Sequence[tuple[str, i
     return emptied, crops
 
 
-def _knows(files: Files, project: str, version: str, person_id: str) -> bool:
-    try:
-        model = load_model(files, project, version)
-    except ModelNotFoundError:  # an interrupted try has removed its files
-        return True
-    return (
-        person_id in model.classifier.classes_
-        or person_id in model.corrections.denied_people
-        or person_id in model.corrections.confirmed.values()
-    )
+class _OfOthers(NamedTuple):
+    """What others have of the tracks of a person: corrections, faces; and the vectors that versions may have learned as theirs."""
+
+    corrections: list[Correction]
+    faces: list[Face]
+    vectors: Set[bytes]
 
 
-def _known_otherwise(
-    archive: Archive, project: str, leaving: Collection[str], but: Collection[str | None]
-) -> list[ModelVersion]:
-    """Return the versions that may know a person by a former name: what they know is no more there under the same name.
-
-    Parameters
-    ----------
-    leaving : collection of str
-        People who count as gone already.
-    but : collection of str or None
-        Versions that are left out.
-    """
-    store = archive.store
-    if not any(edit.cause in (RENAME, MERGE) for edit in store.list_edits(project)):
-        return []
-    faces = {(face.face_id, face.person_id) for face in store.list_faces(project) if face.person_id not in leaving}
-    corrections = [row for row in store.list_corrections(project) if row.person_id not in leaving]
-    confirmed = {
-        ((row.analysis_id, row.track_id), row.person_id) for row in corrections if row.kind is CorrectionKind.IS
-    }
-    denied = {(row.person_id, row.embedding.tobytes()) for row in corrections}
-    found = []
-    for row in store.list_models(project):
-        if row.version in but:
-            continue
-        try:
-            model = load_model(archive.files, project, row.version)
-        except ModelNotFoundError:  # an interrupted try has removed its files
-            found.append(row)
-            continue
-        gallery, known = model.gallery, model.corrections
-        if not (
-            set(zip(gallery.face_ids.tolist(), gallery.person_ids.tolist(), strict=True)) <= faces
-            and set(known.confirmed.items()) <= confirmed
-            and {(who, one.tobytes()) for who, one in zip(known.denied_people.tolist(), known.denied, strict=True)}
-            <= denied
-        ):
-            found.append(row)
-    return found
-
-
-def _remove_models(archive: Archive, project: str, models: Iterable[ModelVersion]) -> None:
-    for row in models:
-        remove_tree(archive.files.model(project, row.version))
-        with suppress(ModelNotFoundError):  # its training has found that the faces are gone
-            archive.store.delete_model(project, row.version)
+def _of_others(store: Store, project: str, person_id: str) -> _OfOthers:
+    """Return what was told of the tracks that show a person before they were named so: that they are others, or are not."""
+    tracks, _ = _named_tracks(store, project, person_id)
+    everywhere = set(in_all_sets(store, project, tracks))
+    numbers: dict[str, list[int]] = {}
+    for analysis_id, track_id in sorted(everywhere):
+        numbers.setdefault(analysis_id, []).append(track_id)
+    corrections = [
+        row
+        for row in store.list_corrections(project, analysis_ids=sorted(numbers))
+        if (row.analysis_id, row.track_id) in everywhere and row.person_id != person_id
+    ]
+    faces = [
+        face
+        for face in store.list_faces(project)
+        if face.person_id != person_id and is_of_track(face) and track_of_face(face) in everywhere
+    ]
+    found = [track for some in store.pick_tracks(project, numbers).values() for track in some if len(track.embedded)]
+    vectors = {one.tobytes() for track in found for one in (*track.embeddings, track_embedding(track))}
+    return _OfOthers(corrections, faces, vectors | {row.embedding.tobytes() for row in corrections})
 
 
 def _former_names(store: Store, project: str, person_id: str) -> list[str]:

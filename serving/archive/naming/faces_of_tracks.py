@@ -89,14 +89,14 @@ def new_faces(store: Store, project: str, candidates: Sequence[Face], correction
     ]
     known = {face.face_id for face in rows}
     # The same crop of the same track, enrolled while the project had another embedder.
-    of_tracks = [face for face in rows if _is_of_track(face)]
-    origin = origins_of(store, project, {_track_of_face(face)[0] for face in (*of_tracks, *candidates)})
-    taken = {(origin(*_track_of_face(face)), face.person_id, face.sha256) for face in of_tracks}
+    of_tracks = [face for face in rows if is_of_track(face)]
+    origin = origins_of(store, project, {track_of_face(face)[0] for face in (*of_tracks, *candidates)})
+    taken = {(origin(*track_of_face(face)), face.person_id, face.sha256) for face in of_tracks}
     # A frame that was analysed twice, with the video and with a fragment of it, gives one face: the path tells video and time.
-    analysis_of = {face.path: _track_of_face(face)[0] for face in of_tracks}
+    analysis_of = {face.path: track_of_face(face)[0] for face in of_tracks}
     found = []
     for face in candidates:
-        analysis_id, track_id = _track_of_face(face)
+        analysis_id, track_id = track_of_face(face)
         if (
             face.face_id not in known
             and (origin(analysis_id, track_id), face.person_id, face.sha256) not in taken
@@ -125,31 +125,32 @@ def lost_faces(
         face
         for person_id in sorted({c.person_id for c in replaced})
         for face in store.list_faces(project, person_id=person_id, status=FaceStatus.TAKEN)
-        if _is_of_track(face) and face.face_id not in again
+        if is_of_track(face) and face.face_id not in again
     ]
-    analyses = {c.analysis_id for c in replaced} | {_track_of_face(face)[0] for face in faces}
+    analyses = {c.analysis_id for c in replaced} | {track_of_face(face)[0] for face in faces}
     origin = origins_of(store, project, analyses)
     lost = {(origin(c.analysis_id, c.track_id), c.person_id) for c in replaced}
     return [
         replace(face, status=FaceStatus.DISABLED, reason=CORRECTED_OTHERWISE, by_hand=True)
         for face in faces
-        if (origin(*_track_of_face(face)), face.person_id) in lost
+        if (origin(*track_of_face(face)), face.person_id) in lost
     ]
 
 
 def keep_crops(files: Files, project: str, faces: Sequence[Face]) -> None:
     """Copy the crops that faces come from."""
     for face in faces:
-        (analysis_id, track_id), k = _track_of_face(face), (face.source or "").rpartition("/")[2]
+        (analysis_id, track_id), k = track_of_face(face), (face.source or "").rpartition("/")[2]
         crop = files.track_crop(project, analysis_id, track_id, int(k))
         write_atomically(files.face_crop(project, face.face_id), crop.read_bytes())
 
 
-def _track_of_face(face: Face) -> tuple[str, int]:
+def track_of_face(face: Face) -> tuple[str, int]:
     """Return analysis and track of a face that came from a video."""
     analysis_id, track_id, _ = (face.source or "").removeprefix(_SOURCE).split("/")
     return analysis_id, int(track_id)
 
 
-def _is_of_track(face: Face) -> bool:
+def is_of_track(face: Face) -> bool:
+    """Whether a face came from a video."""
     return (face.source or "").startswith(_SOURCE)

@@ -14,6 +14,8 @@ import pytest
 
 from facerec_models.errors import ConflictError, InputError, PersonNotFoundError, StoreError
 from facerec_models.files import write_atomically
+from facerec_models.identification.naming_model import NamingModel
+from facerec_models.vectors import track_embedding
 from facerec_models.video_writer import VideoWriter
 from serving.archive import forget as forgetting
 from serving.archive.files import Files
@@ -22,16 +24,17 @@ from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import drop_loaded_models
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import name_stranger
+from serving.archive.naming.undo import undo_edit
 from serving.jobs import runner as jobs
 from serving.jobs.crawl import crawl_person
 from serving.settings import Settings
 from serving.store import Store, leases, open_store
 from serving.store.job_rows import JobState
-from serving.store.naming_rows import NamingChange
+from serving.store.naming_rows import CorrectionKind, NamingChange
 from serving.store.sqlite.store import SqliteStore
 from tests.archive import RULES, enrol, fill, put_mirror, put_video
 from tests.contract.store_cases import make_face
-from tests.unit.serving.archive.edits import add_named_video, before_each, labels_in
+from tests.unit.serving.archive.edits import add_named_video, before_each, correct_track, labels_in
 
 
 @pytest.fixture
@@ -295,3 +298,24 @@ def test_forgetting_that_a_reader_blocks_is_completed_by_the_next_try(store: Sto
             forget(Archive(impatient, home, RULES), "p", "Ann_Lee")
     for file in home.root.glob("facerec.sqlite3*"):
         assert b"Ann_Lee" not in file.read_bytes()
+
+
+def test_what_was_told_of_others_about_the_tracks_of_a_person_is_forgotten(archive: Archive, store: Store) -> None:
+    correct_track(archive, CorrectionKind.IS, "Cem")
+    undo_edit(archive, "p")
+    correct_track(archive, CorrectionKind.IS, "Eve")
+    correct_track(archive, CorrectionKind.IS_NOT, "Bob")
+    correct_track(archive, CorrectionKind.IS, "Dee")
+    (track,) = store.pick_tracks("p", {"a-v-1": [3]})["a-v-1"]
+    vectors = {one.tobytes() for one in (*track.embeddings, track_embedding(track))}
+    receipt = forget(archive, "p", "Dee")
+    found = b"".join(path.read_bytes() for path in archive.files.root.rglob("*") if path.is_file())
+    assert not any(vector in found for vector in vectors)
+    drop_loaded_models()
+    models = [NamingModel.load(path) for path in archive.files.model("p", "x").parent.iterdir()]
+    assert not vectors & {
+        one.tobytes() for model in models for one in (*model.gallery.embeddings, *model.corrections.denied)
+    }
+    assert {row.version for row in store.list_models("p")}.isdisjoint(receipt.models)
+    assert store.list_corrections("p") == []
+    assert {face.person_id for face in store.list_faces("p")} == {"Ann_Lee", "Bob"}
