@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import gc
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -132,11 +133,12 @@ def change_names(
         current = read_current(archive, project)
         require_version(project, current.version, expected)
         try:
-            planned = plan(current)
-            worked = work_out(archive, current, planned)
-            refined = None if refine is None else refine(current, planned, worked)
-            if refined is not None:
-                planned, worked = refined, work_out(archive, current, replace(refined, again=worked.again))
+            with _without_collecting():
+                planned = plan(current)
+                worked = work_out(archive, current, planned)
+                refined = None if refine is None else refine(current, planned, worked)
+                if refined is not None:
+                    planned, worked = refined, work_out(archive, current, replace(refined, again=worked.again))
             change = worked.change
             change.perhaps = planned.perhaps
             if preview:
@@ -150,6 +152,18 @@ def change_names(
                 raise
         else:
             return change
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Let no garbage collector look through a hundred thousand rows, none of which refers to another: a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> WorkedOut:

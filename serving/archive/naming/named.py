@@ -89,8 +89,8 @@ def owners_of(named: NamedTracks) -> list[str | None]:
 
 def strangers_of(named: NamedTracks) -> dict[int, str]:
     """Return the stranger whom each unknown track shows, by row."""
-    found = enumerate(owners_of(named))
-    return {i: owner for i, owner in found if owner is not None and owner.startswith(STRANGER_PREFIX)}
+    places = {place for place, one in enumerate(named.names) if one.startswith(STRANGER_PREFIX)}
+    return {row: named.names[place] for row, place in enumerate(named.owners.tolist()) if place in places}
 
 
 def unknown_rows(named: NamedTracks, columns: TrackColumns) -> list[int]:
