@@ -63,7 +63,8 @@ class SqliteSearch:
         with self._database.reading() as tx:
             require_project(tx, project)
             found = tx.execute(
-                f"""SELECT owner, sum(end_s - start_s), count(DISTINCT video_id), sum(CASE instr(track_ids, ',') WHEN 0 THEN 1 ELSE json_array_length(track_ids) END)
+                f"""SELECT owner, sum(end_s - start_s), count(DISTINCT video_id),
+                    sum(CASE instr(track_ids, ',') WHEN 0 THEN 1 ELSE json_array_length(track_ids) END)
                 FROM appearances AS found INDEXED BY appearances_by_owner
                 WHERE {where} GROUP BY owner ORDER BY owner""",  # noqa: S608
                 values | {"project": project},
