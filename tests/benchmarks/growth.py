@@ -108,7 +108,7 @@ def main() -> None:
 
 def plot(sizes: Sequence[Mapping[str, float]], path: Path) -> None:
     """Draw how long each thing takes over the size of the archive, both axes logarithmic: what is level does not depend on it."""
-    figure = Figure(figsize=(8.5, 4.2), layout="constrained")
+    figure = Figure(figsize=(8.5, 5.2), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True)
     tracks = [size["tracks"] for size in sizes]
     for panel, (title, lines) in zip(axes, _PANELS.items(), strict=True):
@@ -116,7 +116,7 @@ def plot(sizes: Sequence[Mapping[str, float]], path: Path) -> None:
             panel.loglog(tracks, [size[name] for size in sizes], marker="o", label=label)
         panel.set(title=title, xlabel="stored tracks", ylabel="seconds")
         panel.grid(alpha=0.3)
-        panel.legend(fontsize="small")
+        panel.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
     figure.savefig(path, dpi=110)
 
 
