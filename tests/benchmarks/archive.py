@@ -1,4 +1,4 @@
-"""Time and memory of an archive: naming it again, and search by person, by company and by face.
+"""Time and memory of search in an archive: by person, by company and by face.
 
     python -m tests.benchmarks.archive --tracks 1000000 --people 1000
 
@@ -20,11 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from facerec_models.config import IdentificationConfig
-from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray, Track
+from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
-from serving.archive.naming.identify import identify_archive
 from serving.archive.search.people_and_faces import search_face, search_people
 from serving.archive.search.strangers import rank_strangers
 from serving.archive.search.track_index import TrackIndex
@@ -45,33 +44,15 @@ _REPEATS = 15
 
 
 def main() -> None:
-    """Measure both archives."""
+    """Fill an archive, and search it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=int, default=1_000_000, help="stored tracks that are searched")
-    parser.add_argument("--named", type=int, default=10_000, help="stored tracks that are named again")
     parser.add_argument("--people", type=int, default=1000)
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     means = people_like_the_cohort(args.people, rng)
     with tempfile.TemporaryDirectory() as folder:
-        rename(Path(folder) / "named", means, args.named, rng)
         search(Path(folder) / "searched", means, args.tracks, rng)
-
-
-def rename(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator) -> None:
-    """Name stored tracks again: most are of enrolled people, a tenth of strangers."""
-    home = Files(root)
-    strangers = people_like_the_cohort(200, rng)
-    with closing(open_store(root)) as store:
-        fill(store, means, rng)
-        for number in range(tracks // _IN_VIDEO):
-            row = video(store, number)
-            store.put_analysis(row, list(some_tracks(means, strangers, rng)))
-        train(Archive(store, home, _RULES), "p")
-        say(f"{tracks} stored tracks of {tracks // _IN_VIDEO} videos, {len(means)} people")
-        timed("preview", lambda: identify_archive(Archive(store, home, _RULES), "p", preview=True), repeats=3)
-        timed("apply", lambda: identify_archive(Archive(store, home, _RULES), "p"), repeats=1)
-        timed("preview again", lambda: identify_archive(Archive(store, home, _RULES), "p", preview=True), repeats=3)
 
 
 def search(root: Path, means: FloatArray, tracks: int, rng: np.random.Generator) -> None:
@@ -183,17 +164,6 @@ def video(store: Store, number: int) -> AnalysisRow:
     store.put_video(VideoRow(name, "p", f"file:///{name}.mp4", name, f"{name}.mp4", name, float(number)))
     summary = {"shots": [[20.0 * i, 20.0 * i + 20] for i in range(_IN_VIDEO)], "period_s": 1.0}
     return AnalysisRow(f"a-{number:05}", "p", name, "key", EMBEDDER, summary, float(number))
-
-
-def some_tracks(means: FloatArray, strangers: FloatArray, rng: np.random.Generator) -> Iterator[Track]:
-    """Make the tracks of a video: five faces of each of a hundred people."""
-    for i in range(_IN_VIDEO):
-        among = strangers if i % 10 == 9 else means
-        who = int(rng.integers(len(among)))
-        times = [20.0 * i + k for k in range(5)]
-        yield make_track(
-            i + 1, times, shot=i, embeddings=faces_of(among[[who] * 5], rng), frames=[25 * int(t) for t in times]
-        )
 
 
 def appearances(row: AnalysisRow, who: np.ndarray, rng: np.random.Generator) -> Iterator[AppearanceRow]:
