@@ -104,7 +104,7 @@ def test_an_uploaded_video_is_named_and_shown_with_its_evidence(
     choose(page, _PROJECT)
     expect(page.locator("#analyse")).to_be_enabled()
     page.locator("#file input[type=file]").set_input_files(reel)
-    expect(page.get_by_text("reel.mp4")).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile(r"reel\s*\.mp4"))).to_be_visible()
     page.locator("#analyse").click()
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile(r"^\d+$"))
     page.locator("#cancel").click()

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
-from facerec_models.errors import ConflictError, ModelNotFoundError
+from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
 from facerec_models.identification.clustering import group_unknown
 from facerec_models.identification.identify import identify_videos, match_again
 from facerec_models.identification.naming_model import NamingModel
@@ -45,6 +45,8 @@ def assign_current(archive: Archive, analysis: AnalysisRow, max_false_names: flo
 
     Raises
     ------
+    GalleryMismatchError
+        If the project has another embedder by now.
     ConflictError
         If others were always faster, for minutes.
     """
@@ -52,6 +54,8 @@ def assign_current(archive: Archive, analysis: AnalysisRow, max_false_names: flo
     while True:
         try:
             return _assign(archive, analysis, max_false_names)
+        except GalleryMismatchError:  # of another embedder than the project's: that stays so
+            raise
         except ConflictError:
             if time.monotonic() > deadline:
                 raise
