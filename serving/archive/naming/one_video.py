@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
-from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
+from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.identification.clustering import group_unknown
 from facerec_models.identification.identify import identify_videos, match_again
 from facerec_models.identification.naming_model import NamingModel
@@ -69,7 +69,9 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     limit = current.max_false_names if max_false_names is None else max_false_names
     if current.model is not None:
         current.model.check_embedder(analysis.embedder)
-    columns = store.get_columns(project, [analysis_id])[analysis_id]
+    columns = store.get_columns(project, [analysis_id]).get(analysis_id)
+    if columns is None:
+        raise VideoNotFoundError(f"video {analysis.video_id} of project {project!r} was deleted meanwhile")
     (names,) = identify_videos(
         [(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, embedder=analysis.embedder
     )

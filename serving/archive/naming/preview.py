@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
-from serving.archive.naming.aliases import follow_all
 from serving.archive.naming.figures import ScoreFigures
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, Stranger
@@ -231,8 +230,8 @@ class _Labels:
     def of(cls, store: Store, project: str, found: Sequence[_Found], new: Sequence[Stranger]) -> _Labels:
         rows = [row for one in found for row in (one.row, *one.beside)]
         owners = {row.owner for row in rows if row.owner is not None and row.decision is not Decision.NAMED}
-        known = follow_all(store, project, owners)
-        return cls({key: one.number for key, one in known.items()} | {one.stranger_id: one.number for one in new})
+        known = store.list_strangers(project, sorted(owners)) if owners else []
+        return cls({one.stranger_id: one.number for one in (*known, *new)})
 
     def of_row(self, row: AppearanceRow) -> str:
         if row.decision is Decision.NAMED:

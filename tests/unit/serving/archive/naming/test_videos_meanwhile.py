@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from facerec_models.config import TrainingConfig
-from facerec_models.errors import ConflictError
+from facerec_models.errors import ConflictError, VideoNotFoundError
+from serving.archive.deletion import delete_video
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.identify import identify_archive
@@ -119,3 +120,10 @@ def test_a_video_is_named_by_a_model_promoted_meanwhile(
     before_each(monkeypatch, store, "apply", promote)
     assign_current(archive, row)
     assert [one.owner for one in store.list_appearances("p", ["a-v-3"])] == ["Ann_Lee", "Cem"]
+
+
+def test_a_video_that_is_deleted_before_it_is_named_is_told(archive: Archive) -> None:
+    row = put_video(archive, "v-3", 3)
+    delete_video(archive, "p", "v-3")
+    with pytest.raises(VideoNotFoundError, match="v-3 of project 'p' was deleted meanwhile"):
+        assign_current(archive, row)
