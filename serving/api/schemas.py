@@ -329,7 +329,7 @@ class CorrectionRequest(_Model):
 
 
 class PersonName(_Model):
-    """A person's name: of somebody who is known already, or a new one."""
+    """A person's name: one that the project knows, or a new one."""
 
     person_id: str = Field(min_length=1)
 

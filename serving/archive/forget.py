@@ -142,7 +142,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     # Files before rows, here and below: by the rows an interrupted try is done again.
     crops += _unlink(archive.files.face_crop(project, face.face_id) for face in faces)
     pictures = _unlink(archive.files.pictures(project, one) / name for one, name in _collected(faces))
-    # A person who was renamed may have pictures in the album of somebody who bears the former name now.
+    # A person who was renamed may have pictures in the album of another one who has the former name now.
     of_others = {
         (one, name)
         for one, name in _collected(archive.store.list_faces(project))

@@ -14,7 +14,7 @@ IS = " is "
 
 
 def name_now(store: Store, project: str, person_id: str, since: float) -> str:
-    """Return what somebody is called now who was called so at a time, in seconds since the epoch; renamings that were undone count."""
+    """Return the present name of the person who had a name at a time, in seconds since the epoch; renamings that were undone count."""
     moves: list[tuple[float, str, str]] = []
     for edit in store.list_edits(project):
         former, _, name = edit.note.partition(IS)

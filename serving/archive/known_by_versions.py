@@ -1,4 +1,4 @@
-"""Which model versions know somebody who is to be forgotten: by name, by a former name, or by their vectors."""
+"""Which model versions know a person who is to be forgotten: by name, by a former name, or by their vectors."""
 
 from __future__ import annotations
 

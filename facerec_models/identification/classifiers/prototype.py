@@ -19,7 +19,7 @@ _PART = 0.5
 # Nearer ones may be the person themselves, whom the strangers' collection also holds.
 _ENROLLED_SHARE = 0.015
 # Digits of what is taken off. How products are rounded depends on how many people there are: with all digits, a new person would
-# change somebody else's scores in the last one, and much would be named again for nothing.
+# change other people's scores in the last one, and much would be named again for nothing.
 _DIGITS = 5
 
 

@@ -46,7 +46,7 @@ def rename_person(
     PersonNotFoundError
         If there is nobody of the first name.
     ConflictError
-        If there is somebody of the second name already, or of one that is like it, or pictures of the person are being collected.
+        If another person has the second name already, or one that is like it, or pictures of the person are being collected.
     """
 
     def plan(current: CurrentNaming) -> PlannedEdit:

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from facerec_models.errors import ConflictError
 from facerec_models.identification.identify import identify_videos
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.track_columns import TrackColumns
@@ -146,6 +147,8 @@ class _Blocks:
         for part in self._parts:
             if part[0].analysis_id not in self._last:
                 self._last = self._store.get_columns(self._project, [row.analysis_id for row in part])
+                if gone := sorted({row.video_id for row in part if row.analysis_id not in self._last}):
+                    raise ConflictError(f"{', '.join(gone)} of project {self._project!r} was deleted meanwhile")
             yield part, self._last
 
 

@@ -42,7 +42,7 @@ def config_of(*fragment: float, fps: float | None = None, stream: int | None = N
 
 
 def seen(who: int, *times_s: float, at: int = 0) -> Track:
-    """Make a track of somebody that is sampled at these times, with a vector of each."""
+    """Make a track of a person that is sampled at these times, with a vector of each."""
     embeddings = np.stack([face_of(who, 60 + at + k) for k in range(len(times_s))])
     track = make_track(1, times_s, embeddings=embeddings, reach_s=0.0)
     return replace(track, scores=np.ones(len(times_s), np.float32))

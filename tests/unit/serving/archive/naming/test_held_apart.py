@@ -19,7 +19,7 @@ from tests.unit.serving.archive.edits import labels_in, result_in
 
 @pytest.fixture
 def archive(archive: Archive) -> Archive:
-    """Show in a third video somebody who is so alike to Unknown 1 that a model would give them one name."""
+    """Show in a third video a person who is so alike to Unknown 1 that a model would give them one name."""
     face = near(face_of(7, 30), 0.96)
     track = make_track(1, [3.0, 4.0], embeddings=np.stack([face, face]))
     assign_current(archive, put_tracks(archive, "v-3", 2, [track]))

@@ -127,3 +127,11 @@ def test_a_video_that_is_deleted_before_it_is_named_is_told(archive: Archive) ->
     delete_video(archive, "p", "v-3")
     with pytest.raises(VideoNotFoundError, match="v-3 of project 'p' was deleted meanwhile"):
         assign_current(archive, row)
+
+
+def test_a_video_that_is_deleted_while_the_archive_is_named_is_left_out(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_each(monkeypatch, store, "get_columns", lambda n: delete_video(archive, "p", "v-2") if n == 1 else None)
+    assert identify_archive(archive, "p", max_false_names=0.3).applied
+    assert [(row.analysis_id, row.max_false_names) for row in store.list_named("p")] == [("a-v-1", 0.3)]
