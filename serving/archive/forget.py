@@ -34,7 +34,6 @@ from serving.archive.naming.faces_of_tracks import is_of_track, track_of_face
 from serving.archive.naming.identify import name_nobody
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.refit import refit_and_name
-from serving.archive.naming.rename import is_known
 from serving.archive.vector_sets import count_corrections, drop_vectors, in_all_sets, present_analyses
 from serving.store import leases
 from serving.store.contract import Store
@@ -360,7 +359,8 @@ def _former_names(store: Store, project: str, person_id: str) -> list[str]:
     """Return under which other names a person was enrolled whom nobody has now: pictures and crawls may have them."""
     faces = store.list_faces(project, person_id=person_id)
     names = {one for one, _ in _collected(faces) if one != person_id}
-    return sorted(one for one in names if not is_known(store, project, one))
+    known = {face.person_id for face in store.list_faces(project)}
+    return sorted(names - known - {row.person_id for row in store.list_corrections(project)})
 
 
 def _collected(faces: Iterable[Face]) -> Iterator[tuple[str, str]]:

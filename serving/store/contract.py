@@ -17,6 +17,7 @@ from serving.store.naming_rows import (
     Edit,
     NamedTracks,
     NamingChange,
+    NamingState,
     ScreenTime,
     Stranger,
     StrangerSum,
@@ -113,6 +114,9 @@ class Store(Protocol):
     def add_model(self, model: ModelVersion) -> None:
         """Add a trained version, which serves nobody until it is promoted, or replace what is known of it."""
 
+    def add_new_model(self, model: ModelVersion) -> bool:
+        """Add a trained version unless it is there; return whether it was not."""
+
     def get_model(self, project: str, version: str | None = None) -> ModelVersion:
         """Return a version, or the promoted one; raise `ModelNotFoundError` if there is none."""
 
@@ -136,8 +140,15 @@ class Store(Protocol):
     def list_videos(self, project: str, *, after: VideoRow | None = None, limit: int | None = None) -> list[VideoRow]:
         """Return videos, oldest first; at most `limit` of those that come after one of them."""
 
-    def find_videos(self, project: str, *, name: str | None = None, sha256: str | None = None) -> list[VideoRow]:
-        """Return the videos that have this name, and this content, oldest first; what is None restricts nothing."""
+    def find_videos(
+        self,
+        project: str,
+        video_ids: Sequence[str] | None = None,
+        *,
+        name: str | None = None,
+        sha256: str | None = None,
+    ) -> list[VideoRow]:
+        """Return those of these videos that have this name, and this content, oldest first; what is None restricts nothing."""
 
     def delete_video(self, project: str, video_id: str) -> None:
         """Delete a video with its analyses and tracks; the same submission is then a new job."""
@@ -208,6 +219,9 @@ class Store(Protocol):
         """Return the sum of the mean embeddings of strangers' tracks, of all or of these; those without tracks are left out."""
 
     # How tracks are named
+
+    def read_naming(self, project: str, analysis_ids: Sequence[str] | None = None) -> NamingState:
+        """Return, as of one moment, what names depend on and who tracks are: of all analyses, or of these."""
 
     def list_named(self, project: str, analysis_ids: Sequence[str] | None = None) -> list[NamedTracks]:
         """Return who the tracks of analyses are, by analysis; of all that are named, or of these."""

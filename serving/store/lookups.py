@@ -1,4 +1,4 @@
-"""Rows that must be there: each is returned, or missed with the error that names it."""
+"""Rows that must be there, each returned or missed with the error that names it; and which analysis, and which model, counts."""
 
 from __future__ import annotations
 
@@ -61,3 +61,18 @@ def require_own_embedder(tx: Transaction, project: str, analysis_ids: Sequence[s
     """Raise `GalleryMismatchError` if one of these analyses is of another embedder than the project's; missing ones are passed over."""
     found = tx.find("analyses", {"project": project}, among=("analysis_id", analysis_ids), columns=["embedder"])
     conflicts.require_own_embedder(require_project(tx, project), [row["embedder"] for row in found])
+
+
+def latest_of(tx: Transaction, project: str, among: tuple[str, Sequence[str]] | None = None) -> dict[str, str]:
+    """Return the id of each video's latest analysis, by video id: the last one of the project's embedder, or of any."""
+    own = require_project(tx, project).embedder
+    columns = ("video_id", "analysis_id", "embedder")
+    found = tx.find("analyses", {"project": project}, ("created_at", "analysis_id"), among=among, columns=columns)
+    rows = sorted(found, key=lambda row: bool(row["embedder"] == own))
+    return {row["video_id"]: row["analysis_id"] for row in rows}
+
+
+def promotions(tx: Transaction, project: str) -> list[Mapping[str, Any]]:
+    """Return the two promotions that were last, the present one first."""
+    columns = ("position", "version")
+    return list(tx.find("promotions", {"project": project}, ("-position",), columns=columns, limit=2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerec_models.types import Decision, DoubleArray, FloatArray
-from serving.store.rows import Face
+from serving.store.rows import Face, ModelVersion, Project
 
 
 class CorrectionKind(StrEnum):
@@ -380,3 +380,27 @@ class NamingChange:
     def analysis_ids(self) -> list[str]:
         """Whose names are written."""
         return [*(row.analysis_id for row in self.named), *self.unnamed]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NamingState:
+    """What names depend on, and who tracks are, as of one moment.
+
+    Parameters
+    ----------
+    project : Project
+    promoted : ModelVersion or None
+        The version that names; None where nobody is enrolled.
+    corrections : sequence of Correction
+        Of the analyses that were asked for, oldest first.
+    named : mapping of str to NamedTracks
+        By analysis; those that nothing has named are left out.
+    latest : mapping of str to str
+        The id of each video's latest analysis; empty if some analyses alone were asked for.
+    """
+
+    project: Project
+    promoted: ModelVersion | None
+    corrections: Sequence[Correction]
+    named: Mapping[str, NamedTracks]
+    latest: Mapping[str, str]

@@ -10,7 +10,7 @@ import numpy as np
 from facerec_models.types import DoubleArray
 from serving.store.lookups import require_project
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerSum, StrangerTrack
-from serving.store.transaction import Database, Transaction
+from serving.store.transaction import Database, Filter, Transaction
 
 
 class SharedCorrections:
@@ -23,11 +23,9 @@ class SharedCorrections:
     ) -> list[Correction]:
         """Return corrections, oldest first: all, those about a person, or those of some analyses."""
         where = {"project": project} if person_id is None else {"project": project, "person_id": person_id}
-        among = None if analysis_ids is None else ("analysis_id", list(analysis_ids))
         with self._shared.reading() as tx:
             require_project(tx, project)
-            found = tx.select(Correction, where, ("created_at", "correction_id"), among=among)
-        return sorted(found, key=lambda row: (row.created_at, row.correction_id))
+            return corrections_of(tx, where, analysis_ids)
 
     def list_strangers(
         self, project: str, stranger_ids: Sequence[str] | None = None, *, merged_into: Sequence[str] | None = None
@@ -79,6 +77,13 @@ class SharedCorrections:
         with self._shared.reading() as tx:
             require_project(tx, project)
             return tx.select(StrangerSum, {"project": project}, ("stranger_id",), among=among)
+
+
+def corrections_of(tx: Transaction, where: Filter, analysis_ids: Sequence[str] | None) -> list[Correction]:
+    """Return corrections, oldest first, of all analyses or of these."""
+    among = None if analysis_ids is None else ("analysis_id", list(analysis_ids))
+    found = tx.select(Correction, where, ("created_at", "correction_id"), among=among)
+    return sorted(found, key=lambda row: (row.created_at, row.correction_id))
 
 
 def move_stranger_tracks(

@@ -11,6 +11,8 @@ from facerec_models.errors import ModelNotFoundError
 from serving.store import conflicts
 from serving.store.codecs import row_from_json, row_to_json
 from serving.store.lookups import (
+    latest_of,
+    promotions,
     require_analyses,
     require_model,
     require_one,
@@ -25,11 +27,12 @@ from serving.store.naming_rows import (
     FormerRow,
     NamedTracks,
     NamingChange,
+    NamingState,
     Promotion,
     Stranger,
 )
 from serving.store.rows import Face
-from serving.store.shared_corrections import free_analyses, move_stranger_tracks, put_corrections
+from serving.store.shared_corrections import corrections_of, free_analyses, move_stranger_tracks, put_corrections
 from serving.store.transaction import Database, Transaction
 
 _ROWS: dict[str, tuple[type[Correction] | type[Face] | type[Stranger], str]] = {
@@ -44,12 +47,24 @@ class SharedNaming:
 
     _shared: Database
 
+    def read_naming(self, project: str, analysis_ids: Sequence[str] | None = None) -> NamingState:
+        """Return, as of one moment, what names depend on and who tracks are: of all analyses, or of these."""
+        with self._shared.reading() as tx:
+            row = require_project(tx, project)
+            version = next((row["version"] for row in promotions(tx, project)), None)
+            return NamingState(
+                row,
+                None if version is None else require_model(tx, project, version),
+                corrections_of(tx, {"project": project}, analysis_ids),
+                {row.analysis_id: row for row in _named_of(tx, project, analysis_ids)},
+                latest_of(tx, project) if analysis_ids is None else {},
+            )
+
     def list_named(self, project: str, analysis_ids: Sequence[str] | None = None) -> list[NamedTracks]:
         """Return who the tracks of analyses are, by analysis; of all that are named, or of these."""
-        among = None if analysis_ids is None else ("analysis_id", list(analysis_ids))
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return tx.select(NamedTracks, {"project": project, "edit": 0}, ("analysis_id",), among=among)
+            return _named_of(tx, project, analysis_ids)
 
     def list_former_named(self, project: str, number: int) -> list[NamedTracks]:
         """Return who tracks were before an edit, as far as it changed that."""
@@ -107,6 +122,11 @@ class SharedNaming:
                 _drop_former(tx, project, edit.number)
             tx.update("edits", {"project": project}, {"can_undo": False, "note": ""})
             raise_version(tx, project)
+
+
+def _named_of(tx: Transaction, project: str, analysis_ids: Sequence[str] | None) -> list[NamedTracks]:
+    among = None if analysis_ids is None else ("analysis_id", list(analysis_ids))
+    return tx.select(NamedTracks, {"project": project, "edit": 0}, ("analysis_id",), among=among)
 
 
 def raise_version(tx: Transaction, project: str) -> None:
@@ -274,9 +294,3 @@ def _promote_again(tx: Transaction, project: str, version: str) -> None:
     if version in [row["version"] for row in last[1:]] and version != last[0]["version"]:
         tx.delete("promotions", {"project": project, "position": last[0]["position"]})
     _promote(tx, project, version)
-
-
-def promotions(tx: Transaction, project: str) -> list[Mapping[str, Any]]:
-    """Return the two promotions that were last, the present one first."""
-    columns = ("position", "version")
-    return list(tx.find("promotions", {"project": project}, ("-position",), columns=columns, limit=2))

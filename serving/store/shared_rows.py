@@ -8,10 +8,18 @@ from contextlib import contextmanager
 from facerec_models.errors import ConflictError, JobNotFoundError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.types import FloatArray
 from serving.store.job_rows import Job, JobState
-from serving.store.lookups import require_analyses, require_model, require_one, require_project, require_video
+from serving.store.lookups import (
+    latest_of,
+    promotions,
+    require_analyses,
+    require_model,
+    require_one,
+    require_project,
+    require_video,
+)
 from serving.store.naming_rows import AppearanceRow
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, Project, VideoRow
-from serving.store.shared_naming import promotions, raise_version
+from serving.store.shared_naming import raise_version
 from serving.store.transaction import Database, Transaction
 
 
@@ -87,6 +95,13 @@ class SharedRows:
         with self._shared.writing(model.project) as tx:
             tx.put([model], ModelVersion)
 
+    def add_new_model(self, model: ModelVersion) -> bool:
+        """Add a trained version unless it is there; return whether it was not."""
+        with self._shared.writing(model.project) as tx:
+            is_new = tx.count("models", {"project": model.project, "version": model.version}) == 0
+            tx.put_new(model)
+            return is_new
+
     def get_model(self, project: str, version: str | None = None) -> ModelVersion:
         """Return a version, or the promoted one; raise `ModelNotFoundError` if there is none."""
         with self._shared.reading() as tx:
@@ -145,13 +160,22 @@ class SharedRows:
             require_project(tx, project)
             return tx.select(VideoRow, {"project": project}, ("created_at", "video_id"), after=behind, limit=limit)
 
-    def find_videos(self, project: str, *, name: str | None = None, sha256: str | None = None) -> list[VideoRow]:
-        """Return the videos that have this name, and this content, oldest first; what is None restricts nothing."""
+    def find_videos(
+        self,
+        project: str,
+        video_ids: Sequence[str] | None = None,
+        *,
+        name: str | None = None,
+        sha256: str | None = None,
+    ) -> list[VideoRow]:
+        """Return those of these videos that have this name, and this content, oldest first; what is None restricts nothing."""
+        among = None if video_ids is None else ("video_id", list(video_ids))
         where = {"project": project, "name": name, "sha256": sha256}
         given = {column: value for column, value in where.items() if value is not None}
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return tx.select(VideoRow, given, ("created_at", "video_id"))
+            found = tx.select(VideoRow, given, ("created_at", "video_id"), among=among)
+        return sorted(found, key=lambda row: (row.created_at, row.video_id))
 
     def get_analysis(self, project: str, analysis_id: str) -> AnalysisRow:
         """Return an analysis; raise `VideoNotFoundError` if there is none."""
@@ -247,12 +271,3 @@ def noting_latest(tx: Transaction, project: str, video_id: str) -> Iterator[None
     yield
     if before and latest_of(tx, project, ("video_id", [video_id])) != before:
         raise_version(tx, project)
-
-
-def latest_of(tx: Transaction, project: str, among: tuple[str, Sequence[str]] | None = None) -> dict[str, str]:
-    """Return the id of each video's latest analysis, by video id: the last one of the project's embedder, or of any."""
-    own = require_project(tx, project).embedder
-    columns = ("video_id", "analysis_id", "embedder")
-    found = tx.find("analyses", {"project": project}, ("created_at", "analysis_id"), among=among, columns=columns)
-    rows = sorted(found, key=lambda row: bool(row["embedder"] == own))
-    return {row["video_id"]: row["analysis_id"] for row in rows}

@@ -50,6 +50,9 @@ def test_videos_are_found_by_name_and_by_content(store: Store) -> None:
         store.put_video(video)
     assert store.find_videos("p", name="ü.mp4") == [videos[1], videos[0]]
     assert store.find_videos("p", sha256="00" * 32) == [videos[1]]
+    assert store.find_videos("p", [*(video.video_id for video in videos), "gone"]) == [videos[1], videos[0]]
+    assert store.find_videos("p", [videos[0].video_id], name="ü.mp4") == [videos[0]]
+    assert store.find_videos("p", []) == []
     assert store.find_videos("p", name="other.mp4", sha256="00" * 32) == store.find_videos("p", name="") == []
 
 

@@ -62,6 +62,23 @@ def test_names_come_back_exactly_and_replace_those_before(named: Store) -> None:
     assert [one.analysis_id for one in named.list_named("p", ["b", "gone"])] == ["b"]
 
 
+def test_what_names_depend_on_is_read_as_of_one_moment(named: Store) -> None:
+    state = named.read_naming("p")
+    assert (state.promoted, list(state.corrections), state.latest) == (None, [], {"v-a": "a", "v-b": "b"})
+    promote(named, "m")
+    first = replace(make_correction("c2", "is", "Ann"), analysis_id="b", created_at=0.5)
+    correct(named, make_correction("c1", "is", "Ann"), first)
+    put_analyses(named, "c")
+    state = named.read_naming("p")
+    assert (state.project, state.promoted) == (named.get_project("p"), named.get_model("p"))
+    assert [row.analysis_id for row in state.corrections] == ["b", "a"]
+    assert {key: row.analysis_id for key, row in state.named.items()} == {"a": "a", "b": "b"}
+    assert state.latest == named.latest_analyses("p")
+    of_some = named.read_naming("p", ["a", "c", "gone"])
+    assert ([row.analysis_id for row in of_some.corrections], list(of_some.named), of_some.latest) == (["a"], ["a"], {})
+    assert (of_some.project, of_some.promoted) == (state.project, state.promoted)
+
+
 def test_appearances_come_back_exactly_and_replace_those_before(store: Store) -> None:
     put_analyses(store, "a", "b")
     rows = [

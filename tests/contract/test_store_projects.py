@@ -76,6 +76,8 @@ def test_the_first_embedder_of_a_project_stays(store: Store) -> None:
         lambda s: s.judge_faces("absent", ["f"], FaceStatus.TAKEN, None),
         lambda s: s.list_people("absent"),
         lambda s: s.add_model(make_model("m", project="absent")),
+        lambda s: s.add_new_model(make_model("m", project="absent")),
+        lambda s: s.read_naming("absent"),
         lambda s: s.get_model("absent"),
         lambda s: s.get_model("absent", "m"),
         lambda s: s.list_models("absent"),
@@ -196,6 +198,13 @@ def test_models_come_back_as_they_were_oldest_first(store: Store) -> None:
     store.add_model(known)
     assert store.list_models("p") == [known, models[1]]
     assert store.get_model("p", "b") == known
+
+
+def test_a_version_that_is_there_is_not_added_anew(store: Store) -> None:
+    model = make_model("m", 1.0)
+    assert store.add_new_model(model)
+    assert not store.add_new_model(replace(model, metrics={"gate": "passed"}))
+    assert store.list_models("p") == [model]
 
 
 def test_only_a_promoted_model_is_the_current_one(store: Store) -> None:

@@ -12,10 +12,20 @@ from serving.store.contract import Store
 from serving.store.rows import Face, FaceStatus
 
 
-def read_gallery(
-    store: Store, project: str, changed: Sequence[Face] = (), removed: Collection[str] = frozenset()
+def read_gallery(store: Store, project: str) -> Gallery:
+    """Return the enabled faces of a project; see `gallery_of`."""
+    faces = store.list_faces(project, status=FaceStatus.TAKEN)
+    return gallery_of(project, store.get_project(project).embedder, faces)
+
+
+def gallery_of(
+    project: str,
+    embedder: str | None,
+    faces: Sequence[Face],
+    changed: Sequence[Face] = (),
+    removed: Collection[str] = frozenset(),
 ) -> Gallery:
-    """Return the enabled faces of a project.
+    """Return those of a project's faces that are enabled.
 
     Parameters
     ----------
@@ -29,21 +39,19 @@ def read_gallery(
     EmptyGalleryError
         If there is none.
     """
-    embedder = store.get_project(project).embedder
-    faces_now = {face.face_id: face for face in store.list_faces(project, status=FaceStatus.TAKEN)}
-    faces_then = faces_now | {face.face_id: face for face in changed}
+    then = {face.face_id: face for face in (*faces, *changed) if face.face_id not in removed}
     enrolled = sorted(
-        (face for face in faces_then.values() if face.status is FaceStatus.TAKEN and face.face_id not in removed),
+        (face for face in then.values() if face.status is FaceStatus.TAKEN),
         key=lambda face: (face.person_id, face.path, face.face_id),
     )
-    faces = [face for face in enrolled if face.embedding is not None and face.embedder == embedder]
-    if embedder is None or not faces:
+    learned = [face for face in enrolled if face.embedding is not None and face.embedder == embedder]
+    if embedder is None or not learned:
         raise EmptyGalleryError(
             f"project {project!r} has no enabled face to learn from: import people first, as in 'facerec people import DIR'"
         )
     return Gallery(
         embedder,
-        np.stack([face.embedding for face in faces if face.embedding is not None]),
-        np.array([face.person_id for face in faces]),
-        np.array([face.face_id for face in faces]),
+        np.stack([face.embedding for face in learned if face.embedding is not None]),
+        np.array([face.person_id for face in learned]),
+        np.array([face.face_id for face in learned]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,7 +28,7 @@ from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.learning.missing_vectors import embed_missing
 from serving.archive.naming.identify import promote_learned
 from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
-from serving.store.rows import Face, ModelVersion
+from serving.store.rows import ModelVersion
 from training.learning import FIT_FROM, NoProgress, Progress, stop_if_asked
 from training.promotion import Figures, judge
 from training.ray_tasks import Workers
@@ -52,22 +52,6 @@ class FittedVersion:
         """Write its files, then its row."""
         self.fitted.save(archive.files.model(self.row.project, self.row.version))
         archive.store.add_model(self.row)
-
-
-def fit_edit(
-    archive: Archive,
-    project: str,
-    config: TrainingConfig,
-    *,
-    changed: Sequence[Face],
-    removed: Collection[str],
-    corrections: Sequence[Correction],
-    workers: Workers,
-) -> FittedVersion:
-    """Fit the version that an edit makes: these faces changed, and exactly these corrections. Nothing is stored."""
-    gallery = read_gallery(archive.store, project, changed, removed)
-    learned = Learned(gallery, corrections, {}, time.perf_counter())
-    return fit_version(archive, project, learned, config, workers, NoProgress())
 
 
 def _cohort(

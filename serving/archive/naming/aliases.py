@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from facerec_models.errors import NotFoundError
 from facerec_models.names import number_of
@@ -36,10 +36,10 @@ def find_alias(store: Store, project: str, given: str) -> Stranger:
     NotFoundError
         If there is none.
     """
-    found = next(iter(store.list_strangers(project, [given])), None)
     number = number_of(given.lower().removeprefix("unknown").strip())
-    if found is None and number is not None:
-        found = store.find_stranger_number(project, number)
+    found = None if number is None else store.find_stranger_number(project, number)
+    if found is None:
+        found = next(iter(store.list_strangers(project, [given])), None)
     if found is None:
         whole = full_id(store, IdKind.STRANGER, given, project)
         found = next(iter(store.list_strangers(project, [whole])), None)
@@ -58,6 +58,20 @@ def follow_all(
     changed : sequence of Stranger
         What is not stored yet, in place of what is; of two of one id the last one counts.
     """
+    known = with_merges(store, project, identifiers, changed)
+    return {one: follow_merges(one, known) for one in identifiers if one in known}
+
+
+def with_merges(
+    store: Store, project: str, identifiers: Collection[str], changed: Sequence[Stranger] = ()
+) -> dict[str, Stranger]:
+    """Return strangers, and all whom they were merged into, one after the other, by id.
+
+    Parameters
+    ----------
+    changed
+        As of `follow_all`.
+    """
     then = {row.stranger_id: row for row in changed}
     known: dict[str, Stranger] = {}
     wanted = set(identifiers)
@@ -66,7 +80,7 @@ def follow_all(
         found = {row.stranger_id: row for row in stored} | {one: then[one] for one in wanted & then.keys()}
         known |= found
         wanted = {row.merged_into for row in found.values() if row.merged_into is not None} - known.keys()
-    return {one: follow_merges(one, known) for one in identifiers if one in known}
+    return known
 
 
 def follow_merges(identifier: str, strangers: Mapping[str, Stranger]) -> Stranger:
@@ -77,18 +91,26 @@ def follow_merges(identifier: str, strangers: Mapping[str, Stranger]) -> Strange
     return stranger
 
 
-def moved_meanings(
-    store: Store, project: str, named: Sequence[NamedTracks], changed: Sequence[Stranger] = ()
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Return for the ids of all strangers in these rows whom they mean: as it is stored, and with what is `changed`."""
+def strangers_in(store: Store, project: str, named: Iterable[NamedTracks]) -> dict[str, Stranger]:
+    """Return the strangers in these rows, as of `with_merges`."""
     ids = {one for row in named for one in row.names if one.startswith(STRANGER_PREFIX)}
+    return with_merges(store, project, ids)
 
-    def meanings(changed: Sequence[Stranger]) -> dict[str, str]:
-        return {one: known.stranger_id for one, known in follow_all(store, project, ids, changed).items()}
 
-    before = meanings(())
-    is_merged = any(row.merged_into is not None or before.get(row.stranger_id) != row.stranger_id for row in changed)
-    return before, meanings(changed) if is_merged else before
+def moved_meanings(
+    store: Store, project: str, known: Mapping[str, Stranger], changed: Sequence[Stranger]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return for each stranger's id the one that it means: as it is stored, and with what is changed.
+
+    Parameters
+    ----------
+    known : mapping of str to Stranger
+        As of `with_merges`.
+    """
+    ids = {*known, *(row.stranger_id for row in changed)}
+    then = with_merges(store, project, ids, [*known.values(), *changed]) if changed else known
+    before, after = ({one: follow_merges(one, rows).stranger_id for one in rows} for rows in (known, then))
+    return before, after
 
 
 def aliases(

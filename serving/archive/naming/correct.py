@@ -28,7 +28,7 @@ from serving.archive.naming.faces_of_tracks import ENROLLED_OF_TRACK, best_faces
 from serving.archive.naming.held_apart import hold_apart
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.refit import plan_refit
-from serving.archive.naming.rename import is_known, require_unlike
+from serving.archive.naming.rename import require_unlike
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Edit
 from serving.store.rows import AnalysisRow, Face, FaceStatus
@@ -81,19 +81,19 @@ def correct(
     """
     if not given:
         raise InputError("no correction was given: give at least one")
-    return _change(archive, project, partial(_edit_of_corrections, archive, project, given), preview, expected)
+    return _change(archive, project, partial(_edit_of_corrections, archive, given), preview, expected)
 
 
 def _change(
-    archive: Archive, project: str, edit_now: Callable[[], Edit], preview: bool, expected: int | None
+    archive: Archive, project: str, edit_now: Callable[[CurrentNaming], Edit], preview: bool, expected: int | None
 ) -> IdentificationChange:
     """Apply an edit that confirms tracks, and say of whom no face is enrolled then."""
     not_enrolled: list[str] = []
 
     def plan(current: CurrentNaming) -> PlannedEdit:
-        planned = plan_refit(archive, current, edit_now())
-        enrolled = {face.person_id for face in planned.edit.faces if face.status is FaceStatus.TAKEN}
-        enrolled |= {person.person_id for person in archive.store.list_people(project) if person.taken}
+        planned = plan_refit(archive, current, edit_now(current))
+        faces = (*current.faces(), *planned.edit.faces)
+        enrolled = {face.person_id for face in faces if face.status is FaceStatus.TAKEN}
         confirmed = {row.person_id for row in planned.edit.corrections if row.kind is CorrectionKind.IS}
         not_enrolled[:] = sorted(confirmed - enrolled)
         return planned
@@ -104,12 +104,12 @@ def _change(
     return change
 
 
-def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCorrection]) -> Edit:
-    known = {person.person_id for person in archive.store.list_people(project)}
+def _edit_of_corrections(archive: Archive, given: Sequence[TrackCorrection], current: CurrentNaming) -> Edit:
+    project = current.project
     made: dict[str, tuple[Correction, list[Face], str]] = {}
     given_of: dict[tuple[str, int], list[Correction]] = {}
     for one in given:
-        analysis, track = _find_track(archive.store, project, one.video_id, one.track_id)
+        analysis, track = _find_track(archive.store, current, one.video_id, one.track_id)
         person_id = one.person_id
         if means_stranger(person_id):
             if one.kind is CorrectionKind.IS:
@@ -123,8 +123,8 @@ def _edit_of_corrections(archive: Archive, project: str, given: Sequence[TrackCo
         else:
             whom = person_id = person_id_of(person_id)
             if one.kind is CorrectionKind.IS:
-                require_unlike(archive.store, project, person_id, among=known)
-            elif person_id not in known and not is_known(archive.store, project, person_id):
+                require_unlike(current, person_id)
+            elif not current.knows(person_id):
                 raise PersonNotFoundError(
                     f"project {project!r} has no person {person_id!r}: 'facerec people list' lists all"
                 )
@@ -175,14 +175,14 @@ def name_stranger(
     ConflictError
         If no track is this stranger any more, if a new name is like one that is known, or the project is not at the expected version.
     """
-    edit_now = partial(_edit_of_stranger, archive, project, given, person_id_of(name))
+    edit_now = partial(_edit_of_stranger, archive, given, person_id_of(name))
     return _change(archive, project, edit_now, preview, expected)
 
 
-def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str) -> Edit:
+def _edit_of_stranger(archive: Archive, given: str, person_id: str, current: CurrentNaming) -> Edit:
+    project = current.project
     stranger = find_stranger(archive.store, project, given)
-    known = {person.person_id for person in archive.store.list_people(project)}
-    require_unlike(archive.store, project, person_id, among=known)
+    require_unlike(current, person_id)
     others = aliases(archive.store, project, [stranger.stranger_id])[stranger.stranger_id]
     rows = archive.store.list_stranger_tracks(project, stranger_ids=[stranger.stranger_id, *others])
     if not rows:
@@ -202,22 +202,17 @@ def _edit_of_stranger(archive: Archive, project: str, given: str, person_id: str
     return Edit("stranger", note, corrections, faces=best, strangers=[replace(stranger, person_id=person_id)])
 
 
-def _find_track(store: Store, project: str, video_id: str, track_id: int) -> tuple[AnalysisRow, Track]:
-    analysis = store.latest_analysis(project, video_id)
-    embedder = store.get_project(project).embedder
-    if embedder not in (None, analysis.embedder):
+def _find_track(store: Store, current: CurrentNaming, video_id: str, track_id: int) -> tuple[AnalysisRow, Track]:
+    analysis = store.latest_analysis(current.project, video_id)
+    if current.embedder not in (None, analysis.embedder):
         raise VideoNotFoundError(
-            f"video {video_id} has no vectors of {embedder}, which the project uses: submit it again"
+            f"video {video_id} has no vectors of {current.embedder}, which the project uses: submit it again"
         )
-    return analysis, _track_of(store, analysis, track_id)
-
-
-def _track_of(store: Store, analysis: AnalysisRow, track_id: int) -> Track:
-    tracks = store.get_tracks(analysis.project, [analysis.analysis_id])[analysis.analysis_id]
+    tracks = store.get_tracks(current.project, [analysis.analysis_id])[analysis.analysis_id]
     for track in tracks:
         if track.track_id == track_id:
-            return track
-    raise VideoNotFoundError(f"video {analysis.video_id} has no track {track_id}: it has {len(tracks)}, from 1")
+            return analysis, track
+    raise VideoNotFoundError(f"video {video_id} has no track {track_id}: it has {len(tracks)}, from 1")
 
 
 def _correction(project: str, analysis: AnalysisRow, track: Track, kind: CorrectionKind, person_id: str) -> Correction:

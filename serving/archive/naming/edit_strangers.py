@@ -179,8 +179,7 @@ def _planned(
     store: Store, current: CurrentNaming, edit: Edit, moved: Collection[str], both: Collection[str]
 ) -> PlannedEdit:
     """Return an edit with the analyses whose tracks are shown as another stranger's then, or are corrected not to be one of them."""
-    project = current.project
-    shown = {row.analysis_id for row in store.list_stranger_tracks(project, stranger_ids=sorted(moved))}
-    corrected = {row.analysis_id for row in store.list_corrections(project) if row.person_id in both}
-    named = {row.analysis_id for row in store.list_named(project, sorted(shown | corrected))}
-    return PlannedEdit(edit, current.model_version, current.model, wanted=named)
+    tracks = store.list_stranger_tracks(current.project, stranger_ids=sorted(moved))
+    shown = {row.analysis_id for row in tracks}
+    corrected = {row.analysis_id for row in current.corrections if row.person_id in both}
+    return PlannedEdit(edit, current.model_version, current.model, wanted=current.named.keys() & (shown | corrected))

@@ -14,11 +14,12 @@ from facerec_models.identification.naming_model import NamingModel
 from serving.archive.handle import Archive
 from serving.archive.naming.affected import Rows, affected
 from serving.archive.naming.correction_rows import with_corrections
-from serving.archive.naming.current import CurrentNaming, read_current, require_version, revision_of
+from serving.archive.naming.current import CurrentNaming, read_current, revision_of
 from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.preview import Comparison, IdentificationChange, Perhaps
 from serving.archive.naming.whole_archive import BLOCK, Again, NewNames, batched, name_again, rows_by_analysis
-from serving.store.naming_rows import AppearanceRow, Correction, Edit, NamedTracks, NamingChange
+from serving.store.conflicts import require_version
+from serving.store.naming_rows import AppearanceRow, Correction, Edit, NamedTracks, NamingChange, Stranger
 
 _ATTEMPTS = 5
 
@@ -90,14 +91,14 @@ class WorkedOut:
     ----------
     again : mapping of str to (N,) int or None
         The tracks that were named again, by analysis; None for all of them.
-    before : mapping of str to NamedTracks
-        Who the tracks of all analyses were.
+    known : mapping of str to Stranger
+        As of `serving.archive.naming.whole_archive.NewNames`.
     """
 
     change: IdentificationChange
     names: NamingChange
     again: Mapping[str, Rows]
-    before: Mapping[str, NamedTracks]
+    known: Mapping[str, Stranger]
 
 
 def change_names(
@@ -130,8 +131,9 @@ def change_names(
     attempts = 1 if expected is not None else _ATTEMPTS
     while True:
         attempts -= 1
-        current = read_current(archive, project)
-        require_version(project, current.version, expected)
+        current = read_current(archive, project, None)
+        if expected is not None:
+            require_version(project, expected, current.version)
         try:
             with _without_collecting():
                 planned = plan(current)
@@ -142,7 +144,7 @@ def change_names(
             change = worked.change
             change.perhaps = planned.perhaps
             if preview:
-                require_version(project, archive.store.get_project(project).version, current.version)
+                require_version(project, current.version, archive.store.get_project(project).version)
             else:
                 with planned.files():
                     change.edit = archive.store.apply(project, worked.names, if_version=current.version) or None
@@ -169,7 +171,7 @@ def _without_collecting() -> Iterator[None]:
 def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> WorkedOut:
     """Return what an edit changes, and what would be written; nothing is."""
     store, project, edit = archive.store, current.project, planned.edit
-    named = {row.analysis_id: row for row in store.list_named(project)}
+    named = current.named
     again: dict[str, Rows]
     if planned.again is not None:
         again = dict(planned.again)
@@ -190,7 +192,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
     )
     corrections = planned.corrections
     if corrections is None:
-        corrections = with_corrections(store.list_corrections(project), edit.corrections, edit.withdrawn)
+        corrections = with_corrections(current.corrections, edit.corrections, edit.withdrawn)
     counted = _Counted(archive, current, planned, change)
     names = name_again(
         archive,
@@ -228,7 +230,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
         edit,
         planned.undoes,
     )
-    return WorkedOut(change, written, again, named)
+    return WorkedOut(change, written, again, names.known)
 
 
 class _Counted:
@@ -241,7 +243,7 @@ class _Counted:
         self._project = current.project
         self._planned = planned
         self._change = change
-        self._latest = set(archive.store.latest_analyses(current.project).values())
+        self._latest = set(current.latest.values())
         figures = ScoreFigures(current.model), ScoreFigures(planned.model)
         self._comparison = Comparison(archive.store, current.project, figures, change)
 
@@ -261,7 +263,7 @@ class _Counted:
         stands_for, unnamed = self._planned.stands_for, self._planned.unnamed
         for part in batched(sorted(self._latest & set(unnamed) - set(stands_for.values())), BLOCK):
             self._comparison.add(self._read(part), {})
-        self._comparison.finish(names.strangers)
+        self._comparison.finish([*names.known.values(), *names.strangers])
         answers = [
             row for one, row in named.items() if (one in self._latest or one in stands_for) and one not in unnamed
         ]

@@ -43,7 +43,7 @@ def enable_faces(
     """
 
     def plan(current: CurrentNaming) -> PlannedEdit:
-        faces = {face.face_id: face for face in archive.store.list_faces(project)}
+        faces = {face.face_id: face for face in current.faces()}
         for face_id in face_ids:
             if face_id not in faces or faces[face_id].embedding is None:
                 raise NotFoundError(

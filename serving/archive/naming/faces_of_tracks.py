@@ -13,6 +13,7 @@ from facerec_models.files import write_atomically
 from facerec_models.names import short_id
 from facerec_models.types import Track
 from serving.archive.files import Files
+from serving.archive.naming.current import CurrentNaming
 from serving.archive.vector_sets import origins_of
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind
@@ -75,22 +76,19 @@ def best_faces(
     return faces
 
 
-def new_faces(store: Store, project: str, candidates: Sequence[Face], corrections: Sequence[Correction]) -> list[Face]:
+def new_faces(
+    store: Store, current: CurrentNaming, candidates: Sequence[Face], corrections: Sequence[Correction]
+) -> list[Face]:
     """Return the faces that are enrolled: of tracks that all corrections together make their person, and not enrolled yet."""
     confirmed = {(c.analysis_id, c.track_id, c.person_id) for c in corrections if c.kind is CorrectionKind.IS}
-    if not candidates:
-        return []
+    people = {face.person_id for face in candidates}
     # A face that was disabled by hand stays so.
-    rows = [
-        face
-        for person_id in sorted({face.person_id for face in candidates})
-        for face in store.list_faces(project, person_id=person_id)
-        if face.reason != CORRECTED_OTHERWISE
-    ]
+    rows = [face for face in current.faces() if face.person_id in people and face.reason != CORRECTED_OTHERWISE]
     known = {face.face_id for face in rows}
-    # The same crop of the same track, enrolled while the project had another embedder.
     of_tracks = [face for face in rows if is_of_track(face)]
-    origin = origins_of(store, project, {track_of_face(face)[0] for face in (*of_tracks, *candidates)})
+    # The same crop of the same track, enrolled while the project had another embedder.
+    analyses = {track_of_face(face)[0] for face in (*of_tracks, *candidates)} if of_tracks else set()
+    origin = origins_of(store, current.project, analyses)
     taken = {(origin(*track_of_face(face)), face.person_id, face.sha256) for face in of_tracks}
     # A frame that was analysed twice, with the video and with a fragment of it, gives one face: the path tells video and time.
     analysis_of = {face.path: track_of_face(face)[0] for face in of_tracks}
@@ -109,26 +107,33 @@ def new_faces(store: Store, project: str, candidates: Sequence[Face], correction
 
 
 def lost_faces(
-    store: Store,
-    project: str,
-    before: Sequence[Correction],
-    corrections: Sequence[Correction],
-    enrolled: Sequence[Face],
+    store: Store, current: CurrentNaming, corrections: Sequence[Correction], enrolled: Sequence[Face]
 ) -> list[Face]:
-    """Return the faces that tracks gave to people whom they are no longer, disabled."""
+    """Return the faces that tracks gave to people whom they are no longer, disabled.
+
+    Parameters
+    ----------
+    corrections : sequence of Correction
+        All that hold then.
+    enrolled : sequence of Face
+        New ones.
+    """
     kept = {row.correction_id for row in corrections}
-    replaced = [row for row in before if row.correction_id not in kept and row.kind is CorrectionKind.IS]
+    replaced = [row for row in current.corrections if row.correction_id not in kept and row.kind is CorrectionKind.IS]
     if not replaced:
         return []
     again = {face.face_id for face in enrolled}
+    people = {row.person_id for row in replaced}
     faces = [
         face
-        for person_id in sorted({c.person_id for c in replaced})
-        for face in store.list_faces(project, person_id=person_id, status=FaceStatus.TAKEN)
-        if is_of_track(face) and face.face_id not in again
+        for face in current.faces()
+        if face.person_id in people
+        and face.status is FaceStatus.TAKEN
+        and is_of_track(face)
+        and face.face_id not in again
     ]
     analyses = {c.analysis_id for c in replaced} | {track_of_face(face)[0] for face in faces}
-    origin = origins_of(store, project, analyses)
+    origin = origins_of(store, current.project, analyses)
     lost = {(origin(c.analysis_id, c.track_id), c.person_id) for c in replaced}
     return [
         replace(face, status=FaceStatus.DISABLED, reason=CORRECTED_OTHERWISE, by_hand=True)

@@ -15,6 +15,7 @@ from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.vector_sets import present_analyses
 from serving.store.conflicts import require_embedder
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind, Edit, Promotion
 from serving.store.rows import ModelVersion
 
@@ -78,7 +79,7 @@ def promote_learned(archive: Archive, row: ModelVersion, corrections: Collection
     """
 
     def plan(current: CurrentNaming) -> PlannedEdit:
-        if {one.correction_id for one in archive.store.list_corrections(row.project)} != set(corrections):
+        if {one.correction_id for one in current.corrections} != set(corrections):
             raise ConflictError(f"corrections of project {row.project!r} were added or removed meanwhile: train again")
         return _by_version(archive, current, row.version, "training")
 
@@ -98,7 +99,7 @@ def _by_version(
         require_embedder(archive.store.get_model(current.project, version), current.embedder)
         model = load_model(archive.files, current.project, version)
         if version != current.model_version:
-            _require_names(archive, current.project, version, model)
+            _require_names(archive.store, current, version, model)
     promotion = (
         Promotion.GO_BACK if goes_back else Promotion.KEEP if version == current.model_version else Promotion.PROMOTE
     )
@@ -112,14 +113,12 @@ def _by_version(
     )
 
 
-def _require_names(archive: Archive, project: str, version: str, model: NamingModel) -> None:
+def _require_names(store: Store, current: CurrentNaming, version: str, model: NamingModel) -> None:
     """Raise `ConflictError` if a version knows people by names that they have no more."""
-    store = archive.store
-    faces = {face.face_id: face.person_id for face in store.list_faces(project)}
+    project = current.project
+    faces = {face.face_id: face.person_id for face in current.faces()}
     tracks = {
-        (row.analysis_id, row.track_id): row.person_id
-        for row in store.list_corrections(project)
-        if row.kind is CorrectionKind.IS
+        (row.analysis_id, row.track_id): row.person_id for row in current.corrections if row.kind is CorrectionKind.IS
     }
     learned = [
         *(

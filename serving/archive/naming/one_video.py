@@ -15,7 +15,7 @@ from facerec_models.types import Match
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.affected import floor_of
-from serving.archive.naming.aliases import follow_all, moved_meanings
+from serving.archive.naming.aliases import follow_all, moved_meanings, strangers_in
 from serving.archive.naming.current import read_current, revision_of
 from serving.archive.naming.named import (
     appearance_moves,
@@ -65,7 +65,7 @@ def assign_current(archive: Archive, analysis: AnalysisRow, max_false_names: flo
 
 def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | None) -> None:
     store, project, analysis_id = archive.store, analysis.project, analysis.analysis_id
-    current = read_current(archive, project)
+    current = read_current(archive, project, [analysis_id])
     limit = current.max_false_names if max_false_names is None else max_false_names
     if current.model is not None:
         current.model.check_embedder(analysis.embedder)
@@ -75,17 +75,18 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     (names,) = identify_videos(
         [(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, embedder=analysis.embedder
     )
-    was = next(iter(store.list_named(project, [analysis_id])), None)
+    was = current.named.get(analysis_id)
     decided = name_tracks(analysis, names, {}, limit, floor_of(current.model, limit))
     so_far = {} if was is None else strangers_of(was)
     rows = unknown_rows(decided, columns)
     held = {row: so_far[row] for row in rows if row in so_far}
     unknown = UnknownTracks(analysis_id, analysis.video_id, columns, rows, held)
     shown = {unknown.key(row): (who, columns.vectors[row]) for row, who in so_far.items()}
-    found = settle(store, project, analysis.embedder, [unknown], shown)
+    found = settle(store, project, analysis.embedder, [unknown], shown, current.corrections)
     named = with_strangers(decided, {row: found.of_track[unknown.key(row)] for row in rows})
     freed, new = stranger_moves(columns, was, named)
-    means = moved_meanings(store, project, [named] if was is None else [was, named], found.strangers)
+    known = strangers_in(store, project, [named] if was is None else [was, named])
+    means = moved_meanings(store, project, known, found.strangers)
     lost, appearances = appearance_moves(analysis, columns, was, named, means)
     change = NamingChange(
         [named],
@@ -136,16 +137,12 @@ def result_of(archive: Archive, analysis: AnalysisRow, crop_url: CropUrl) -> Res
         If nothing has named it yet.
     """
     store, project = archive.store, analysis.project
-    while True:
-        current = read_current(archive, project)
-        rows = store.list_named(project, [analysis.analysis_id])
-        if not rows:
-            raise ModelNotFoundError(
-                f"video {analysis.video_id} was analysed but not identified: 'facerec identify' does that"
-            )
-        if store.get_project(project).version == current.version:
-            break
-    (named,) = rows
+    current = read_current(archive, project, [analysis.analysis_id])
+    named = current.named.get(analysis.analysis_id)
+    if named is None:
+        raise ModelNotFoundError(
+            f"video {analysis.video_id} was analysed but not identified: 'facerec identify' does that"
+        )
     columns = store.get_columns(project, [analysis.analysis_id])[analysis.analysis_id]
     matches = match_again(columns, matches_of(named), current.model, archive.rules)
     shown = strangers_of(named)

@@ -176,14 +176,12 @@ class Comparison:
         Parameters
         ----------
         strangers : sequence of Stranger
-            New ones, for what they are called.
+            Those that are known already, for what they are called.
         """
         surest = dict(sorted(self._surest.items()))
         labels = _Labels.of(self._store, self._project, [one for rows in surest.values() for one in rows], strangers)
-        names = {
-            video_id: self._store.get_video(self._project, video_id).name
-            for video_id in {one.row.video_id for rows in surest.values() for one in rows}
-        }
+        shown_in = sorted({one.row.video_id for rows in surest.values() for one in rows})
+        names = {video.video_id: video.name for video in self._store.find_videos(self._project, shown_in)}
         self._change.examples = {
             person: [_example(one, names[one.row.video_id], labels, self._figures[one.is_new]) for one in rows]
             for person, rows in surest.items()
@@ -227,11 +225,13 @@ class _Labels:
     numbers: Mapping[str, int]
 
     @classmethod
-    def of(cls, store: Store, project: str, found: Sequence[_Found], new: Sequence[Stranger]) -> _Labels:
+    def of(cls, store: Store, project: str, found: Sequence[_Found], known: Sequence[Stranger]) -> _Labels:
         rows = [row for one in found for row in (one.row, *one.beside)]
         owners = {row.owner for row in rows if row.owner is not None and row.decision is not Decision.NAMED}
-        known = store.list_strangers(project, sorted(owners)) if owners else []
-        return cls({one.stranger_id: one.number for one in (*known, *new)})
+        numbers = {one.stranger_id: one.number for one in known}
+        if others := sorted(owners - numbers.keys()):
+            numbers |= {one.stranger_id: one.number for one in store.list_strangers(project, others)}
+        return cls(numbers)
 
     def of_row(self, row: AppearanceRow) -> str:
         if row.decision is Decision.NAMED:

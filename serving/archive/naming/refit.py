@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -15,16 +16,17 @@ from facerec_models.errors import (
 from facerec_models.files import remove_tree
 from facerec_models.types import STRANGER_PREFIX
 from serving.archive.handle import Archive
-from serving.archive.learning.model_versions import FittedVersion, fit_edit
+from serving.archive.learning.gallery import gallery_of
+from serving.archive.learning.model_versions import FittedVersion, Learned, fit_version
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.naming.correction_rows import with_corrections
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.faces_of_tracks import keep_crops, lost_faces, new_faces
 from serving.archive.naming.preview import IdentificationChange
-from serving.store.conflicts import require_version
 from serving.store.naming_rows import Correction, Edit, Promotion
 from serving.store.rows import Face
+from training.learning import NoProgress
 from training.ray_tasks import Workers
 
 
@@ -38,9 +40,7 @@ def refit_and_name(archive: Archive, project: str, cause: str, changed: Collecti
     """
 
     def plan(current: CurrentNaming) -> PlannedEdit:
-        planned = plan_refit(archive, current, Edit(cause))
-        named = {row.analysis_id for row in archive.store.list_named(project, sorted(changed))}
-        return replace(planned, more=named)
+        return replace(plan_refit(archive, current, Edit(cause)), more=current.named.keys() & set(changed))
 
     return change_names(archive, project, plan)
 
@@ -50,11 +50,9 @@ def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
 
     Faces of a track that is corrected to another person are disabled with it; those whom the store has already are left out.
     """
-    store, project = archive.store, current.project
-    before = store.list_corrections(project)
-    corrections = with_corrections(before, edit.corrections, edit.withdrawn)
-    enrolled = new_faces(store, project, edit.faces, corrections)
-    changed = [*enrolled, *lost_faces(store, project, before, corrections, enrolled)]
+    corrections = with_corrections(current.corrections, edit.corrections, edit.withdrawn)
+    enrolled = new_faces(archive.store, current, edit.faces, corrections)
+    changed = [*enrolled, *lost_faces(archive.store, current, corrections, enrolled)]
     return _plan_fit(archive, current, replace(edit, faces=changed), corrections, enrolled)
 
 
@@ -65,9 +63,9 @@ def plan_faces(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
     """
     if current.model_version is None:
         return PlannedEdit(edit, None, None, wanted=())
-    before = archive.store.list_corrections(current.project)
     try:
-        return _plan_fit(archive, current, edit, with_corrections(before, edit.corrections, edit.withdrawn), [])
+        corrections = with_corrections(current.corrections, edit.corrections, edit.withdrawn)
+        return _plan_fit(archive, current, edit, corrections, [])
     except EmptyGalleryError:
         return PlannedEdit(replace(edit, promotion=Promotion.NONE), None, None)
 
@@ -90,28 +88,22 @@ def _plan_fit(
     """
     project = current.project
     config = TrainingConfig.model_validate({**current.trained_with, "promote": "no"})
+    gallery = gallery_of(project, current.embedder, current.faces(), edit.faces, edit.removed)
+    learned = Learned(gallery, corrections, {}, time.perf_counter())
     with Workers(archive.files.root) as workers:
-        fitted = fit_edit(
-            archive,
-            project,
-            config,
-            changed=edit.faces,
-            removed=edit.removed,
-            corrections=corrections,
-            workers=workers,
-        )
-    version = fitted.row.version
+        fitted = fit_version(archive, project, learned, config, workers, NoProgress())
 
     @contextmanager
     def files() -> Iterator[None]:
         of_people: dict[str, list[str]] = {}
         for face in enrolled:
             of_people.setdefault(face.person_id, []).append(face.face_id)
-        with enrolling(archive, project, of_people) as require_not_forgotten, _written(archive, current, fitted):
+        with enrolling(archive, project, of_people) as require_not_forgotten, _written(archive, fitted):
             keep_crops(archive.files, project, enrolled)
             require_not_forgotten()
             yield
 
+    version = fitted.row.version
     return PlannedEdit(
         replace(edit, promotion=Promotion.PROMOTE, model_version=version),
         version,
@@ -128,19 +120,21 @@ def _about_strangers(edit: Edit) -> set[str]:
 
 
 @contextmanager
-def _written(archive: Archive, current: CurrentNaming, fitted: FittedVersion) -> Iterator[None]:
-    """Write a version; where it is not promoted after all, it is gone again: it may know a person who was forgotten meanwhile."""
-    store, project, version = archive.store, current.project, fitted.row.version
-    is_known = any(row.version == version for row in store.list_models(project))
+def _written(archive: Archive, fitted: FittedVersion) -> Iterator[None]:
+    """Write a version; where it is not promoted after all, it is gone again: it may know a person who was forgotten meanwhile.
+
+    Its row comes first: whoever is forgotten finds it, even if this process is killed.
+    """
+    row = fitted.row
+    folder = archive.files.model(row.project, row.version)
+    is_new = archive.store.add_new_model(row)
     try:
-        if not is_known:
-            fitted.write(archive)
-        # Whoever is forgotten afterwards finds the version.
-        require_version(project, current.version, store.get_project(project).version)
+        if is_new or not folder.is_dir():
+            fitted.fitted.save(folder)
         yield
     except BaseException:
-        if not is_known:
+        if is_new:
             with suppress(ModelNotFoundError, ConflictError):
-                store.delete_model(project, version)
-                remove_tree(archive.files.model(project, version))
+                archive.store.delete_model(row.project, row.version)
+                remove_tree(folder)
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from facerec_models.errors import ConflictError, InputError, PersonNotFoundError
@@ -51,14 +51,13 @@ def rename_person(
 
     def plan(current: CurrentNaming) -> PlannedEdit:
         former, person_id = person_id_of(given), person_id_of(name)
-        _require_person(archive.store, project, former)
-        if is_known(archive.store, project, person_id):
+        _require_person(current, former)
+        if current.knows(person_id):
             raise ConflictError(
                 f"project {project!r} has a person {person_id!r} already: 'facerec people merge' makes one of two"
             )
-        others = {person.person_id for person in archive.store.list_people(project)} - {former}
-        require_unlike(archive.store, project, person_id, among=others)
-        return plan_faces(archive, current, _edit(archive.store, project, RENAME, former, person_id))
+        require_unlike(current, person_id, but=former)
+        return plan_faces(archive, current, _edit(archive.store, current, RENAME, former, person_id))
 
     return _change(archive, project, plan, given, preview, expected)
 
@@ -93,35 +92,28 @@ def merge_people(
         former, person_id = person_id_of(given), person_id_of(into)
         if former == person_id:
             raise InputError(f"{former!r} cannot be merged with itself: give two people")
-        _require_person(archive.store, project, former)
-        _require_person(archive.store, project, person_id)
-        return plan_faces(archive, current, _edit(archive.store, project, MERGE, former, person_id))
+        _require_person(current, former)
+        _require_person(current, person_id)
+        return plan_faces(archive, current, _edit(archive.store, current, MERGE, former, person_id))
 
     return _change(archive, project, plan, given, preview, expected)
 
 
-def is_known(store: Store, project: str, person_id: str) -> bool:
-    """Whether a project has faces or corrections of a person."""
-    return bool(store.list_faces(project, person_id=person_id) or store.list_corrections(project, person_id=person_id))
-
-
-def require_unlike(store: Store, project: str, person_id: str, *, among: Collection[str]) -> None:
+def require_unlike(current: CurrentNaming, person_id: str, *, but: str | None = None) -> None:
     """Refuse a new name that differs from a known one only in case or underscores: it is most likely the same person's.
 
-    A folder of pictures of that name makes it known.
+    Pictures of that name make it known.
 
     Parameters
     ----------
-    among : collection of str
-        The people who have faces, and whose names it may not be like.
+    but : str, optional
+        Whose name it may be like.
     """
-    if person_id in among:
-        return
-    like = sorted(one for one in among if _folded(one) == _folded(person_id))
-    if like and not is_known(store, project, person_id):
+    like = sorted(one for one in current.people() - {but} if _folded(one) == _folded(person_id))
+    if like and not current.knows(person_id):
         raise ConflictError(
-            f"project {project!r} has no person {person_id!r}, but {like[0]!r}: give that name, or one that differs in more than case "
-            "and underscores"
+            f"project {current.project!r} has no person {person_id!r}, but {like[0]!r}: give that name, or one that differs in more "
+            "than case and underscores"
         )
 
 
@@ -152,12 +144,15 @@ def _change(
     return change
 
 
-def _require_person(store: Store, project: str, person_id: str) -> None:
-    if not is_known(store, project, person_id):
-        raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}: 'facerec people list' lists all")
+def _require_person(current: CurrentNaming, person_id: str) -> None:
+    if not current.knows(person_id):
+        raise PersonNotFoundError(
+            f"project {current.project!r} has no person {person_id!r}: 'facerec people list' lists all"
+        )
 
 
-def _edit(store: Store, project: str, cause: str, former: str, person_id: str) -> Edit:
+def _edit(store: Store, current: CurrentNaming, cause: str, former: str, person_id: str) -> Edit:
+    project = current.project
     for job in store.list_jobs(project):
         if job.kind == "crawl" and job.spec["person_id"] == former and not job.state.is_final:
             raise ConflictError(
@@ -166,24 +161,24 @@ def _edit(store: Store, project: str, cause: str, former: str, person_id: str) -
     return Edit(
         cause,
         f"{former}{IS}{person_id}",
-        corrections=list(_carried(store, project, former, person_id)),
-        withdrawn=[row.correction_id for row in store.list_corrections(project, person_id=former)],
-        faces=[replace(face, person_id=person_id) for face in store.list_faces(project, person_id=former)],
+        corrections=list(_carried(current, former, person_id)),
+        withdrawn=[row.correction_id for row in current.corrections if row.person_id == former],
+        faces=[replace(face, person_id=person_id) for face in current.faces() if face.person_id == former],
         strangers=[
             replace(one, person_id=person_id) for one in store.list_strangers(project) if one.person_id == former
         ],
     )
 
 
-def _carried(store: Store, project: str, former: str, person_id: str) -> Iterator[Correction]:
+def _carried(current: CurrentNaming, former: str, person_id: str) -> Iterator[Correction]:
     """Yield the corrections of one name as those of another; of two of one track the stronger one holds."""
     there = {
-        (row.analysis_id, row.track_id): _RANK[row.kind] for row in store.list_corrections(project, person_id=person_id)
+        (row.analysis_id, row.track_id): _RANK[row.kind] for row in current.corrections if row.person_id == person_id
     }
-    for row in store.list_corrections(project, person_id=former):
-        if _RANK[row.kind] > there.get((row.analysis_id, row.track_id), -1):
+    for row in current.corrections:
+        if row.person_id == former and _RANK[row.kind] > there.get((row.analysis_id, row.track_id), -1):
             yield replace(
                 row,
                 person_id=person_id,
-                correction_id=correction_id(project, row.kind, person_id, row.analysis_id, row.track_id),
+                correction_id=correction_id(current.project, row.kind, person_id, row.analysis_id, row.track_id),
             )

@@ -96,16 +96,25 @@ class _Group:
 Shown = Mapping[TrackKey, tuple[str, FloatArray]]
 
 
-def settle(store: Store, project: str, embedder: str, unknown: Sequence[UnknownTracks], shown: Shown) -> Grouping:
+def settle(
+    store: Store,
+    project: str,
+    embedder: str,
+    unknown: Sequence[UnknownTracks],
+    shown: Shown,
+    corrections: Sequence[Correction],
+) -> Grouping:
     """Give every unknown track of some analyses a stranger: one that is known, or a new one. Nothing is written.
 
     Parameters
     ----------
     shown : mapping of (analysis_id, track_id) to (str, (D,) float32)
         The strangers whom tracks show so far that are named again, and the tracks' vectors.
+    corrections : sequence of Correction
+        Those of these analyses.
     """
     groups = StrangerGroups(store, project, embedder, shown)
-    groups.add(unknown, store.list_corrections(project, analysis_ids=[one.analysis_id for one in unknown]))
+    groups.add(unknown, corrections)
     return groups.grouping()
 
 

@@ -57,7 +57,7 @@ def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> Planne
     store, project = archive.store, current.project
     inverse = _without_gone(store, project, store.get_inverse(project, edit.number))
     model = _former_model(archive, project, edit)
-    now = {row.analysis_id: row for row in store.list_named(project)}
+    now = current.named
     former = {row.analysis_id: row for row in store.list_former_named(project, edit.number)}
     # What was named again since is named by the model before; the rest is as it was.
     untouched = {one for one, row in now.items() if row.version == edit.version}

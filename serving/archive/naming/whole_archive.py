@@ -16,7 +16,7 @@ from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import FloatArray, IndexArray
 from serving.archive.handle import Archive
 from serving.archive.naming.affected import Rows, floor_of
-from serving.archive.naming.aliases import moved_meanings
+from serving.archive.naming.aliases import moved_meanings, strangers_in
 from serving.archive.naming.named import (
     appearance_moves,
     merge_names,
@@ -39,7 +39,10 @@ BLOCK = 256
 
 @dataclass(frozen=True, slots=True)
 class NewNames:
-    """Who the tracks of some analyses are by a model, as it would be stored; the lists as in `NamingChange`."""
+    """Who the tracks of some analyses are by a model, as it would be stored; the lists as in `NamingChange`.
+
+    `known` has the strangers that the store knows of them, with all whom they were merged into.
+    """
 
     named: list[NamedTracks] = field(default_factory=list)
     lost: list[AppearanceRow] = field(default_factory=list)
@@ -47,6 +50,7 @@ class NewNames:
     freed: list[StrangerTrack] = field(default_factory=list)
     stranger_tracks: list[StrangerTrack] = field(default_factory=list)
     strangers: list[Stranger] = field(default_factory=list)
+    known: dict[str, Stranger] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,8 @@ def name_again(
     found.named.extend(_with_groups(decided, unknown, grouping))
     named = {row.analysis_id: row for row in found.named}
     shown_in = [*found.named, *(how.now[one] for one in named.keys() & how.now.keys())]
-    means = moved_meanings(archive.store, project, shown_in, [*how.strangers, *grouping.strangers])
+    found.known.update(strangers_in(archive.store, project, shown_in))
+    means = moved_meanings(archive.store, project, found.known, [*how.strangers, *grouping.strangers])
     for part, columns in blocks:
         lost, appearances = [], []
         for analysis in part:

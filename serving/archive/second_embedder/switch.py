@@ -79,7 +79,7 @@ def preview_swap(archive: Archive, project: str, version: str | None = None) -> 
     ConflictError
         If none was prepared, or not all of the project is.
     """
-    current = read_current(archive, project)
+    current = read_current(archive, project, None)
     planned = _plan(archive, current, version)
     worked = work_out(archive, current, planned)
     first = sorted(planned.unnamed)
@@ -120,18 +120,17 @@ def _plan(archive: Archive, current: CurrentNaming, version: str | None) -> Plan
     row = _prepared(store, project, version)
     pairs = _complete(store, project, row)
     second = [*pairs.values(), *_without_first(store, project, row.embedder)]
-    named = {one.analysis_id: one for one in store.list_named(project)}
     vectors = read_vectors(archive.files, project, row.embedder)
     faces = [
         replace(face, embedder=row.embedder, embedding=vectors[face.face_id])
-        for face in store.list_faces(project)
+        for face in current.faces()
         if face.embedder == current.embedder and face.embedding is not None and face.face_id in vectors
     ]
     edit = Edit(
         "embedder",
         f"{row.embedder} in place of {current.embedder}",
         corrections=carry_corrections(store, project, pairs),
-        withdrawn=[one.correction_id for one in store.list_corrections(project)],
+        withdrawn=[one.correction_id for one in current.corrections],
         faces=faces,
         promotion=Promotion.PROMOTE,
         model_version=row.version,
@@ -144,7 +143,7 @@ def _plan(archive: Archive, current: CurrentNaming, version: str | None) -> Plan
         wanted={one.analysis_id for one in second},
         unnamed={one.analysis_id for one in present_analyses(store, project)},
         # The tracks of both are the same, in the same order.
-        held={pair.analysis_id: named[first] for first, pair in pairs.items() if first in named},
+        held={pair.analysis_id: current.named[first] for first, pair in pairs.items() if first in current.named},
         stands_for={pair.analysis_id: first for first, pair in pairs.items()},
         anew=True,
         files=lambda: _keeping_vectors(archive, project),

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from facerec_models.types import STRANGER_PREFIX, Decision
 from serving.store.codecs import decode_row, unpack_columns
-from serving.store.lookups import require_project
+from serving.store.lookups import latest_of, require_project
 from serving.store.mongo.columns import read_columns
 from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction, comes_after
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
 from serving.store.rows import AnalysisColumns
-from serving.store.shared_rows import latest_of
 
 if TYPE_CHECKING:
     from facerec_models.identification.track_columns import TrackColumns

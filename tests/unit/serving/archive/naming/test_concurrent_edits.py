@@ -25,7 +25,7 @@ from tests.unit.serving.archive.edits import (
 )
 
 
-@pytest.mark.parametrize("when", ["add_model", "apply"])
+@pytest.mark.parametrize("when", ["add_new_model", "apply"])
 def test_two_corrections_at_once_are_both_kept(
     archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -105,7 +105,7 @@ def test_a_correction_is_learned_again_where_a_version_is_promoted_meanwhile(
             if not is_kept:
                 store.delete_model("p", before)
 
-    before_each(monkeypatch, store, "apply" if is_kept else "list_people", promote_another)
+    before_each(monkeypatch, store, "apply" if is_kept else "list_faces", promote_another)
     number = correct_track(archive, CorrectionKind.IS, "Cem")
     assert store.get_model("p").metrics["training"]["seed"] == 5
     undo_edit(archive, "p", number)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from facerec_models.errors import ConflictError, InputError, NotFoundError, PersonNotFoundError, VideoNotFoundError
 from serving.archive.handle import Archive
+from serving.archive.naming import faces_of_tracks
 from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.rename import rename_person
 from serving.archive.search.strangers import StrangerSummary, rank_strangers
 from serving.store import Store
-from serving.store.naming_rows import CorrectionKind
+from serving.store.naming_rows import CorrectionKind, NamingChange
 from serving.store.rows import FaceStatus
-from tests.archive import RULES
-from tests.unit.serving.archive.edits import labels_in, result_in
+from tests.archive import RULES, SEEN
+from tests.unit.serving.archive.edits import add_named_video, labels_in, result_in
 
 
 def strangers(archive: Archive) -> list[StrangerSummary]:
@@ -133,3 +136,32 @@ def test_a_new_name_that_differs_in_case_alone_is_refused(archive: Archive, stor
             change()
     assert store.list_edits("p")[1:] == []
     assert rename_person(archive, "p", "Ann_Lee", "ann_lee").added == {"ann_lee": 2}
+
+
+def test_an_edit_writes_only_what_it_changes(archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_named_video(archive, SEEN[:2])
+    written: list[NamingChange] = []
+    apply = store.apply
+    monkeypatch.setattr(
+        store, "apply", lambda project, change, **how: written.append(change) or apply(project, change, **how)
+    )
+    name_stranger(archive, "p", "Unknown 2", "Dee")
+    (change,) = written
+    # In each of the two videos that show the stranger, the fourth track and its appearance; in the third video nothing.
+    tracks = [("a-v-1", 4), ("a-v-2", 4)]
+    assert [row.analysis_id for row in change.named] == ["a-v-1", "a-v-2"]
+    assert [(row.analysis_id, row.track_id) for row in change.freed] == tracks
+    assert [(row.analysis_id, row.first_track) for row in change.lost] == tracks
+    assert [(row.analysis_id, row.first_track) for row in change.appearances] == tracks
+    assert (change.stranger_tracks, change.strangers, change.unnamed) == ([], [], [])
+
+
+def test_only_crops_of_the_best_faces_are_read(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    monkeypatch.setattr(faces_of_tracks, "ENROLLED_OF_TRACK", 1)
+    correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem Tan")], preview=True)
+    crops = {path.name for path in read if path.suffix == ".jpg"}
+    assert len(crops) == 1
+    assert crops < {archive.files.track_crop("p", "a-v-1", 3, k).name for k in range(2)}

@@ -30,7 +30,7 @@ def test_disabled_faces_name_nobody_at_once_and_undo_brings_them_back(archive: A
     assert "Ann_Lee" not in owners(store)
     assert statuses(store)["f-10"] == (FaceStatus.DISABLED, "by hand", True)
     assert store.list_edits("p")[-1].note == "3 faces of Ann_Lee are disabled"
-    with pytest.raises(ConflictError, match="not at version"):
+    with pytest.raises(ConflictError, match="at version"):
         enable_faces(archive, "p", ANN, expected=preview.version)
     undo_edit(archive, "p")
     assert (statuses(store), store.get_model("p").version) == (before, version)

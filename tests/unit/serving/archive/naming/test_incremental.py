@@ -16,7 +16,7 @@ from facerec_models.errors import ConflictError, GalleryError, InputError, NotFo
 from facerec_models.identification.identify import identify_videos
 from facerec_models.types import STRANGER_PREFIX, Decision
 from serving.archive.handle import Archive
-from serving.archive.naming.aliases import moved_meanings
+from serving.archive.naming.aliases import moved_meanings, strangers_in
 from serving.archive.naming.current import read_current
 from serving.archive.naming.named import appearance_rows, owners_of, strangers_of
 from serving.archive.naming.one_video import stored_result
@@ -120,7 +120,7 @@ def check_search_and_strangers(archive: Archive) -> None:
 
 def means(archive: Archive, named: list[NamedTracks]) -> dict[str, str]:
     """Return whom strangers are shown as: those with whom a user merged them."""
-    return moved_meanings(archive.store, "p", named)[0]
+    return moved_meanings(archive.store, "p", strangers_in(archive.store, "p", named), ())[0]
 
 
 def check_lists(archive: Archive) -> None:

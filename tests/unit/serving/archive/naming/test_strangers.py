@@ -87,7 +87,8 @@ def known(store: Store, unknown: UnknownTracks) -> UnknownTracks:
 def ids(store: Store, unknown: UnknownTracks) -> list[str]:
     """Give the tracks of a video strangers, store that, and return them in the order of the tracks."""
     one = known(store, unknown)
-    write(store, settle(store, "p", EMBEDDER, [one], so_far(store, [one])), [one])
+    corrections = store.list_corrections("p", analysis_ids=[one.analysis_id])
+    write(store, settle(store, "p", EMBEDDER, [one], so_far(store, [one]), corrections), [one])
     return [stranger for _, stranger in sorted(shown(store, unknown).items())]
 
 
