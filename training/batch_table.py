@@ -22,7 +22,7 @@ class BatchRow:
     fragment : tuple of float or None
         From when to when, in seconds; None for the whole.
     person : str or None
-        Who is asked for, as it is written; it may be somebody's name.
+        Who is asked for, as it is written: a name that a person can have.
     """
 
     line: int

@@ -44,7 +44,7 @@ def explain(
     Examples
     --------
     >>> explain(person_id="Ann_Lee", is_known=True, rate=1 / 140, limit=0.01, nearest=None, reason=None)
-    'Ann Lee; 1 stranger in 140 would come this near to somebody enrolled'
+    'Ann Lee; 1 stranger in 140 would come this near to an enrolled person'
     >>> explain(person_id=None, is_known=True, rate=0.24, limit=0.01, nearest="Ann_Lee", reason=None)
     'nobody enrolled; nearest is Ann Lee, not near enough'
     >>> explain(person_id=None, is_known=True, rate=1, limit=0.01, nearest=None, reason=None, told_apart="Ann_Lee")
@@ -55,7 +55,7 @@ def explain(
     if person_id is not None:
         if is_confirmed:
             return f"{identity_of(person_id)}; a correction says so"
-        return f"{identity_of(person_id)}; {strangers_as_near(rate)} would come this near to somebody enrolled"
+        return f"{identity_of(person_id)}; {strangers_as_near(rate)} would come this near to an enrolled person"
     if told_apart is not None:
         return f"nobody enrolled; nearest is {identity_of(told_apart)}, told apart from them"
     if nearest is None:

@@ -1,4 +1,4 @@
-"""What a line of a batch may call its video, and what is said of lines that cannot be queued."""
+"""What a line of a batch may call its video, and which error lines have that cannot be queued."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_ids_are_whole_on_every_terminal(home: Path, listing: list[str], columns
 
 def test_a_table_in_a_pipe_is_as_wide_as_its_content(home: Path) -> None:
     shown = process(home, "search", "person", "Ann_Lee", "--project", "p").stdout
-    assert [line for line in shown.splitlines() if "v-1.mp4" in line and "to somebody enrolled" in line]
+    assert [line for line in shown.splitlines() if "v-1.mp4" in line and "to an enrolled person" in line]
 
 
 def test_only_the_last_edit_that_stands_can_be_undone(home: Path) -> None:
@@ -91,7 +91,7 @@ def test_faces_are_a_table_on_a_terminal_and_json_elsewhere(place: Place, tmp_pa
     (tmp_path / "empty.jpg").touch()
     shown = on_terminal(place.home, "faces", picture, tmp_path / "empty.jpg", columns=300, code=1)
     assert "Eileen Collins" in shown
-    assert "would come this near to somebody enrolled" in shown
+    assert "would come this near to an enrolled person" in shown
     assert "empty.jpg" in shown
     assert "{" not in shown
     asked = on_terminal(place.home, "faces", picture, "--json", columns=80)

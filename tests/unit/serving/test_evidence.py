@@ -24,7 +24,7 @@ def told(seen: Seen, nearest: str | None = None) -> str:
 @pytest.mark.parametrize(
     ("seen", "nearest", "text"),
     [
-        (Seen("Ann Li", 0, 1, false_name_rate=1 / 240), None, "Ann Li; 1 stranger in 240 would come this near to somebody enrolled"),
+        (Seen("Ann Li", 0, 1, false_name_rate=1 / 240), None, "Ann Li; 1 stranger in 240 would come this near to an enrolled person"),
         (Seen("Ann Li", 0, 1, confirmed=True), "Bo_Ek", "Ann Li; a correction says so"),
         (Seen("Unknown 1", 0, 1, false_name_rate=0.24), "Bo_Ek", "nobody enrolled; nearest is Bo Ek, not near enough"),
         (Seen("Unknown 1", 0, 1, false_name_rate=0.24), None, "nobody enrolled"),
@@ -45,7 +45,7 @@ def test_a_near_face_without_a_name_is_not_called_far() -> None:
 def test_what_a_search_finds_is_worded_alike() -> None:
     named = AppearanceRow("p", "a-1", 0, "v-1", Decision.NAMED, "Ann_Li", 0, 0, 0.0, 1.0, 0.97, False, (1,))
     unknown = AppearanceRow("p", "a-1", 1, "v-1", Decision.UNKNOWN, "stranger-a", 0, 0, 0.0, 1.0, 0.8, False, (2,))
-    assert explain_found(named, 1 / 140) == "Ann Li; 1 stranger in 140 would come this near to somebody enrolled"
+    assert explain_found(named, 1 / 140) == "Ann Li; 1 stranger in 140 would come this near to an enrolled person"
     assert explain_found(unknown, 0.3) == "nobody enrolled"
     assert explain_found(replace(named, is_confirmed=True), 1 / 140) == "Ann Li; a correction says so"
 
@@ -57,4 +57,4 @@ def test_a_face_of_a_picture_is_worded_alike() -> None:
     )  # fmt: skip
     assert explain_face(face, 0.01) == "nobody enrolled; nearest is Ann Li, not near enough"
     named = face.model_copy(update={"decision": "named", "person_id": "Ann_Li", "false_name_rate": 0.005})
-    assert explain_face(named, 0.01) == "Ann Li; 1 stranger in 200 would come this near to somebody enrolled"
+    assert explain_face(named, 0.01) == "Ann Li; 1 stranger in 200 would come this near to an enrolled person"

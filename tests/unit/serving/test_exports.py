@@ -56,7 +56,7 @@ def test_a_table_has_a_row_an_appearance() -> None:
         "false_name_rate": "1.25e-05",
         "track_ids": "1",
         "reason": "",
-        "why": "Barack Obama; 1 stranger in 80,000 would come this near to somebody enrolled",
+        "why": "Barack Obama; 1 stranger in 80,000 would come this near to an enrolled person",
     }
     assert (unknown["person_id"], unknown["identity"], unknown["stranger"]) == ("", "", "stranger-0000000002")
     assert (undecidable["stranger"], undecidable["end"]) == ("", "00:01:00.000")

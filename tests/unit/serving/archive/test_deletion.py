@@ -91,7 +91,7 @@ def test_a_file_that_was_given_by_its_path_stays(archive: Archive, store: Store,
 def test_an_upload_goes_with_the_last_video_that_has_it(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     file = upload(archive, "v-1", "q", "r")
     with monkeypatch.context() as patched:
-        patched.delattr(Path, "rename")  # it is not even put aside: somebody may be reading it
+        patched.delattr(Path, "rename")  # it is not even put aside: another process may be reading it
         assert not delete_video(archive, "p", "v-1").upload_removed
     assert file.is_file()
     delete_project(archive, "q")

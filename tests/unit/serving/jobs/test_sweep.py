@@ -89,7 +89,7 @@ def test_drawn_videos_with_other_names_than_now_go(archive: Archive, store: Stor
     half = write(archive.files.analysis("p", "a") / f".annotated-1.mp4.0{UNFINISHED}")
     assert sweep(archive) == 1
     assert not half.exists()
-    name(store, named=[make_named("a", "Bob")])  # an hour later somebody else is in it, and no edit was made
+    name(store, named=[make_named("a", "Bob")])  # an hour later another person is in it, and no edit was made
     assert sweep(archive) == 0
     name(store, named=[make_named("a", "Cem")], edit=Edit("correction"))
     drawn.append(draw("a"))

@@ -177,8 +177,8 @@ def apply(archive: Archive, one: RandomEdit) -> None:
     assert everything(archive) == before, "a preview changes something"
     change = one.edit(expected=preview.version)
     differing = {"applied", "edit"}
-    said, done = ({k: v for k, v in what.to_dict().items() if k not in differing} for what in (preview, change))
-    assert said == done
+    shown, done = ({k: v for k, v in what.to_dict().items() if k not in differing} for what in (preview, change))
+    assert shown == done
 
 
 def check(archive: Archive, one: RandomEdit) -> None:
