@@ -56,8 +56,6 @@ def recognize(
     max_false_names: float,
     config: AnalysisConfig,
     networks: Callable[[], Networks],
-    *,
-    on_progress: Callable[[float], None] | None = None,
 ) -> tuple[AnalysisRow, MeasuredResult]:
     """Analyse a video unless that was done, and name it. How it is named in the archive stays as it is.
 
@@ -72,7 +70,7 @@ def recognize(
     model = archive.store.get_model(project, version)
     analysis = find_analysis(archive.store, video, config, model.embedder, is_answer=False)
     if analysis is None:
-        analysis = analyze_video(archive, video, config, networks(), on_progress=on_progress, is_answer=False)
+        analysis = analyze_video(archive, video, config, networks(), is_answer=False)
     return analysis, named(archive, analysis, version, max_false_names)
 
 

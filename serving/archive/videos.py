@@ -28,8 +28,6 @@ from serving.archive.handle import Archive
 from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, VideoRow
 
-# So many ids an error names.
-_NAMED_IDS = 20
 _KEPT_ELSEWHERE = {"info", "embedder", "tracks", "timing"}
 BEFORE_S = 0.001
 """By how much an analysis counts as older than one that is to be its video's latest."""

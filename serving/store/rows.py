@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from facerec_models.types import FloatArray
 
 if TYPE_CHECKING:  # who only reads rows needs no scientific libraries
@@ -160,11 +158,3 @@ class AnalysisColumns:
     position: int
     embedder: str
     columns: TrackColumns
-
-
-def same_face(a: Face, b: Face) -> bool:
-    """Whether two rows are equal, embeddings included."""
-    fields = [name for name in Face.__slots__ if name != "embedding"]
-    if any(getattr(a, name) != getattr(b, name) for name in fields) or (a.embedding is None) != (b.embedding is None):
-        return False
-    return a.embedding is None or b.embedding is None or bool(np.array_equal(a.embedding, b.embedding))

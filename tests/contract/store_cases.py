@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -225,3 +225,9 @@ def clock_ahead(by_s: float = YEAR_S) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time", lambda: now() + by_s)
         yield
+
+
+def same_face(a: Face, b: Face) -> bool:
+    """Whether two rows are equal, embeddings included."""
+    first, second = asdict(a), asdict(b)
+    return np.array_equal(first.pop("embedding"), second.pop("embedding")) and first == second

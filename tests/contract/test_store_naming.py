@@ -11,7 +11,7 @@ import pytest
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
 from serving.store import Store
 from serving.store.naming_rows import Edit, NamedTracks, NamingChange, Promotion, Stranger, StrangerTrack
-from serving.store.rows import FaceStatus, same_face
+from serving.store.rows import FaceStatus
 from tests.contract.store_cases import (
     correct,
     make_appearance,
@@ -23,6 +23,7 @@ from tests.contract.store_cases import (
     names_of,
     promote,
     put_analyses,
+    same_face,
 )
 
 ANN = Stranger("stranger-a", "p", 1, 1.0)

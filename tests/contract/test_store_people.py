@@ -10,8 +10,8 @@ import pytest
 
 from facerec_models.errors import ProjectNotFoundError
 from serving.store import Store
-from serving.store.rows import Face, FaceStatus, PersonSummary, same_face
-from tests.contract.store_cases import make_face, put_analyses
+from serving.store.rows import Face, FaceStatus, PersonSummary
+from tests.contract.store_cases import make_face, put_analyses, same_face
 
 
 def test_faces_come_back_as_they_were(store: Store) -> None:
