@@ -9,8 +9,7 @@ _MOST_STRANGERS = 1_000_000
 
 def timecode(time_s: float) -> str:
     """Return ``hh:mm:ss.mmm``."""
-    milliseconds = round(time_s * 1000)
-    seconds, milliseconds = divmod(milliseconds, 1000)
+    seconds, milliseconds = divmod(round(time_s * 1000), 1000)
     minutes, seconds = divmod(seconds, 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}.{milliseconds:03}"
 

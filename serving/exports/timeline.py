@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from PIL import Image
 
 from facerec_models.errors import InputError
 from facerec_models.files import write_atomically
-from facerec_models.result import AppearanceView, Result
+from facerec_models.metrics.intervals import union
+from facerec_models.result import Result
 from facerec_models.types import ImageArray
 from serving.exports.colours import Colour, label_colours
 from serving.exports.drawing import blend, fill_round, put_text, round_opacity, shorten, text_width
@@ -83,24 +84,10 @@ class _Lane:
 def _lanes(result: Result) -> list[_Lane]:
     by_label: dict[tuple[int, str], list[tuple[float, float]]] = {}
     for view in result.appearances:
-        rank = 2 if _is_undecidable(view) else int(view.identity is None)
+        rank = 0 if view.identity is not None else 1 if view.stranger is not None else 2
         by_label.setdefault((rank, view.label), []).append((view.start_s, view.end_s))
-    lanes = [(rank, _Lane(label, _union(intervals))) for (rank, label), intervals in by_label.items()]
+    lanes = [(rank, _Lane(label, union(intervals))) for (rank, label), intervals in by_label.items()]
     return [lane for _, lane in sorted(lanes, key=lambda pair: (pair[0], -pair[1].total_s, pair[1].label))]
-
-
-def _is_undecidable(view: AppearanceView) -> bool:
-    return view.identity is None and view.stranger is None
-
-
-def _union(intervals: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    joined: list[tuple[float, float]] = []
-    for start_s, end_s in sorted(intervals):
-        if joined and start_s <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(joined[-1][1], end_s)
-        else:
-            joined.append((start_s, end_s))
-    return joined
 
 
 class _Timeline:
