@@ -33,12 +33,7 @@ def project_cohort(files: Files, project: str, embedder: str) -> Cohort:
         return shipped
     if len(shipped.stills) == 0:
         return own
-    return replace(
-        shipped,
-        stills=np.concatenate([shipped.stills, own.stills]),
-        tracks=np.concatenate([shipped.tracks, own.tracks]),
-        source=f"{shipped.source}; {own.source}",
-    )
+    return _joined(shipped, own.stills, own.tracks, f"{shipped.source}; {own.source}")
 
 
 def with_seen_strangers(
@@ -69,21 +64,20 @@ def with_seen_strangers(
     faces: dict[str, list[tuple[float, FloatArray, FloatArray]]] = defaultdict(list)
     for row in rows:
         track = by_id[row.analysis_id, row.track_id]
-        if (
-            len(track.embedded)
-            and (quality := float(track.quality[track.embedded[0]])) >= archive.rules.min_quality_enrolled
-        ):
+        quality = float(track.quality[track.embedded[0]]) if len(track.embedded) else -np.inf
+        if quality >= archive.rules.min_quality_enrolled:
             faces[means[row.stranger_id].stranger_id].append((quality, track.embeddings[0], row.embedding))
     if not faces:
         return cohort
     stills = np.stack([max(own, key=lambda face: face[0])[1] for own in faces.values()])
     tracks = np.stack([normalize(np.sum([mean for _, _, mean in own], axis=0)) for own in faces.values()])
-    return replace(
-        cohort,
-        stills=np.concatenate([cohort.stills, stills]),
-        tracks=np.concatenate([cohort.tracks, tracks]),
-        source=f"{cohort.source}; {len(faces)} seen in the project's videos ({_fingerprint(stills, tracks)})",
-    )
+    seen_here = f"{len(faces)} seen in the project's videos ({_fingerprint(stills, tracks)})"
+    return _joined(cohort, stills, tracks, f"{cohort.source}; {seen_here}")
+
+
+def _joined(cohort: Cohort, stills: FloatArray, tracks: FloatArray, source: str) -> Cohort:
+    stills, tracks = np.concatenate([cohort.stills, stills]), np.concatenate([cohort.tracks, tracks])
+    return replace(cohort, stills=stills, tracks=tracks, source=source)
 
 
 def own_cohort(files: Files, project: str, embedder: str) -> Cohort | None:

@@ -71,9 +71,10 @@ def enrol(
     ConflictError
         If a person was forgotten meanwhile.
     """
+    name = networks.embedder.name
     archive.store.create_project(project)
-    archive.store.fix_embedder(project, networks.embedder.name)
-    cohort = load_cohort(networks.embedder.name)
+    archive.store.fix_embedder(project, name)
+    cohort = load_cohort(name)
     read = [with_content(picture) for picture in pictures]
     owners = owners_of(read)
     learned: dict[str, list[Face]] = {}
@@ -84,7 +85,7 @@ def enrol(
     for person_id in sorted({picture.person_id for picture in read}):
         of_person = [picture for picture in read if picture.person_id == person_id]
         unread = {
-            picture: _refuse(project, picture, picture.problem, networks.embedder.name)
+            picture: _refused(project, picture, picture.problem, name)
             for picture in of_person
             if picture.problem is not None
         }
@@ -103,12 +104,14 @@ def enrol(
             if picture not in unread:
                 first.setdefault(face_id, picture)
         new = {i: picture for i, picture in first.items() if i not in known or i in pending}
-        found = dict(zip(new, _search(list(new.values()), networks, analysis), strict=True))
-        for face_id, seen in found.items():
-            if isinstance(seen, str):
+        stills = find_stills([(picture.path, picture.file) for picture in new.values()], networks, analysis)
+        sets = []
+        for face_id, seen in zip(list(new), stills, strict=True):
+            if isinstance(seen, FaceSet):
+                sets.append(seen)
+            else:
                 picture = new.pop(face_id)
-                unread[picture] = _refuse(project, picture, seen, networks.embedder.name)
-        name = networks.embedder.name
+                unread[picture] = _refused(project, picture, str(seen.error), name)
         others = LearnedFaces(
             archive.files,
             project,
@@ -116,7 +119,6 @@ def enrol(
         )
         own = [face for face in known.values() if face.embedder == name]
         anchors = [face.embedding for face in own if face.status is FaceStatus.TAKEN]
-        sets = [seen for seen in found.values() if isinstance(seen, FaceSet)]
         shared = {
             i: f"the same content is {_listed(of_others)} as well"
             for i, picture in enumerate(new.values())
@@ -152,15 +154,15 @@ def enrol(
                 yield refused
             elif face_id not in faces:  # another file with the same content was refused
                 yield replace(unread[first[face_id]], path=picture.path)
-            elif first[face_id] is picture and (there := _elsewhere(faces[face_id], picture)) is not None:
+            elif first[face_id] is not picture:
+                reason = f"{DUPLICATE}: the same content as {first[face_id].path!r}"
+                yield replace(faces[face_id], path=picture.path, reason=reason)
+            elif (there := _elsewhere(faces[face_id], picture)) is not None:
                 known_reason = "" if faces[face_id].reason is None else f"; {faces[face_id].reason}"
                 reason = f"{DUPLICATE}: the same content as {there}, where the face stays registered{known_reason}"
                 yield replace(faces[face_id], path=picture.path, reason=reason)
-            elif first[face_id] is picture:
-                yield replace(faces[face_id], path=picture.path)
             else:
-                reason = f"{DUPLICATE}: the same content as {first[face_id].path!r}"
-                yield replace(faces[face_id], path=picture.path, reason=reason)
+                yield replace(faces[face_id], path=picture.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,27 +349,19 @@ def _enrol_picture(
         path = files.face_crop(project, face_id)
         write_atomically(path, encode_crop(found.crops[choice.index]))
         crop = path.name
-    return Face(
+    return replace(
+        _refused(project, picture, reason, embedder),
         face_id=face_id,
-        project=project,
-        person_id=picture.person_id,
-        path=picture.path,
-        sha256=picture.sha256,
         status=status,
-        reason=reason,
         quality=quality,
-        embedder=embedder,
         embedding=embedding,
         crop=crop,
-        created_at=time.time(),
-        source=picture.source,
-        fetched_at=picture.fetched_at,
         by_hand=by_hand,
     )
 
 
-def _refuse(project: str, picture: Picture, reason: str, embedder: str) -> Face:
-    """Make the row of a file that is no readable picture of a person; it is not stored."""
+def _refused(project: str, picture: Picture, reason: str | None, embedder: str) -> Face:
+    """Make the row of a picture that is refused; that of a file that cannot be read is not stored."""
     return Face(
         face_id=short_id("f", project, picture.person_id, "unread", picture.path),
         project=project,
@@ -384,12 +378,6 @@ def _refuse(project: str, picture: Picture, reason: str, embedder: str) -> Face:
         source=picture.source,
         fetched_at=picture.fetched_at,
     )
-
-
-def _search(pictures: Sequence[Picture], networks: Networks, analysis: AnalysisConfig) -> list[FaceSet | str]:
-    """Find the faces of pictures; a text tells why one could not be read."""
-    found = find_stills([(picture.path, picture.file) for picture in pictures], networks, analysis)
-    return [one if isinstance(one, FaceSet) else str(one.error) for one in found]
 
 
 def content_elsewhere(faces: Sequence[Face]) -> frozenset[str]:
