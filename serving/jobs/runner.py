@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from facerec_models.errors import BusyError, FacerecError, StoreError
@@ -46,6 +46,35 @@ class JobControl:
     def when_done(self, tidy_up: Callable[[], object]) -> None:
         """Have something removed once the success is written; whoever does the work again after a crash before that still needs it."""
         self.leftovers.append(tidy_up)
+
+    def plan(self, segments: Sequence[JobSegment]) -> bool:
+        """Divide the job that is led, so that others can help; False if the work must end now."""
+        return leases.plan(self.runner.store, self.claimed, segments)
+
+    def reopen(self, indexes: Collection[int]) -> bool:
+        """Let segments be done again whose work is lost; False if the work must end now."""
+        return leases.reopen(self.runner.store, self.claimed, indexes)
+
+    def work_on_segments(self) -> tuple[JobSegment, ...] | None:
+        """Work on the segments beside others, until all have succeeded or one has failed.
+
+        Returns
+        -------
+        tuple of JobSegment or None
+            None if the work must end now.
+        """
+        runner, job_id = self.runner, self.claimed.job.job_id
+        while not self.must_stop:
+            mine = leases.claim_segment(runner.store, job_id, runner.name, runner.lease_s)
+            if mine is not None:
+                runner.do(mine)
+                continue
+            segments = runner.store.get_job(job_id).segments
+            states = {segment.state for segment in segments}
+            if states <= {JobState.SUCCEEDED} or JobState.FAILED in states:
+                return segments
+            time.sleep(runner.poll_s / 4)
+        return None
 
 
 Work = Callable[[Job, JobControl], str | None]

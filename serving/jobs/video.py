@@ -23,7 +23,6 @@ from serving.archive.handle import Archive
 from serving.archive.naming.answer import become_answer
 from serving.archive.videos import analyze_video, find_analysis, join_video, video_file
 from serving.jobs.runner import JobControl
-from serving.jobs.segments import JobSegments
 from serving.jobs.submit import config_of
 from serving.settings import Settings
 from serving.store.job_rows import Job, JobSegment, JobState
@@ -83,24 +82,24 @@ class VideoJobs:
         write_atomically(_part(folder, segment), seen.to_bytes())
 
     def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
-        networks, folder, divided = self._networks(), self._folder(job, config), JobSegments(control)
+        networks, folder = self._networks(), self._folder(job, config)
         stopped = AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
         is_whole = (folder / _IN_ONE_GO).is_file()
         is_planned = bool(job.segments) and (folder / _INDEX).is_file() and not is_whole
         # Without a list the plan was made with other settings, or was swept up before the job was tried again: no runner may begin
         # on it.
-        if job.segments and not is_planned and not divided.plan(()):
+        if job.segments and not is_planned and not control.plan(()):
             raise stopped
         with _open(video, config) as opened:
             info, warnings = opened.info, opened.warnings
             is_divided = is_planned or (not is_whole and self._is_long(info, config))
             index = _list_frames(folder, opened) if is_divided else None
         if index is not None:
-            if not is_planned and not divided.plan(_plan(index, info, config, self._settings.segment_s)):
+            if not is_planned and not control.plan(_plan(index, info, config, self._settings.segment_s)):
                 raise stopped
-            segments = divided.work()
+            segments = control.work_on_segments()
             while segments is not None and (lost := _lost(folder, segments)):
-                segments = divided.work() if divided.reopen(lost) else None
+                segments = control.work_on_segments() if control.reopen(lost) else None
             if segments is None:
                 raise stopped
             if all(segment.state is JobState.SUCCEEDED for segment in segments):
@@ -118,7 +117,7 @@ class VideoJobs:
             if not (folder / _IN_ONE_GO).is_file():
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
-            divided.plan(())
+            control.plan(())
         return analyze_video(
             self._archive,
             video,

@@ -6,7 +6,6 @@ import threading
 
 from facerec_models.errors import InputError
 from serving.jobs.runner import JobControl, submit
-from serving.jobs.segments import JobSegments
 from serving.store import Store
 from serving.store.job_rows import Job, JobSegment, JobState
 from tests.serving.jobs.runners import final, give, running
@@ -18,8 +17,8 @@ def test_runners_share_the_segments_of_a_job(store: Store) -> None:
     both_work = threading.Barrier(2)
 
     def lead(job: Job, control: JobControl) -> str:
-        assert JobSegments(control).plan([JobSegment(i, float(i), float(i + 1)) for i in range(8)])
-        segments = JobSegments(control).work()
+        assert control.plan([JobSegment(i, float(i), float(i + 1)) for i in range(8)])
+        segments = control.work_on_segments()
         assert segments is not None
         assert {segment.state for segment in segments} == {JobState.SUCCEEDED}
         return "v"
@@ -42,8 +41,8 @@ def test_a_segment_that_fails_ends_its_job_and_a_flaky_one_does_not(store: Store
     tries = {0: 0, 1: 0}
 
     def lead(job: Job, control: JobControl) -> str:
-        assert JobSegments(control).plan([JobSegment(i, float(i), float(i + 1)) for i in range(2)])
-        segments = JobSegments(control).work()
+        assert control.plan([JobSegment(i, float(i), float(i + 1)) for i in range(2)])
+        segments = control.work_on_segments()
         assert segments is not None
         bad = [segment.error for segment in segments if segment.state is JobState.FAILED]
         if bad:
@@ -73,8 +72,8 @@ def test_a_leader_that_stops_leaves_its_finished_segments_to_the_next(store: Sto
 
     def lead(job: Job, control: JobControl) -> str:
         if not job.segments:
-            JobSegments(control).plan([JobSegment(i, float(i), float(i + 1)) for i in range(4)])
-        if JobSegments(control).work() is None:
+            control.plan([JobSegment(i, float(i), float(i + 1)) for i in range(4)])
+        if control.work_on_segments() is None:
             raise RuntimeError("stopped")
         return "v"
 
