@@ -12,13 +12,12 @@ from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
 from serving.jobs.crawl import crawl_person
 from serving.jobs.nodes import open_shared_archive
-from serving.jobs.runner import JobControl, JobRunner, Work
+from serving.jobs.runner import JobRunner, Work
 from serving.jobs.sweep import sweep
 from serving.jobs.training import run_apart
 from serving.jobs.video import VideoJobs
 from serving.jobs.webhooks import WebhookSender
 from serving.settings import Settings
-from serving.store.job_rows import Job
 
 # An analysis that is under way waits for room in a full queue rather than begin again.
 _PATIENCE_S = 300.0
@@ -36,16 +35,15 @@ class AnalyzerReplica:
     def __init__(
         self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 1
     ) -> None:
-        self._settings = settings
         self._archive = open_shared_archive(settings)
         self._detector = detector
         self._embedder = embedder
         self._networks: Networks | None = None
         videos = VideoJobs(self._archive, settings, self._connect)
         work: dict[str, Work] = {
-            "training": self._run_apart,
-            "second_set": self._run_apart,
-            "crawl": self._crawl,
+            "training": partial(run_apart, settings),
+            "second_set": partial(run_apart, settings),
+            "crawl": lambda job, control: crawl_person(self._archive, settings, self._connect(), job, control),
             "video": videos.lead,
         }
         self._runner = JobRunner(
@@ -69,9 +67,6 @@ class AnalyzerReplica:
     def __del__(self) -> None:
         self._runner.stop()
 
-    def _crawl(self, job: Job, control: JobControl) -> None:
-        crawl_person(self._archive, self._settings, self._connect(), job, control)
-
     def _connect(self) -> Networks:
         if self._networks is None:
             self._networks = Networks(
@@ -79,6 +74,3 @@ class AnalyzerReplica:
                 EmbedderProxy(self._embedder, patience_s=_PATIENCE_S),
             )
         return self._networks
-
-    def _run_apart(self, job: Job, control: JobControl) -> None:
-        run_apart(self._settings, job, control)

@@ -24,6 +24,7 @@ from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import ModelVersion
+from training.learning import NoProgress
 from training.ray_tasks import TrainingStoppedError, Workers
 
 logger = logging.getLogger(__name__)
@@ -33,15 +34,11 @@ _ANSWER_S = 5.0
 _RECORDED_POLL_S = 0.2
 
 
-class _Progress:
-    def __init__(self) -> None:
-        self.done = 0.0
+class _Progress(NoProgress):  # whoever stops it kills the process
+    done = 0.0
 
     def report(self, progress: float) -> None:
         self.done = progress
-
-    def should_stop(self) -> bool:
-        return False  # whoever stops it kills the process
 
 
 class Trainer:
