@@ -12,11 +12,9 @@ import yaml
 
 from facerec_models.errors import InputError
 from serving.listening import local_url, require_free
-from training.ray_environment import prepare_environment
+from training.ray_environment import prepare_environment, start_local_ray
 
 CONFIG_NAME = "serve_config.yaml"
-# Some chunks of frames for each of a few videos; what is touched once counts as used memory for ever.
-_OBJECT_STORE_BYTES = 256 * 2**20
 
 
 def find_config() -> Path:
@@ -56,13 +54,7 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
 
     from serving.app import AppArgs, build_graph
 
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        configure_logging=False,
-        log_to_driver=False,
-    )
+    start_local_ray()
     try:
         serve.start(
             http_options={**document.get("http_options", {}), "host": host, "port": port},

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from facerec_models.files import writing_to
 
+# Some chunks of frames for each of a few videos; what is touched once counts as used memory for ever.
+_OBJECT_STORE_BYTES = 256 * 2**20
+
 
 def prepare_environment(home: Path) -> None:
     """Set what Ray reads when it starts: loopback only, tokens on, no telemetry."""
@@ -33,3 +36,17 @@ def prepare_environment(home: Path) -> None:
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if root not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, paths)])
+
+
+def start_local_ray() -> None:
+    """Start a Ray of this process's own on this machine."""
+    # Here and not above: it reads the environment when it is imported.
+    import ray
+
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        configure_logging=False,
+        log_to_driver=False,
+    )

@@ -9,11 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from training.ray_environment import prepare_environment
+from training.ray_environment import prepare_environment, start_local_ray
 
 Out = TypeVar("Out")
 
-_OBJECT_STORE_BYTES = 256 * 2**20
 _POLL_S = 0.2
 # Tasks compute on one core each; threads that wait must not spin.
 _QUIET = {"env_vars": {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}}
@@ -129,15 +128,7 @@ class Workers:
         if self._address is None:
             if "ray" not in sys.modules:
                 prepare_environment(self._home)
-            import ray
-
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                configure_logging=False,
-                log_to_driver=False,
-            )
+            start_local_ray()
         else:
             import ray
 
