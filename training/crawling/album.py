@@ -108,7 +108,6 @@ class Album:
         self._known = frozenset(known_sha256)
         self._lock = threading.Lock()
         self._pictures: list[AlbumPicture] = []
-        self._hashes: list[int] = []
         self._dropped: dict[str, Dropped] = {}
         self._open()
 
@@ -138,24 +137,14 @@ class Album:
             If it is no picture, too small or large, or there already.
         """
         image, suffix = self._decode(data)
-        height, width = image.shape[:2]
-        sha256, dhash = hashlib.sha256(data).hexdigest(), difference_hash(image)
+        sha256 = hashlib.sha256(data).hexdigest()
+        picture = _picture(f"{stem_of(sha256)}.{suffix}", source, datetime.now(UTC), sha256, image)
         with self._lock:
             if len(self._pictures) >= most:
                 return None
-            self._check_new(sha256, dhash)
-            picture = AlbumPicture(
-                file=f"{stem_of(sha256)}.{suffix}",
-                source=source,
-                fetched_at=datetime.now(UTC).replace(microsecond=0),
-                sha256=sha256,
-                dhash=f"{dhash:032x}",
-                width=width,
-                height=height,
-            )
+            self._check_new(picture)
             write_atomically(self.directory / picture.file, data)
             self._pictures.append(picture)
-            self._hashes.append(dhash)
             self._save()
             return picture
 
@@ -183,7 +172,6 @@ class Album:
             self._take_in(there[name])
         twins = {None, *self._known, *(picture.file for picture in self._pictures)}
         self._dropped = {row.source: row for row in manifest.dropped if row.twin in twins}
-        self._hashes = [int(picture.dhash, 16) for picture in self._pictures]
 
     def _take_in(self, path: Path) -> None:
         data = path.read_bytes()
@@ -191,18 +179,8 @@ class Album:
             image, _ = self._decode(data)
         except PictureDroppedError:
             return
-        modified = datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(microsecond=0)
-        self._pictures.append(
-            AlbumPicture(
-                file=path.name,
-                source=None,
-                fetched_at=modified,
-                sha256=hashlib.sha256(data).hexdigest(),
-                dhash=f"{difference_hash(image):032x}",
-                width=image.shape[1],
-                height=image.shape[0],
-            )
-        )
+        modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        self._pictures.append(_picture(path.name, None, modified, hashlib.sha256(data).hexdigest(), image))
 
     def _decode(self, data: bytes) -> tuple[ImageArray, str]:
         """Decode a picture; return it and the suffix of its kind."""
@@ -215,18 +193,30 @@ class Album:
             raise PictureDroppedError(f"{image.shape[1]}x{image.shape[0]} pixels, fewer than {least}x{least}")
         return image, _SUFFIXES[picture_format(data)]
 
-    def _check_new(self, sha256: str, dhash: int) -> None:
-        if sha256 in self._known:
-            raise PictureDroppedError("the same as an enrolled picture", sha256)
-        for picture, other in zip(self._pictures, self._hashes, strict=True):
-            if sha256 == picture.sha256:
-                raise PictureDroppedError("the same as another", picture.file)
-            if (dhash ^ other).bit_count() <= self._config.near_duplicate_bits:
-                raise PictureDroppedError("nearly the same as another", picture.file)
+    def _check_new(self, picture: AlbumPicture) -> None:
+        if picture.sha256 in self._known:
+            raise PictureDroppedError("the same as an enrolled picture", picture.sha256)
+        for other in self._pictures:
+            if picture.sha256 == other.sha256:
+                raise PictureDroppedError("the same as another", other.file)
+            if (int(picture.dhash, 16) ^ int(other.dhash, 16)).bit_count() <= self._config.near_duplicate_bits:
+                raise PictureDroppedError("nearly the same as another", other.file)
 
     def _save(self) -> None:
         manifest = _Manifest(pictures=tuple(self._pictures), dropped=tuple(self._dropped.values()))
         write_atomically(self.directory / MANIFEST, manifest.model_dump_json(indent=1, by_alias=True).encode())
+
+
+def _picture(file: str, source: str | None, fetched_at: datetime, sha256: str, image: ImageArray) -> AlbumPicture:
+    return AlbumPicture(
+        file=file,
+        source=source,
+        fetched_at=fetched_at.replace(microsecond=0),
+        sha256=sha256,
+        dhash=f"{difference_hash(image):032x}",
+        width=image.shape[1],
+        height=image.shape[0],
+    )
 
 
 def stem_of(sha256: str) -> str:
