@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import pairwise
 
@@ -78,14 +78,8 @@ class TrackEvidence:
     misnamed: int = 0
 
     def __add__(self, other: TrackEvidence) -> TrackEvidence:
-        return TrackEvidence(
-            self.predictions + other.predictions,
-            self.stranger_rates + other.stranger_rates,
-            self.faces + other.faces,
-            self.grouped + other.grouped,
-            self.undecidable + other.undecidable,
-            self.misnamed + other.misnamed,
-        )
+        names = [field.name for field in fields(self)]
+        return TrackEvidence(*(getattr(self, name) + getattr(other, name) for name in names))
 
 
 def turn(sample: Sample) -> float | None:
