@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from facerec_models.errors import ConflictError
 from serving.store.contract import Store
 from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobSegment, JobState, has_ended
+
+Work = TypeVar("Work", Job, JobSegment)
 
 # Of so many due jobs one is free, unless very many ask at once.
 _CONSIDERED = 16
@@ -88,20 +91,11 @@ def _take(
 
     def change(job: Job) -> Job | None:
         now = time.time()  # not before: waiting for other writers would eat into the lease
-        is_left = job.state is JobState.RUNNING and has_ended(job.lease_until, now)
         if delivery is not None:
-            if is_left and job.cancel_requested:
+            if _is_left(job, now) and job.cancel_requested:
                 return _ended(job, JobState.CANCELLED, now)
-            if is_left or job.state is JobState.QUEUED:
-                return replace(
-                    job,
-                    state=JobState.RUNNING,
-                    owner=owner,
-                    lease_until=now + lease_s,
-                    attempt=job.attempt + 1,
-                    error=_left(job.attempt) if is_left else job.error,
-                    updated_at=now,
-                )
+            if _is_free(job, now):
+                return replace(_taken(job, owner, now, lease_s), updated_at=now)
             if job.state.is_final:
                 return _with_delivery(job, owner, now, *delivery)
         return None if job.cancel_requested else _with_segment(job, owner, now, lease_s)
@@ -115,24 +109,30 @@ def _take(
     return None if segment is None else Lease(owner, job, segment)
 
 
-def _left(attempt: int) -> str:
-    return f"attempt {attempt} ended with its process, or was given up by the store"
+def _is_left(work: Work, now: float) -> bool:
+    return work.state is JobState.RUNNING and has_ended(work.lease_until, now)
+
+
+def _is_free(work: Work, now: float) -> bool:
+    return work.state is JobState.QUEUED or _is_left(work, now)
+
+
+def _taken(work: Work, owner: str, now: float, lease_s: float) -> Work:
+    left = f"attempt {work.attempt} ended with its process, or was given up by the store"
+    return replace(
+        work,
+        state=JobState.RUNNING,
+        owner=owner,
+        lease_until=now + lease_s,
+        attempt=work.attempt + 1,
+        error=left if _is_left(work, now) else work.error,
+    )
 
 
 def _with_segment(job: Job, owner: str, now: float, lease_s: float) -> Job | None:
     for segment in job.segments:
-        is_left = segment.state is JobState.RUNNING and has_ended(segment.lease_until, now)
-        if is_left or segment.state is JobState.QUEUED:
-            taken = replace(
-                segment,
-                state=JobState.RUNNING,
-                owner=owner,
-                lease_until=now + lease_s,
-                attempt=segment.attempt + 1,
-                error=_left(segment.attempt) if is_left else segment.error,
-                progress=0.0,
-            )
-            return _with(job, taken, now)
+        if _is_free(segment, now):
+            return _with(job, replace(_taken(segment, owner, now, lease_s), progress=0.0), now)
     return None
 
 
@@ -169,27 +169,25 @@ def renew(store: Store, lease: Lease, lease_s: float, progress: float) -> bool:
 
 def plan(store: Store, lease: Lease, segments: Sequence[JobSegment]) -> bool:
     """Let others help with these segments; False if the job is no longer the owner's or was cancelled."""
-
-    def change(job: Job) -> Job | None:
-        if job.owner != lease.owner or job.cancel_requested:
-            return None
-        return replace(job, segments=tuple(segments), progress=0.0, updated_at=time.time())
-
-    return store.update_job(lease.job.job_id, change) is not None
+    return _divide(store, lease, lambda _: segments)
 
 
 def reopen(store: Store, lease: Lease, indexes: Collection[int]) -> bool:
     """Let these segments be done again, whose work is lost; False if the job is no longer the owner's or was cancelled."""
 
+    def open_again(segment: JobSegment) -> JobSegment:
+        if segment.index not in indexes or segment.state is not JobState.SUCCEEDED:
+            return segment
+        return JobSegment(segment.index, segment.start_s, segment.end_s, segment.first, segment.end)
+
+    return _divide(store, lease, lambda job: [open_again(segment) for segment in job.segments])
+
+
+def _divide(store: Store, lease: Lease, divided: Callable[[Job], Sequence[JobSegment]]) -> bool:
     def change(job: Job) -> Job | None:
         if job.owner != lease.owner or job.cancel_requested:
             return None
-        segments = tuple(
-            JobSegment(segment.index, segment.start_s, segment.end_s, segment.first, segment.end)
-            if segment.index in indexes and segment.state is JobState.SUCCEEDED
-            else segment
-            for segment in job.segments
-        )
+        segments = tuple(divided(job))
         return replace(job, segments=segments, progress=_progress(segments), updated_at=time.time())
 
     return store.update_job(lease.job.job_id, change) is not None
@@ -197,7 +195,6 @@ def reopen(store: Store, lease: Lease, indexes: Collection[int]) -> bool:
 
 def finish_segment(store: Store, lease: Lease, state: JobState, error: str | None = None) -> bool:
     """End a segment; False, and nothing written, if it is no longer the owner's."""
-    _check_final(lease, state)
 
     def change(job: Job) -> Job | None:
         segment = _own_segment(job, lease)
@@ -222,7 +219,6 @@ def finish(
     store: Store, lease: Lease, state: JobState, *, error: str | None = None, video_id: str | None = None
 ) -> bool:
     """End a job; False, and nothing written, if it is no longer the owner's."""
-    _check_final(lease, state)
 
     def change(job: Job) -> Job | None:
         if job.owner != lease.owner or job.state is not JobState.RUNNING:
@@ -244,27 +240,19 @@ def release(store: Store, lease: Lease, error: str | None = None) -> None:
             return None
         if job.cancel_requested:
             return _ended(job, JobState.CANCELLED, now)
-        return replace(
-            job,
-            state=JobState.QUEUED,
-            owner=None,
-            lease_until=0.0,
-            updated_at=now,
-            attempt=job.attempt - (error is None),
-            error=error or job.error,
-        )
+        return replace(_released(job, error), updated_at=now)
 
     store.update_job(lease.job.job_id, change)
 
 
-def _released(segment: JobSegment, error: str | None) -> JobSegment:
+def _released(work: Work, error: str | None) -> Work:
     return replace(
-        segment,
+        work,
         state=JobState.QUEUED,
         owner=None,
         lease_until=0.0,
-        attempt=segment.attempt - (error is None),
-        error=error or segment.error,
+        attempt=work.attempt - (error is None),
+        error=error or work.error,
     )
 
 
@@ -380,8 +368,3 @@ def _ended(job: Job, state: JobState, now: float, error: str | None = None) -> J
 def _check_length(*leases_s: float) -> None:
     if max(leases_s) > LONGEST_LEASE_S:
         raise ValueError(f"a lease of {max(leases_s)} s is longer than LONGEST_LEASE_S = {LONGEST_LEASE_S}")
-
-
-def _check_final(lease: Lease, state: JobState) -> None:
-    if not state.is_final:
-        raise ValueError(f"job {lease.job.job_id} cannot end as {state}")
