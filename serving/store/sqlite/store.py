@@ -9,13 +9,12 @@ from pathlib import Path
 
 from facerec_models.types import Track
 from serving.store import conflicts
-from serving.store.codecs import pack_track, unpack_track, without_embeddings
+from serving.store.codecs import pack_columns, pack_track, unpack_track, without_embeddings
 from serving.store.lookups import require_analyses, require_project, require_video
 from serving.store.rows import AnalysisRow, PersonSummary, Project
 from serving.store.shared_corrections import SharedCorrections
 from serving.store.shared_naming import SharedNaming, forget_names
 from serving.store.shared_rows import SharedRows, noting_latest
-from serving.store.sqlite.columns import put_columns
 from serving.store.sqlite.database import SqliteDatabase, SqliteTransaction
 from serving.store.sqlite.jobs import SqliteJobs
 from serving.store.sqlite.search import SqliteSearch
@@ -101,7 +100,7 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
                 tx.delete("analyses", {"project": analysis.project, "analysis_id": analysis.analysis_id})
                 tx.insert([analysis], AnalysisRow)
             tx.executemany("INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", packed)
-            put_columns(tx, *key, tracks)
+            _put_columns(tx, *key, tracks)
 
     def delete_analysis(self, project: str, analysis_id: str) -> None:
         """Delete an analysis with its tracks and names, if it is there."""
@@ -153,11 +152,21 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
                         )
                         emptied += 1
                 if left:
-                    put_columns(tx, project, analysis_id, left)
+                    _put_columns(tx, project, analysis_id, left)
         return emptied
 
 
 _TRACK = "analysis_id, track_id, shot, samples, embedded, dimension, arrays"
+
+
+def _put_columns(tx: SqliteTransaction, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
+    """Write the columns of all tracks of an analysis, by track id, in place of those before."""
+    # Here and not above: who only reads rows needs no scientific libraries.
+    from facerec_models.identification.track_columns import TrackColumns
+
+    key = {"project": project, "analysis_id": analysis_id}
+    tx.delete("track_columns", key)
+    tx.append("track_columns", key | pack_columns(TrackColumns.of(sorted(tracks, key=lambda track: track.track_id))))
 
 
 def _tracks(tx: SqliteTransaction, project: str, analysis_ids: Sequence[str]) -> dict[str, list[Track]]:
