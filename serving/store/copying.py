@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,22 +82,15 @@ def back_up(store: Store, path: Path) -> None:
         if isinstance(store, SqliteStore):
             store.backup(partial)
         else:
-            _copy_to_file(store, partial)
+            with closing(SqliteStore(partial)) as target:
+                copy_store(store, target)
+                target.scrub()  # no log beside the file
         partial.replace(path)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}; name another file") from error
     finally:
         for left in path.parent.glob(f"{partial.name}*"):
             left.unlink(missing_ok=True)
-
-
-def _copy_to_file(store: Store, path: Path) -> None:
-    target = SqliteStore(path)
-    try:
-        copy_store(store, target)
-        target.scrub()  # no log beside the file
-    finally:
-        target.close()
 
 
 def _hash(row: Columns) -> int:
