@@ -111,9 +111,14 @@ def empty_forgotten(store: Store, files: Files, project: str, copies: Sequence[t
 
 
 def count_corrections(store: Store, project: str, corrections: Sequence[Correction]) -> int:
-    """Return how many corrections were made: one that holds in copies of its track, too, counts once."""
+    """Return how many corrections were made: one that holds in other analyses of its video, too, counts once."""
     origin = origins(store.list_analyses(project))
-    return len({(origin(row.analysis_id, row.track_id), row.kind, row.person_id) for row in corrections})
+    # What is carried keeps the time at which it was made.
+    first = {
+        (row.created_at, row.kind, row.person_id): (row.analysis_id, row.track_id) for row in reversed(corrections)
+    }
+    tracks = [(first[row.created_at, row.kind, row.person_id], row) for row in corrections]
+    return len({(origin(*track), row.kind, row.person_id) for track, row in tracks})
 
 
 def carry_corrections(store: Store, project: str, second: Mapping[str, AnalysisRow]) -> list[Correction]:

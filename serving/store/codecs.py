@@ -80,6 +80,7 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     # A list of whole numbers: a third of the time of reading any JSON, and search reads thousands.
     "track_ids": lambda text: tuple(map(int, text[1:-1].split(","))),
     "names": lambda text: tuple(json.loads(text)),
+    "carried": lambda text: tuple((analysis_id, track_id) for analysis_id, track_id in json.loads(text)),
     "total": lambda blob: np.frombuffer(blob, "<f8"),
     **dict.fromkeys(("is_hidden", "is_confirmed", "is_contended", "can_undo"), bool),
     **dict.fromkeys(("decisions", "reasons", "confirmed"), lambda blob: np.frombuffer(blob, "<i1")),

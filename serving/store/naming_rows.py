@@ -275,6 +275,8 @@ class Edit:
         The accepted error of the archive from then on; None leaves it.
     embedder : str or None
         The project's from then on; None leaves it.
+    carried : sequence of (analysis_id, track_id)
+        The tracks whose corrections are carried to other analyses of their videos.
     """
 
     cause: str
@@ -288,6 +290,7 @@ class Edit:
     model_version: str | None = None
     max_false_names: float | None = None
     embedder: str | None = None
+    carried: Sequence[tuple[str, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +309,8 @@ class AppliedEdit:
         What they were before.
     can_undo : bool
         Whether what was before is still there.
+    carried : tuple of (str, int)
+        See `Edit`.
     """
 
     project: str
@@ -321,6 +326,7 @@ class AppliedEdit:
     created_at: float
     can_undo: bool = True
     undone_at: float | None = None
+    carried: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

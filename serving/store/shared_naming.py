@@ -159,6 +159,7 @@ def _applied(tx: Transaction, project: str, number: int, edit: Edit) -> AppliedE
         former_max_false_names=before.max_false_names,
         former_embedder=before.embedder,
         created_at=time.time(),
+        carried=tuple(edit.carried),
     )
 
 

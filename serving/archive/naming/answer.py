@@ -1,30 +1,27 @@
 """A video's answer: made of all that was analysed of it, and named.
 
 The latest analysis of a video is its answer. Where several parts were analysed, it is one that is joined of them, see
-`serving.archive.joining`; it becomes the latest once it is named and has the corrections of its parts.
+`serving.archive.joining`; it becomes the latest once it is named. What was corrected in other analyses of the video holds in it,
+see `serving.archive.same_faces`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from facerec_models.files import remove_tree
-from facerec_models.types import Track
-from facerec_models.vectors import track_embedding
 from serving.archive.coverage import MADE_FROM, Share, analysed_at, is_joined, ranges_of, shares_of
 from serving.archive.handle import Archive
 from serving.archive.joining import join_shares
-from serving.archive.naming.correction_rows import correction_id, with_corrections
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
-from serving.archive.naming.one_video import assign_current
+from serving.archive.naming.one_video import assign_current, patiently
 from serving.archive.naming.refit import plan_refit
-from serving.archive.vector_sets import TrackKey, origins
+from serving.archive.same_faces import carried_corrections
 from serving.archive.videos import BEFORE_S
 from serving.store.contract import Store
-from serving.store.naming_rows import Correction, Edit
+from serving.store.naming_rows import Edit
 from serving.store.rows import AnalysisRow
 
 # So long a joined analysis stays when another one takes its place.
@@ -47,6 +44,7 @@ def become_answer(archive: Archive, analysis: AnalysisRow, max_false_names: floa
         As `serving.archive.naming.one_video.assign_current`.
     """
     assign_current(archive, analysis, max_false_names)
+    _carry_corrections(archive, analysis)
     if ranges_of(analysis) is None:
         return
     store, stream = archive.store, analysis.summary["info"]["stream"]
@@ -58,8 +56,10 @@ def become_answer(archive: Archive, analysis: AnalysisRow, max_false_names: floa
         if len(shares) > 1:
             answer = join_shares(archive, store.get_video(analysis.project, analysis.video_id), shares)
             assign_current(archive, answer, max_false_names)
-            _carry_corrections(archive, answer)
+        _carry_corrections(archive, answer)
         _be_latest(store, answer)
+        # What was corrected meanwhile.
+        _carry_corrections(archive, answer)
         _drop_superseded(archive, answer)
         shares = shares_of(_of_video(store, analysis), stream)
 
@@ -99,46 +99,18 @@ def _drop_superseded(archive: Archive, answer: AnalysisRow) -> None:
         remove_tree(archive.files.analysis(project, analysis_id))
 
 
-def _carry_corrections(archive: Archive, joined: AnalysisRow) -> None:
-    """Let what was corrected in the parts, or in what was joined of them before, hold in a joined analysis: its tracks are copies."""
-    if not _missing(archive.store, joined):
-        return
-    name = archive.store.get_video(joined.project, joined.video_id).name
+def _carry_corrections(archive: Archive, analysis: AnalysisRow) -> None:
+    """Let what was corrected in other analyses of a video hold in this one; what is not clear is told by its result."""
 
     def plan(current: CurrentNaming) -> PlannedEdit:
-        missing = _missing(archive.store, joined)
-        edit = Edit("join", f"corrections of parts of {name} hold in all of them: {len(missing)}", corrections=missing)
+        carried = carried_corrections(archive.store, analysis)
+        count = len(carried.missing)
+        note = f"corrections of {name} hold in another analysis of it, too: {count}"
+        edit = Edit("carry", note, corrections=carried.missing, carried=carried.tracks)
         if current.model is None:
-            return PlannedEdit(edit, None, None, more={joined.analysis_id})
+            return PlannedEdit(edit, None, None, more={analysis.analysis_id})
         return plan_refit(archive, current, edit)
 
-    change_names(archive, joined.project, plan)
-
-
-def _missing(store: Store, joined: AnalysisRow) -> list[Correction]:
-    """Return the corrections of other copies of its tracks that a joined analysis lacks; of contrary ones the last holds."""
-    project = joined.project
-    origin = origins(store.list_analyses(project, video_id=joined.video_id))
-    copies: dict[TrackKey, list[Track]] = {}
-    for track in store.get_tracks(project, [joined.analysis_id])[joined.analysis_id]:
-        copies.setdefault(origin(joined.analysis_id, track.track_id), []).append(track)
-    ids = [row.analysis_id for row in _of_video(store, joined)]
-    rows = store.list_corrections(project, analysis_ids=ids)
-    held: list[Correction] = []
-    for row in rows:
-        is_own = row.analysis_id == joined.analysis_id
-        tracks = copies.get(origin(row.analysis_id, row.track_id), [])
-        held = with_corrections(held, [row] if is_own else [_copied(row, joined, track) for track in tracks])
-    known = {row.correction_id for row in rows}
-    return [row for row in held if row.correction_id not in known]
-
-
-def _copied(row: Correction, joined: AnalysisRow, track: Track) -> Correction:
-    return replace(
-        row,
-        correction_id=correction_id(row.project, row.kind, row.person_id, joined.analysis_id, track.track_id),
-        analysis_id=joined.analysis_id,
-        track_id=track.track_id,
-        # "Is not" needs a vector: that of the whole track, where none is of the part of it that was taken.
-        embedding=track_embedding(track) if len(track.embedded) else row.embedding,
-    )
+    if carried_corrections(archive.store, analysis).missing:
+        name = archive.store.get_video(analysis.project, analysis.video_id).name
+        patiently(lambda: change_names(archive, analysis.project, plan))

@@ -14,6 +14,7 @@ from facerec_models.names import short_id
 from facerec_models.types import Track
 from serving.archive.files import Files
 from serving.archive.naming.current import CurrentNaming
+from serving.archive.same_faces import find_same_faces
 from serving.archive.vector_sets import origins_of
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind
@@ -135,6 +136,12 @@ def lost_faces(
     analyses = {c.analysis_id for c in replaced} | {track_of_face(face)[0] for face in faces}
     origin = origins_of(store, current.project, analyses)
     lost = {(origin(c.analysis_id, c.track_id), c.person_id) for c in replaced}
+    # The same face of the video, enrolled when another analysis of it was the answer.
+    tracks = {(c.analysis_id, c.track_id) for c in replaced}
+    also = find_same_faces(store, current.project, tracks, {track_of_face(face) for face in faces})
+    lost |= {
+        (origin(*other), c.person_id) for one, other in also for c in replaced if one == (c.analysis_id, c.track_id)
+    }
     return [
         replace(face, status=FaceStatus.DISABLED, reason=CORRECTED_OTHERWISE, by_hand=True)
         for face in faces

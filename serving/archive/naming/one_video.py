@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.identification.clustering import group_unknown
@@ -27,6 +28,7 @@ from serving.archive.naming.named import (
     with_strangers,
 )
 from serving.archive.naming.strangers import UnknownTracks, settle
+from serving.archive.same_faces import unclear_corrections
 from serving.archive.videos import read_analysis
 from serving.store.naming_rows import AppearanceRow, NamingChange
 from serving.store.rows import AnalysisRow
@@ -50,10 +52,15 @@ def assign_current(archive: Archive, analysis: AnalysisRow, max_false_names: flo
     ConflictError
         If others were always faster, for minutes.
     """
+    patiently(lambda: _assign(archive, analysis, max_false_names))
+
+
+def patiently(write: Callable[[], object]) -> None:
+    """Write what others may be faster with; raise their `ConflictError` after minutes."""
     deadline, pause_s = time.monotonic() + _PATIENCE_S, 0.01
     while True:
         try:
-            return _assign(archive, analysis, max_false_names)
+            write()
         except GalleryMismatchError:  # of another embedder than the project's: that stays so
             raise
         except ConflictError:
@@ -61,6 +68,8 @@ def assign_current(archive: Archive, analysis: AnalysisRow, max_false_names: flo
                 raise
             time.sleep(random.uniform(0, pause_s))  # noqa: S311
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        else:
+            return
 
 
 def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | None) -> None:
@@ -151,8 +160,21 @@ def result_of(archive: Archive, analysis: AnalysisRow, crop_url: CropUrl) -> Res
         int(columns.track_ids[row]): StrangerLabel(known[one].stranger_id, known[one].number)
         for row, one in shown.items()
     }
+    owners = {
+        track_id: match.person_id or (labels[track_id].stranger_id if track_id in labels else None)
+        for track_id, match in zip(columns.track_ids.tolist(), matches, strict=True)
+    }
+    warnings = unclear_corrections(store, analysis, owners)
     return _result(
-        archive, analysis, matches, labels, current.model_version, current.model, named.max_false_names, crop_url
+        archive,
+        analysis,
+        matches,
+        labels,
+        current.model_version,
+        current.model,
+        named.max_false_names,
+        crop_url,
+        warnings,
     )
 
 
@@ -165,10 +187,12 @@ def _result(
     model: NamingModel | None,
     max_false_names: float,
     crop_url: CropUrl,
+    warnings: Sequence[str] = (),
 ) -> Result:
     started = time.perf_counter()
     project, analysis_id = analysis.project, analysis.analysis_id
     found = read_analysis(analysis, archive.store.get_tracks(project, [analysis_id])[analysis_id])
+    found = replace(found, warnings=(*found.warnings, *warnings))
     video = archive.store.get_video(project, analysis.video_id)
     return build_result(
         found,

@@ -217,6 +217,7 @@ CREATE TABLE edits (
     created_at REAL NOT NULL,
     can_undo INTEGER NOT NULL,
     undone_at REAL,
+    carried TEXT NOT NULL,
     PRIMARY KEY (project, number)
 ) STRICT;
 
