@@ -28,7 +28,7 @@ def merge_strangers(
     preview: bool = False,
     expected: int | None = None,
 ) -> IdentificationChange:
-    """Show a stranger as another one from now on, in all videos; both go on as they are grouped.
+    """Show a stranger as another one from now on, in all videos; both go on as they are grouped. Who was shown is not hidden by it.
 
     Parameters
     ----------
@@ -59,7 +59,11 @@ def merge_strangers(
                 )
         _require_never_together(store, project, own, theirs, f"Unknown {one.number} and Unknown {other.number}")
         note = f"Unknown {one.number} is Unknown {other.number}"
-        edit = Edit("strangers", note, strangers=[replace(one, merged_into=other.stranger_id)])
+        strangers = [replace(one, merged_into=other.stranger_id)]
+        if other.is_hidden and not one.is_hidden:
+            strangers.append(replace(other, is_hidden=False))
+            note += ", who is shown again"
+        edit = Edit("strangers", note, strangers=strangers)
         return _planned(store, current, edit, own, {*own, *theirs})
 
     return change_names(archive, project, plan, preview=preview, expected=expected)

@@ -19,7 +19,7 @@ from facerec_models.identification.cohort import load_cohort
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.result import stranger_id
 from facerec_models.types import DoubleArray, FloatArray
-from serving.archive.naming.aliases import aliases, follow_all
+from serving.archive.naming.aliases import aliases, follow_all, follow_merges
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger
 
@@ -288,8 +288,10 @@ class StrangerGroups:
         gone = {identifier: names[at] for _, _, at, identifier in reversed(claims) if identifier not in taken}
         before = dict(known)
         _merge(known, gone, taken)
-        changed = [row for one, row in sorted(known.items()) if row != before[one]]
-        return names, [*changed, *self._new_strangers(names, taken)]
+        known |= {row.stranger_id: row for row in self._new_strangers(names, taken)}
+        if self._anew:
+            _hide_as_before(known, before, {name: self._groups[at].former for at, name in names.items()})
+        return names, [row for one, row in sorted(known.items()) if row != before.get(one)]
 
     def _new_strangers(self, names: dict[int, str], taken: set[str]) -> list[Stranger]:
         """Give groups without an id one that is made from their first track."""
@@ -395,6 +397,27 @@ def _merge(strangers: dict[str, Stranger], gone: Mapping[str, str], left: Set[st
         if one in _leads_to(into, strangers):
             strangers[into] = replace(strangers[into], merged_into=None)
         strangers[one] = replace(strangers[one], merged_into=into)
+
+
+def _hide_as_before(
+    strangers: dict[str, Stranger], before: Mapping[str, Stranger], former: Mapping[str, Collection[str]]
+) -> None:
+    """Hide those all of whose tracks showed hidden ones: nobody who was shown is hidden by the grouping.
+
+    Parameters
+    ----------
+    strangers : dict of str to Stranger
+        All of a project; altered in place.
+    former : mapping of str to collection of str
+        Whom the tracks of each showed before.
+    """
+    were_hidden: dict[str, set[bool]] = defaultdict(set)
+    for one, others in former.items():
+        shown_as = follow_merges(one, strangers).stranger_id
+        were_hidden[shown_as] |= {follow_merges(other, before).is_hidden for other in others}
+    for one, hidden in were_hidden.items():
+        if hidden:
+            strangers[one] = replace(strangers[one], is_hidden=all(hidden))
 
 
 def _leads_to(identifier: str, strangers: Mapping[str, Stranger]) -> list[str]:

@@ -6,11 +6,13 @@ import pytest
 
 from facerec_models.errors import ConflictError
 from serving.archive.handle import Archive
-from serving.archive.naming.edit_strangers import hide_stranger
+from serving.archive.naming.edit_strangers import hide_stranger, merge_strangers, unmerge_stranger
+from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.undo import undo_edit
 from serving.archive.search.strangers import rank_strangers
 from serving.store import Store
-from tests.unit.serving.archive.edits import labels_in
+from serving.store.naming_rows import CorrectionKind
+from tests.unit.serving.archive.edits import add_named_video, correct_track, labels_in
 
 
 def numbers(archive: Archive, *, with_hidden: bool = False) -> list[int]:
@@ -41,3 +43,58 @@ def test_they_are_shown_again_by_undo_and_when_asked_for(archive: Archive) -> No
     assert numbers(archive) == [1]
     with pytest.raises(ConflictError, match="Unknown 1 is not hidden"):
         hide_stranger(archive, "p", "1", is_hidden=False)
+
+
+def split(archive: Archive, store: Store) -> None:
+    """Take the third track of the second video out of Unknown 1: it is Unknown 3 then, and nothing keeps them apart any more."""
+    correct_track(archive, CorrectionKind.IS_NOT, "Unknown 1", "v-2")
+    store.delete_corrections("p", [row.correction_id for row in store.list_corrections("p")])
+    assert sorted(numbers(archive)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("hidden", [[1], [3], [1, 3]])
+def test_nobody_who_is_shown_is_hidden_by_grouping_anew(archive: Archive, store: Store, hidden: list[int]) -> None:
+    split(archive, store)
+    for number in hidden:
+        hide_stranger(archive, "p", f"Unknown {number}")
+    before = numbers(archive)
+    identify_archive(archive, "p")
+    assert labels_in(archive, "v-1")[2] == labels_in(archive, "v-2")[2] == "Unknown 1"
+    assert numbers(archive) == ([2] if hidden == [1, 3] else [1, 2])
+    undo_edit(archive, "p")
+    assert numbers(archive) == before
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_who_is_split_by_grouping_anew_is_hidden_as_before(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, hidden: bool
+) -> None:
+    if hidden:
+        hide_stranger(archive, "p", "Unknown 1")
+    monkeypatch.setattr("serving.archive.naming.strangers.stranger_similarity", lambda _: 0.99999)
+    identify_archive(archive, "p")
+    assert labels_in(archive, "v-2")[2:] == ["Unknown 3", "Unknown 4"]
+    assert sorted(numbers(archive)) == ([2, 4] if hidden else [1, 2, 3, 4])
+
+
+def test_a_new_face_of_a_hidden_stranger_is_hidden_by_grouping_anew(archive: Archive) -> None:
+    hide_stranger(archive, "p", "Unknown 1")
+    add_named_video(archive, (7,))
+    identify_archive(archive, "p")
+    assert labels_in(archive, "v-3") == ["Unknown 1"]
+    assert numbers(archive) == [2]
+
+
+def test_nobody_who_is_shown_is_hidden_by_a_merge(archive: Archive, store: Store) -> None:
+    hide_stranger(archive, "p", "Unknown 1")
+    merge_strangers(archive, "p", "Unknown 2", "Unknown 1")
+    assert numbers(archive) == [1]
+    assert store.list_edits("p")[-1].note == "Unknown 2 is Unknown 1, who is shown again"
+    # Both are one then, also for grouping anew.
+    identify_archive(archive, "p")
+    assert numbers(archive) == [1]
+    hide_stranger(archive, "p", "Unknown 2")
+    identify_archive(archive, "p")
+    assert numbers(archive) == []
+    unmerge_stranger(archive, "p", "Unknown 2")
+    assert numbers(archive) == [2]
