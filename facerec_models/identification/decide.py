@@ -179,6 +179,7 @@ def decide(
     own = (scores >= rules.least_score) & (quality >= rules.least_quality)[:, None] & ~scored.ruled_out
     own[list(confirmed)] = False
     margin = _margins(scored, own, apart, rules, confirmed)
+    _leave_out_repeated(margin, scored.embeddings, apart)
     refuted: dict[int, str] = {}
     while True:
         chosen = assign_people(nearest, margin, apart)
@@ -221,6 +222,17 @@ def _margins(
     for i, person in confirmed.items():
         allowed[apart[i]] &= rules.people[scored.nearest[apart[i]]] != person
     return np.where(allowed, scores - rules.least_score, -1.0)
+
+
+def _leave_out_repeated(margin: npt.NDArray[np.floating], embeddings: FloatArray, apart: Sequence[IndexArray]) -> None:
+    """Let of one picture that a frame shows twice only the first face be named; `margin` is altered in place.
+
+    The scores of both differ by rounding alone, which depends on what else is scored at once.
+    """
+    for i in np.flatnonzero((margin >= 0).any(axis=1)).tolist():
+        later = apart[i][apart[i] > i]
+        if len(later) and (margin[i] >= 0).any():
+            margin[later[(embeddings[later] == embeddings[i]).all(axis=1)]] = -1.0
 
 
 @lru_cache(maxsize=8)

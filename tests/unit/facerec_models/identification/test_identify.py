@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facerec_models.config import IdentificationConfig
-from facerec_models.identification.identify import identify_faces, identify_tracks
+from facerec_models.identification.identify import identify_faces, identify_tracks, identify_videos
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.identification.track_columns import TrackColumns
-from facerec_models.types import Decision, FloatArray, Match
+from facerec_models.types import Decision, FloatArray, Match, UndecidableReason
 from facerec_models.vectors import normalize, track_embedding, track_quality
 from tests.builders import EMBEDDER, cohort, face_of, make_track, near
 
@@ -174,6 +174,22 @@ def test_no_two_faces_of_a_frame_get_one_name_however_alike(
 def test_the_same_face_many_times_in_a_frame_is_named_once(model: NamingModel) -> None:
     matches = identify(model, [near(prototype(model, 1), 0.98, i) for i in range(10)])
     assert [match.decision for match in matches].count(Decision.NAMED) == 1
+
+
+@pytest.mark.parametrize("place", range(0, 27, 3))
+def test_of_one_picture_twice_in_a_frame_the_first_is_named_whatever_else_is_scored(
+    model: NamingModel, place: int
+) -> None:
+    twice = np.stack([face_of(1, 30), face_of(1, 31)])
+    twins = TrackColumns.of([make_track(i, [3.0, 4.0], embeddings=twice) for i in (1, 2)])
+    for others in range(place, 40):
+        videos = [
+            (None, TrackColumns.of([make_track(1, [3.0], embeddings=face_of(40, at)[None])])) for at in range(others)
+        ]
+        found = identify_videos([*videos[:place], (None, twins), *videos[place:]], model, CONFIG)[place].matches
+        assert [(match.person_id, match.reason) for match in found] == [
+            (name_of(1), None), (None, UndecidableReason.SAME_PICTURE_BESIDE),
+        ]  # fmt: skip
 
 
 def test_tracks_that_share_a_frame_never_get_one_name(model: NamingModel) -> None:
