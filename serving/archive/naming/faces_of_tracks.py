@@ -91,20 +91,25 @@ def new_faces(
     analyses = {track_of_face(face)[0] for face in (*of_tracks, *candidates)} if of_tracks else set()
     origin = origins_of(store, current.project, analyses)
     taken = {(origin(*track_of_face(face)), face.person_id, face.sha256) for face in of_tracks}
-    # A frame that was analysed twice, with the video and with a fragment of it, gives one face: the path tells video and time.
-    analysis_of = {face.path: track_of_face(face)[0] for face in of_tracks}
+    # A frame that was analysed twice, with the video and with a fragment of it, gives one face.
+    analysis_of = {_moment(face): track_of_face(face)[0] for face in of_tracks}
     found = []
     for face in candidates:
         analysis_id, track_id = track_of_face(face)
         if (
             face.face_id not in known
             and (origin(analysis_id, track_id), face.person_id, face.sha256) not in taken
-            and analysis_of.get(face.path, analysis_id) == analysis_id
+            and analysis_of.get(_moment(face), analysis_id) == analysis_id
             and (analysis_id, track_id, face.person_id) in confirmed
         ):
-            analysis_of[face.path] = analysis_id
+            analysis_of[_moment(face)] = analysis_id
             found.append(face)
     return found
+
+
+def _moment(face: Face) -> tuple[str, str]:
+    """Return whose face it is, and of which video and time: the rest of its path may be a former name."""
+    return face.person_id, face.path.rpartition("/")[2]
 
 
 def lost_faces(

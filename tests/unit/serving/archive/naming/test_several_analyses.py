@@ -13,6 +13,7 @@ from serving.archive.naming import strangers
 from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current
+from serving.archive.naming.rename import rename_person
 from serving.archive.naming.undo import undo_edit
 from serving.archive.videos import analysis_id_of, find_analysis
 from serving.store import Store
@@ -62,14 +63,16 @@ def test_a_preview_does_not_hold_once_another_analysis_is_the_answer(archive: Ar
         correct(archive, "p", given, expected=seen)
 
 
-def test_a_frame_that_was_analysed_twice_gives_one_face(archive: Archive, store: Store) -> None:
-    given = [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")]
-    correct(archive, "p", given)
+@pytest.mark.parametrize("name", ["Cem", "Dee"])
+def test_a_frame_that_was_analysed_twice_gives_one_face(archive: Archive, store: Store, name: str) -> None:
+    correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, "Cem")])
     paths = sorted(face.path for face in store.list_faces("p", person_id="Cem"))
+    if name != "Cem":
+        rename_person(archive, "p", "Cem", name)
     row = analyse_again(archive, store, 9.0)
     assert store.latest_analysis("p", "v-1").analysis_id == row.analysis_id
-    correct(archive, "p", given)
-    assert sorted(face.path for face in store.list_faces("p", person_id="Cem")) == paths
+    correct(archive, "p", [TrackCorrection("v-1", 3, CorrectionKind.IS, name)])
+    assert sorted(face.path for face in store.list_faces("p", person_id=name)) == paths
 
 
 def test_a_track_is_taken_out_of_one_stranger_after_the_other(archive: Archive) -> None:
