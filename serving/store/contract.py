@@ -259,6 +259,11 @@ class Store(Protocol):
     ) -> list[AppearanceRow]:
         """Return at most `limit` appearances by `AppearanceRow.key`, those after `after`; a video counts by its latest analysis."""
 
+    def find_some_appearances(
+        self, project: str, query: AppearanceQuery, owners: Sequence[str], limit: int
+    ) -> list[AppearanceRow]:
+        """Return at most `limit` appearances of each of these owners, the first ones that a query finds, whoever it asks for."""
+
     def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
         """Return how long strangers are in view, and in how many videos, in the appearances that a query finds."""
 

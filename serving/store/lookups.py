@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError, VideoNotFoundError
-from serving.store import conflicts
 from serving.store.codecs import Row
 from serving.store.rows import DEFAULT_PROJECT, ModelVersion, Project, VideoRow
 from serving.store.transaction import Transaction
@@ -48,19 +47,17 @@ def require_video(tx: Transaction, project: str, video_id: str) -> VideoRow:
     return require_one(tx, VideoRow, {"project": project, "video_id": video_id}, missing)
 
 
-def require_analyses(tx: Transaction, project: str, analysis_ids: Collection[str]) -> None:
-    """Raise `VideoNotFoundError` unless the project has all these analyses."""
+def require_analyses(
+    tx: Transaction, project: str, analysis_ids: Collection[str], column: str = "embedder"
+) -> dict[str, Any]:
+    """Return a column of analyses by id; raise `VideoNotFoundError` unless the project has all of them."""
     among = ("analysis_id", list(analysis_ids))
-    found = {row["analysis_id"] for row in tx.find("analyses", {"project": project}, among=among, columns=among[:1])}
+    found = tx.find("analyses", {"project": project}, among=among, columns=("analysis_id", column))
+    values = {row["analysis_id"]: row[column] for row in found}
     for analysis_id in analysis_ids:
-        if analysis_id not in found:
+        if analysis_id not in values:
             raise VideoNotFoundError(f"project {project!r} has no analysis {analysis_id!r}")
-
-
-def require_own_embedder(tx: Transaction, project: str, analysis_ids: Sequence[str]) -> None:
-    """Raise `GalleryMismatchError` if one of these analyses is of another embedder than the project's; missing ones are passed over."""
-    found = tx.find("analyses", {"project": project}, among=("analysis_id", analysis_ids), columns=["embedder"])
-    conflicts.require_own_embedder(require_project(tx, project), [row["embedder"] for row in found])
+    return values
 
 
 def latest_of(tx: Transaction, project: str, among: tuple[str, Sequence[str]] | None = None) -> dict[str, str]:

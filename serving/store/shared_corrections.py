@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -90,15 +90,8 @@ def move_stranger_tracks(
     tx: Transaction, project: str, freed: Sequence[StrangerTrack], shown: Sequence[StrangerTrack]
 ) -> None:
     """Let tracks show no stranger any more, and others show one; the sums are brought up to date."""
-    of_analyses: dict[str, list[int]] = defaultdict(list)
-    stored: list[StrangerTrack] = []
-    for track in freed:
-        of_analyses[track.analysis_id].append(track.track_id)
-    for analysis_id, track_ids in of_analyses.items():
-        where, among = {"project": project, "analysis_id": analysis_id}, ("track_id", track_ids)
-        # What leaves a sum is what was put to it, whatever the track has by now.
-        stored += tx.select(StrangerTrack, where, among=among)
-        tx.delete("stranger_tracks", where, among)
+    # What leaves a sum is what was put to it, whatever the track has by now.
+    stored = tx.take(freed)
     tx.insert(shown, StrangerTrack)
     # Where the project's embedder changes, vectors of one length take the place of those of another.
     counts: Counter[tuple[str, int]] = Counter()
@@ -128,19 +121,26 @@ def free_analyses(tx: Transaction, project: str, analysis_ids: Sequence[str]) ->
     )
 
 
-def put_corrections(tx: Transaction, project: str, corrections: Iterable[Correction]) -> None:
+def put_corrections(tx: Transaction, project: str, corrections: Sequence[Correction]) -> None:
     """Add corrections; those that they replace are deleted."""
+    columns = ("correction_id", "analysis_id", "track_id", "person_id", "kind")
+    among = ("analysis_id", sorted({row.analysis_id for row in corrections}))
+    of_tracks: dict[tuple[str, int], dict[str, tuple[str, str]]] = defaultdict(dict)
+    for one in tx.find("corrections", {"project": project}, among=among, columns=columns):
+        of_tracks[one["analysis_id"], one["track_id"]][one["correction_id"]] = (one["person_id"], one["kind"])
+    new: dict[str, Correction] = {}
+    replaced: set[str] = set()
     for row in corrections:
         if row.project != project:
             raise ValueError(f"correction {row.correction_id} is of project {row.project!r}, not {project!r}")
-        track = {"project": project, "analysis_id": row.analysis_id, "track_id": row.track_id}
-        columns = ("correction_id", "person_id", "kind")
+        others = of_tracks[row.analysis_id, row.track_id]
         # A track is one person: a new "is" replaces the old one; "is X" and "is not X" replace each other.
-        replaced = [
-            other["correction_id"]
-            for other in tx.find("corrections", track, columns=columns)
-            if row.kind == other["kind"] == CorrectionKind.IS
-            or (row.person_id == other["person_id"] and row.kind != other["kind"])
-        ]
-        tx.delete("corrections", {"project": project}, ("correction_id", replaced))
-        tx.put([row], Correction)
+        for other, (person_id, kind) in list(others.items()):
+            if row.kind == kind == CorrectionKind.IS or (row.person_id == person_id and row.kind != kind):
+                del others[other]
+                new.pop(other, None)
+                replaced.add(other)
+        others[row.correction_id] = (row.person_id, row.kind)
+        new[row.correction_id] = row
+    tx.delete("corrections", {"project": project}, ("correction_id", sorted(replaced)))
+    tx.put(new.values(), Correction)

@@ -16,11 +16,9 @@ from serving.store.lookups import (
     require_analyses,
     require_model,
     require_one,
-    require_own_embedder,
     require_project,
 )
 from serving.store.naming_rows import (
-    AppearanceRow,
     AppliedEdit,
     Correction,
     Edit,
@@ -92,7 +90,7 @@ class SharedNaming:
         with self._shared.writing(project) as tx:
             before = require_project(tx, project)
             conflicts.require_version(project, if_version, before.version)
-            require_analyses(tx, project, change.analysis_ids)
+            embedders = require_analyses(tx, project, change.analysis_ids)
             conflicts.require_named(change)
             number = _last_number(tx, project) + 1 if change.edit is not None and change.undoes is None else 0
             if number and change.edit is not None:
@@ -102,7 +100,9 @@ class SharedNaming:
                 conflicts.require_last(project, change.undoes, _last_standing(tx, project))
             if change.edit is not None:
                 _carry_out(tx, project, change.edit)
-            require_own_embedder(tx, project, [row.analysis_id for row in change.named])
+            conflicts.require_own_embedder(
+                require_project(tx, project), [embedders[row.analysis_id] for row in change.named]
+            )
             _name(tx, project, change, number, before.version + 1)
             if change.undoes is not None:
                 tx.update("edits", {"project": project, "number": change.undoes}, {"undone_at": time.time()})
@@ -194,6 +194,8 @@ def _keep(tx: Transaction, project: str, number: int, kind: str, keys: Iterable[
     row_type, key = _ROWS[kind]
     wanted = sorted(keys)
     found = {getattr(row, key): row for row in tx.select(row_type, {"project": project}, among=(key, wanted))}
+    if kind == "stranger":  # a new one stays, and nothing is to be known of it
+        wanted = [one for one in wanted if one in found]
     rows = [FormerRow(project, number, kind, one, row_to_json(found[one]) if one in found else None) for one in wanted]
     tx.insert(rows, FormerRow)
 
@@ -251,21 +253,12 @@ def _name(tx: Transaction, project: str, change: NamingChange, number: int, vers
     else:
         tx.delete("named_tracks", current, among)
     tx.insert((replace(row, edit=0, version=row.version or version) for row in change.named), NamedTracks)
-    _replace_appearances(tx, project, change)
+    tx.delete("appearances", {"project": project}, ("analysis_id", list(change.unnamed)))
+    tx.exchange(change.lost, change.appearances)
     tx.put(change.strangers, Stranger)
     if change.unnamed:
         free_analyses(tx, project, change.unnamed)
     move_stranger_tracks(tx, project, change.freed, change.stranger_tracks)
-
-
-def _replace_appearances(tx: Transaction, project: str, change: NamingChange) -> None:
-    lost: dict[str, list[int]] = {}
-    for row in change.lost:
-        lost.setdefault(row.analysis_id, []).append(row.first_track)
-    for analysis_id, tracks in lost.items():
-        tx.delete("appearances", {"project": project, "analysis_id": analysis_id}, ("first_track", tracks))
-    tx.delete("appearances", {"project": project}, ("analysis_id", list(change.unnamed)))
-    tx.insert(change.appearances, AppearanceRow)
 
 
 def _drop_former(tx: Transaction, project: str, number: int) -> None:

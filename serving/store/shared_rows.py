@@ -64,14 +64,11 @@ class SharedRows:
         Those without an embedding are left as they are, and those whose status a user decided.
         """
         with self._shared.writing(project) as tx:
-            empty = {"project": project, "embedding": None}
-            without = {
-                row["face_id"] for row in tx.find("faces", empty, among=("face_id", face_ids), columns=["face_id"])
-            }
-            among = ("face_id", [face_id for face_id in face_ids if face_id not in without])
+            columns = ("face_id", "embedding", "by_hand")
+            found = tx.find("faces", {"project": project}, among=("face_id", face_ids), columns=columns)
+            judged = [row["face_id"] for row in found if row["embedding"] is not None and not row["by_hand"]]
             raise_version(tx, project)
-            where = {"project": project, "by_hand": False}
-            return tx.update("faces", where, {"status": status, "reason": reason}, among)
+            return tx.update("faces", {"project": project}, {"status": status, "reason": reason}, ("face_id", judged))
 
     def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
         """Give faces, by id, their vectors of an embedder; those that are there no more are passed over."""
@@ -187,9 +184,8 @@ class SharedRows:
     def touch_analysis(self, project: str, analysis_id: str, at: float) -> None:
         """Let an analysis count as made at this time."""
         with self._shared.writing(project) as tx:
-            require_analyses(tx, project, [analysis_id])
-            (video,) = tx.find("analyses", {"project": project, "analysis_id": analysis_id}, columns=["video_id"])
-            with noting_latest(tx, project, video["video_id"]):
+            video_id = require_analyses(tx, project, [analysis_id], "video_id")[analysis_id]
+            with noting_latest(tx, project, video_id):
                 tx.update("analyses", {"project": project, "analysis_id": analysis_id}, {"created_at": at})
 
     def latest_analysis(self, project: str, video_id: str) -> AnalysisRow:

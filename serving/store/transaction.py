@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from serving.store.codecs import Row, Table
+from serving.store.naming_rows import AppearanceRow, StrangerTrack
 
 # The values that columns must have; None stands for no value.
 Filter = Mapping[str, Any]
@@ -52,6 +53,12 @@ class Transaction(Protocol):
 
     def insert(self, rows: Iterable[Table], kind: type[Table]) -> None:
         """Add rows whose keys are not there."""
+
+    def take(self, tracks: Sequence[StrangerTrack]) -> list[StrangerTrack]:
+        """Delete the rows that have the keys of these, and return them as they were; those that are not there are passed over."""
+
+    def exchange(self, lost: Sequence[AppearanceRow], new: Sequence[AppearanceRow]) -> None:
+        """Delete the appearances that have the keys of some, then add others, whose keys are not there."""
 
     def append(self, table: str, columns: Mapping[str, Any]) -> None:
         """Add a row with a column ``position`` that is higher than any before."""

@@ -100,6 +100,26 @@ def test_appearances_come_back_exactly_and_replace_those_before(store: Store) ->
     assert list(names_of(store)) == ["b"]
 
 
+def test_appearances_of_many_tracks_are_exchanged_and_all_others_stay(store: Store) -> None:
+    put_analyses(store, "a", "b")
+    rows = [make_appearance("a", i, f"P{i % 7}", track_ids=(i, i + 500)) for i in range(100)]
+    others = [make_appearance("b", i) for i in range(40)]
+    name(store, *rows, *others)
+    assert store.list_appearances("p", ["a", "b"]) == [*rows, *others]
+    new = [replace(rows[31], owner="Zoë"), replace(rows[99], track_ids=(99,)), make_appearance("a", 300, None)]
+    name(store, named=[make_named("a")], lost=[rows[31], rows[32], *rows[64:]], appearances=new)
+    left = [*rows[:31], new[0], *rows[33:64], *new[1:]]
+    assert store.list_appearances("p", ["a", "b"]) == [*left, *others]
+    assert store.describe().rows["appearances"] == len(left) + len(others)
+
+
+def test_two_appearances_that_begin_with_one_track_are_refused(named: Store) -> None:
+    before = named.list_appearances("p", ["a"])
+    with pytest.raises(Exception, match=r"two appearances|UNIQUE"):
+        name(named, named=[make_named("a")], lost=[], appearances=[make_appearance("a", 0, "Late")])
+    assert named.list_appearances("p", ["a"]) == before
+
+
 @pytest.mark.parametrize(
     "change",
     [

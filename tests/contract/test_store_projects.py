@@ -259,6 +259,13 @@ def test_a_new_is_replaces_the_old_one_and_contraries_replace_each_other(store: 
     assert store.list_corrections("p", analysis_ids=["b"]) == []
     np.testing.assert_array_equal(store.list_corrections("p")[0].embedding, np.ones(4))
     assert store.delete_corrections("p", ["3", "absent"]) == 1
+    kinds = (("6", "is", "Cem"), ("7", "is", "Dan"), ("8", "is_not", "Dan"), ("9", "is", "Eva"), ("6", "is_not", "Cem"))
+    correct(store, *(make_correction(*one) for one in kinds))
+    assert [(c.correction_id, c.kind) for c in store.list_corrections("p")[1:]] == [
+        ("6", "is_not"),
+        ("8", "is_not"),
+        ("9", "is"),
+    ]
     store.create_project("q")
     with pytest.raises(ValueError, match="not 'q'"):
         correct(store, make_correction("5", "is", "Ann"), project="q")

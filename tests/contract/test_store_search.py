@@ -112,6 +112,25 @@ def test_a_page_continues_after_the_last_row_whatever_was_added(archive: Store) 
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
+        (AppearanceQuery(), [("a", 1), ("b", 0), ("a", 0), ("a", 2)]),
+        (AppearanceQuery((CEM,), least_score=0.9), [("a", 1), ("b", 0), ("a", 0), ("b", 1)]),
+        (AppearanceQuery((CEM, BOB)), [("a", 1), ("b", 0), ("a", 0), ("b", 1)]),
+        (AppearanceQuery(submitted_from=1.0), [("b", 0), ("c", 2), ("b", 1), ("c", 0)]),
+    ],
+)
+def test_the_first_appearances_of_each_owner_are_found(
+    archive: Store, query: AppearanceQuery, expected: list[tuple[str, int]]
+) -> None:
+    name(archive, make_appearance("b", 0, "Bob"), make_appearance("b", 1, "Ann_Lee", first_shot=0))
+    rows = archive.find_some_appearances("p", query, ["Bob", "gone", "Ann_Lee"], 2)
+    assert places(rows) == expected
+    assert [row.owner for row in rows] == ["Bob", "Bob", "Ann_Lee", "Ann_Lee"]
+    assert archive.find_some_appearances("p", query, [], 2) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
         (AppearanceQuery(), [("stranger-a", 15.0, 2, 4), ("stranger-b", 2.5, 1, 1)]),
         (AppearanceQuery((("stranger-b", "stranger-z"),)), [("stranger-b", 2.5, 1, 1)]),
         (AppearanceQuery((ANN,)), []),

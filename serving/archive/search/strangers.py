@@ -167,6 +167,8 @@ def _sightings(
     seen: dict[str, list[Sighting]] = {stranger_id: [] for stranger_id in wanted}
     names: dict[str, str] = {}
     for rows in _appearances(store, project, query, wanted, most):
+        others = {row.video_id for row in rows} - names.keys()
+        names |= {video.video_id: video.name for video in store.find_videos(project, sorted(others))}
         shown = {(row.analysis_id, number): row for row in rows for number in row.track_ids}
         numbers: dict[str, list[int]] = defaultdict(list)
         for analysis_id, track_id in shown:
@@ -174,8 +176,6 @@ def _sightings(
         for analysis_id, tracks in store.pick_tracks(project, numbers).items():
             for track in tracks:
                 row = shown[analysis_id, track.track_id]
-                if row.video_id not in names:
-                    names[row.video_id] = store.get_video(project, row.video_id).name
                 seen[str(row.owner)].append(
                     Sighting(
                         project,
@@ -200,8 +200,7 @@ def _appearances(
     """Yield appearances of these strangers that a query finds, some at a time: the first ones of each, or all."""
     if most is not None:
         for part in batched(wanted, MAX_LIMIT):
-            alone = [replace(query, owners=((stranger_id,),)) for stranger_id in part]
-            yield [row for one in alone for row in store.find_appearances(project, one, limit=most)]
+            yield store.find_some_appearances(project, query, part, most)
         return
     among = replace(query, owners=(tuple(sorted(wanted)),))
     after: AppearanceKey | None = None

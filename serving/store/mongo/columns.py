@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from facerec_models.types import Track
 from serving.store.codecs import pack_columns
-from serving.store.mongo.database import MongoDocument, MongoTransaction, joined, pieces
+from serving.store.mongo.database import MongoDocument, MongoTransaction
+from serving.store.mongo.pieces import joined, pieces
 
 
 def put_columns(tx: MongoTransaction, project: str, analysis_id: str, tracks: Sequence[Track]) -> None:
@@ -27,6 +28,6 @@ def insert_columns(tx: MongoTransaction, row: MongoDocument) -> None:
         tx.insert_documents("track_columns", [document])  # one after the other: two may be too much for one message
 
 
-def read_columns(tx: MongoTransaction, where: MongoDocument) -> Iterator[MongoDocument]:
-    """Yield rows of columns by position."""
-    return joined(tx.find("track_columns", where, ("position", "piece")), "arrays")
+def read_columns(tx: MongoTransaction, where: MongoDocument, order: str = "position") -> Iterator[MongoDocument]:
+    """Yield rows of columns by position or by analysis: by what `where` restricts, an index has them in that order."""
+    return joined(tx.find("track_columns", where, (order, "piece")), "arrays")

@@ -12,9 +12,10 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from operator import attrgetter
 from typing import Any
 
-from pymongo import MongoClient, ReadPreference, ReturnDocument, WriteConcern
+from pymongo import DeleteOne, MongoClient, ReadPreference, ReplaceOne, ReturnDocument, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, ConnectionFailure, DocumentTooLarge, DuplicateKeyError, PyMongoError
@@ -23,7 +24,9 @@ from pymongo.read_concern import ReadConcern
 from facerec_models.errors import StoreError
 from serving.store.codecs import Row, Table, decode_row, encode, encode_row, table_of
 from serving.store.lookups import no_project
-from serving.store.mongo.schema import KEYS, require_collections
+from serving.store.mongo.appearance_blocks import AppearanceBlocks, BlockKey, block_of, pack_block
+from serving.store.mongo.schema import FOUND_BY_ID, KEYS, key_as_id, require_collections
+from serving.store.naming_rows import AppearanceRow, StrangerTrack
 from serving.store.transaction import Among, Filter
 
 MongoDocument = dict[str, Any]
@@ -32,8 +35,6 @@ _DEFAULT_NAME = "facerec"
 _SERVER_WAIT_MS = 10_000
 _LONGEST_PAUSE_S = 0.05
 _BATCH = 1000
-# A document holds 16 MB at most.
-PIECE_BYTES = 12_000_000
 # Codes of the server.
 _ENDED = {251, 290}  # NoSuchTransaction, TransactionExceededLifetimeLimitSeconds
 _TOO_LARGE = {10334, 17419, 17420}
@@ -63,18 +64,22 @@ class MongoTransaction:
         among: Among | None = None,
         columns: Sequence[str] = (),
         limit: int | None = None,
+        batch: int = 0,
     ) -> Iterator[MongoDocument]:
         """Yield documents, ascending by the columns of `sort`; a minus before a column turns it round.
 
-        Those `among` the given values of a column come in the order of the values' lists, a part after the other.
+        Those `among` the given values of a column come in the order of the values' lists, a part after the other. The server sends
+        `batch` documents at a time; of 0, as many as it likes.
         """
-        order = [(name.lstrip("-"), -1 if name.startswith("-") else 1) for name in sort]
-        collection, names = self._database.collection(table), list(columns) or None
-        left = limit
+        order = [(name.lstrip("-"), -1 if name.startswith("-") else 1) for name in sort] or None
+        # Without the key of MongoDB's own an index may have all that is asked for.
+        names = {"_id": 0, **dict.fromkeys(columns, 1)} if columns else None
+        collection, left = self._database.collection(table), limit
         for part in _parts(where, among):
             if left == 0:  # to the server that is no limit
                 return
-            for document in collection.find(part, names, sort=order or None, limit=left or 0, session=self._session):
+            options: dict[str, Any] = {"sort": order, "limit": left or 0, "batch_size": batch}
+            for document in collection.find(part, names, session=self._session, **options):
                 left = None if left is None else left - 1
                 yield document
 
@@ -86,6 +91,11 @@ class MongoTransaction:
         """Return how many documents there are."""
         collection = self._database.collection(table)
         return sum(collection.count_documents(part, session=self._session) for part in _parts(where, among))
+
+    def total(self, table: str, where: Filter, column: str) -> int:
+        """Return the sum of a column."""
+        found = self.aggregate(table, [{"$match": where}, {"$group": {"_id": None, "sum": {"$sum": f"${column}"}}}])
+        return sum(int(row["sum"]) for row in found)
 
     def select(
         self,
@@ -100,12 +110,51 @@ class MongoTransaction:
         """Return rows of a type, ascending by the columns of `sort`; with `after`, those that come after these values of theirs."""
         if after is not None:
             where = {**where, **comes_after(dict(zip(sort, after, strict=True)))}
-        found = self.find(table_of(kind), where, sort, among=among, limit=limit)
-        return [decode_row(kind, document) for document in found]
+        found = self.find(table_of(kind), where, () if limit is None else sort, among=among, limit=limit)
+        rows: Iterable[Any] = (decode_row(kind, document) for document in found)
+        if kind is AppearanceRow:
+            rows = AppearanceBlocks(found).all_rows()
+        # What is all read is sorted here: a server without an index for it may refuse, or write to its disk.
+        return sorted(rows, key=attrgetter(*sort)) if sort and limit is None else list(rows)
 
     def insert(self, rows: Iterable[Table], kind: type[Table]) -> None:
         """Add rows whose keys are not there."""
         self.insert_documents(table_of(kind), [encode_row(row) for row in rows])
+
+    def take(self, tracks: Sequence[StrangerTrack]) -> list[StrangerTrack]:
+        """Delete the rows that have the keys of these, and return them as they were; those that are not there are passed over."""
+        among = ("_id", [key_as_id(track.project, track.analysis_id, track.track_id) for track in tracks])
+        found = self.select(StrangerTrack, {}, among=among)
+        self.delete("stranger_tracks", {}, among)
+        return found
+
+    def exchange(self, lost: Sequence[AppearanceRow], new: Sequence[AppearanceRow]) -> None:
+        """Delete the appearances that have the keys of some, then add others, whose keys are not there."""
+        blocks: dict[BlockKey, tuple[list[AppearanceRow], list[AppearanceRow]]] = {}
+        for place, rows in enumerate((lost, new)):
+            for row in rows:
+                blocks.setdefault(block_of(row), ([], []))[place].append(row)
+        keys = list(blocks)
+        for start in range(0, len(keys), _BATCH):
+            self._exchange_blocks({key: blocks[key] for key in keys[start : start + _BATCH]})
+
+    def _exchange_blocks(self, blocks: Mapping[BlockKey, tuple[list[AppearanceRow], list[AppearanceRow]]]) -> None:
+        rows_of: dict[BlockKey, dict[int, AppearanceRow]] = {key: {} for key in blocks}
+        found = self.find("appearances", {}, among=("_id", [key_as_id(*key) for key in blocks]))
+        for row in AppearanceBlocks(found).all_rows():
+            rows_of[block_of(row)][row.first_track] = row
+        writes: list[DeleteOne | ReplaceOne[MongoDocument]] = []
+        for key, (lost, new) in blocks.items():
+            rows, own = rows_of[key], {"_id": key_as_id(*key)}
+            for row in lost:
+                rows.pop(row.first_track, None)
+            for row in new:
+                if rows.setdefault(row.first_track, row) is not row:
+                    raise ValueError(f"analysis {row.analysis_id} has two appearances from track {row.first_track} on")
+            writes.append(
+                ReplaceOne(own, own | pack_block(list(rows.values())), upsert=True) if rows else DeleteOne(own)
+            )
+        self._database.collection("appearances").bulk_write(writes, session=self._session)
 
     def append(self, table: str, columns: Mapping[str, Any]) -> None:
         """Add a row with a column ``position`` that is higher than any before."""
@@ -113,6 +162,8 @@ class MongoTransaction:
 
     def insert_documents(self, table: str, documents: Sequence[MongoDocument]) -> None:
         """Add documents whose keys are not there."""
+        if table in FOUND_BY_ID:
+            documents = [{"_id": key_as_id(*(one[name] for name in KEYS[table])), **one} for one in documents]
         for start in range(0, len(documents), _BATCH):
             self._database.collection(table).insert_many(documents[start : start + _BATCH], session=self._session)
 
@@ -380,25 +431,6 @@ def _without_secrets(uri: str) -> str:
 
 def _unless_given(uri: str, **options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name.lower() not in uri.lower()}
-
-
-def pieces(document: MongoDocument, column: str) -> Iterator[MongoDocument]:
-    """Yield a document as one or more, none of which has more bytes in a column than fit."""
-    value = document[column]
-    for number, start in enumerate(range(0, max(1, len(value)), PIECE_BYTES)):
-        yield {**document, "piece": number, column: value[start : start + PIECE_BYTES]}
-
-
-def joined(documents: Iterable[MongoDocument], column: str) -> Iterator[MongoDocument]:
-    """Yield documents as they were before `pieces`; theirs must come one after the other."""
-    whole: MongoDocument = {}
-    for document in documents:
-        if document["piece"] == 0 and whole:
-            yield whole
-            whole = {}
-        whole = {**document, column: whole.get(column, b"") + document[column]}
-    if whole:
-        yield whole
 
 
 def comes_after(key: Mapping[str, Any]) -> MongoDocument:

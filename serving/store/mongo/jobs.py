@@ -68,7 +68,7 @@ class MongoJobs:
 
 def forget_submissions(tx: MongoTransaction, project: str, video_id: str) -> None:
     """Let the same submission of a video be a new job."""
-    for found in list(tx.find("jobs", {"project": project, "video_id": video_id}, columns=["writes"])):
+    for found in list(tx.find("jobs", {"project": project, "video_id": video_id}, columns=["_id", "writes"])):
         tx.update("jobs", {"_id": found["_id"]}, {"key": None, "writes": found["writes"] + 1})
 
 

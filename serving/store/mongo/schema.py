@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pymongo.database import Database
@@ -21,7 +22,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "corrections": ("project", "correction_id"),
     "strangers": ("project", "stranger_id"),
     "stranger_tracks": ("project", "analysis_id", "track_id"),
-    "appearances": ("project", "analysis_id", "first_track"),
+    "appearances": ("project", "analysis_id", "block"),
     "named_tracks": ("project", "edit", "analysis_id"),
     "edits": ("project", "number"),
     "former_rows": ("project", "number", "kind", "key"),
@@ -29,6 +30,13 @@ KEYS: dict[str, tuple[str, ...]] = {
     "track_columns": ("project", "analysis_id", "piece"),
 }
 TABLES = tuple(KEYS)
+# Rows of these are asked for by their whole keys, many at once: MongoDB's own key is made of it. Tracks and appearances have it, too.
+FOUND_BY_ID = {"stranger_tracks"}
+
+
+def key_as_id(*key: str | int) -> str:
+    """Return a key as MongoDB's own key of a document."""
+    return json.dumps(key)
 
 
 def _create(db: Database[dict[str, Any]]) -> None:
@@ -36,17 +44,17 @@ def _create(db: Database[dict[str, Any]]) -> None:
         _index(db, table, *columns, unique=True)
     _index(db, "strangers", "project", "number", unique=True)
     _index(db, "faces", "project", "person_id", "path", "status")
-    _index(db, "analyses", "project", "video_id", "created_at")
+    # With all that tells which analysis of a video is the latest: the others' documents are not read for it.
+    _index(db, "analyses", "project", "video_id", "created_at", "analysis_id", "embedder")
     _index(db, "named_tracks", "project", "analysis_id")
     _index(db, "corrections", "project", "person_id")
     _index(db, "corrections", "project", "analysis_id", "track_id")
     _index(db, "stranger_tracks", "project", "stranger_id", "analysis_id", "track_id")
     _index(db, "strangers", "project", "merged_into")
-    _index(db, "appearances", "project", "owner", "video_id", "start_s", "first_track")
-    _index(db, "appearances", "project", "video_id", "start_s", "first_track")
+    _index(db, "appearances", "project", "owners", "video_id")
+    _index(db, "appearances", "project", "video_id")
     _index(db, "track_columns", "project", "position", "piece")
-    _index(db, "track_columns", "piece")
-    _index(db, "tracks", "piece")
+    _index(db, "track_columns", "piece", "tracks")
     _index(db, "jobs", "project", "created_at", "job_id")
     _index(db, "jobs", "state")
     _index(db, "jobs", "kind", "due_at")

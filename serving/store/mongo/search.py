@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any
 
-from facerec_models.types import STRANGER_PREFIX, Decision
-from serving.store.codecs import decode_row, unpack_columns
+import numpy as np
+import numpy.typing as npt
+
+from facerec_models.types import STRANGER_PREFIX
+from serving.store.codecs import unpack_columns
 from serving.store.lookups import latest_of, require_project
+from serving.store.mongo.appearance_blocks import AppearanceBlocks
 from serving.store.mongo.columns import read_columns
-from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction, comes_after
+from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
 from serving.store.rows import AnalysisColumns
 
 if TYPE_CHECKING:
     from facerec_models.identification.track_columns import TrackColumns
 
-# Appearances whose videos are asked for at once.
-_FEWEST = 100
-_MOST = 10_000
+# Videos whose appearances are looked through at once.
+_VIDEOS = 100
+# Of more owners all appearances are read.
+_OWNERS = 100
+# Analyses whose columns are asked for at once.
+_ANALYSES = 100
+# What of blocks tells how long each owner is in view.
+_TIMES = ("video_id", "analysis_id", "count", "owners", "rows")
 
 
 class MongoSearch:
@@ -36,32 +44,38 @@ class MongoSearch:
         """Return at most `limit` appearances by `AppearanceRow.key`, those after `after`; a video counts by its latest analysis."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            order = ("video_id", "start_s", "first_track")
-            found = tx.find("appearances", _conditions(project, query, after), order)
-            # What concerns other documents is asked for many appearances at once.
-            passed: list[MongoDocument] = []
-            while len(passed) < limit and (batch := list(islice(found, max(limit - len(passed), _FEWEST)))):
-                passed += _among_videos(tx, project, query, batch)
-        return [decode_row(AppearanceRow, document) for document in passed[:limit]]
+            return list(islice(_found(tx, project, query, after, _VIDEOS, {}), limit))
+
+    def find_some_appearances(
+        self, project: str, query: AppearanceQuery, owners: Sequence[str], limit: int
+    ) -> list[AppearanceRow]:
+        """Return at most `limit` appearances of each of these owners, the first ones that a query finds, whoever it asks for."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            alone = [replace(query, owners=((owner,), *query.owners[1:])) for owner in owners]
+            latest = latest_of(tx, project)  # all at once: it is asked for every owner
+            return [row for one in alone for row in islice(_found(tx, project, one, None, limit, latest), limit)]
 
     def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
         """Return how long strangers are in view, and in how many videos, in the appearances that a query finds."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            where = _conditions(project, query, None)
-            # All ids that begin so, read from the index: "." is the character after "-".
-            strangers = {"$gt": STRANGER_PREFIX, "$lt": f"{STRANGER_PREFIX.rstrip('-')}."}
-            where["owner"] = where.get("owner", {}) | strangers
-            found = tx.find("appearances", where)
-            seconds: dict[str, float] = defaultdict(float)
-            videos: dict[str, set[str]] = defaultdict(set)
-            tracks: Counter[str] = Counter()
-            while batch := list(islice(found, _MOST)):
-                for row in _among_videos(tx, project, query, batch):
-                    seconds[row["owner"]] += row["end_s"] - row["start_s"]
-                    videos[row["owner"]].add(row["video_id"])
-                    tracks[row["owner"]] += len(json.loads(row["track_ids"]))
-        return [ScreenTime(owner, total, len(videos[owner]), tracks[owner]) for owner, total in sorted(seconds.items())]
+            blocks = AppearanceBlocks(tx.find("appearances", _conditions(project, query, None), columns=_TIMES))
+            among = None if query.video_id is None else ("video_id", [query.video_id])
+            chosen = _Choice(tx, project, query, latest_of(tx, project, among)).of(blocks)
+        is_stranger = np.array([*(owner.startswith(STRANGER_PREFIX) for owner in blocks.owners), False])
+        chosen &= is_stranger[blocks.owner]
+        rows, owner = blocks.rows[chosen], blocks.owner[chosen]
+        seconds = np.bincount(owner, rows["end_s"] - rows["start_s"], len(blocks.owners))
+        tracks = np.bincount(owner, rows["tracks"], len(blocks.owners))
+        numbers: dict[str, int] = {}
+        video = np.array([numbers.setdefault(one["video_id"], len(numbers)) for one in blocks.documents], np.intp)
+        pairs = np.unique(owner * max(1, len(numbers)) + video[blocks.places[chosen]])
+        videos = np.bincount(pairs // max(1, len(numbers)), minlength=len(blocks.owners))
+        return [
+            ScreenTime(blocks.owners[at], float(seconds[at]), int(videos[at]), int(tracks[at]))
+            for at in sorted(np.flatnonzero(videos).tolist(), key=blocks.owners.__getitem__)
+        ]
 
     def columns_state(self, project: str) -> tuple[int, int]:
         """Return how many analyses have columns, and the highest position: the same two mean that nothing has changed."""
@@ -90,13 +104,9 @@ class MongoSearch:
         """Return the columns of each analysis; those that are not there are left out."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            rows = [
-                row
-                for start in range(0, len(analysis_ids), _FEWEST)
-                for row in read_columns(
-                    tx, {"project": project, "analysis_id": {"$in": list(analysis_ids[start : start + _FEWEST])}}
-                )
-            ]
+            parts = [list(analysis_ids[start : start + _ANALYSES]) for start in range(0, len(analysis_ids), _ANALYSES)]
+            wheres = [{"project": project, "analysis_id": {"$in": part}} for part in parts]
+            rows = [row for where in wheres for row in read_columns(tx, where, "analysis_id")]
             return {row.analysis_id: row.columns for row in _columns(tx, project, rows)}
 
 
@@ -117,66 +127,93 @@ def _columns(tx: MongoTransaction, project: str, found: Iterable[MongoDocument])
 
 
 def _conditions(project: str, query: AppearanceQuery, after: AppearanceKey | None) -> MongoDocument:
-    """Return what an appearance itself tells: whose it is, how sure, where, and that it comes after another."""
+    """Return which blocks there may be appearances in that a query finds after another one."""
     where: MongoDocument = {"project": project}
-    if query.owners:
-        where["owner"] = {"$in": list(query.owners[0])}
+    if query.owners and len(query.owners[0]) <= _OWNERS:
+        where["owners"] = _one_of(query.owners[0])
     if query.video_id is not None:
         where["video_id"] = query.video_id
-    if query.start_s is not None:
-        where["end_s"] = {"$gt": query.start_s}
-    if query.end_s is not None:
-        where["start_s"] = {"$lt": query.end_s}
-    also = [_is_sure(query)] if _is_sure(query) else []
-    if after is not None:
-        also.append(comes_after(dict(zip(("video_id", "start_s", "first_track"), after, strict=True))))
-    return {**where, "$and": also} if also else where
+    elif after is not None:
+        where["video_id"] = {"$gte": after[0]}
+    return where
 
 
-def _is_sure(query: AppearanceQuery) -> MongoDocument:
-    """Return the condition that an appearance is sure enough."""
-    if query.least_score == -math.inf and query.most_score == math.inf:
-        return {}
-    return {
-        "$or": [
-            {"decision": str(Decision.NAMED), "is_confirmed": True},
-            {"decision": str(Decision.NAMED), "score": {"$gte": query.least_score}},
-            {"decision": {"$ne": str(Decision.NAMED)}, "score": {"$lte": query.most_score}},
-        ]
-    }
+def _one_of(ids: Sequence[str]) -> Any:
+    return ids[0] if len(ids) == 1 else {"$in": list(ids)}
 
 
-def _among_videos(
-    tx: MongoTransaction, project: str, query: AppearanceQuery, batch: Sequence[MongoDocument]
-) -> Iterator[MongoDocument]:
-    """Yield those of a video's latest analysis, submitted when it is asked for, with the others in their shots."""
-    among = ("video_id", sorted({row["video_id"] for row in batch}))
-    latest = latest_of(tx, project, among)
-    submitted = {
-        name: value
-        for name, value in (("$gte", query.submitted_from), ("$lt", query.submitted_to))
-        if value is not None
-    }
-    if submitted:
-        where = {"project": project, "created_at": submitted}
-        kept = {row["video_id"] for row in tx.find("videos", where, among=among, columns=["video_id"])}
-        latest = {video_id: analysis_id for video_id, analysis_id in latest.items() if video_id in kept}
-    others = [_shots(tx, project, query, ids, latest) for ids in query.owners[1:]]
-    for row in batch:
-        analysis_id = row["analysis_id"]
-        if latest.get(row["video_id"]) == analysis_id and all(
-            any(first <= row["last_shot"] and last >= row["first_shot"] for first, last in shots[analysis_id])
-            for shots in others
-        ):
-            yield row
+def _found(
+    tx: MongoTransaction,
+    project: str,
+    query: AppearanceQuery,
+    after: AppearanceKey | None,
+    batch: int,
+    latest: dict[str, str],
+) -> Iterator[AppearanceRow]:
+    """Yield the appearances that a query finds after another one, by key.
+
+    Parameters
+    ----------
+    batch : int
+        So many videos are read at once.
+    latest : dict of str to str
+        The latest analyses of videos, as far as they are known; others are added.
+    """
+    found = tx.find("appearances", _conditions(project, query, after), ("video_id",), batch=batch + 1)
+    videos = ((video_id, list(blocks)) for video_id, blocks in groupby(found, lambda block: block["video_id"]))
+    while some := dict(islice(videos, batch)):
+        if others := sorted(some.keys() - latest.keys()):
+            latest |= latest_of(tx, project, ("video_id", others))
+        choice = _Choice(tx, project, query, {video_id: latest[video_id] for video_id in some})
+        blocks = AppearanceBlocks(block for own in some.values() for block in own)
+        rows = blocks.rows_at(choice.of(blocks))
+        yield from sorted((row for row in rows if after is None or row.key > after), key=lambda row: row.key)
 
 
-def _shots(
-    tx: MongoTransaction, project: str, query: AppearanceQuery, ids: Sequence[str], latest: dict[str, str]
-) -> dict[str, list[tuple[int, int]]]:
-    """Return the shots in which a person appears, as first and last, by analysis."""
-    where = {"project": project, "owner": {"$in": list(ids)}, **_is_sure(query)}
-    shots: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for row in tx.find("appearances", where, among=("video_id", sorted(latest))):
-        shots[row["analysis_id"]].append((row["first_shot"], row["last_shot"]))
-    return shots
+class _Choice:
+    """Tells which appearances a query finds, in videos whose latest analyses are given.
+
+    A video counts by its latest analysis, if it was submitted when it is asked for, and an appearance with the others in its shots.
+    """
+
+    def __init__(self, tx: MongoTransaction, project: str, query: AppearanceQuery, latest: dict[str, str]) -> None:
+        self._query = query
+        self._latest = latest
+        submitted = {"$gte": query.submitted_from, "$lt": query.submitted_to}
+        if limits := {name: value for name, value in submitted.items() if value is not None}:
+            where, among = {"project": project, "created_at": limits}, ("video_id", sorted(latest))
+            kept = {row["video_id"] for row in tx.find("videos", where, among=among, columns=["video_id"])}
+            self._latest = {name: one for name, one in latest.items() if name in kept}
+        self._others = [self._shots(tx, project, ids) for ids in query.owners[1:]]
+
+    def of(self, blocks: AppearanceBlocks) -> npt.NDArray[np.bool_]:
+        """Return which rows of blocks it is."""
+        query, rows = self._query, blocks.rows
+        counts = [self._latest.get(one["video_id"]) == one["analysis_id"] for one in blocks.documents]
+        chosen = np.array(counts, np.bool_)[blocks.places] & blocks.are_sure(query.least_score, query.most_score)
+        if query.owners:
+            chosen &= blocks.are_of(query.owners[0])
+        if query.start_s is not None:
+            chosen &= rows["end_s"] > query.start_s
+        if query.end_s is not None:
+            chosen &= rows["start_s"] < query.end_s
+        for at in np.flatnonzero(chosen).tolist() if self._others else ():
+            first, last = rows["first_shot"][at], rows["last_shot"][at]
+            analysis_id = blocks.documents[blocks.places[at]]["analysis_id"]
+            chosen[at] = all(
+                any(begin <= last and end >= first for begin, end in shots[analysis_id]) for shots in self._others
+            )
+        return chosen
+
+    def _shots(self, tx: MongoTransaction, project: str, ids: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
+        """Return the shots in which a person appears, as first and last, by analysis."""
+        where = {"project": project, "owners": _one_of(ids)}
+        blocks = AppearanceBlocks(
+            tx.find("appearances", where, among=("video_id", sorted(self._latest)), columns=_TIMES)
+        )
+        chosen = blocks.are_of(ids) & blocks.are_sure(self._query.least_score, self._query.most_score)
+        shots: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for at in np.flatnonzero(chosen).tolist():
+            analysis_id = blocks.documents[blocks.places[at]]["analysis_id"]
+            shots[analysis_id].append((int(blocks.rows["first_shot"][at]), int(blocks.rows["last_shot"][at])))
+        return shots

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from facerec_models.types import Track
 from serving.store import conflicts
@@ -152,7 +152,7 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
         """Return the tracks of each analysis, by track id."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            parts = _parts(tx, project, analysis_ids)
+            parts = require_analyses(tx, project, analysis_ids, "part")
             return {
                 analysis_id: [to_track(columns) for columns in read_part(tx, parts[analysis_id])]
                 for analysis_id in analysis_ids
@@ -162,11 +162,11 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
         """Return some tracks of each analysis, by track id; those that it does not have are passed over."""
         with self._database.reading() as tx:
             require_project(tx, project)
-            parts = _parts(tx, project, wanted)
+            parts = require_analyses(tx, project, wanted, "part")
             tracks: dict[str, list[Track]] = {analysis_id: [] for analysis_id in wanted}
             for columns in pick_from_parts(tx, {parts[name]: ids for name, ids in wanted.items()}):
                 tracks[columns["analysis_id"]].append(to_track(columns))
-            return tracks
+            return {name: sorted(found, key=lambda track: track.track_id) for name, found in tracks.items()}
 
     def empty_tracks(self, project: str, tracks: Sequence[tuple[str, int]]) -> int:
         """Delete the embeddings of tracks, given as (analysis_id, track_id), and their vectors; return how many tracks had any."""
@@ -185,14 +185,6 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
                         emptied += 1
                 put_columns(tx, project, analysis_id, left)
         return emptied
-
-
-def _parts(tx: MongoTransaction, project: str, analysis_ids: Collection[str]) -> dict[str, str]:
-    """Return the part of each analysis; raise `VideoNotFoundError` unless the project has all these analyses."""
-    require_analyses(tx, project, analysis_ids)
-    among = ("analysis_id", list(analysis_ids))
-    rows = tx.find("analyses", {"project": project}, among=among, columns=["analysis_id", "part"])
-    return {row["analysis_id"]: row["part"] for row in rows}
 
 
 def _delete_analyses(tx: MongoTransaction, where: MongoDocument) -> None:

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from facerec_models.errors import StoreError
 from facerec_models.types import Track
 from serving.store.codecs import pack_track, unpack_track
-from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction, joined, pieces
+from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction
+from serving.store.mongo.pieces import joined, may_continue, pieces
+from serving.store.mongo.schema import key_as_id
 
-# Of so many analyses tracks are asked for at once.
-_PARTS = 50
 # A message holds 48 MB.
 _BATCH_BYTES = 12_000_000
 # Nobody writes one analysis for so long: who staged it died.
@@ -42,7 +42,7 @@ def write_part(database: MongoDatabase, part: str, columns: Iterable[MongoDocume
     with database.single("tracks") as tracks:
         batch: list[MongoDocument] = []
         size = 0
-        for document in (piece for track in columns for piece in pieces({**track, "part": part}, "arrays")):
+        for document in (piece for track in columns for piece in _pieces_of(part, track)):
             if batch and size + len(document["arrays"]) > _BATCH_BYTES:
                 tracks.insert_many(batch)
                 batch, size = [], 0
@@ -102,11 +102,11 @@ def read_part(tx: MongoTransaction, part: str) -> Iterator[MongoDocument]:
 
 
 def pick_from_parts(tx: MongoTransaction, wanted: Mapping[str, Sequence[int]]) -> Iterator[MongoDocument]:
-    """Yield some tracks of parts, by part and id, as columns of the table ``tracks``."""
-    either = [{"part": part, "track_id": {"$in": sorted(set(ids))}} for part, ids in sorted(wanted.items()) if ids]
-    for start in range(0, len(either), _PARTS):
-        some = {"$or": either[start : start + _PARTS]}
-        yield from joined(tx.find("tracks", some, ("part", "track_id", "piece")), "arrays")
+    """Yield some tracks of parts, in any order, as columns of the table ``tracks``."""
+    ids = [key_as_id(part, track_id, 0) for part, track_ids in wanted.items() for track_id in set(track_ids)]
+    for first in tx.find("tracks", {}, among=("_id", ids)):
+        own = {"part": first["part"], "track_id": first["track_id"]}
+        yield from joined(tx.find("tracks", own, ("piece",)), "arrays") if may_continue(first, "arrays") else [first]
 
 
 def to_track(columns: MongoDocument) -> Track:
@@ -117,5 +117,10 @@ def to_track(columns: MongoDocument) -> Track:
 def replace_track(tx: MongoTransaction, part: str, columns: MongoDocument) -> None:
     """Write a track of a part again."""
     tx.delete("tracks", {"part": part, "track_id": columns["track_id"]})
-    for document in pieces({**columns, "part": part}, "arrays"):
+    for document in _pieces_of(part, columns):
         tx.insert_documents("tracks", [document])
+
+
+def _pieces_of(part: str, columns: MongoDocument) -> Iterator[MongoDocument]:
+    for piece in pieces({**columns, "part": part}, "arrays"):
+        yield {"_id": key_as_id(part, columns["track_id"], piece["piece"]), **piece}

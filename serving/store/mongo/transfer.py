@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from itertools import groupby, islice
 
 from facerec_models.errors import ConflictError
+from serving.store.codecs import decode_row, encode_row
 from serving.store.conflicts import SCHEMA
+from serving.store.mongo.appearance_blocks import AppearanceBlocks
 from serving.store.mongo.columns import insert_columns, read_columns
 from serving.store.mongo.database import MongoDatabase, MongoTransaction
-from serving.store.mongo.schema import KEYS, TABLES
+from serving.store.mongo.schema import TABLES
 from serving.store.mongo.tracks import read_part, write_part
+from serving.store.naming_rows import AppearanceRow
 from serving.store.transfer import Columns, StoreInfo
 
 # What documents have beside the columns of the tables.
@@ -32,10 +35,11 @@ class MongoTransfer:
             tx = (
                 self._database.unbound()
             )  # not in one state: counting an archive takes more than a transaction's minute
-            rows = {table: tx.count(table, {"piece": 0} if "piece" in KEYS[table] else {}) for table in TABLES}
+            rows = {table: tx.count(table, {}) for table in TABLES}
+            rows["appearances"] = tx.total("appearances", {}, "count")
+            rows["track_columns"] = tx.count("track_columns", {"piece": 0})
             # Not those that are being written, or deleted.
-            loose = tx.find("track_parts", {}, columns=["part"])
-            rows["tracks"] -= sum(tx.count("tracks", {"part": row["part"], "piece": 0}) for row in loose)
+            rows["tracks"] = tx.total("track_columns", {"piece": 0}, "tracks")
         members = self._database.members
         promise = "written by most members and their disks before anything is answered; for several machines"
         if members == 1:
@@ -101,6 +105,10 @@ class MongoRows:
                     yield from read_part(self._tx, part)
                 return
             found = read_columns(self._tx, {}) if table == "track_columns" else self._tx.find(table, {})
+            if table == "appearances":
+                for block in found:
+                    yield from map(encode_row, AppearanceBlocks([block]).all_rows())
+                return
             for document in found:
                 yield {name: value for name, value in document.items() if name not in _OWN}
 
@@ -117,8 +125,11 @@ class MongoRows:
             return
         remaining = iter(rows)
         while batch := [self._document(table, row) for row in islice(remaining, _BATCH)]:
-            with self._database.single(table) as collection:
-                collection.insert_many(batch)
+            with self._database.translated():
+                if table == "appearances":
+                    self._tx.exchange([], [decode_row(AppearanceRow, row) for row in batch])
+                else:
+                    self._tx.insert_documents(table, batch)
             positions = [row["position"] for row in batch if "position" in row]
             if positions:
                 self._database.raise_position(max(positions))

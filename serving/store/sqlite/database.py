@@ -16,6 +16,7 @@ from facerec_models.errors import StoreError, StoreFullError
 from serving.store import conflicts
 from serving.store.codecs import Row, Table, columns_of, decoders_of, encode, row_encoder, table_of
 from serving.store.lookups import require_project
+from serving.store.naming_rows import AppearanceRow, StrangerTrack
 from serving.store.read_only import ReadOnlyFile
 from serving.store.sqlite.schema import TABLES
 from serving.store.transaction import Among, Filter
@@ -291,6 +292,21 @@ class SqliteTransaction:
     def insert(self, rows: Iterable[Table], kind: type[Table]) -> None:
         """Add rows whose keys are not there."""
         self._insert(rows, kind, "")
+
+    def take(self, tracks: Sequence[StrangerTrack]) -> list[StrangerTrack]:
+        """Delete the rows that have the keys of these, and return them as they were; those that are not there are passed over."""
+        keys = [(track.project, track.analysis_id, track.track_id) for track in tracks]
+        found = """SELECT found.rowid FROM json_each(?) AS wanted CROSS JOIN stranger_tracks AS found
+            ON project = json_extract(wanted.value, '$[0]') AND analysis_id = json_extract(wanted.value, '$[1]')
+            AND track_id = json_extract(wanted.value, '$[2]')"""
+        query = f"DELETE FROM stranger_tracks WHERE rowid IN ({found}) RETURNING *"  # noqa: S608
+        return self.read(StrangerTrack, query, [json.dumps(keys)])
+
+    def exchange(self, lost: Sequence[AppearanceRow], new: Sequence[AppearanceRow]) -> None:
+        """Delete the appearances that have the keys of some, then add others, whose keys are not there."""
+        keys = ((row.project, row.analysis_id, row.first_track) for row in lost)
+        self.executemany("DELETE FROM appearances WHERE project = ? AND analysis_id = ? AND first_track = ?", keys)
+        self.insert(new, AppearanceRow)
 
     def _insert(self, rows: Iterable[Table], kind: type[Table], otherwise: str) -> None:
         names = columns_of(kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from facerec_models.types import STRANGER_PREFIX, Decision
@@ -12,7 +13,7 @@ from serving.store.codecs import unpack_columns
 from serving.store.lookups import require_project
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime
 from serving.store.rows import AnalysisColumns
-from serving.store.sqlite.database import SqliteDatabase
+from serving.store.sqlite.database import SqliteDatabase, SqliteTransaction
 
 if TYPE_CHECKING:
     from facerec_models.identification.track_columns import TrackColumns
@@ -38,21 +39,18 @@ class SqliteSearch:
         self, project: str, query: AppearanceQuery, *, after: AppearanceKey | None = None, limit: int
     ) -> list[AppearanceRow]:
         """Return at most `limit` appearances by `AppearanceRow.key`, those after `after`; a video counts by its latest analysis."""
-        conditions, values = _conditions(query)
-        values |= {"project": project, "limit": limit}
-        if after is not None:
-            conditions.append("(video_id, start_s, first_track) > (:after_video, :after_start, :after_track)")
-            values |= dict(zip(("after_video", "after_start", "after_track"), after, strict=True))
-        # Without statistics SQLite may read all videos in order rather than sort the few rows of one person.
-        index = "INDEXED BY appearances_by_owner" if query.owners else ""
-        where = " AND ".join(["project = :project", *conditions, _IS_LATEST])
         with self._database.reading() as tx:
             require_project(tx, project)
-            return tx.read(
-                AppearanceRow,
-                f"SELECT * FROM appearances AS found {index} WHERE {where} ORDER BY video_id, start_s, first_track LIMIT :limit",  # noqa: S608
-                values,
-            )
+            return _found(tx, project, query, after, limit)
+
+    def find_some_appearances(
+        self, project: str, query: AppearanceQuery, owners: Sequence[str], limit: int
+    ) -> list[AppearanceRow]:
+        """Return at most `limit` appearances of each of these owners, the first ones that a query finds, whoever it asks for."""
+        with self._database.reading() as tx:
+            require_project(tx, project)
+            alone = [replace(query, owners=((owner,), *query.owners[1:])) for owner in owners]
+            return [row for one in alone for row in _found(tx, project, one, None, limit)]
 
     def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
         """Return how long strangers are in view, and in how many videos, in the appearances that a query finds."""
@@ -109,6 +107,24 @@ class SqliteSearch:
             AnalysisColumns(analysis_id, position, embedder, unpack_columns(*packed))
             for analysis_id, position, embedder, *packed in rows
         ]
+
+
+def _found(
+    tx: SqliteTransaction, project: str, query: AppearanceQuery, after: AppearanceKey | None, limit: int
+) -> list[AppearanceRow]:
+    conditions, values = _conditions(query)
+    values |= {"project": project, "limit": limit}
+    if after is not None:
+        conditions.append("(video_id, start_s, first_track) > (:after_video, :after_start, :after_track)")
+        values |= dict(zip(("after_video", "after_start", "after_track"), after, strict=True))
+    # Without statistics SQLite may read all videos in order rather than sort the few rows of one person.
+    index = "INDEXED BY appearances_by_owner" if query.owners else ""
+    where = " AND ".join(["project = :project", *conditions, _IS_LATEST])
+    return tx.read(
+        AppearanceRow,
+        f"SELECT * FROM appearances AS found {index} WHERE {where} ORDER BY video_id, start_s, first_track LIMIT :limit",  # noqa: S608
+        values,
+    )
 
 
 def _is_sure(query: AppearanceQuery, of: str) -> str:

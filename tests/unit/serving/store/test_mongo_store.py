@@ -22,7 +22,7 @@ from pymongo.database import Database
 from facerec_models.errors import StoreError
 from serving.store import leases, open_address, open_store
 from serving.store.conflicts import SCHEMA
-from serving.store.mongo import database as mongo_database
+from serving.store.mongo import pieces as mongo_pieces
 from serving.store.mongo import schema as mongo_schema
 from serving.store.mongo import tracks as mongo_tracks
 from serving.store.mongo.store import MongoStore
@@ -30,8 +30,10 @@ from serving.store.naming_rows import Edit
 from tests.contract.store_cases import (
     assert_same_track,
     make_analysis,
+    make_appearance,
     make_job,
     make_model,
+    make_named,
     make_track,
     make_video,
     name,
@@ -130,7 +132,7 @@ def test_queries_read_an_index(store: MongoStore, raw: Raw) -> None:
 def test_a_track_longer_than_a_document_is_kept(
     store: MongoStore, raw: Raw, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(mongo_database, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(mongo_pieces, "PIECE_BYTES", 1000)
     monkeypatch.setattr(mongo_tracks, "_BATCH_BYTES", 3000)
     tracks = [make_track(1, samples=50), make_track(2, samples=1, embedded=0), make_track(3, samples=7, embedded=5)]
     store.put_analysis(make_analysis("a"), tracks)
@@ -148,6 +150,23 @@ def test_a_track_longer_than_a_document_is_kept(
     assert (len(emptied), emptied.embeddings.shape) == (50, (0, 128))
     assert_same_track(last, tracks[2])
     np.testing.assert_array_equal(emptied.boxes, tracks[0].boxes)
+
+
+def test_appearances_of_neighbouring_tracks_are_one_document(store: MongoStore, raw: Raw) -> None:
+    store.put_video(make_video("v-a"))
+    store.put_analysis(make_analysis("a", "v-a"), [make_track(1)])
+    rows = [make_appearance("a", i, f"P{i % 3}") for i in range(100)]
+    name(store, *rows)
+    assert sorted((one["block"], one["count"]) for one in raw["appearances"].find()) == [
+        (0, 32),
+        (1, 32),
+        (2, 32),
+        (3, 4),
+    ]
+    (kept,) = raw["appearances"].find({"block": 1})
+    name(store, named=[make_named("a")], lost=[rows[0], *rows[96:]], appearances=[make_appearance("a", 0, "Zoë")])
+    assert raw["appearances"].find_one({"block": 1}) == kept
+    assert sorted(one["block"] for one in raw["appearances"].find()) == [0, 1, 2]
 
 
 def write_and_die(uri: str) -> None:
