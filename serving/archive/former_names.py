@@ -9,15 +9,15 @@ from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 
 RENAME, MERGE = "rename", "merge"
-# In the note of such an edit, between the former name and the name: no id of a person has a space.
-IS = " is "
 
 
 def name_now(store: Store, project: str, person_id: str, since: float) -> str:
     """Return the present name of the person who had a name at a time, in seconds since the epoch; renamings that were undone count."""
     moves: list[tuple[float, str, str]] = []
     for edit in store.list_edits(project):
-        former, _, name = edit.note.partition(IS)
+        if edit.renamed is None:
+            continue
+        former, name = edit.renamed
         if edit.cause == RENAME or (edit.cause == MERGE and edit.undone_at is None):
             moves.append((edit.created_at, former, name))
         if edit.cause == RENAME and edit.undone_at is not None:

@@ -81,6 +81,7 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     "track_ids": lambda text: tuple(map(int, text[1:-1].split(","))),
     "names": lambda text: tuple(json.loads(text)),
     "carried": lambda text: tuple((analysis_id, track_id) for analysis_id, track_id in json.loads(text)),
+    "renamed": lambda text: None if text is None else tuple(json.loads(text)),
     "total": lambda blob: np.frombuffer(blob, "<f8"),
     **dict.fromkeys(("is_hidden", "is_confirmed", "is_contended", "can_undo"), bool),
     **dict.fromkeys(("decisions", "reasons", "confirmed"), lambda blob: np.frombuffer(blob, "<i1")),

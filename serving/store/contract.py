@@ -247,7 +247,7 @@ class Store(Protocol):
         """Note that something has changed that names depend on and that no row has: previews of before are refused."""
 
     def seal_edits(self, project: str) -> None:
-        """Let no edit so far be undone any more: what undoing needs is deleted, and so are the notes."""
+        """Let no edit so far be undone any more: what undoing needs is deleted, and so are the notes and the names."""
 
     # Search
 

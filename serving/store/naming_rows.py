@@ -277,6 +277,8 @@ class Edit:
         The project's from then on; None leaves it.
     carried : sequence of (analysis_id, track_id)
         The tracks whose corrections are carried to other analyses of their videos.
+    renamed : (str, str) or None
+        The former name and the name of a person who is renamed, or merged with another one.
     """
 
     cause: str
@@ -291,6 +293,7 @@ class Edit:
     max_false_names: float | None = None
     embedder: str | None = None
     carried: Sequence[tuple[str, int]] = ()
+    renamed: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +312,8 @@ class AppliedEdit:
         What they were before.
     can_undo : bool
         Whether what was before is still there.
-    carried : tuple of (str, int)
-        See `Edit`.
+    carried, renamed
+        See `Edit`; of edits that are sealed nobody's name is kept.
     """
 
     project: str
@@ -327,6 +330,7 @@ class AppliedEdit:
     can_undo: bool = True
     undone_at: float | None = None
     carried: tuple[tuple[str, int], ...] = ()
+    renamed: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,11 +116,11 @@ class SharedNaming:
             raise_version(tx, project)
 
     def seal_edits(self, project: str) -> None:
-        """Let no edit so far be undone any more: what undoing needs is deleted, and so are the notes."""
+        """Let no edit so far be undone any more: what undoing needs is deleted, and so are the notes and the names."""
         with self._shared.writing(project) as tx:
             for edit in tx.select(AppliedEdit, {"project": project, "can_undo": True}, ("number",)):
                 _drop_former(tx, project, edit.number)
-            tx.update("edits", {"project": project}, {"can_undo": False, "note": ""})
+            tx.update("edits", {"project": project}, {"can_undo": False, "note": "", "renamed": None})
             raise_version(tx, project)
 
 
@@ -160,6 +160,7 @@ def _applied(tx: Transaction, project: str, number: int, edit: Edit) -> AppliedE
         former_embedder=before.embedder,
         created_at=time.time(),
         carried=tuple(edit.carried),
+        renamed=edit.renamed,
     )
 
 

@@ -329,14 +329,20 @@ def test_an_edit_switches_the_embedder_and_undo_switches_back(named: Store) -> N
 
 
 def test_sealed_edits_cannot_be_undone_and_have_no_note(named: Store) -> None:
-    number = name(named, make_appearance("a"), edit=Edit("correction", "is Zoë", faces=[make_face("f")]))
+    carried = (("a", 3), ("b", 1))
+    edit = Edit("rename", "is Zoë", faces=[make_face("f")], carried=carried, renamed=("Zoé", "Zoë"))
+    number = name(named, make_appearance("a"), edit=edit)
+    (applied,) = named.list_edits("p")
+    assert (applied.renamed, applied.carried) == (("Zoé", "Zoë"), carried)
     named.seal_edits("p")
     (sealed,) = named.list_edits("p")
-    assert (sealed.number, sealed.can_undo, sealed.note, sealed.cause) == (number, False, "", "correction")
+    assert (sealed.renamed, sealed.carried) == (None, carried)
+    assert (sealed.number, sealed.can_undo, sealed.note, sealed.cause) == (number, False, "", "rename")
     assert named.list_former_named("p", number) == []
     assert named.get_inverse("p", number).removed == []
     name(named, edit=Edit("identify", "later"))
     assert [(row.can_undo, row.note) for row in named.list_edits("p")] == [(False, ""), (True, "later")]
+    assert [(row.renamed, row.carried) for row in named.list_edits("p")] == [(None, carried), (None, ())]
 
 
 def test_the_sum_of_a_strangers_vectors_follows_its_tracks(named: Store) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from facerec_models.errors import ConflictError, InputError, PersonNotFoundError
 from facerec_models.names import person_id_of
-from serving.archive.former_names import IS, MERGE, RENAME
+from serving.archive.former_names import MERGE, RENAME
 from serving.archive.handle import Archive
 from serving.archive.learning.evaluation_set import kept_truths
 from serving.archive.naming.correction_rows import correction_id
@@ -160,13 +160,14 @@ def _edit(store: Store, current: CurrentNaming, cause: str, former: str, person_
             )
     return Edit(
         cause,
-        f"{former}{IS}{person_id}",
+        f"{former} is {person_id}",
         corrections=list(_carried(current, former, person_id)),
         withdrawn=[row.correction_id for row in current.corrections if row.person_id == former],
         faces=[replace(face, person_id=person_id) for face in current.faces() if face.person_id == former],
         strangers=[
             replace(one, person_id=person_id) for one in store.list_strangers(project) if one.person_id == former
         ],
+        renamed=(former, person_id),
     )
 
 

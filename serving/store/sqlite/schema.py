@@ -218,6 +218,7 @@ CREATE TABLE edits (
     can_undo INTEGER NOT NULL,
     undone_at REAL,
     carried TEXT NOT NULL,
+    renamed TEXT,
     PRIMARY KEY (project, number)
 ) STRICT;
 

@@ -24,7 +24,7 @@ from serving.archive.naming.rename import merge_people, rename_person
 from serving.archive.naming.undo import undo_edit
 from serving.jobs import runner as jobs
 from serving.store import Store, leases
-from serving.store.naming_rows import CorrectionKind
+from serving.store.naming_rows import CorrectionKind, Edit, NamingChange
 from serving.store.rows import FaceStatus
 from tests.archive import enrol, put_people
 from tests.unit.serving.archive.edits import add_named_video, before_each, correct_track, labels_in, owners
@@ -105,6 +105,14 @@ def test_crawls_under_a_former_name_are_forgotten(archive: Archive, store: Store
     forget(archive, "p", "Ada")
     assert store.get_job(job.job_id).spec["person_id"] is None
     assert b"Ann_Lee" not in everything(archive)
+
+
+def test_former_names_are_not_read_from_what_people_read(archive: Archive, store: Store) -> None:
+    edit = Edit("rename", "Annes Name ist jetzt Ada", renamed=("Ann_Lee", "Ada"))
+    store.apply("p", NamingChange(edit=edit), if_version=store.get_project("p").version)
+    edit = Edit("rename", "Ada is Eve")
+    store.apply("p", NamingChange(edit=edit), if_version=store.get_project("p").version)
+    assert name_now(store, "p", "Ann_Lee", 0.0) == "Ada"
 
 
 def test_jobs_that_ask_for_a_renamed_person_ask_for_who_it_is_now(archive: Archive, store: Store) -> None:
