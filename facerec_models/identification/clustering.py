@@ -172,8 +172,9 @@ def _numbered_by_first(found: IndexArray, groups: int) -> IndexArray:
 
 
 def _complete_linkage(distance: DoubleArray, limit: float) -> IndexArray:
-    if len(distance) < 2:
+    # Below the limit, and not at it.
+    if len(distance) < 2 or distance.max() < limit:  # mostly: SciPy takes a hundred times as long
         return np.zeros(len(distance), np.intp)
-    # Below the limit, and not at it. SciPy's own: scikit-learn checks its parameters for longer than it clusters a handful.
+    # SciPy's own: scikit-learn checks its parameters for longer than it clusters a handful.
     tree = linkage(squareform(distance, checks=False), method="complete")
     return np.asarray(fcluster(tree, np.nextafter(limit, 0), criterion="distance"), np.intp)

@@ -23,7 +23,7 @@ from serving.store.naming_rows import (
     FormerRow,
     NamedTracks,
     Stranger,
-    StrangerSum,
+    StrangerSums,
     StrangerTrack,
 )
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, Project, VideoRow
@@ -42,7 +42,7 @@ Table = (
     | Correction
     | Stranger
     | StrangerTrack
-    | StrangerSum
+    | StrangerSums
     | AppearanceRow
     | NamedTracks
     | AppliedEdit
@@ -58,7 +58,7 @@ _TABLES: dict[type[Table], str] = {
     Correction: "corrections",
     Stranger: "strangers",
     StrangerTrack: "stranger_tracks",
-    StrangerSum: "stranger_sums",
+    StrangerSums: "stranger_sums",
     AppearanceRow: "appearances",
     NamedTracks: "named_tracks",
     AppliedEdit: "edits",
@@ -79,13 +79,13 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     "decision": Decision,
     # A list of whole numbers: a third of the time of reading any JSON, and search reads thousands.
     "track_ids": lambda text: tuple(map(int, text[1:-1].split(","))),
-    "names": lambda text: tuple(json.loads(text)),
     "carried": lambda text: tuple((analysis_id, track_id) for analysis_id, track_id in json.loads(text)),
     "renamed": lambda text: None if text is None else tuple(json.loads(text)),
-    "total": lambda blob: np.frombuffer(blob, "<f8"),
+    "totals": lambda blob: np.frombuffer(blob, "<f8"),
+    **dict.fromkeys(("names", "stranger_ids"), lambda text: tuple(json.loads(text))),
     **dict.fromkeys(("is_hidden", "is_confirmed", "is_contended", "can_undo"), bool),
     **dict.fromkeys(("decisions", "reasons", "confirmed"), lambda blob: np.frombuffer(blob, "<i1")),
-    **dict.fromkeys(("owners", "besides"), lambda blob: np.frombuffer(blob, "<i4")),
+    **dict.fromkeys(("owners", "besides", "counts"), lambda blob: np.frombuffer(blob, "<i4")),
     **dict.fromkeys(("scores", "chosen"), lambda blob: np.frombuffer(blob, "<f4")),
 }
 

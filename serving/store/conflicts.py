@@ -9,7 +9,7 @@ from serving.store.naming_rows import NamingChange
 from serving.store.rows import ModelVersion, Project
 
 # The version of the tables. A program reads and writes the stores of its own version alone.
-SCHEMA = 14
+SCHEMA = 15
 
 
 def require_schema(store: str, found: int) -> None:

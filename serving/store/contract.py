@@ -20,7 +20,7 @@ from serving.store.naming_rows import (
     NamingState,
     ScreenTime,
     Stranger,
-    StrangerSum,
+    StrangerSums,
     StrangerTrack,
 )
 from serving.store.rows import (
@@ -215,8 +215,8 @@ class Store(Protocol):
     def list_some_tracks(self, project: str, stranger_ids: Sequence[str], limit: int) -> list[StrangerTrack]:
         """Return at most `limit` tracks of each of these strangers, the first ones by analysis and track."""
 
-    def list_stranger_sums(self, project: str, stranger_ids: Sequence[str] | None = None) -> list[StrangerSum]:
-        """Return the sum of the mean embeddings of strangers' tracks, of all or of these; those without tracks are left out."""
+    def list_stranger_sums(self, project: str) -> list[StrangerSums]:
+        """Return the sums of the mean embeddings of all strangers' tracks, by block; those without tracks are left out."""
 
     # How tracks are named
 

@@ -91,18 +91,30 @@ class StrangerTrack:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StrangerSum:
-    """How many tracks show a stranger, and the sum of their mean embeddings: which strangers a new track may be is told by it.
+class StrangerSums:
+    """How many tracks show each of some strangers, and the sums of their mean embeddings: these tell whom a new track may show.
 
     Parameters
     ----------
-    total : (D,) float64
+    block : int
+        Counts the rows of a project: a stranger's number tells the block.
+    stranger_ids : tuple of str
+        Those of the block who have tracks.
+    counts : (N,) int32
+    totals : (N * D,) float64
+        One sum after the other.
     """
 
     project: str
-    stranger_id: str
-    tracks: int
-    total: DoubleArray
+    block: int
+    stranger_ids: tuple[str, ...]
+    counts: npt.NDArray[np.int32]
+    totals: DoubleArray
+
+    @property
+    def sums(self) -> DoubleArray:
+        """The sums as the rows of a matrix."""
+        return self.totals.reshape(len(self.counts), -1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

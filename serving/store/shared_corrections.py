@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from facerec_models.types import DoubleArray
 from serving.store.lookups import require_project
-from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerSum, StrangerTrack
+from serving.store.naming_rows import Correction, CorrectionKind, Stranger, StrangerSums, StrangerTrack
 from serving.store.transaction import Database, Filter, Transaction
+
+# Strangers whose sums are one row: a new video is compared with all strangers, and changes the sums of a few.
+_BLOCK = 32
 
 
 class SharedCorrections:
@@ -71,12 +74,11 @@ class SharedCorrections:
                 for track in tx.select(StrangerTrack, {"project": project, "stranger_id": one}, order, limit=limit)
             ]
 
-    def list_stranger_sums(self, project: str, stranger_ids: Sequence[str] | None = None) -> list[StrangerSum]:
-        """Return the sum of the mean embeddings of strangers' tracks, of all or of these; those without tracks are left out."""
-        among = None if stranger_ids is None else ("stranger_id", list(stranger_ids))
+    def list_stranger_sums(self, project: str) -> list[StrangerSums]:
+        """Return the sums of the mean embeddings of all strangers' tracks, by block; those without tracks are left out."""
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return tx.select(StrangerSum, {"project": project}, ("stranger_id",), among=among)
+            return tx.select(StrangerSums, {"project": project}, ("block",))
 
 
 def corrections_of(tx: Transaction, where: Filter, analysis_ids: Sequence[str] | None) -> list[Correction]:
@@ -93,25 +95,31 @@ def move_stranger_tracks(
     # What leaves a sum is what was put to it, whatever the track has by now.
     stored = tx.take(freed)
     tx.insert(shown, StrangerTrack)
-    # Where the project's embedder changes, vectors of one length take the place of those of another.
-    counts: Counter[tuple[str, int]] = Counter()
-    totals: dict[tuple[str, int], DoubleArray] = {}
-    for sign, rows in ((-1, stored), (1, shown)):
-        for track in rows:
-            key = track.stranger_id, len(track.embedding)
-            counts[key] += sign
-            total = totals.get(key)
-            if total is None:
-                total = totals[key] = np.zeros(key[1])
-            total += sign * track.embedding
-    ids = ("stranger_id", sorted({stranger_id for stranger_id, _ in counts}))
-    for known in tx.select(StrangerSum, {"project": project}, among=ids):
-        key = known.stranger_id, len(known.total)
-        counts[key] += known.tracks
-        totals[key] = totals[key] + known.total
-    tx.delete("stranger_sums", {"project": project}, ids)
-    left = [StrangerSum(project, key[0], count, totals[key]) for key, count in sorted(counts.items()) if count > 0]
-    tx.insert(left, StrangerSum)
+    # What leaves first: where the project's embedder changes, vectors of one length take the place of those of another.
+    _add_to_sums(tx, project, [*((-1, track) for track in stored), *((1, track) for track in shown)])
+
+
+def _add_to_sums(tx: Transaction, project: str, moves: Sequence[tuple[int, StrangerTrack]]) -> None:
+    where, ids = {"project": project}, sorted({track.stranger_id for _, track in moves})
+    numbers = tx.find("strangers", where, among=("stranger_id", ids), columns=("stranger_id", "number"))
+    block_of = {row["stranger_id"]: row["number"] // _BLOCK for row in numbers}
+    blocks: dict[int, dict[str, tuple[int, DoubleArray]]] = {block: {} for block in block_of.values()}
+    for known in tx.select(StrangerSums, where, among=("block", sorted(blocks))):
+        counted = zip(known.counts.tolist(), known.sums, strict=True)
+        blocks[known.block] = dict(zip(known.stranger_ids, counted, strict=True))
+    for sign, track in moves:
+        sums, vector = blocks[block_of[track.stranger_id]], track.embedding.astype(np.float64)
+        count, total = sums.get(track.stranger_id, (0, np.zeros(len(vector))))
+        sums[track.stranger_id] = count + sign, total + sign * vector
+        if count + sign == 0:
+            del sums[track.stranger_id]
+    tx.delete("stranger_sums", where, ("block", [block for block, sums in blocks.items() if not sums]))
+    tx.put((_packed(project, block, sums) for block, sums in blocks.items() if sums), StrangerSums)
+
+
+def _packed(project: str, block: int, sums: Mapping[str, tuple[int, DoubleArray]]) -> StrangerSums:
+    counts, totals = zip(*sums.values(), strict=True)
+    return StrangerSums(project, block, tuple(sums), np.array(counts, np.int32), np.concatenate(totals))
 
 
 def free_analyses(tx: Transaction, project: str, analysis_ids: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facerec_models.types import Decision, Track
+from facerec_models.types import Decision, DoubleArray, Track
 from serving.store import Store, leases, open_store
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.leases import Lease
@@ -183,6 +183,15 @@ def put_analyses(store: Store, *analysis_ids: str) -> None:
 def names_of(store: Store) -> dict[str, tuple[str, ...]]:
     """Return who is in each analysis that is named."""
     return {row.analysis_id: row.names for row in store.list_named("p")}
+
+
+def stranger_sums(store: Store) -> dict[str, tuple[int, DoubleArray]]:
+    """Return of each stranger who has tracks their number and the sum of their vectors."""
+    return {
+        one: (count, total)
+        for row in store.list_stranger_sums("p")
+        for one, count, total in zip(row.stranger_ids, row.counts.tolist(), row.sums, strict=True)
+    }
 
 
 def claim(store: Store, who: str = "o1", lease_s: float = 60) -> Lease | None:

@@ -24,6 +24,7 @@ from tests.contract.store_cases import (
     promote,
     put_analyses,
     same_face,
+    stranger_sums,
 )
 
 ANN = Stranger("stranger-a", "p", 1, 1.0)
@@ -43,7 +44,7 @@ def stranger_track(analysis_id: str, stranger: Stranger = ANN, track_id: int = 1
 
 
 def sums(store: Store) -> dict[str, tuple[int, list[float]]]:
-    return {row.stranger_id: (row.tracks, row.total.tolist()) for row in store.list_stranger_sums("p")}
+    return {one: (count, total.tolist()) for one, (count, total) in stranger_sums(store).items()}
 
 
 def test_names_come_back_exactly_and_replace_those_before(named: Store) -> None:

@@ -118,7 +118,7 @@ def assert_same_answers(store: Store, target: Store) -> None:
         lambda s: s.list_edits("p"),
         lambda s: s.get_inverse("p", 3).withdrawn,
         lambda s: [(row.analysis_id, row.names, row.scores.tobytes()) for row in s.list_named("p")],
-        lambda s: [(row.stranger_id, row.tracks, row.total.tobytes()) for row in s.list_stranger_sums("p")],
+        lambda s: [(row.stranger_ids, row.counts.tobytes(), row.totals.tobytes()) for row in s.list_stranger_sums("p")],
         lambda s: s.list_appearances("p", ["a", "b"]),
         lambda s: s.columns_positions("p"),
         lambda s: [row.columns.vectors.tobytes() for row in s.list_columns("p", limit=9)],

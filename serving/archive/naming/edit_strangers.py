@@ -52,7 +52,7 @@ def merge_strangers(
             raise ConflictError(f"{given!r} and {into!r} are one stranger already, Unknown {one.number}")
         own, theirs = (_ids_of(store, project, who) for who in (one, other))
         for who, ids in ((one, own), (other, theirs)):
-            if not store.list_stranger_sums(project, ids):
+            if not store.list_some_tracks(project, ids, 1):
                 named = f" was named {who.person_id} and" if who.person_id else ""
                 raise ConflictError(
                     f"Unknown {who.number}{named} has no tracks left: name the other one, as in 'facerec unknowns name'"
@@ -103,7 +103,7 @@ def unmerge_stranger(
                 )
             )
         own = _ids_of(store, project, one)
-        if not store.list_stranger_sums(project, own):
+        if not store.list_some_tracks(project, own, 1):
             raise ConflictError(
                 f"Unknown {one.number} was merged by the grouping, and has no tracks of their own: take wrong ones out, as in "
                 "'facerec correct VIDEO TRACK --is-not'"

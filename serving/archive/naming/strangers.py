@@ -8,6 +8,7 @@ they resemble: each is told by the sum of its tracks' vectors, and only those of
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from facerec_models.identification.clustering import join_tracks, stranger_similarity
-from facerec_models.identification.cohort import load_cohort
+from facerec_models.identification.decide import pair_scale
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.result import stranger_id
 from facerec_models.types import DoubleArray, FloatArray
@@ -27,7 +28,7 @@ from serving.store.naming_rows import Correction, CorrectionKind, Stranger
 _MOST_AT_ONCE = 4000
 # Tracks of a stranger that a new one must be like, beside the mean of all: with every one of thousands, one odd track would keep
 # all others out, and what a new track costs would grow with the archive.
-_MOST_COMPARED = 100
+_MOST_COMPARED = 8
 # What rounding may take off the mean of similarities.
 _SLACK = 1e-3
 
@@ -143,18 +144,19 @@ class StrangerGroups:
     ) -> None:
         self._store = store
         self._project = project
-        self._least = stranger_similarity(load_cohort(embedder).pair)
+        self._least = stranger_similarity(pair_scale(embedder))
         self._shown = shown
         self._leaving: set[TrackKey] = set()
         self._anew = anew
         self._changed = changed
-        self._groups: list[_Group] = []
-        self._place: dict[str, int] = {}
+        self._stored = [] if anew else store.list_stranger_sums(project)
+        known = [one for row in self._stored for one in row.stranger_ids]
+        self._starts = np.cumsum([0, *(len(row.counts) for row in self._stored)]).tolist()
+        self._place = {identifier: at for at, identifier in enumerate(known)}
+        # The first ones are those that are stored, of which only those that are needed are here.
+        self._groups: dict[int, _Group] = {}
+        self._size = len(known)
         self._of: dict[TrackKey, int] = {}
-        if not anew:
-            for row in store.list_stranger_sums(project):
-                self._place[row.stranger_id] = len(self._groups)
-                self._groups.append(_Group(row.stranger_id, row.tracks, row.total))
 
     def add(self, unknown: Sequence[UnknownTracks], corrections: Sequence[Correction]) -> None:
         """Give tracks a group. Those that are held keep theirs, and come first."""
@@ -165,7 +167,7 @@ class StrangerGroups:
             for key, (identifier, vector) in self._shown.items():
                 if held.get(key) != identifier:
                     self._leaving.add(key)
-                    group = self._groups[self._place[identifier]]
+                    group = self._group(self._place[identifier])
                     group.count -= 1
                     group.total = group.total - vector
             for one in unknown:
@@ -184,10 +186,10 @@ class StrangerGroups:
         at = self._place.get(identifier)
         vector = one.columns.vectors[row]
         if at is None:
-            at = self._place[identifier] = len(self._groups)
-            self._groups.append(_Group(identifier, 0, np.zeros(len(vector))))
+            at = self._place[identifier] = self._begin(_Group(identifier, 0, np.zeros(len(vector))))
+        group = self._group(at)
         if key in self._leaving or key not in self._shown:
-            self._groups[at].add(vector)
+            group.add(vector)
         self._of[key] = at
 
     def _join(self, batch: Sequence[tuple[UnknownTracks, Sequence[int]]], denied: Mapping[TrackKey, set[str]]) -> None:
@@ -204,27 +206,25 @@ class StrangerGroups:
                     similarity[place[a], place[b]] = similarity[place[b], place[a]] = -1.0
                 elif a in place or b in place:
                     free, other = (a, b) if a in place else (b, a)
-                    if (group := self._of.get(one.key(other))) is not None:
-                        blocked.add((place[free], group))
+                    if (at := self._of.get(one.key(other))) is not None:
+                        blocked.add((place[free], at))
         former = [one.held.get(row) if self._anew else None for one, rows in batch for row in rows]
         for i, key in enumerate(keys):
             for identifier in denied.get(key, ()):
                 others = [j for j, was in enumerate(former) if was == identifier and j != i]
                 similarity[i, others] = similarity[others, i] = -1.0
-                blocked |= {
-                    (i, at)
-                    for at, group in enumerate(self._groups)
-                    if group.stranger_id == identifier or identifier in group.former
-                }
-        denying = [(at, group.denied) for at, group in enumerate(self._groups) if group.denied]
+                blocked |= {(i, at) for at, group in self._groups.items() if identifier in group.former}
+                if identifier in self._place:
+                    blocked.add((i, self._place[identifier]))
+        denying = [(at, group.denied) for at, group in self._groups.items() if group.denied]
         blocked |= {(i, at) for i, was in enumerate(former) for at, group_denied in denying if was in group_denied}
         near = self._near(vectors, blocked)
-        joined = join_tracks(similarity, near, len(self._groups), self._least)
+        joined = join_tracks(similarity, near, self._size, self._least)
         firsts = iter([(one, row) for one, rows in batch for row in rows])
         for key, vector, at, was in zip(keys, vectors, joined.tolist(), former, strict=True):
             first = next(firsts)
-            if at == len(self._groups):
-                self._groups.append(_Group(None, 0, np.zeros(len(vector)), is_loaded=True, first=first))
+            if at == self._size:
+                self._begin(_Group(None, 0, np.zeros(len(vector)), is_loaded=True, first=first))
             group = self._groups[at]
             group.add(vector)
             group.denied |= denied.get(key, set())
@@ -232,20 +232,40 @@ class StrangerGroups:
                 group.former[was] = group.former.get(was, 0) + 1
             self._of[key] = at
 
+    def _begin(self, group: _Group) -> int:
+        """Add a group, and return its place."""
+        at = self._size
+        self._groups[at] = group
+        self._size += 1
+        return at
+
+    def _group(self, at: int) -> _Group:
+        """Return the group of a place."""
+        if at not in self._groups:
+            part = bisect_right(self._starts, at) - 1
+            row, i = self._stored[part], at - self._starts[part]
+            self._groups[at] = _Group(row.stranger_ids[i], int(row.counts[i]), row.sums[i])
+        return self._groups[at]
+
     def _near(self, vectors: FloatArray, blocked: Collection[tuple[int, int]]) -> list[tuple[int, int, float]]:
         """Return for each track the groups of which all tracks are alike enough, and the least similarity."""
-        places = [at for at, group in enumerate(self._groups) if group.count > 0]
-        if not places:
+        changed = [at for at, group in self._groups.items() if group.count > 0]
+        groups = [self._groups[at] for at in changed]
+        counts = [*(row.counts for row in self._stored), np.array([one.count for one in groups], np.int32)]
+        sums = [*(row.sums for row in self._stored), *(one.total[None] for one in groups)]
+        if not sums:
             return []
-        counts = np.array([self._groups[at].count for at in places])
-        sums = np.concatenate([self._groups[at].total for at in places], dtype=np.float32, casting="same_kind")
         # The mean of similarities is that to the mean: where it is less, one of them is.
-        similarity = vectors @ sums.reshape(len(places), -1).T / counts.astype(np.float32)
-        rows, groups = np.nonzero(similarity >= self._least - _SLACK)
+        similarity = vectors @ np.concatenate(sums, dtype=np.float32, casting="same_kind").T
+        similarity /= np.concatenate(counts, dtype=np.float32, casting="same_kind")
+        rows, columns = np.nonzero(similarity >= self._least - _SLACK)
         wanted: dict[int, list[int]] = defaultdict(list)
-        for row, group in zip(rows.tolist(), groups.tolist(), strict=True):
-            if (row, places[group]) not in blocked:
-                wanted[places[group]].append(row)
+        stored = self._starts[-1]
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            at = column if column < stored else changed[column - stored]
+            is_former = column < stored and at in self._groups
+            if not is_former and (row, at) not in blocked:
+                wanted[at].append(row)
         self._load(wanted)
         near = []
         for at, candidates in wanted.items():
@@ -256,30 +276,30 @@ class StrangerGroups:
         return near
 
     def _load(self, wanted: Collection[int]) -> None:
-        missing = {str(self._groups[at].stranger_id): at for at in wanted if not self._groups[at].is_loaded}
+        missing = {str(group.stranger_id): group for at in wanted if not (group := self._group(at)).is_loaded}
         if not missing:
             return
         leaving = Counter(self._shown[key][0] for key in self._leaving)
         limit = _MOST_COMPARED + max(leaving[one] for one in missing)
         for row in self._store.list_some_tracks(self._project, sorted(missing), limit):
-            members = self._groups[missing[row.stranger_id]].members
+            members = missing[row.stranger_id].members
             if (row.analysis_id, row.track_id) not in self._leaving and len(members) < _MOST_COMPARED:
                 members.append(row.embedding)
-        for at in missing.values():
-            self._groups[at].is_loaded = True
+        for group in missing.values():
+            group.is_loaded = True
 
     def _name_groups(self) -> tuple[dict[int, str], list[Stranger]]:
         """Choose an id for each group that has none, and say which strangers are new, or merged into another."""
-        names = {at: group.stranger_id for at, group in enumerate(self._groups) if group.stranger_id is not None}
+        names = {at: group.stranger_id for at, group in self._groups.items() if group.stranger_id is not None}
         # All of them: those who are merged by hand may lead from one group's to another's.
         known = {row.stranger_id: row for row in self._store.list_strangers(self._project)} if self._anew else {}
         # The largest overlaps first; of equals, the stranger who has been known longest.
         claims = sorted(
             (-count, known[identifier].number, at, identifier)
-            for at, group in enumerate(self._groups)
+            for at, group in self._groups.items()
             for identifier, count in group.former.items()
         )
-        taken = set(names.values())
+        taken = set(self._place)
         for _, _, at, identifier in claims:
             if at not in names and identifier not in taken:
                 names[at] = identifier
@@ -295,7 +315,7 @@ class StrangerGroups:
 
     def _new_strangers(self, names: dict[int, str], taken: set[str]) -> list[Stranger]:
         """Give groups without an id one that is made from their first track."""
-        nameless = {at: group.first for at, group in enumerate(self._groups) if at not in names and group.count > 0}
+        nameless = {at: group.first for at, group in self._groups.items() if at not in names and group.count > 0}
         minted: dict[int, str] = {}
         sha256: dict[str, str] = {}
         known: dict[str, Stranger] = {}

@@ -26,7 +26,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "named_tracks": ("project", "edit", "analysis_id"),
     "edits": ("project", "number"),
     "former_rows": ("project", "number", "kind", "key"),
-    "stranger_sums": ("project", "stranger_id"),
+    "stranger_sums": ("project", "block"),
     "track_columns": ("project", "analysis_id", "piece"),
 }
 TABLES = tuple(KEYS)

@@ -246,11 +246,11 @@ CREATE TABLE track_columns (
 CREATE INDEX track_columns_by_position ON track_columns (project, position);
 
 CREATE TABLE stranger_sums (
-    project TEXT NOT NULL,
-    stranger_id TEXT NOT NULL,
-    tracks INTEGER NOT NULL,
-    total BLOB NOT NULL,
-    PRIMARY KEY (project, stranger_id),
-    FOREIGN KEY (project, stranger_id) REFERENCES strangers ON DELETE CASCADE
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    block INTEGER NOT NULL,
+    stranger_ids TEXT NOT NULL,
+    counts BLOB NOT NULL,
+    totals BLOB NOT NULL,
+    PRIMARY KEY (project, block)
 ) STRICT
 """

@@ -23,6 +23,7 @@ from serving.store import Store
 from serving.store.naming_rows import AppearanceRow, CorrectionKind, NamingChange, Stranger
 from tests.archive import put_video
 from tests.builders import EMBEDDER
+from tests.contract.store_cases import stranger_sums
 from tests.unit.serving.archive.edits import add_named_video, correct_track, labels_in
 from tests.unit.serving.archive.naming.test_strangers import seen
 
@@ -213,7 +214,7 @@ def test_what_is_shown_follows_merges_whatever_happens(archive: Archive, seed: i
     rng, store = np.random.default_rng(seed), archive.store
     for step in range(30):
         before = {row.stranger_id: row for row in store.list_strangers("p")}
-        alive = {row.stranger_id for row in store.list_stranger_sums("p")}
+        alive = set(stranger_sums(store))
         number = len(store.list_edits("p"))
         try:
             edit(archive, rng, step)
@@ -225,7 +226,7 @@ def test_what_is_shown_follows_merges_whatever_happens(archive: Archive, seed: i
         assert shown(store) == from_scratch(archive), f"seed {seed}, step {step}"
         edits = store.list_edits("p")
         if len(edits) > number and edits[-1].cause == "identify":
-            alive &= {row.stranger_id for row in store.list_stranger_sums("p")}
+            alive &= stranger_sums(store).keys()
             for one, other in itertools.combinations(sorted(alive), 2):
                 was_one = follow_merges(one, before) == follow_merges(other, before)
                 is_one = follow_all(store, "p", [one])[one] == follow_all(store, "p", [other])[other]

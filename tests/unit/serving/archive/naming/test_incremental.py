@@ -25,6 +25,7 @@ from serving.archive.search.people_and_faces import search_people
 from serving.archive.search.strangers import rank_strangers
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind, NamedTracks
 from tests.builders import EMBEDDER
+from tests.contract.store_cases import stranger_sums
 from tests.unit.serving.archive.naming.random_edits import RandomEdit, draw
 
 _EDITS = int(os.environ.get("FACEREC_RANDOM_EDITS", "75"))
@@ -109,7 +110,7 @@ def check_search_and_strangers(archive: Archive) -> None:
         for a, b in columns[analysis_id].together.tolist():
             assert a not in strangers or strangers[a] != strangers.get(b), "one stranger twice in a frame"
     assert {(row.analysis_id, row.track_id): row.stranger_id for row in store.list_stranger_tracks("p")} == shown
-    kept = {row.stranger_id: (row.tracks, row.total) for row in store.list_stranger_sums("p") if row.tracks}
+    kept = stranger_sums(store)
     assert {one: count for one, (count, _) in kept.items()} == {one: count for one, (count, _) in sums.items()}
     for one, (_, total) in kept.items():
         np.testing.assert_allclose(total, sums[one][1], atol=1e-4)
