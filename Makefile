@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 DEMO_DIR ?= demo
 # Processes that test side by side; all that starts Ray is tested by one of them.
 WORKERS ?= 2
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Python compiles what it imports; to compile all that is installed takes a minute.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint types docs check mutants clean
 
@@ -49,6 +50,7 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[demo]'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.demo
+$(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing FaceRec and what tests it into $(VENV): some minutes the first time ..."
 	$(INSTALL) --editable '.[demo,docs,test]'
-	@touch $@
+	@touch $(VENV)/.demo $@

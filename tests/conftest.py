@@ -42,6 +42,7 @@ _START_RAY = {
     "test_demo.py",
     "test_graph.py",
     "test_live.py",
+    "test_naming_tasks.py",
     "test_nodes.py",
     "test_page.py",
     "test_serve_process.py",

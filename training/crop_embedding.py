@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from facerec_models.analysis.alignment import Template, realign, template_of_size
 from facerec_models.analysis.embedding import FaceEmbedder
@@ -13,6 +17,57 @@ from facerec_models.errors import ImageError
 from facerec_models.files import AnyPath
 from facerec_models.images import read_image
 from facerec_models.types import FloatArray, ImageArray
+from training.ray_tasks import Workers
+
+Key = TypeVar("Key")
+
+_BATCH = 64
+
+
+def embed_stored(
+    crops: Sequence[tuple[Key, AnyPath | None]],
+    embedder: str,
+    config: EmbeddingConfig,
+    weights: Path,
+    workers: Workers,
+    *,
+    on_done: Callable[[dict[Key, FloatArray]], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    """Embed stored crops in tasks; those that are missing or cannot be read are passed over.
+
+    Parameters
+    ----------
+    crops : sequence of (key, path or None)
+    config : EmbeddingConfig
+        Mirroring and batches; the network is `embedder`.
+    on_done : callable
+        Gets the vectors of some crops by their keys, not in order.
+
+    Raises
+    ------
+    TrainingStoppedError
+        If `should_stop` returned true.
+    """
+    # Here and not above: a training that embeds nothing needs no torch.
+    from facerec_models.analysis.embedders.torch_embedder import choice_of, template_of
+
+    config, template = config.model_copy(update={"embedder": choice_of(embedder)}), template_of(embedder)
+    keys: list[list[Key]] = []
+
+    def read() -> Iterator[ImageArray]:
+        """Read crops a batch at a time: those of a large archive would fill the memory."""
+        for start in range(0, len(crops), _BATCH):
+            images = [(key, read_crop(path, template)) for key, path in crops[start : start + _BATCH]]
+            usable = [(key, image) for key, image in images if image is not None]
+            if usable:
+                keys.append([key for key, _ in usable])
+                yield np.stack([image for _, image in usable])
+
+    def keep(number: int, embeddings: FloatArray) -> None:
+        on_done(dict(zip(keys[number], embeddings, strict=True)))
+
+    workers.map(embed_crops, read(), config, weights, on_done=keep, should_stop=should_stop)
 
 
 def embed_crops(crops: ImageArray, config: EmbeddingConfig, weights: Path) -> FloatArray:

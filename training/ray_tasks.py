@@ -19,7 +19,7 @@ _QUIET = {"env_vars": {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}}
 
 
 class TrainingStoppedError(Exception):
-    """The training was asked to stop."""
+    """The training, or other work that takes long, was asked to stop."""
 
 
 class Workers:
@@ -59,6 +59,13 @@ class Workers:
         """Whether a task needs no new Ray: this process is connected, or was told to what."""
         return self._address is not None or _is_connected()
 
+    def has_room(self, tasks: int) -> bool:
+        """Whether so many tasks can run at a time in a Ray that is at hand."""
+        if not self.is_at_hand:
+            return False
+        self._connect()
+        return _free_cpus() >= tasks
+
     def map(
         self,
         function: Callable[..., Out],
@@ -66,6 +73,7 @@ class Workers:
         *shared: Any,
         on_done: Callable[[int, Out], None],
         should_stop: Callable[[], bool],
+        most: int | None = None,
     ) -> list[Out]:
         """Call ``function(batch, *shared)`` for each batch in a task; `shared` is sent once.
 
@@ -77,6 +85,8 @@ class Workers:
             Gets the number of a batch that is done and what came out; not in order.
         should_stop : callable
             Asked several times a second.
+        most : int, optional
+            So many batches are under way at once, where there is room for them.
 
         Returns
         -------
@@ -104,7 +114,7 @@ class Workers:
             while pending or following is not None:
                 if should_stop():
                     raise TrainingStoppedError("the training was stopped")
-                while following is not None and len(pending) < _free_cpus():
+                while following is not None and len(pending) < min(_free_cpus(), most or len(pending) + 1):
                     number, batch = following
                     pending[task.remote(batch, *arguments)] = number
                     following = next(waiting, None)

@@ -62,15 +62,16 @@ def build_appearances(
         parts.setdefault(owners[i], []).append(((track.start_s, track.end_s), i))
     found: list[Appearance] = []
     for intervals in parts.values():
-        run: list[int] = []
-        start_s = end_s = 0.0
-        for (part_start_s, part_end_s), i in sorted(intervals):
-            most_gap_s = period_s / 2 if run and tracks[run[-1]].shot == tracks[i].shot else 0.0
-            if run and part_start_s > end_s + most_gap_s:
+        intervals.sort()
+        (start_s, end_s), first = intervals[0]
+        run = [first]
+        for (next_start_s, next_end_s), i in intervals[1:]:
+            most_gap_s = period_s / 2 if tracks[run[-1]].shot == tracks[i].shot else 0.0
+            if next_start_s > end_s + most_gap_s:
                 found.append(_appearance(start_s, end_s, run, tracks, matches))
-                run = []
-            start_s, end_s = (start_s, max(end_s, part_end_s)) if run else (part_start_s, part_end_s)
+                run, start_s, end_s = [], next_start_s, next_end_s
             run.append(i)
+            end_s = max(end_s, next_end_s)
         found.append(_appearance(start_s, end_s, run, tracks, matches))
     return sorted(found, key=lambda appearance: (appearance.start_s, appearance.track_ids))
 

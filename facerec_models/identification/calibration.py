@@ -114,7 +114,7 @@ class ScoreCalibration:
         # A bounded tail ends: beyond it, a rate of zero would claim more than any data can.
         floor = 1 / (_FLOOR_FACTOR * len(self._sorted))
         tail = np.maximum(share * _pareto_beyond(np.asarray((scores - threshold) / scale, np.float64), shape), floor)
-        return np.where(scores > threshold, np.minimum(tail, share), np.minimum(body, 1.0))
+        return np.where(scores > threshold, np.minimum(tail, share), body)
 
     @cached_property
     def _limits(self) -> dict[float, float]:
@@ -159,7 +159,7 @@ class ScoreCalibration:
         Bayes' rule with the densities of both kinds of scores, made monotone: a higher score never means less.
         """
         grid, log_odds = self._log_odds
-        return np.asarray(1 / (1 + np.exp(-np.interp(np.asarray(scores, np.float64), grid, log_odds))), np.float64)
+        return np.asarray(1 / (1 + np.exp(-np.interp(scores, grid, log_odds))), np.float64)
 
 
 def _pareto_beyond(x: DoubleArray, shape: float) -> DoubleArray:
@@ -196,7 +196,7 @@ def are_strangers(scores: FloatArray, genuine: GenuineScale) -> npt.NDArray[np.b
     for _ in range(50):
         as_stranger = (1 - share) * norm.pdf(x, mean, spread)
         stranger = as_stranger / np.maximum(as_stranger + share * as_genuine, 1e-300)
-        share = float(np.clip(1 - stranger.mean(), 1e-6, 0.5))
+        share = max(float(1 - stranger.mean()), 1e-6)
         mean = float(np.average(x, weights=stranger))
         spread = max(float(np.sqrt(np.average((x - mean) ** 2, weights=stranger))), 1e-3)
     return np.asarray(stranger > 0.5)

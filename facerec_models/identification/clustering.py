@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
@@ -21,8 +20,8 @@ from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import Decision, DoubleArray, FloatArray, IndexArray, Match
 from facerec_models.vectors import PairScale
 
-# Less than any cosine, and more than any cosine distance: linked by no threshold.
-_NEVER, _FAR = -9.0, 10.0
+# More than any cosine distance: linked by no threshold.
+_FAR = 10.0
 # Evidence, in nats, that any two tracks of a group must have to be one person; an archive has many pairs. On clips whose people were
 # taken out of the gallery, 5 let brothers and colleagues merge, 10 left half of the people in pieces, 6.5 to 8 did neither.
 _LEAST_LOG_ODDS = 7.5
@@ -31,60 +30,6 @@ _LEAST_LOG_ODDS = 7.5
 def stranger_similarity(pair: PairScale) -> float:
     """Return the cosine that two tracks of one stranger have at least."""
     return pair.midpoint + _LEAST_LOG_ODDS / pair.slope
-
-
-def cluster_tracks(
-    embeddings: FloatArray,
-    apart: npt.NDArray[np.bool_],
-    min_similarity: float,
-    known: Sequence[int] | IndexArray | None = None,
-) -> IndexArray:
-    """Group tracks that show one person, beginning with groups that are known.
-
-    Parameters
-    ----------
-    embeddings : (N, D) float32
-    apart : (M, N) bool
-        For each of the M tracks without a known group, in order: which tracks cannot be the same person, because they share a
-        frame or because a correction tells them apart.
-    min_similarity : float
-        Cosine that every two tracks of a group have at least.
-    known : (N,) int, optional
-        Group of each track, -1 for those without one. Known groups stay whole and apart from each other; the others join them or
-        form new ones.
-
-    Returns
-    -------
-    (N,) int
-        Group of each track: the known ones, then new ones numbered by their first members.
-
-    Examples
-    --------
-    >>> faces = np.float32([[1, 0], [1, 0], [0, 1]])
-    >>> cluster_tracks(faces, np.zeros((3, 3), bool), min_similarity=0.9).tolist()
-    [0, 0, 1]
-
-    The first two share a frame, so that they are two people:
-
-    >>> apart = np.array([[False, True, False], [True, False, False], [False, False, False]])
-    >>> cluster_tracks(faces, apart, min_similarity=0.9).tolist()
-    [0, 1, 2]
-    """
-    groups = np.full(len(embeddings), -1) if known is None else np.array(known, np.intp)
-    free = np.flatnonzero(groups < 0)
-    if len(free) == 0:
-        return groups
-    similarity = np.where(apart, _NEVER, embeddings[free] @ embeddings.T)
-    labels, members = np.unique(groups[groups >= 0], return_inverse=True)
-    to_group = np.ones((len(free), len(labels)), similarity.dtype)
-    np.minimum.at(to_group.T, members, similarity[:, groups >= 0].T)
-    near = [
-        (row, group, float(to_group[row, group])) for row, group in np.argwhere(to_group >= min_similarity).tolist()
-    ]
-    joined = join_tracks(similarity[:, free], near, len(labels), min_similarity)
-    unused = int(labels.max()) + 1 if len(labels) else 0
-    groups[free] = [int(labels[one]) if one < len(labels) else unused + one - len(labels) for one in joined.tolist()]
-    return groups
 
 
 def join_tracks(
@@ -125,8 +70,8 @@ def join_tracks(
     links = csr_matrix((np.ones(len(edges[0]), bool), edges), shape=(size, size))
     _, component = connected_components(links, directed=False)
     order = np.argsort(component, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(component[order])) + 1) if size else []
-    found = np.full(count, -1, np.intp)
+    parts = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
+    found = np.empty(count, np.intp)
     members_of: dict[int, list[int]] = {}
     for row, group in to_group:
         members_of.setdefault(group, []).append(row)

@@ -117,10 +117,8 @@ def genuine_scores(
     stills: list[npt.NDArray[np.floating]] = []
     tracks: list[npt.NDArray[np.floating]] = []
     fold = folds_of(y)
-    for number in range(FOLDS):
+    for number in range(int(fold.max()) + 1):
         out = fold == number
-        if not out.any():
-            continue
         people = np.unique(y[out])
         learned = finish(fit_classifier(unfitted(), x[~out], y[~out], strangers, learn, people), x[~out], y[~out])
         stills.append(_own_scores(learned, x[out], y[out]))
@@ -175,7 +173,7 @@ def _synthesize(
     similarity = norm.ppf((number + 0.5) / len(number), alike.mean, alike.deviation).clip(max=0.999)
     # Coprime steps: one person's embeddings range over all similarities and many strangers.
     similarity = similarity[(number * 37) % len(number)] if len(number) % 37 else similarity
-    aside = strangers[(number * 13) % len(strangers)] - means[who]
+    aside = strangers[(number * 13) % len(strangers)]
     aside = normalize(aside - (aside * means[who]).sum(axis=1, keepdims=True) * means[who])
     faces = similarity[:, None] * means[who] + np.sqrt(1 - similarity[:, None] ** 2) * aside
     return normalize(faces), people[who]

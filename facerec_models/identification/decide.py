@@ -199,7 +199,7 @@ def decide(
     for i, similarity in find_repeated(unknown, scored.weight, alike).items():
         reasons[i] = _beside_reason(similarity, one_picture), None
     matches = make_matches(scored, chosen, confirmed, reasons, rules)
-    return VideoNames(matches, scores, is_contended=bool(of_score) and are_contended(nearest, margin, apart))
+    return VideoNames(matches, scores, are_contended(nearest, margin, apart))
 
 
 def _margins(

@@ -140,9 +140,8 @@ def identify_videos(
     for analysis_id, columns in videos:
         part = scored.part(start, start + len(columns))
         start += len(columns)
-        corrections = None if model is None or analysis_id is None else model.corrections
-        confirmed, no_images = _corrected(columns, analysis_id, corrections)
-        found.append(decide(part, columns.apart(), rules, confirmed, no_images) if len(columns) else NO_TRACKS)
+        confirmed, no_images = _corrected(columns, analysis_id, None if model is None else model.corrections)
+        found.append(decide(part, columns.apart(), rules, confirmed, no_images))
     return found
 
 
@@ -172,19 +171,33 @@ def match_again(
     if not len(columns):
         return []
     scored = ScoredFaces.of_tracks([columns], model)
-    rules = DecisionRules.of_tracks(model, config, None, None if model is not None else "")
+    rules = DecisionRules.of_tracks(model, config, None, None)
     people = rules.people[scored.nearest]
     chosen: list[int | None] = []
     confirmed: dict[int, str] = {}
     for i, match in enumerate(decided):
         at = np.flatnonzero(people[i] == match.person_id).tolist()
-        chosen.append(at[0] if at and not match.is_confirmed else None)
+        chosen.append(at[0] if at else None)
         if match.person_id is not None and match.is_confirmed:
             confirmed[i] = match.person_id
         elif match.person_id is not None and not at:
             raise ValueError(f"{match.person_id!r} is not among the likeliest people of track {columns.track_ids[i]}")
     reasons = {i: (match.reason, match.beside) for i, match in enumerate(decided) if match.reason is not None}
     return make_matches(scored, chosen, confirmed, reasons, rules)
+
+
+def match_unnamed(embeddings: FloatArray, model: NamingModel, config: IdentificationConfig) -> list[Match]:
+    """Return the figures of tracks without a name, those of their likeliest people, as answers that are "unknown".
+
+    Parameters
+    ----------
+    embeddings : (N, D) float32
+        Mean embeddings; zeros for a track that has none.
+    """
+    unused = np.zeros(len(embeddings), np.float32)
+    scored = ScoredFaces.of(embeddings, unused, unused, unused, model, model.tracks)
+    rules = DecisionRules.of_tracks(model, config, None, None, lists_candidates=False)
+    return make_matches(scored, [None] * len(embeddings), {}, {}, rules)
 
 
 def nearest_people(model: NamingModel, embedding: FloatArray, person_id: str | None, count: int = 2) -> list[Candidate]:
@@ -220,6 +233,5 @@ def told_apart(model: NamingModel, embedding: FloatArray) -> str | None:
     people = model.classifier.classes_
     similarity = model.prototypes @ embedding
     first = int(similarity.argmax())
-    nearest = people[None, first : first + 1]
-    is_out = model.corrections.denies(embedding[None], nearest, similarity[None, first : first + 1])[0, 0]
+    is_out = model.corrections.denies(embedding[None], people[None], similarity[None])[0, first]
     return str(people[first]) if is_out else None

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 
-from facerec_models.config import SamplingConfig
 from facerec_models.errors import FacerecError, InputError, VideoNotFoundError
 from facerec_models.names import person_id_of
 from serving.api.schemas import BatchItem, VideoRequest
@@ -72,7 +71,7 @@ def submit_batch(
                 service.archive.store,
                 service.settings,
                 video,
-                SamplingConfig(**{**wanted.sampling.model_dump(), "fragment": row.fragment}),
+                wanted.model_copy(update={"fragment": row.fragment}).full_sampling(),
                 max_false_names=wanted.max_false_names,
                 no_cache=wanted.no_cache,
                 priority=wanted.priority,

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from facerec_models.names import person_id_of
 from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName
-from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
+from serving.api.service import HowToApply, ProjectName, ServiceDep
 from serving.archive.forget import forget
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.edit_strangers import hide_stranger, merge_strangers, unmerge_stranger
@@ -20,115 +20,57 @@ router = APIRouter(tags=["corrections"])
 
 @router.post("/projects/{project}/videos/{video_id}/tracks/{track_id}/corrections")
 def correct_track(
-    project: ProjectName,
-    video_id: str,
-    track_id: int,
-    given: CorrectionRequest,
-    service: ServiceDep,
-    preview: bool = False,
-    expected: ExpectedVersion = None,
+    project: ProjectName, video_id: str, track_id: int, given: CorrectionRequest, service: ServiceDep, how: HowToApply
 ) -> dict[str, Any]:
     """Correct who a track is, or is not; answers what that changes, or would change, for each person."""
     correction = TrackCorrection(video_id, track_id, CorrectionKind(given.kind), given.person_id)
-    return correct(
-        service.archive,
-        project,
-        [correction],
-        preview=preview,
-        expected=expected,
-    ).to_dict()
+    return correct(service.archive, project, [correction], **how).to_dict()
 
 
 @router.post("/projects/{project}/strangers/{stranger}/name")
 def set_name(
-    project: ProjectName,
-    stranger: str,
-    given: PersonName,
-    service: ServiceDep,
-    preview: bool = False,
-    expected: ExpectedVersion = None,
+    project: ProjectName, stranger: str, given: PersonName, service: ServiceDep, how: HowToApply
 ) -> dict[str, Any]:
     """Name a stranger: their best faces are enrolled, and the whole archive is named again; or show what that would change."""
-    return name_stranger(
-        service.archive,
-        project,
-        stranger,
-        given.person_id,
-        preview=preview,
-        expected=expected,
-    ).to_dict()
+    return name_stranger(service.archive, project, stranger, given.person_id, **how).to_dict()
 
 
 @router.post("/projects/{project}/strangers/{stranger}/hide")
 def hide(
-    project: ProjectName,
-    stranger: str,
-    service: ServiceDep,
-    no_longer: bool = False,
-    preview: bool = False,
-    expected: ExpectedVersion = None,
+    project: ProjectName, stranger: str, service: ServiceDep, how: HowToApply, no_longer: bool = False
 ) -> dict[str, Any]:
     """Leave a stranger out of lists from now on, or with `no_longer` show them again; results of videos still have them."""
-    return hide_stranger(
-        service.archive, project, stranger, is_hidden=not no_longer, preview=preview, expected=expected
-    ).to_dict()
+    return hide_stranger(service.archive, project, stranger, is_hidden=not no_longer, **how).to_dict()
 
 
 @router.post("/projects/{project}/strangers/{stranger}/merge")
 def merge_with_stranger(
-    project: ProjectName,
-    stranger: str,
-    given: OtherStranger,
-    service: ServiceDep,
-    preview: bool = False,
-    expected: ExpectedVersion = None,
+    project: ProjectName, stranger: str, given: OtherStranger, service: ServiceDep, how: HowToApply
 ) -> dict[str, Any]:
     """Show a stranger as another one, who they turned out to be, in all videos; or show what that would change."""
-    return merge_strangers(
-        service.archive, project, stranger, given.stranger, preview=preview, expected=expected
-    ).to_dict()
+    return merge_strangers(service.archive, project, stranger, given.stranger, **how).to_dict()
 
 
 @router.post("/projects/{project}/strangers/{stranger}/unmerge")
-def unmerge(
-    project: ProjectName,
-    stranger: str,
-    service: ServiceDep,
-    preview: bool = False,
-    expected: ExpectedVersion = None,
-) -> dict[str, Any]:
+def unmerge(project: ProjectName, stranger: str, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
     """Show a stranger who was merged with another as one of their own again; or show what that would change."""
-    return unmerge_stranger(service.archive, project, stranger, preview=preview, expected=expected).to_dict()
+    return unmerge_stranger(service.archive, project, stranger, **how).to_dict()
 
 
 @router.post("/projects/{project}/people/{person_id}/rename")
 def rename(
-    project: ProjectName,
-    person_id: str,
-    given: PersonName,
-    service: ServiceDep,
-    preview: bool = False,
-    expected: ExpectedVersion = None,
+    project: ProjectName, person_id: str, given: PersonName, service: ServiceDep, how: HowToApply
 ) -> dict[str, Any]:
     """Give a person a name that nobody has, everywhere and at once; or show what that would change."""
-    return rename_person(
-        service.archive, project, person_id, given.person_id, preview=preview, expected=expected
-    ).to_dict()
+    return rename_person(service.archive, project, person_id, given.person_id, **how).to_dict()
 
 
 @router.post("/projects/{project}/people/{person_id}/merge")
 def merge(
-    project: ProjectName,
-    person_id: str,
-    given: PersonName,
-    service: ServiceDep,
-    preview: bool = False,
-    expected: ExpectedVersion = None,
+    project: ProjectName, person_id: str, given: PersonName, service: ServiceDep, how: HowToApply
 ) -> dict[str, Any]:
     """Make a person one with another, whose name stays; or show what that would change."""
-    return merge_people(
-        service.archive, project, person_id, given.person_id, preview=preview, expected=expected
-    ).to_dict()
+    return merge_people(service.archive, project, person_id, given.person_id, **how).to_dict()
 
 
 @router.delete("/projects/{project}/people/{person_id}")

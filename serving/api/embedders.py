@@ -11,7 +11,6 @@ from serving.api.schemas import Accepted, SecondSet
 from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
 from serving.archive.second_embedder.compare import compare_sets
 from serving.archive.second_embedder.switch import switch_embedder
-from serving.jobs import runner as jobs
 
 router = APIRouter(prefix="/projects/{project}/embedder", tags=["embedder"])
 
@@ -25,10 +24,7 @@ def prepare(project: ProjectName, service: ServiceDep, second: SecondSet) -> Acc
     """Embed stored crops with another network and train on them, as a job, beside what names now; again: what is missing."""
     service.archive.store.get_project(project)
     WeightsRegistry(service.archive.files.weights).locate(second.embedder)
-    spec = second.model_dump()
-    job = jobs.submit(service.archive.store, project, "second_set", spec, max_queued=service.settings.max_queued_jobs)
-    service.analyzer.wake.remote()
-    return Accepted(job_id=job.job_id, video_id=None)
+    return service.submit(project, "second_set", second.model_dump())
 
 
 @router.get("/comparison")

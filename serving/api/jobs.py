@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
@@ -16,6 +16,7 @@ from serving.api.service import PartOfList, ServiceDep
 from serving.archive.asked_for import with_asked
 from serving.archive.former_names import name_now
 from serving.jobs import submit as submissions
+from serving.jobs.name_again import change_of, is_naming
 from serving.jobs.submit import analysis_of
 from serving.store import leases
 from serving.store.job_rows import JobState
@@ -61,13 +62,16 @@ def retry_job(job_id: str, service: ServiceDep) -> JobView:
     return JobView.of(job)
 
 
-@router.get("/jobs/{job_id}/result", response_model=Result)
+@router.get("/jobs/{job_id}/result", response_model=Result | dict[str, Any])
 async def job_result(job_id: str, service: ServiceDep) -> Response:
     """Return who is in what a job analysed, as the archive is named now; later jobs of the same video do not matter.
 
-    Where the job is a line of a batch that names a person, ``asked_for`` says whether and when they were found.
+    Where the job is a line of a batch that names a person, ``asked_for`` says whether and when they were found. Of a job that named
+    the archive again it is what that has changed, as the preview shows it.
     """
     job = await asyncio.to_thread(service.archive.store.get_job, job_id)
+    if is_naming(job):
+        return JSONResponse(await asyncio.to_thread(change_of, service.archive, job))
     analysis = await asyncio.to_thread(analysis_of, service.archive.store, job, service.settings)
     text = await service.classifier.result_of.remote(analysis, crop_address)
     if (given := job.spec.get("person_id")) is not None:
@@ -79,7 +83,7 @@ async def job_result(job_id: str, service: ServiceDep) -> Response:
 
 @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)
 def job_log(job_id: str, service: ServiceDep) -> str:
-    """Return the log of a training, or of preparing a second set, line by line; empty before it begins and for other kinds."""
+    """Return the log of what computes in a process of its own, line by line; empty before it begins, and of videos and crawls."""
     job = service.archive.store.get_job(job_id)
     path = service.archive.files.job_log(job.project, job.job_id)
     return path.read_text(encoding="utf-8") if path.is_file() else ""

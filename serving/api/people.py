@@ -17,10 +17,9 @@ from facerec_models.stills import StillResult, find_stills
 from facerec_models.types import FaceSet
 from serving.api.file_answer import answer_file
 from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange
-from serving.api.service import ExpectedVersion, ProjectName, Service, ServiceDep
+from serving.api.service import HowToApply, ProjectName, Service, ServiceDep
 from serving.archive.learning.enrol import enrol
 from serving.archive.naming.enable import enable_faces
-from serving.jobs import runner as jobs
 from serving.jobs.crawl import check_source
 from serving.store.rows import DEFAULT_PROJECT
 from training.pictures import Picture
@@ -59,14 +58,7 @@ def add_pictures(
             file = Path(folder) / str(i)
             file.write_bytes(read_picture(upload))
             pictures.append(Picture(file, f"{person_id}/{name}", person_id, disabled=False))
-        settings = service.settings
-        faces = enrol(
-            service.archive,
-            project,
-            pictures,
-            service.networks,
-            settings.analysis,
-        )
+        faces = enrol(service.archive, project, pictures, service.networks, service.settings.analysis)
         return [PictureView.of(face) for face in faces]
 
 
@@ -76,32 +68,16 @@ def crawl_pictures(project: ProjectName, person_id: str, wanted: CrawlRequest, s
     person_id = person_id_of(person_id)
     check_source(wanted.source, person_id, service.settings)
     service.archive.store.create_project(project)
-    job = jobs.submit(
-        service.archive.store,
-        project,
-        "crawl",
-        {"person_id": person_id, **wanted.model_dump()},
-        max_queued=service.settings.max_queued_jobs,
-    )
-    service.analyzer.wake.remote()
-    return Accepted(job_id=job.job_id, video_id=None)
+    return service.submit(project, "crawl", {"person_id": person_id, **wanted.model_dump()})
 
 
 @router.patch("/projects/{project}/faces")
-def change_status(
-    project: ProjectName,
-    change: StatusChange,
-    service: ServiceDep,
-    preview: bool = False,
-    expected: ExpectedVersion = None,
-) -> dict[str, Any]:
+def change_status(project: ProjectName, change: StatusChange, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
     """Learn from enrolled faces, or no longer, and name the whole archive again; or show what that would change.
 
     Where nothing was trained yet, the first training learns it.
     """
-    return enable_faces(
-        service.archive, project, change.face_ids, enabled=change.enabled, preview=preview, expected=expected
-    ).to_dict()
+    return enable_faces(service.archive, project, change.face_ids, enabled=change.enabled, **how).to_dict()
 
 
 @router.get("/projects/{project}/faces/{face_id}.jpg", response_class=FileResponse)

@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from facerec_models.config import TrainingConfig
 from serving.api.schemas import Accepted, EditView
-from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
+from serving.api.service import HowToApply, ProjectName, ServiceDep
 from serving.archive import projects
 from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.undo import undo_edit
-from serving.jobs import runner as jobs
+from serving.jobs.name_again import NamingRequest, submit_naming
 
 router = APIRouter(tags=["projects"])
+
+# Videos whose names are previewed within a request.
+_MOST_AT_ONCE = 2000
 
 
 @router.get("/projects")
@@ -41,10 +44,7 @@ def delete_project(project: ProjectName, service: ServiceDep) -> None:
 def start_training(project: ProjectName, service: ServiceDep, config: TrainingConfig | None = None) -> Accepted:
     """Train a model of the enrolled people, as a job, and promote it if it is not worse than the present one."""
     service.archive.store.get_project(project)
-    spec = (config or TrainingConfig()).model_dump()
-    job = jobs.submit(service.archive.store, project, "training", spec, max_queued=service.settings.max_queued_jobs)
-    service.analyzer.wake.remote()
-    return Accepted(job_id=job.job_id, video_id=None)
+    return service.submit(project, "training", (config or TrainingConfig()).model_dump())
 
 
 @router.get("/projects/{project}/models")
@@ -55,54 +55,38 @@ def list_models(project: ProjectName, service: ServiceDep) -> list[dict[str, Any
 
 
 @router.post("/projects/{project}/models/{version}/promote")
-def promote_model(
-    project: ProjectName, version: str, service: ServiceDep, preview: bool = False, expected: ExpectedVersion = None
-) -> dict[str, Any]:
+def promote_model(project: ProjectName, version: str, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
     """Let a version name new videos and the whole archive, or show what that would change."""
-    return identify_archive(
-        service.archive,
-        project,
-        model_version=version,
-        preview=preview,
-        expected=expected,
-    ).to_dict()
+    return identify_archive(service.archive, project, model_version=version, **how).to_dict()
 
 
 @router.post("/projects/{project}/rollback")
-def roll_back(
-    project: ProjectName, service: ServiceDep, preview: bool = False, expected: ExpectedVersion = None
-) -> dict[str, Any]:
+def roll_back(project: ProjectName, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
     """Let the version that was promoted before name new videos and the whole archive again, or show what that would change."""
-    return identify_archive(
-        service.archive,
-        project,
-        goes_back=True,
-        preview=preview,
-        expected=expected,
-    ).to_dict()
+    return identify_archive(service.archive, project, goes_back=True, **how).to_dict()
 
 
-@router.post("/projects/{project}/identify")
+@router.post("/projects/{project}/identify", responses={202: {"model": Accepted, "description": "A job was queued."}})
 def identify(
     project: ProjectName,
     service: ServiceDep,
-    preview: bool = False,
+    response: Response,
+    how: HowToApply,
     max_false_names: Annotated[float | None, Query(gt=0, lt=1)] = None,
     model: Annotated[str | None, Query(description="A version; the promoted one by default.")] = None,
-    expected: ExpectedVersion = None,
-) -> dict[str, Any]:
-    """Name all stored tracks again, or show what that would change: appearances that each person gains and loses.
+) -> Accepted | dict[str, Any]:
+    """Name all stored tracks again, as a job, or show what that would change: appearances that each person gains and loses.
 
-    Another version than the promoted one is promoted with it. `POST .../history/{number}/undo` takes it back.
+    The job's result says what it has changed. A preview is answered at once, but for a large archive: that is a job, too. Another
+    version than the promoted one is promoted with it. `POST .../history/{number}/undo` takes it back.
     """
-    return identify_archive(
-        service.archive,
-        project,
-        max_false_names=max_false_names,
-        model_version=model,
-        preview=preview,
-        expected=expected,
-    ).to_dict()
+    asked = NamingRequest(max_false_names, model, **how)
+    if asked.preview and len(service.archive.store.latest_analyses(project)) <= _MOST_AT_ONCE:
+        return identify_archive(service.archive, project, **asdict(asked)).to_dict()
+    job = submit_naming(service.archive, service.settings, project, asked)
+    service.analyzer.wake.remote()
+    response.status_code = 202
+    return Accepted(job_id=job.job_id, video_id=None)
 
 
 @router.get("/projects/{project}/history")
@@ -112,8 +96,6 @@ def list_edits(project: ProjectName, service: ServiceDep) -> list[EditView]:
 
 
 @router.post("/projects/{project}/history/{number}/undo")
-def undo(
-    project: ProjectName, number: int, service: ServiceDep, preview: bool = False, expected: ExpectedVersion = None
-) -> dict[str, Any]:
+def undo(project: ProjectName, number: int, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
     """Undo the last edit that stands, or show what that would change: names, appearances, strangers, corrections and faces."""
-    return undo_edit(service.archive, project, number, preview=preview, expected=expected).to_dict()
+    return undo_edit(service.archive, project, number, **how).to_dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -106,23 +107,11 @@ class JobView(_Model):
     @classmethod
     def of(cls, job: Job) -> JobView:
         """Show a row."""
-        return cls(
-            job_id=job.job_id,
-            kind=job.kind,
-            project=job.project,
-            video_id=job.video_id,
-            state=job.state.value,
-            progress=job.progress,
-            segments=[SegmentView.model_validate(segment, from_attributes=True) for segment in job.segments]
-            or [SegmentView(state=job.state.value, progress=job.progress, attempt=job.attempt, error=job.error)],
-            attempt=job.attempt,
-            priority=job.priority,
-            error=job.error,
-            created_at=job.created_at,
-            updated_at=job.updated_at,
-            cancel_requested=job.cancel_requested,
-            webhook=None if job.webhook is None else WebhookView.model_validate(job.webhook, from_attributes=True),
-        )
+        view = cls.model_validate(job, from_attributes=True)
+        if not view.segments:
+            whole = SegmentView(state=view.state, progress=view.progress, attempt=view.attempt, error=view.error)
+            view.segments.append(whole)
+        return view
 
 
 class PersonView(_Model):
@@ -137,13 +126,7 @@ class PersonView(_Model):
     @classmethod
     def of(cls, person: PersonSummary) -> PersonView:
         """Show an enrolled person."""
-        return cls(
-            person_id=person.person_id,
-            identity=identity_of(person.person_id),
-            taken=person.taken,
-            disabled=person.disabled,
-            refused=person.refused,
-        )
+        return cls(identity=identity_of(person.person_id), **asdict(person))
 
 
 class PictureView(_Model):
@@ -160,15 +143,8 @@ class PictureView(_Model):
     @classmethod
     def of(cls, face: Face) -> PictureView:
         """Show a row."""
-        return cls(
-            path=face.path,
-            person_id=face.person_id,
-            face_id=face.face_id,
-            status=face.status.value,
-            reason=face.reason,
-            quality=face.quality,
-            crop=f"/v1/projects/{face.project}/faces/{face.face_id}.jpg" if face.crop else None,
-        )
+        crop = f"/v1/projects/{face.project}/faces/{face.face_id}.jpg" if face.crop else None
+        return cls.model_validate(replace(face, crop=crop), from_attributes=True)
 
 
 class CrawlRequest(_Model):
@@ -207,17 +183,7 @@ class EditView(_Model):
         """Show edits."""
         last = max((row.number for row in rows if row.undone_at is None), default=None)
         return [
-            cls(
-                number=row.number,
-                cause=row.cause,
-                note=row.note,
-                version=row.version,
-                model_version=row.model_version,
-                max_false_names=row.max_false_names,
-                created_at=row.created_at,
-                undone_at=row.undone_at,
-                can_undo=row.can_undo and row.number == last,
-            )
+            cls.model_validate(replace(row, can_undo=row.can_undo and row.number == last), from_attributes=True)
             for row in rows
         ]
 

@@ -14,7 +14,7 @@ from serving.api.addresses import crop_address
 from serving.api.people import read_picture
 from serving.api.schemas import AppearancePage, FaceSearch, FoundAppearance, FoundFace, StrangerPage, StrangerView
 from serving.api.service import ProjectName, ServiceDep
-from serving.archive.search.people_and_faces import Hit, search_face, search_people
+from serving.archive.search.people_and_faces import search_face, search_people
 from serving.archive.search.strangers import Sighting, rank_strangers, show_stranger
 from serving.store.naming_rows import AppearanceQuery
 
@@ -71,7 +71,8 @@ def find_appearances(
         limit=limit,
         cursor=cursor,
     )
-    return AppearancePage(items=[_view(hit) for hit in page.hits], next_cursor=page.next_cursor)
+    items = [FoundAppearance.of(hit, crop_address) for hit in page.hits]
+    return AppearancePage(items=items, next_cursor=page.next_cursor)
 
 
 @router.post("/projects/{project}/search/faces")
@@ -138,10 +139,6 @@ def list_strangers(
 def get_stranger(project: ProjectName, stranger: str, service: ServiceDep) -> StrangerView:
     """Show where a stranger is seen; an alias leads to the stranger whom it was merged into."""
     return StrangerView.of(show_stranger(service.archive, project, stranger)[1], _best_crop)
-
-
-def _view(hit: Hit) -> FoundAppearance:
-    return FoundAppearance.of(hit, crop_address)
 
 
 def _best_crop(one: Sighting) -> str:

@@ -11,10 +11,13 @@ from ray.serve.handle import DeploymentHandle
 
 from facerec_models.analysis.networks import Networks
 from facerec_models.errors import GalleryMismatchError
+from serving.api.schemas import Accepted
 from serving.archive.handle import Archive
+from serving.archive.naming.preview import ApplyOptions
 from serving.archive.search.track_index import TrackIndexes
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
+from serving.jobs.runner import submit
 from serving.settings import Settings
 
 
@@ -43,6 +46,12 @@ class Service:
                 f"FACEREC_ANALYSIS__EMBEDDING__EMBEDDER set"
             )
 
+    def submit(self, project: str, kind: str, spec: dict[str, Any]) -> Accepted:
+        """Queue a job that is about no single video."""
+        job = submit(self.archive.store, project, kind, spec, max_queued=self.settings.max_queued_jobs)
+        self.analyzer.wake.remote()
+        return Accepted(job_id=job.job_id, video_id=None)
+
     @cached_property
     def indexes(self) -> TrackIndexes:
         """The tracks of the projects that are searched by face; a project's are read when it is first asked for."""
@@ -59,6 +68,13 @@ ExpectedVersion = Annotated[
     int | None,
     Query(alias="expect", description="The `version` of a preview: refused with 409 if the project has changed since."),
 ]
+
+
+def _apply_options(preview: bool = False, expected: ExpectedVersion = None) -> ApplyOptions:
+    return ApplyOptions(preview=preview, expected=expected)
+
+
+HowToApply = Annotated[ApplyOptions, Depends(_apply_options)]
 # Lists are whole unless a part is asked for.
 PartOfList = Annotated[int | None, Query(ge=1, le=1000, description="At most so many; all unless given.")]
 ProjectName = Annotated[str, Path(description="Name of a project.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

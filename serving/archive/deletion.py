@@ -7,12 +7,14 @@ import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from facerec_models.errors import JobNotFoundError, ProjectNotFoundError
 from facerec_models.files import UNFINISHED, AnyPath, remove_tree
 from serving.archive.handle import Archive
+from serving.archive.naming.faces_of_tracks import is_of_track, track_of_face
 from serving.archive.vector_sets import count_corrections
 from serving.store import leases
 from serving.store.contract import Store
@@ -71,12 +73,9 @@ def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
     corrections = count_corrections(
         store, project, [row for row in store.list_corrections(project) if row.analysis_id in analyses]
     )
-    enrolled = sum(_track_source(face.source) in analyses for face in store.list_faces(project))
+    enrolled = sum(is_of_track(face) and track_of_face(face)[0] in analyses for face in store.list_faces(project))
     upload = archive.files.upload(video.sha256, Path(video.file).suffix)
-
-    def uploads_of_others() -> set[Path]:
-        return _uploads_beside(archive, video)
-
+    uploads_of_others = partial(_uploads_beside, archive, video)
     # Rows go last: as long as they are there, what was interrupted can be done again.
     removed = remove_uploads({upload}, uploads_of_others)
     crops = _remove_files(archive, video, analyses)
@@ -140,12 +139,6 @@ def remove_uploads(files: Collection[Path], of_others: Callable[[], set[Path]]) 
 def _is_worked_on(job: Job) -> bool:
     now = time.time()
     return job.lease_until > now or any(segment.lease_until > now for segment in job.segments)
-
-
-def _track_source(source: str | None) -> str | None:
-    """Return the analysis that an enrolled face comes from, if it comes from a track."""
-    kind, _, place = (source or "").partition(":")
-    return place.partition("/")[0] if kind == "track" else None
 
 
 def _remove_files(archive: Archive, video: VideoRow, analyses: Collection[str]) -> int:

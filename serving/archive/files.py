@@ -83,6 +83,10 @@ class Files:
         """Return the folder of what a job has done of its segments; it goes when the job has ended."""
         return self.project_files(project) / "jobs" / job_id
 
+    def job_change(self, project: str, job_id: str) -> AnyPath:
+        """Return the file of what a job has changed in names."""
+        return self.project_files(project) / "jobs" / f"{job_id}.json"
+
     def cohort(self, project: str, embedder: str) -> AnyPath:
         """Return the file of the strangers that were imported into a project."""
         return self.project_files(project) / "cohorts" / f"{embedder}.npz"

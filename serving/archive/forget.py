@@ -196,6 +196,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     remove_models(archive, project, models)
     drop_loaded_models()
     archive.store.seal_edits(project)
+    _unlink(archive.files.job_change(project, "").parent.glob("*.json"))
     archive.store.scrub()
     return Receipt(
         person_id, time.time(), len(faces), crops, pictures, corrections_made, emptied, track_crops,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from enum import Enum
 
 from facerec_models.errors import InputError, VideoNotFoundError
@@ -42,7 +42,7 @@ def full_id(store: Store, kind: IdKind, given: str, project: str = "") -> str:
     ProjectNotFoundError
         If there is no such project.
     """
-    return given if _WHOLE.fullmatch(given) else complete(kind, given, _known(store, kind, project))
+    return given if _WHOLE.fullmatch(given) else complete(kind, given, _KNOWN[kind](store, project))
 
 
 def find_video(store: Store, project: str, given: str) -> VideoRow:
@@ -68,7 +68,7 @@ def find_video(store: Store, project: str, given: str) -> VideoRow:
         )
     if named:
         return named[0]
-    whole = complete(IdKind.VIDEO, given, _known(store, IdKind.VIDEO, project))
+    whole = complete(IdKind.VIDEO, given, _KNOWN[IdKind.VIDEO](store, project))
     if whole != given:
         return store.get_video(project, whole)
     raise VideoNotFoundError(
@@ -90,20 +90,14 @@ def complete(kind: IdKind, given: str, known: Iterable[str]) -> str:
     return found[0] if found else given
 
 
-def _known(store: Store, kind: IdKind, project: str) -> Iterable[str]:
-    match kind:
-        case IdKind.VIDEO:
-            return [row.video_id for row in store.list_videos(project)]
-        case IdKind.JOB:
-            return [row.job_id for row in store.list_jobs()]
-        case IdKind.MODEL:
-            return [row.version for row in store.list_models(project)]
-        case IdKind.ANALYSIS:
-            return [row.analysis_id for row in store.list_analyses(project)]
-        case IdKind.STRANGER:
-            return [row.stranger_id for row in store.list_strangers(project)]
-        case IdKind.FACE:
-            return [row.face_id for row in store.list_faces(project)]
+_KNOWN: dict[IdKind, Callable[[Store, str], list[str]]] = {
+    IdKind.VIDEO: lambda store, project: [row.video_id for row in store.list_videos(project)],
+    IdKind.JOB: lambda store, _: [row.job_id for row in store.list_jobs()],
+    IdKind.MODEL: lambda store, project: [row.version for row in store.list_models(project)],
+    IdKind.ANALYSIS: lambda store, project: [row.analysis_id for row in store.list_analyses(project)],
+    IdKind.STRANGER: lambda store, project: [row.stranger_id for row in store.list_strangers(project)],
+    IdKind.FACE: lambda store, project: [row.face_id for row in store.list_faces(project)],
+}
 
 
 def _listed(ids: Collection[str]) -> str:

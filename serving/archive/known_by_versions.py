@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from facerec_models.errors import ModelNotFoundError
 from facerec_models.files import remove_tree
+from facerec_models.identification.naming_model import NamingModel
 from serving.archive.files import Files
 from serving.archive.former_names import MERGE, RENAME
 from serving.archive.handle import Archive
@@ -17,11 +18,8 @@ from serving.store.rows import ModelVersion
 
 def knows(files: Files, project: str, version: str, person_id: str) -> bool:
     """Whether a version knows a person by this name."""
-    try:
-        model = load_model(files, project, version)
-    except ModelNotFoundError:  # an interrupted try has removed its files
-        return True
-    return (
+    model = _loaded(files, project, version)
+    return model is None or (
         person_id in model.classifier.classes_
         or person_id in model.corrections.denied_people
         or person_id in model.corrections.confirmed.values()
@@ -30,11 +28,10 @@ def knows(files: Files, project: str, version: str, person_id: str) -> bool:
 
 def has_learned(files: Files, project: str, version: str, vectors: Set[bytes]) -> bool:
     """Whether a version has learned one of these vectors, whoever it takes it for."""
-    try:
-        model = load_model(files, project, version)
-    except ModelNotFoundError:  # an interrupted try has removed its files
-        return True
-    return any(one.tobytes() in vectors for one in (*model.gallery.embeddings, *model.corrections.denied))
+    model = _loaded(files, project, version)
+    return model is None or any(
+        one.tobytes() in vectors for one in (*model.gallery.embeddings, *model.corrections.denied)
+    )
 
 
 def known_otherwise(
@@ -62,9 +59,8 @@ def known_otherwise(
     for row in store.list_models(project):
         if row.version in but:
             continue
-        try:
-            model = load_model(archive.files, project, row.version)
-        except ModelNotFoundError:  # an interrupted try has removed its files
+        model = _loaded(archive.files, project, row.version)
+        if model is None:
             found.append(row)
             continue
         gallery, known = model.gallery, model.corrections
@@ -76,6 +72,14 @@ def known_otherwise(
         ):
             found.append(row)
     return found
+
+
+def _loaded(files: Files, project: str, version: str) -> NamingModel | None:
+    """Return a version; None where an interrupted try has removed its files: it counts as one that knows everybody."""
+    try:
+        return load_model(files, project, version)
+    except ModelNotFoundError:
+        return None
 
 
 def remove_models(archive: Archive, project: str, models: Iterable[ModelVersion]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,13 +94,13 @@ def describe_analyses(store: Store, video: VideoRow) -> list[dict[str, Any]]:
 
 def _settings(row: AnalysisRow) -> dict[str, Any]:
     summary = row.summary
-    start_s, end_s = _span(summary["shots"])
+    shots = summary["shots"]
     return {
         "analysis_id": row.analysis_id,
         "created_at": analysed_at(row),
         "embedder": row.embedder,
-        "start_s": start_s,
-        "end_s": end_s,
+        "start_s": shots[0][0] if shots else None,
+        "end_s": shots[-1][1] if shots else None,
         "fragments": ranges_of(row),
         "complete": summary["complete"],
         "mode": summary["mode"],
@@ -113,11 +112,6 @@ def _settings(row: AnalysisRow) -> dict[str, Any]:
         "made_from": summary.get(MADE_FROM),
         "joined_of": [analysis_id for analysis_id, _ in summary[JOINED]["parts"]] if is_joined(row) else [],
     }
-
-
-def _span(shots: Iterable[tuple[float, float]]) -> tuple[float | None, float | None]:
-    listed = list(shots)
-    return (listed[0][0], listed[-1][1]) if listed else (None, None)
 
 
 def _named_by(row: NamedTracks | None, version: str | None) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from facerec_models.analysis.networks import Networks
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
 from serving.jobs.crawl import crawl_person
+from serving.jobs.name_again import KIND
 from serving.jobs.nodes import open_shared_archive
 from serving.jobs.runner import JobRunner, Work
 from serving.jobs.sweep import sweep
@@ -41,31 +42,38 @@ class AnalyzerReplica:
         self._networks: Networks | None = None
         videos = VideoJobs(self._archive, settings, self._connect)
         work: dict[str, Work] = {
-            "training": partial(run_apart, settings),
-            "second_set": partial(run_apart, settings),
             "crawl": lambda job, control: crawl_person(self._archive, settings, self._connect(), job, control),
             "video": videos.lead,
         }
-        self._runner = JobRunner(
-            self._archive.store,
-            work,
-            segment_work={"video": videos.help},
-            slots=slots,
-            webhooks=WebhookSender(settings.webhook),
-            when_idle=partial(sweep, self._archive),
-        )
-        self._runner.start()
+        apart: dict[str, Work] = dict.fromkeys(("training", "second_set", KIND), partial(run_apart, settings))
+        # What computes in a process of its own takes no video's place.
+        self._runners = [
+            JobRunner(
+                self._archive.store,
+                work,
+                segment_work={"video": videos.help},
+                slots=slots,
+                webhooks=WebhookSender(settings.webhook),
+                when_idle=partial(sweep, self._archive),
+            ),
+            JobRunner(self._archive.store, apart, slots=1),
+        ]
+        for runner in self._runners:
+            runner.start()
 
     def wake(self) -> None:
         """Try to claim a job now."""
-        self._runner.wake()
+        for runner in self._runners:
+            runner.wake()
 
     def check_health(self) -> None:
         """Raise if the replica cannot work on jobs."""
-        self._runner.check_health()
+        for runner in self._runners:
+            runner.check_health()
 
     def __del__(self) -> None:
-        self._runner.stop()
+        for runner in self._runners:
+            runner.stop()
 
     def _connect(self) -> Networks:
         if self._networks is None:

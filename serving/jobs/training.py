@@ -1,11 +1,12 @@
-"""Training and preparing a second set as jobs: in a process of their own on Ray, with progress, a log, and an end at any time."""
+"""What computes for long as jobs: in a process of its own on Ray, with progress, a log, and an end at any time."""
 
 from __future__ import annotations
 
 import logging
 import time
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import ray
 from ray.exceptions import GetTimeoutError, RayTaskError
@@ -15,7 +16,9 @@ from facerec_models.errors import ConflictError, FacerecError, JobNotFoundError
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
+from serving.archive.naming.whole_archive import NamingWork
 from serving.archive.second_embedder.prepare import prepare_second_set
+from serving.jobs import name_again
 from serving.jobs.log import job_log, logged_to, note
 from serving.jobs.nodes import open_shared_archive
 from serving.jobs.runner import JobControl, JobRunner
@@ -26,6 +29,8 @@ from serving.store.job_rows import Job, JobState
 from serving.store.rows import ModelVersion
 from training.learning import NoProgress
 from training.ray_tasks import TrainingStoppedError, Workers
+
+Made = TypeVar("Made")
 
 logger = logging.getLogger(__name__)
 
@@ -42,31 +47,32 @@ class _Progress(NoProgress):  # whoever stops it kills the process
 
 
 class Trainer:
-    """Learns in its own process, and tells how far it is meanwhile."""
+    """Learns, or names the archive again, in its own process, and tells how far it is meanwhile."""
 
     def __init__(self) -> None:
         self._progress = _Progress()
 
-    def run(self, settings: Settings, job: Job) -> str:
-        """Train, or prepare a second set; return the version that came of it."""
+    def run(self, settings: Settings, job: Job) -> None:
+        """Do a job."""
         archive = open_shared_archive(settings)
         try:
             with logged_to(job_log(archive.files, job.project, job.job_id)):
                 try:
-                    return self._learn(settings, archive, job)
+                    self._do(settings, archive, job)
                 except Exception as error:
                     logger.warning("failed: %s", error)
                     raise
         finally:
             archive.store.close()
 
-    def _learn(self, settings: Settings, archive: Archive, job: Job) -> str:
+    def _do(self, settings: Settings, archive: Archive, job: Job) -> None:
         embedding = settings.analysis.embedding
-        if job.kind == "second_set":
-            name = job.spec["embedder"]
-            return prepare_second_set(archive, job.project, name, embedding, progress=self._progress).version
-        config = TrainingConfig(**job.spec)
-        return train(archive, job.project, config, progress=self._progress, embedding=embedding).version
+        if job.kind == name_again.KIND:
+            name_again.name_again_as_job(archive, job, NamingWork(self._progress))
+        elif job.kind == "second_set":
+            prepare_second_set(archive, job.project, job.spec["embedder"], embedding, progress=self._progress)
+        else:
+            train(archive, job.project, TrainingConfig(**job.spec), progress=self._progress, embedding=embedding)
 
     def progress(self) -> float:
         """Return the fraction that is done."""
@@ -74,22 +80,22 @@ class Trainer:
 
 
 def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
-    """Do a job of kind ``training``, whose spec is a `TrainingConfig`, or ``second_set``, whose spec names an embedder.
+    """Do a job of kind ``training``, whose spec is a `TrainingConfig`, ``second_set``, whose spec names an embedder, or ``identify``.
 
     Raises
     ------
     FacerecError
-        What training or preparing raises.
+        What the work raises.
     TrainingStoppedError
-        If the job was cancelled or lost. Its process is killed; a version is there whole or not at all.
+        If the job was cancelled or lost. Its process is killed; a version, or an edit, is there whole or not at all.
     """
     files = Files.at(settings.home, settings.files)
     # It asks for no CPU: beside a service that has reserved them all it would wait for ever.
     actor: Any = ray.remote(num_cpus=0, max_restarts=0)(Trainer)
     trainer = actor.options(max_concurrency=2).remote()
     try:
-        version = trainer.run.remote(settings, job)
-        while not ray.wait([version], timeout=_POLL_S)[0]:
+        done = trainer.run.remote(settings, job)
+        while not ray.wait([done], timeout=_POLL_S)[0]:
             if control.should_stop():
                 note(files, job.project, job.job_id, "stopped")
                 raise TrainingStoppedError(f"the job {job.job_id} was stopped")
@@ -97,7 +103,7 @@ def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
                 control.report(ray.get(trainer.progress.remote(), timeout=_ANSWER_S))
             except GetTimeoutError:
                 continue  # it is busy in one long step
-        ray.get(version)
+        ray.get(done)
     except RayTaskError as error:  # its text is a traceback
         raise error.cause from error
     finally:
@@ -113,7 +119,24 @@ def train_recorded(
     config: TrainingConfig,
     workers: Workers,
 ) -> ModelVersion:
-    """Train as a job in the store, which others can watch and cancel; its log is a file under the home.
+    """Train as a job in the store; see `record`."""
+    embedding = settings.analysis.embedding
+
+    def work(_job: Job, control: JobControl) -> ModelVersion:
+        return train(archive, project, config, workers=workers, progress=control, embedding=embedding)
+
+    return record(archive, project, job_id, "training", config.model_dump(), work)
+
+
+def record(
+    archive: Archive,
+    project: str,
+    job_id: str,
+    kind: str,
+    spec: dict[str, Any],
+    work: Callable[[Job, JobControl], Made],
+) -> Made:
+    """Work, in this process, as a job in the store, which others can watch and cancel; its log is a file under the home.
 
     A job of this id that was left behind by a process that died is taken up again.
 
@@ -125,29 +148,20 @@ def train_recorded(
         If it was cancelled.
     """
     # A kind of its own: the runners of a service must not take it.
-    kind = f"training:{job_id}"
-    _submit(archive.store, project, job_id, kind, config)
-    made: list[ModelVersion] = []
+    kind = f"{kind}:{job_id}"
+    _submit(archive.store, project, job_id, kind, spec)
+    made: list[Made] = []
     failed: list[Exception] = []
 
-    def work(job: Job, control: JobControl) -> None:
+    def logged(job: Job, control: JobControl) -> None:
         try:
             with logged_to(job_log(archive.files, project, job_id)):
-                made.append(
-                    train(
-                        archive,
-                        project,
-                        config,
-                        workers=workers,
-                        progress=control,
-                        embedding=settings.analysis.embedding,
-                    )
-                )
+                made.append(work(job, control))
         except FacerecError as error:
             failed.append(error)
             raise
 
-    runner = JobRunner(archive.store, {kind: work}, slots=1, poll_s=_RECORDED_POLL_S)
+    runner = JobRunner(archive.store, {kind: logged}, slots=1, poll_s=_RECORDED_POLL_S)
     runner.start()
     try:
         while not (job := archive.store.get_job(job_id)).state.is_final:
@@ -166,15 +180,15 @@ def train_recorded(
     return made[0]
 
 
-def _submit(store: Store, project: str, job_id: str, kind: str, config: TrainingConfig) -> None:
+def _submit(store: Store, project: str, job_id: str, kind: str, spec: dict[str, Any]) -> None:
     try:
         there = store.get_job(job_id)
     except JobNotFoundError:
         now = time.time()
-        store.submit_job(Job(job_id, project, kind, JobState.QUEUED, config.model_dump(), now, now))
+        store.submit_job(Job(job_id, project, kind, JobState.QUEUED, spec, now, now))
         return
     if there.kind != kind or there.project != project or there.state.is_final:
         raise ConflictError(
             f"there is a job {job_id!r} already, of kind {there.kind!r} in project {there.project!r}, {there.state}: "
-            f"choose another id, as in --job-id train-{uuid.uuid4().hex[:8]}"
+            f"choose another id, as in --job-id {kind.partition(':')[0]}-{uuid.uuid4().hex[:8]}"
         )

@@ -237,6 +237,13 @@ class Store(Protocol):
         project's embedder, and for a model of another one; `ModelNotFoundError` for a model that is gone.
         """
 
+    def apply_alone(self, project: str, work_out: Callable[[], NamingChange | None]) -> int:
+        """Write, as `apply` does, what is worked out while nobody else writes to the project: others wait until that is written.
+
+        `work_out` reads from the store as ever, and writes nothing to the project; where it returns None nothing is written. What it
+        raises is raised. It must be quick: others wait for half a minute, and a MongoDB ends a transaction after a minute.
+        """
+
     def list_edits(self, project: str) -> list[AppliedEdit]:
         """Return all edits, the first one first."""
 

@@ -222,9 +222,9 @@ class AppearanceQuery:
     owners : tuple of tuple of str
         Who, each as all the ids that mean them: a person has one, a stranger may have aliases. With several, the appearances of the
         first are found in whose shots each of the others appears too. Empty: those of everyone.
-    least_score, most_score : float
-        A named appearance that is not confirmed has the first at least, any other one has the second at most; those of the others
-        included. See `serving.archive.search.figures`.
+    least_score : float
+        A named appearance that is not confirmed has this at least; those of the others included. Appearances without a name are found
+        whatever their score, which is that of when they were named last: see `serving.archive.search.exact_figures`.
     submitted_from, submitted_to : float or None
         When the video was submitted, in seconds since the epoch; the end is not included.
     start_s, end_s : float or None
@@ -234,7 +234,6 @@ class AppearanceQuery:
     owners: tuple[tuple[str, ...], ...] = ()
     video_id: str | None = None
     least_score: float = -math.inf
-    most_score: float = math.inf
     submitted_from: float | None = None
     submitted_to: float | None = None
     start_s: float | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -88,27 +88,14 @@ class SharedNaming:
     def apply(self, project: str, change: NamingChange, *, if_version: int) -> int:
         """Write names, and with them an edit, all at once; return the edit's number, 0 without one."""
         with self._shared.writing(project) as tx:
-            before = require_project(tx, project)
-            conflicts.require_version(project, if_version, before.version)
-            embedders = require_analyses(tx, project, change.analysis_ids)
-            conflicts.require_named(change)
-            number = _last_number(tx, project) + 1 if change.edit is not None and change.undoes is None else 0
-            if number and change.edit is not None:
-                tx.insert([_applied(tx, project, number, change.edit)], AppliedEdit)
-                _remember(tx, project, number, change)
-            if change.undoes is not None:
-                conflicts.require_last(project, change.undoes, _last_standing(tx, project))
-            if change.edit is not None:
-                _carry_out(tx, project, change.edit)
-            conflicts.require_own_embedder(
-                require_project(tx, project), [embedders[row.analysis_id] for row in change.named]
-            )
-            _name(tx, project, change, number, before.version + 1)
-            if change.undoes is not None:
-                tx.update("edits", {"project": project, "number": change.undoes}, {"undone_at": time.time()})
-                _drop_former(tx, project, change.undoes)
-            raise_version(tx, project)
-            return number
+            conflicts.require_version(project, if_version, require_project(tx, project).version)
+            return _write(tx, project, change)
+
+    def apply_alone(self, project: str, work_out: Callable[[], NamingChange | None]) -> int:
+        """Write names that are worked out while nobody else writes to the project; return the edit's number, 0 without one."""
+        with self._shared.writing(project) as tx:
+            change = work_out()
+            return 0 if change is None else _write(tx, project, change)
 
     def raise_version(self, project: str) -> None:
         """Note that something has changed that names depend on and that no row has: previews of before are refused."""
@@ -127,6 +114,27 @@ class SharedNaming:
 def _named_of(tx: Transaction, project: str, analysis_ids: Sequence[str] | None) -> list[NamedTracks]:
     among = None if analysis_ids is None else ("analysis_id", list(analysis_ids))
     return tx.select(NamedTracks, {"project": project, "edit": 0}, ("analysis_id",), among=among)
+
+
+def _write(tx: Transaction, project: str, change: NamingChange) -> int:
+    before = require_project(tx, project)
+    embedders = require_analyses(tx, project, change.analysis_ids)
+    conflicts.require_named(change)
+    number = _last_number(tx, project) + 1 if change.edit is not None and change.undoes is None else 0
+    if number and change.edit is not None:
+        tx.insert([_applied(tx, project, number, change.edit)], AppliedEdit)
+        _remember(tx, project, number, change)
+    if change.undoes is not None:
+        conflicts.require_last(project, change.undoes, _last_standing(tx, project))
+    if change.edit is not None:
+        _carry_out(tx, project, change.edit)
+    conflicts.require_own_embedder(require_project(tx, project), [embedders[row.analysis_id] for row in change.named])
+    _name(tx, project, change, number, before.version + 1)
+    if change.undoes is not None:
+        tx.update("edits", {"project": project, "number": change.undoes}, {"undone_at": time.time()})
+        _drop_former(tx, project, change.undoes)
+    raise_version(tx, project)
+    return number
 
 
 def raise_version(tx: Transaction, project: str) -> None:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from serving.archive.naming.correct import TrackCorrection, correct, name_strang
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current, stored_result
 from serving.archive.naming.undo import undo_edit
+from serving.archive.naming.whole_archive import NamingWork
 from serving.archive.search.people_and_faces import search_face, search_people
 from serving.archive.search.strangers import rank_strangers
 from serving.archive.search.track_index import TrackIndex
@@ -139,6 +141,10 @@ def measure(root: Path, tracks: int, people: int, strangers: int, address: str |
         enrol(archive, means, rng, _FACES)
         figures["rename_all_s"] = timed("all named by a new model", lambda: rename_all(archive), 1)
         figures["regroup_s"] = timed("all strangers grouped anew", lambda: identify_archive(archive, "p"), 1)
+        work = NamingWork()
+        identify_archive(archive, "p", preview=True, work=work)
+        regroup = partial(identify_archive, archive, "p", work=work)
+        figures["regroup_after_conflict_s"] = timed("the same after a conflict", regroup, 1)
         figures |= measure_changes(archive, tracks, means, others, rng)
         figures |= measure_answers(archive, means, rng)
     figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -194,6 +194,10 @@ def stranger_sums(store: Store) -> dict[str, tuple[int, DoubleArray]]:
     }
 
 
+def sums(store: Store) -> dict[str, tuple[int, list[float]]]:
+    return {one: (count, total.tolist()) for one, (count, total) in stranger_sums(store).items()}
+
+
 def claim(store: Store, who: str = "o1", lease_s: float = 60) -> Lease | None:
     return leases.claim(store, ["video"], who, lease_s)
 

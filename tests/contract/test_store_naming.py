@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
+from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError, ProjectNotFoundError
 from serving.store import Store
 from serving.store.naming_rows import Edit, NamedTracks, NamingChange, Promotion, Stranger, StrangerTrack
 from serving.store.rows import FaceStatus
@@ -24,7 +25,7 @@ from tests.contract.store_cases import (
     promote,
     put_analyses,
     same_face,
-    stranger_sums,
+    sums,
 )
 
 ANN = Stranger("stranger-a", "p", 1, 1.0)
@@ -41,10 +42,6 @@ def named(store: Store) -> Store:
 
 def stranger_track(analysis_id: str, stranger: Stranger = ANN, track_id: int = 1, at: int = 0) -> StrangerTrack:
     return StrangerTrack("p", analysis_id, track_id, stranger.stranger_id, np.eye(4, dtype=np.float32)[at])
-
-
-def sums(store: Store) -> dict[str, tuple[int, list[float]]]:
-    return {one: (count, total.tolist()) for one, (count, total) in stranger_sums(store).items()}
 
 
 def test_names_come_back_exactly_and_replace_those_before(named: Store) -> None:
@@ -346,23 +343,18 @@ def test_sealed_edits_cannot_be_undone_and_have_no_note(named: Store) -> None:
     assert [(row.renamed, row.carried) for row in named.list_edits("p")] == [(None, carried), (None, ())]
 
 
-def test_the_sum_of_a_strangers_vectors_follows_its_tracks(named: Store) -> None:
-    store = named
-    name(
-        store,
-        named=[make_named("a"), make_named("b")],
-        stranger_tracks=[stranger_track("a"), stranger_track("a", BOB, 2, 1), stranger_track("b", at=2)],
-        strangers=[ANN, BOB],
-    )
-    assert sums(store) == {"stranger-a": (2, [1, 0, 1, 0]), "stranger-b": (1, [0, 1, 0, 0])}
-    freed = [stranger_track("a"), stranger_track("a", BOB, 2, 1)]
-    name(store, named=[make_named("a")], freed=freed, stranger_tracks=[stranger_track("a", BOB, 1, 3)])
-    assert sums(store) == {"stranger-a": (1, [0, 0, 1, 0]), "stranger-b": (1, [0, 0, 0, 1])}
-    assert [(row.analysis_id, row.track_id) for row in store.list_stranger_tracks("p")] == [("a", 1), ("b", 1)]
-    store.delete_video("p", "v-b")
-    assert sums(store) == {"stranger-b": (1, [0, 0, 0, 1])}
-    put_analyses(store, "a")
-    assert sums(store) == {}
+def test_the_first_tracks_of_each_stranger_are_read(named: Store) -> None:
+    rows = [stranger_track("b", ANN, 7), *(stranger_track("a", ANN, i) for i in (5, 3)), stranger_track("b", BOB, 2)]
+    name(named, named=[make_named("a"), make_named("b")], stranger_tracks=rows, strangers=[ANN, BOB])
+
+    def first(limit: int, *ids: str) -> set[tuple[str, str, int]]:
+        found = named.list_some_tracks("p", ids, limit)
+        return {(row.stranger_id, row.analysis_id, row.track_id) for row in found}
+
+    ann, bob = ANN.stranger_id, BOB.stranger_id
+    assert first(2, ann, bob, "gone") == {(ann, "a", 3), (ann, "a", 5), (bob, "b", 2)}
+    assert first(1, ann) == {(ann, "a", 3)}
+    assert first(9, ann) == {(ann, "a", 3), (ann, "a", 5), (ann, "b", 7)}
 
 
 def test_strangers_are_found_by_id_number_and_merge(named: Store) -> None:
@@ -381,3 +373,36 @@ def test_strangers_are_found_by_id_number_and_merge(named: Store) -> None:
     assert [row.analysis_id for row in named.list_stranger_tracks("p")] == ["a", "b"]
     assert [row.analysis_id for row in named.list_stranger_tracks("p", stranger_ids=["stranger-b"])] == ["b"]
     assert [row.stranger_id for row in named.list_stranger_tracks("p", analysis_ids=["a"])] == ["stranger-a"]
+
+
+def test_nobody_writes_while_names_are_worked_out_alone(named: Store) -> None:
+    version = named.get_project("p").version
+    waiting = threading.Thread(target=lambda: named.put_faces("p", [make_face("late")]))
+
+    def work() -> NamingChange:
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        assert (named.get_project("p").version, named.list_faces("p")) == (version, [])
+        return NamingChange(edit=Edit("identify", "alone"))
+
+    number = named.apply_alone("p", work)
+    waiting.join()
+    assert [(row.number, row.note) for row in named.list_edits("p")][-1] == (number, "alone")
+    assert named.list_edits("p")[-1].version == version + 1
+    assert [face.face_id for face in named.list_faces("p")] == ["late"]
+
+
+def test_work_that_ends_in_nothing_or_in_an_error_writes_nothing(named: Store) -> None:
+    before = named.get_project("p").version, named.list_edits("p")
+
+    def fail() -> NamingChange:
+        raise ConflictError("not now")
+
+    assert named.apply_alone("p", lambda: None) == 0
+    with pytest.raises(ConflictError, match="not now"):
+        named.apply_alone("p", fail)
+    with pytest.raises(ProjectNotFoundError):
+        named.apply_alone("nobody", lambda: None)
+    assert (named.get_project("p").version, named.list_edits("p")) == before
+    assert named.apply_alone("p", lambda: NamingChange(edit=Edit("identify"))) > 0

@@ -14,7 +14,12 @@ from facerec_models.analysis.networks import Networks
 from serving.api.app import build_api
 from serving.api.service import Service
 from serving.archive.handle import Archive
+from serving.archive.naming.whole_archive import NamingWork
+from serving.jobs.name_again import KIND, name_again_as_job
+from serving.jobs.runner import JobControl, JobRunner
 from serving.settings import Settings
+from serving.store import leases
+from serving.store.job_rows import Job
 
 
 @contextmanager
@@ -27,6 +32,27 @@ def bare_routes(archive: Archive, networks: Networks | None = None, **settings: 
         vars(service)["networks"] = networks
     with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
+
+
+def identified(client: TestClient, archive: Archive, project: str = "p", **query: Any) -> Any:
+    """Return what naming the archive again has changed, once its job is done as a service does it."""
+    answer = client.post(f"/v1/projects/{project}/identify", params=query)
+    assert answer.status_code == 202, answer.text
+    work_on(archive, answer.json()["job_id"])
+    return ok(client.get(f"/v1/jobs/{answer.json()['job_id']}/result"))
+
+
+def work_on(archive: Archive, job_id: str) -> None:
+    """Do a job that names the archive again, the next one that is queued."""
+
+    def work(job: Job, control: JobControl) -> None:
+        name_again_as_job(archive, job, NamingWork(control))
+
+    runner = JobRunner(archive.store, {KIND: work})
+    claimed = leases.claim(archive.store, [KIND], runner.name, runner.lease_s)
+    assert claimed is not None
+    assert claimed.job.job_id == job_id
+    runner.do(claimed)
 
 
 def ok(answer: Response) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -23,8 +24,10 @@ from serving.archive.naming.one_video import name_analysis
 from serving.archive.videos import analyze_video, register_video
 from serving.settings import Settings
 from serving.store import open_store
+from tests.archive import fill
 from tests.picture_site import PictureSite
 from tests.serving.service import RunningService
+from tests.unit.serving.archive.edits import add_named_video
 from tests.waiting import WAIT_S, wait_until
 from training.pictures import find_pictures
 from ui.client import FacerecClient, ServiceError
@@ -169,6 +172,33 @@ def test_people_and_models_are_managed(client: FacerecClient, service_url: str, 
         assert http.get("/v1/jobs", params={"project": "managed"}).json()[0]["state"] == "failed"
         assert http.delete("/v1/projects/managed").status_code == 204
         assert "managed" not in client.projects()
+
+
+def test_the_archive_is_named_again_as_a_job_while_others_edit(client: FacerecClient, service: RunningService) -> None:
+    with closing(open_store(service.home)) as store, httpx.Client(base_url=service.url, timeout=WAIT_S) as http:
+        archive = Archive(store, Files(service.home))
+        fill(archive)
+        jobs = [http.post("/v1/projects/p/identify") for _ in range(2)]
+        assert [answer.status_code for answer in jobs] == [202, 202]
+        first, cancelled = (answer.json()["job_id"] for answer in jobs)
+        edits = 0
+        while client.job(first).state != "succeeded":
+            assert client.job(first).error is None
+            assert http.post("/v1/projects/p/strangers/1/hide", params={"no_longer": edits % 2 == 1}).status_code == 200
+            found = http.get("/v1/projects/p/appearances", params={"person_id": "Bob"}).json()["items"]
+            assert len(found) == 2 + (edits > 0)
+            edits += 1
+            if edits == 1:
+                add_named_video(archive, (2, 9))
+                client.cancel(cancelled)
+        change = http.get(f"/v1/jobs/{first}/result").json()
+        assert (change["applied"], change["tracks"], change["people"]) == (True, 10, {})
+        history = http.get("/v1/projects/p/history").json()
+        assert [row["note"] for row in history if row["cause"] == "identify"] == [f"job {first}"]
+        assert change["edit"] in [row["number"] for row in history]
+        assert {row.analysis_id for row in store.list_named("p")} == {"a-v-1", "a-v-2", "a-v-3"}
+        wait_until(lambda: client.job(cancelled).state == "cancelled")
+        assert client.job(first).progress == 1.0
 
 
 def test_a_running_job_is_cancelled(client: FacerecClient, material: DemoMaterial) -> None:

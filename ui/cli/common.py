@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -36,6 +38,18 @@ ErrorOption = Annotated[
         show_default=False,
     ),
 ]
+AddressOption = Annotated[
+    str | None, typer.Option(help="A Ray cluster to compute on.", envvar="RAY_ADDRESS", show_default=False)
+]
+JobIdOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Record progress and log as this job, which can be cancelled. An id is used once.", show_default=False
+    ),
+]
+
+# The exit code of what was stopped.
+STOPPED = 130
 
 # Names of people and files may have brackets and colons: they are printed as they are.
 output = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -81,6 +95,15 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False))
 
 
+def interrupt_when_terminated() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: that is how 'ray job stop' ends a job."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def progress_bar(unit: str = "percent") -> Iterator[Progress]:
     """Show progress with the remaining time on standard error."""
@@ -108,13 +131,17 @@ def date_of(seconds: float) -> str:
 
 __all__ = [
     "DEFAULT_PROJECT",
+    "STOPPED",
+    "AddressOption",
     "ErrorOption",
     "HomeOption",
+    "JobIdOption",
     "JsonOption",
     "Opened",
     "ProjectOption",
     "counted",
     "date_of",
+    "interrupt_when_terminated",
     "messages",
     "open_home",
     "output",

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from ui.cli.common import (
     DEFAULT_PROJECT,
+    AddressOption,
     HomeOption,
     JsonOption,
     Opened,
@@ -40,9 +41,7 @@ VersionOption = Annotated[
 @app.command()
 def prepare(
     name: Annotated[str, typer.Argument(help="The embedder, as 'facerec weights list' names it.")],
-    address: Annotated[
-        str | None, typer.Option(help="A Ray cluster to embed on.", envvar="RAY_ADDRESS", show_default=False)
-    ] = None,
+    address: AddressOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,

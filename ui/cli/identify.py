@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
+from facerec_models.errors import ConflictError
 from ui.cli.common import (
     DEFAULT_PROJECT,
+    STOPPED,
+    AddressOption,
     ErrorOption,
     HomeOption,
+    JobIdOption,
     JsonOption,
+    Opened,
     ProjectOption,
+    ShownProgress,
     counted,
+    interrupt_when_terminated,
+    messages,
     open_home,
     output,
     print_json,
+    progress_bar,
 )
 from ui.cli.tables import print_table
 
 if TYPE_CHECKING:
     from serving.archive.naming.preview import Example, IdentificationChange
+    from serving.jobs.name_again import NamingRequest
+    from serving.jobs.runner import JobControl
+    from serving.store.job_rows import Job
+    from training.ray_tasks import Workers
 
 PreviewOption = Annotated[bool, typer.Option("--preview", help="Show what would change and change nothing.")]
 ExpectOption = Annotated[
@@ -40,24 +54,52 @@ def identify(
     ] = None,
     expect: ExpectOption = None,
     max_false_names: ErrorOption = None,
+    address: AddressOption = None,
+    job_id: JobIdOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Name the whole archive again, from stored embeddings: no video is opened. 'facerec history undo' takes that back."""
-    from serving.archive.ids import IdKind, full_id
-    from serving.archive.naming.identify import identify_archive
+    """Name the whole archive again, from stored embeddings: no video is opened. 'facerec history undo' takes that back.
 
-    with open_home(home) as opened:
-        change = identify_archive(
-            opened.archive,
-            project,
-            max_false_names=max_false_names,
-            model_version=None if model is None else full_id(opened.archive.store, IdKind.MODEL, model, project),
-            preview=preview,
-            expected=expect,
-        )
+    Others go on working meanwhile. Exit codes: 0; 1 it failed; 130 it was stopped.
+    """
+    from serving.archive.ids import IdKind, full_id
+    from serving.jobs.name_again import NamingRequest
+    from training.ray_tasks import TrainingStoppedError, Workers
+
+    with open_home(home) as opened, Workers(opened.archive.files.root, address) as workers:
+        version = None if model is None else full_id(opened.archive.store, IdKind.MODEL, model, project)
+        asked = NamingRequest(max_false_names, version, preview, expect)
+        try:
+            change = _name_again(opened, project, asked, workers, job_id)
+        except TrainingStoppedError as error:
+            messages.print(f"Stopped: {error}.")
+            raise typer.Exit(STOPPED) from error
     print_change(change, as_json=as_json)
+
+
+def _name_again(
+    opened: Opened, project: str, asked: NamingRequest, workers: Workers, job_id: str | None
+) -> IdentificationChange:
+    from serving.archive.naming.identify import identify_archive
+    from serving.archive.naming.whole_archive import NamingWork
+
+    if job_id is not None:
+        from serving.jobs.name_again import KIND, name_again_as_job
+        from serving.jobs.training import record
+
+        def work(job: Job, control: JobControl) -> IdentificationChange | None:
+            return name_again_as_job(opened.archive, job, NamingWork(control, workers))
+
+        interrupt_when_terminated()
+        change = record(opened.archive, project, job_id, KIND, asdict(asked), work)
+        if change is None:
+            raise ConflictError(f"job {job_id} has been applied already: 'facerec history list' shows the edit")
+        return change
+    with progress_bar() as bar:
+        shown = NamingWork(ShownProgress(bar, "naming the archive again"), workers)
+        return identify_archive(opened.archive, project, **asdict(asked), work=shown)
 
 
 def _side(label: str | None, example: Example) -> str:

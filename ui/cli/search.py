@@ -34,7 +34,7 @@ from ui.cli.filters import (
 from ui.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from serving.archive.search.people_and_faces import FaceHit, FacePage, Hit
+    from serving.archive.search.people_and_faces import FaceHit, Hit, Page
 
 app = typer.Typer(help="Search the archive by person, by company, and by face.", no_args_is_help=True)
 
@@ -150,7 +150,7 @@ def face(
         _print_face(box, page)
 
 
-def _print_face(box: Sequence[float], page: FacePage) -> None:
+def _print_face(box: Sequence[float], page: Page[FaceHit]) -> None:
     table = Table("video", "from", "to", "who", "similarity", "same person", title_justify="left")
     table.title = "Face at " + ", ".join(f"{value:.0f}" for value in box)
     for one in page.hits:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import asdict
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ui.cli.common import (
     DEFAULT_PROJECT,
+    STOPPED,
+    AddressOption,
     ErrorOption,
     HomeOption,
+    JobIdOption,
     JsonOption,
     Opened,
     ProjectOption,
     ShownProgress,
     counted,
+    interrupt_when_terminated,
     messages,
     open_home,
     output,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from facerec_models.config import IdentificationConfig, TrainingConfig
     from serving.store.rows import ModelVersion
 
-_REFUSED, _STOPPED = 3, 130
+_REFUSED = 3
 
 
 def train(
@@ -45,15 +47,8 @@ def train(
     use_seen_strangers: Annotated[
         bool, typer.Option(help="Calibrate with the nameless strangers of the project's videos too.")
     ] = False,
-    address: Annotated[
-        str | None, typer.Option(help="A Ray cluster to train on.", envvar="RAY_ADDRESS", show_default=False)
-    ] = None,
-    job_id: Annotated[
-        str | None,
-        typer.Option(
-            help="Record progress and log as this job, which can be cancelled. An id is used once.", show_default=False
-        ),
-    ] = None,
+    address: AddressOption = None,
+    job_id: JobIdOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -78,7 +73,7 @@ def train(
             model = _fit(opened, project, config, address, job_id)
         except TrainingStoppedError as error:
             messages.print(f"Stopped: {error}.")
-            raise typer.Exit(_STOPPED) from error
+            raise typer.Exit(STOPPED) from error
         rules = opened.settings.identification
         has_videos = bool(opened.archive.store.list_videos(project))
     gate = model.metrics["gate"]
@@ -109,7 +104,7 @@ def _fit(opened: Opened, project: str, config: TrainingConfig, address: str | No
     if job_id is not None:
         from serving.jobs.training import train_recorded
 
-        signal.signal(signal.SIGTERM, _interrupt)
+        interrupt_when_terminated()
         return train_recorded(opened.archive, project, job_id, opened.settings, config, workers)
     with progress_bar() as bar:
         return train_project(
@@ -120,10 +115,6 @@ def _fit(opened: Opened, project: str, config: TrainingConfig, address: str | No
             progress=ShownProgress(bar, f"training {config.classifier}"),
             embedding=opened.settings.analysis.embedding,
         )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt  # how 'ray job stop' ends a job
 
 
 def _describe(model: ModelVersion, rules: IdentificationConfig, max_false_names: float | None) -> str:

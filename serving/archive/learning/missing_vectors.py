@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
 
 from facerec_models.config import EmbeddingConfig
 from facerec_models.files import AnyPath
-from facerec_models.types import FloatArray, ImageArray
+from facerec_models.types import FloatArray
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.store.rows import Face, FaceStatus
-from training.crop_embedding import embed_crops, read_crop
+from training.crop_embedding import embed_stored
 from training.ray_tasks import Workers
 
 logger = logging.getLogger(__name__)
-
-_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +68,18 @@ def embed_missing(
     ]
     if not wanting:
         return Reembedded()
-    # Here and not above: a training that embeds nothing needs no torch.
-    from facerec_models.analysis.embedders.torch_embedder import choice_of, template_of
-
-    config = config.model_copy(update={"embedder": choice_of(embedder)})
-    template = template_of(embedder)
     logger.info("%d faces have no vector of %s", len(wanting), embedder)
-    batches: list[list[Face]] = []
-
-    def read() -> Iterator[ImageArray]:
-        """Read crops a batch at a time: those of a large gallery would fill the memory."""
-        for start in range(0, len(wanting), _BATCH):
-            part = [
-                (face, read_crop(face_crop(archive.files, face), template)) for face in wanting[start : start + _BATCH]
-            ]
-            usable = [(face, crop) for face, crop in part if crop is not None]
-            if usable:
-                batches.append([face for face, _ in usable])
-                yield np.stack([crop for _, crop in usable])
-
     done = 0
 
-    def keep(number: int, embeddings: FloatArray) -> None:
+    def keep(vectors: dict[str, FloatArray]) -> None:
         nonlocal done
-        rows = zip(batches[number], embeddings, strict=True)
         # Not the rows as they were read: a person may have been forgotten, or a face disabled, meanwhile.
-        archive.store.set_vectors(project, embedder, {face.face_id: vector for face, vector in rows})
-        done += len(embeddings)
+        archive.store.set_vectors(project, embedder, vectors)
+        done += len(vectors)
         on_progress(done / len(wanting))
 
-    workers.map(embed_crops, read(), config, archive.files.weights, on_done=keep, should_stop=should_stop)
+    crops = [(face.face_id, face_crop(archive.files, face)) for face in wanting]
+    embed_stored(crops, embedder, config, archive.files.weights, workers, on_done=keep, should_stop=should_stop)
     impossible = len(wanting) - done
     if impossible:
         logger.warning(

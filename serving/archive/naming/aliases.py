@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 
 from facerec_models.errors import NotFoundError
 from facerec_models.names import number_of
@@ -137,3 +139,56 @@ def aliases(
     return {
         one: tuple(row.stranger_id for row in sorted(rows, key=lambda row: row.number)) for one, rows in found.items()
     }
+
+
+def merge_groups(strangers: dict[str, Stranger], gone: Mapping[str, str], left: Set[str]) -> None:
+    """Merge those who are gone into others; of those who are left, whom a user made one stays one, and no merge leads in a circle.
+
+    Parameters
+    ----------
+    strangers : dict of str to Stranger
+        All of a project; altered in place.
+    gone : mapping of str to str
+        Into whom each of them is merged.
+    left : set of str
+        Who has tracks then.
+    """
+    for one in sorted(left & strangers.keys()):
+        path = _leads_to(one, strangers)
+        if not gone.keys().isdisjoint(path):
+            into = next((other for other in path if other in left), path[-1])
+            strangers[one] = replace(strangers[one], merged_into=into)
+    for one, into in sorted(gone.items()):
+        if one in _leads_to(into, strangers):
+            strangers[into] = replace(strangers[into], merged_into=None)
+        strangers[one] = replace(strangers[one], merged_into=into)
+
+
+def hide_as_before(
+    strangers: dict[str, Stranger], before: Mapping[str, Stranger], former: Mapping[str, Collection[str]]
+) -> None:
+    """Hide those all of whose tracks showed hidden ones: nobody who was shown is hidden by the grouping.
+
+    Parameters
+    ----------
+    strangers : dict of str to Stranger
+        All of a project; altered in place.
+    former : mapping of str to collection of str
+        Whom the tracks of each showed before.
+    """
+    were_hidden: dict[str, set[bool]] = defaultdict(set)
+    for one, others in former.items():
+        shown_as = follow_merges(one, strangers).stranger_id
+        were_hidden[shown_as] |= {follow_merges(other, before).is_hidden for other in others}
+    for one, hidden in were_hidden.items():
+        if hidden:
+            strangers[one] = replace(strangers[one], is_hidden=all(hidden))
+
+
+def _leads_to(identifier: str, strangers: Mapping[str, Stranger]) -> list[str]:
+    """Return all into whom a stranger was merged, one after the other."""
+    found: list[str] = []
+    while (into := strangers[identifier].merged_into) is not None:
+        found.append(into)
+        identifier = into
+    return found

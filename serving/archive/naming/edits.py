@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from facerec_models.errors import ConflictError
 from facerec_models.identification.naming_model import NamingModel
 from serving.archive.handle import Archive
@@ -16,8 +14,17 @@ from serving.archive.naming.affected import Rows, affected
 from serving.archive.naming.correction_rows import with_corrections
 from serving.archive.naming.current import CurrentNaming, read_current, revision_of
 from serving.archive.naming.figures import ScoreFigures
+from serving.archive.naming.named import is_same
 from serving.archive.naming.preview import Comparison, IdentificationChange, Perhaps
-from serving.archive.naming.whole_archive import BLOCK, Again, NewNames, batched, name_again, rows_by_analysis
+from serving.archive.naming.whole_archive import (
+    BLOCK,
+    Again,
+    NamingWork,
+    NewNames,
+    batched,
+    name_again,
+    rows_by_analysis,
+)
 from serving.store.conflicts import require_version
 from serving.store.naming_rows import AppearanceRow, Correction, Edit, NamedTracks, NamingChange, Stranger
 
@@ -62,6 +69,8 @@ class PlannedEdit:
         All that hold then, where they are known already.
     perhaps : sequence of Perhaps
         Who may be meant as well, and is left as they are.
+    work : NamingWork or None
+        What was worked out when this edit was planned before, for all tracks of all analyses.
     """
 
     edit: Edit
@@ -81,6 +90,7 @@ class PlannedEdit:
     again: Mapping[str, Rows] | None = None
     corrections: Sequence[Correction] | None = None
     perhaps: Sequence[Perhaps] = ()
+    work: NamingWork | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,6 +166,38 @@ def change_names(
             return change
 
 
+def change_alone(
+    archive: Archive,
+    project: str,
+    plan: Callable[[CurrentNaming], PlannedEdit],
+    refine: Callable[[CurrentNaming, PlannedEdit, WorkedOut], object],
+    *,
+    preview: bool = False,
+) -> IdentificationChange:
+    """Apply an edit of which most is worked out already, or say what it would change, while nobody else writes to the project.
+
+    Parameters
+    ----------
+    plan, refine, preview
+        As of `change_names`; the edit stays as it is planned.
+    """
+    found: list[IdentificationChange] = []
+
+    def work() -> NamingChange | None:
+        current = read_current(archive, project, None)
+        with _without_collecting():
+            planned = plan(current)
+            worked = work_out(archive, current, planned)
+        refine(current, planned, worked)
+        found.append(worked.change)
+        return None if preview else worked.names
+
+    number = archive.store.apply_alone(project, work)
+    change = found[-1]
+    change.edit, change.applied = number or None, not preview
+    return change
+
+
 @contextmanager
 def _without_collecting() -> Iterator[None]:
     """Let no garbage collector look through a hundred thousand rows, none of which refers to another: a fifth of the time."""
@@ -209,6 +251,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
             restored={row.analysis_id: row for row in planned.restored},
             unnamed=planned.unnamed,
             strangers=edit.strangers,
+            work=planned.work,
         ),
         counted.add,
     )
@@ -274,14 +317,3 @@ class _Counted:
         if not analysis_ids:
             return {}
         return rows_by_analysis(self._store.list_appearances(self._project, sorted(analysis_ids)))
-
-
-def is_same(row: NamedTracks, other: NamedTracks | None) -> bool:
-    """Whether two rows say the same of the same tracks, by the same limit."""
-    if other is None:
-        return False
-    plain = ("max_false_names", "floor", "is_contended", "names")
-    arrays = ("decisions", "reasons", "owners", "besides", "confirmed", "scores", "chosen")
-    return all(getattr(row, name) == getattr(other, name) for name in plain) and all(
-        np.array_equal(getattr(row, name), getattr(other, name)) for name in arrays
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -40,30 +40,28 @@ class ScoreFigures:
         found = []
         for row, p, r in zip(rows, probability.tolist(), rate.tolist(), strict=True):
             sure = (1.0 if row.is_confirmed else p) if row.decision is Decision.NAMED else 1 - p
-            # The last digits depend on how many were scored together.
-            found.append(Figure(round(sure, 6), float(f"{r:.6g}")))
+            found.append(rounded_figure(sure, r))
         return found
 
-    def bounds(self, min_probability: float) -> tuple[float, float]:
-        """Return the least score of a named appearance, and the most of any other, that are so probable."""
+    def least_score(self, min_probability: float) -> float:
+        """Return the least score of a named appearance that is so probable."""
         if self.model is None or min_probability <= 0:
-            return -math.inf, math.inf
-        return _bounds(self.model, min_probability)
+            return -math.inf
+        return _least_score(self.model, min_probability)
+
+
+def rounded_figure(probability: float, false_name_rate: float) -> Figure:
+    """Return a figure without its last digits, which depend on how many were scored together."""
+    return Figure(round(probability, 6), float(f"{false_name_rate:.6g}"))
 
 
 @lru_cache(maxsize=64)
-def _bounds(model: NamingModel, min_probability: float) -> tuple[float, float]:
-    def first(passes: Callable[[float], bool]) -> float:
-        low, high = -1e4, 1e4
-        for _ in range(_STEPS):
-            middle = (low + high) / 2
-            low, high = (low, middle) if passes(middle) else (middle, high)
-        return high
+def _least_score(model: NamingModel, min_probability: float) -> float:
+    def passes(score: float) -> bool:  # rounded as the figures are
+        return round(float(model.tracks.probability(np.array(score))), 6) >= min_probability
 
-    def probability(score: float) -> float:
-        return float(model.tracks.probability(np.array(score)))
-
-    # Rounded as the figures are.
-    least = first(lambda score: round(probability(score), 6) >= min_probability)
-    most = first(lambda score: round(1 - probability(score), 6) < min_probability)
-    return least if round(probability(least), 6) >= min_probability else math.inf, math.nextafter(most, -math.inf)
+    low, high = -1e4, 1e4
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if passes(middle) else (middle, high)
+    return high if passes(high) else math.inf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from facerec_models.errors import ConflictError
@@ -11,8 +11,9 @@ from serving.archive.former_names import renamed_tracks
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.current import CurrentNaming
-from serving.archive.naming.edits import PlannedEdit, change_names
+from serving.archive.naming.edits import PlannedEdit, WorkedOut, change_alone, change_names
 from serving.archive.naming.preview import IdentificationChange
+from serving.archive.naming.whole_archive import NamingWork
 from serving.archive.vector_sets import present_analyses
 from serving.store.conflicts import require_embedder
 from serving.store.contract import Store
@@ -29,8 +30,14 @@ def identify_archive(
     goes_back: bool = False,
     preview: bool = False,
     expected: int | None = None,
+    work: NamingWork | None = None,
+    note: str = "",
+    on_worked_out: Callable[[IdentificationChange], object] = lambda _: None,
 ) -> IdentificationChange:
     """Name all stored tracks again, from stored embeddings; unless another version is promoted, their strangers are grouped anew.
+
+    Others go on editing, naming and reading meanwhile. Where they have changed something, what that changes is worked out again. Where
+    they are always faster they wait in the end, until that little is worked out and all is written.
 
     Parameters
     ----------
@@ -42,14 +49,23 @@ def identify_archive(
         Whether the version that was promoted before the present one names again.
     preview, expected
         As of `serving.archive.naming.edits.change_names`.
+    work : NamingWork, optional
+        Who is told of it and may stop it, and where it is done.
+    note : str
+        The edit's.
+    on_worked_out : callable, optional
+        Is given what will be applied, right before that; again, where it was not.
 
     Raises
     ------
     ModelNotFoundError
         If there is no such version, or none was promoted before.
     ConflictError
-        As `change_names`.
+        If the project is not at the expected version, or the version knows people by names that they have no more.
+    TrainingStoppedError
+        If it was stopped; nothing has changed.
     """
+    kept = NamingWork() if work is None else work
 
     def plan(current: CurrentNaming) -> PlannedEdit:
         store = archive.store
@@ -58,10 +74,18 @@ def identify_archive(
             version = store.get_model(project, model_version).version
         cause = "rollback" if goes_back else "identify" if model_version is None else "promotion"
         planned = _by_version(archive, current, version, cause, goes_back=goes_back)
-        edit = replace(planned.edit, max_false_names=max_false_names)
-        return replace(planned, edit=edit, max_false_names=max_false_names, anew=cause == "identify")
+        edit = replace(planned.edit, note=note, max_false_names=max_false_names)
+        return replace(planned, edit=edit, max_false_names=max_false_names, anew=cause == "identify", work=kept)
 
-    return change_names(archive, project, plan, preview=preview, expected=expected)
+    def refine(_current: CurrentNaming, _planned: PlannedEdit, worked: WorkedOut) -> None:
+        on_worked_out(worked.change)
+
+    try:
+        return change_names(archive, project, plan, refine=refine, preview=preview, expected=expected)
+    except ConflictError:
+        if expected is not None:
+            raise
+    return change_alone(archive, project, plan, refine, preview=preview)
 
 
 def promote_learned(archive: Archive, row: ModelVersion, corrections: Collection[str]) -> IdentificationChange:

@@ -197,6 +197,17 @@ def appearance_rows(
     return rows
 
 
+def is_same(row: NamedTracks, other: NamedTracks | None) -> bool:
+    """Whether two rows say the same of the same tracks, by the same limit."""
+    if other is None:
+        return False
+    plain = ("max_false_names", "floor", "is_contended", "names")
+    arrays = ("decisions", "reasons", "owners", "besides", "confirmed", "scores", "chosen")
+    return all(getattr(row, name) == getattr(other, name) for name in plain) and all(
+        np.array_equal(getattr(row, name), getattr(other, name)) for name in arrays
+    )
+
+
 def merge_names(before: NamedTracks, rows: IndexArray, names: VideoNames) -> NamedTracks:
     """Return who the tracks of an analysis are, some of them decided again.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from facerec_models.result import identity_of
 from facerec_models.types import Decision
@@ -17,6 +17,21 @@ _EXAMPLES = 3
 
 _Rows = Mapping[str, Sequence[AppearanceRow]]
 _Key = tuple[str | None, tuple[int, ...]]
+
+
+class ApplyOptions(TypedDict, total=False):
+    """How an edit is applied.
+
+    Parameters
+    ----------
+    preview : bool
+        Answer what it would change, and keep nothing of it.
+    expected : int or None
+        The version that a preview answered: `ConflictError` if the project is not at it any more.
+    """
+
+    preview: bool
+    expected: int | None
 
 
 @dataclass(frozen=True, slots=True)

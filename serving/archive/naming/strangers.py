@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from facerec_models.identification.decide import pair_scale
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.result import stranger_id
 from facerec_models.types import DoubleArray, FloatArray
-from serving.archive.naming.aliases import aliases, follow_all, follow_merges
+from serving.archive.naming.aliases import aliases, follow_all, hide_as_before, merge_groups
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger
 
@@ -28,7 +28,7 @@ from serving.store.naming_rows import Correction, CorrectionKind, Stranger
 _MOST_AT_ONCE = 4000
 # Tracks of a stranger that a new one must be like, beside the mean of all: with every one of thousands, one odd track would keep
 # all others out, and what a new track costs would grow with the archive.
-_MOST_COMPARED = 8
+_MOST_COMPARED = 16
 # What rounding may take off the mean of similarities.
 _SLACK = 1e-3
 
@@ -142,6 +142,7 @@ class StrangerGroups:
         anew: bool = False,
         changed: Sequence[Stranger] = (),
     ) -> None:
+        self.embedder = embedder
         self._store = store
         self._project = project
         self._least = stranger_similarity(pair_scale(embedder))
@@ -158,8 +159,19 @@ class StrangerGroups:
         self._size = len(known)
         self._of: dict[TrackKey, int] = {}
 
-    def add(self, unknown: Sequence[UnknownTracks], corrections: Sequence[Correction]) -> None:
-        """Give tracks a group. Those that are held keep theirs, and come first."""
+    def add(
+        self,
+        unknown: Sequence[UnknownTracks],
+        corrections: Sequence[Correction],
+        on_progress: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """Give tracks a group. Those that are held keep theirs, and come first.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Is given the fraction that is done.
+        """
         denied = denied_strangers(self._store, self._project, corrections, self._changed)
         unknown = [_without_denied(one, denied) for one in unknown]
         if not self._anew:
@@ -173,8 +185,29 @@ class StrangerGroups:
             for one in unknown:
                 for row, identifier in one.held.items():
                     self._hold(one, row, identifier)
+        done, total = 0, sum(len(one.rows) for one in unknown)
         for batch in _batches(unknown, with_held=self._anew):
             self._join(batch, denied)
+            done += sum(len(rows) for _, rows in batch)
+            on_progress(done / total)
+
+    def take_out(self, analysis_ids: Collection[str]) -> dict[str, set[TrackKey]]:
+        """Take the tracks of some analyses out of groups that were made anew.
+
+        Returns
+        -------
+        dict of str to set
+            The other tracks of these groups, by analysis: they need a group again.
+        """
+        touched = {at for (analysis_id, _), at in self._of.items() if analysis_id in analysis_ids}
+        free: dict[str, set[TrackKey]] = defaultdict(set)
+        for key in [key for key, at in self._of.items() if at in touched]:
+            del self._of[key]
+            if key[0] not in analysis_ids:
+                free[key[0]].add(key)
+        for at in touched:
+            self._groups[at] = _Group(None, 0, np.zeros(0))
+        return free
 
     def grouping(self) -> Grouping:
         """Return the stranger of each track that was added."""
@@ -307,10 +340,10 @@ class StrangerGroups:
         # Into whom most of their tracks went.
         gone = {identifier: names[at] for _, _, at, identifier in reversed(claims) if identifier not in taken}
         before = dict(known)
-        _merge(known, gone, taken)
+        merge_groups(known, gone, taken)
         known |= {row.stranger_id: row for row in self._new_strangers(names, taken)}
         if self._anew:
-            _hide_as_before(known, before, {name: self._groups[at].former for at, name in names.items()})
+            hide_as_before(known, before, {name: self._groups[at].former for at, name in names.items()})
         return names, [row for one, row in sorted(known.items()) if row != before.get(one)]
 
     def _new_strangers(self, names: dict[int, str], taken: set[str]) -> list[Stranger]:
@@ -393,57 +426,4 @@ def denied_strangers(
         if row.person_id in known:
             means = known[row.person_id].stranger_id
             found[row.analysis_id, row.track_id] |= {means, *others[means]}
-    return found
-
-
-def _merge(strangers: dict[str, Stranger], gone: Mapping[str, str], left: Set[str]) -> None:
-    """Merge those who are gone into others; of those who are left, whom a user made one stays one, and no merge leads in a circle.
-
-    Parameters
-    ----------
-    strangers : dict of str to Stranger
-        All of a project; altered in place.
-    gone : mapping of str to str
-        Into whom each of them is merged.
-    left : set of str
-        Who has tracks then.
-    """
-    for one in sorted(left & strangers.keys()):
-        path = _leads_to(one, strangers)
-        if not gone.keys().isdisjoint(path):
-            into = next((other for other in path if other in left), path[-1])
-            strangers[one] = replace(strangers[one], merged_into=into)
-    for one, into in sorted(gone.items()):
-        if one in _leads_to(into, strangers):
-            strangers[into] = replace(strangers[into], merged_into=None)
-        strangers[one] = replace(strangers[one], merged_into=into)
-
-
-def _hide_as_before(
-    strangers: dict[str, Stranger], before: Mapping[str, Stranger], former: Mapping[str, Collection[str]]
-) -> None:
-    """Hide those all of whose tracks showed hidden ones: nobody who was shown is hidden by the grouping.
-
-    Parameters
-    ----------
-    strangers : dict of str to Stranger
-        All of a project; altered in place.
-    former : mapping of str to collection of str
-        Whom the tracks of each showed before.
-    """
-    were_hidden: dict[str, set[bool]] = defaultdict(set)
-    for one, others in former.items():
-        shown_as = follow_merges(one, strangers).stranger_id
-        were_hidden[shown_as] |= {follow_merges(other, before).is_hidden for other in others}
-    for one, hidden in were_hidden.items():
-        if hidden:
-            strangers[one] = replace(strangers[one], is_hidden=all(hidden))
-
-
-def _leads_to(identifier: str, strangers: Mapping[str, Stranger]) -> list[str]:
-    """Return all into whom a stranger was merged, one after the other."""
-    found: list[str] = []
-    while (into := strangers[identifier].merged_into) is not None:
-        found.append(into)
-        identifier = into
     return found

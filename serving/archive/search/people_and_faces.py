@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -18,10 +19,10 @@ from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from facerec_models.vectors import PairScale
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import aliases, find_stranger, follow_all
-from serving.archive.naming.current import read_current
-from serving.archive.naming.figures import Figure, ScoreFigures
+from serving.archive.naming.figures import Figure
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
+from serving.archive.search.exact_figures import ExactFigures
 from serving.archive.search.track_index import TrackHit, TrackIndex
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow
@@ -58,14 +59,6 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some of what was found; `next_cursor` leads to the rest, and is None at the end."""
-
-    hits: list[Hit]
-    next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class FaceHit:
     """A track that resembles a face.
 
@@ -91,11 +84,14 @@ class FaceHit:
     is_named: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FacePage:
-    """Some of the tracks that resemble a face; `next_cursor` leads to the rest, and is None at the end."""
+Found = TypeVar("Found", Hit, FaceHit)
 
-    hits: list[FaceHit]
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Found]):
+    """Some of what was found; `next_cursor` leads to the rest, and is None at the end."""
+
+    hits: list[Found]
     next_cursor: str | None
 
 
@@ -108,7 +104,7 @@ def search_people(
     min_probability: float = 0.0,
     limit: int = 50,
     cursor: str | None = None,
-) -> Page:
+) -> Page[Hit]:
     """Find the appearances of a person, or of a person together with others, in the order of videos and time.
 
     Parameters
@@ -131,22 +127,22 @@ def search_people(
     check_limit(limit)
     store = archive.store
     search = ("people", project, *who, query, min_probability)
-    figures = ScoreFigures(read_current(archive, project).model)
-    least_score, most_score = figures.bounds(min_probability)
+    names = _Names(archive, project)
     owners = tuple(_ids_of(store, project, one) for one in who)
-    query = replace(query, owners=owners, least_score=least_score, most_score=most_score)
-    names = _Names(store, project, figures)
+    query = replace(query, owners=owners, least_score=names.figures.by_score.least_score(min_probability))
     hits: list[Hit] = []
     after: AppearanceKey | None = None if cursor is None else read_cursor(search, cursor, str, float, int)
     while True:
         rows = store.find_appearances(project, query, after=after, limit=limit + 1)
-        company = _company(store, project, query, rows)
+        names.learn(rows)
+        company = _company(store, project, query, rows, names, min_probability)
         for row in rows:
             if len(hits) == limit:
                 return Page(hits, None if after is None else write_cursor(search, after))
             after = row.key
-            hit = _together(row, [found.get(row.video_id, []) for found in company], names)
-            hits += [] if hit is None else [hit]
+            if names.is_sure(row, min_probability):
+                hit = _together(row, [found.get(row.video_id, []) for found in company], names)
+                hits += [] if hit is None else [hit]
         if len(rows) <= limit:
             if not hits and cursor is None:
                 _require_known(store, project, who)
@@ -162,7 +158,7 @@ def search_face(
     min_probability: float = 0.0,
     limit: int = 20,
     cursor: str | None = None,
-) -> FacePage:
+) -> Page[FaceHit]:
     """Find who resembles a face among all stored tracks, known or not, the most alike first.
 
     Parameters
@@ -187,7 +183,7 @@ def search_face(
     index.refresh()
     found = _face_hits(archive, index, face, query, min_probability, passed + limit + 1)
     hits = list(islice(found, passed, None))
-    return FacePage(hits[:limit], write_cursor(search, (passed + limit,)) if len(hits) > limit else None)
+    return Page(hits[:limit], write_cursor(search, (passed + limit,)) if len(hits) > limit else None)
 
 
 def _face_hits(
@@ -203,7 +199,7 @@ def _face_hits(
     analyses = _analyses_of(store, project, query)
     embedder = store.get_project(project).embedder
     pair = load_cohort(embedder).pair if embedder else PairScale(1.0, 1.0)
-    names = _Names(store, project, ScoreFigures(read_current(archive, project).model))
+    names = _Names(archive, project)
     seen: set[tuple[str, int]] = set()
     compared, tracks = 0, index.search(face, analyses, wanted * _TRACKS_PER_HIT)
     while len(tracks) > compared:
@@ -276,19 +272,23 @@ def _not_named(store: Store, project: str, hit: TrackHit) -> AppearanceRow:
 
 
 def _company(
-    store: Store, project: str, query: AppearanceQuery, rows: Sequence[AppearanceRow]
+    store: Store,
+    project: str,
+    query: AppearanceQuery,
+    rows: Sequence[AppearanceRow],
+    names: _Names,
+    min_probability: float,
 ) -> list[dict[str, list[AppearanceRow]]]:
     """Return the others' appearances in the videos of `rows`, for each of the others."""
-    found: list[dict[str, list[AppearanceRow]]] = []
-    for owner in query.owners[1:]:
-        of_owner = {}
-        for video_id in {row.video_id for row in rows}:
-            wanted = AppearanceQuery(
-                (owner,), video_id=video_id, least_score=query.least_score, most_score=query.most_score
-            )
-            of_owner[video_id] = store.find_appearances(project, wanted, limit=10 * MAX_LIMIT)
-        found.append(of_owner)
-    return found
+    alone = AppearanceQuery(least_score=query.least_score)
+
+    def of(owner: tuple[str, ...], video_id: str) -> list[AppearanceRow]:
+        wanted = replace(alone, owners=(owner,), video_id=video_id)
+        found = store.find_appearances(project, wanted, limit=10 * MAX_LIMIT)
+        return [row for row in found if names.is_sure(row, min_probability)]
+
+    videos = {row.video_id for row in rows}
+    return [{video_id: of(owner, video_id) for video_id in videos} for owner in query.owners[1:]]
 
 
 def _together(row: AppearanceRow, company: Sequence[Sequence[AppearanceRow]], names: _Names) -> Hit | None:
@@ -298,8 +298,9 @@ def _together(row: AppearanceRow, company: Sequence[Sequence[AppearanceRow]], na
         shots &= set().union(*(_shots(other) for other in others))
     if not shots:
         return None
-    beside = [names.hit(other) for others in company for other in others if _shots(other) & shots]
-    return replace(names.hit(row), shots=tuple(sorted(shots)), company=tuple(beside))
+    beside = [other for others in company for other in others if _shots(other) & shots]
+    names.learn(beside)
+    return replace(names.hit(row), shots=tuple(sorted(shots)), company=tuple(map(names.hit, beside)))
 
 
 def _shots(row: AppearanceRow) -> set[int]:
@@ -307,22 +308,36 @@ def _shots(row: AppearanceRow) -> set[int]:
 
 
 class _Names:
-    """What videos and their people are called; read once each."""
+    """What videos and their people are called, and how sure that is; read once each."""
 
-    def __init__(self, store: Store, project: str, figures: ScoreFigures) -> None:
-        self._store = store
+    def __init__(self, archive: Archive, project: str) -> None:
+        self._store = archive.store
         self._project = project
-        self._figures = figures
+        self.figures = ExactFigures(archive, project)
+        self._figures: dict[tuple[str, int], Figure] = {}
         self._videos: dict[str, str] = {}
         self._numbers: dict[str, int] = {}
+
+    def learn(self, rows: Sequence[AppearanceRow]) -> None:
+        """Read how sure appearances are, all at once."""
+        new = [row for row in rows if (row.analysis_id, row.first_track) not in self._figures]
+        found = self.figures.of(new)
+        self._figures |= {(row.analysis_id, row.first_track): one for row, one in zip(new, found, strict=True)}
+
+    def is_sure(self, row: AppearanceRow, min_probability: float) -> bool:
+        """Whether an appearance is so probable."""
+        return min_probability <= 0 or self._figure(row).probability >= min_probability
 
     def hit(self, row: AppearanceRow) -> Hit:
         """Return an appearance with the names of its video and its person."""
         if row.video_id not in self._videos:
             self._videos[row.video_id] = self._store.get_video(self._project, row.video_id).name
         shots = tuple(range(row.first_shot, row.last_shot + 1))
-        (figure,) = self._figures.of([row])
-        return Hit(row, self._videos[row.video_id], self._label(row), figure, shots)
+        return Hit(row, self._videos[row.video_id], self._label(row), self._figure(row), shots)
+
+    def _figure(self, row: AppearanceRow) -> Figure:
+        self.learn([row])
+        return self._figures[row.analysis_id, row.first_track]
 
     def _label(self, row: AppearanceRow) -> str:
         if row.owner is None:

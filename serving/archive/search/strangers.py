@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from facerec_models.files import AnyPath
+from facerec_models.types import Decision
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import aliases, find_stranger
-from serving.archive.naming.current import read_current
-from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.whole_archive import batched
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
+from serving.archive.search.exact_figures import ExactFigures
 from serving.store.contract import Store
-from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, Stranger
+from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime, Stranger
 
 _EVERYWHERE = AppearanceQuery()
 # Appearances of each stranger that a list shows.
@@ -90,7 +90,9 @@ def rank_strangers(
     Parameters
     ----------
     query : AppearanceQuery
-        Which appearances count; those beyond neither add to the screen time nor are shown. Its scores are set from `min_probability`.
+        Which appearances count; those beyond neither add to the screen time nor are shown.
+    min_probability : float
+        Of every appearance that counts.
     with_hidden : bool
         Whether strangers who were hidden are among them.
     most : int or None
@@ -107,10 +109,10 @@ def rank_strangers(
         check_limit(limit)
     store = archive.store
     search = ("strangers", project, query, min_probability, with_hidden)
-    if min_probability > 0:
-        least_score, most_score = ScoreFigures(read_current(archive, project).model).bounds(min_probability)
-        query = replace(query, least_score=least_score, most_score=most_score)
-    times = {one.stranger_id: one for one in store.list_screen_times(project, query)}
+    sure = _sure(archive, project, query, min_probability) if min_probability > 0 else None
+    times = {
+        one.stranger_id: one for one in (store.list_screen_times(project, query) if sure is None else _times(sure))
+    }
     # Not before the times: all whom they are of must be among them.
     strangers = {row.stranger_id: row for row in store.list_strangers(project)}
     order = sorted(
@@ -123,7 +125,11 @@ def rank_strangers(
         order = [one for one in order if one[:2] > (-after_s, number)]
     page = [stranger_id for *_, stranger_id in order[:limit]]
     others = aliases(store, project, page)
-    seen = _sightings(archive, project, query, page, most)
+    if sure is None:
+        shown = _appearances(store, project, query, page, most)
+    else:
+        shown = iter([[row for stranger_id in page for row in sure[stranger_id][:most]]])
+    seen = _sightings(archive, project, page, shown)
     is_last = limit is None or len(order) <= limit
     return RankedStrangers(
         [
@@ -159,14 +165,38 @@ def show_stranger(archive: Archive, project: str, stranger: str) -> tuple[Strang
     return found, page.strangers[0] if page.strangers else nowhere
 
 
+def _sure(
+    archive: Archive, project: str, query: AppearanceQuery, min_probability: float
+) -> dict[str, list[AppearanceRow]]:
+    """Return the appearances of each stranger that a query finds and that are so probable."""
+    figures = ExactFigures(archive, project)
+    found: dict[str, list[AppearanceRow]] = defaultdict(list)
+    after: AppearanceKey | None = None
+    while rows := archive.store.find_appearances(project, query, after=after, limit=MAX_LIMIT):
+        after = rows[-1].key
+        unknown = [row for row in rows if row.decision is Decision.UNKNOWN]
+        for row, figure in zip(unknown, figures.of(unknown), strict=True):
+            if figure.probability >= min_probability:
+                found[str(row.owner)].append(row)
+    return found
+
+
+def _times(found: Mapping[str, Sequence[AppearanceRow]]) -> Iterator[ScreenTime]:
+    """Yield what `Store.list_screen_times` returns of appearances."""
+    for stranger_id, rows in found.items():
+        seconds = sum(row.end_s - row.start_s for row in rows)
+        tracks = sum(len(row.track_ids) for row in rows)
+        yield ScreenTime(stranger_id, seconds, len({row.video_id for row in rows}), tracks)
+
+
 def _sightings(
-    archive: Archive, project: str, query: AppearanceQuery, wanted: Sequence[str], most: int | None
+    archive: Archive, project: str, wanted: Sequence[str], found: Iterable[list[AppearanceRow]]
 ) -> dict[str, list[Sighting]]:
-    """Return tracks of strangers, the best face first: of those that a query finds, of the first appearances of each."""
+    """Return the tracks of strangers' appearances, the best face first."""
     store = archive.store
     seen: dict[str, list[Sighting]] = {stranger_id: [] for stranger_id in wanted}
     names: dict[str, str] = {}
-    for rows in _appearances(store, project, query, wanted, most):
+    for rows in found:
         others = {row.video_id for row in rows} - names.keys()
         names |= {video.video_id: video.name for video in store.find_videos(project, sorted(others))}
         shown = {(row.analysis_id, number): row for row in rows for number in row.track_ids}

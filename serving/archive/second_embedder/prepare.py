@@ -10,19 +10,18 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from facerec_models.analysis.alignment import Template
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import EmbeddingConfig, TrainingConfig
 from facerec_models.errors import ConflictError, EmptyGalleryError
 from facerec_models.files import AnyPath, remove_tree, write_atomically
 from facerec_models.identification.naming_model import Gallery, require_strangers
-from facerec_models.types import FloatArray, ImageArray, Track
+from facerec_models.types import FloatArray, Track
 from serving.archive.coverage import MADE_FROM
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort
@@ -39,16 +38,15 @@ from serving.archive.vector_sets import (
     second_analyses,
     write_vectors,
 )
-from serving.archive.videos import second_analysis_id, second_key
+from serving.archive.videos import being_made, second_analysis_id, second_key
 from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, FaceStatus, ModelVersion
-from training.crop_embedding import embed_crops, read_crop
+from training.crop_embedding import embed_stored
 from training.learning import NoProgress, Progress
 from training.ray_tasks import Workers
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 64
 # Kept at once: what an interruption loses, and what is in memory.
 _FACES, _ANALYSES = 2048, 32
 # Where the parts of the work begin, as fractions of all.
@@ -121,7 +119,7 @@ def prepare_second_set(
         If `progress` asked for it; what was embedded stays.
     """
     # Here and not above: who only lists commands needs no torch.
-    from facerec_models.analysis.embedders.torch_embedder import choice_of, dimension_of, embedder_named, template_of
+    from facerec_models.analysis.embedders.torch_embedder import dimension_of, embedder_named
 
     started = time.perf_counter()
     embedder = embedder_named(embedder)
@@ -130,16 +128,14 @@ def prepare_second_set(
     people = {face.person_id for face in archive.store.list_faces(project, status=FaceStatus.TAKEN)}
     require_strangers(project_cohort(archive.files, project, embedder), len(people))
     progress = progress or NoProgress()
-    config = config.model_copy(update={"embedder": choice_of(embedder)})
     with workers or Workers(archive.files.root) as used:
-        work = _Work(archive, project, embedder, template_of(embedder), config, used, progress)
+        work = _Work(archive, project, embedder, config, used, progress)
         work.embed_faces()
         tracks = work.embed_tracks(dimension_of(embedder))
         row, lost = _train(work, started)
     archive.store.add_model(row)
-    if row.metrics["second_set"]["state"] != learned_state(
-        archive.store, project
-    ):  # it may know a person who was forgotten
+    # It may know a person who was forgotten.
+    if row.metrics["second_set"]["state"] != learned_state(archive.store, project):
         archive.store.delete_model(project, row.version)
         remove_tree(archive.files.model(project, row.version))
         raise ConflictError(f"faces or corrections of project {project!r} have changed meanwhile: prepare again")
@@ -174,7 +170,6 @@ class _Work:
     archive: Archive
     project: str
     embedder: str
-    template: Template
     config: EmbeddingConfig
     workers: Workers
     progress: Progress
@@ -214,51 +209,32 @@ class _Work:
         total = _Made()
         for part in batched(wanting, _ANALYSES):
             tracks = store.get_tracks(project, [row.analysis_id for row in part])
-            files: list[tuple[tuple[str, int, int], AnyPath | None]] = [
-                (
-                    (row.analysis_id, track.track_id, k),
-                    files_of.track_crop(project, row.analysis_id, track.track_id, k),
-                )
-                for row in part
-                for track in tracks[row.analysis_id]
-                for k in range(len(track.embedded))
-            ]
+            each = [(row.analysis_id, track) for row in part for track in tracks[row.analysis_id]]
+            keys = [(one, track.track_id, k) for one, track in each for k in range(len(track.embedded))]
+            files = [(key, files_of.track_crop(project, *key)) for key in keys]
             found: dict[tuple[str, int], dict[int, FloatArray]] = defaultdict(dict)
             for (analysis_id, track_id, k), vector in self._embed(files).items():
                 found[analysis_id, track_id][k] = vector
             for row in part:
                 vectors = {track.track_id: found[row.analysis_id, track.track_id] for track in tracks[row.analysis_id]}
                 self._store_analysis(row, tracks[row.analysis_id], vectors, dimension)
-            lost = sum(
-                len(track.embedded) > 0 and not found[row.analysis_id, track.track_id]
-                for row in part
-                for track in tracks[row.analysis_id]
-            )
-            count = sum(len(tracks[row.analysis_id]) for row in part)
-            total = _Made(total.made + len(part), total.tracks + count, total.lost_tracks + lost)
+            lost = sum(len(track.embedded) > 0 and not found[one, track.track_id] for one, track in each)
+            total = _Made(total.made + len(part), total.tracks + len(each), total.lost_tracks + lost)
             self.progress.report(_TRACKS_FROM + (_FIT_FROM - _TRACKS_FROM) * total.made / len(wanting))
         return total
 
     def _embed(self, files: Sequence[tuple[Any, AnyPath | None]]) -> dict[Any, FloatArray]:
         """Return a vector for each crop that can be read, under the key that it is given with."""
-        keys: list[list[Any]] = []
-
-        def read() -> Iterator[ImageArray]:
-            """Read crops a batch at a time: those of many videos would fill the memory."""
-            for part in batched(files, _BATCH):
-                crops = [(key, read_crop(path, self.template)) for key, path in part]
-                usable = [(key, crop) for key, crop in crops if crop is not None]
-                if usable:
-                    keys.append([key for key, _ in usable])
-                    yield np.stack([crop for _, crop in usable])
-
         found: dict[Any, FloatArray] = {}
-
-        def keep(number: int, embeddings: FloatArray) -> None:
-            found.update(zip(keys[number], embeddings, strict=True))
-
-        stop = self.progress.should_stop
-        self.workers.map(embed_crops, read(), self.config, self.archive.files.weights, on_done=keep, should_stop=stop)
+        embed_stored(
+            files,
+            self.embedder,
+            self.config,
+            self.archive.files.weights,
+            self.workers,
+            on_done=found.update,
+            should_stop=self.progress.should_stop,
+        )
         return found
 
     def _store_analysis(
@@ -275,18 +251,15 @@ class _Work:
             summary={**row.summary, MADE_FROM: row.analysis_id},
             created_at=row.created_at,
         )
-        mark = self.archive.files.analysis_mark(self.project, made.analysis_id)
-        write_atomically(mark, b"")
-        for track in tracks:
-            for new, k in enumerate(sorted(vectors[track.track_id])):
-                crop = self.archive.files.track_crop(self.project, row.analysis_id, track.track_id, k)
-                copy = self.archive.files.track_crop(self.project, made.analysis_id, track.track_id, new)
-                # As they are: a crop that is realigned and compressed again has lost more.
-                write_atomically(copy, crop.read_bytes())
-        self.archive.store.put_analysis(
-            made, [_embedded(track, vectors[track.track_id], dimension) for track in tracks]
-        )
-        mark.unlink(missing_ok=True)
+        with being_made(self.archive, self.project, made.analysis_id):
+            for track in tracks:
+                for new, k in enumerate(sorted(vectors[track.track_id])):
+                    crop = self.archive.files.track_crop(self.project, row.analysis_id, track.track_id, k)
+                    copy = self.archive.files.track_crop(self.project, made.analysis_id, track.track_id, new)
+                    # As they are: a crop that is realigned and compressed again has lost more.
+                    write_atomically(copy, crop.read_bytes())
+            embedded = [_embedded(track, vectors[track.track_id], dimension) for track in tracks]
+            self.archive.store.put_analysis(made, embedded)
         copied = [track.track_id for track in tracks if len(track.embedded)]
         copies = [((row.analysis_id, one), (made.analysis_id, one)) for one in copied]
         empty_forgotten(self.archive.store, self.archive.files, self.project, copies)

@@ -121,10 +121,10 @@ class AppearanceBlocks:
         """Yield all rows."""
         return self.rows_at(np.ones(len(self.rows), np.bool_))
 
-    def are_sure(self, least_score: float, most_score: float) -> npt.NDArray[np.bool_]:
+    def are_sure(self, least_score: float) -> npt.NDArray[np.bool_]:
         """Return which are sure enough, see `AppearanceQuery`."""
-        score, is_named = self.rows["score"], self.rows["decision"] == _DECISIONS.index(Decision.NAMED)
-        return np.where(is_named, (self.rows["is_confirmed"] > 0) | (score >= least_score), score <= most_score)
+        is_named = self.rows["decision"] == _DECISIONS.index(Decision.NAMED)
+        return np.where(is_named, (self.rows["is_confirmed"] > 0) | (self.rows["score"] >= least_score), True)
 
     def are_of(self, owners: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Return which are of one of these owners."""

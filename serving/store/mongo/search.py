@@ -190,7 +190,7 @@ class _Choice:
         """Return which rows of blocks it is."""
         query, rows = self._query, blocks.rows
         counts = [self._latest.get(one["video_id"]) == one["analysis_id"] for one in blocks.documents]
-        chosen = np.array(counts, np.bool_)[blocks.places] & blocks.are_sure(query.least_score, query.most_score)
+        chosen = np.array(counts, np.bool_)[blocks.places] & blocks.are_sure(query.least_score)
         if query.owners:
             chosen &= blocks.are_of(query.owners[0])
         if query.start_s is not None:
@@ -211,7 +211,7 @@ class _Choice:
         blocks = AppearanceBlocks(
             tx.find("appearances", where, among=("video_id", sorted(self._latest)), columns=_TIMES)
         )
-        chosen = blocks.are_of(ids) & blocks.are_sure(self._query.least_score, self._query.most_score)
+        chosen = blocks.are_of(ids) & blocks.are_sure(self._query.least_score)
         shots: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for at in np.flatnonzero(chosen).tolist():
             analysis_id = blocks.documents[blocks.places[at]]["analysis_id"]

@@ -129,10 +129,9 @@ def _found(
 
 def _is_sure(query: AppearanceQuery, of: str) -> str:
     """Return the condition that an appearance is sure enough; `of` is the table with a dot."""
-    if query.least_score == -math.inf and query.most_score == math.inf:
+    if query.least_score == -math.inf:
         return "TRUE"
-    named = f"({of}is_confirmed OR {of}score >= :least_score)"
-    return f"CASE WHEN {of}decision = '{Decision.NAMED}' THEN {named} ELSE {of}score <= :most_score END"
+    return f"({of}decision <> '{Decision.NAMED}' OR {of}is_confirmed OR {of}score >= :least_score)"
 
 
 def _conditions(query: AppearanceQuery) -> tuple[list[str], dict[str, Any]]:
@@ -152,7 +151,7 @@ def _conditions(query: AppearanceQuery) -> tuple[list[str], dict[str, Any]]:
                 AND other.first_shot <= found.last_shot AND other.last_shot >= found.first_shot
                 AND {_is_sure(query, "other.")})"""  # noqa: S608
         )
-    values |= {"least_score": query.least_score, "most_score": query.most_score}
+    values |= {"least_score": query.least_score}
     conditions.append(_is_sure(query, ""))
     for name, condition in (
         ("video_id", "video_id = :video_id"),

@@ -17,7 +17,7 @@ from serving.archive.naming.one_video import assign_current
 from serving.store import Store
 from tests.archive import fill, put_mirror, put_video
 from tests.contract.store_cases import name
-from tests.serving.routes import bare_routes, ok, problem
+from tests.serving.routes import bare_routes, identified, ok, problem, work_on
 from ui.demo_material import DemoMaterial
 
 BASE = "/v1/projects/p"
@@ -66,14 +66,35 @@ def test_a_name_is_previewed_applied_listed_and_undone(client: TestClient) -> No
     problem(client.post(f"{BASE}/history/9/undo"), 404)
 
 
-def test_another_accepted_error_and_another_model(client: TestClient) -> None:
+def test_another_accepted_error_and_another_model(client: TestClient, archive: Archive) -> None:
     preview = ok(client.post(f"{BASE}/identify", params={"preview": True, "max_false_names": 1e-9}))
     assert (preview["people"]["Bob"]["removed"], preview["tracks"], preview["videos"]) == (2, 8, 2)
-    applied = ok(client.post(f"{BASE}/identify", params={"max_false_names": 1e-9, "expect": preview["version"]}))
-    assert applied["people"] == preview["people"]
+    applied = identified(client, archive, max_false_names=1e-9, expect=preview["version"])
+    assert applied == {**preview, "applied": True, "edit": 2, "note": applied["note"]}
     assert labels(client, person_id="Bob") == []
     assert "'m-none'" in problem(client.post(f"{BASE}/identify", params={"model": "m-none"}), 404)
     problem(client.post(f"{BASE}/identify", params={"max_false_names": 1}), 422)
+    assert "preview again" in problem(client.post(f"{BASE}/identify", params={"expect": preview["version"]}), 409)
+
+
+def test_a_large_archive_is_previewed_as_a_job(
+    client: TestClient, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ok(client.post(f"{BASE}/identify", params={"preview": True, "max_false_names": 1e-9}))
+    monkeypatch.setattr("serving.api.projects._MOST_AT_ONCE", 1)
+    large = identified(client, archive, preview=True, max_false_names=1e-9)
+    assert large == {**small, "note": large["note"]}
+    assert [row["cause"] for row in ok(client.get(f"{BASE}/history"))] == ["training"]
+
+
+def test_naming_again_has_no_result_before_it_has_succeeded(client: TestClient, archive: Archive) -> None:
+    job = ok(client.post(f"{BASE}/identify"))["job_id"]
+    assert "an identify job that is queued" in problem(client.get(f"/v1/jobs/{job}/result"), 409)
+    ok(client.post(f"{BASE}/strangers/2/name", json={"person_id": "Dee"}))
+    work_on(archive, job)
+    assert ok(client.get(f"/v1/jobs/{job}/result"))["edit"] == 3
+    ok(client.delete(f"{BASE}/people/Dee"))
+    assert "a person was forgotten since" in problem(client.get(f"/v1/jobs/{job}/result"), 409)
 
 
 def test_a_correction_is_previewed(client: TestClient, store: Store) -> None:
@@ -116,13 +137,12 @@ def test_appearances_are_paged_and_filtered(client: TestClient, archive: Archive
     assert labels(client, video_id="v-1", end_s=5) == ["Ann Lee"]
     assert len(labels(client, person_id="Bob", **{"from": "1970-01-01T00:00:01"})) == 1
     assert len(labels(client, person_id="Bob", **{"to": "1970-01-01T00:00:01Z"})) == 1
-    # Scores that mean more, and less, than .55.
+    # Names whose scores mean more, and less, than .55; how sure the unknown ones are is computed anew.
     rows = store.list_appearances("p", ["a-v-1"])
-    least, most = ScoreFigures(read_current(archive, "p").model).bounds(0.55)
-    scores = (least + 0.01, least - 0.01, most - 0.01, most + 0.01)
-    rescored = [replace(row, score=score) for row, score in zip(rows, scores, strict=True)]
-    name(store, *rescored, named=store.list_named("p", ["a-v-1"]))
-    assert labels(client, video_id="v-1", min_probability=0.55) == ["Ann Lee", "Unknown 1"]
+    least = ScoreFigures(read_current(archive, "p").model).least_score(0.55)
+    rescored = [replace(row, score=least + by) for row, by in zip(rows[:2], (0.01, -0.01), strict=True)]
+    name(store, *rescored, *rows[2:], named=store.list_named("p", ["a-v-1"]))
+    assert labels(client, video_id="v-1", min_probability=0.55) == ["Ann Lee", "Unknown 1", "Unknown 2"]
 
 
 def ok_picture(client: TestClient, address: str) -> bool:

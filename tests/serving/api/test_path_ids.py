@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from serving.archive.handle import Archive
 from serving.jobs import runner
 from tests.archive import fill, put_video
-from tests.serving.routes import ok, problem
+from tests.serving.routes import identified, ok, problem
 
 BASE = "/v1/projects/p"
 
@@ -33,7 +33,7 @@ def test_a_path_takes_the_beginning_of_an_id(client: TestClient, archive: Archiv
     assert ok(client.get(f"{BASE}/strangers/{stranger['stranger'][:13]}")) == ok(
         client.get(f"{BASE}/strangers/{stranger['stranger']}")
     )
-    applied = ok(client.post(f"{BASE}/identify", params={"max_false_names": 0.01}))
+    applied = identified(client, archive, max_false_names=0.01)
     assert ok(client.post(f"{BASE}/history/{applied['edit']}/undo"))["applied"]
     job = runner.submit(archive.store, "p", "training", {}, max_queued=9)
     assert ok(client.get(f"/v1/jobs/{job.job_id[:6]}"))["job_id"] == job.job_id

@@ -15,7 +15,7 @@ from serving.archive.handle import Archive
 from serving.store import Store, leases
 from serving.store.job_rows import JobState
 from serving.store.rows import Face, FaceStatus
-from tests.serving.routes import ok, problem
+from tests.serving.routes import identified, problem
 
 VIDEOS = "/v1/projects/p/videos"
 
@@ -122,10 +122,10 @@ def test_requests_of_this_machine_are_answered(client: TestClient, headers: dict
     assert client.get("/v1/projects", headers=headers).status_code == 200
 
 
-def test_without_a_model_nothing_is_named(client: TestClient) -> None:
+def test_without_a_model_nothing_is_named(client: TestClient, archive: Archive) -> None:
     assert "train" in problem(client.post("/v1/projects/p/faces", files={"files": ("a.jpg", b"x")}), 404)
-    identified = ok(client.post("/v1/projects/p/identify"))
-    assert (identified["people"], identified["tracks"]) == ({}, 0)
+    change = identified(client, archive)
+    assert (change["people"], change["tracks"]) == ({}, 0)
     problem(client.post("/v1/projects/p/models/m-none/promote"), 404)
     assert client.get("/v1/projects/p/models").json() == []
 

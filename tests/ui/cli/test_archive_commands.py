@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from serving.archive.handle import open_archive
+from serving.archive.naming.whole_archive import NamingWork
 from serving.settings import Settings
-from serving.store import open_store
+from serving.store import leases, open_store
 from serving.store.rows import Face, FaceStatus
 from tests.archive import fill
 from tests.ui.command import ask, ask_p, process, run
+from tests.waiting import wait_until
 from ui.cli.targets import result_files
 from ui.demo_material import DemoMaterial
 
@@ -77,6 +79,44 @@ def test_identify_takes_a_model_or_an_accepted_error(home: Path) -> None:
     assert (change["people"], change["applied"]) == ({}, False)
     assert "m-none" in run(home, "identify", "--model", "m-none", "--project", "p", code=1).error
     run(home, "identify", "--preview", "--expect", "soon", "--project", "p", code=2)
+
+
+def test_naming_again_is_recorded_as_a_job(home: Path) -> None:
+    preview = ask_p(home, "identify", "--max-false-names", "1e-6", "--preview")
+    recorded = process(home, "identify", "--max-false-names", "1e-6", "--project", "p", "--job-id", "nightly", "--json")
+    assert recorded.returncode == 0, recorded.stderr
+    assert json.loads(recorded.stdout) == {**preview, "applied": True, "edit": 2, "note": "job nightly"}
+    (job,) = ask(home, "jobs", "list")
+    assert (job["job_id"], job["kind"], job["state"], job["progress"]) == (
+        "nightly",
+        "identify:nightly",
+        "succeeded",
+        1,
+    )
+    again = process(home, "identify", "--project", "p", "--job-id", "nightly")
+    assert again.returncode == 1
+    assert "there is a job 'nightly' already" in again.stderr
+
+
+def test_naming_again_is_cancelled_from_outside(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = NamingWork.tell
+
+    def cancel(self: NamingWork, *done: float) -> None:
+        with closing(open_store(home)) as store:
+            leases.cancel(store, "long")
+        wait_until(self.progress.should_stop)
+        original(self, *done)
+
+    before = ask_p(home, "history", "list")
+    monkeypatch.setattr("ui.cli.identify.interrupt_when_terminated", lambda: None)
+    monkeypatch.setattr(NamingWork, "tell", cancel)
+    assert (
+        "Stopped: job long was cancelled."
+        in run(home, "identify", "--project", "p", "--job-id", "long", code=130).error
+    )
+    (job,) = ask(home, "jobs", "list")
+    assert (job["state"], job["cancel_requested"]) == ("cancelled", True)
+    assert ask_p(home, "history", "list") == before
 
 
 def test_people_are_searched_together_and_page_by_page(home: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -63,6 +64,16 @@ def test_tracks_of_one_owner_are_joined_over_a_cut() -> None:
     (appearance,) = build_appearances(tracks, matches, ["Bob", "Bob"], 1.0)
     assert spans([appearance]) == [(8.0, 12.04, (1, 2))]
     assert appearance.match is matches[1]
+
+
+def test_the_match_of_an_appearance_is_its_confirmed_tracks_or_else_that_of_the_highest_score() -> None:
+    tracks = [make_track(i, [8.0 + i / 5]) for i in range(3)]
+    scores = [replace(make_match("Bob"), score=score) for score in (0.92, 0.96, 0.94)]
+    (appearance,) = build_appearances(tracks, scores, ["Bob"] * 3, 1.0)
+    assert appearance.match is scores[1]
+    confirmed = [scores[0], scores[1], replace(scores[2], is_confirmed=True)]
+    (appearance,) = build_appearances(tracks, confirmed, ["Bob"] * 3, 1.0)
+    assert appearance.match is confirmed[2]
 
 
 def test_a_gap_of_more_than_half_a_period_separates_appearances() -> None:

@@ -8,9 +8,10 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 from scipy.stats import norm
 
-from facerec_models.identification.calibration import GenuineScale, ScoreCalibration, without_enrolled
+from facerec_models.identification.calibration import GenuineScale, ScoreCalibration, are_strangers, without_enrolled
 from facerec_models.types import FloatArray
 from tests.builders import cohort, near
 
@@ -102,6 +103,13 @@ def test_the_limit_is_the_least_score_that_keeps_the_rate(accepted: float) -> No
     assert at <= accepted < below
 
 
+def test_a_rate_is_kept_by_the_score_that_has_just_this_rate() -> None:
+    scale = calibration()
+    scores = np.quantile(scale.strangers, (0.3, 0.6, 0.85), method="nearest").astype(np.float64)
+    for score, rate in zip(scores, scale.false_name_rate(scores).tolist(), strict=True):
+        assert scale.limit(rate) <= score
+
+
 def test_fewer_accepted_false_names_need_a_higher_score() -> None:
     limits = [calibration().limit(accepted) for accepted in (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)]
     assert (np.diff(limits) > 0).all()
@@ -185,6 +193,17 @@ def test_enrolled_people_are_taken_out_of_a_cohort_and_hardly_anybody_else(enrol
         left += int((kept & is_enrolled).sum())
     assert left < 0.35 * 10 * enrolled
     assert lost < 0.02 * 10 * (595 - 59)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.4])
+def test_of_a_cohort_is_enrolled_who_is_likelier_to_be_than_not(share: float) -> None:
+    count, stranger, genuine = 4000, norm(0.5, 0.08), GenuineScale(0.9, 0.05)
+    enrolled = norm(genuine.mean, genuine.deviation)
+    sizes = (count - round(share * count), round(share * count))
+    scores = [one.ppf((np.arange(n) + 0.5) / n) for one, n in zip((stranger, enrolled), sizes, strict=True)]
+    joined = np.concatenate(scores).astype(np.float32)
+    limit = brentq(lambda x: (1 - share) * stranger.pdf(x) - share * enrolled.pdf(x), 0.6, 0.9)
+    assert joined[are_strangers(joined, genuine)].max() == pytest.approx(limit, abs=0.005)
 
 
 def test_planted_people_hardly_move_the_limit() -> None:

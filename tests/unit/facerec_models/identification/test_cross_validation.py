@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from facerec_models.identification.classifiers import build_classifier
+from facerec_models.identification.classifiers import PrototypeClassifier, build_classifier
 from facerec_models.identification.cross_validation import genuine_scores
 from facerec_models.types import FloatArray
 from facerec_models.vectors import normalize
@@ -48,6 +49,20 @@ def test_embeddings_are_simulated_where_no_person_has_two_pictures() -> None:
     assert (found.cross_validated, found.synthetic) == (0, 60)
     new = np.array([fitted.decision_function(face_of(who, 9, 0.97)[None])[0, who] for who in range(15)])
     assert abs(found.stills.mean - new.mean()) < 2 * found.stills.deviation
+
+
+@pytest.mark.parametrize("people", [15, 74])
+def test_simulated_embeddings_are_as_alike_to_their_person_as_the_embedders_faces(people: int) -> None:
+    x, y = faces(people, 1)
+    alike = cohort().genuine_stills
+    similarity = PrototypeClassifier().fit(x, y)  # of no strangers: nothing is taken off
+    found = genuine_scores(similarity, PrototypeClassifier, x, y, cohort().stills[::2], alike)
+    count = max(60, people)
+    expected = norm.ppf((np.arange(count) + 0.5) / count, alike.mean, alike.deviation).clip(max=0.999)
+    assert (found.cross_validated, found.synthetic) == (0, count)
+    assert found.stills == found.tracks
+    assert found.stills.mean == pytest.approx(expected.mean(), abs=1e-6)
+    assert found.stills.deviation == pytest.approx(expected.std(), abs=1e-6)
 
 
 def test_nothing_is_drawn_at_random() -> None:

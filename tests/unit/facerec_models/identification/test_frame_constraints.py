@@ -13,7 +13,7 @@ from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.frame_constraints import assign_people, find_alike, find_contradicted, find_repeated
 from facerec_models.identification.identify import identify_faces, identify_tracks, nearest_people, told_apart
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
-from facerec_models.types import Decision, FloatArray, Match, Track, UndecidableReason
+from facerec_models.types import Candidate, Decision, FloatArray, Match, Track, UndecidableReason
 from facerec_models.vectors import normalize
 from tests.builders import EMBEDDER, cohort, face_of, make_track, near
 
@@ -206,6 +206,19 @@ def test_every_undecidable_track_has_its_reason(model: NamingModel) -> None:
 # Confirmed, and ruled out
 
 
+def test_a_face_that_is_no_image_is_a_stranger_of_its_own(model: NamingModel) -> None:
+    tracks = [seen(1, face_of(STRANGER)), seen(2, near(face_of(STRANGER), ONE_PICTURE), samples=2)]
+    corrected = with_corrections(model, Corrections(no_images={("a", 2)}))
+    for analysis_id, second in (("a", Decision.UNKNOWN), ("b", Decision.UNDECIDABLE), (None, Decision.UNDECIDABLE)):
+        matches = identify_tracks(tracks, corrected, CONFIG, analysis_id=analysis_id)
+        assert [match.decision for match in matches] == [Decision.UNKNOWN, second]
+
+
+def test_each_negative_example_is_of_one_person() -> None:
+    with pytest.raises(ValueError, match="1 negative examples are of 2 people"):
+        Corrections(denied_people=np.array(["Ann", "Bob"]), denied=face_of(1)[None])
+
+
 def test_both_can_be_confirmed_and_a_third_is_still_an_image(model: NamingModel) -> None:
     own = face_of(3, 9)
     tracks = [seen(i, face) for i, face in enumerate((own, near(own, ONE_PICTURE), face_of(3, 12)), 1)]
@@ -255,11 +268,24 @@ def test_beside_a_confirmed_name_stand_the_nearest_others_whom_no_correction_rul
     denied = Corrections({("a", 1): name_of(3)}, np.array([second]), face[None])
     (match,) = identify_tracks([seen(1, face)], with_corrections(model, denied), CONFIG, analysis_id="a")
     assert (match.person_id, match.probability) == (name_of(3), 1.0)
+    own = model.prototypes[model.classifier.classes_.tolist().index(name_of(3))] @ face
+    assert match.candidates[0] == Candidate(name_of(3), pytest.approx(float(own), abs=1e-6), 1.0)
+    assert match.score == pytest.approx(identify_tracks([seen(1, face)], model, CONFIG)[0].score, abs=1e-6)
+    assert match.false_name_rate == model.tracks.false_name_rate(np.array(match.score))
     others = [candidate.person_id for candidate in match.candidates[1:]]
     assert len(others) == 3  # of the five nearest
     assert second not in others
     assert name_of(3) not in others
     assert {candidate.probability for candidate in match.candidates[1:]} == {0.0}
+
+
+def test_a_confirmed_person_who_is_not_enrolled_is_named_without_a_score(model: NamingModel) -> None:
+    for person in ("Aaron", "Zoe"):  # before and after all who are enrolled
+        confirmed = with_corrections(model, Corrections({("a", 1): person}))
+        (match,) = identify_tracks([seen(1, face_of(STRANGER))], confirmed, CONFIG, analysis_id="a")
+        assert (match.person_id, match.score, match.false_name_rate) == (person, -np.inf, 1.0)
+        assert match.candidates[0] == Candidate(person, 0.0, 1.0)
+        assert len(match.candidates) == 5
 
 
 # The runner-up

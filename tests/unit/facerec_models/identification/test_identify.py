@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facerec_models.config import IdentificationConfig
-from facerec_models.identification.identify import identify_faces, identify_tracks, identify_videos
+from facerec_models.identification.corrections import Corrections
+from facerec_models.identification.identify import identify_faces, identify_tracks, identify_videos, match_again
 from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import Decision, FloatArray, Match, UndecidableReason
@@ -131,6 +132,74 @@ def test_candidates_are_the_nearest_people_nearest_first(model: NamingModel) -> 
         np.testing.assert_allclose([c.similarity for c in match.candidates], model.prototypes[best] @ probe, rtol=1e-5)
         probabilities = [c.probability for c in match.candidates]
         assert probabilities == sorted(probabilities, reverse=True)
+
+
+# Several videos at once, and figures again
+
+
+def test_videos_named_at_once_are_named_as_each_alone(model: NamingModel) -> None:
+    people = ((1, STRANGER), (), (2, STRANGER, 3))
+    videos = [
+        [make_track(i, [float(i)], embeddings=face_of(who, 9)[None]) for i, who in enumerate(own)] for own in people
+    ]
+    confirmed = replace(model, corrections=Corrections({("0", 1): name_of(7), ("2", 1): name_of(8)}))
+    rows = [(str(i), TrackColumns.of(tracks)) for i, tracks in enumerate(videos)]
+    found = identify_videos(rows, confirmed, CONFIG)
+    assert [[(match.person_id, match.is_confirmed) for match in names.matches] for names in found] == [
+        [(name_of(1), False), (name_of(7), True)],
+        [],
+        [(name_of(2), False), (name_of(8), True), (name_of(3), False)],
+    ]
+    for row, names in zip(rows, found, strict=True):
+        (alone,) = identify_videos([row], confirmed, CONFIG)
+        np.testing.assert_allclose([m.score for m in names.matches], [m.score for m in alone.matches], rtol=1e-5)
+    nobody = identify_videos(rows, None, CONFIG, embedder=EMBEDDER)
+    assert [[match.decision for match in names.matches] for names in nobody] == [
+        [Decision.UNKNOWN] * n for n in (2, 0, 3)
+    ]
+    assert [match.person_id for match in identify_tracks(videos[0], confirmed, CONFIG)] == [name_of(1), None]
+
+
+def test_where_nobody_is_enrolled_a_track_is_unknown_or_undecidable_for_a_reason() -> None:
+    own = face_of(STRANGER)
+    faces = ((own, [0.0, 1.0], 0.9), (near(own, 0.995), [0.0], 0.9), (own, [5.0], 0.1))
+    columns = TrackColumns.of(
+        [make_track(i, times, embeddings=face[None], quality=good) for i, (face, times, good) in enumerate(faces)]
+    )
+    (names,) = identify_videos([("a", columns)], None, CONFIG, embedder=EMBEDDER)
+    assert names.matches == [
+        Match(Decision.UNKNOWN, None, 1.0, 1.0),
+        Match(Decision.UNDECIDABLE, None, 1.0, 1.0, reason=UndecidableReason.SAME_PICTURE_BESIDE),
+        Match(Decision.UNDECIDABLE, None, 1.0, 1.0, reason=UndecidableReason.POOR),
+    ]
+    with pytest.raises(ValueError, match="the embedder of the tracks must be given"):
+        identify_videos([("a", columns)], None, CONFIG)
+
+
+def test_tracks_of_a_frame_that_are_nearest_to_one_person_are_contended(model: NamingModel) -> None:
+    for first, second, second_s, is_contended in ((1, 1, 0.0, True), (1, 1, 1.0, False), (1, 2, 0.0, False)):
+        tracks = [make_track(1, [0.0], embeddings=face_of(first, 8)[None])]
+        tracks.append(make_track(2, [second_s], embeddings=face_of(second, 9)[None]))
+        (names,) = identify_videos([(None, TrackColumns.of(tracks))], model, CONFIG)
+        assert names.is_contended is is_contended
+
+
+def test_figures_made_again_are_those_of_naming(model: NamingModel) -> None:
+    own = face_of(3, 9)
+    faces = (own, near(own, 0.995), face_of(STRANGER), face_of(4, 9), face_of(5, 9))
+    columns = TrackColumns.of([make_track(i, [i // 2], embeddings=face[None]) for i, face in enumerate(faces)])
+    confirmed = replace(model, corrections=Corrections({("a", 3): name_of(4), ("a", 4): name_of(7)}))
+    for one in (confirmed, None):
+        (names,) = identify_videos([("a", columns)], one, CONFIG, embedder=EMBEDDER)
+        decided = [replace(match, probability=0.0, false_name_rate=1.0, candidates=()) for match in names.matches]
+        assert match_again(columns, decided, one, CONFIG) == names.matches
+    assert match_again(TrackColumns.of([]), [], model, CONFIG) == []
+
+
+def test_a_name_that_was_not_decided_by_the_model_has_no_figures(model: NamingModel) -> None:
+    columns = TrackColumns.of([make_track(6, [0.0], embeddings=face_of(1, 9)[None])])
+    with pytest.raises(ValueError, match="'Nobody' is not among the likeliest people of track 6"):
+        match_again(columns, [Match(Decision.NAMED, "Nobody", 0.0, 1.0)], model, CONFIG)
 
 
 # Two faces are two people

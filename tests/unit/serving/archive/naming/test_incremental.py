@@ -141,11 +141,16 @@ def check_lists(archive: Archive) -> None:
         assert sorted((hit.row.analysis_id, hit.row.first_track) for hit in found) == sorted(rows)
     for row in store.list_named("p", latest):
         video_id = store.get_analysis("p", row.analysis_id).video_id
-        shown = {
-            track: one.person_id or one.stranger
-            for one in stored_result(archive, "p", video_id, lambda *_: "").appearances
-            for track in one.track_ids
-        }
+        result = stored_result(archive, "p", video_id, lambda *_: "")
+        shown = {track: one.person_id or one.stranger for one in result.appearances for track in one.track_ids}
+        hits = search_people(archive, "p", [], AppearanceQuery(video_id=video_id), limit=1000).hits
+        figures = {hit.row.track_ids: (hit.figure.probability, hit.figure.false_name_rate) for hit in hits}
+        sure = {tuple(one.track_ids): (one.probability, one.false_name_rate) for one in result.appearances}
+        assert figures.keys() == sure.keys()
+        for track_ids, (probability, rate) in figures.items():
+            assert probability == pytest.approx(sure[track_ids][0], abs=1e-4)
+            # A face that the cohort has, too, is as good as itself, or almost: a step of one among hundreds.
+            assert rate == pytest.approx(sure[track_ids][1], rel=1e-3, abs=4e-3)
         columns = store.get_columns("p", [row.analysis_id])[row.analysis_id]
         of = means(archive, [row])
         owners = [None if one is None else of.get(one, one) for one in owners_of(row)]

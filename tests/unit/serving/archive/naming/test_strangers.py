@@ -23,7 +23,7 @@ from serving.archive.naming.strangers import StrangerGroups, TrackKey, UnknownTr
 from serving.store import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Edit, NamingChange, Stranger
 from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
-from tests.contract.store_cases import make_analysis, make_video, name
+from tests.contract.store_cases import make_analysis, make_video, name, stranger_sums
 
 Shown = dict[int, str]
 
@@ -126,6 +126,36 @@ def test_naming_again_keeps_strangers(store: Store) -> None:
     unknown = seen(store, "a", 1, 2, 1)
     first, rows = ids(store, unknown), store.list_strangers("p")
     assert (ids(store, unknown), store.list_strangers("p")) == (first, rows)
+
+
+@pytest.mark.parametrize("block", [1, 3])
+def test_strangers_are_the_same_however_many_are_in_a_row(
+    store: Store, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr("serving.store.shared_corrections._BLOCK", block)
+    who = [(1, 2, 3), (4, 5), (2, 5, 6), (7, 1, 4), (3, 7, 6)]
+    of_person: dict[int, set[str]] = {}
+    for at, people in enumerate(who):
+        faces = [face_of(one, at, similarity=0.99) for one in people]
+        for person, stranger in zip(people, ids(store, seen(store, chr(ord("a") + at), *faces)), strict=True):
+            of_person.setdefault(person, set()).add(stranger)
+    assert [len(found) for found in of_person.values()] == [1] * 7
+    assert len(set.union(*of_person.values())) == 7
+    store.delete_video("p", "v-a")  # where alone 2 was first seen, and all between are known
+    assert ids(store, seen(store, "f", face_of(2, 9, similarity=0.99), 8))[0] in of_person[2]
+    assert stranger_sums(store).keys() == {row.stranger_id for row in store.list_stranger_tracks("p")}
+
+
+@pytest.mark.parametrize("tracks", [3, 40])
+def test_a_track_is_compared_with_the_mean_of_all_and_with_some(store: Store, tracks: int) -> None:
+    own, aside = face_of(1), np.zeros(128, np.float32)
+    aside[np.argmin(np.abs(own))] = 1
+    face = lambda angle: np.float32(own * np.cos(angle) + aside * np.sin(angle))  # noqa: E731
+    (first,) = {*ids(store, seen(store, "a", *([face(0.0)] * tracks)))}
+    assert ids(store, seen(store, "b", face(0.27))) == [first]
+    # Unlike the one that came last: only where there are few tracks it is compared with that.
+    assert (ids(store, seen(store, "c", face(-0.27))) == [first]) is (tracks == 40)
+    assert ids(store, seen(store, "d", face(0.4))) != [first]
 
 
 def test_people_who_share_a_frame_are_two_strangers(store: Store) -> None:

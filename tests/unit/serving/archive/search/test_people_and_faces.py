@@ -8,20 +8,23 @@ import numpy as np
 import pytest
 
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
+from facerec_models.types import Decision, FloatArray, Match
 from serving.archive.handle import Archive
+from serving.archive.learning.model_versions import train
 from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.enable import enable_faces
+from serving.archive.naming.figures import Figure
 from serving.archive.naming.identify import identify_archive
 from serving.archive.search.cursors import write_cursor
-from serving.archive.search.people_and_faces import FacePage, Page, search_face, search_people
+from serving.archive.search.people_and_faces import FaceHit, Hit, Page, search_face, search_people
 from serving.archive.search.strangers import RankedStrangers, rank_strangers, show_stranger
 from serving.archive.search.track_index import TrackIndex
 from serving.store import Store
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind
 from tests.archive import fill, put_tracks, put_video
-from tests.builders import face_of, make_track
-from tests.contract.store_cases import make_appearance, name
+from tests.builders import EMBEDDER, face_of, make_track, near
+from tests.contract.store_cases import make_appearance, make_face, name
 from tests.unit.serving.archive.edits import result_in
 
 WHOLE = AppearanceQuery()
@@ -36,11 +39,11 @@ def archive(archive: Archive) -> Archive:
     return archive
 
 
-def find(archive: Archive, *who: str, query: AppearanceQuery = WHOLE, **paging: object) -> Page:
+def find(archive: Archive, *who: str, query: AppearanceQuery = WHOLE, **paging: object) -> Page[Hit]:
     return search_people(archive, "p", who, query, **paging)  # type: ignore[arg-type]
 
 
-def places(page: Page) -> list[tuple[str, str, float]]:
+def places(page: Page[Hit]) -> list[tuple[str, str, float]]:
     return [(hit.video, hit.label, hit.row.start_s) for hit in page.hits]
 
 
@@ -104,7 +107,7 @@ def test_an_absent_person_differs_from_an_unknown_one(archive: Archive, store: S
         find(archive, "Bob", limit=0)
 
 
-def look_for(archive: Archive, who: int, query: AppearanceQuery = WHOLE, **paging: object) -> FacePage:
+def look_for(archive: Archive, who: int, query: AppearanceQuery = WHOLE, **paging: object) -> Page[FaceHit]:
     return search_face(archive, TrackIndex(archive.store, "p"), face_of(who, 99), query, **paging)  # type: ignore[arg-type]
 
 
@@ -225,3 +228,73 @@ def test_a_stranger_who_is_nobody_enrolled_is_surely_one_in_search_as_in_the_res
     assert surely() == pytest.approx((1.0, 1.0), abs=1e-5)
     enable("Bob", enabled=False)
     assert surely() == pytest.approx((1.0, 1.0), abs=1e-5)
+
+
+def figures_of(archive: Archive, video_id: str, **how: float) -> dict[int, tuple[float, float]]:
+    """Return how sure search is of each appearance of a video, by its first track."""
+    hits = find(archive, query=AppearanceQuery(video_id=video_id), **how).hits
+    return {hit.row.first_track: (hit.figure.probability, hit.figure.false_name_rate) for hit in hits}
+
+
+def shown_in(archive: Archive, video_id: str) -> dict[int, tuple[float, float]]:
+    """Return the same of its result."""
+    return {
+        one.track_ids[0]: (one.probability, one.false_name_rate) for one in result_in(archive, video_id).appearances
+    }
+
+
+def test_search_is_as_sure_as_results_after_edits(archive: Archive, store: Store) -> None:
+    seen = store.get_columns("p", ["a-v-1"])["a-v-1"].vectors[2]
+    store.put_faces("p", [make_face("f-like", "Like", embedder=EMBEDDER, embedding=near(seen, 0.825))])
+    train(archive, "p")
+    before, stored = shown_in(archive, "v-1"), store.list_named("p", ["a-v-1"])
+    # It changes who a stranger is likeliest to be, and cannot name them: what is stored of them stays.
+    for enabled in (False, True, False):
+        enable_faces(archive, "p", ["f-like"], enabled=enabled)
+        assert [row.version for row in store.list_named("p", ["a-v-1"])] == [row.version for row in stored]
+        for video_id in ("v-1", "v-2", "v-3"):
+            shown, found = shown_in(archive, video_id), figures_of(archive, video_id)
+            assert found.keys() == shown.keys()
+            for track_id, figure in found.items():
+                assert figure == pytest.approx(shown[track_id], rel=1e-3)
+    assert shown_in(archive, "v-1")[3][1] > before[3][1] + 0.1
+
+
+def test_what_is_sure_enough_is_told_by_how_sure_it_is_now(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsure(embeddings: FloatArray, *_: object) -> list[Match]:
+        return [Match(Decision.UNKNOWN, None, 0.4, 0.5)] * len(embeddings)
+
+    unknown = find(archive, "Unknown 1", min_probability=0.5).hits
+    together = find(archive, "Ann_Lee", "Unknown 1", min_probability=0.5).hits
+    assert len(unknown) == 3
+    assert len(together) == 1
+    monkeypatch.setattr("serving.archive.search.exact_figures.match_unnamed", unsure)
+    for least in (0.3, 0.5):
+        assert find(archive, "Unknown 1", min_probability=least, limit=1).hits[:1] == (
+            [replace(unknown[0], figure=Figure(0.4, 0.5))] if least < 0.4 else []
+        )
+        assert len(find(archive, "Ann_Lee", "Unknown 1", min_probability=least).hits) == (least < 0.4)
+        assert len(find(archive, "Unknown 1", "Ann_Lee", min_probability=least).hits) == (least < 0.4)
+        assert bool(rank_strangers(archive, "p", min_probability=least).strangers) == (least < 0.4)
+        # Who is named is as sure as before.
+        assert len(find(archive, "Ann_Lee", min_probability=least).hits) == 3
+
+
+@pytest.mark.parametrize("least", [0.1, 0.5, 0.9, 0.999])
+def test_strangers_that_are_sure_enough_are_ranked_as_all_are(archive: Archive, least: float) -> None:
+    everybody = rank_strangers(archive, "p")
+    assert rank_strangers(archive, "p", min_probability=0.001) == everybody
+    sure = [one for one in find(archive, min_probability=least, limit=1000).hits if one.label.startswith("Unknown")]
+    times: dict[str, float] = {}
+    for hit in sure:
+        times[hit.label] = times.get(hit.label, 0.0) + hit.row.end_s - hit.row.start_s
+    ranked = rank_strangers(archive, "p", min_probability=least).strangers
+    assert {f"Unknown {one.number}": one.screen_time_s for one in ranked} == pytest.approx(times)
+
+
+def test_columns_and_tracks_give_the_same_figures(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = figures_of(archive, "v-1")
+    monkeypatch.setattr("serving.archive.search.exact_figures._FEW", 0)
+    again = figures_of(archive, "v-1")
+    assert again.keys() == found.keys()
+    assert all(again[one] == pytest.approx(found[one], rel=1e-3) for one in found)
