@@ -151,13 +151,15 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         pictures += _unlink([path for path in album.rglob("*") if (one, path.name) not in of_others])
         if not any(path.is_file() for path in album.rglob("*")):
             remove_tree(album)
+    # Also before the rows: no model need have learned the person, and then nothing else tells what is left to do.
+    drop_vectors(archive.files, project, {face.face_id for face in faces})
+    _unname_strangers(archive.store, project, person_id)
     archive.store.delete_faces(project, [face.face_id for face in faces])
     # Again: one that was trained meanwhile is here by now, or its training finds that the faces are gone.
     models = [
         row for row in archive.store.list_models(project) if knows(archive.files, project, row.version, person_id)
     ]
     drop_vectors(archive.files, project, {face.face_id for face in faces})
-    _unname_strangers(archive.store, project, person_id)
     former = promoted_version(archive.store, project)
     seen = _analyses(archive.store, project)
     tracks, videos = _named_tracks(archive.store, project, person_id)

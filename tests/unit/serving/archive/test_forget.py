@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,6 +105,36 @@ def test_forgetting_that_died_at_a_model_is_completed_by_the_next_try(
     assert len(store.list_models("p")) == (0 if is_last else 1)
     assert [row.number for row in store.list_edits("p") if row.can_undo] == []
     assert "Bob" not in {row.owner for row in store.list_appearances("p", ["a-v-1", "a-v-2"])}
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+@pytest.mark.parametrize(
+    "step", ["seal_edits", "delete_corrections", "apply", "delete_faces", "empty_tracks", "delete_model", "scrub"]
+)
+def test_forgetting_that_was_killed_at_any_step_can_be_done_again(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch, step: str, is_done: bool
+) -> None:
+    name_stranger(archive, "p", "Unknown 2", "Dee")
+    original = getattr(store, step)
+
+    def die(*args: Any, **options: Any) -> None:
+        if is_done:
+            original(*args, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, step, die)
+    with pytest.raises(KeyboardInterrupt):
+        forget(archive, "p", "Dee")
+    monkeypatch.undo()
+    drop_loaded_models()
+    with suppress(PersonNotFoundError):
+        forget(archive, "p", "Dee")
+    assert "Dee" not in {*labels_in(archive, "v-1"), *labels_in(archive, "v-2")}
+    assert "Dee" not in {one.person_id for one in store.list_strangers("p")}
+    everything = b"".join(path.read_bytes() for path in archive.files.root.rglob("*") if path.is_file())
+    assert b"Dee" not in everything
+    with pytest.raises(PersonNotFoundError, match="no person 'Dee'"):
+        forget(archive, "p", "Dee")
 
 
 def test_a_person_is_forgotten_even_if_too_few_are_left_to_train(tmp_path: Path) -> None:
