@@ -145,6 +145,14 @@ def test_appearances_are_paged_and_filtered(client: TestClient, archive: Archive
     assert labels(client, video_id="v-1", min_probability=0.55) == ["Ann Lee", "Unknown 1", "Unknown 2"]
 
 
+def test_appearances_are_filtered_by_the_probability_that_they_show(client: TestClient) -> None:
+    everyone = ok(client.get(f"{BASE}/appearances"))["items"]
+    assert {item["decision"] for item in everyone} == {"named", "unknown"}
+    for least in sorted({item["probability"] for item in everyone}):
+        sure = ok(client.get(f"{BASE}/appearances", params={"min_probability": least}))["items"]
+        assert sure == [item for item in everyone if item["probability"] >= least]
+
+
 def ok_picture(client: TestClient, address: str) -> bool:
     return client.get(address).content[:2] == b"\xff\xd8"
 
