@@ -134,7 +134,7 @@ class NamedTracks:
     is_contended : bool
         Whether any other limit may name them otherwise.
     names : tuple of str
-        Ids of the people and strangers that `owners` and `besides` count.
+        Ids of the people and strangers that `owners` and `besides` count, ascending.
     decisions, reasons : (N,) int8
         Of each track, in the order of its columns: places in `Decision` and `UndecidableReason`; no reason is -1.
     owners, besides : (N,) int32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -87,10 +88,17 @@ def owners_of(named: NamedTracks) -> list[str | None]:
     return [None if i < 0 else named.names[i] for i in named.owners.tolist()]
 
 
+def _besides_of(named: NamedTracks) -> list[str | None]:
+    return [None if i < 0 else named.names[i] for i in named.besides.tolist()]
+
+
 def strangers_of(named: NamedTracks) -> dict[int, str]:
     """Return the stranger whom each unknown track shows, by row."""
-    places = {place for place, one in enumerate(named.names) if one.startswith(STRANGER_PREFIX)}
-    return {row: named.names[place] for row, place in enumerate(named.owners.tolist()) if place in places}
+    # Names ascend, so that strangers' ids stand beside each other.
+    first = bisect_left(named.names, STRANGER_PREFIX)
+    end = bisect_left(named.names, True, first, key=lambda one: not one.startswith(STRANGER_PREFIX))
+    rows = np.flatnonzero((named.owners >= first) & (named.owners < end))
+    return {row: named.names[place] for row, place in zip(rows.tolist(), named.owners[rows].tolist(), strict=True)}
 
 
 def unknown_rows(named: NamedTracks, columns: TrackColumns) -> list[int]:
@@ -107,7 +115,7 @@ def with_strangers(named: NamedTracks, strangers: Mapping[int, str]) -> NamedTra
         strangers.get(i) if one is None or one.startswith(STRANGER_PREFIX) else one
         for i, one in enumerate(owners_of(named))
     ]
-    besides = [None if i < 0 else named.names[i] for i in named.besides.tolist()]
+    besides = _besides_of(named)
     known = sorted({one for one in (*owners, *besides) if one is not None})
     place = {one: i for i, one in enumerate(known)}
     return replace(
@@ -216,7 +224,7 @@ def merge_names(before: NamedTracks, rows: IndexArray, names: VideoNames) -> Nam
     rows : (N,) int
         Which, in the order of `names`.
     """
-    owners, besides = owners_of(before), [None if i < 0 else before.names[i] for i in before.besides.tolist()]
+    owners, besides = owners_of(before), _besides_of(before)
     strangers, places = strangers_of(before), rows.tolist()
     for i, match in zip(places, names.matches, strict=True):
         is_unknown = match.decision is Decision.UNKNOWN
@@ -273,16 +281,18 @@ def appearance_moves(
     """
     if was is None:
         return [], appearance_rows(analysis, columns, named, means[1])
-    if rows is None:
-        rows = np.arange(len(columns))
     old, new = (
         [None if one is None else of.get(one, one) for one in owners_of(row)]
         for row, of in zip((was, named), means, strict=True)
     )
     is_same = old == new and all(np.array_equal(getattr(was, name), getattr(named, name)) for name in _SHOWN)
-    if is_same:  # but for scores
-        rows = rows[was.chosen[rows] != named.chosen[rows]]
-    places = set(rows.tolist())
+    is_other = was.chosen != named.chosen
+    if not is_same:
+        pairs = zip(zip(old, _besides_of(was), strict=True), zip(new, _besides_of(named), strict=True), strict=True)
+        is_other |= np.array([before != after for before, after in pairs])
+        for name in ("decisions", "reasons", "confirmed"):
+            is_other |= getattr(was, name) != getattr(named, name)
+    places = set(np.flatnonzero(is_other).tolist() if rows is None else rows[is_other[rows]].tolist())
     whose = {one for i in places for one in (old[i], new[i]) if one is not None}
 
     def rows_of(owners: Sequence[str | None], shown: NamedTracks, of: Mapping[str, str]) -> dict[int, AppearanceRow]:
