@@ -17,7 +17,8 @@ import torch
 from facenet_pytorch import InceptionResnetV1
 from xdist.scheduler import LoadFileScheduling
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder, build_embedder
+from facerec_models.analysis.embedders.known import build_embedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha256
@@ -101,7 +102,7 @@ def detector() -> MtcnnDetector:
 
 
 @pytest.fixture(scope="session")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> TorchEmbedder:
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> FaceEmbedder:
     """The packaged network on the CPU."""
     registry = WeightsRegistry(tmp_path_factory.mktemp("weights"))
     return build_embedder(EmbeddingConfig(embedder="dlib", device="cpu"), registry)
@@ -119,7 +120,7 @@ def facenet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def networks(detector: MtcnnDetector, embedder: TorchEmbedder) -> Networks:
+def networks(detector: MtcnnDetector, embedder: FaceEmbedder) -> Networks:
     """Return both real networks."""
     return Networks(detector, embedder)
 

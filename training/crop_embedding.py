@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from facerec_models.analysis.alignment import Template, realign, template_of_size
+from facerec_models.analysis.embedders.known import build_embedder, choice_of, template_of
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import EmbeddingConfig, LimitsConfig
@@ -49,9 +50,6 @@ def embed_stored(
     TrainingStoppedError
         If `should_stop` returned true.
     """
-    # Here and not above: a training that embeds nothing needs no torch.
-    from facerec_models.analysis.embedders.torch_embedder import choice_of, template_of
-
     config, template = config.model_copy(update={"embedder": choice_of(embedder)}), template_of(embedder)
     keys: list[list[Key]] = []
 
@@ -77,12 +75,7 @@ def embed_crops(crops: ImageArray, config: EmbeddingConfig, weights: Path) -> Fl
 
 @lru_cache(maxsize=1)
 def _embedder(config: EmbeddingConfig, weights: Path) -> FaceEmbedder:
-    import torch
-
-    from facerec_models.analysis.embedders.torch_embedder import build_embedder
-
-    torch.set_num_threads(1)
-    return build_embedder(config, WeightsRegistry(weights))
+    return build_embedder(config, WeightsRegistry(weights), threads=1)
 
 
 def read_crop(path: AnyPath | None, template: Template) -> ImageArray | None:

@@ -175,7 +175,7 @@ class Cascade:
     ) -> list[Tensor]:
         outputs = [
             network(_normalize(cut(found.images[part], bounds[part], side)))
-            for part in split(len(found), self._largest, self._device)
+            for part in split(len(found), self._largest, in_powers=self._device.type == "cpu")
         ]
         return [torch.cat(parts).float() for parts in zip(*outputs, strict=True)]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from facerec_models.analysis.alignment import Template
 from facerec_models.types import FloatArray, ImageArray
 
@@ -46,3 +48,10 @@ class FaceEmbedder(Protocol):
             Unit length, in the order of `crops`.
         """
         ...
+
+
+def check_crops(crops: ImageArray, template: Template) -> None:
+    """Raise `ValueError` if these are not (N, S, S, 3) uint8 of the template's size."""
+    size = template.size
+    if crops.ndim != 4 or crops.shape[1:] != (size, size, 3) or crops.dtype != np.uint8:
+        raise ValueError(f"crops must be Nx{size}x{size}x3 uint8, not {'x'.join(map(str, crops.shape))} {crops.dtype}")

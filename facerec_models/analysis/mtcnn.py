@@ -1,22 +1,36 @@
-"""MTCNN, a `FaceDetector`; the search itself is in `facerec_models.analysis.cascade`."""
+"""MTCNN, a `FaceDetector`; the search itself is in `facerec_models.analysis.cpu_cascade` and `facerec_models.analysis.cascade`."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from facerec_models.analysis import boxes
 from facerec_models.analysis.batching import split
-from facerec_models.analysis.cascade import Cascade
-from facerec_models.analysis.devices import resolve_device
+from facerec_models.analysis.engines import EngineChoice, choose_engine
 from facerec_models.config import DetectionConfig
-from facerec_models.types import Detections, ImageArray
+from facerec_models.types import Detections, FloatArray, ImageArray
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # Pixels that go through P-Net at once: enough to fill an accelerator. A CPU gains nothing from more than a picture or two: a quarter
 # of the pixels takes a tenth to a quarter less time, and less than half the memory between its layers.
 _CPU_PIXELS, _ACCELERATOR_PIXELS = 1_000_000, 4_000_000
+# Sides of the pictures that each network is converted with.
+_SIDES = {"PNet": 96, "RNet": 24, "ONet": 48}
+# How its pixels are taken.
+_MEAN, _SCALE = 127.5, 128.0
+
+
+class _Search(Protocol):
+    def find(self, images: ImageArray) -> list[tuple[FloatArray, FloatArray, FloatArray]]: ...
 
 
 class MtcnnDetector:
@@ -24,18 +38,27 @@ class MtcnnDetector:
 
     Pictures of one size are detected as one batch.
 
+    Parameters
+    ----------
+    weights : Path, optional
+        Where networks are kept that were converted for another engine; by default they are converted anew.
+    threads : int, optional
+        Of the network; torch's are those of the whole process.
+
+    Attributes
+    ----------
+    engine : EngineChoice
+
     Raises
     ------
     DeviceError
-        If ``cuda`` is asked for and is not there.
+        If the device or engine that is asked for is not there.
     """
 
-    def __init__(self, config: DetectionConfig) -> None:
+    def __init__(self, config: DetectionConfig, weights: Path | None = None, *, threads: int | None = None) -> None:
         self._config = config
-        self.device = resolve_device(config.device)
-        self._cascade = Cascade(
-            self.device, min_face_px=config.min_face_px, thresholds=config.thresholds, factor=config.factor
-        )
+        self.engine = choose_engine(config.engine, config.device, config.precision)
+        self._search = _load(config, self.engine, weights, threads)
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         """Find the faces of each picture; see `FaceDetector.detect`."""
@@ -45,9 +68,10 @@ class MtcnnDetector:
             # Below this the pyramid has no level at all. Rounded as the search rounds: 47 * (12 / 47) is less than 12.
             if min(image.shape[:2]) * (12.0 / self._config.min_face_px) >= 12:
                 by_size[(image.shape[0], image.shape[1])].append(i)
+        is_on_cpu = self.engine.device == "cpu"
+        pixels = _CPU_PIXELS if is_on_cpu else _ACCELERATOR_PIXELS
         for (height, width), members in by_size.items():
-            pixels = _CPU_PIXELS if self.device.type == "cpu" else _ACCELERATOR_PIXELS
-            for batch_of in split(len(members), max(1, pixels // (height * width)), self.device):
+            for batch_of in split(len(members), max(1, pixels // (height * width)), in_powers=is_on_cpu):
                 part = members[batch_of]
                 batch = np.stack([images[i] for i in part])
                 for i, detections in zip(part, self._detect_batch(batch, width, height), strict=True):
@@ -56,9 +80,52 @@ class MtcnnDetector:
 
     def _detect_batch(self, batch: ImageArray, width: int, height: int) -> list[Detections]:
         found = []
-        for face_boxes, scores, landmarks in self._cascade.find(batch):
+        for face_boxes, scores, landmarks in self._search.find(batch):
             clipped = boxes.clip(face_boxes, width, height)
             # A regression far off the picture leaves nothing after clipping, or not-a-number.
             sound = (boxes.area(clipped) > 0) & np.isfinite(landmarks).all(axis=(1, 2))
             found.append(Detections(clipped, np.clip(scores, 0, 1), landmarks).select(sound))
         return found
+
+
+def _load(config: DetectionConfig, engine: EngineChoice, weights: Path | None, threads: int | None) -> _Search:
+    """Load the three networks; here and not above: OpenVINO needs no torch, nor torch OpenVINO."""
+    settings = {"min_face_px": config.min_face_px, "thresholds": config.thresholds, "factor": config.factor}
+    if engine.engine == "torch":
+        import torch
+
+        from facerec_models.analysis.cascade import Cascade
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return Cascade(torch.device(engine.device), **settings)  # type: ignore[arg-type]
+    from facerec_models.analysis.cpu_cascade import CascadeNetworks, CpuCascade
+    from facerec_models.analysis.openvino_network import OpenvinoNetwork, read_or_convert
+
+    networks = []
+    for name, side in _SIDES.items():
+        source = _data_folder() / f"{name.lower()}.pt"
+        model = read_or_convert(
+            f"mtcnn-{name.lower()}", source, partial(_torch_network, name), (2, 3, side, side), weights
+        )
+        networks.append(
+            OpenvinoNetwork(
+                model, precision=engine.precision, threads=threads, kind=np.float32, mean=_MEAN, scale=_SCALE
+            )
+        )
+    return CpuCascade(CascadeNetworks(*networks), **settings)  # type: ignore[arg-type]
+
+
+def _torch_network(name: str) -> nn.Module:
+    from facenet_pytorch.models import mtcnn
+
+    network: nn.Module = getattr(mtcnn, name)()
+    return network.eval()
+
+
+def _data_folder() -> Path:
+    """Return the folder of the weights in facenet-pytorch's wheel, which is not imported: that takes seconds."""
+    spec = importlib.util.find_spec("facenet_pytorch")
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError("facenet-pytorch is not installed, whose wheel has MTCNN's weights")
+    return Path(spec.submodule_search_locations[0]) / "data"

@@ -40,6 +40,8 @@ class Weights:
         Name of the embedder.
     file : str
         Name of the file.
+    dimension : int
+        Length of the embeddings.
     terms : str
         Licence, and what is to be known about the training data.
     sha256 : str or None
@@ -52,6 +54,7 @@ class Weights:
 
     name: str
     file: str
+    dimension: int
     terms: str
     sha256: str | None = None
     url: str | None = None
@@ -61,6 +64,7 @@ class Weights:
 DLIB = Weights(
     name="dlib-resnet-v1",
     file="dlib_face_recognition_resnet_model_v1.dat",
+    dimension=128,
     terms=(
         "Public domain (CC0, Davis King). Trained on FaceScrub, VGG Face and further pictures, all collected from the "
         "web without asking the people in them."
@@ -71,12 +75,14 @@ DLIB = Weights(
 FACENET_VGGFACE2 = Weights(
     name="facenet-vggface2",
     file="20180402-114759-vggface2.pt",
+    dimension=512,
     terms=_FACENET_TERMS.format(data="VGGFace2"),
     url=f"{_RELEASE}/20180402-114759-vggface2.pt",
 )
 FACENET_CASIA = Weights(
     name="facenet-casia",
     file="20180408-102900-casia-webface.pt",
+    dimension=512,
     terms=_FACENET_TERMS.format(data="CASIA-WebFace"),
     url=f"{_RELEASE}/20180408-102900-casia-webface.pt",
 )

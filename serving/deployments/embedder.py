@@ -38,7 +38,7 @@ class EmbedderReplica:
     weights : Path
         Folder of downloaded weights.
     threads : int
-        Of torch: replicas on one machine share its cores.
+        Of the network: replicas on one machine share its cores.
     engine : FaceEmbedder, optional
         What embeds; the network of `config` by default.
     """
@@ -48,12 +48,9 @@ class EmbedderReplica:
     ) -> None:
         if engine is None:
             # Here and not above: the process that wires the graph needs no network.
-            import torch
+            from facerec_models.analysis.embedders.known import build_embedder
 
-            from facerec_models.analysis.embedders.torch_embedder import build_embedder
-
-            torch.set_num_threads(threads)
-            engine = build_embedder(config, WeightsRegistry(weights))
+            engine = build_embedder(config, WeightsRegistry(weights), threads=threads)
         self._engine = engine
         self._worker = Worker()
 

@@ -21,7 +21,8 @@ from scipy.optimize import brentq
 from sklearn.metrics import roc_curve
 
 from facerec_models.analysis.alignment import Template, align
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder, build_embedder
+from facerec_models.analysis.embedders.known import build_embedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import find_faces, largest_face
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.weights import WeightsRegistry
@@ -209,9 +210,7 @@ class Looker:
         return np.asarray(total / np.linalg.norm(total, axis=1, keepdims=True), np.float32)
 
 
-def _embed_looks(
-    embedder: TorchEmbedder, template: Template, seen: Sequence[Seen], landmarks: FloatArray
-) -> FloatArray:
+def _embed_looks(embedder: FaceEmbedder, template: Template, seen: Sequence[Seen], landmarks: FloatArray) -> FloatArray:
     crops = [align(one.image, points[None], template)[0] for one, points in zip(seen, landmarks, strict=True)]
     return embedder.embed(np.concatenate(crops))
 

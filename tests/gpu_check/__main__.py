@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from facerec_models.analysis.devices import resolve_device
+from facerec_models.analysis.engines import choose_engine
 from facerec_models.analysis.weights import WeightsRegistry
 from tests.gpu_check import machine, material, parity, speed, table
 from tests.gpu_check.clock import Clock
@@ -72,7 +72,12 @@ QUICK = Extent(4, 4, ("360p", "1080p"), (1, 2), (1, 2), 0.0, ("360p",), 2, 0)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write the report, and print it; return 1 if a part failed."""
     options = _options(arguments)
-    run = _Run(options, Clock(options.minutes), QUICK if options.quick else FULL, resolve_device(options.device))
+    run = _Run(
+        options,
+        Clock(options.minutes),
+        QUICK if options.quick else FULL,
+        torch.device(choose_engine("torch", options.device).device),
+    )
     run.all()
     for line in table.lines(run.report):
         sys.stdout.write(f"{line}\n")

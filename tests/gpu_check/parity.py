@@ -15,7 +15,7 @@ from facerec_models.analysis import boxes
 from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE
 from facerec_models.analysis.embedders.dlib_resnet import load_dlib_resnet
 from facerec_models.analysis.embedders.facenet import FaceNet
-from facerec_models.analysis.embedders.torch_embedder import build_embedder
+from facerec_models.analysis.embedders.known import build_embedder
 from facerec_models.analysis.faces import find_faces, largest_face
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.weights import DLIB, WeightsRegistry
@@ -139,9 +139,9 @@ class _Chain:
 
     def __init__(self, device: torch.device, weights: WeightsRegistry) -> None:
         name = "cuda" if device.type == "cuda" else "cpu"
-        self._config = DetectionConfig(device=name)
+        self._config = DetectionConfig(device=name, engine="torch")
         self._detector = MtcnnDetector(self._config)
-        self._embedder = build_embedder(EmbeddingConfig(embedder="dlib", device=name), weights)
+        self._embedder = build_embedder(EmbeddingConfig(embedder="dlib", device=name, engine="torch"), weights)
 
     def faces(self, image: ImageArray) -> FaceSet:
         (found,) = find_faces([image], self._detector, self._embedder, self._config)

@@ -44,7 +44,7 @@ def detection(
 
     As shipped, frames are reduced first and searched in batches of so many pixels; the other ways get them reduced, all at once.
     """
-    config = DetectionConfig(device="cuda" if device.type == "cuda" else "cpu")
+    config = DetectionConfig(device="cuda" if device.type == "cuda" else "cpu", engine="torch")
     detector = MtcnnDetector(config)
     search = Cascade(device, min_face_px=config.min_face_px, thresholds=config.thresholds, factor=config.factor)
 
@@ -125,7 +125,7 @@ def stages(
     budget_s: float,
 ) -> list[_Row]:
     """Time what detection consists of, each by itself: reduction, copy to the device, the pyramid with and without P-Net."""
-    config = DetectionConfig(device="cuda" if device.type == "cuda" else "cpu")
+    config = DetectionConfig(device="cuda" if device.type == "cuda" else "cpu", engine="torch")
     network = MTCNN(device=device).eval().pnet.to(memory_format=torch.channels_last)
     rows: list[_Row] = []
     for size in sizes:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from facerec_models.analysis.analyze import Analysis, analyze
-from facerec_models.analysis.embedders.torch_embedder import build_embedder
+from facerec_models.analysis.embedders.known import build_embedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import AnalysisConfig, DetectionConfig, EmbeddingConfig
@@ -65,7 +65,8 @@ def compare_chain(
 def _analyze(clip: Path, weights: WeightsRegistry, device: torch.device) -> Analysis:
     name = "cuda" if device.type == "cuda" else "cpu"
     config = AnalysisConfig(
-        detection=DetectionConfig(device=name), embedding=EmbeddingConfig(embedder="dlib", device=name)
+        detection=DetectionConfig(device=name, engine="torch"),
+        embedding=EmbeddingConfig(embedder="dlib", device=name, engine="torch"),
     )
     embedder = build_embedder(config.embedding, weights)
     return analyze(clip, config, MtcnnDetector(config.detection), embedder, load_cohort(embedder.name).pair)

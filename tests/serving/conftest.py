@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder, build_embedder
+from facerec_models.analysis.embedders.known import build_embedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.weights import FACENET_VGGFACE2, WeightsRegistry
 from facerec_models.config import EmbeddingConfig
 from facerec_models.identification.cohort import Cohort, load_cohort
@@ -28,13 +29,13 @@ def client(service_url: str, material: DemoMaterial) -> Iterator[FacerecClient]:
 
 
 @pytest.fixture(scope="session")
-def facenet(facenet_weights: Path) -> TorchEmbedder:
+def facenet(facenet_weights: Path) -> FaceEmbedder:
     """The random FaceNet on the CPU."""
     return build_embedder(EmbeddingConfig(embedder="facenet-vggface2", device="cpu"), WeightsRegistry(facenet_weights))
 
 
 @pytest.fixture(scope="session")
-def facenet_strangers(facenet: TorchEmbedder) -> Cohort:
+def facenet_strangers(facenet: FaceEmbedder) -> Cohort:
     """Strangers for the random network, which none are shipped for: patches of pictures, to it as good as faces."""
     rng = np.random.default_rng(4)
     patches = []

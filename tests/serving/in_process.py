@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from serving.api.app import build_api
@@ -52,7 +52,7 @@ def handle(**methods: Any) -> Any:
 
 @contextmanager
 def in_process(
-    settings: Settings, detector: MtcnnDetector, embedder: TorchEmbedder
+    settings: Settings, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> Iterator[tuple[TestClient, Service]]:
     """Answer requests and work on jobs, but those of training, until the block ends."""
     finder = DetectorReplica(DetectionConfig(), engine=detector)

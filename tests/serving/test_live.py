@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig
@@ -39,7 +39,7 @@ def in_process(
     material: DemoMaterial,
     clip: Path,
     detector: MtcnnDetector,
-    embedder: TorchEmbedder,
+    embedder: FaceEmbedder,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Result:
     root = tmp_path_factory.mktemp("in-process")

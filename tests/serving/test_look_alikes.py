@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pytest
 from fastapi.testclient import TestClient
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
@@ -155,19 +155,19 @@ def prepared(eval_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepa
 
 
 @contextmanager
-def by_command(home: Path, film: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> Iterator[Door]:
+def by_command(home: Path, film: Path, detector: MtcnnDetector, embedder: FaceEmbedder) -> Iterator[Door]:
     yield Command(home)
 
 
 @contextmanager
-def over_http(home: Path, film: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> Iterator[Door]:
+def over_http(home: Path, film: Path, detector: MtcnnDetector, embedder: FaceEmbedder) -> Iterator[Door]:
     with in_process(Settings(home=home, media_roots=(film.parent,)), detector, embedder) as (client, _):
         yield Routes(client)
 
 
 @pytest.fixture(params=[by_command, over_http])
 def door(
-    request: pytest.FixtureRequest, prepared: Prepared, tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    request: pytest.FixtureRequest, prepared: Prepared, tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> Iterator[Door]:
     """A door to an archive of the test's own."""
     home = shutil.copytree(prepared.home, tmp_path / "home")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig
@@ -35,7 +35,7 @@ from ui.demo_material import DemoMaterial
 
 @pytest.mark.timeout(600)
 def test_a_node_that_is_killed_costs_time_and_nothing_else(
-    material: DemoMaterial, detector: MtcnnDetector, embedder: TorchEmbedder, tmp_path: Path, mongo_store_uri: str
+    material: DemoMaterial, detector: MtcnnDetector, embedder: FaceEmbedder, tmp_path: Path, mongo_store_uri: str
 ) -> None:
     home, networks, settings = Files(tmp_path / "home"), Networks(detector, embedder), Settings(home=tmp_path / "home")
     with closing(open_store(home.root, SecretStr(mongo_store_uri))) as store:

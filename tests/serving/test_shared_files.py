@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.errors import StoreError
 from facerec_models.files import write_atomically
@@ -42,7 +42,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def served(
-    address: str, tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    address: str, tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> Iterator[tuple[TestClient, Service]]:
     settings = Settings(home=tmp_path / "home", files=address, segment_s=3.0)
     with in_process(settings, detector, embedder) as both:

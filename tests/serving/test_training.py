@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, realign
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.config import EmbeddingConfig, TrainingConfig
 from facerec_models.files import write_atomically
 from facerec_models.images import encode_crop
@@ -47,7 +47,7 @@ def store(store: Store) -> Store:
 
 
 def test_pictures_without_a_vector_are_embedded_in_tasks_and_no_others(
-    archive: Archive, store: Store, embedder: TorchEmbedder
+    archive: Archive, store: Store, embedder: FaceEmbedder
 ) -> None:
     size = embedder.template.size
     crop = np.ascontiguousarray(sample_picture("astronaut.png")[:size, 150 : 150 + size])

@@ -36,7 +36,7 @@ def import_strangers(
     as_json: JsonOption = False,
 ) -> None:
     """Add strangers of your own world to those that are shipped; the next 'facerec train' or correction counts them."""
-    from facerec_models.analysis.embedders.torch_embedder import embedder_named
+    from facerec_models.analysis.embedders.known import embedder_named
     from facerec_models.analysis.networks import load_networks
     from facerec_models.names import check_project_name
     from serving.archive.learning.cohort import import_cohort

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from facerec_models.errors import WeightsError
 
-DIMENSION = 512
-
 
 class FaceNet(nn.Module):
     """The network: RGB of 0 to 255 as (N, 3, 160, 160) float32, to (N, 512) embeddings of unit length."""

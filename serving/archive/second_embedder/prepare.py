@@ -119,7 +119,7 @@ def prepare_second_set(
         If `progress` asked for it; what was embedded stays.
     """
     # Here and not above: who only lists commands needs no torch.
-    from facerec_models.analysis.embedders.torch_embedder import dimension_of, embedder_named
+    from facerec_models.analysis.embedders.known import dimension_of, embedder_named
 
     started = time.perf_counter()
     embedder = embedder_named(embedder)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
@@ -21,7 +21,7 @@ PEOPLE = ("Joey_Tribbiani", "Chandler_Bing")
 
 
 @pytest.fixture
-def client(detector: MtcnnDetector, embedder: TorchEmbedder, eval_data: Path, tmp_path: Path) -> Iterator[TestClient]:
+def client(detector: MtcnnDetector, embedder: FaceEmbedder, eval_data: Path, tmp_path: Path) -> Iterator[TestClient]:
     """A service that knows two of the people in the footage, in the project ``p``."""
     settings = Settings(home=tmp_path, media_roots=(eval_data / "videos",))
     with in_process(settings, detector, embedder) as (client, service):

@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from ray.serve.exceptions import BackPressureError
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from serving.archive.files import Files
 from serving.archive.learning.model_versions import train
@@ -25,7 +25,7 @@ from ui.demo_material import DemoMaterial
 
 @pytest.fixture(scope="module")
 def client(
-    detector: MtcnnDetector, embedder: TorchEmbedder, material: DemoMaterial, tmp_path_factory: pytest.TempPathFactory
+    detector: MtcnnDetector, embedder: FaceEmbedder, material: DemoMaterial, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestClient]:
     root = tmp_path_factory.mktemp("http")
     settings = Settings(home=root, max_queued_jobs=3, media_roots=(material.reel.parent,))

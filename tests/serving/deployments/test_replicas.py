@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis.detection import reduce_image
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import describe_faces
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import DetectionConfig, EmbeddingConfig
@@ -35,7 +35,7 @@ def pictures() -> list[ImageArray]:
 
 
 @pytest.fixture(scope="module")
-def crops(detector: MtcnnDetector, embedder: TorchEmbedder, pictures: list[ImageArray]) -> ImageArray:
+def crops(detector: MtcnnDetector, embedder: FaceEmbedder, pictures: list[ImageArray]) -> ImageArray:
     return np.concatenate([faces.crops for faces in describe_faces(pictures, detector.detect(pictures), embedder)])
 
 
@@ -61,7 +61,7 @@ def test_a_request_that_is_no_picture_fails_alone(detector: MtcnnDetector, pictu
         bad.unwrap()
 
 
-def test_requests_are_embedded_together_as_alone(embedder: TorchEmbedder, crops: ImageArray) -> None:
+def test_requests_are_embedded_together_as_alone(embedder: FaceEmbedder, crops: ImageArray) -> None:
     replica = EmbedderReplica(EmbeddingConfig(), Path(), engine=embedder)
     assert len(crops) == 4
     together = [answer.unwrap() for answer in replica.embed_all([crops[:1], crops[1:3], crops[3:]])]
@@ -70,14 +70,14 @@ def test_requests_are_embedded_together_as_alone(embedder: TorchEmbedder, crops:
     np.testing.assert_allclose(np.concatenate(together), alone, atol=1e-4)
 
 
-def test_crops_of_a_wrong_size_fail_alone(embedder: TorchEmbedder, crops: ImageArray) -> None:
+def test_crops_of_a_wrong_size_fail_alone(embedder: FaceEmbedder, crops: ImageArray) -> None:
     replica = EmbedderReplica(EmbeddingConfig(), Path(), engine=embedder)
     good, bad = replica.embed_all([crops, np.zeros((1, 7, 9, 3), np.uint8)])
     assert good.unwrap().shape == (4, embedder.dimension)
     assert bad.error is not None
 
 
-def test_healthy_networks_name_their_weights(detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+def test_healthy_networks_name_their_weights(detector: MtcnnDetector, embedder: FaceEmbedder) -> None:
     DetectorReplica(DetectionConfig(), engine=detector).check_health()
     replica = EmbedderReplica(EmbeddingConfig(), Path(), engine=embedder)
     replica.check_health()

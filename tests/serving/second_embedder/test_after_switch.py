@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
 from facerec_models.errors import ConflictError, GalleryMismatchError
@@ -29,7 +29,7 @@ from tests.serving.second_embedder.archives import ANALYSIS, A, B, ids, of_fragm
 
 
 def test_after_a_switch_everything_is_of_the_new_embedder(
-    archive: Archive, store: Store, detector: MtcnnDetector, embedder: TorchEmbedder, facenet: TorchEmbedder, clip: Path
+    archive: Archive, store: Store, detector: MtcnnDetector, embedder: FaceEmbedder, facenet: FaceEmbedder, clip: Path
 ) -> None:
     index = TrackIndex(store, "p")
     first = present_analyses(store, "p")[0]
@@ -64,7 +64,7 @@ def test_after_a_switch_everything_is_of_the_new_embedder(
 
 
 def test_a_video_that_ends_after_the_switch_is_refused_and_leaves_nothing(
-    archive: Archive, store: Store, detector: MtcnnDetector, embedder: TorchEmbedder, clip: Path
+    archive: Archive, store: Store, detector: MtcnnDetector, embedder: FaceEmbedder, clip: Path
 ) -> None:
     prepare(archive)
     config = of_fragment(0.0, 2.0)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import ConflictError, GalleryError, GalleryMismatchError, ModelNotFoundError, WeightsError
 from facerec_models.files import write_atomically
@@ -29,7 +29,7 @@ from training.ray_tasks import TrainingStoppedError
 
 
 def test_a_second_set_is_made_from_crops_and_changes_nothing_visible(
-    archive: Archive, store: Store, facenet: TorchEmbedder
+    archive: Archive, store: Store, facenet: FaceEmbedder
 ) -> None:
     before, models = visible_state(archive), store.list_models("p")
     for video in store.list_videos("p"):
@@ -118,7 +118,7 @@ def test_a_set_that_cannot_be_made_is_refused_and_leaves_nothing(archive: Archiv
 
 
 def test_a_second_set_that_is_out_of_date_is_refused_until_it_is_prepared_again(
-    archive: Archive, store: Store, embedder: TorchEmbedder
+    archive: Archive, store: Store, embedder: FaceEmbedder
 ) -> None:
     own, prepared = store.get_model("p").version, prepare(archive)
     with pytest.raises(ConflictError, match=f"facerec identify --model {own}"):
@@ -148,7 +148,7 @@ def test_a_second_set_that_is_out_of_date_is_refused_until_it_is_prepared_again(
     assert switch_embedder(archive, "p").videos == 3
 
 
-def add_video(archive: Archive, embedder: TorchEmbedder) -> None:
+def add_video(archive: Archive, embedder: FaceEmbedder) -> None:
     """Store one more video, with a track of a real crop."""
     (source, *_) = present_analyses(archive.store, "p")
     video = archive.store.get_video("p", source.video_id)

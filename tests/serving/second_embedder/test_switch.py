@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import SamplingConfig
@@ -123,7 +123,7 @@ def test_a_switch_from_a_random_network_to_a_trained_one_names_people(
     clip: Path,
     facenet_weights: Path,
     detector: MtcnnDetector,
-    facenet: TorchEmbedder,
+    facenet: FaceEmbedder,
     facenet_strangers: Cohort,
 ) -> None:
     home = Files(tmp_path / "home")
@@ -146,7 +146,7 @@ def test_a_switch_from_a_random_network_to_a_trained_one_names_people(
 
 
 def test_undoing_a_switch_keeps_videos_and_faces_added_since(
-    archive: Archive, store: Store, detector: MtcnnDetector, facenet: TorchEmbedder, material: DemoMaterial, clip: Path
+    archive: Archive, store: Store, detector: MtcnnDetector, facenet: FaceEmbedder, material: DemoMaterial, clip: Path
 ) -> None:
     prepare(archive)
     change = switch_embedder(archive, "p")

@@ -16,7 +16,7 @@ from facerec_models.analysis.alignment import (
     template_of_size,
 )
 from facerec_models.analysis.alignment import TEMPLATES as ALL_TEMPLATES
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.types import FloatArray, ImageArray
 from tests.builders import sample_picture
@@ -186,7 +186,7 @@ def test_a_realigned_crop_shows_what_the_picture_would(source: Template, target:
     assert np.abs(realigned - from_picture)[inside, inside].max() <= 2
 
 
-def test_a_realigned_real_face_is_embedded_alike(detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+def test_a_realigned_real_face_is_embedded_alike(detector: MtcnnDetector, embedder: FaceEmbedder) -> None:
     picture = sample_picture("astronaut.png")
     landmarks = detector.detect([picture])[0].landmarks[:1]
     (theirs,), _ = align(picture, landmarks, FACENET_TEMPLATE)

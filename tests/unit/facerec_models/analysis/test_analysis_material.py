@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis.analyze import Analysis, analyze
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.reading.segments import FrameIndex, SegmentError
 from facerec_models.analysis.reading.video import Video
@@ -61,7 +61,7 @@ def resized(frames: Sequence[ImageArray], width: int, height: int) -> list[Image
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, detector: MtcnnDetector, embedder: TorchEmbedder) -> Analysis:
+def plain(tmp_path_factory: pytest.TempPathFactory, detector: MtcnnDetector, embedder: FaceEmbedder) -> Analysis:
     path = write(tmp_path_factory.mktemp("plain") / "a.mkv", [*cup(30), *face(50)])
     return analyze(path, CONFIG, detector, embedder, PAIR)
 
@@ -76,7 +76,7 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_rate_that_changes_in_the_file_loses_no_face(
-    changing: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    changing: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     result = analyze(changing, CONFIG, detector, embedder, PAIR)
     slow, fast = (track for track in result.tracks if len(track) > 1)
@@ -90,7 +90,7 @@ def test_a_rate_that_changes_in_the_file_loses_no_face(
 
 
 def test_segments_of_a_changing_rate_change_no_track(
-    changing: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    changing: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     whole = analyze(changing, CONFIG, detector, embedder, PAIR)
     joined, segments = observe(changing, CONFIG, detector, embedder, 4)
@@ -101,7 +101,7 @@ def test_segments_of_a_changing_rate_change_no_track(
 
 @pytest.mark.parametrize("rate", [1000, 600])
 def test_a_rate_that_the_header_invents_changes_nothing(
-    tmp_path: Path, plain: Analysis, detector: MtcnnDetector, embedder: TorchEmbedder, rate: int
+    tmp_path: Path, plain: Analysis, detector: MtcnnDetector, embedder: FaceEmbedder, rate: int
 ) -> None:
     path = write(tmp_path / "a.mkv", [*cup(30), *face(50)], rate=rate)
     result = analyze(path, CONFIG, detector, embedder, PAIR)
@@ -118,7 +118,7 @@ def test_squeezed_pixels_hide_no_face(
     tmp_path: Path,
     plain: Analysis,
     detector: MtcnnDetector,
-    embedder: TorchEmbedder,
+    embedder: FaceEmbedder,
     size: tuple[int, int],
     ratio: Fraction,
 ) -> None:
@@ -137,7 +137,7 @@ def test_squeezed_pixels_hide_no_face(
 
 
 def test_each_frame_of_a_stream_that_changes_its_size_is_analysed_at_its_own_size(
-    tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     tall = [np.pad(frame, ((200, 200), (0, 0), (0, 0)), mode="edge") for frame in face(30)]
     parts = [write(tmp_path / "a.ts", tall), write(tmp_path / "b.ts", resized(face(30), 640, 480), start=30)]
@@ -160,7 +160,7 @@ def test_each_frame_of_a_stream_that_changes_its_size_is_analysed_at_its_own_siz
 
 
 def test_the_stream_that_is_asked_for_is_analysed(
-    tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     path = write(tmp_path / "a.mp4", cup(50), face(50))
     assert analyze(path, CONFIG, detector, embedder, PAIR).tracks == ()
@@ -174,7 +174,7 @@ def test_the_stream_that_is_asked_for_is_analysed(
 
 
 def test_a_clock_that_jumps_for_hours_leaves_one_track(
-    tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     frames = face(80)
     times_s = [n / 25 + (5 * 3600 if n >= 40 else 0) for n in range(80)]

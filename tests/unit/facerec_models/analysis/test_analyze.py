@@ -13,7 +13,7 @@ import pytest
 
 from facerec_models.analysis import frame_scanner as module
 from facerec_models.analysis.analyze import Analysis, AnalysisStoppedError, analyze
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import find_faces
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import AnalysisConfig, DetectionConfig, LimitsConfig, SamplingConfig
@@ -74,7 +74,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> Analysis:
+def found(clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder) -> Analysis:
     return analyze(clip, AnalysisConfig(), detector, embedder, PAIR)
 
 
@@ -116,14 +116,14 @@ def test_boxes_are_where_the_face_is(found: Analysis) -> None:
 
 
 def test_the_embeddings_are_those_of_the_person(
-    found: Analysis, detector: MtcnnDetector, embedder: TorchEmbedder
+    found: Analysis, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     (portrait,) = find_faces([ASTRONAUT], detector, embedder, DetectionConfig(device="cpu"))
     for track in found.tracks:
         assert PAIR.log_odds(portrait.embeddings[0] @ track_embedding(track)) > 3
 
 
-def test_crops_are_the_embedders_pictures(found: Analysis, embedder: TorchEmbedder) -> None:
+def test_crops_are_the_embedders_pictures(found: Analysis, embedder: FaceEmbedder) -> None:
     for track in found.tracks:
         assert len(track.crops) == len(track.embedded) > 0
         crops = [cv2.imdecode(np.frombuffer(crop, np.uint8), cv2.IMREAD_COLOR) for crop in track.crops]
@@ -144,7 +144,7 @@ def test_frames_are_sampled_more_often_where_a_face_is_seen(found: Analysis) -> 
 
 
 def test_without_densifying_only_the_coarse_frames_are_sampled(
-    clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     config = AnalysisConfig(sampling=SamplingConfig(densify=1))
     coarse = analyze(clip, config, detector, embedder, PAIR)
@@ -154,7 +154,7 @@ def test_without_densifying_only_the_coarse_frames_are_sampled(
 
 
 def test_a_shot_that_falls_between_two_coarse_frames_is_found(
-    tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     # The face is there from frame 56 to 71; the coarse frames are 50 and 75.
     path = write(tmp_path / "short.mp4", [*cup(56), *face(16), *launch(40)])
@@ -165,7 +165,7 @@ def test_a_shot_that_falls_between_two_coarse_frames_is_found(
 
 
 def test_a_face_that_comes_into_view_is_sought_between_the_coarse_frames(
-    tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     # From the shuttle beside her to her face, without a cut.
     path = write(tmp_path / "pan.mp4", face(76, 480, 240))
@@ -177,14 +177,14 @@ def test_a_face_that_comes_into_view_is_sought_between_the_coarse_frames(
 
 
 def test_the_rate_of_a_fragment_counts_from_its_start(
-    clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     config = AnalysisConfig(sampling=SamplingConfig(fps=1.0, densify=1, fragment=(2.4, 4.4)))
     (track,) = analyze(clip, config, detector, embedder, PAIR).tracks
     assert track.times_s.tolist() == pytest.approx([2.4, 3.4])
 
 
-def test_a_rate_in_frames_per_second_is_kept(clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+def test_a_rate_in_frames_per_second_is_kept(clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder) -> None:
     config = AnalysisConfig(sampling=SamplingConfig(fps=2.0, densify=1))
     result = analyze(clip, config, detector, embedder, PAIR)
     assert (result.mode, result.period_s, result.frames_sampled) == ("fps", 0.5, 16)
@@ -194,7 +194,7 @@ def test_a_rate_in_frames_per_second_is_kept(clip: Path, detector: MtcnnDetector
     ]
 
 
-def test_a_fragment_keeps_the_times_of_the_video(clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+def test_a_fragment_keeps_the_times_of_the_video(clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder) -> None:
     config = AnalysisConfig(sampling=SamplingConfig(fragment=(3.0, 5.0)))
     result = analyze(clip, config, detector, embedder, PAIR)
     np.testing.assert_allclose(result.shots, [(3.0, 4.4), (4.4, 5.0)], atol=1e-3)
@@ -205,14 +205,14 @@ def test_a_fragment_keeps_the_times_of_the_video(clip: Path, detector: MtcnnDete
     assert result.timing.frames_decoded == 50
 
 
-def test_a_fragment_beyond_the_end_is_an_error(clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+def test_a_fragment_beyond_the_end_is_an_error(clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder) -> None:
     config = AnalysisConfig(sampling=SamplingConfig(fragment=(50.0, 60.0)))
     with pytest.raises(InputError, match=r"fragment 50,60 has no frame, and the video lasts .* begins before its end"):
         analyze(clip, config, detector, embedder, PAIR)
 
 
 def test_the_same_video_gives_the_same_tracks(
-    clip: Path, found: Analysis, detector: MtcnnDetector, embedder: TorchEmbedder
+    clip: Path, found: Analysis, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     assert_same(analyze(clip, AnalysisConfig(), detector, embedder, PAIR), found)
 
@@ -222,7 +222,7 @@ def test_the_size_of_chunks_changes_no_track(
     clip: Path,
     found: Analysis,
     detector: MtcnnDetector,
-    embedder: TorchEmbedder,
+    embedder: FaceEmbedder,
     monkeypatch: pytest.MonkeyPatch,
     steps: int,
 ) -> None:
@@ -233,7 +233,7 @@ def test_the_size_of_chunks_changes_no_track(
 
 
 def test_progress_ascends_to_one(
-    clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder, monkeypatch: pytest.MonkeyPatch
+    clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_MAX_CHUNK_STEPS", 1)
     for fragment in (None, (1.0, 7.0)):
@@ -247,7 +247,7 @@ def test_progress_ascends_to_one(
 
 
 def test_an_analysis_can_be_stopped(
-    clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder, monkeypatch: pytest.MonkeyPatch
+    clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_MAX_CHUNK_STEPS", 1)
     progress: list[float] = []
@@ -266,7 +266,7 @@ def test_an_analysis_can_be_stopped(
 
 
 def test_the_callback_for_crops_gets_each_track_once(
-    clip: Path, found: Analysis, detector: MtcnnDetector, embedder: TorchEmbedder
+    clip: Path, found: Analysis, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     taken: list[Track] = []
     result = analyze(clip, AnalysisConfig(), detector, embedder, PAIR, take_crops=taken.append)
@@ -275,7 +275,7 @@ def test_the_callback_for_crops_gets_each_track_once(
     assert [(t.track_id, len(t.crops)) for t in taken] == [(t.track_id, len(t.crops)) for t in found.tracks]
 
 
-def test_a_video_without_faces_has_no_tracks(tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+def test_a_video_without_faces_has_no_tracks(tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder) -> None:
     path = write(tmp_path / "nobody.mp4", [*cup(60), *launch(30)])
     result = analyze(path, AnalysisConfig(), detector, embedder, PAIR)
     assert result.tracks == ()
@@ -285,14 +285,14 @@ def test_a_video_without_faces_has_no_tracks(tmp_path: Path, detector: MtcnnDete
     assert result.timing.faces_embedded == 0
 
 
-def test_a_video_of_one_frame_is_analysed(tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder) -> None:
+def test_a_video_of_one_frame_is_analysed(tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder) -> None:
     result = analyze(write(tmp_path / "one.mp4", face(1)), AnalysisConfig(), detector, embedder, PAIR)
     assert [track.times_s.tolist() for track in result.tracks] == [[0.0]]
     np.testing.assert_allclose(result.shots, [(0, 0.04)], atol=1e-3)
 
 
 def test_a_file_that_is_no_video_or_too_large_is_refused(
-    tmp_path: Path, clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    tmp_path: Path, clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video")
@@ -310,7 +310,7 @@ def test_time_is_accounted_for(found: Analysis) -> None:
 
 
 def test_a_real_clip_shows_one_person_throughout(
-    eval_data: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    eval_data: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     result = analyze(eval_data / "videos" / "elon_2s.gif", AnalysisConfig(), detector, embedder, PAIR)
     longest = max(result.tracks, key=len)
@@ -321,7 +321,7 @@ def test_a_real_clip_shows_one_person_throughout(
 
 
 def test_a_real_clip_without_faces_shows_hardly_any(
-    eval_data: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    eval_data: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     config = AnalysisConfig(sampling=SamplingConfig(fragment=(0.0, 5.0)))
     result = analyze(eval_data / "videos" / "traffic_nofaces_20s.mp4", config, detector, embedder, PAIR)

@@ -19,7 +19,8 @@ from torch import nn
 from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, align
 from facerec_models.analysis.embedders.dlib_resnet import DlibResNet, read_dat
 from facerec_models.analysis.embedders.facenet import load_facenet
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder, build_embedder
+from facerec_models.analysis.embedders.known import build_embedder
+from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.weights import DLIB, FACENET_VGGFACE2, WeightsRegistry, file_sha256
 from facerec_models.config import DetectionConfig, EmbeddingConfig
@@ -57,7 +58,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> WeightsRegistry:
 
 @pytest.fixture(scope="module")
 def dlib_embedder(registry: WeightsRegistry) -> TorchEmbedder:
-    return build_embedder(EmbeddingConfig(embedder="dlib", device="cpu", batch_size=4), registry)
+    return build_embedder(EmbeddingConfig(embedder="dlib", device="cpu", engine="torch", batch_size=4), registry)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_port_agrees_with_dlib(crops: ImageArray, registry: WeightsRegistry) -> 
     path = registry.locate(DLIB.name)
     theirs = dlib.face_recognition_model_v1(str(path))
     expected = np.array([theirs.compute_face_descriptor(np.ascontiguousarray(crop)) for crop in crops])
-    embedder = build_embedder(EmbeddingConfig(embedder="dlib", device="cpu", mirror=False), registry)
+    embedder = build_embedder(EmbeddingConfig(embedder="dlib", device="cpu", engine="torch", mirror=False), registry)
     raw = embedder.infer(embedder.prepare(crops)).numpy()
     np.testing.assert_allclose(raw, expected, atol=1e-5)
     np.testing.assert_allclose(embedder.embed(crops), unit(expected), atol=1e-5)
@@ -104,8 +105,8 @@ def test_face_embeds_alike_alone_and_in_a_batch(dlib_embedder: TorchEmbedder, cr
 
 
 def test_mirrored_face_embeds_alike(registry: WeightsRegistry, crops: ImageArray) -> None:
-    averaged = build_embedder(EmbeddingConfig(embedder="dlib", device="cpu", mirror=True), registry)
-    single = build_embedder(EmbeddingConfig(embedder="dlib", device="cpu", mirror=False), registry)
+    averaged = build_embedder(EmbeddingConfig(embedder="dlib", device="cpu", engine="torch", mirror=True), registry)
+    single = build_embedder(EmbeddingConfig(embedder="dlib", device="cpu", engine="torch", mirror=False), registry)
     flipped = crops[:, :, ::-1]
     np.testing.assert_allclose(averaged.embed(crops), averaged.embed(flipped), atol=1e-5)
     assert np.abs(single.embed(crops) - single.embed(flipped)).max() > 0.01
@@ -249,14 +250,14 @@ def test_changed_bytes_in_the_weights_are_refused(tmp_path: Path, registry: Weig
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("importlib.util.find_spec", lambda name: None)
         with pytest.raises(WeightsError, match="damaged"):
-            build_embedder(EmbeddingConfig(embedder="dlib", device="cpu"), torn)
+            build_embedder(EmbeddingConfig(embedder="dlib", device="cpu", engine="torch"), torn)
 
 
 def test_auto_takes_facenet_where_it_is_and_dlib_elsewhere(
     registry: WeightsRegistry, facenet_registry: WeightsRegistry
 ) -> None:
-    assert build_embedder(EmbeddingConfig(device="cpu"), registry).name == "dlib-resnet-v1"
-    chosen = build_embedder(EmbeddingConfig(device="cpu"), facenet_registry)
+    assert build_embedder(EmbeddingConfig(device="cpu", engine="torch"), registry).name == "dlib-resnet-v1"
+    chosen = build_embedder(EmbeddingConfig(device="cpu", engine="torch"), facenet_registry)
     assert (chosen.name, chosen.dimension, chosen.template) == ("facenet-vggface2", 512, FACENET_TEMPLATE)
     assert "VGGFace2" in chosen.terms
 
@@ -265,12 +266,12 @@ def test_auto_never_hides_damaged_weights(facenet_registry: WeightsRegistry, tmp
     shutil.copytree(facenet_registry.directory, tmp_path / "weights")
     (tmp_path / "weights" / FACENET_VGGFACE2.file).write_bytes(b"damaged")
     with pytest.raises(WeightsError, match="damaged"):
-        build_embedder(EmbeddingConfig(device="cpu"), WeightsRegistry(tmp_path / "weights"))
+        build_embedder(EmbeddingConfig(device="cpu", engine="torch"), WeightsRegistry(tmp_path / "weights"))
 
 
 def test_named_facenet_that_is_absent_is_an_error(registry: WeightsRegistry) -> None:
     with pytest.raises(WeightsError, match="facerec weights fetch facenet-casia"):
-        build_embedder(EmbeddingConfig(embedder="facenet-casia", device="cpu"), registry)
+        build_embedder(EmbeddingConfig(embedder="facenet-casia", device="cpu", engine="torch"), registry)
 
 
 def test_facenet_loads_all_but_the_logits(facenet_registry: WeightsRegistry) -> None:
@@ -284,7 +285,7 @@ def test_facenet_loads_all_but_the_logits(facenet_registry: WeightsRegistry) -> 
     crops = np.random.default_rng(0).integers(0, 255, (3, 160, 160, 3), np.uint8)
     with torch.inference_mode():
         expected = network.eval()((torch.from_numpy(crops).permute(0, 3, 1, 2).float() - 127.5) / 128).numpy()
-    embedder = build_embedder(EmbeddingConfig(device="cpu", mirror=False), facenet_registry)
+    embedder = build_embedder(EmbeddingConfig(device="cpu", engine="torch", mirror=False), facenet_registry)
     np.testing.assert_allclose(embedder.embed(crops), expected, atol=1e-5)
     assert embedder.embed(crops[:0]).shape == (0, 512)
 

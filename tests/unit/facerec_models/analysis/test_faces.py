@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import describe_faces, detect_faces, find_faces
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import DetectionConfig, LimitsConfig
@@ -30,7 +30,7 @@ def tight(astronaut: ImageArray) -> ImageArray:
 
 
 def test_a_tight_crop_is_found_through_a_border(
-    detector: MtcnnDetector, embedder: TorchEmbedder, astronaut: ImageArray, tight: ImageArray
+    detector: MtcnnDetector, embedder: FaceEmbedder, astronaut: ImageArray, tight: ImageArray
 ) -> None:
     assert len(detect_faces([tight], detector, CONFIG)[0]) == 0
     whole, cropped = find_faces([astronaut, tight], detector, embedder, CONFIG)
@@ -44,7 +44,7 @@ def test_a_tight_crop_is_found_through_a_border(
 
 
 def test_pictures_keep_their_faces_in_a_batch(
-    detector: MtcnnDetector, embedder: TorchEmbedder, astronaut: ImageArray
+    detector: MtcnnDetector, embedder: FaceEmbedder, astronaut: ImageArray
 ) -> None:
     double = np.hstack([astronaut, astronaut[:, ::-1]])
     pictures = [BLANK, double, BLANK, astronaut]
@@ -58,7 +58,7 @@ def test_pictures_keep_their_faces_in_a_batch(
 
 
 def test_embeddings_have_unit_length_and_crops_the_networks_size(
-    detector: MtcnnDetector, embedder: TorchEmbedder, astronaut: ImageArray
+    detector: MtcnnDetector, embedder: FaceEmbedder, astronaut: ImageArray
 ) -> None:
     faces = find_faces([astronaut], detector, embedder, CONFIG)[0]
     assert faces.crops.shape == (1, embedder.template.size, embedder.template.size, 3)
@@ -67,7 +67,7 @@ def test_embeddings_have_unit_length_and_crops_the_networks_size(
     assert 0.5 < faces.quality[0] <= 1
 
 
-def test_no_picture_and_no_face_are_described_as_nothing(embedder: TorchEmbedder) -> None:
+def test_no_picture_and_no_face_are_described_as_nothing(embedder: FaceEmbedder) -> None:
     assert describe_faces([], [], embedder) == []
     (nobody,) = describe_faces([BLANK], [Detections.empty()], embedder)
     assert len(nobody) == 0
@@ -76,13 +76,13 @@ def test_no_picture_and_no_face_are_described_as_nothing(embedder: TorchEmbedder
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 900), (900, 2)], ids=str)
 def test_pictures_without_room_for_a_face_have_none(
-    detector: MtcnnDetector, embedder: TorchEmbedder, size: tuple[int, int]
+    detector: MtcnnDetector, embedder: FaceEmbedder, size: tuple[int, int]
 ) -> None:
     assert len(find_faces([np.full((*size, 3), 90, np.uint8)], detector, embedder, CONFIG)[0]) == 0
 
 
 def test_small_blurred_and_cut_faces_are_worse(
-    detector: MtcnnDetector, embedder: TorchEmbedder, astronaut: ImageArray
+    detector: MtcnnDetector, embedder: FaceEmbedder, astronaut: ImageArray
 ) -> None:
     small = np.asarray(cv2.resize(astronaut, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA), np.uint8)
     blurred = np.asarray(cv2.GaussianBlur(astronaut, (0, 0), 4), np.uint8)
@@ -92,9 +92,7 @@ def test_small_blurred_and_cut_faces_are_worse(
     assert all(quality < 0.75 * good for quality in poor), (good, poor)
 
 
-def test_tight_crops_of_photographs_are_found(
-    detector: MtcnnDetector, embedder: TorchEmbedder, eval_data: Path
-) -> None:
+def test_tight_crops_of_photographs_are_found(detector: MtcnnDetector, embedder: FaceEmbedder, eval_data: Path) -> None:
     pictures = [read_image(path, LimitsConfig()) for path in sorted((eval_data / "gallery").glob("*/*"))[::5]]
     cropped = []
     for picture, found in zip(pictures, detect_faces(pictures, detector, CONFIG), strict=True):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facerec_models.analysis import tiles
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import detect_faces, detect_in_stills, find_faces
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import DetectionConfig
@@ -86,7 +86,7 @@ def test_the_size_of_a_face_decides_and_not_the_shape_of_the_picture(
 
 
 def test_a_face_in_a_large_picture_is_the_one_that_it_is_alone(
-    detector: MtcnnDetector, embedder: TorchEmbedder, portrait: tuple[ImageArray, float]
+    detector: MtcnnDetector, embedder: FaceEmbedder, portrait: tuple[ImageArray, float]
 ) -> None:
     picture = wall(6000, 800)
     hang(picture, portrait, 81, 3000, 200)

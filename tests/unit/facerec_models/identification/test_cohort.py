@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.errors import WeightsError
 from facerec_models.identification import cohort as module
 from facerec_models.identification.cohort import load_cohort, save_cohort
 from tests.builders import EMBEDDER, cohort
 
 
-def test_a_cohort_is_shipped_for_the_packaged_network(embedder: TorchEmbedder) -> None:
+def test_a_cohort_is_shipped_for_the_packaged_network(embedder: FaceEmbedder) -> None:
     shipped = load_cohort(embedder.name)
     assert shipped.embedder == embedder.name
     for vectors in (shipped.stills, shipped.tracks):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis.analyze import analyze
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import find_faces
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import AnalysisConfig, DetectionConfig, IdentificationConfig
@@ -59,7 +59,7 @@ TWICE = {
 
 
 @pytest.fixture(scope="module")
-def seen(detector: MtcnnDetector, embedder: TorchEmbedder) -> dict[str, FaceSet]:
+def seen(detector: MtcnnDetector, embedder: FaceEmbedder) -> dict[str, FaceSet]:
     pictures = {"alone": FACE, **TWICE}
     found = find_faces(list(pictures.values()), detector, embedder, DetectionConfig(device="cpu"))
     return dict(zip(pictures, found, strict=True))
@@ -96,7 +96,7 @@ def test_a_photograph_that_shows_a_stranger_twice_shows_one_stranger(seen: dict[
 
 
 def test_a_person_and_their_mirror_image_in_a_video_are_one(
-    seen: dict[str, FaceSet], detector: MtcnnDetector, embedder: TorchEmbedder, tmp_path: Path
+    seen: dict[str, FaceSet], detector: MtcnnDetector, embedder: FaceEmbedder, tmp_path: Path
 ) -> None:
     path = tmp_path / "mirror.mp4"
     picture = beside(FACE, mirrored(FACE))

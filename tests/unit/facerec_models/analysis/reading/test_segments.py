@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis.analyze import Analysis, analyze, link_segments
-from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
+from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.frame_faces import Scan
 from facerec_models.analysis.frame_scanner import FrameScanner
 from facerec_models.analysis.mtcnn import MtcnnDetector
@@ -148,7 +148,7 @@ def assert_alike(one: tuple[bytes, ...], other: tuple[bytes, ...]) -> None:
 
 
 def observe(
-    path: Path, config: AnalysisConfig, detector: MtcnnDetector, embedder: TorchEmbedder, count: int
+    path: Path, config: AnalysisConfig, detector: MtcnnDetector, embedder: FaceEmbedder, count: int
 ) -> tuple[Analysis, list[Segment]]:
     """Look at each segment by itself, the last first, keep each as a file, and link them."""
     with Video(path, config.limits) as video:
@@ -173,7 +173,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "sampling", [SamplingConfig(), SamplingConfig(fps=3, densify=2), SamplingConfig(fragment=(1.3, 9.7))]
 )
 def test_segments_change_no_track(
-    clip: Path, detector: MtcnnDetector, embedder: TorchEmbedder, sampling: SamplingConfig
+    clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder, sampling: SamplingConfig
 ) -> None:
     config = AnalysisConfig(sampling=sampling)
     whole = analyze(clip, config, detector, embedder, PAIR)
@@ -188,7 +188,7 @@ def test_segments_change_no_track(
 
 
 def test_a_dissolve_over_a_segments_border_divides_two_people(
-    tmp_path: Path, detector: MtcnnDetector, embedder: TorchEmbedder
+    tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:
     one, other = face(100), other_face(100)
     path = write(tmp_path / "clip.mp4", [*one[:60], *dissolve(one[60:], other[:40]), *other[40:]])

@@ -1,0 +1,282 @@
+"""MTCNN's three networks one after the other on a CPU, in numpy and OpenCV around whatever engine computes them.
+
+Zhang et al., *Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks*, IEEE SPL 2016. What is found is
+what `facerec_models.analysis.cascade` finds. The levels of the pyramid, and all candidates of a picture together, come from sums over
+the rectangles that begin at its first pixel: Python touches none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from facerec_models.analysis.batching import split
+from facerec_models.types import FloatArray, ImageArray, IndexArray
+
+Network = Callable[[FloatArray], tuple[FloatArray, ...]]
+"""Takes RGB of 0 to 255 as (N, H, W, 3) float32; returns arrays of N rows."""
+
+# What P-Net sees of a picture to judge one place, and how far apart the places are, in pixels.
+_WINDOW, _STRIDE = 12, 2
+# Sides of the candidates that R-Net and O-Net judge, and how many go through at once.
+_R_SIDE, _O_SIDE = 24, 48
+_R_AT_ONCE, _O_AT_ONCE = 64, 16
+# Overlap above which the worse of two candidates goes: in one level of the pyramid, and afterwards.
+_SAME_IN_LEVEL, _SAME = 0.5, 0.7
+_MOST_PIXELS = 2**31 // 256
+
+
+class CascadeNetworks(NamedTuple):
+    """The three networks, each with the outputs of facenet-pytorch's: moves, (landmarks,) probabilities."""
+
+    pnet: Network
+    rnet: Network
+    onet: Network
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Places that may be faces.
+
+    Parameters
+    ----------
+    boxes : (N, 4) float32
+    scores : (N,) float32
+    images : (N,) int
+        Which picture of the batch each is in.
+    """
+
+    boxes: FloatArray
+    scores: FloatArray
+    images: IndexArray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> _Candidates:
+        return _Candidates(self.boxes[index], self.scores[index], self.images[index])
+
+
+class CpuCascade:
+    """Three networks on a CPU.
+
+    Parameters
+    ----------
+    min_face_px : int
+    thresholds : three of float
+        Least score after each network.
+    factor : float
+        Scale between two levels of the pyramid.
+    """
+
+    def __init__(
+        self,
+        networks: CascadeNetworks,
+        *,
+        min_face_px: int,
+        thresholds: tuple[float, float, float],
+        factor: float,
+    ) -> None:
+        self._networks = networks
+        self._min_face_px = min_face_px
+        self._thresholds = thresholds
+        self._factor = factor
+
+    def find(self, images: ImageArray) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Find faces.
+
+        Parameters
+        ----------
+        images : (B, H, W, 3) uint8
+            RGB, at least `min_face_px` high and wide.
+
+        Returns
+        -------
+        list of (N, 4), (N,) and (N, 5, 2) float32
+            Boxes, scores and landmarks of each picture, the largest face first. Boxes may reach beyond the picture.
+        """
+        pictures = [_Picture(image) for image in images]
+        found = _joined([self._propose(picture, i) for i, picture in enumerate(pictures)])
+        return self._finish(pictures, self._refine(pictures, found))
+
+    def _propose(self, picture: _Picture, number: int) -> _Candidates:
+        """Slide P-Net over the levels of a picture; return the squares around what it takes for faces."""
+        parts: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+        for level, scale in picture.levels(_WINDOW / self._min_face_px, self._factor):
+            moves, scores = self._networks.pnet(level)
+            row, column = np.nonzero(scores[0, 1] >= self._thresholds[0])
+            corner = np.stack([column, row], axis=1).astype(np.float32) * _STRIDE
+            boxes = np.concatenate([np.floor((corner + 1) / scale), np.floor((corner + _WINDOW) / scale)], axis=1)
+            own = scores[0, 1, row, column]
+            kept = _distinct(boxes, own, np.zeros(len(boxes), np.intp), _SAME_IN_LEVEL)
+            parts.append((boxes[kept], own[kept], moves[0][:, row[kept], column[kept]].T))
+        if not parts:
+            return _nothing()
+        boxes, scores, moves = (np.concatenate(part) for part in zip(*parts, strict=True))
+        kept = _distinct(boxes, scores, np.zeros(len(boxes), np.intp), _SAME)
+        boxes, moves = boxes[kept], moves[kept]
+        sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+        return _squares(_Candidates(boxes + moves * sides, scores[kept], np.full(len(kept), number, np.intp)))
+
+    def _refine(self, pictures: Sequence[_Picture], found: _Candidates) -> _Candidates:
+        """Let R-Net judge and move the candidates."""
+        found, outputs = _judged(self._networks.rnet, pictures, found, _R_SIDE, _R_AT_ONCE)
+        if not len(found):
+            return found
+        moves, scores = outputs
+        passed = scores[:, 1] > self._thresholds[1]
+        found, moves = _Candidates(found.boxes, scores[:, 1], found.images)[passed], moves[passed]
+        kept = _distinct(found.boxes, found.scores, found.images, _SAME)
+        found, moves = found[kept], moves[kept]
+        return _squares(_Candidates(_moved(found.boxes, moves), found.scores, found.images))
+
+    def _finish(
+        self, pictures: Sequence[_Picture], found: _Candidates
+    ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Let O-Net judge and move the candidates; return boxes, scores and landmarks of each picture."""
+        found, outputs = _judged(self._networks.onet, pictures, found, _O_SIDE, _O_AT_ONCE)
+        if not len(found):
+            return [(found.boxes, found.scores, np.zeros((0, 5, 2), np.float32))] * len(pictures)
+        moves, places, scores = outputs
+        passed = scores[:, 1] > self._thresholds[2]
+        found, moves, places = (
+            _Candidates(found.boxes, scores[:, 1], found.images)[passed],
+            moves[passed],
+            places[passed],
+        )
+        sides = found.boxes[:, 2:] - found.boxes[:, :2] + 1
+        points = np.stack([places[:, :5], places[:, 5:]], axis=2) * sides[:, None] + found.boxes[:, None, :2] - 1
+        found = _Candidates(_moved(found.boxes, moves), found.scores, found.images)
+        result = []
+        for number in range(len(pictures)):
+            own = np.flatnonzero(found.images == number)
+            own = own[_distinct_by_the_smaller(found.boxes[own], found.scores[own], _SAME)]
+            extent = found.boxes[own, 2:] - found.boxes[own, :2]
+            own = own[np.argsort(extent[:, 0] * extent[:, 1])[::-1]]
+            result.append((found.boxes[own], found.scores[own], points[own].astype(np.float32)))
+        return result
+
+
+class _Picture:
+    """A picture as the sums over the rectangles that begin at its first pixel: from these any part comes in any smaller size.
+
+    Each new pixel is the mean of those that it covers, in part or whole, as torch's ``area`` interpolation has it.
+    """
+
+    def __init__(self, image: ImageArray) -> None:
+        self.height, self.width = image.shape[:2]
+        # Four bytes hold the sum of a picture of 8 million pixels.
+        kind = cv2.CV_32S if self.height * self.width <= _MOST_PIXELS else cv2.CV_64F
+        self._sums = cv2.integral(image, sdepth=kind)
+
+    def levels(self, first: float, factor: float) -> Iterator[tuple[FloatArray, float]]:
+        """Yield the whole picture in sizes that fall by a factor, as (1, H, W, 3) float32, each with its scale."""
+        scale, shorter = first, min(self.height, self.width) * first
+        while shorter >= _WINDOW:
+            (top, bottom), (left, right) = (
+                _covered(np.array(0), np.array(side), int(side * scale + 1)) for side in (self.height, self.width)
+            )
+            rows = self._sums[bottom] - self._sums[top]
+            area = ((bottom - top)[:, None] * (right - left)).astype(np.float32)
+            yield ((rows[:, right] - rows[:, left]) / area[..., None]).astype(np.float32)[None], scale
+            scale, shorter = scale * factor, shorter * factor
+
+    def cut(self, bounds: npt.NDArray[np.int64], side: int) -> FloatArray:
+        """Return rectangles as squares, (N, side, side, 3) float32.
+
+        Parameters
+        ----------
+        bounds : (N, 4) int64
+            Left, top, and the first column and row that are out; inside of the picture.
+        """
+        left, right = _covered(bounds[:, 0, None], bounds[:, 2, None], side)
+        top, bottom = _covered(bounds[:, 1, None], bounds[:, 3, None], side)
+        area = ((bottom - top)[:, :, None] * (right - left)[:, None]).astype(np.float32)
+        top, bottom = top[:, :, None] * (self.width + 1), bottom[:, :, None] * (self.width + 1)
+        left, right, sums = left[:, None], right[:, None], self._sums.reshape(-1, 3)
+        total = sums.take(top + left, axis=0)
+        total += sums.take(bottom + right, axis=0)
+        total -= sums.take(top + right, axis=0)
+        total -= sums.take(bottom + left, axis=0)
+        return np.asarray(total / area[..., None], np.float32)
+
+
+def _covered(
+    start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], count: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the first of the pixels from `start` to `end` that each of `count` new ones covers, and the one after the last."""
+    steps, extent = np.arange(count), end - start
+    return start + steps * extent // count, start + -(-(steps + 1) * extent // count)
+
+
+def _judged(
+    network: Network, pictures: Sequence[_Picture], found: _Candidates, side: int, at_once: int
+) -> tuple[_Candidates, list[FloatArray]]:
+    """Return the candidates that the pictures show, by picture, and what a network says of them."""
+    sizes = np.array([(picture.width, picture.height) for picture in pictures])[found.images]
+    # As the library counts: from pixel 1, both ends included.
+    corners = np.trunc(found.boxes).astype(np.int64)
+    first, last = np.maximum(corners[:, :2], 1), np.minimum(corners[:, 2:], sizes)
+    shown = np.flatnonzero((last >= first).all(axis=1))
+    shown = shown[np.argsort(found.images[shown], kind="stable")]
+    found, bounds = found[shown], np.concatenate([first - 1, last], axis=1)[shown]
+    if not len(found):
+        return found, []
+    squares = np.concatenate(
+        [picture.cut(bounds[found.images == number], side) for number, picture in enumerate(pictures)]
+    )
+    outputs = [network(squares[part]) for part in split(len(squares), at_once, in_powers=True)]
+    return found, [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+
+
+def _nothing() -> _Candidates:
+    return _Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.intp))
+
+
+def _joined(parts: Sequence[_Candidates]) -> _Candidates:
+    return _Candidates(
+        np.concatenate([part.boxes for part in parts]).astype(np.float32),
+        np.concatenate([part.scores for part in parts]).astype(np.float32),
+        np.concatenate([part.images for part in parts]),
+    )
+
+
+def _distinct(boxes: FloatArray, scores: FloatArray, images: IndexArray, overlap: float) -> IndexArray:
+    """Return which candidates remain, the best first, where the worse of two that overlap in a picture goes."""
+    if not len(boxes):
+        return np.zeros(0, np.intp)
+    places = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
+    kept = cv2.dnn.NMSBoxesBatched(places, scores, images.astype(np.int32), 0.0, overlap)  # type: ignore[arg-type]
+    return np.asarray(kept, np.intp)
+
+
+def _distinct_by_the_smaller(boxes: FloatArray, scores: FloatArray, overlap: float) -> IndexArray:
+    """Return which of one picture's candidates remain, the best first; two overlap by what they share of the smaller one."""
+    sides = boxes[:, 2:] - boxes[:, :2] + 1
+    area = sides[:, 0] * sides[:, 1]
+    left, kept = np.argsort(scores), []
+    while len(left):
+        best, left = left[-1], left[:-1]
+        kept.append(best)
+        shared = np.minimum(boxes[best, 2:], boxes[left, 2:]) - np.maximum(boxes[best, :2], boxes[left, :2]) + 1
+        shared = np.maximum(shared, 0).prod(axis=1)
+        left = left[shared / np.minimum(area[best], area[left]) <= overlap]
+    return np.array(kept, np.intp)
+
+
+def _squares(found: _Candidates) -> _Candidates:
+    """Widen each candidate to a square around its middle."""
+    sides = found.boxes[:, 2:] - found.boxes[:, :2]
+    longer = sides.max(axis=1, keepdims=True)
+    first = found.boxes[:, :2] + sides * 0.5 - longer * 0.5
+    return _Candidates(np.concatenate([first, first + longer], axis=1), found.scores, found.images)
+
+
+def _moved(boxes: FloatArray, moves: FloatArray) -> FloatArray:
+    """Move each edge by a fraction of the box's side."""
+    return boxes + moves * np.tile(boxes[:, 2:] - boxes[:, :2] + 1, 2)

@@ -1,0 +1,141 @@
+"""A network compiled by OpenVINO for a CPU.
+
+It is converted from torch once, and kept as a file under a name that tells weights and version: whoever has the file needs no torch,
+which takes seconds to import. OpenVINO's own ``convert_model`` is not used: it tells its makers of every call.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openvino as ov
+
+from facerec_models.analysis.engines import PrecisionName
+from facerec_models.analysis.weights import file_sha256
+from facerec_models.errors import PlaceError
+from facerec_models.files import write_atomically
+from facerec_models.types import FloatArray, ImageArray
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenvinoNetwork:
+    """A network over pictures: RGB of 0 to 255 as (N, H, W, 3), to arrays of N rows.
+
+    It is compiled for each size that it meets, some 30 ms for a small one: offer few.
+
+    Parameters
+    ----------
+    model : openvino.Model
+        Takes (N, 3, H, W) float32.
+    precision : {"fp32", "bf16"}
+    threads : int or None
+        All cores by default.
+    kind : numpy.dtype
+        Of the pictures.
+    mean, scale : float
+        Pixels are taken as ``(pixel - mean) / scale``.
+    """
+
+    def __init__(
+        self,
+        model: ov.Model,
+        *,
+        precision: PrecisionName,
+        threads: int | None = None,
+        kind: type[np.uint8] | type[np.float32] = np.uint8,
+        mean: float = 0.0,
+        scale: float = 1.0,
+    ) -> None:
+        prepared = ov.preprocess.PrePostProcessor(model)
+        given = prepared.input()
+        given.tensor().set_element_type(ov.Type(kind)).set_layout(ov.Layout("NHWC"))
+        given.preprocess().convert_element_type(ov.Type.f32).mean(mean).scale(scale)
+        given.model().set_layout(ov.Layout("NCHW"))
+        self._model = prepared.build()
+        self._config = {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"} | (
+            {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
+        )
+        self._core = ov.Core()
+        self._requests: dict[tuple[int, ...], ov.InferRequest] = {}
+        # A request computes one input at a time.
+        self._lock = threading.Lock()
+
+    def __call__(self, pixels: ImageArray | FloatArray) -> tuple[FloatArray, ...]:
+        """Compute all outputs, as float32."""
+        with self._lock:
+            request = self._request(pixels.shape)
+            request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
+            return tuple(
+                np.array(request.get_output_tensor(i).data, np.float32) for i in range(len(request.model_outputs))
+            )
+
+    def _request(self, shape: tuple[int, ...]) -> ov.InferRequest:
+        if shape not in self._requests:
+            model = self._model.clone()
+            model.reshape(list(shape))
+            self._requests[shape] = self._core.compile_model(model, "CPU", self._config).create_infer_request()
+        return self._requests[shape]
+
+
+def read_or_convert(
+    name: str, source: Path, load: Callable[[], nn.Module], example: tuple[int, int, int, int], folder: Path | None
+) -> ov.Model:
+    """Return a network as OpenVINO has it: from its file, or else converted from torch and kept where that is possible.
+
+    Parameters
+    ----------
+    name : str
+        Begins the file's name.
+    source : Path
+        The file of the weights; its checksum is in the name, so that no other weights are taken for these.
+    load : callable
+        Returns the network in evaluation mode.
+    example : (N, C, H, W)
+        Size of an input, of which N, H and W may be others later as far as the network allows.
+    folder : Path or None
+        Where converted networks are kept, if anywhere.
+    """
+    if folder is None:
+        return _convert(load(), example)
+    path = folder / f"{name}-{file_sha256(source)[:16]}-{ov.get_version().partition('-')[0]}.xml"
+    core = ov.Core()
+    if path.is_file():
+        return core.read_model(path)
+    model = _convert(load(), example)
+    try:
+        _keep(model, path)
+    except PlaceError:  # a home that cannot be written: it is converted again by the next process
+        return model
+    return model
+
+
+def _convert(network: nn.Module, example: tuple[int, int, int, int]) -> ov.Model:
+    import torch
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    with warnings.catch_warnings(), torch.inference_mode():
+        # That tracing is deprecated, and that it holds for these sizes alone.
+        warnings.simplefilter("ignore")
+        decoder = TorchScriptPythonDecoder(network, example_input=torch.zeros(example))
+        return frontend.convert(frontend.load(decoder))
+
+
+def _keep(model: ov.Model, path: Path) -> None:
+    """Write both files; who finds the second one finds the first."""
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "network.xml"
+        ov.serialize(model, written)
+        for suffix in (".bin", ".xml"):
+            write_atomically(path.with_suffix(suffix), written.with_suffix(suffix).read_bytes())
