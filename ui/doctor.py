@@ -12,7 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from facerec_models.errors import FacerecError, PlaceError
+from facerec_models.analysis.engines import choose_engine, has_cuda
+from facerec_models.errors import DeviceError, FacerecError, PlaceError
 from facerec_models.files import AnyPath, write_atomically
 from serving.archive.files import Files
 from serving.settings import Settings
@@ -23,19 +24,20 @@ Finding = tuple[str, Literal["ok", "note", "bad"], str]
 
 _LEAST_FREE_GB = 2
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-_PACKAGES = ("ray", "torch", "facenet-pytorch", "av", "opencv-python-headless", "gradio")
+_PACKAGES = ("ray", "torch", "openvino", "facenet-pytorch", "av", "opencv-python-headless", "gradio")
 
 
 def examine(path: Path | None) -> list[Finding]:
     """Examine the system, the packages, the store, the disk, the networks and the codecs."""
     import av
-    import torch
 
     findings: list[Finding] = [
         ("system", "ok", f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.platform()}"),
         ("packages", "ok", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)),
     ]
-    if torch.cuda.is_available():
+    if has_cuda():
+        import torch
+
         findings.append(("device", "ok", f"CUDA: {torch.cuda.get_device_name()}"))
     else:
         findings.append(("device", "note", "no CUDA device: everything runs on the CPU"))
@@ -48,6 +50,7 @@ def examine(path: Path | None) -> list[Finding]:
         )
     )
     settings = read_settings(path)
+    findings.append(_examine_engines(settings))
     home = Files(settings.home.resolve())
     findings += [_examine_store(settings), *_examine_home(home.root)]
     try:
@@ -55,6 +58,16 @@ def examine(path: Path | None) -> list[Finding]:
     except FacerecError as error:
         findings.append(("files", "bad", str(error)))
     return findings + _examine_weights(home.weights)
+
+
+def _examine_engines(settings: Settings) -> Finding:
+    """Say what computes the networks, or why what is configured cannot."""
+    detection, embedding = settings.analysis.detection, settings.analysis.embedding
+    try:
+        chosen = [choose_engine(one.engine, one.device, one.precision) for one in (detection, embedding)]
+    except DeviceError as error:
+        return "engine", "bad", str(error)
+    return "engine", "ok", f"detector: {chosen[0]}; embedder: {chosen[1]}"
 
 
 def _examine_store(settings: Settings) -> Finding:
