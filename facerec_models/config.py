@@ -164,7 +164,7 @@ class AnalysisConfig(Config):
     def key(self, embedder: str) -> str:
         """Return a short name of these settings with the resolved embedder: equal keys mean equal analyses.
 
-        Devices and batch sizes are left out: they change the speed, not what is found. So is what concerns stills alone.
+        Devices, engines and batch sizes are left out: they change the speed, not what is found. So is what concerns stills alone.
 
         Examples
         --------
@@ -177,7 +177,7 @@ class AnalysisConfig(Config):
         """
         dump = self.model_dump_json(
             exclude={
-                "detection": {"device", "engine", "precision", "min_still_face_px"},
+                "detection": {"device", "engine", "min_still_face_px"},
                 "embedding": {"device", "engine", "precision", "batch_size", "embedder"},
                 "limits": True,
             }

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from facerec_models.analysis.engines import choose_engine, has_cuda
+from facerec_models.analysis.engines.choice import choose_engine, has_cuda
 from facerec_models.errors import DeviceError, FacerecError, PlaceError
 from facerec_models.files import AnyPath, write_atomically
 from serving.archive.files import Files

@@ -7,7 +7,7 @@ the rectangles that begin at its first pixel: Python touches none of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,30 +40,27 @@ class CascadeNetworks(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidates:
-    """Places that may be faces.
+class _Places:
+    """Places in a picture that may be faces.
 
     Parameters
     ----------
     boxes : (N, 4) float32
     scores : (N,) float32
-    images : (N,) int
-        Which picture of the batch each is in.
     """
 
     boxes: FloatArray
     scores: FloatArray
-    images: IndexArray
 
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> _Candidates:
-        return _Candidates(self.boxes[index], self.scores[index], self.images[index])
+    def __getitem__(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> _Places:
+        return _Places(self.boxes[index], self.scores[index])
 
 
 class CpuCascade:
-    """Three networks on a CPU.
+    """Three networks on a CPU. Several threads may search at once.
 
     Parameters
     ----------
@@ -87,24 +84,23 @@ class CpuCascade:
         self._thresholds = thresholds
         self._factor = factor
 
-    def find(self, images: ImageArray) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+    def find(self, image: ImageArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Find faces.
 
         Parameters
         ----------
-        images : (B, H, W, 3) uint8
+        image : (H, W, 3) uint8
             RGB, at least `min_face_px` high and wide.
 
         Returns
         -------
-        list of (N, 4), (N,) and (N, 5, 2) float32
-            Boxes, scores and landmarks of each picture, the largest face first. Boxes may reach beyond the picture.
+        (N, 4), (N,) and (N, 5, 2) float32
+            Boxes, scores and landmarks, the largest face first. Boxes may reach beyond the picture.
         """
-        pictures = [_Picture(image) for image in images]
-        found = _joined([self._propose(picture, i) for i, picture in enumerate(pictures)])
-        return self._finish(pictures, self._refine(pictures, found))
+        picture = _Picture(image)
+        return self._finish(picture, self._refine(picture, self._propose(picture)))
 
-    def _propose(self, picture: _Picture, number: int) -> _Candidates:
+    def _propose(self, picture: _Picture) -> _Places:
         """Slide P-Net over the levels of a picture; return the squares around what it takes for faces."""
         parts: list[tuple[FloatArray, FloatArray, FloatArray]] = []
         for level, scale in picture.levels(_WINDOW / self._min_face_px, self._factor):
@@ -113,53 +109,41 @@ class CpuCascade:
             corner = np.stack([column, row], axis=1).astype(np.float32) * _STRIDE
             boxes = np.concatenate([np.floor((corner + 1) / scale), np.floor((corner + _WINDOW) / scale)], axis=1)
             own = scores[0, 1, row, column]
-            kept = _distinct(boxes, own, np.zeros(len(boxes), np.intp), _SAME_IN_LEVEL)
+            kept = _distinct(boxes, own, _SAME_IN_LEVEL)
             parts.append((boxes[kept], own[kept], moves[0][:, row[kept], column[kept]].T))
-        if not parts:
-            return _nothing()
         boxes, scores, moves = (np.concatenate(part) for part in zip(*parts, strict=True))
-        kept = _distinct(boxes, scores, np.zeros(len(boxes), np.intp), _SAME)
+        kept = _distinct(boxes, scores, _SAME)
         boxes, moves = boxes[kept], moves[kept]
         sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-        return _squares(_Candidates(boxes + moves * sides, scores[kept], np.full(len(kept), number, np.intp)))
+        return _squares(_Places((boxes + moves * sides).astype(np.float32), scores[kept]))
 
-    def _refine(self, pictures: Sequence[_Picture], found: _Candidates) -> _Candidates:
+    def _refine(self, picture: _Picture, found: _Places) -> _Places:
         """Let R-Net judge and move the candidates."""
-        found, outputs = _judged(self._networks.rnet, pictures, found, _R_SIDE, _R_AT_ONCE)
+        found, outputs = _judged(self._networks.rnet, picture, found, _R_SIDE, _R_AT_ONCE)
         if not len(found):
             return found
         moves, scores = outputs
         passed = scores[:, 1] > self._thresholds[1]
-        found, moves = _Candidates(found.boxes, scores[:, 1], found.images)[passed], moves[passed]
-        kept = _distinct(found.boxes, found.scores, found.images, _SAME)
+        found, moves = _Places(found.boxes, scores[:, 1])[passed], moves[passed]
+        kept = _distinct(found.boxes, found.scores, _SAME)
         found, moves = found[kept], moves[kept]
-        return _squares(_Candidates(_moved(found.boxes, moves), found.scores, found.images))
+        return _squares(_Places(_moved(found.boxes, moves), found.scores))
 
-    def _finish(
-        self, pictures: Sequence[_Picture], found: _Candidates
-    ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
-        """Let O-Net judge and move the candidates; return boxes, scores and landmarks of each picture."""
-        found, outputs = _judged(self._networks.onet, pictures, found, _O_SIDE, _O_AT_ONCE)
+    def _finish(self, picture: _Picture, found: _Places) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Let O-Net judge and move the candidates; return boxes, scores and landmarks."""
+        found, outputs = _judged(self._networks.onet, picture, found, _O_SIDE, _O_AT_ONCE)
         if not len(found):
-            return [(found.boxes, found.scores, np.zeros((0, 5, 2), np.float32))] * len(pictures)
+            return found.boxes, found.scores, np.zeros((0, 5, 2), np.float32)
         moves, places, scores = outputs
         passed = scores[:, 1] > self._thresholds[2]
-        found, moves, places = (
-            _Candidates(found.boxes, scores[:, 1], found.images)[passed],
-            moves[passed],
-            places[passed],
-        )
+        found, moves, places = _Places(found.boxes, scores[:, 1])[passed], moves[passed], places[passed]
         sides = found.boxes[:, 2:] - found.boxes[:, :2] + 1
         points = np.stack([places[:, :5], places[:, 5:]], axis=2) * sides[:, None] + found.boxes[:, None, :2] - 1
-        found = _Candidates(_moved(found.boxes, moves), found.scores, found.images)
-        result = []
-        for number in range(len(pictures)):
-            own = np.flatnonzero(found.images == number)
-            own = own[_distinct_by_the_smaller(found.boxes[own], found.scores[own], _SAME)]
-            extent = found.boxes[own, 2:] - found.boxes[own, :2]
-            own = own[np.argsort(extent[:, 0] * extent[:, 1])[::-1]]
-            result.append((found.boxes[own], found.scores[own], points[own].astype(np.float32)))
-        return result
+        boxes = _moved(found.boxes, moves)
+        kept = _distinct_by_the_smaller(boxes, found.scores, _SAME)
+        extent = boxes[kept, 2:] - boxes[kept, :2]
+        kept = kept[np.argsort(extent[:, 0] * extent[:, 1])[::-1]]
+        return boxes[kept], found.scores[kept], points[kept].astype(np.float32)
 
 
 class _Picture:
@@ -215,48 +199,33 @@ def _covered(
 
 
 def _judged(
-    network: Network, pictures: Sequence[_Picture], found: _Candidates, side: int, at_once: int
-) -> tuple[_Candidates, list[FloatArray]]:
-    """Return the candidates that the pictures show, by picture, and what a network says of them."""
-    sizes = np.array([(picture.width, picture.height) for picture in pictures])[found.images]
+    network: Network, picture: _Picture, found: _Places, side: int, at_once: int
+) -> tuple[_Places, list[FloatArray]]:
+    """Return the candidates that the picture shows, and what a network says of them."""
     # As the library counts: from pixel 1, both ends included.
     corners = np.trunc(found.boxes).astype(np.int64)
-    first, last = np.maximum(corners[:, :2], 1), np.minimum(corners[:, 2:], sizes)
-    shown = np.flatnonzero((last >= first).all(axis=1))
-    shown = shown[np.argsort(found.images[shown], kind="stable")]
+    first = np.maximum(corners[:, :2], 1)
+    last = np.minimum(corners[:, 2:], np.array([picture.width, picture.height]))
+    shown = (last >= first).all(axis=1)
     found, bounds = found[shown], np.concatenate([first - 1, last], axis=1)[shown]
     if not len(found):
         return found, []
-    squares = np.concatenate(
-        [picture.cut(bounds[found.images == number], side) for number, picture in enumerate(pictures)]
-    )
+    squares = picture.cut(bounds, side)
     outputs = [network(squares[part]) for part in split(len(squares), at_once, in_powers=True)]
     return found, [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 
-def _nothing() -> _Candidates:
-    return _Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.intp))
-
-
-def _joined(parts: Sequence[_Candidates]) -> _Candidates:
-    return _Candidates(
-        np.concatenate([part.boxes for part in parts]).astype(np.float32),
-        np.concatenate([part.scores for part in parts]).astype(np.float32),
-        np.concatenate([part.images for part in parts]),
-    )
-
-
-def _distinct(boxes: FloatArray, scores: FloatArray, images: IndexArray, overlap: float) -> IndexArray:
-    """Return which candidates remain, the best first, where the worse of two that overlap in a picture goes."""
+def _distinct(boxes: FloatArray, scores: FloatArray, overlap: float) -> IndexArray:
+    """Return which candidates remain, the best first, where the worse of two that overlap goes."""
     if not len(boxes):
         return np.zeros(0, np.intp)
     places = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
-    kept = cv2.dnn.NMSBoxesBatched(places, scores, images.astype(np.int32), 0.0, overlap)  # type: ignore[arg-type]
+    kept = cv2.dnn.NMSBoxes(places, scores, 0.0, overlap)  # type: ignore[arg-type]
     return np.asarray(kept, np.intp)
 
 
 def _distinct_by_the_smaller(boxes: FloatArray, scores: FloatArray, overlap: float) -> IndexArray:
-    """Return which of one picture's candidates remain, the best first; two overlap by what they share of the smaller one."""
+    """Return which candidates remain, the best first; two overlap by what they share of the smaller one."""
     sides = boxes[:, 2:] - boxes[:, :2] + 1
     area = sides[:, 0] * sides[:, 1]
     left, kept = np.argsort(scores), []
@@ -269,12 +238,12 @@ def _distinct_by_the_smaller(boxes: FloatArray, scores: FloatArray, overlap: flo
     return np.array(kept, np.intp)
 
 
-def _squares(found: _Candidates) -> _Candidates:
+def _squares(found: _Places) -> _Places:
     """Widen each candidate to a square around its middle."""
     sides = found.boxes[:, 2:] - found.boxes[:, :2]
     longer = sides.max(axis=1, keepdims=True)
     first = found.boxes[:, :2] + sides * 0.5 - longer * 0.5
-    return _Candidates(np.concatenate([first, first + longer], axis=1), found.scores, found.images)
+    return _Places(np.concatenate([first, first + longer], axis=1), found.scores)
 
 
 def _moved(boxes: FloatArray, moves: FloatArray) -> FloatArray:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from facerec_models.analysis import boxes
 from facerec_models.analysis.batching import split
-from facerec_models.analysis.engines import EngineChoice, choose_engine
+from facerec_models.analysis.engines.choice import EngineChoice, available_cores, choose_engine
 from facerec_models.config import DetectionConfig
 from facerec_models.types import Detections, FloatArray, ImageArray
 
@@ -29,21 +30,19 @@ _SIDES = {"PNet": 96, "RNet": 24, "ONet": 48}
 _MEAN, _SCALE = 127.5, 128.0
 
 
-class _Search(Protocol):
-    def find(self, images: ImageArray) -> list[tuple[FloatArray, FloatArray, FloatArray]]: ...
+Search = Callable[[Sequence[ImageArray]], Iterable[tuple[FloatArray, FloatArray, FloatArray]]]
+"""Boxes, scores and landmarks of each of some pictures, which have sides of `min_face_px` at least."""
 
 
 class MtcnnDetector:
     """MTCNN with the weights of facenet-pytorch's wheel.
-
-    Pictures of one size are detected as one batch.
 
     Parameters
     ----------
     weights : Path, optional
         Where networks are kept that were converted for another engine; by default they are converted anew.
     threads : int, optional
-        Of the network; torch's are those of the whole process.
+        How many compute at once, by default as many as there are cores. Torch has one setting for the whole process.
 
     Attributes
     ----------
@@ -58,62 +57,74 @@ class MtcnnDetector:
     def __init__(self, config: DetectionConfig, weights: Path | None = None, *, threads: int | None = None) -> None:
         self._config = config
         self.engine = choose_engine(config.engine, config.device, config.precision)
-        self._search = _load(config, self.engine, weights, threads)
+        load = _torch_search if self.engine.engine == "torch" else _openvino_search
+        self._search = load(config, self.engine, weights, threads)
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         """Find the faces of each picture; see `FaceDetector.detect`."""
         found = [Detections.empty()] * len(images)
-        by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for i, image in enumerate(images):
-            # Below this the pyramid has no level at all. Rounded as the search rounds: 47 * (12 / 47) is less than 12.
-            if min(image.shape[:2]) * (12.0 / self._config.min_face_px) >= 12:
-                by_size[(image.shape[0], image.shape[1])].append(i)
-        is_on_cpu = self.engine.device == "cpu"
-        pixels = _CPU_PIXELS if is_on_cpu else _ACCELERATOR_PIXELS
-        for (height, width), members in by_size.items():
-            for batch_of in split(len(members), max(1, pixels // (height * width)), in_powers=is_on_cpu):
-                part = members[batch_of]
-                batch = np.stack([images[i] for i in part])
-                for i, detections in zip(part, self._detect_batch(batch, width, height), strict=True):
-                    found[i] = detections
-        return found
-
-    def _detect_batch(self, batch: ImageArray, width: int, height: int) -> list[Detections]:
-        found = []
-        for face_boxes, scores, landmarks in self._search.find(batch):
+        # Below this the pyramid has no level at all. Rounded as the search rounds: 47 * (12 / 47) is less than 12.
+        places = [i for i, one in enumerate(images) if min(one.shape[:2]) * (12.0 / self._config.min_face_px) >= 12]
+        for i, (face_boxes, scores, landmarks) in zip(places, self._search([images[i] for i in places]), strict=True):
+            height, width = images[i].shape[:2]
             clipped = boxes.clip(face_boxes, width, height)
             # A regression far off the picture leaves nothing after clipping, or not-a-number.
             sound = (boxes.area(clipped) > 0) & np.isfinite(landmarks).all(axis=(1, 2))
-            found.append(Detections(clipped, np.clip(scores, 0, 1), landmarks).select(sound))
+            found[i] = Detections(clipped, np.clip(scores, 0, 1), landmarks).select(sound)
         return found
 
 
-def _load(config: DetectionConfig, engine: EngineChoice, weights: Path | None, threads: int | None) -> _Search:
-    """Load the three networks; here and not above: OpenVINO needs no torch, nor torch OpenVINO."""
-    settings = {"min_face_px": config.min_face_px, "thresholds": config.thresholds, "factor": config.factor}
-    if engine.engine == "torch":
-        import torch
+def _torch_search(config: DetectionConfig, engine: EngineChoice, weights: Path | None, threads: int | None) -> Search:
+    """Load the networks into torch, which computes pictures of one size as a batch."""
+    import torch
 
-        from facerec_models.analysis.cascade import Cascade
+    from facerec_models.analysis.cascade import Cascade
 
-        if threads is not None:
-            torch.set_num_threads(threads)
-        return Cascade(torch.device(engine.device), **settings)  # type: ignore[arg-type]
+    if threads is not None:
+        torch.set_num_threads(threads)
+    device = torch.device(engine.device)
+    cascade = Cascade(device, min_face_px=config.min_face_px, thresholds=config.thresholds, factor=config.factor)
+    is_on_cpu = engine.device == "cpu"
+    pixels = _CPU_PIXELS if is_on_cpu else _ACCELERATOR_PIXELS
+
+    def search(images: Sequence[ImageArray]) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        found: dict[int, tuple[FloatArray, FloatArray, FloatArray]] = {}
+        by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for i, image in enumerate(images):
+            by_size[(image.shape[0], image.shape[1])].append(i)
+        for (height, width), members in by_size.items():
+            for batch_of in split(len(members), max(1, pixels // (height * width)), in_powers=is_on_cpu):
+                part = members[batch_of]
+                found |= zip(part, cascade.find(np.stack([images[i] for i in part])), strict=True)
+        return [found[i] for i in range(len(images))]
+
+    return search
+
+
+def _openvino_search(
+    config: DetectionConfig, engine: EngineChoice, weights: Path | None, threads: int | None
+) -> Search:
+    """Load the networks into OpenVINO; each picture is searched by one thread."""
     from facerec_models.analysis.cpu_cascade import CascadeNetworks, CpuCascade
-    from facerec_models.analysis.openvino_network import OpenvinoNetwork, read_or_convert
+    from facerec_models.analysis.engines.openvino_network import OpenvinoNetwork, read_or_convert
 
+    # One more than cores: what one does in Python leaves its core to another.
+    count = 1 + (threads or available_cores())
     networks = []
     for name, side in _SIDES.items():
         source = _data_folder() / f"{name.lower()}.pt"
-        model = read_or_convert(
-            f"mtcnn-{name.lower()}", source, partial(_torch_network, name), (2, 3, side, side), weights
-        )
+        load = partial(_torch_network, name)
+        model = read_or_convert(f"mtcnn-{name.lower()}", source, load, (2, 3, side, side), weights)
         networks.append(
-            OpenvinoNetwork(
-                model, precision=engine.precision, threads=threads, kind=np.float32, mean=_MEAN, scale=_SCALE
-            )
+            OpenvinoNetwork(model, precision=engine.precision, threads=count, kind=np.float32, mean=_MEAN, scale=_SCALE)
         )
-    return CpuCascade(CascadeNetworks(*networks), **settings)  # type: ignore[arg-type]
+    cascade = CpuCascade(
+        CascadeNetworks(*networks),
+        min_face_px=config.min_face_px,
+        thresholds=config.thresholds,
+        factor=config.factor,
+    )
+    return partial(ThreadPoolExecutor(count, "detector").map, cascade.find)
 
 
 def _torch_network(name: str) -> nn.Module:

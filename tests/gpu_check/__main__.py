@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from facerec_models.analysis.engines import choose_engine
+from facerec_models.analysis.engines.choice import choose_engine
 from facerec_models.analysis.weights import WeightsRegistry
 from tests.gpu_check import machine, material, parity, speed, table
 from tests.gpu_check.clock import Clock

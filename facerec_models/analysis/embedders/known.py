@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, Template
 from facerec_models.analysis.embedding import FaceEmbedder
-from facerec_models.analysis.engines import choose_engine
+from facerec_models.analysis.engines.choice import available_cores, choose_engine
 from facerec_models.analysis.weights import DLIB, FACENET_CASIA, FACENET_VGGFACE2, Weights, WeightsRegistry
 from facerec_models.config import EmbeddingConfig
 from facerec_models.errors import WeightsError
@@ -83,7 +83,7 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
     Parameters
     ----------
     threads : int, optional
-        Of the network; torch's are those of the whole process.
+        How many compute at once, by default as many as there are cores. Torch has one setting for the whole process.
 
     Raises
     ------
@@ -101,14 +101,16 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
     engine = choose_engine(config.engine, config.device, config.precision)
     if engine.engine == "openvino":
         from facerec_models.analysis.embedders.openvino_embedder import OpenvinoEmbedder
-        from facerec_models.analysis.openvino_network import OpenvinoNetwork, read_or_convert
+        from facerec_models.analysis.engines.openvino_network import OpenvinoNetwork, read_or_convert
 
         size = architecture.template.size
         model = read_or_convert(
             known.name, path, partial(architecture.load, path), (2, 3, size, size), weights.directory
         )
+        count = threads or available_cores()
         return OpenvinoEmbedder(
-            OpenvinoNetwork(model, precision=engine.precision, threads=threads),
+            OpenvinoNetwork(model, precision=engine.precision, threads=count),
+            threads=count,
             name=known.name,
             dimension=known.dimension,
             template=architecture.template,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -23,7 +24,9 @@ class OpenvinoEmbedder:
     name, dimension, template, terms
         As in `FaceEmbedder`.
     network : callable
-        See `facerec_models.analysis.openvino_network.OpenvinoNetwork`.
+        See `facerec_models.analysis.engines.openvino_network.OpenvinoNetwork`.
+    threads : int
+        How many parts of the crops are computed at once.
     mirror : bool
         As in `facerec_models.analysis.embedders.torch_embedder.TorchEmbedder`.
     """
@@ -36,6 +39,7 @@ class OpenvinoEmbedder:
         dimension: int,
         template: Template,
         terms: str,
+        threads: int = 1,
         mirror: bool = True,
     ) -> None:
         self.name = name
@@ -44,15 +48,17 @@ class OpenvinoEmbedder:
         self.terms = terms
         self._network = network
         self._mirror = mirror
+        self._threads = ThreadPoolExecutor(threads, "embedder")
 
     def embed(self, crops: ImageArray) -> FloatArray:
         """Embed aligned faces; see `FaceEmbedder.embed`."""
         check_crops(crops, self.template)
-        described = [np.zeros((0, self.dimension), np.float32)]
-        for part in split(len(crops), _CROPS, in_powers=True):
-            (descriptors,) = self._network(crops[part])
-            if self._mirror:
-                descriptors = (descriptors + self._network(crops[part][:, :, ::-1])[0]) * np.float32(0.5)
-            described.append(descriptors)
-        found = np.concatenate(described)
+        parts = [crops[part] for part in split(len(crops), _CROPS, in_powers=True)]
+        found = np.concatenate([np.zeros((0, self.dimension), np.float32), *self._threads.map(self._describe, parts)])
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), np.float32)
+
+    def _describe(self, crops: ImageArray) -> FloatArray:
+        (descriptors,) = self._network(crops)
+        if self._mirror:
+            descriptors = (descriptors + self._network(crops[:, :, ::-1])[0]) * np.float32(0.5)
+        return descriptors

@@ -38,6 +38,7 @@ MATTERS: dict[tuple[str, str], Any] = {
     ("detection", "max_side_px"): 641,
     ("detection", "thresholds"): (0.61, 0.72, 0.83),
     ("detection", "factor"): 0.81,
+    ("detection", "precision"): "bf16",
     ("embedding", "mirror"): False,
     ("tracking", "min_log_odds"): 1.3,
     ("tracking", "max_gap_s"): 3.3,
@@ -47,8 +48,11 @@ MATTERS: dict[tuple[str, str], Any] = {
 }
 CHANGES_NOTHING: dict[tuple[str, str], Any] = {
     ("detection", "device"): "cpu",
+    ("detection", "engine"): "torch",
     ("detection", "min_still_face_px"): 61,
     ("embedding", "device"): "cpu",
+    ("embedding", "engine"): "torch",
+    ("embedding", "precision"): "fp32",
     ("embedding", "batch_size"): 7,
     # The embedder that was resolved is given by name.
     ("embedding", "embedder"): "dlib",

@@ -105,9 +105,8 @@ def test_a_batch_of_different_sizes_equals_one_by_one(detector: MtcnnDetector, a
     np.testing.assert_allclose(together[7].boxes, together[0].boxes + np.array([0, 512, 0, 512]), atol=3)
 
 
-def test_networks_see_batches_of_few_sizes_and_find_what_the_library_finds(
-    detector: MtcnnDetector, astronaut: ImageArray
-) -> None:
+def test_torchs_networks_see_batches_of_few_sizes_and_find_what_the_library_finds(astronaut: ImageArray) -> None:
+    detector = MtcnnDetector(DetectionConfig(device="cpu", engine="torch"))
     # Noise looks enough like faces for some hundred candidates.
     noise = np.random.default_rng(0).integers(0, 256, astronaut.shape, np.uint8)
     pictures = [astronaut, noise, astronaut // 2 + noise // 2, np.ascontiguousarray(astronaut[:, ::-1]), astronaut]

@@ -16,9 +16,9 @@ from facerec_models.analysis.alignment import DLIB_TEMPLATE, align
 from facerec_models.analysis.cascade import Cascade
 from facerec_models.analysis.cpu_cascade import CascadeNetworks, CpuCascade
 from facerec_models.analysis.embedders.known import build_embedder
-from facerec_models.analysis.engines import has_bf16
+from facerec_models.analysis.engines.choice import has_bf16
+from facerec_models.analysis.engines.openvino_network import OpenvinoNetwork, read_or_convert
 from facerec_models.analysis.mtcnn import MtcnnDetector
-from facerec_models.analysis.openvino_network import OpenvinoNetwork, read_or_convert
 from facerec_models.analysis.weights import FACENET_VGGFACE2, WeightsRegistry, file_sha256
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from facerec_models.types import FloatArray, ImageArray
@@ -94,7 +94,7 @@ def test_the_search_is_one_whatever_computes_the_networks(pictures: ImageArray) 
 
     networks = CascadeNetworks(*(network(getattr(torch_search, f"_{name}net")) for name in "pro"))
     search = CpuCascade(networks, min_face_px=CONFIG.min_face_px, thresholds=CONFIG.thresholds, factor=CONFIG.factor)
-    for mine, other in zip(search.find(pictures), torch_search.find(pictures), strict=True):
+    for mine, other in zip(map(search.find, pictures), torch_search.find(pictures), strict=True):
         for a, b in zip(mine, other, strict=True):
             np.testing.assert_allclose(a, b, atol=0.01)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import openvino as ov
 
-from facerec_models.analysis.engines import PrecisionName
+from facerec_models.analysis.engines.choice import PrecisionName
 from facerec_models.analysis.weights import file_sha256
 from facerec_models.errors import PlaceError
 from facerec_models.files import write_atomically
@@ -28,18 +28,26 @@ if TYPE_CHECKING:
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 
+class _Requests(threading.local):
+    """What computes pictures of each size, for one thread: a request computes one input at a time."""
+
+    def __init__(self) -> None:
+        self.by_shape: dict[tuple[int, ...], ov.InferRequest] = {}
+
+
 class OpenvinoNetwork:
     """A network over pictures: RGB of 0 to 255 as (N, H, W, 3), to arrays of N rows.
 
-    It is compiled for each size that it meets, some 30 ms for a small one: offer few.
+    It is compiled for each size that it meets, some 30 ms for a small one: offer few. Each call computes on one core, so that as many
+    threads may call at once as there are cores: for small networks that is faster than to divide each among all.
 
     Parameters
     ----------
     model : openvino.Model
         Takes (N, 3, H, W) float32.
     precision : {"fp32", "bf16"}
-    threads : int or None
-        All cores by default.
+    threads : int
+        How many may call at once.
     kind : numpy.dtype
         Of the pictures.
     mean, scale : float
@@ -51,7 +59,7 @@ class OpenvinoNetwork:
         model: ov.Model,
         *,
         precision: PrecisionName,
-        threads: int | None = None,
+        threads: int = 1,
         kind: type[np.uint8] | type[np.float32] = np.uint8,
         mean: float = 0.0,
         scale: float = 1.0,
@@ -62,29 +70,33 @@ class OpenvinoNetwork:
         given.preprocess().convert_element_type(ov.Type.f32).mean(mean).scale(scale)
         given.model().set_layout(ov.Layout("NCHW"))
         self._model = prepared.build()
-        self._config = {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"} | (
-            {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
-        )
+        self._config = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": threads,
+        }
         self._core = ov.Core()
-        self._requests: dict[tuple[int, ...], ov.InferRequest] = {}
-        # A request computes one input at a time.
+        self._compiled: dict[tuple[int, ...], ov.CompiledModel] = {}
         self._lock = threading.Lock()
+        self._own = _Requests()
 
     def __call__(self, pixels: ImageArray | FloatArray) -> tuple[FloatArray, ...]:
         """Compute all outputs, as float32."""
-        with self._lock:
-            request = self._request(pixels.shape)
-            request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
-            return tuple(
-                np.array(request.get_output_tensor(i).data, np.float32) for i in range(len(request.model_outputs))
-            )
+        request = self._request(pixels.shape)
+        request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
+        return tuple(np.array(request.get_output_tensor(i).data, np.float32) for i in range(len(request.model_outputs)))
 
     def _request(self, shape: tuple[int, ...]) -> ov.InferRequest:
-        if shape not in self._requests:
-            model = self._model.clone()
-            model.reshape(list(shape))
-            self._requests[shape] = self._core.compile_model(model, "CPU", self._config).create_infer_request()
-        return self._requests[shape]
+        """Return what computes pictures of this size for this thread."""
+        requests = self._own.by_shape
+        if shape not in requests:
+            with self._lock:
+                if shape not in self._compiled:
+                    model = self._model.clone()
+                    model.reshape(list(shape))
+                    self._compiled[shape] = self._core.compile_model(model, "CPU", self._config)
+                requests[shape] = self._compiled[shape].create_infer_request()
+        return requests[shape]
 
 
 def read_or_convert(

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from facerec_models.analysis import engines
-from facerec_models.analysis.engines import choose_engine
+from facerec_models.analysis.engines import choice as engines
+from facerec_models.analysis.engines.choice import choose_engine
 from facerec_models.errors import DeviceError
 
 

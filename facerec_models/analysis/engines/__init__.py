@@ -1,0 +1,1 @@
+"""Which engine computes the networks, and OpenVINO as one of them."""
