@@ -84,7 +84,7 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
         own = options.get(name, {})
         return serve.deployment(name=name, **{"ray_actor_options": resources, **own})(replica)
 
-    detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, home.weights, threads)
+    detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)
     embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, home.weights, threads)
     light = {"num_cpus": 0.1, "runtime_env": {"env_vars": {**quiet, "MALLOC_MMAP_THRESHOLD_": str(128 * 2**10)}}}
     classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings)

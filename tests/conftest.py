@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,16 @@ _START_RAY = {
 }
 # Folders whose tests share what takes long to make.
 _TOGETHER = {"tests/serving/second_embedder"}
+
+
+_CACHE = "XDG_CACHE_HOME"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep networks that tests convert, random ones among them, out of the user's cache; all processes share one for the session."""
+    if not hasattr(config, "workerinput"):
+        os.environ[_CACHE] = tempfile.mkdtemp(prefix="facerec-cache-")
+        config.add_cleanup(partial(shutil.rmtree, os.environ[_CACHE], ignore_errors=True))
 
 
 def _starts_ray(path: Path) -> bool:

@@ -39,8 +39,6 @@ class MtcnnDetector:
 
     Parameters
     ----------
-    weights : Path, optional
-        Where networks are kept that were converted for another engine; by default they are converted anew.
     threads : int, optional
         How many compute at once, by default as many as there are cores. Torch has one setting for the whole process.
 
@@ -54,11 +52,11 @@ class MtcnnDetector:
         If the device or engine that is asked for is not there.
     """
 
-    def __init__(self, config: DetectionConfig, weights: Path | None = None, *, threads: int | None = None) -> None:
+    def __init__(self, config: DetectionConfig, *, threads: int | None = None) -> None:
         self._config = config
         self.engine = choose_engine(config.engine, config.device, config.precision)
         load = _torch_search if self.engine.engine == "torch" else _openvino_search
-        self._search = load(config, self.engine, weights, threads)
+        self._search = load(config, self.engine, threads)
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         """Find the faces of each picture; see `FaceDetector.detect`."""
@@ -74,7 +72,7 @@ class MtcnnDetector:
         return found
 
 
-def _torch_search(config: DetectionConfig, engine: EngineChoice, weights: Path | None, threads: int | None) -> Search:
+def _torch_search(config: DetectionConfig, engine: EngineChoice, threads: int | None) -> Search:
     """Load the networks into torch, which computes pictures of one size as a batch."""
     import torch
 
@@ -101,20 +99,18 @@ def _torch_search(config: DetectionConfig, engine: EngineChoice, weights: Path |
     return search
 
 
-def _openvino_search(
-    config: DetectionConfig, engine: EngineChoice, weights: Path | None, threads: int | None
-) -> Search:
+def _openvino_search(config: DetectionConfig, engine: EngineChoice, threads: int | None) -> Search:
     """Load the networks into OpenVINO; each picture is searched by one thread."""
     from facerec_models.analysis.cpu_cascade import CascadeNetworks, CpuCascade
     from facerec_models.analysis.engines.openvino_network import OpenvinoNetwork, read_or_convert
 
     # One more than cores: what one does in Python leaves its core to another.
     count = 1 + (threads or available_cores())
-    networks = []
+    package, networks = _library(), []
     for name, side in _SIDES.items():
-        source = _data_folder() / f"{name.lower()}.pt"
+        sources = package / "data" / f"{name.lower()}.pt", package / "models" / "mtcnn.py"
         load = partial(_torch_network, name)
-        model = read_or_convert(f"mtcnn-{name.lower()}", source, load, (2, 3, side, side), weights)
+        model = read_or_convert(f"mtcnn-{name.lower()}", sources, load, (2, 3, side, side))
         networks.append(
             OpenvinoNetwork(model, precision=engine.precision, threads=count, kind=np.float32, mean=_MEAN, scale=_SCALE)
         )
@@ -134,9 +130,9 @@ def _torch_network(name: str) -> nn.Module:
     return network.eval()
 
 
-def _data_folder() -> Path:
-    """Return the folder of the weights in facenet-pytorch's wheel, which is not imported: that takes seconds."""
+def _library() -> Path:
+    """Return the folder of facenet-pytorch, which is not imported: that takes seconds."""
     spec = importlib.util.find_spec("facenet_pytorch")
     if spec is None or spec.submodule_search_locations is None:
         raise ModuleNotFoundError("facenet-pytorch is not installed, whose wheel has MTCNN's weights")
-    return Path(spec.submodule_search_locations[0]) / "data"
+    return Path(spec.submodule_search_locations[0])

@@ -52,4 +52,4 @@ def load_networks(
     embedding = config.embedding
     if embedder is not None:
         embedding = embedding.model_copy(update={"embedder": choice_of(embedder)})
-    return Networks(MtcnnDetector(config.detection, weights), build_embedder(embedding, WeightsRegistry(weights)))
+    return Networks(MtcnnDetector(config.detection), build_embedder(embedding, WeightsRegistry(weights)))

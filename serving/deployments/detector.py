@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,26 +22,18 @@ class DetectorReplica:
 
     Parameters
     ----------
-    weights : Path, optional
-        Folder of downloaded and converted weights.
     threads : int
         Of the network: replicas on one machine share its cores.
     engine : FaceDetector, optional
         What detects; MTCNN of `config` by default.
     """
 
-    def __init__(
-        self,
-        config: DetectionConfig,
-        weights: Path | None = None,
-        threads: int = 1,
-        engine: FaceDetector | None = None,
-    ) -> None:
+    def __init__(self, config: DetectionConfig, threads: int = 1, engine: FaceDetector | None = None) -> None:
         if engine is None:
             # Here and not above: the process that wires the graph needs no network.
             from facerec_models.analysis.mtcnn import MtcnnDetector
 
-            engine = MtcnnDetector(config, weights, threads=threads)
+            engine = MtcnnDetector(config, threads=threads)
         self._engine = engine
         self._worker = Worker()
 

@@ -104,9 +104,8 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
         from facerec_models.analysis.engines.openvino_network import OpenvinoNetwork, read_or_convert
 
         size = architecture.template.size
-        model = read_or_convert(
-            known.name, path, partial(architecture.load, path), (2, 3, size, size), weights.directory
-        )
+        sources = path, Path(__file__).with_name(f"{architecture.module}.py")
+        model = read_or_convert(known.name, sources, partial(architecture.load, path), (2, 3, size, size))
         count = threads or available_cores()
         return OpenvinoEmbedder(
             OpenvinoNetwork(model, precision=engine.precision, threads=count),

@@ -6,15 +6,18 @@ which takes seconds to import. OpenVINO's own ``convert_model`` is not used: it 
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import openvino as ov
+from platformdirs import user_cache_path
 
 from facerec_models.analysis.engines.choice import PrecisionName
 from facerec_models.analysis.weights import file_sha256
@@ -100,34 +103,31 @@ class OpenvinoNetwork:
 
 
 def read_or_convert(
-    name: str, source: Path, load: Callable[[], nn.Module], example: tuple[int, int, int, int], folder: Path | None
+    name: str, sources: Sequence[Path], load: Callable[[], nn.Module], example: tuple[int, int, int, int]
 ) -> ov.Model:
-    """Return a network as OpenVINO has it: from its file, or else converted from torch and kept where that is possible.
+    """Return a network as OpenVINO has it: from the user's cache, or else converted from torch and kept there where that is possible.
 
     Parameters
     ----------
     name : str
         Begins the file's name.
-    source : Path
-        The file of the weights; its checksum is in the name, so that no other weights are taken for these.
+    sources : sequence of Path
+        The files of weights and code that the network is made of. Their checksum and OpenVINO's version are in the name, so that what
+        is made of others is another file.
     load : callable
         Returns the network in evaluation mode.
     example : (N, C, H, W)
         Size of an input, of which N, H and W may be others later as far as the network allows.
-    folder : Path or None
-        Where converted networks are kept, if anywhere.
     """
-    if folder is None:
-        return _convert(load(), example)
-    path = folder / f"{name}-{file_sha256(source)[:16]}-{ov.get_version().partition('-')[0]}.xml"
-    core = ov.Core()
+    digest = hashlib.sha256("".join(map(file_sha256, sources)).encode()).hexdigest()
+    version = ov.get_version().partition("-")[0]
+    path = user_cache_path("facerec") / "networks" / f"{name}-{digest[:16]}-{version}.xml"
     if path.is_file():
-        return core.read_model(path)
+        return ov.Core().read_model(path)
     model = _convert(load(), example)
-    try:
+    # Where nothing can be written, the next process converts it again.
+    with suppress(PlaceError):
         _keep(model, path)
-    except PlaceError:  # a home that cannot be written: it is converted again by the next process
-        return model
     return model
 
 

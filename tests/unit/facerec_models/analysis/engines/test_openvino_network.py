@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from facerec_models.analysis.weights import FACENET_VGGFACE2, WeightsRegistry, f
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from facerec_models.types import FloatArray, ImageArray
 from tests.builders import sample_picture
+from tests.waiting import WAIT_S
 
 CONFIG = DetectionConfig(device="cpu")
 # Low enough that hundreds of candidates come through all three networks.
@@ -32,7 +34,7 @@ needs_bf16 = pytest.mark.skipif(not has_bf16(), reason="this processor has no bf
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which converted networks are kept."""
+    """A folder without weights: the packaged ones are used."""
     return tmp_path_factory.mktemp("home") / "weights"
 
 
@@ -50,7 +52,7 @@ def pictures() -> ImageArray:
 def test_the_same_faces_are_found(pictures: ImageArray, weights: Path, thresholds: tuple[float, float, float]) -> None:
     config = CONFIG.model_copy(update={"thresholds": thresholds})
     theirs = MtcnnDetector(config.model_copy(update={"engine": "torch"})).detect(list(pictures))
-    ours = MtcnnDetector(config.model_copy(update={"engine": "openvino"}), weights).detect(list(pictures))
+    ours = MtcnnDetector(config.model_copy(update={"engine": "openvino"})).detect(list(pictures))
     total = sum(map(len, theirs))
     assert total >= (100 if thresholds == EASY else 3)
     same = 0
@@ -71,7 +73,7 @@ def test_the_same_faces_are_found(pictures: ImageArray, weights: Path, threshold
 def test_a_picture_whose_sums_need_more_than_four_bytes_is_cut_out_exactly(
     monkeypatch: pytest.MonkeyPatch, pictures: ImageArray, weights: Path
 ) -> None:
-    detector = MtcnnDetector(CONFIG.model_copy(update={"engine": "openvino"}), weights)
+    detector = MtcnnDetector(CONFIG.model_copy(update={"engine": "openvino"}))
     usual = detector.detect([pictures[0]])[0]
     monkeypatch.setattr("facerec_models.analysis.cpu_cascade._MOST_PIXELS", 1)
     (large,) = detector.detect([pictures[0]])
@@ -158,11 +160,10 @@ def test_facenets_architecture_gives_the_same_vectors(tmp_path: Path) -> None:
 
 _WITHOUT_TORCH = """
 import sys
-from pathlib import Path
 import numpy as np
 from facerec_models.analysis.networks import load_networks
 
-networks = load_networks(weights=Path(sys.argv[1]), embedder="dlib-resnet-v1")
+networks = load_networks(embedder="dlib-resnet-v1")
 networks.detector.detect([np.zeros((64, 64, 3), np.uint8)])
 networks.embedder.embed(np.zeros((1, 150, 150, 3), np.uint8))
 print(networks.detector.engine, "torch" in sys.modules)
@@ -170,26 +171,42 @@ print(networks.detector.engine, "torch" in sys.modules)
 
 
 def test_a_network_is_converted_once_and_then_needs_no_torch(tmp_path: Path) -> None:
-    def run() -> str:
-        command = [sys.executable, "-c", _WITHOUT_TORCH, str(tmp_path)]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    cache = tmp_path / "facerec" / "networks"
 
-    assert run().endswith("True\n")
-    kept = sorted(path.name for path in tmp_path.iterdir())
+    def run() -> str:
+        command = [sys.executable, "-c", _WITHOUT_TORCH]
+        environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True, timeout=WAIT_S
+        ).stdout
+
+    assert run() == "openvino fp32 on cpu True\n"
+    kept = sorted(path.name for path in cache.iterdir())
     assert [name.partition("-")[0] for name in kept] == ["dlib"] * 2 + ["mtcnn"] * 6
     assert run() == "openvino fp32 on cpu False\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+    assert sorted(path.name for path in cache.iterdir()) == kept
 
 
-def test_a_place_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"weights")
+def test_other_weights_are_another_file_and_a_cache_that_cannot_be_written_costs_time_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, cache = tmp_path / "weights", tmp_path / "cache"
 
-    def load() -> torch.nn.Module:
-        return torch.nn.Conv2d(3, 2, 3).eval()
+    def loaded(value: float) -> float:
+        def load() -> torch.nn.Module:
+            convolution = torch.nn.Conv2d(3, 1, 1).eval()
+            torch.nn.init.constant_(convolution.weight, value)
+            torch.nn.init.zeros_(convolution.bias)
+            return convolution
 
-    folder = tmp_path / "file" / "no_folder"
-    network = OpenvinoNetwork(
-        read_or_convert("convolution", tmp_path / "file", load, (1, 3, 8, 8), folder), precision="fp32"
-    )
-    (output,) = network(np.zeros((1, 8, 8, 3), np.uint8))
-    assert output.shape == (1, 2, 6, 6)
+        weights.write_text(str(value))
+        network = OpenvinoNetwork(read_or_convert("one", [weights], load, (1, 3, 8, 8)), precision="fp32")
+        (output,) = network(np.ones((1, 8, 8, 3), np.uint8))
+        return float(output[0, 0, 0, 0])
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    assert (loaded(1.0), loaded(2.0), loaded(1.0)) == (3.0, 6.0, 3.0)
+    assert len(list((cache / "facerec" / "networks").iterdir())) == 4
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert loaded(5.0) == 15.0
