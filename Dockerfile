@@ -11,7 +11,7 @@ COPY ui ui
 RUN pip install --no-cache-dir --constraint constraints.txt .
 
 USER facerec
-ENV FACEREC_HOME=/data RAY_USAGE_STATS_ENABLED=0 OMP_WAIT_POLICY=PASSIVE
+ENV FACEREC_HOME=/data XDG_CACHE_HOME=/data/cache RAY_USAGE_STATS_ENABLED=0 OMP_WAIT_POLICY=PASSIVE
 EXPOSE 8000
 HEALTHCHECK --start-period=2m CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz')"]
 # Inside the container the service must listen on its own interface; publish the port to 127.0.0.1 only, as above.

@@ -116,7 +116,7 @@ class DetectionConfig(Config):
     factor: float = Field(default=0.709, gt=0.3, lt=0.95, description="Scale between two levels of the pyramid.")
     device: Device = "auto"
     engine: Engine = "auto"
-    precision: Precision = Field(
+    precision: Literal["fp32", "bf16"] = Field(
         default="fp32",
         description="Of OpenVINO. In bf16 other candidates win, and one box in ten moves by more than two pixels.",
     )

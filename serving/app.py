@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ray import serve
 from ray.serve import Application
 
+from facerec_models.analysis.engines.choice import choose_engine
+from facerec_models.config import DetectionConfig, EmbeddingConfig
 from serving.api.app import ApiReplica
 from serving.archive.files import Files
 from serving.deployments.analyzer import AnalyzerReplica
@@ -20,6 +22,8 @@ from serving.deployments.detector import DetectorReplica
 from serving.deployments.embedder import EmbedderReplica
 from serving.jobs.nodes import count_nodes, require_shared_places
 from serving.settings import Settings
+
+Placed = TypeVar("Placed", DetectionConfig, EmbeddingConfig)
 
 
 class AppArgs(BaseModel):
@@ -70,23 +74,39 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     require_shared_places(settings, count_nodes())
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpu = args.gpu_share if cluster.get("GPU", 0) > 0 else 0.0
-    device = "cuda" if gpu else "cpu"
-    detection = settings.analysis.detection.model_copy(update={"device": device})
-    embedding = settings.analysis.embedding.model_copy(update={"device": device})
+    detection, detector_gpu = _placed(settings.analysis.detection, gpu)
+    embedding, embedder_gpu = _placed(settings.analysis.embedding, gpu)
     threads = args.threads or os.cpu_count() or 1
     # Threads of replicas that wait must not spin: they share the cores. Frames that many threads take and give back fragment as
     # many heaps of the C library, and memory would creep up over hours; taken from the system one by one and given back to it,
     # those of an analyzer need half the memory in the same time.
     quiet = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads), "MALLOC_ARENA_MAX": "2"}
-    network = {"num_cpus": 0.2, "num_gpus": gpu, "runtime_env": {"env_vars": quiet}}
+
+    def network(gpu: float) -> dict[str, Any]:
+        return {"num_cpus": 0.2, "num_gpus": gpu, "runtime_env": {"env_vars": quiet}}
 
     def deployment(replica: type, name: str, resources: dict[str, Any]) -> serve.Deployment:
         own = options.get(name, {})
         return serve.deployment(name=name, **{"ray_actor_options": resources, **own})(replica)
 
-    detector = deployment(DetectorReplica, "FaceDetector", network).bind(detection, threads)
-    embedder = deployment(EmbedderReplica, "FaceEmbedder", network).bind(embedding, home.weights, threads)
+    detector = deployment(DetectorReplica, "FaceDetector", network(detector_gpu)).bind(detection, threads)
+    embedder = deployment(EmbedderReplica, "FaceEmbedder", network(embedder_gpu)).bind(embedding, home.weights, threads)
     light = {"num_cpus": 0.1, "runtime_env": {"env_vars": {**quiet, "MALLOC_MMAP_THRESHOLD_": str(128 * 2**10)}}}
     classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings)
     analyzer = deployment(AnalyzerReplica, "VideoAnalyzer", light).bind(settings, detector, embedder, args.slots)
     return deployment(ApiReplica, "Api", light).bind(settings, detector, embedder, classifier, analyzer)
+
+
+def _placed(config: Placed, gpu: float) -> tuple[Placed, float]:
+    """Return a network's settings with the device that is meant in this cluster, and the network's share of a GPU.
+
+    Raises
+    ------
+    DeviceError
+        If the settings contradict each other.
+    """
+    if config.device == "cpu" or config.engine == "openvino":
+        choose_engine(config.engine, config.device, config.precision)
+        return config.model_copy(update={"device": "cpu"}), 0.0
+    is_on_cuda = gpu > 0 or config.device == "cuda"
+    return config.model_copy(update={"device": "cuda" if is_on_cuda else "cpu"}), gpu

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +13,7 @@ import numpy as np
 from facerec_models.analysis import boxes
 from facerec_models.analysis.batching import split
 from facerec_models.analysis.engines.choice import EngineChoice, available_cores, choose_engine
+from facerec_models.analysis.weights import package_folder
 from facerec_models.config import DetectionConfig
 from facerec_models.types import Detections, FloatArray, ImageArray
 
@@ -106,13 +105,23 @@ def _openvino_search(config: DetectionConfig, engine: EngineChoice, threads: int
 
     # One more than cores: what one does in Python leaves its core to another.
     count = 1 + (threads or available_cores())
-    package, networks = _library(), []
+    package, networks = package_folder("facenet_pytorch"), []
     for name, side in _SIDES.items():
         sources = package / "data" / f"{name.lower()}.pt", package / "models" / "mtcnn.py"
         load = partial(_torch_network, name)
         model = read_or_convert(f"mtcnn-{name.lower()}", sources, load, (2, 3, side, side))
+        # P-Net sees pictures of any size, the others batches of a few sizes.
+        shape = (1, -1, -1, 3) if name == "PNet" else None
         networks.append(
-            OpenvinoNetwork(model, precision=engine.precision, threads=count, kind=np.float32, mean=_MEAN, scale=_SCALE)
+            OpenvinoNetwork(
+                model,
+                precision=engine.precision,
+                threads=count,
+                shape=shape,
+                kind=np.float32,
+                mean=_MEAN,
+                scale=_SCALE,
+            )
         )
     cascade = CpuCascade(
         CascadeNetworks(*networks),
@@ -128,11 +137,3 @@ def _torch_network(name: str) -> nn.Module:
 
     network: nn.Module = getattr(mtcnn, name)()
     return network.eval()
-
-
-def _library() -> Path:
-    """Return the folder of facenet-pytorch, which is not imported: that takes seconds."""
-    spec = importlib.util.find_spec("facenet_pytorch")
-    if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError("facenet-pytorch is not installed, whose wheel has MTCNN's weights")
-    return Path(spec.submodule_search_locations[0])

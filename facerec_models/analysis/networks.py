@@ -38,7 +38,7 @@ def load_networks(
     WeightsError
         If the weights of the embedder are not there or damaged.
     DeviceError
-        If ``cuda`` is asked for and is not there.
+        If the device or engine that is asked for is not there.
 
     Examples
     --------

@@ -293,10 +293,19 @@ def _packaged(weights: Weights) -> Path | None:
     """Find a file inside an installed package without importing it: some of these packages fail to import."""
     if weights.package is None:
         return None
-    spec = importlib.util.find_spec(weights.package[1])
-    folders = spec.submodule_search_locations if spec is not None else None
-    paths = (Path(folder) / "models" / weights.file for folder in folders or ())
-    return next((path for path in paths if path.is_file()), None)
+    try:
+        path = package_folder(weights.package[1]) / "models" / weights.file
+    except ModuleNotFoundError:
+        return None
+    return path if path.is_file() else None
+
+
+def package_folder(name: str) -> Path:
+    """Return the folder of an installed package, which is not imported; raise `ModuleNotFoundError` if it is not there."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"the package {name} is not installed")
+    return Path(spec.submodule_search_locations[0])
 
 
 def _copy(source: Path, part: Path) -> None:

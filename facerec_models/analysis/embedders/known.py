@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, Template
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.engines.choice import available_cores, choose_engine
-from facerec_models.analysis.weights import DLIB, FACENET_CASIA, FACENET_VGGFACE2, Weights, WeightsRegistry
+from facerec_models.analysis.weights import (
+    DLIB,
+    FACENET_CASIA,
+    FACENET_VGGFACE2,
+    Weights,
+    WeightsRegistry,
+    package_folder,
+)
 from facerec_models.config import EmbeddingConfig
 from facerec_models.errors import WeightsError
 
@@ -22,12 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Architecture:
-    """A network: its weights, its crops, and module and function that load it into torch."""
+    """A network: its weights, its crops, module and function that load it into torch, and facenet-pytorch's file that builds it."""
 
     weights: Weights
     template: Template
     module: str
     function: str
+    library: str | None = None
+
+    def code(self) -> list[Path]:
+        """Return the files that build the network: ours, and a library's."""
+        own = Path(__file__).with_name(f"{self.module}.py")
+        return [own] if self.library is None else [own, package_folder("facenet_pytorch") / self.library]
 
     def load(self, path: Path) -> nn.Module:
         """Return the network with its weights, ready to infer."""
@@ -36,10 +49,11 @@ class _Architecture:
         return load(path)
 
 
+_INCEPTION = "models/inception_resnet_v1.py"
 _ARCHITECTURES = {
     "dlib": _Architecture(DLIB, DLIB_TEMPLATE, "dlib_resnet", "load_dlib_resnet"),
-    "facenet-vggface2": _Architecture(FACENET_VGGFACE2, FACENET_TEMPLATE, "facenet", "load_facenet"),
-    "facenet-casia": _Architecture(FACENET_CASIA, FACENET_TEMPLATE, "facenet", "load_facenet"),
+    "facenet-vggface2": _Architecture(FACENET_VGGFACE2, FACENET_TEMPLATE, "facenet", "load_facenet", _INCEPTION),
+    "facenet-casia": _Architecture(FACENET_CASIA, FACENET_TEMPLATE, "facenet", "load_facenet", _INCEPTION),
 }
 
 
@@ -104,11 +118,12 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
         from facerec_models.analysis.engines.openvino_network import OpenvinoNetwork, read_or_convert
 
         size = architecture.template.size
-        sources = path, Path(__file__).with_name(f"{architecture.module}.py")
+        sources = [path, *architecture.code()]
         model = read_or_convert(known.name, sources, partial(architecture.load, path), (2, 3, size, size))
         count = threads or available_cores()
         return OpenvinoEmbedder(
             OpenvinoNetwork(model, precision=engine.precision, threads=count),
+            batch_size=config.batch_size,
             threads=count,
             name=known.name,
             dimension=known.dimension,

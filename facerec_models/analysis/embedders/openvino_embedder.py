@@ -25,6 +25,8 @@ class OpenvinoEmbedder:
         As in `FaceEmbedder`.
     network : callable
         See `facerec_models.analysis.engines.openvino_network.OpenvinoNetwork`.
+    batch_size : int
+        Most crops in one pass; it takes a few at a time whatever this says.
     threads : int
         How many parts of the crops are computed at once.
     mirror : bool
@@ -39,6 +41,7 @@ class OpenvinoEmbedder:
         dimension: int,
         template: Template,
         terms: str,
+        batch_size: int = _CROPS,
         threads: int = 1,
         mirror: bool = True,
     ) -> None:
@@ -48,12 +51,13 @@ class OpenvinoEmbedder:
         self.terms = terms
         self._network = network
         self._mirror = mirror
+        self._batch_size = min(batch_size, _CROPS)
         self._threads = ThreadPoolExecutor(threads, "embedder")
 
     def embed(self, crops: ImageArray) -> FloatArray:
         """Embed aligned faces; see `FaceEmbedder.embed`."""
         check_crops(crops, self.template)
-        parts = [crops[part] for part in split(len(crops), _CROPS, in_powers=True)]
+        parts = [crops[part] for part in split(len(crops), self._batch_size, in_powers=True)]
         found = np.concatenate([np.zeros((0, self.dimension), np.float32), *self._threads.map(self._describe, parts)])
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), np.float32)
 

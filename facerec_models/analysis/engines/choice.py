@@ -20,8 +20,9 @@ from facerec_models.errors import DeviceError
 EngineName = Literal["torch", "openvino"]
 PrecisionName = Literal["fp32", "bf16"]
 
-# The driver, on Linux and on Windows: without it torch, which takes seconds to import, need not be asked.
-_DRIVERS = ("libcuda.so.1", "nvcuda.dll")
+# Drivers: NVIDIA's on Linux and on Windows, and AMD's, which torch calls CUDA, too. Without any, torch, which takes seconds to import,
+# need not be asked.
+_DRIVERS = ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so")
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
@@ -61,14 +62,13 @@ def choose_engine(
             "device 'cuda' was asked for, but torch sees no CUDA device: check the driver and "
             "CUDA_VISIBLE_DEVICES, or set device to 'auto' or 'cpu'"
         )
-    if device == "cuda" or (device == "auto" and engine != "openvino" and has_cuda()):
-        return EngineChoice("torch", "cuda", "fp32")
+    is_on_cuda = device == "cuda" or (device == "auto" and engine != "openvino" and has_cuda())
     if engine == "openvino" and not _has_openvino():
         raise DeviceError("engine 'openvino' was asked for, but OpenVINO is not installed: 'pip install openvino'")
-    if engine == "torch" or not _has_openvino():
+    if is_on_cuda or engine == "torch" or not _has_openvino():
         if precision == "bf16":
             raise DeviceError("precision 'bf16' needs engine 'openvino' on a CPU: set precision to 'auto' or 'fp32'")
-        return EngineChoice("torch", "cpu", "fp32")
+        return EngineChoice("torch", "cuda" if is_on_cuda else "cpu", "fp32")
     if precision == "bf16" and not has_bf16():
         raise DeviceError(
             "precision 'bf16' was asked for, but this processor has neither AVX-512 BF16 nor AMX: use 'auto'"

@@ -7,9 +7,11 @@ which takes seconds to import. OpenVINO's own ``convert_model`` is not used: it 
 from __future__ import annotations
 
 import hashlib
+import io
 import tempfile
 import threading
 import warnings
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,8 +43,9 @@ class _Requests(threading.local):
 class OpenvinoNetwork:
     """A network over pictures: RGB of 0 to 255 as (N, H, W, 3), to arrays of N rows.
 
-    It is compiled for each size that it meets, some 30 ms for a small one: offer few. Each call computes on one core, so that as many
-    threads may call at once as there are cores: for small networks that is faster than to divide each among all.
+    It is compiled for each size that it meets and kept, some 30 ms for a small one: offer few, or give `shape`. Each call computes on
+    one core, so that as many threads may call at once as there are cores: for small networks that is faster than to divide each among
+    all.
 
     Parameters
     ----------
@@ -51,6 +54,8 @@ class OpenvinoNetwork:
     precision : {"fp32", "bf16"}
     threads : int
         How many may call at once.
+    shape : four of int, optional
+        N, H, W and C of all inputs, -1 where they vary: it is then compiled once for all of them, and is a fifth slower.
     kind : numpy.dtype
         Of the pictures.
     mean, scale : float
@@ -63,6 +68,7 @@ class OpenvinoNetwork:
         *,
         precision: PrecisionName,
         threads: int = 1,
+        shape: tuple[int, int, int, int] | None = None,
         kind: type[np.uint8] | type[np.float32] = np.uint8,
         mean: float = 0.0,
         scale: float = 1.0,
@@ -73,10 +79,13 @@ class OpenvinoNetwork:
         given.preprocess().convert_element_type(ov.Type.f32).mean(mean).scale(scale)
         given.model().set_layout(ov.Layout("NCHW"))
         self._model = prepared.build()
+        self._shape = shape
         self._config = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
             "NUM_STREAMS": threads,
             "INFERENCE_NUM_THREADS": threads,
+            # Or all processes that compute on some cores would compute on the same.
+            "ENABLE_CPU_PINNING": False,
         }
         self._core = ov.Core()
         self._compiled: dict[tuple[int, ...], ov.CompiledModel] = {}
@@ -85,12 +94,12 @@ class OpenvinoNetwork:
 
     def __call__(self, pixels: ImageArray | FloatArray) -> tuple[FloatArray, ...]:
         """Compute all outputs, as float32."""
-        request = self._request(pixels.shape)
+        request = self._request(self._shape or pixels.shape)
         request.infer([np.ascontiguousarray(pixels)], share_inputs=True)
         return tuple(np.array(request.get_output_tensor(i).data, np.float32) for i in range(len(request.model_outputs)))
 
     def _request(self, shape: tuple[int, ...]) -> ov.InferRequest:
-        """Return what computes pictures of this size for this thread."""
+        """Return what computes inputs of this shape for this thread."""
         requests = self._own.by_shape
         if shape not in requests:
             with self._lock:
@@ -121,14 +130,26 @@ def read_or_convert(
     """
     digest = hashlib.sha256("".join(map(file_sha256, sources)).encode()).hexdigest()
     version = ov.get_version().partition("-")[0]
-    path = user_cache_path("facerec") / "networks" / f"{name}-{digest[:16]}-{version}.xml"
-    if path.is_file():
-        return ov.Core().read_model(path)
+    path = user_cache_path("facerec") / "networks" / f"{name}-{digest[:16]}-{version}.npz"
+    if (kept := _read(path)) is not None:
+        return kept
     model = _convert(load(), example)
     # Where nothing can be written, the next process converts it again.
-    with suppress(PlaceError):
+    with suppress(PlaceError, OSError, RuntimeError):
         _keep(model, path)
     return model
+
+
+def _read(path: Path) -> ov.Model | None:
+    """Return a network that was kept; None if there is none, or what is there is not what was written."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
+            structure, weights, sha256 = file["structure"], file["weights"], str(file["sha256"])
+        if _sha256(structure, weights) != sha256:
+            return None
+        return ov.Core().read_model(structure.tobytes(), ov.Tensor(weights))
+    except (OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
 
 
 def _convert(network: nn.Module, example: tuple[int, int, int, int]) -> ov.Model:
@@ -145,9 +166,17 @@ def _convert(network: nn.Module, example: tuple[int, int, int, int]) -> ov.Model
 
 
 def _keep(model: ov.Model, path: Path) -> None:
-    """Write both files; who finds the second one finds the first."""
+    """Write a network as one file."""
+    content = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "network.xml"
         ov.serialize(model, written)
-        for suffix in (".bin", ".xml"):
-            write_atomically(path.with_suffix(suffix), written.with_suffix(suffix).read_bytes())
+        structure, weights = (
+            np.frombuffer(written.with_suffix(suffix).read_bytes(), np.uint8) for suffix in (".xml", ".bin")
+        )
+    np.savez(content, structure=structure, weights=weights, sha256=np.array(_sha256(structure, weights)))
+    write_atomically(path, content.getvalue())
+
+
+def _sha256(structure: ImageArray, weights: ImageArray) -> str:
+    return hashlib.sha256(structure.tobytes() + weights.tobytes()).hexdigest()

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from facerec_models.analysis.embedders.known import dimension_of, embedder_named
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import EmbeddingConfig, TrainingConfig
 from facerec_models.errors import ConflictError, EmptyGalleryError
@@ -118,9 +119,6 @@ def prepare_second_set(
     TrainingStoppedError
         If `progress` asked for it; what was embedded stays.
     """
-    # Here and not above: who only lists commands needs no torch.
-    from facerec_models.analysis.embedders.known import dimension_of, embedder_named
-
     started = time.perf_counter()
     embedder = embedder_named(embedder)
     _require_another(archive.store, project, embedder)

@@ -47,6 +47,8 @@ def test_the_engine_follows_from_the_machine(
         (("openvino",), ("openvino", "cpu", "auto"), r"OpenVINO is not installed: 'pip install openvino'"),
         (("bf16",), ("auto", "cpu", "bf16"), r"neither AVX-512 BF16 nor AMX"),
         ((), ("torch", "cpu", "bf16"), r"needs engine 'openvino'"),
+        ((), ("auto", "cuda", "bf16"), r"needs engine 'openvino'"),
+        ((), ("auto", "auto", "bf16"), r"needs engine 'openvino'"),
     ],
 )
 def test_what_is_asked_for_by_name_is_never_replaced(

@@ -12,7 +12,7 @@ import pytest
 import torch
 from facenet_pytorch import InceptionResnetV1
 
-from facerec_models.analysis import boxes
+from facerec_models.analysis import boxes, cpu_cascade
 from facerec_models.analysis.alignment import DLIB_TEMPLATE, align
 from facerec_models.analysis.cascade import Cascade
 from facerec_models.analysis.cpu_cascade import CascadeNetworks, CpuCascade
@@ -163,7 +163,10 @@ import sys
 import numpy as np
 from facerec_models.analysis.networks import load_networks
 
-networks = load_networks(embedder="dlib-resnet-v1")
+from facerec_models.config import AnalysisConfig
+
+config = AnalysisConfig.model_validate({"detection": {"device": "cpu"}, "embedding": {"device": "cpu"}})
+networks = load_networks(config, embedder="dlib-resnet-v1")
 networks.detector.detect([np.zeros((64, 64, 3), np.uint8)])
 networks.embedder.embed(np.zeros((1, 150, 150, 3), np.uint8))
 print(networks.detector.engine, "torch" in sys.modules)
@@ -182,7 +185,7 @@ def test_a_network_is_converted_once_and_then_needs_no_torch(tmp_path: Path) -> 
 
     assert run() == "openvino fp32 on cpu True\n"
     kept = sorted(path.name for path in cache.iterdir())
-    assert [name.partition("-")[0] for name in kept] == ["dlib"] * 2 + ["mtcnn"] * 6
+    assert [name.partition("-2")[0][:10] for name in kept] == ["dlib-resne", "mtcnn-onet", "mtcnn-pnet", "mtcnn-rnet"]
     assert run() == "openvino fp32 on cpu False\n"
     assert sorted(path.name for path in cache.iterdir()) == kept
 
@@ -206,7 +209,45 @@ def test_other_weights_are_another_file_and_a_cache_that_cannot_be_written_costs
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     assert (loaded(1.0), loaded(2.0), loaded(1.0)) == (3.0, 6.0, 3.0)
-    assert len(list((cache / "facerec" / "networks").iterdir())) == 4
+    kept = sorted((cache / "facerec" / "networks").iterdir())
+    assert len(kept) == 2
+    # What is damaged is converted again: bytes that are others, and fewer of them.
+    whole = kept[0].read_bytes()
+    for damaged in (whole[:-1], whole[:2000], whole.replace(np.float32(1).tobytes(), np.float32(9).tobytes())):
+        for file in kept:
+            file.write_bytes(damaged)
+        assert (loaded(1.0), loaded(2.0)) == (3.0, 6.0)
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert loaded(5.0) == 15.0
+
+
+def test_pictures_of_many_sizes_need_no_more_compiled_networks(weights: Path) -> None:
+    detector = MtcnnDetector(CONFIG.model_copy(update={"engine": "openvino"}), threads=1)
+    picture = sample_picture("astronaut.png")
+
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    (found,) = detector.detect([picture[:200, :200]])
+    before = threads()
+    for side in range(201, 231):
+        detector.detect([picture[:side, : side + 60]])
+    # R-Net and O-Net meet batches of a few sizes.
+    assert threads() - before <= 3 * 12
+    assert len(found) == len(detector.detect([picture[:200, :200]])[0])
+
+
+def test_a_process_leaves_the_choice_of_cores_to_the_system() -> None:
+    config = EmbeddingConfig(embedder="dlib", device="cpu", engine="openvino")
+    embedder = build_embedder(config, WeightsRegistry(Path("no_folder")), threads=1)
+    embedder.embed(np.zeros((1, 150, 150, 3), np.uint8))
+    allowed = {
+        line for task in Path("/proc/self/task").iterdir() for line in (task / "status").read_text().splitlines()
+        if line.startswith("Cpus_allowed_list")
+    }  # fmt: skip
+    assert len(allowed) == 1
+
+
+def test_the_largest_sum_of_a_picture_fits_into_four_bytes() -> None:
+    assert 255 * cpu_cascade._MOST_PIXELS < 2**31
