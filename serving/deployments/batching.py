@@ -20,9 +20,9 @@ _TRIM_PERIOD_S = 1.0
 class Worker:
     """Runs functions one after the other in a thread of its own.
 
-    Torch keeps buffers for each thread that ever ran a network, so one thread calls it. The C library keeps what freed tensors leave behind
-    them, as much as the busiest moment ever needed, so free pages are given back every second. What torch keeps for each size of
-    a batch is the networks' own matter: see `facerec_models.analysis.batching`.
+    Torch keeps buffers for each thread that ever ran a network, so one thread calls it. The C library keeps what freed tensors leave
+    behind them, as much as the busiest moment ever needed, so free pages are given back every second. What torch keeps for each size
+    of a batch is the networks' own matter: see `facerec_models.analysis.batching`.
     """
 
     def __init__(self) -> None:
