@@ -26,6 +26,7 @@ from tests.bucket import files_at, s3_environment
 from tests.serving.in_process import in_process, wait
 from tests.serving.routes import bare_routes, ok
 from tests.serving.service import free_port
+from tests.waiting import wait_until
 from ui.demo_material import DemoMaterial
 from ui.doctor import examine
 
@@ -68,9 +69,9 @@ def test_an_archive_lives_elsewhere(
     assert (job["state"], len(job["segments"])) == ("succeeded", 3), job
     video = f"{P}/videos/{sent['video_id']}"
     assert people(client, sent["video_id"]) == {"Eileen Collins"}
-    kept = files_at(address)
-    assert {f"{first.directory}/model.json", f"{first.directory}/model.npz"} <= kept
-    assert not any("/jobs/" in name for name in kept)
+    assert {f"{first.directory}/model.json", f"{first.directory}/model.npz"} <= files_at(address)
+    # Parts go after their job is seen to have succeeded.
+    wait_until(lambda: not any("/jobs/" in name for name in files_at(address)))
 
     crop = client.get(ok(client.get(f"{video}/result"))["appearances"][0]["evidence"]["crops"][0]["url"])
     assert crop.content[:2] == b"\xff\xd8"
