@@ -78,17 +78,15 @@ def affected(
                 found.get(analysis_id), np.flatnonzero(np.isin(row.owners, places) | np.isin(row.besides, places))
             )
     if changed.people or corrected:
-        partly = {one: row for one, row in named.items() if one not in found or found[one] is not None}
-        for part in _columns(store, project, partly):
-            sizes = [len(columns) for columns in part.values()]
-            floors = np.repeat([named[one].floor - _ROUNDING for one in part], sizes)
-            # All at once: ten thousand small products take longer than to put the vectors beside each other.
-            is_near = changed.best(np.concatenate([columns.vectors for columns in part.values()])) >= floors
-            for (analysis_id, columns), own in zip(part.items(), np.split(is_near, np.cumsum(sizes)[:-1]), strict=True):
-                if analysis_id in corrected:
-                    own |= np.isin(columns.track_ids, list(corrected[analysis_id]))
-                if own.any():
-                    found[analysis_id] = _union(found.get(analysis_id), np.flatnonzero(own))
+        for analysis_id, columns in _columns(store, project, named):
+            if analysis_id in found and found[analysis_id] is None:
+                continue
+            is_near = changed.best(columns.vectors) >= named[analysis_id].floor - _ROUNDING
+            if analysis_id in corrected:
+                is_near |= np.isin(columns.track_ids, list(corrected[analysis_id]))
+            near = np.flatnonzero(is_near)
+            if len(near):
+                found[analysis_id] = _union(found.get(analysis_id), near)
     return found
 
 
@@ -161,12 +159,12 @@ def _denied_otherwise(before: Corrections, after: Corrections) -> set[str]:
     return {person for person, _ in old ^ new}
 
 
-def _columns(store: Store, project: str, wanted: Mapping[str, NamedTracks]) -> Iterator[dict[str, TrackColumns]]:
+def _columns(store: Store, project: str, wanted: Mapping[str, NamedTracks]) -> Iterator[tuple[str, TrackColumns]]:
     since, is_last = 0, False
     while not is_last:
         part = store.list_columns(project, since=since, limit=_BATCH)
         is_last = len(part) < _BATCH
         since = since if is_last else part[-1].position
-        # Those without tracks have no vectors of any length.
-        if own := {one.analysis_id: one.columns for one in part if one.analysis_id in wanted and len(one.columns)}:
-            yield own
+        for one in part:
+            if one.analysis_id in wanted:
+                yield one.analysis_id, one.columns
