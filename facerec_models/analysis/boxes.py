@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facerec_models.types import FloatArray
+from facerec_models.types import DoubleArray, FloatArray, IndexArray
 
 
 def clip(boxes: FloatArray, width: int, height: int) -> FloatArray:
@@ -71,3 +71,25 @@ def scale(boxes: FloatArray, factor: float) -> FloatArray:
     [[2.0, 4.0, 6.0, 8.0]]
     """
     return (boxes * factor).astype(np.float32)
+
+
+def distinct_by_the_smaller(boxes: FloatArray | DoubleArray, scores: FloatArray, overlap: float) -> IndexArray:
+    """Return which of (N, 4) boxes remain, the best first, where the worse of two goes that share more than this of the smaller one.
+
+    Both ends of a side are counted, as MTCNN does.
+
+    Examples
+    --------
+    >>> boxes = np.float32([[0, 0, 9, 9], [0, 0, 19, 19], [30, 0, 39, 9]])
+    >>> distinct_by_the_smaller(boxes, np.float32([0.9, 0.8, 0.7]), overlap=0.7).tolist()
+    [0, 2]
+    """
+    sides = boxes[:, 2:] - boxes[:, :2] + 1
+    areas = sides[:, 0] * sides[:, 1]
+    left, kept = np.argsort(scores), []
+    while len(left):
+        best, left = left[-1], left[:-1]
+        kept.append(best)
+        shared = np.minimum(boxes[best, 2:], boxes[left, 2:]) - np.maximum(boxes[best, :2], boxes[left, :2]) + 1
+        left = left[np.maximum(shared, 0).prod(axis=1) / np.minimum(areas[best], areas[left]) <= overlap]
+    return np.array(kept, np.intp)

@@ -19,6 +19,7 @@ from torchvision.ops import nms
 from torchvision.ops.boxes import batched_nms
 
 from facerec_models.analysis.batching import split
+from facerec_models.analysis.boxes import distinct_by_the_smaller
 from facerec_models.types import FloatArray, ImageArray
 
 # What P-Net sees of a picture to judge one place, and how far apart the places are, in pixels.
@@ -220,17 +221,8 @@ def _distinct_by_the_smaller(found: _Candidates, overlap: float) -> Tensor:
     """
     if not len(found):
         return found.images
-    boxes, scores = _spread(found).cpu().numpy(), found.scores.cpu().numpy()
-    sides = boxes[:, 2:] - boxes[:, :2] + 1
-    area = sides[:, 0] * sides[:, 1]
-    left, kept = np.argsort(scores), []
-    while len(left):
-        best, left = left[-1], left[:-1]
-        kept.append(best)
-        shared = np.minimum(boxes[best, 2:], boxes[left, 2:]) - np.maximum(boxes[best, :2], boxes[left, :2]) + 1
-        shared = np.maximum(shared, 0).prod(axis=1)
-        left = left[shared / np.minimum(area[best], area[left]) <= overlap]
-    return torch.tensor(np.array(kept), device=found.images.device)
+    kept = distinct_by_the_smaller(_spread(found).cpu().numpy(), found.scores.cpu().numpy(), overlap)
+    return torch.tensor(kept, device=found.images.device)
 
 
 class _Cut(ABC):

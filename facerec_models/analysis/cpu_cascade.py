@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerec_models.analysis.batching import split
+from facerec_models.analysis.boxes import distinct_by_the_smaller
 from facerec_models.types import FloatArray, ImageArray, IndexArray
 
 Network = Callable[[FloatArray], tuple[FloatArray, ...]]
@@ -140,7 +141,7 @@ class CpuCascade:
         sides = found.boxes[:, 2:] - found.boxes[:, :2] + 1
         points = np.stack([places[:, :5], places[:, 5:]], axis=2) * sides[:, None] + found.boxes[:, None, :2] - 1
         boxes = _moved(found.boxes, moves)
-        kept = _distinct_by_the_smaller(boxes, found.scores, _SAME)
+        kept = distinct_by_the_smaller(boxes, found.scores, _SAME)
         extent = boxes[kept, 2:] - boxes[kept, :2]
         kept = kept[np.argsort(extent[:, 0] * extent[:, 1])[::-1]]
         return boxes[kept], found.scores[kept], points[kept].astype(np.float32)
@@ -222,20 +223,6 @@ def _distinct(boxes: FloatArray, scores: FloatArray, overlap: float) -> IndexArr
     places = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
     kept = cv2.dnn.NMSBoxes(places, scores, 0.0, overlap)  # type: ignore[arg-type]
     return np.asarray(kept, np.intp)
-
-
-def _distinct_by_the_smaller(boxes: FloatArray, scores: FloatArray, overlap: float) -> IndexArray:
-    """Return which candidates remain, the best first; two overlap by what they share of the smaller one."""
-    sides = boxes[:, 2:] - boxes[:, :2] + 1
-    area = sides[:, 0] * sides[:, 1]
-    left, kept = np.argsort(scores), []
-    while len(left):
-        best, left = left[-1], left[:-1]
-        kept.append(best)
-        shared = np.minimum(boxes[best, 2:], boxes[left, 2:]) - np.maximum(boxes[best, :2], boxes[left, :2]) + 1
-        shared = np.maximum(shared, 0).prod(axis=1)
-        left = left[shared / np.minimum(area[best], area[left]) <= overlap]
-    return np.array(kept, np.intp)
 
 
 def _squares(found: _Places) -> _Places:
