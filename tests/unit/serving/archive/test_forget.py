@@ -26,6 +26,7 @@ from serving.archive.learning.loaded_models import drop_loaded_models
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import name_stranger
 from serving.archive.naming.undo import undo_edit
+from serving.archive.vector_sets import read_vectors, write_vectors
 from serving.jobs import runner as jobs
 from serving.jobs.crawl import crawl_person
 from serving.settings import Settings
@@ -135,6 +136,29 @@ def test_forgetting_that_was_killed_at_any_step_can_be_done_again(
     assert b"Dee" not in everything
     with pytest.raises(PersonNotFoundError, match="no person 'Dee'"):
         forget(archive, "p", "Dee")
+
+
+def test_vectors_of_a_person_whom_no_model_knows_go_even_if_forgetting_is_killed_after_the_faces(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(archive, 7, "Eve")
+    faces = {face.face_id: np.ones(4, np.float32) for face in store.list_faces("p")}
+    write_vectors(archive.files, "p", "facenet-vggface2", faces)
+    delete = store.delete_faces
+
+    def die(project: str, face_ids: Sequence[str]) -> None:
+        delete(project, face_ids)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "delete_faces", die)
+    with pytest.raises(KeyboardInterrupt):
+        forget(archive, "p", "Eve")
+    monkeypatch.undo()
+    with pytest.raises(PersonNotFoundError):
+        forget(archive, "p", "Eve")
+    left = {face.face_id for face in store.list_faces("p")}
+    assert 0 < len(left) < len(faces)
+    assert read_vectors(archive.files, "p", "facenet-vggface2").keys() == left
 
 
 def test_a_person_is_forgotten_even_if_too_few_are_left_to_train(tmp_path: Path) -> None:
