@@ -6,11 +6,10 @@ import base64
 import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from pydantic import Field
 
-from facerec_models.analysis.analyze import Analysis
 from facerec_models.documents import AskedView, Document
 from facerec_models.identification.appearances import InView, build_appearances
 from facerec_models.identification.identify import nearest_people, told_apart
@@ -19,6 +18,9 @@ from facerec_models.identification.reasons import reason_of
 from facerec_models.metrics.intervals import intersect, length, union
 from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, FloatArray, Interval, Match, Track
 from facerec_models.vectors import track_embedding
+
+if TYPE_CHECKING:
+    from facerec_models.analysis.analyze import Analysis
 
 _SHOWN_CROPS = 3
 

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# Before torch is imported: several processes compute on the same cores.
+# Before numpy and torch are imported: several processes compute on the same cores, where a second thread of each only waits.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils.validation import check_is_fitted
 
 from facerec_models.identification.classifiers.base import Arrays
@@ -53,6 +52,9 @@ class ForestClassifier(OneAgainstRest):
 
     def fit_one(self, faces: TrainingFaces, person: int) -> Arrays:
         """Grow the trees that tell a person from the rest."""
+        # Only who learns needs it, and it takes long to import.
+        from sklearn.ensemble import RandomForestClassifier
+
         forest = RandomForestClassifier(
             self.trees,
             max_leaf_nodes=self.max_leaves,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import SVC
 from sklearn.utils.validation import check_is_fitted
 
 from facerec_models.identification.classifiers.base import Arrays
 from facerec_models.identification.classifiers.one_against_rest import OneAgainstRest, TrainingFaces, stacked
 from facerec_models.types import FloatArray
+
+# Only who learns needs them, and they take long to import.
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import SVC
 
 
 class _LinearClassifier(OneAgainstRest):
@@ -73,6 +76,8 @@ class SvmClassifier(_LinearClassifier):
     name = "svm"
 
     def _binary_classifier(self) -> SVC:
+        from sklearn.svm import SVC
+
         return SVC(kernel="linear", C=self.penalty, class_weight="balanced")
 
 
@@ -85,4 +90,6 @@ class SoftmaxClassifier(_LinearClassifier):
     name = "softmax"
 
     def _binary_classifier(self) -> LogisticRegression:
+        from sklearn.linear_model import LogisticRegression
+
         return LogisticRegression(C=self.penalty, class_weight="balanced", max_iter=1000)
