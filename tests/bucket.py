@@ -49,6 +49,13 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def bucket(s3_server: str) -> Iterator[str]:
     """The address of an empty bucket of the server, which this process and those that it starts now use."""
+    with fresh_bucket(s3_server) as address:
+        yield address
+
+
+@contextmanager
+def fresh_bucket(s3_server: str) -> Iterator[str]:
+    """Yield the address of an empty bucket of a server, which this process and those that it starts use until the block ends."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     with s3_environment(s3_server):
         boto3.client("s3").create_bucket(Bucket=name)

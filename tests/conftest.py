@@ -52,11 +52,11 @@ _START_RAY = {
     "test_page.py",
     "test_serve_process.py",
     "test_serve_run.py",
-    "test_shared_places.py",
-    "test_shared_service.py",
     "test_soak.py",
     "test_training.py",
 }
+# The last of them: what it tests ends the service that many share.
+_ENDS_SERVICE = "test_serve_process.py"
 # Folders whose tests share what takes long to make.
 _TOGETHER = {"tests/serving/second_embedder"}
 
@@ -89,7 +89,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what starts Ray come first, and in it a service of its own before the one that many share, which runs until the end."""
+    """Let what starts Ray come first, and in it a service of its own before the one that many share."""
 
     def shares_service(item: pytest.Item) -> bool:
         return "service" in getattr(item, "fixturenames", ())
@@ -97,7 +97,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     unlisted = {item.path.name for item in items if shares_service(item)} - _START_RAY
     if unlisted:
         raise pytest.UsageError(f"add {', '.join(sorted(unlisted))} to those that start Ray, in {__file__}")
-    items.sort(key=lambda item: (not _starts_ray(item.path), shares_service(item)))
+    items.sort(key=lambda item: (not _starts_ray(item.path), shares_service(item), item.path.name == _ENDS_SERVICE))
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,8 @@ def prepare_environment(home: Path) -> None:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            # On busy cores what answers HTTP needs longer to begin than the 5 s after which Serve kills it, and fails.
+            "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
             # As for the replicas: the proxy, too, takes uploads in many threads.
             "MALLOC_ARENA_MAX": "2",
         }

@@ -20,17 +20,18 @@ _STOP_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """A service that answers at `url`, and the process that runs it."""
+    """A service that answers at `url`, the process that runs it, and its page, if it has one."""
 
     url: str
     home: Path
     process: subprocess.Popen[str]
+    page: str = ""
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """One service with a home of its own, shared by all tests: give each a project of its own."""
-    with running_service(tmp_path_factory.mktemp("service-home")) as running:
+    """One service and its page, with a home of its own, shared by all tests: give each a project of its own."""
+    with running_service(tmp_path_factory.mktemp("service-home"), with_page=True) as running:
         yield running
 
 
@@ -41,9 +42,12 @@ def service_url(service: RunningService) -> str:
 
 
 @contextmanager
-def running_service(home: Path, environment: Mapping[str, str] | None = None) -> Iterator[RunningService]:
-    """Run ``facerec serve --no-ui`` on a free port until the block ends; the block may also kill it."""
-    command = [sys.executable, "-m", "ui.cli", "serve", "--no-ui", "--json", "--home", str(home)]
+def running_service(
+    home: Path, environment: Mapping[str, str] | None = None, *, with_page: bool = False
+) -> Iterator[RunningService]:
+    """Run ``facerec serve`` on free ports until the block ends; the block may also kill it."""
+    command = [sys.executable, "-m", "ui.cli", "serve", "--json", "--home", str(home)]
+    command += ["--ui-port", str(free_port())] if with_page else ["--no-ui"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FACEREC_")}
     log = home / "service.log"
     home.mkdir(parents=True, exist_ok=True)
@@ -62,7 +66,8 @@ def running_service(home: Path, environment: Mapping[str, str] | None = None) ->
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line, f"the service did not start:\n{log.read_text()[-4000:]}"
-            yield RunningService(json.loads(line)["service"], home, process)
+            shown = json.loads(line)
+            yield RunningService(shown["service"], home, process, shown.get("page", ""))
         finally:
             stop(process)
 

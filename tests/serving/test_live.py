@@ -24,8 +24,10 @@ from serving.archive.naming.one_video import name_analysis
 from serving.archive.videos import analyze_video, register_video
 from serving.settings import Settings
 from serving.store import open_store
+from serving.store.job_rows import JobState
 from tests.archive import fill
 from tests.picture_site import PictureSite
+from tests.serving.jobs.runners import final
 from tests.serving.service import RunningService
 from tests.unit.serving.archive.edits import add_named_video
 from tests.waiting import WAIT_S, wait_until
@@ -181,8 +183,9 @@ def test_the_archive_is_named_again_as_a_job_while_others_edit(client: FacerecCl
         jobs = [http.post("/v1/projects/p/identify") for _ in range(2)]
         assert [answer.status_code for answer in jobs] == [202, 202]
         first, cancelled = (answer.json()["job_id"] for answer in jobs)
+        client.cancel(cancelled)
         edits = 0
-        while client.job(first).state != "succeeded":
+        while client.job(first).state != "succeeded" or not edits:
             assert client.job(first).error is None
             assert http.post("/v1/projects/p/strangers/1/hide", params={"no_longer": edits % 2 == 1}).status_code == 200
             found = http.get("/v1/projects/p/appearances", params={"person_id": "Bob"}).json()["items"]
@@ -190,14 +193,17 @@ def test_the_archive_is_named_again_as_a_job_while_others_edit(client: FacerecCl
             edits += 1
             if edits == 1:
                 add_named_video(archive, (2, 9))
-                client.cancel(cancelled)
         change = http.get(f"/v1/jobs/{first}/result").json()
-        assert (change["applied"], change["tracks"], change["people"]) == (True, 10, {})
+        # What others add or cancel may come after the job has ended.
+        assert (change["applied"], change["tracks"] in {8, 10}, change["people"]) == (True, True, {})
+        state = final(store, cancelled).state
         history = http.get("/v1/projects/p/history").json()
-        assert [row["note"] for row in history if row["cause"] == "identify"] == [f"job {first}"]
+        notes = [row["note"] for row in history if row["cause"] == "identify"]
+        assert state in {JobState.CANCELLED, JobState.SUCCEEDED}
+        assert (f"job {cancelled}" in notes) == (state is JobState.SUCCEEDED)
+        assert notes.count(f"job {first}") == 1
         assert change["edit"] in [row["number"] for row in history]
         assert {row.analysis_id for row in store.list_named("p")} == {"a-v-1", "a-v-2", "a-v-3"}
-        wait_until(lambda: client.job(cancelled).state == "cancelled")
         assert client.job(first).progress == 1.0
 
 
@@ -219,23 +225,6 @@ def test_the_service_listens_on_the_loopback_interface_alone(client: FacerecClie
         if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
     }
     assert listening == {"127.0.0.1"}
-
-
-def test_killed_analyzers_lose_nothing(client: FacerecClient, service: RunningService, material: DemoMaterial) -> None:
-    job_id, video_id = client.submit_video("shown", material.reel, no_cache=True)
-    wait_until(lambda: client.job(job_id).progress > 0)
-    analyzers = [
-        process
-        for process in psutil.Process(service.process.pid).children(recursive=True)
-        if "ServeReplica:facerec:VideoAnalyzer" in " ".join(process.cmdline())
-    ]
-    assert len(analyzers) == 4
-    for analyzer in analyzers:
-        analyzer.kill()
-    client.wait(job_id)
-    assert client.job(job_id).attempt == 2
-    found = client.result("shown", video_id)
-    assert {a.identity for a in found.appearances if a.identity} == {"Eileen Collins", "Carphone Man"}
 
 
 def test_the_running_service_refuses_private_addresses_to_crawls(client: FacerecClient, site: PictureSite) -> None:

@@ -64,7 +64,9 @@ def test_a_node_that_is_killed_costs_time_and_nothing_else(
             try:
                 line = process.stdout.readline()
                 assert line, (tmp_path / "cluster.log").read_text()[-3000:]
-                with FacerecClient(json.loads(line)["service"]) as client:
+                shown = json.loads(line)
+                assert all(part in shown["refusal"] for part in ("2 nodes", "FACEREC_STORE", "FACEREC_SHARED_HOME"))
+                with FacerecClient(shown["service"]) as client:
                     job_id, video_id = client.submit_video("p", material.reel)
                     owners: set[str] = set()
                     deadline = time.monotonic() + WAIT_S

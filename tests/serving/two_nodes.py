@@ -1,6 +1,7 @@
 """``python -m tests.serving.two_nodes HOME STORE PORT``: the graph on a Ray cluster of two nodes of this machine.
 
-Prints the service's address. A line on standard input kills the second node, as if its machine had gone.
+Prints how a home that the nodes do not share is refused, and the service's address. A line on standard input kills the second node,
+as if its machine had gone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ def main() -> None:
     from ray import serve
     from ray.cluster_utils import Cluster
 
+    from facerec_models.errors import InputError
     from serving.app import AppArgs, build_graph
 
     small = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 100 * 2**20}
@@ -30,6 +32,11 @@ def main() -> None:
     second = cluster.add_node(**{**small, "resources": {"second": 1}})
     ray.init(address=cluster.address, configure_logging=False, log_to_driver=False)
     try:
+        try:
+            build_graph(AppArgs(home=home), {})
+            refusal = None
+        except InputError as error:
+            refusal = str(error)
         # As in serve_config.yaml: a proxy of the second node would share the port, and die with it.
         serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
         at_head = {"ray_actor_options": {"num_cpus": 0.1, "resources": {"head": 0.01}}}
@@ -45,7 +52,7 @@ def main() -> None:
         }
         args = AppArgs(home=home, store=store, shared_home=True, slots=1)  # type: ignore[arg-type]
         serve.run(build_graph(args, options), name="facerec", route_prefix="/")
-        print(json.dumps({"service": f"http://127.0.0.1:{port}"}), file=answers, flush=True)
+        print(json.dumps({"refusal": refusal, "service": f"http://127.0.0.1:{port}"}), file=answers, flush=True)
         if sys.stdin.readline():
             cluster.remove_node(second, allow_graceful=False)
             print(json.dumps({"removed": True}), file=answers, flush=True)

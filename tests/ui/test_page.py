@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.serving.service import free_port, stop
+from tests.serving.service import RunningService, free_port, stop
 from tests.waiting import WAIT_S
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial
@@ -52,9 +52,8 @@ def running_page(service_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page_url(service_url: str) -> Iterator[str]:
-    with running_page(service_url) as url:
-        yield url
+def page_url(service: RunningService) -> str:
+    return service.page
 
 
 @pytest.fixture(scope="module")

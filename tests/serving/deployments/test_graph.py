@@ -33,19 +33,15 @@ from facerec_models.errors import DeviceError
 def bound(argument):
     return getattr(argument, "_bound_deployment", argument)
 
-for gpus in (1, 0):
-    ray.init(
-        address="local", num_cpus=2, num_gpus=gpus, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False
-    )
-    detector, embedder = map(bound, bound(build_app({"home": sys.argv[1]})).init_args[1:3])
-    for one in (detector, embedder):
-        print(one.name, one.ray_actor_options.get("num_gpus"), one.init_args[0].device)
-    try:
-        DetectorReplica(detector.init_args[0])
-        print("runs")
-    except DeviceError as error:
-        print(error)
-    ray.shutdown()
+ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False)
+detector, embedder = map(bound, bound(build_app({"home": sys.argv[1]})).init_args[1:3])
+for one in (detector, embedder):
+    print(one.name, one.ray_actor_options.get("num_gpus"), one.init_args[0].device)
+try:
+    DetectorReplica(detector.init_args[0])
+except DeviceError as error:
+    print(error)
+ray.shutdown()
 """
 
 
@@ -56,7 +52,6 @@ def test_networks_ask_for_a_gpu_where_the_cluster_has_one(tmp_path: Path) -> Non
     lines = run.stdout.splitlines()
     assert lines[:2] == ["FaceDetector 0.25 cuda", "FaceEmbedder 0.25 cuda"], run.stderr[-3000:]
     assert "torch sees no CUDA device" in lines[2]
-    assert lines[3:] == ["FaceDetector 0.0 cpu", "FaceEmbedder 0.0 cpu", "runs"]
 
 
 def test_the_configuration_is_one_of_serve() -> None:
