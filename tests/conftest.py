@@ -15,6 +15,8 @@ from typing import Any
 # Before numpy and torch are imported: several processes compute on the same cores, where a second thread of each only waits.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Ray's workers are polite by default, and would wait for whatever else the cores do; tests wait for them.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 import pytest
 import torch
