@@ -26,7 +26,7 @@ from serving.archive.naming.whole_archive import (
     rows_by_analysis,
 )
 from serving.store.conflicts import require_version
-from serving.store.naming_rows import AppearanceRow, Correction, Edit, NamedTracks, NamingChange, Stranger
+from serving.store.naming_rows import AppearanceRow, Edit, NamedTracks, NamingChange, Stranger
 
 _ATTEMPTS = 5
 
@@ -65,8 +65,6 @@ class PlannedEdit:
         The number of the edit that this takes back.
     again : mapping of str to (N,) int or None, optional
         The tracks that are named again, where that is known already.
-    corrections : sequence of Correction, optional
-        All that hold then, where they are known already.
     perhaps : sequence of Perhaps
         Who may be meant as well, and is left as they are.
     work : NamingWork or None
@@ -88,7 +86,6 @@ class PlannedEdit:
     files: Files = nullcontext
     undoes: int | None = None
     again: Mapping[str, Rows] | None = None
-    corrections: Sequence[Correction] | None = None
     perhaps: Sequence[Perhaps] = ()
     work: NamingWork | None = None
 
@@ -170,16 +167,18 @@ def change_alone(
     archive: Archive,
     project: str,
     plan: Callable[[CurrentNaming], PlannedEdit],
-    refine: Callable[[CurrentNaming, PlannedEdit, WorkedOut], object],
+    on_worked_out: Callable[[IdentificationChange], object],
     *,
-    preview: bool = False,
+    preview: bool,
 ) -> IdentificationChange:
     """Apply an edit of which most is worked out already, or say what it would change, while nobody else writes to the project.
 
     Parameters
     ----------
-    plan, refine, preview
-        As of `change_names`; the edit stays as it is planned.
+    plan, preview
+        As of `change_names`.
+    on_worked_out : callable
+        Is given what will be applied, right before that.
     """
     found: list[IdentificationChange] = []
 
@@ -188,7 +187,7 @@ def change_alone(
         with _without_collecting():
             planned = plan(current)
             worked = work_out(archive, current, planned)
-        refine(current, planned, worked)
+        on_worked_out(worked.change)
         found.append(worked.change)
         return None if preview else worked.names
 
@@ -232,9 +231,6 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
         current.version,
         edit.note,
     )
-    corrections = planned.corrections
-    if corrections is None:
-        corrections = with_corrections(current.corrections, edit.corrections, edit.withdrawn)
     counted = _Counted(archive, current, planned, change)
     names = name_again(
         archive,
@@ -246,7 +242,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
             limits=limits,
             now=named,
             held=planned.held,
-            corrections=corrections,
+            corrections=with_corrections(current.corrections, edit.corrections, edit.withdrawn),
             anew=planned.anew,
             restored={row.analysis_id: row for row in planned.restored},
             unnamed=planned.unnamed,

@@ -85,7 +85,7 @@ def identify_archive(
     except ConflictError:
         if expected is not None:
             raise
-    return change_alone(archive, project, plan, refine, preview=preview)
+    return change_alone(archive, project, plan, on_worked_out, preview=preview)
 
 
 def promote_learned(archive: Archive, row: ModelVersion, corrections: Collection[str]) -> IdentificationChange:

@@ -217,7 +217,7 @@ def is_same(row: NamedTracks, other: NamedTracks | None) -> bool:
 
 
 def merge_names(before: NamedTracks, rows: IndexArray, names: VideoNames) -> NamedTracks:
-    """Return who the tracks of an analysis are, some of them decided again.
+    """Return who the tracks of an analysis are, some of them decided again; unknown ones of these have no stranger yet.
 
     Parameters
     ----------
@@ -225,10 +225,9 @@ def merge_names(before: NamedTracks, rows: IndexArray, names: VideoNames) -> Nam
         Which, in the order of `names`.
     """
     owners, besides = owners_of(before), _besides_of(before)
-    strangers, places = strangers_of(before), rows.tolist()
+    places = rows.tolist()
     for i, match in zip(places, names.matches, strict=True):
-        is_unknown = match.decision is Decision.UNKNOWN
-        owners[i], besides[i] = match.person_id or (strangers.get(i) if is_unknown else None), match.beside
+        owners[i], besides[i] = match.person_id, match.beside
     known = sorted({one for one in (*owners, *besides) if one is not None})
     place = {one: i for i, one in enumerate(known)}
     decided = _decided_of(names, before.floor)

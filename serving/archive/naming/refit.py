@@ -109,7 +109,6 @@ def _plan_fit(
         version,
         fitted.fitted.model,
         more=_about_strangers(edit),
-        corrections=corrections,
         files=files,
     )
 

@@ -121,3 +121,11 @@ def test_unknown_tracks_of_a_video_that_are_alike_and_share_no_frame_are_one_str
     matches = [make_match("Ann"), *[make_match()] * 5, make_match(decidable=False)]
     assert group_unknown(TrackColumns.of(tracks), matches, EMBEDDER) == {1: 1, 2: 2, 3: 3, 4: 1}
     assert group_unknown(TrackColumns.of(tracks[:1]), matches[:1], EMBEDDER) == {}
+
+
+def test_a_stranger_who_shares_a_frame_with_a_named_track_is_known_again() -> None:
+    tracks = [
+        make_track(i, [second], embeddings=face_of(who)[None]) for i, who, second in ((1, 1, 0), (2, 70, 0), (3, 70, 1))
+    ]
+    matches = [make_match("Ann"), make_match(), make_match()]
+    assert group_unknown(TrackColumns.of(tracks), matches, EMBEDDER) == {1: 1, 2: 1}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from facerec_models.identification.classifiers import PrototypeClassifier, build_classifier
-from facerec_models.identification.cross_validation import genuine_scores
+from facerec_models.identification.classifiers import FaceClassifier, PrototypeClassifier, build_classifier
+from facerec_models.identification.cross_validation import as_learned, genuine_scores
 from facerec_models.types import FloatArray
 from facerec_models.vectors import normalize
 from tests.builders import cohort, face_of
@@ -49,6 +49,28 @@ def test_embeddings_are_simulated_where_no_person_has_two_pictures() -> None:
     assert (found.cross_validated, found.synthetic) == (0, 60)
     new = np.array([fitted.decision_function(face_of(who, 9, 0.97)[None])[0, who] for who in range(15)])
     assert abs(found.stills.mean - new.mean()) < 2 * found.stills.deviation
+
+
+@pytest.mark.parametrize(("people", "synthetic"), [(9, 60), (10, 0)])
+def test_twenty_pictures_of_people_with_two_each_are_enough_for_cross_validation(people: int, synthetic: int) -> None:
+    _, found = scores_of("prototype", *faces(people, 2))
+    assert (found.cross_validated, found.synthetic) == (2 * people, synthetic)
+
+
+def test_what_names_faces_is_made_of_a_classifier_and_the_pictures_that_it_learned_from() -> None:
+    x, y = faces(10, 3)
+    learned: list[set[tuple[str, bytes]]] = []
+
+    def finish(classifier: FaceClassifier, some: FloatArray, people: np.ndarray) -> FaceClassifier:
+        assert classifier.classes_[classifier.decision_function(some).argmax(axis=1)].tolist() == people.tolist()
+        learned.append({(who, face.tobytes()) for who, face in zip(people.tolist(), some, strict=True)})
+        return as_learned(classifier, some, people)
+
+    fitted = PrototypeClassifier().fit(x, y, cohort().stills[::2])
+    genuine_scores(fitted, PrototypeClassifier, x, y, cohort().stills[::2], cohort().genuine_stills, finish=finish)
+    known = {(who, face.tobytes()) for who, face in zip(y.tolist(), x, strict=True)}
+    assert [len(one) for one in learned] == [20] * 3
+    assert all(one < known for one in learned)
 
 
 @pytest.mark.parametrize("people", [15, 74])

@@ -241,6 +241,31 @@ def test_a_person_whom_a_correction_rules_out_is_not_taken_for_the_original(mode
     assert nearest_people(denied, other, None)[0].person_id == match.candidates[0].person_id
 
 
+def test_a_person_is_not_ruled_out_by_a_negative_example_that_a_face_resembles_less_than_them(
+    model: NamingModel,
+) -> None:
+    own = face_of(3, 9)
+    denied = with_corrections(model, Corrections({}, np.array([name_of(3)]), face_of(STRANGER)[None]))
+    named, image = still(denied, own, near(own, ONE_PICTURE))
+    assert named.person_id == name_of(3)
+    assert (image.reason, image.beside) == (SAME_PICTURE, name_of(3))
+
+
+def test_a_face_beside_a_person_who_is_not_enrolled_is_their_image_unless_it_was_corrected_not_to_be() -> None:
+    model = fit({"Ann": [face_of(1)], "Bob": [face_of(2)]})
+    tracks = [seen(1, face_of(STRANGER)), seen(2, near(face_of(STRANGER), ONE_PICTURE), samples=2)]
+    face = tracks[1].embeddings
+    for people, decision, reason, beside in (
+        (["Ann", "Bob"], Decision.UNDECIDABLE, SAME_PICTURE, "Zoe"),  # nobody enrolled is left who it may be
+        (["Ann", "Bob", "Zoe"], Decision.UNKNOWN, None, None),
+        (["Zoe"], Decision.UNKNOWN, None, None),
+    ):
+        corrections = Corrections({("a", 1): "Zoe"}, np.array(people), np.repeat(face, len(people), axis=0))
+        named, image = identify_tracks(tracks, with_corrections(model, corrections), CONFIG, analysis_id="a")
+        assert named.person_id == "Zoe"
+        assert (image.decision, image.reason, image.beside) == (decision, reason, beside)
+
+
 def test_a_face_whose_candidates_are_all_ruled_out_has_the_figures_of_the_last() -> None:
     model = fit({"Ann": [face_of(1)], "Bob": [face_of(2)]})
     face = face_of(1, 5)
@@ -267,15 +292,15 @@ def test_beside_a_confirmed_name_stand_the_nearest_others_whom_no_correction_rul
     second = nearest_people(model, face, name_of(3))[0].person_id
     denied = Corrections({("a", 1): name_of(3)}, np.array([second]), face[None])
     (match,) = identify_tracks([seen(1, face)], with_corrections(model, denied), CONFIG, analysis_id="a")
+    (without,) = identify_tracks([seen(1, face)], model, CONFIG)
     assert (match.person_id, match.probability) == (name_of(3), 1.0)
     own = model.prototypes[model.classifier.classes_.tolist().index(name_of(3))] @ face
     assert match.candidates[0] == Candidate(name_of(3), pytest.approx(float(own), abs=1e-6), 1.0)
-    assert match.score == pytest.approx(identify_tracks([seen(1, face)], model, CONFIG)[0].score, abs=1e-6)
+    assert match.score == pytest.approx(without.score, abs=1e-6)
     assert match.false_name_rate == model.tracks.false_name_rate(np.array(match.score))
-    others = [candidate.person_id for candidate in match.candidates[1:]]
-    assert len(others) == 3  # of the five nearest
-    assert second not in others
-    assert name_of(3) not in others
+    expected = [one.person_id for one in without.candidates if one.person_id not in (second, name_of(3))]
+    assert len(expected) == 3  # of the five nearest
+    assert [candidate.person_id for candidate in match.candidates[1:]] == expected
     assert {candidate.probability for candidate in match.candidates[1:]} == {0.0}
 
 

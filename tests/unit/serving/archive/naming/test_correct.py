@@ -73,8 +73,8 @@ def test_denying_a_name_holds_until_it_is_confirmed_again(archive: Archive, stor
 
 def test_a_track_is_taken_out_of_a_stranger(archive: Archive, store: Store) -> None:
     stranger = find_stranger(store, "p", "Unknown 1").stranger_id
-    correct(archive, "p", [TrackCorrection("v-2", 3, CorrectionKind.IS_NOT, "Unknown 1")])
-    assert store.list_edits("p")[-1].note == "is not Unknown 1 (track 3 of v-2.mp4)"
+    change = correct(archive, "p", [TrackCorrection("v-2", 3, CorrectionKind.IS_NOT, "Unknown 1")])
+    assert store.list_edits("p")[-1].note == change.note == "is not Unknown 1 (track 3 of v-2.mp4)"
     assert result_in(archive, "v-1").appearances[2].stranger == stranger
     assert result_in(archive, "v-2").appearances[2].stranger not in {stranger, None}
 

@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from facerec_models.errors import ConflictError, GalleryError, InputError, NotFoundError
+from facerec_models.identification.corrections import Corrections
+from facerec_models.identification.decide import VideoNames
 from facerec_models.identification.identify import identify_videos
-from facerec_models.types import STRANGER_PREFIX, Decision
+from facerec_models.types import STRANGER_PREFIX, Decision, UndecidableReason
 from serving.archive.handle import Archive
+from serving.archive.naming.affected import affected
 from serving.archive.naming.aliases import moved_meanings, strangers_in
 from serving.archive.naming.current import read_current
-from serving.archive.naming.named import appearance_rows, owners_of, strangers_of
+from serving.archive.naming.named import appearance_rows, matches_of, merge_names, name_tracks, owners_of, strangers_of
 from serving.archive.naming.one_video import stored_result
 from serving.archive.naming.undo import undo_edit
 from serving.archive.search.people_and_faces import search_people
 from serving.archive.search.strangers import rank_strangers
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind, NamedTracks
-from tests.builders import EMBEDDER
-from tests.contract.store_cases import stranger_sums
+from tests.builders import EMBEDDER, make_match
+from tests.contract.store_cases import make_analysis, stranger_sums
+from tests.unit.serving.archive.edits import add_named_video
 from tests.unit.serving.archive.naming.random_edits import RandomEdit, draw
 
 _EDITS = int(os.environ.get("FACEREC_RANDOM_EDITS", "75"))
@@ -228,3 +233,52 @@ def test_names_after_many_edits_are_those_of_naming_everything_at_once(
                 assert everything(archive) == before
         except AssertionError as error:
             raise AssertionError(f"archive {seed}: {done}") from error
+
+
+@pytest.mark.parametrize("together", [256, 1])
+def test_only_tracks_whose_corrections_change_are_named_again_where_nobody_scores_otherwise(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setattr("serving.archive.naming.affected._BATCH", together)
+    add_named_video(archive, (7, 8))
+    current = read_current(archive, "p", None)
+    assert current.model is not None
+    no_image, other = (
+        replace(current.model, corrections=Corrections(confirmed, no_images=no_images))
+        for confirmed, no_images in (
+            ({("a-v-1", 2): "Bob"}, {("a-v-2", 3), ("a-v-3", 1)}),
+            ({("a-v-1", 1): "Ann_Lee", ("a-v-1", 2): "Bob"}, {("a-v-3", 1), ("a-v-3", 2)}),
+        )
+    )
+    for before, after in ((no_image, other), (other, no_image)):
+        found = affected(archive.store, "p", current.named, before, after)
+        assert {one: None if rows is None else rows.tolist() for one, rows in found.items()} == {
+            "a-v-1": [0],
+            "a-v-2": [2],
+            "a-v-3": [1],
+        }
+
+
+def test_tracks_that_are_decided_again_take_their_rows_and_others_stay_who_they_are() -> None:
+    scores = np.array([[0.9], [0.2], [0.3]], np.float32)
+    matches = [make_match("Ann_Lee"), make_match(), make_match()]
+    before = name_tracks(
+        make_analysis("a"), VideoNames(matches, scores, is_contended=False), {1: "stranger-a"}, 0.01, 0.1
+    )
+    again = VideoNames([make_match("Bob")], np.array([[0.8, 0.05]], np.float32), is_contended=True)
+    merged = merge_names(before, np.array([2]), again)
+    assert (owners_of(merged), strangers_of(merged)) == (["Ann_Lee", "stranger-a", "Bob"], {1: "stranger-a"})
+    assert merged.is_contended
+    # More people are known by now: of those who were not compared with a track no score is kept, as of those below the floor.
+    expected = np.array([[0.9, -np.inf], [0.2, -np.inf], [0.8, -np.inf]], np.float32)
+    np.testing.assert_array_equal(merged.scores.reshape(3, -1), expected)
+
+
+def test_a_stranger_who_is_decided_again_has_none_until_strangers_are_settled() -> None:
+    scores = np.zeros((2, 0), np.float32)
+    names = VideoNames([make_match(), make_match()], scores, is_contended=False)
+    before = name_tracks(make_analysis("a"), names, dict.fromkeys(range(2), "stranger-a"), 0.01, 0.1)
+    again = VideoNames([make_match(), make_match(decidable=False)], scores, is_contended=False)
+    merged = merge_names(before, np.arange(2), again)
+    assert owners_of(merged) == [None, None]
+    assert [match.reason for match in matches_of(merged)] == [None, UndecidableReason.POOR]

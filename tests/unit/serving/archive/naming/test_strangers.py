@@ -158,6 +158,31 @@ def test_a_track_is_compared_with_the_mean_of_all_and_with_some(store: Store, tr
     assert ids(store, seen(store, "d", face(0.4))) != [first]
 
 
+def test_a_track_is_not_compared_with_those_that_leave_a_stranger_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, aside = face_of(1), np.zeros(128, np.float32)
+    aside[np.argmin(np.abs(own))] = 1
+    leaving, stays, later = (np.float32(own * np.cos(angle) + aside * np.sin(angle)) for angle in (0.27, 0.0, -0.27))
+    gets_a_name = seen(store, "a", leaving)  # the first of the stranger's tracks that is read
+    (first,) = ids(store, gets_a_name)
+    assert ids(store, seen(store, "b", stays)) == [first]
+    new, leave = seen(store, "c", later), so_far(store, [gets_a_name])
+    assert settle(store, "p", EMBEDDER, [new], {}, []).of_track["c", 1] != first
+    for most in (16, 1):
+        monkeypatch.setattr(strangers, "_MOST_COMPARED", most)
+        assert settle(store, "p", EMBEDDER, [new], leave, []).of_track == {("c", 1): first}
+
+
+def test_a_track_that_goes_back_to_a_former_stranger_takes_its_likes_along(store: Store) -> None:
+    unknown, later = seen(store, "a", 1), seen(store, "b", 1)
+    ids(store, unknown)
+    name(store, strangers=[Stranger("stranger-former", "p", 9, 0.0)])
+    goes_back = replace(unknown, held={0: "stranger-former"})
+    found = settle(store, "p", EMBEDDER, [goes_back, later], so_far(store, [unknown]), [])
+    assert found.of_track == dict.fromkeys([("a", 1), ("b", 1)], "stranger-former")
+
+
 def test_people_who_share_a_frame_are_two_strangers(store: Store) -> None:
     assert len(set(ids(store, seen(store, "a", 1, 1, together=True)))) == 2
     assert len(set(ids(store, seen(store, "b", 2, 2)))) == 1
@@ -302,3 +327,18 @@ def test_many_tracks_are_grouped_in_parts_as_all_at_once(store: Store, monkeypat
             of_person.setdefault(1 + (i + row) % 5, set()).add(stranger)
     assert [len(of_person[person]) for person in range(1, 6)] == [1] * 5
     assert len(set.union(*of_person.values())) == 5
+
+
+def test_only_tracks_that_were_grouped_with_those_that_are_taken_out_need_a_group_again(store: Store) -> None:
+    videos = [
+        seen(store, analysis_id, *(face_of(one, at, similarity=0.99) for one in who))
+        for at, (analysis_id, who) in enumerate({"a": (1, 2), "b": (2, 3), "c": (4, 1)}.items())
+    ]
+    groups = StrangerGroups(store, "p", EMBEDDER, {}, anew=True)
+    groups.add(videos, [])
+    before = groups.grouping().of_track
+    assert groups.take_out({"a"}) == {"b": {("b", 1)}, "c": {("c", 2)}}
+    left = groups.grouping().of_track
+    assert left == {key: before[key] for key in (("b", 2), ("c", 1))}
+    groups.add([replace(videos[1], rows=[0]), replace(videos[2], rows=[1])], [])
+    assert groups.grouping().of_track.keys() == {("b", 1), ("b", 2), ("c", 1), ("c", 2)}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from facerec_models.config import TrainingConfig
@@ -19,12 +21,13 @@ from serving.archive.naming.current import read_current, revision_of
 from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current, stored_result
-from serving.archive.naming.preview import IdentificationChange
+from serving.archive.naming.preview import Example, IdentificationChange, Perhaps
 from serving.archive.naming.undo import undo_edit
 from serving.store import Store
-from serving.store.naming_rows import CorrectionKind
-from tests.archive import RULES, enrol, put_video
-from tests.unit.serving.archive.edits import add_named_video
+from serving.store.naming_rows import CorrectionKind, NamingChange
+from tests.archive import RULES, enrol, put_tracks, put_video
+from tests.builders import face_of, make_track
+from tests.unit.serving.archive.edits import add_named_video, labels_in, result_in
 
 
 def everything(archive: Archive) -> dict[str, Any]:
@@ -142,6 +145,19 @@ def test_examples_show_the_label_before_and_after(archive: Archive) -> None:
     assert (lost.before, lost.after) == ("Bob", "Unknown 4")
 
 
+def test_examples_are_as_sure_as_results_are_before_and_after(archive: Archive) -> None:
+    face = face_of(2, 40, similarity=0.86)
+    assign_current(
+        archive, put_tracks(archive, "v-3", 3, [make_track(1, [3.0, 4.0], embeddings=np.stack([face, face]))])
+    )
+    (shown,) = result_in(archive, "v-3").appearances
+    assert shown.label == "Bob"
+    assert shown.probability < 0.999
+    for change in (tighter(archive), undo_edit(archive, "p")):
+        (example,) = (one for one in change.examples["Bob"] if one.video_id == "v-3")
+        assert example.probability == pytest.approx(shown.probability, abs=1e-6)
+
+
 def test_edits_are_listed_and_undone_last_first(archive: Archive, store: Store) -> None:
     first = tighter(archive)
     second = name_stranger(archive, "p", "Unknown 2", "Dee")
@@ -233,6 +249,28 @@ def test_undoing_a_model_renames_videos_added_since(archive: Archive, store: Sto
     assert [appearance.stranger for appearance in result.appearances][2:] == [one.owner for one in since][2:]
 
 
+def test_strangers_of_whom_no_track_is_left_are_not_known_again(archive: Archive) -> None:
+    """Undoing the first training leaves nothing named but what came since."""
+    assign_current(archive, put_video(archive, "v-3", 3), 0.99)
+    assert "Unknown" not in " ".join(labels_in(archive, "v-3"))
+    undo_edit(archive, "p")
+    assert labels_in(archive, "v-3") == ["Unknown 3", "Unknown 4", "Unknown 5", "Unknown 6"]
+
+
+def test_naming_again_writes_nothing_where_all_stay_who_they_are(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[NamingChange] = []
+    apply = store.apply
+    monkeypatch.setattr(
+        store, "apply", lambda project, change, **how: written.append(change) or apply(project, change, **how)
+    )
+    identify_archive(archive, "p")
+    (change,) = written
+    assert (change.named, change.lost, change.appearances) == ([], [], [])
+    assert (change.freed, change.stranger_tracks, change.strangers) == ([], [], [])
+
+
 def test_undo_keeps_a_videos_own_accepted_error(archive: Archive, store: Store) -> None:
     shown = [(row.video_id, row.owner) for row in store.list_appearances("p", ["a-v-1", "a-v-2"])]
     former = store.get_model("p").version
@@ -296,3 +334,58 @@ def test_a_revision_is_of_one_project_one_model_and_one_accepted_error() -> None
     ]
     assert len(set(revisions)) == 12
     assert revision_of("p", "m-1", 0.01) == revisions[0]
+
+
+def test_a_change_is_answered_with_its_counts_and_examples_by_person() -> None:
+    example = Example("v-1", "v-1.mp4", "a-v-1", (3, 5), 1.5, 4.0, 0.75, "Unknown 2", "Dee", "the face is poor")
+    change = IdentificationChange(
+        "r-1",
+        7,
+        "Unknown 2 is Dee",
+        applied=True,
+        edit=4,
+        videos=2,
+        tracks=9,
+        added=Counter(Dee=3),
+        removed=Counter(Bob=1),
+        appearances_added=Counter(Dee=2),
+        appearances_removed=Counter(Ann_Lee=1),
+        examples={"Dee": [example]},
+        perhaps=[Perhaps("Dee", "stranger-aaaaaaaaaa", "Unknown 3", 6)],
+        not_enrolled=("Cem",),
+    )
+    nothing = {"added": 0, "removed": 0, "tracks_added": 0, "tracks_removed": 0, "examples": []}
+    assert json.loads(json.dumps(change.to_dict())) == {
+        "revision": "r-1",
+        "version": 7,
+        "note": "Unknown 2 is Dee",
+        "applied": True,
+        "edit": 4,
+        "videos": 2,
+        "tracks": 9,
+        "people": {
+            "Ann_Lee": {**nothing, "removed": 1},
+            "Bob": {**nothing, "tracks_removed": 1},
+            "Dee": {
+                **nothing,
+                "added": 2,
+                "tracks_added": 3,
+                "examples": [
+                    {
+                        "video_id": "v-1",
+                        "video": "v-1.mp4",
+                        "analysis_id": "a-v-1",
+                        "track_ids": [3, 5],
+                        "start_s": 1.5,
+                        "end_s": 4.0,
+                        "probability": 0.75,
+                        "before": "Unknown 2",
+                        "after": "Dee",
+                        "reason": "the face is poor",
+                    }
+                ],
+            },
+        },
+        "perhaps": [{"person_id": "Dee", "stranger": "stranger-aaaaaaaaaa", "label": "Unknown 3", "tracks": 6}],
+        "not_enrolled": ["Cem"],
+    }
