@@ -35,7 +35,7 @@ docs: $(VENV)/.test
 
 check: lint types docs test
 
-# Changes the code of naming in many small ways; each change must make a test fail. About an hour.
+# Changes the code of naming in many small ways; each change must make a test fail. Some hours.
 mutants: $(VENV)/.test
 	$(INSTALL) --editable '.[mutation]'
 	$(BIN)/mutmut run
