@@ -9,16 +9,12 @@ WORKERS ?= 2
 # Python compiles what it imports; to compile all that is installed takes a minute.
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test coverage lint types docs check mutants clean
+.PHONY: demo test lint types docs check mutants clean
 
 demo: $(VENV)/.demo
 	$(BIN)/facerec demo --dir $(DEMO_DIR)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
-
-# The same, slower, with the branches counted that were taken.
-coverage: $(VENV)/.test
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report=term
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm
 
 from facerec_models.config import OutlierStrategy
-from facerec_models.identification.calibration import log_density
 from facerec_models.identification.cohort import Cohort
 from facerec_models.types import FaceSet, FloatArray
 from facerec_models.vectors import PairScale, normalize
@@ -175,8 +175,8 @@ def _limit(mean: FloatArray, count: int, cohort: Cohort) -> float:
     strangers = cohort.stills @ mean if len(cohort.stills) else np.zeros(1)
     centre, spread = float(np.median(strangers)), max(float(np.std(strangers)), 0.02)
     odds = (
-        log_density(np.minimum(grid, genuine_mean), genuine_mean, cohort.genuine_stills.deviation)
-        - log_density(np.maximum(grid, centre), centre, spread)
+        norm.logpdf(np.minimum(grid, genuine_mean), genuine_mean, cohort.genuine_stills.deviation)
+        - norm.logpdf(np.maximum(grid, centre), centre, spread)
         + np.log((1 - _PRIOR_WRONG) / _PRIOR_WRONG)
     )
     return float(grid[np.argmax(odds > 0)])

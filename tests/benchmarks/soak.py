@@ -94,7 +94,7 @@ def soak(folder: Path, submissions: int, kills: int, limit_s: float, seed: int, 
     home = Files(folder / "home")
     with closing(open_store(home.root)) as store:
         networks = load_networks(AnalysisConfig(), home.weights, None)
-        clips = make_clips(folder, home, store, networks, max(4, submissions // 8))
+        clips = make_clips(folder, home, store, networks, max(6, submissions // 8))
         say(f"{len(clips)} clips of {_CLIP_S:g} s; undisturbed results of each are being made")
         expected = {clip.name: undisturbed(home, clip, networks) for clip in clips}
         broken = make_broken(folder, clips[0])

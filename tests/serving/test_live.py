@@ -227,6 +227,23 @@ def test_the_service_listens_on_the_loopback_interface_alone(client: FacerecClie
     assert listening == {"127.0.0.1"}
 
 
+def test_killed_analyzers_lose_nothing(client: FacerecClient, service: RunningService, material: DemoMaterial) -> None:
+    job_id, video_id = client.submit_video("shown", material.reel, no_cache=True)
+    wait_until(lambda: client.job(job_id).progress > 0)
+    analyzers = [
+        process
+        for process in psutil.Process(service.process.pid).children(recursive=True)
+        if "ServeReplica:facerec:VideoAnalyzer" in " ".join(process.cmdline())
+    ]
+    assert len(analyzers) == 4
+    for analyzer in analyzers:
+        analyzer.kill()
+    client.wait(job_id)
+    assert client.job(job_id).attempt == 2
+    found = client.result("shown", video_id)
+    assert {a.identity for a in found.appearances if a.identity} == {"Eileen Collins", "Carphone Man"}
+
+
 def test_the_running_service_refuses_private_addresses_to_crawls(client: FacerecClient, site: PictureSite) -> None:
     client.create_project("crawled")
     job_id = client.start_crawl("crawled", "Eileen Collins", f"site:{site.put('/collins', '<p>no picture</p>')}")
