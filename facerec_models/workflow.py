@@ -26,8 +26,9 @@ from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.classifiers import DEFAULT_CLASSIFIER
 from facerec_models.identification.clustering import group_unknown
 from facerec_models.identification.cohort import Cohort, load_cohort
+from facerec_models.identification.fit import fit_model
 from facerec_models.identification.identify import identify_tracks
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.images import is_picture
 from facerec_models.names import person_id_of, short_id
@@ -170,7 +171,7 @@ def fit(
     Raises
     ------
     EmptyGalleryError, GalleryError, GalleryMismatchError
-        As `facerec_models.identification.naming_model.fit_model` raises them.
+        As `facerec_models.identification.fit.fit_model` raises them.
 
     Examples
     --------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+import scipy
 
 from facerec_models.config import OutlierStrategy
 from facerec_models.identification.cohort import Cohort
@@ -175,8 +175,8 @@ def _limit(mean: FloatArray, count: int, cohort: Cohort) -> float:
     strangers = cohort.stills @ mean if len(cohort.stills) else np.zeros(1)
     centre, spread = float(np.median(strangers)), max(float(np.std(strangers)), 0.02)
     odds = (
-        norm.logpdf(np.minimum(grid, genuine_mean), genuine_mean, cohort.genuine_stills.deviation)
-        - norm.logpdf(np.maximum(grid, centre), centre, spread)
+        scipy.stats.norm.logpdf(np.minimum(grid, genuine_mean), genuine_mean, cohort.genuine_stills.deviation)
+        - scipy.stats.norm.logpdf(np.maximum(grid, centre), centre, spread)
         + np.log((1 - _PRIOR_WRONG) / _PRIOR_WRONG)
     )
     return float(grid[np.argmax(odds > 0)])

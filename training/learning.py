@@ -1,15 +1,15 @@
-"""How far a training is, and the learning of many people in tasks."""
+"""The learning of many people, in this process or in tasks."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from facerec_models.identification.classifiers import Arrays, OneAgainstRest, TrainingFaces
 from facerec_models.identification.cross_validation import FOLDS, learn_in_turn
-from training.ray_tasks import TrainingStoppedError, Workers
+from training.progress import FIT_FROM, SAVE_FROM, Progress, stop_if_asked
+from training.ray_tasks import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -17,29 +17,6 @@ logger = logging.getLogger(__name__)
 _WORTH_A_RAY_S = 8.0
 _BATCH_S = 2.0
 _MOST_OF_A_BATCH = 64
-# Where the parts of the work begin, as fractions of all.
-FIT_FROM, SAVE_FROM = 0.3, 0.9
-
-
-class Progress(Protocol):
-    """Who is told how far the work is, and may stop it."""
-
-    def report(self, progress: float) -> None:
-        """Take the fraction that is done, in [0, 1]."""
-
-    def should_stop(self) -> bool:
-        """Whether the work must end now."""
-
-
-class NoProgress:
-    """Progress that nobody is shown, of work that nobody stops."""
-
-    def report(self, progress: float) -> None:
-        """Take the fraction that is done."""
-
-    def should_stop(self) -> bool:
-        """Never stop."""
-        return False
 
 
 class Learner:
@@ -89,9 +66,3 @@ class Learner:
 def learn_batch(people: Sequence[int], classifier: OneAgainstRest, faces: TrainingFaces) -> Sequence[Arrays]:
     """Learn some people in a process of their own."""
     return learn_in_turn(classifier, faces, people)
-
-
-def stop_if_asked(progress: Progress) -> None:
-    """Raise `TrainingStoppedError` if the work is to end."""
-    if progress.should_stop():
-        raise TrainingStoppedError("the training was stopped")

@@ -16,8 +16,8 @@ from facerec_models.files import AnyPath
 from facerec_models.identification.cohort import Cohort
 from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.model_folder import remove_abandoned
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
-from training.learning import SAVE_FROM, Learner, Progress, stop_if_asked
+from facerec_models.identification.naming_model import Gallery, NamingModel
+from training.progress import SAVE_FROM, Progress, stop_if_asked
 from training.ray_tasks import Workers
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,10 @@ def fit(
     TrainingStoppedError
         If `progress` asked for it.
     """
+    # scikit-learn takes long to import, and whoever only asks for a version does not need it.
+    from facerec_models.identification.fit import fit_model
+    from training.learning import Learner
+
     logger.info("learning %d faces with %s", len(gallery.face_ids), config.classifier)
     learner = Learner(workers, progress, len(np.unique(gallery.person_ids)))
     model = fit_model(

@@ -19,8 +19,8 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 from scipy.special import inv_boxcox
-from scipy.stats import genpareto, norm
 
 from facerec_models.types import DoubleArray, FloatArray
 
@@ -97,7 +97,7 @@ class ScoreCalibration:
             float(self._sorted[-min(count, len(self._sorted)) - 1]) if len(self._sorted) > count else self._range[0]
         )
         excess = self._sorted[self._sorted > threshold] - threshold
-        shape, _, scale = genpareto.fit(excess, floc=0)
+        shape, _, scale = scipy.stats.genpareto.fit(excess, floc=0)
         if not -0.5 <= shape <= 0:
             shape = float(np.clip(shape, -0.5, 0))
             # Moment estimate of the scale for a given shape: mean excess = scale / (1 - shape).
@@ -148,8 +148,12 @@ class ScoreCalibration:
         """Scores from the lowest to the highest, and the log odds that the nearest person is the right one."""
         grid = np.linspace(*self._range, 2001)
         spread = max(float(np.std(self._sorted)), 1e-3)
-        genuine = norm.logpdf(np.minimum(grid, self.genuine.mean), self.genuine.mean, self.genuine.deviation)
-        strange = norm.logpdf(np.maximum(grid, float(np.mean(self._sorted))), float(np.mean(self._sorted)), spread)
+        genuine = scipy.stats.norm.logpdf(
+            np.minimum(grid, self.genuine.mean), self.genuine.mean, self.genuine.deviation
+        )
+        strange = scipy.stats.norm.logpdf(
+            np.maximum(grid, float(np.mean(self._sorted))), float(np.mean(self._sorted)), spread
+        )
         log_odds = genuine - strange + np.log(self.prior_known / (1 - self.prior_known))
         return grid, np.clip(np.maximum.accumulate(log_odds), -30, 30)
 
@@ -189,12 +193,12 @@ def are_strangers(scores: FloatArray, genuine: GenuineScale) -> npt.NDArray[np.b
     x = scores.astype(np.float64)
     mean = float(np.median(x))
     # From the lower half, which nobody enrolled is in.
-    spread = max(float(mean - np.quantile(x, norm.cdf(-1))), 1e-3)
+    spread = max(float(mean - np.quantile(x, scipy.stats.norm.cdf(-1))), 1e-3)
     share, stranger = 0.02, np.ones(len(x))
     # Nearer than an enrolled person usually is: certainly enrolled.
-    as_genuine = norm.pdf(np.minimum(x, genuine.mean), genuine.mean, genuine.deviation) * (x > mean)
+    as_genuine = scipy.stats.norm.pdf(np.minimum(x, genuine.mean), genuine.mean, genuine.deviation) * (x > mean)
     for _ in range(50):
-        as_stranger = (1 - share) * norm.pdf(x, mean, spread)
+        as_stranger = (1 - share) * scipy.stats.norm.pdf(x, mean, spread)
         stranger = as_stranger / np.maximum(as_stranger + share * as_genuine, 1e-300)
         share = max(float(1 - stranger.mean()), 1e-6)
         mean = float(np.average(x, weights=stranger))

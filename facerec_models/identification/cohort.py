@@ -19,6 +19,9 @@ from facerec_models.identification.calibration import GenuineScale
 from facerec_models.types import FloatArray
 from facerec_models.vectors import PairScale
 
+# Fewer enrolled people cannot stand in for strangers.
+_LEAST_PEOPLE = 20
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cohort:
@@ -124,3 +127,13 @@ def save_cohort(cohort: Cohort, path: AnyPath) -> None:
         source=np.array(cohort.source),
     )
     write_atomically(path, data.getvalue())
+
+
+def require_strangers(cohort: Cohort, people: int) -> None:
+    """Raise `GalleryError` if there is nobody to calibrate names with: neither a cohort nor enough people in the gallery."""
+    if len(cohort.stills) == 0 and people < _LEAST_PEOPLE:
+        raise GalleryError(
+            f"no cohort of strangers is shipped for {cohort.embedder!r}, and {people} people are too few to stand in for one: "
+            f"enrol at least {_LEAST_PEOPLE}, import strangers with 'facerec cohort import', or begin a project with the embedder "
+            f"'dlib'"
+        )

@@ -53,7 +53,8 @@ def identify_faces(
     Examples
     --------
     >>> from facerec_models.identification.cohort import load_cohort
-    >>> from facerec_models.identification.naming_model import Gallery, fit_model
+    >>> from facerec_models.identification.fit import fit_model
+    >>> from facerec_models.identification.naming_model import Gallery
     >>> cohort = load_cohort("dlib-resnet-v1")
     >>> known, stranger = cohort.stills[0], cohort.stills[1]
     >>> model = fit_model(Gallery("dlib-resnet-v1", known[None], ["Ada_Lovelace"], ["1.jpg"]), cohort, prior_known=0.5)

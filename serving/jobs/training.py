@@ -27,7 +27,7 @@ from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import ModelVersion
-from training.learning import NoProgress
+from training.progress import NoProgress
 from training.ray_tasks import TrainingStoppedError, Workers
 
 Made = TypeVar("Made")

@@ -15,8 +15,9 @@ import numpy as np
 
 from facerec_models.config import IdentificationConfig, OutlierStrategy
 from facerec_models.identification.cohort import load_cohort
+from facerec_models.identification.fit import fit_model
 from facerec_models.identification.identify import identify_faces
-from facerec_models.identification.naming_model import Gallery, fit_model
+from facerec_models.identification.naming_model import Gallery
 from tests.benchmarks.command import circumstances, say
 from tests.benchmarks.pictures import Pictures, Subject
 from training.curate import find_outliers

@@ -15,7 +15,8 @@ import numpy as np
 from facerec_models.config import IdentificationConfig
 from facerec_models.identification.classifiers import CLASSIFIERS
 from facerec_models.identification.cohort import load_cohort
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.fit import fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from tests.benchmarks.command import circumstances, say
 from tests.benchmarks.pictures import Pictures, Subject
 

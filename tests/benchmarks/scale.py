@@ -18,8 +18,9 @@ import numpy as np
 from facerec_models.config import IdentificationConfig
 from facerec_models.identification.classifiers import PrototypeClassifier
 from facerec_models.identification.cohort import load_cohort
+from facerec_models.identification.fit import fit_model
 from facerec_models.identification.identify import identify_tracks
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.types import FloatArray
 from facerec_models.vectors import normalize
 from serving.archive.files import Files

@@ -21,8 +21,9 @@ from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.weights import DLIB, WeightsRegistry
 from facerec_models.config import DetectionConfig, EmbeddingConfig, IdentificationConfig
 from facerec_models.identification.cohort import load_cohort
+from facerec_models.identification.fit import fit_model
 from facerec_models.identification.identify import identify_faces
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.types import Detections, FaceSet, ImageArray, Match
 from tests.gpu_check import material, precision
 from tests.gpu_check.clock import Clock

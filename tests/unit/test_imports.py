@@ -115,12 +115,19 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not packages & {"torch", "ray", "gradio", "fastapi", "cv2", "av", "sklearn"}
 
 
-def test_listing_commands_load_no_network(tmp_path: Path) -> None:
+def test_listing_commands_load_no_network_and_learn_nothing(tmp_path: Path) -> None:
     packages = loaded(
         "from typer.testing import CliRunner\nfrom ui.cli import app\n"
-        f"assert CliRunner().invoke(app, ['projects', 'list', '--home', {str(tmp_path)!r}]).exit_code == 0"
+        "for words in (['projects', 'create', 'default'], ['people', 'list'], ['models', 'list'], ['videos', 'list']):\n"
+        f"    assert CliRunner().invoke(app, [*words, '--home', {str(tmp_path)!r}]).exit_code == 0"
     )
-    assert not packages & {"torch", "ray", "gradio"}
+    assert not packages & {"torch", "ray", "gradio", "sklearn", "pandas"}
+
+
+def test_analyzers_load_no_network_of_torch_and_learn_nothing() -> None:
+    packages = loaded("import serving.deployments.analyzer")
+    assert "ray" in packages
+    assert not packages & {"torch", "gradio", "sklearn"}
 
 
 def test_imports_point_one_way() -> None:

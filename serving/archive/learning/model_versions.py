@@ -14,7 +14,6 @@ import numpy as np
 from facerec_models.config import EmbeddingConfig, IdentificationConfig, TrainingConfig
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError
 from facerec_models.files import remove_tree
-from facerec_models.identification.classifiers import build_classifier
 from facerec_models.identification.cohort import Cohort
 from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.naming_model import Gallery
@@ -29,7 +28,7 @@ from serving.archive.learning.missing_vectors import embed_missing
 from serving.archive.naming.identify import promote_learned
 from serving.store.naming_rows import Correction, CorrectionKind, StrangerTrack
 from serving.store.rows import ModelVersion
-from training.learning import FIT_FROM, NoProgress, Progress, stop_if_asked
+from training.progress import FIT_FROM, NoProgress, Progress, stop_if_asked
 from training.promotion import Figures, judge
 from training.ray_tasks import Workers
 from training.train import FittedModel, fit
@@ -74,6 +73,9 @@ def _version(
     corrections: Sequence[Correction],
 ) -> str:
     """Return the id of a version: the same for the same people, faces, corrections and configuration."""
+    # Only who learns needs it, and it takes long to import.
+    from facerec_models.identification.classifiers import build_classifier
+
     params = build_classifier(config.classifier, config.seed).get_params()
     return short_id(
         "m",

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facerec_models.identification.classifiers import PrototypeClassifier
 from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.track_columns import TrackColumns
@@ -105,6 +104,9 @@ class _Changed:
     @classmethod
     def of(cls, before: NamingModel, after: NamingModel) -> _Changed | None:
         """Return them; None where everybody's scores may be others."""
+        # The models that are compared brought it along; who only lists affected tracks does without.
+        from facerec_models.identification.classifiers import PrototypeClassifier
+
         a, b = before.classifier, after.classifier
         if not (isinstance(a, PrototypeClassifier) and isinstance(b, PrototypeClassifier)):
             return None

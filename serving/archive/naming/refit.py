@@ -26,7 +26,7 @@ from serving.archive.naming.faces_of_tracks import keep_crops, lost_faces, new_f
 from serving.archive.naming.preview import IdentificationChange
 from serving.store.naming_rows import Correction, Edit, Promotion
 from serving.store.rows import Face
-from training.learning import NoProgress
+from training.progress import NoProgress
 from training.ray_tasks import Workers
 
 

@@ -33,7 +33,7 @@ from serving.archive.naming.strangers import Grouping, StrangerGroups, TrackKey,
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, Correction, NamedTracks, Stranger, StrangerTrack
 from serving.store.rows import AnalysisRow
-from training.learning import NoProgress, Progress, stop_if_asked
+from training.progress import NoProgress, Progress, stop_if_asked
 from training.ray_tasks import Workers
 
 Item = TypeVar("Item")

@@ -9,8 +9,7 @@ import numpy as np
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.identification.cohort import Cohort
-from facerec_models.identification.cross_validation import FOLDS, folds_of
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort
 from serving.archive.learning.evaluation_set import evaluate_version
@@ -115,6 +114,10 @@ def name_cross_validated(model: NamingModel, cohort: Cohort, rules: Identificati
     By prototypes, whatever the model's classifier is: it is the network that is compared. People with a single picture stay in the
     gallery, and are not asked for.
     """
+    # scikit-learn takes long to import, and the service begins without it.
+    from facerec_models.identification.cross_validation import FOLDS, folds_of
+    from facerec_models.identification.fit import fit_model
+
     gallery, limit = model.gallery, rules.max_false_names_stills
     fold = folds_of(gallery.person_ids)
     faces = nearest = named = wrong = 0

@@ -21,7 +21,8 @@ from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import EmbeddingConfig, TrainingConfig
 from facerec_models.errors import ConflictError, EmptyGalleryError
 from facerec_models.files import AnyPath, remove_tree, write_atomically
-from facerec_models.identification.naming_model import Gallery, require_strangers
+from facerec_models.identification.cohort import require_strangers
+from facerec_models.identification.naming_model import Gallery
 from facerec_models.types import FloatArray, Track
 from serving.archive.coverage import MADE_FROM
 from serving.archive.handle import Archive
@@ -43,7 +44,7 @@ from serving.archive.videos import being_made, second_analysis_id, second_key
 from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, FaceStatus, ModelVersion
 from training.crop_embedding import embed_stored
-from training.learning import NoProgress, Progress
+from training.progress import NoProgress, Progress
 from training.ray_tasks import Workers
 
 logger = logging.getLogger(__name__)

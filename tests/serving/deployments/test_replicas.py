@@ -14,7 +14,8 @@ from facerec_models.analysis.faces import describe_faces
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from facerec_models.errors import WeightsError
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.fit import fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.stills import StillResult
 from facerec_models.types import FaceSet, ImageArray
 from serving.api.addresses import crop_address

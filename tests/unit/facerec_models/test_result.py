@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from facerec_models.analysis.analyze import Analysis, Timing
 from facerec_models.analysis.reading.video import VideoInfo
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.fit import fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.result import ModelView, Result, StrangerLabel, VideoView, build_result, identity_of, stranger_id
 from facerec_models.types import Candidate, Decision, Match, Track, UndecidableReason
 from facerec_models.vectors import track_embedding

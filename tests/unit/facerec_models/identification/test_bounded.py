@@ -12,7 +12,8 @@ from facerec_models.identification.classifiers import (
     build_classifier,
     load_classifier,
 )
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.fit import fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.types import FloatArray
 from facerec_models.vectors import normalize
 from tests.builders import cohort, face_of

@@ -10,9 +10,10 @@ import pytest
 from facerec_models.config import IdentificationConfig
 from facerec_models.identification.clustering import stranger_similarity
 from facerec_models.identification.corrections import Corrections
+from facerec_models.identification.fit import fit_model
 from facerec_models.identification.frame_constraints import assign_people, find_alike, find_contradicted, find_repeated
 from facerec_models.identification.identify import identify_faces, identify_tracks, nearest_people, told_apart
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.types import Candidate, Decision, FloatArray, Match, Track, UndecidableReason
 from facerec_models.vectors import normalize
 from tests.builders import EMBEDDER, cohort, face_of, make_track, near

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.identification.corrections import Corrections
+from facerec_models.identification.fit import fit_model
 from facerec_models.identification.identify import identify_faces, identify_tracks, identify_videos, match_again
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import Decision, FloatArray, Match, UndecidableReason
 from facerec_models.vectors import normalize, track_embedding, track_quality

@@ -13,8 +13,9 @@ from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import find_faces
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import AnalysisConfig, DetectionConfig, IdentificationConfig
+from facerec_models.identification.fit import fit_model
 from facerec_models.identification.identify import identify_tracks
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.stills import FaceView, name_still
 from facerec_models.types import Decision, FaceSet, ImageArray, UndecidableReason
 from facerec_models.video_writer import VideoWriter

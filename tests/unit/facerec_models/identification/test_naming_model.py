@@ -12,8 +12,9 @@ from facerec_models.config import IdentificationConfig
 from facerec_models.errors import EmptyGalleryError, GalleryMismatchError, ModelNotFoundError
 from facerec_models.identification.calibration import ScoreCalibration
 from facerec_models.identification.classifiers import PrototypeClassifier
+from facerec_models.identification.fit import fit_model
 from facerec_models.identification.identify import identify_faces
-from facerec_models.identification.naming_model import Gallery, NamingModel, fit_model
+from facerec_models.identification.naming_model import Gallery, NamingModel
 from tests.builders import DIMENSION, EMBEDDER, cohort, face_of, near
 
 PEOPLE_10 = tuple(f"p{i}" for i in range(10))
