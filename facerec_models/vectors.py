@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
+import scipy
 
 from facerec_models.types import DoubleArray, FloatArray, Track
 
@@ -31,7 +31,7 @@ class PairScale:
 
     def probability(self, similarity: npt.NDArray[np.floating]) -> DoubleArray:
         """Return p(same | similarity) where both are as likely beforehand."""
-        return np.asarray(expit(self.log_odds(similarity)), np.float64)
+        return np.asarray(scipy.special.expit(self.log_odds(similarity)), np.float64)
 
 
 def track_embedding(track: Track) -> FloatArray:

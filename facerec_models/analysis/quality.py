@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from facerec_models.types import Detections, FloatArray, ImageArray
 
@@ -75,9 +75,9 @@ def score(measured: FloatArray) -> FloatArray:
     [True, False]
     """
     bounded = np.minimum(measured[:, :4], np.array([_MAX_LOG_WIDTH, _MAX_SHARPNESS, np.inf, np.inf], np.float32))
-    recognised = expit(bounded @ _WEIGHTS + _OFFSET)
-    large_enough = expit((np.exp(measured[:, 0]) - _SMALL_PX) / _SMALL_SPREAD_PX)
-    frontal_enough = expit((_TURNED - measured[:, 2]) / _TURNED_SPREAD)
+    recognised = scipy.special.expit(bounded @ _WEIGHTS + _OFFSET)
+    large_enough = scipy.special.expit((np.exp(measured[:, 0]) - _SMALL_PX) / _SMALL_SPREAD_PX)
+    frontal_enough = scipy.special.expit((_TURNED - measured[:, 2]) / _TURNED_SPREAD)
     whole_enough = measured[:, 3] <= _MAX_OUTSIDE
     return np.asarray(recognised * large_enough * frontal_enough * whole_enough * measured[:, 4], np.float32)
 

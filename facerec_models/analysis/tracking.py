@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy
 from filterpy.common import Q_discrete_white_noise
 from filterpy.kalman import KalmanFilter
-from scipy.optimize import linear_sum_assignment
 
 from facerec_models.analysis.frame_faces import FrameFaces
 from facerec_models.analysis.one_person import SETTLED, WINDOW, find_change
@@ -74,7 +74,7 @@ class Tracker:
             odds = self._log_odds(frame)
             # Pairs below the limit cost nothing, so they never displace a real link.
             for row, column in zip(
-                *linear_sum_assignment(np.maximum(odds, self._config.min_log_odds), True), strict=True
+                *scipy.optimize.linear_sum_assignment(np.maximum(odds, self._config.min_log_odds), True), strict=True
             ):
                 if odds[row, column] > self._config.min_log_odds:
                     self._open[row].add(frame, int(column))

@@ -20,7 +20,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import scipy
-from scipy.special import inv_boxcox
 
 from facerec_models.types import DoubleArray, FloatArray
 
@@ -169,7 +168,7 @@ class ScoreCalibration:
 def _pareto_beyond(x: DoubleArray, shape: float) -> DoubleArray:
     """Return ``genpareto.sf(x, shape)``, of which finding a limit needs hundreds: SciPy checks arguments for longer than it counts."""
     end = math.inf if shape == 0 else -1 / shape
-    return np.where(x <= 0, 1.0, inv_boxcox(-np.clip(x, 0, end), -shape))
+    return np.where(x <= 0, 1.0, scipy.special.inv_boxcox(-np.clip(x, 0, end), -shape))
 
 
 def without_enrolled(scores: FloatArray, genuine: GenuineScale) -> FloatArray:

@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial.distance import squareform
+import scipy
 
 from facerec_models.identification.cohort import load_cohort
 from facerec_models.identification.track_columns import TrackColumns
@@ -67,8 +64,8 @@ def join_tracks(
     ends = [unit[group] for _, group in to_group]
     edges = (np.append(rows, [row for row, _ in to_group]).astype(np.intp), np.append(columns, ends).astype(np.intp))
     size = count + len(reached)
-    links = csr_matrix((np.ones(len(edges[0]), bool), edges), shape=(size, size))
-    _, component = connected_components(links, directed=False)
+    links = scipy.sparse.csr_matrix((np.ones(len(edges[0]), bool), edges), shape=(size, size))
+    _, component = scipy.sparse.csgraph.connected_components(links, directed=False)
     order = np.argsort(component, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(component[order])) + 1)
     found = np.empty(count, np.intp)
@@ -121,5 +118,5 @@ def _complete_linkage(distance: DoubleArray, limit: float) -> IndexArray:
     if len(distance) < 2 or distance.max() < limit:  # mostly: SciPy takes a hundred times as long
         return np.zeros(len(distance), np.intp)
     # SciPy's own: scikit-learn checks its parameters for longer than it clusters a handful.
-    tree = linkage(squareform(distance, checks=False), method="complete")
-    return np.asarray(fcluster(tree, np.nextafter(limit, 0), criterion="distance"), np.intp)
+    tree = scipy.cluster.hierarchy.linkage(scipy.spatial.distance.squareform(distance, checks=False), method="complete")
+    return np.asarray(scipy.cluster.hierarchy.fcluster(tree, np.nextafter(limit, 0), criterion="distance"), np.intp)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+import scipy
 from threadpoolctl import threadpool_limits
 
 from facerec_models.identification.calibration import GenuineScale
@@ -170,7 +170,7 @@ def _synthesize(
     means = normalize(np.add.reduceat(x[order], starts, axis=0))
     number = np.arange(max(_SYNTHETIC_FACES, len(people)))
     who = number % len(people)
-    similarity = norm.ppf((number + 0.5) / len(number), alike.mean, alike.deviation).clip(max=0.999)
+    similarity = scipy.stats.norm.ppf((number + 0.5) / len(number), alike.mean, alike.deviation).clip(max=0.999)
     # Coprime steps: one person's embeddings range over all similarities and many strangers.
     similarity = similarity[(number * 37) % len(number)] if len(number) % 37 else similarity
     aside = strangers[(number * 13) % len(strangers)]

@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import LinearConstraint, milp
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
+import scipy
 
 from facerec_models.types import FloatArray, IndexArray
 
@@ -156,8 +154,8 @@ def assign_people(
         return chosen
     rows = np.concatenate([np.full(len(found), i) for i, found in others.items()])
     columns = np.concatenate(list(others.values()))
-    links = csr_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(len(nearest), len(nearest)))
-    _, group = connected_components(links, directed=False)
+    links = scipy.sparse.csr_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(len(nearest), len(nearest)))
+    _, group = scipy.sparse.csgraph.connected_components(links, directed=False)
     for label in np.unique(group[rivals]):
         members = np.flatnonzero((group == label) & named)
         for i, k in zip(members.tolist(), _best_assignment(members, nearest, margin, apart), strict=True):
@@ -196,10 +194,12 @@ def _best_assignment(
     ]
     rows = np.repeat(np.arange(len(rules)), [len(rule) for rule in rules])
     columns = np.concatenate([np.array(rule) for rule in rules])
-    limits = csr_matrix((np.ones(len(rows)), (rows, columns)))
+    limits = scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)))
     # A face at its very limit counts for a little, so that it is not left out for nothing.
     gain = np.array([margin[pair] + _LEAST_GAIN for pair in pairs])
     # Each pair is in the rule of its face, so none is taken more than once.
-    solved = milp(-gain, integrality=np.ones(len(pairs)), constraints=LinearConstraint(limits, ub=1))
+    solved = scipy.optimize.milp(
+        -gain, integrality=np.ones(len(pairs)), constraints=scipy.optimize.LinearConstraint(limits, ub=1)
+    )
     taken = {i: k for (i, k), value in zip(pairs, np.round(solved.x), strict=True) if value}
     return [taken.get(i) for i in members.tolist()]

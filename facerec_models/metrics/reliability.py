@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import betaincinv
+import scipy
 
 
 def proportion_interval(count: int, of: int) -> tuple[float, float]:
@@ -18,8 +18,8 @@ def proportion_interval(count: int, of: int) -> tuple[float, float]:
     '0.0003 to 0.0545'
     """
     rest = of - count
-    low = float(betaincinv(count, rest + 1, 0.025)) if count else 0.0
-    high = float(betaincinv(count + 1, rest, 0.975)) if rest else 1.0
+    low = float(scipy.special.betaincinv(count, rest + 1, 0.025)) if count else 0.0
+    high = float(scipy.special.betaincinv(count + 1, rest, 0.975)) if rest else 1.0
     return low, high
 
 
