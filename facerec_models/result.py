@@ -156,6 +156,13 @@ class VideoView(Document):
         )
 
 
+class EngineView(Document):
+    """What computed the networks, such as `openvino fp32 on cpu`; empty where it was not recorded."""
+
+    detector: str
+    embedder: str
+
+
 class ModelView(Document):
     """What named the tracks; without version and classifier nobody is enrolled.
 
@@ -168,19 +175,26 @@ class ModelView(Document):
     max_false_names: float
     prior_known: float
     extrapolated: bool
+    engine: EngineView
 
     @classmethod
     def of(
-        cls, model: NamingModel | None, version: str | None, embedder: str, max_false_names: float, prior_known: float
+        cls,
+        model: NamingModel | None,
+        version: str | None,
+        analysis: Analysis,
+        max_false_names: float,
+        prior_known: float,
     ) -> ModelView:
-        """Return what a model and its accepted error for tracks are."""
+        """Return what a model, its accepted error for tracks, and the networks of an analysis are."""
         return cls(
             version=version,
-            embedder=embedder,
+            embedder=analysis.embedder,
             classifier=None if model is None else model.classifier.name,
             max_false_names=max_false_names,
             prior_known=prior_known if model is None else model.prior_known,
             extrapolated=model is not None and model.tracks.is_extrapolated(max_false_names),
+            engine=EngineView(**asdict(analysis.engines)),
         )
 
 

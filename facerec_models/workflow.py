@@ -340,7 +340,7 @@ def result_of(
         project=project,
         revision=short_id("r", project, version, repr(limit)),
         model=model,
-        model_view=ModelView.of(model, version, analysis.embedder, limit, model.prior_known),
+        model_view=ModelView.of(model, version, analysis, limit, model.prior_known),
         strangers=strangers,
         crop_url=lambda track_id, k: _data_url(tracks[track_id].crops[k]),
         identify_s=time.perf_counter() - started,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from facerec_models.result import (
     AppearanceView,
     Coverage,
+    EngineView,
     Evidence,
     ModelView,
     Result,
@@ -80,6 +81,7 @@ def make_result(
             max_false_names=0.005,
             prior_known=0.5,
             extrapolated=False,
+            engine=EngineView(detector="openvino fp32 on cpu", embedder="openvino fp32 on cpu"),
         ),
         sampling=SamplingView(period_s=period_s, mode="frames", frames_sampled=4, densified=densified),
         appearances=[

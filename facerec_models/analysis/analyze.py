@@ -17,7 +17,7 @@ from typing import Literal
 
 from facerec_models.analysis.detection import FaceDetector
 from facerec_models.analysis.embedding import FaceEmbedder
-from facerec_models.analysis.frame_faces import FrameFaces, Scan, Timing
+from facerec_models.analysis.frame_faces import Engines, FrameFaces, Scan, Timing
 from facerec_models.analysis.frame_scanner import FrameScanner
 from facerec_models.analysis.reading.sampling import Sampler, sampling_period_s
 from facerec_models.analysis.reading.video import Video, VideoInfo
@@ -72,6 +72,7 @@ class Analysis:
     fragment: tuple[float, float] | None = None
     fragments: tuple[tuple[float, float], ...] = ()
     timing: Timing = field(default_factory=Timing)
+    engines: Engines = field(default_factory=Engines)
 
 
 def analyze(
@@ -118,7 +119,7 @@ def analyze(
                     raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
                 if on_progress is not None:
                     on_progress(fraction)
-        linker.link(Scan(timing=scanner.timing))
+        linker.link(Scan(timing=scanner.timing, engines=scanner.engines))
         return linker.result(video.info, complete=video.complete, warnings=video.warnings)
 
 
@@ -193,6 +194,7 @@ class Linker:
         self._frames = 0
         self._end_s = 0.0
         self._timing = Timing()
+        self._engines = Engines()
 
     def link(self, scan: Scan) -> None:
         """Take the next part of the video."""
@@ -202,6 +204,7 @@ class Linker:
             self._frames += scan.frames
             self._end_s = scan.end_s
         self._timing += scan.timing
+        self._engines += scan.engines
         self._take_transitions(self._transition_detector.update(scan.thumbnails))
         self._link_settled()
 
@@ -271,4 +274,5 @@ class Linker:
             warnings=warnings,
             fragment=self._config.sampling.fragment,
             timing=self._timing,
+            engines=self._engines,
         )

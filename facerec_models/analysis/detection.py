@@ -15,7 +15,16 @@ _SAME_OVERLAP, _SAME_DISTANCE = 0.4, 0.4
 
 
 class FaceDetector(Protocol):
-    """Whatever finds faces in pictures."""
+    """Whatever finds faces in pictures.
+
+    Attributes
+    ----------
+    engine : str
+        What computes it, as a user reads it.
+    """
+
+    @property
+    def engine(self) -> str: ...  # noqa: D102
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         """Find the faces of each picture.

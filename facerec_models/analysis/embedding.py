@@ -23,6 +23,8 @@ class FaceEmbedder(Protocol):
         How faces must be aligned for it.
     terms : str
         Licence of the weights, and what is to be known about their training data.
+    engine : str
+        What computes it, as a user reads it.
     """
 
     @property
@@ -33,6 +35,8 @@ class FaceEmbedder(Protocol):
     def template(self) -> Template: ...  # noqa: D102
     @property
     def terms(self) -> str: ...  # noqa: D102
+    @property
+    def engine(self) -> str: ...  # noqa: D102
 
     def embed(self, crops: ImageArray) -> FloatArray:
         """Embed aligned faces.

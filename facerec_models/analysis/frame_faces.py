@@ -94,6 +94,23 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Engines:
+    """What computed the networks; several where parts of a video were computed in different places.
+
+    Examples
+    --------
+    >>> Engines("a", "b") + Engines() + Engines("c", "b")
+    Engines(detector='a, c', embedder='b')
+    """
+
+    detector: str = ""
+    embedder: str = ""
+
+    def __add__(self, other: Engines) -> Engines:
+        return Engines(_distinct(self.detector, other.detector), _distinct(self.embedder, other.embedder))
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """What a scanner found in a part of a video: some seconds, or a segment.
 
@@ -109,6 +126,8 @@ class Scan:
         How many frames were decoded, sampled or not.
     end_s : float
         When the last of them ends, in seconds.
+    engines : Engines
+        What computed it.
     """
 
     frame_faces: tuple[FrameFaces, ...] = ()
@@ -117,6 +136,7 @@ class Scan:
     frames: int = 0
     end_s: float = 0.0
     timing: Timing = field(default_factory=Timing)
+    engines: Engines = field(default_factory=Engines)
 
     def __add__(self, other: Scan) -> Scan:
         return Scan(
@@ -126,12 +146,14 @@ class Scan:
             self.frames + other.frames,
             other.end_s if other.frames else self.end_s,
             self.timing + other.timing,
+            self.engines + other.engines,
         )
 
     def to_bytes(self) -> bytes:
         """Return the scan as a file, an ``.npz`` without pickle."""
         frame_faces, small = self.frame_faces, self.thumbnails
-        facts = {"cuts_s": self.cuts_s, "frames": self.frames, "end_s": self.end_s, "timing": asdict(self.timing)}
+        facts = {"cuts_s": self.cuts_s, "frames": self.frames, "end_s": self.end_s}
+        facts |= {"timing": asdict(self.timing), "engines": asdict(self.engines)}
         crops = [crop for frame in frame_faces for crop in frame.crops]
         target = io.BytesIO()
         np.savez(
@@ -183,8 +205,12 @@ class Scan:
                 arrays["thumbnail_times_s"], pictures, sizes.tolist(), arrays["thumbnail_begins"], strict=True
             )
         )
-        timing = Timing(**facts["timing"])
-        return cls(frame_faces, tuple(facts["cuts_s"]), thumbnails, facts["frames"], facts["end_s"], timing)
+        timing, engines = Timing(**facts["timing"]), Engines(**facts["engines"])
+        return cls(frame_faces, tuple(facts["cuts_s"]), thumbnails, facts["frames"], facts["end_s"], timing, engines)
+
+
+def _distinct(*lists: str) -> str:
+    return ", ".join(dict.fromkeys(name for one in lists for name in one.split(", ") if name))
 
 
 def _joined(parts: Sequence[FloatArray], empty: tuple[int, ...]) -> FloatArray:

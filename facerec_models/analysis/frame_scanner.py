@@ -14,7 +14,7 @@ from itertools import pairwise
 from facerec_models.analysis.detection import FaceDetector
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import describe_faces, detect_faces
-from facerec_models.analysis.frame_faces import FrameFaces, Scan, Timing
+from facerec_models.analysis.frame_faces import Engines, FrameFaces, Scan, Timing
 from facerec_models.analysis.reading.geometry import Geometry
 from facerec_models.analysis.reading.sampling import Grid, Sampler
 from facerec_models.analysis.reading.segments import FrameIndex, Segment, sampler_at
@@ -63,6 +63,7 @@ class FrameScanner:
     Attributes
     ----------
     timing : Timing
+    engines : Engines
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class FrameScanner:
         self._frames_since = 0
         self._reached_s = self._start_s
         self.timing = Timing()
+        self.engines = Engines(detector.engine, embedder.engine)
 
     def parts(self) -> Iterator[tuple[Scan, float]]:
         """Go through the video; yield what was found since the last part, and the fraction that is done.
@@ -130,7 +132,7 @@ class FrameScanner:
                 found += part
                 if on_progress is not None:
                     on_progress(fraction)
-        return replace(found, timing=self.timing)
+        return replace(found, timing=self.timing, engines=self.engines)
 
     def _part(self, frame_faces: list[FrameFaces]) -> Scan:
         part = Scan(

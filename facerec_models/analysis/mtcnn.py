@@ -43,7 +43,8 @@ class MtcnnDetector:
 
     Attributes
     ----------
-    engine : EngineChoice
+    engine : str
+        As in `FaceDetector`.
 
     Raises
     ------
@@ -53,9 +54,10 @@ class MtcnnDetector:
 
     def __init__(self, config: DetectionConfig, *, threads: int | None = None) -> None:
         self._config = config
-        self.engine = choose_engine(config.engine, config.device, config.precision)
-        load = _torch_search if self.engine.engine == "torch" else _openvino_search
-        self._search = load(config, self.engine, threads)
+        engine = choose_engine(config.engine, config.device, config.precision)
+        self.engine = str(engine)
+        load = _torch_search if engine.engine == "torch" else _openvino_search
+        self._search = load(config, engine, threads)
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         """Find the faces of each picture; see `FaceDetector.detect`."""

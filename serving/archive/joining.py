@@ -147,6 +147,7 @@ def _joined(shares: Sequence[Share], found: Sequence[Analysis], shots: Sequence[
         fragment=(ranges[0][0], ranges[-1][1]),
         fragments=tuple(ranges),
         timing=reduce(add, (one.timing for one in found)),
+        engines=reduce(add, (one.engines for one in found)),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from facerec_models.analysis.analyze import Analysis, analyze, link_segments
-from facerec_models.analysis.frame_faces import Scan, Timing
+from facerec_models.analysis.frame_faces import Engines, Scan, Timing
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.video import Video, VideoInfo
 from facerec_models.analysis.weights import KNOWN, file_sha256
@@ -28,7 +28,7 @@ from serving.archive.handle import Archive
 from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, VideoRow
 
-_KEPT_ELSEWHERE = {"info", "embedder", "tracks", "timing"}
+_KEPT_ELSEWHERE = {"info", "embedder", "tracks", "timing", "engines"}
 BEFORE_S = 0.001
 """By how much an analysis counts as older than one that is to be its video's latest."""
 
@@ -330,7 +330,7 @@ def summarize(analysis: Analysis) -> dict[str, Any]:
     info["path"] = str(analysis.info.path)
     info["time_base"] = str(analysis.info.time_base)
     rest = {f.name: getattr(analysis, f.name) for f in fields(analysis) if f.name not in _KEPT_ELSEWHERE}
-    return {**rest, "info": info, "timing": asdict(analysis.timing)}
+    return {**rest, "info": info, "timing": asdict(analysis.timing), "engines": asdict(analysis.engines)}
 
 
 def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
@@ -338,6 +338,7 @@ def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
     summary = dict(row.summary)
     info = summary.pop("info")
     timing = summary.pop("timing")
+    engines = summary.pop("engines", {})
     for name in (MADE_FROM, ANALYSED_AT, JOINED):
         summary.pop(name, None)
     return Analysis(
@@ -351,5 +352,6 @@ def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
         info=VideoInfo(**{**info, "path": Path(info["path"]), "time_base": Fraction(info["time_base"])}),
         embedder=row.embedder,
         timing=Timing(**timing),
+        engines=Engines(**engines),
         tracks=tuple(tracks),
     )

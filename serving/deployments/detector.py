@@ -55,6 +55,10 @@ class DetectorReplica:
         answer: ItemResult[list[Detections]] = await self._batched(images)
         return answer.unwrap()
 
+    async def engine(self) -> str:
+        """Say what computes the detector."""
+        return self._engine.engine
+
     def check_health(self) -> None:
         """Raise if the detector does not work."""
         self._engine.detect([np.zeros((64, 64, 3), np.uint8)])
@@ -66,6 +70,7 @@ class DetectorProxy:
     def __init__(self, handle: DeploymentHandle[Any], *, patience_s: float = 0.0) -> None:
         self._handle = handle
         self._patience_s = patience_s
+        self.engine: str = call(handle.engine, patience_s=patience_s)
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         """See `FaceDetector.detect`."""

@@ -28,6 +28,7 @@ class EmbedderFacts:
     dimension: int
     template: Template
     terms: str
+    engine: str
 
 
 class EmbedderReplica:
@@ -74,7 +75,7 @@ class EmbedderReplica:
     async def facts(self) -> EmbedderFacts:
         """Say which embedder this is."""
         engine = self._engine
-        return EmbedderFacts(engine.name, engine.dimension, engine.template, engine.terms)
+        return EmbedderFacts(engine.name, engine.dimension, engine.template, engine.terms, engine.engine)
 
     def check_health(self) -> None:
         """Raise if the embedder does not work."""
@@ -93,6 +94,7 @@ class EmbedderProxy:
         self.dimension = facts.dimension
         self.template = facts.template
         self.terms = facts.terms
+        self.engine = facts.engine
 
     def embed(self, crops: ImageArray) -> FloatArray:
         """See `FaceEmbedder.embed`."""

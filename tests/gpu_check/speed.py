@@ -196,6 +196,7 @@ def embedding(
                 dimension=dimension,
                 template=of,
                 terms="",
+                engine="",
                 device=device,
                 batch_size=batch,
                 mirror=mirror,

@@ -64,7 +64,9 @@ def in_process(
         name, found, limit = request
         return namer.name_all([(name, found, load_model(archive.files, project, version), limit)])[0].unwrap()
 
-    detectors = handle(detect=lambda images: finder.detect_all([images])[0].unwrap())
+    detectors = handle(
+        detect=lambda images: finder.detect_all([images])[0].unwrap(), engine=lambda: asyncio.run(finder.engine())
+    )
     embedders = handle(
         embed=lambda crops: network.embed_all([crops])[0].unwrap(), facts=lambda: asyncio.run(network.facts())
     )

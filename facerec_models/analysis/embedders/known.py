@@ -129,6 +129,7 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
             dimension=known.dimension,
             template=architecture.template,
             terms=known.terms,
+            engine=str(engine),
             mirror=config.mirror,
         )
     import torch
@@ -143,6 +144,7 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
         dimension=known.dimension,
         template=architecture.template,
         terms=known.terms,
+        engine=str(engine),
         device=torch.device(engine.device),
         batch_size=config.batch_size,
         mirror=config.mirror,

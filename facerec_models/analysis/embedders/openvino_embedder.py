@@ -21,7 +21,7 @@ class OpenvinoEmbedder:
 
     Parameters
     ----------
-    name, dimension, template, terms
+    name, dimension, template, terms, engine
         As in `FaceEmbedder`.
     network : callable
         See `facerec_models.analysis.engines.openvino_network.OpenvinoNetwork`.
@@ -41,6 +41,7 @@ class OpenvinoEmbedder:
         dimension: int,
         template: Template,
         terms: str,
+        engine: str,
         batch_size: int = _CROPS,
         threads: int = 1,
         mirror: bool = True,
@@ -49,6 +50,7 @@ class OpenvinoEmbedder:
         self.dimension = dimension
         self.template = template
         self.terms = terms
+        self.engine = engine
         self._network = network
         self._mirror = mirror
         self._batch_size = min(batch_size, _CROPS)

@@ -22,7 +22,7 @@ class TorchEmbedder:
 
     Parameters
     ----------
-    name, dimension, template, terms
+    name, dimension, template, terms, engine
         As in `FaceEmbedder`.
     network : torch.nn.Module
         In evaluation mode.
@@ -42,6 +42,7 @@ class TorchEmbedder:
         dimension: int,
         template: Template,
         terms: str,
+        engine: str,
         device: torch.device,
         batch_size: int = 32,
         mirror: bool = True,
@@ -50,6 +51,7 @@ class TorchEmbedder:
         self.dimension = dimension
         self.template = template
         self.terms = terms
+        self.engine = engine
         self.device = device
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._batch_size = min(batch_size, _CPU_CROPS) if device.type == "cpu" else batch_size

@@ -201,7 +201,7 @@ def _result(
         project=project,
         revision=revision_of(project, version, max_false_names),
         model=model,
-        model_view=ModelView.of(model, version, analysis.embedder, max_false_names, archive.rules.prior_known),
+        model_view=ModelView.of(model, version, found, max_false_names, archive.rules.prior_known),
         strangers=strangers,
         crop_url=lambda track_id, k: crop_url(analysis, track_id, k),
         identify_s=time.perf_counter() - started,

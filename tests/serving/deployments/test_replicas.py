@@ -84,7 +84,7 @@ def test_healthy_networks_name_their_weights(detector: MtcnnDetector, embedder: 
     replica.check_health()
     facts = asyncio.run(replica.facts())
     assert (facts.name, facts.dimension, facts.template) == (embedder.name, embedder.dimension, embedder.template)
-    assert facts.terms == embedder.terms
+    assert (facts.terms, facts.engine) == (embedder.terms, embedder.engine)
 
 
 def test_a_network_that_fails_is_not_healthy() -> None:

@@ -15,7 +15,16 @@ from facerec_models.analysis.analyze import Analysis, Timing
 from facerec_models.analysis.reading.video import VideoInfo
 from facerec_models.identification.fit import fit_model
 from facerec_models.identification.naming_model import Gallery, NamingModel
-from facerec_models.result import ModelView, Result, StrangerLabel, VideoView, build_result, identity_of, stranger_id
+from facerec_models.result import (
+    EngineView,
+    ModelView,
+    Result,
+    StrangerLabel,
+    VideoView,
+    build_result,
+    identity_of,
+    stranger_id,
+)
 from facerec_models.types import Candidate, Decision, Match, Track, UndecidableReason
 from facerec_models.vectors import track_embedding
 from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
@@ -25,7 +34,13 @@ VIDEO = VideoView(
     height=360, sample_aspect_ratio=1.0, complete=True, warnings=[],
 )  # fmt: skip
 MODEL_VIEW = ModelView(
-    version="3", embedder=EMBEDDER, classifier="prototype", max_false_names=0.005, prior_known=0.5, extrapolated=False
+    version="3",
+    embedder=EMBEDDER,
+    classifier="prototype",
+    max_false_names=0.005,
+    prior_known=0.5,
+    extrapolated=False,
+    engine=EngineView(detector="openvino fp32 on cpu", embedder="openvino bf16 on cpu"),
 )
 INFO = VideoInfo(Path("clip.mp4"), "mov", "h264", 0, 20.0, 25.0, 0.04, 640, 360, 1.0, 0, 0.5, Fraction(1, 25))
 SHOTS = ((0.0, 10.0), (10.0, 20.0))
@@ -99,7 +114,7 @@ CONTRACT: dict[str, Any] = {
               "sample_aspect_ratio", "complete", "warnings"},
     "project": None,
     "revision": None,
-    "model": {"version", "embedder", "classifier", "max_false_names", "prior_known", "extrapolated"},
+    "model": {"version", "embedder", "classifier", "max_false_names", "prior_known", "extrapolated", "engine"},
     "sampling": {"period_s", "mode", "frames_sampled", "densified", "fragment", "fragments"},
     "appearances": {
         "person_id", "identity", "stranger", "label", "start_s", "end_s", "probability", "false_name_rate", "track_ids",

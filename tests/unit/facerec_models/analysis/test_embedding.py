@@ -191,6 +191,7 @@ def test_batches_are_bounded(crops: ImageArray) -> None:
         dimension=3,
         template=DLIB_TEMPLATE,
         terms="",
+        engine="",
         device=torch.device("cpu"),
         batch_size=4,
         mirror=False,

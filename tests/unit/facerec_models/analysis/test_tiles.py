@@ -25,6 +25,7 @@ class Counting:
 
     def __init__(self, detector: MtcnnDetector) -> None:
         self._detector = detector
+        self.engine = detector.engine
         self.shapes: list[tuple[int, ...]] = []
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:

@@ -36,6 +36,8 @@ ANALYSIS, RULES = AnalysisConfig(), IdentificationConfig()
 class Blind:
     """A detector that must not be used."""
 
+    engine = ""
+
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         assert not images, "a known picture was detected again"
         return []
