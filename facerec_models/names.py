@@ -7,6 +7,7 @@ import hashlib
 import re
 import unicodedata
 from pathlib import Path
+from typing import overload
 from urllib.parse import unquote
 
 from facerec_models.errors import InputError
@@ -137,3 +138,19 @@ def local_path(uri: str) -> Path:
     if not uri.startswith("file://") or "\0" in path:
         raise InputError(f"{uri!r} is no file:// address of a file: give one, or send the file itself")
     return Path(path)
+
+
+@overload
+def identity_of(person_id: str) -> str: ...
+@overload
+def identity_of(person_id: None) -> None: ...
+def identity_of(person_id: str | None) -> str | None:
+    """Return a person's name as people write it: ``Barack_Obama`` is Barack Obama.
+
+    Examples
+    --------
+    >>> identity_of("Barack_Obama")
+    'Barack Obama'
+    >>> identity_of(None)
+    """
+    return None if person_id is None else person_id.replace("_", " ")

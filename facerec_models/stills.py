@@ -15,7 +15,8 @@ from facerec_models.identification.identify import identify_faces
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
 from facerec_models.images import read_image
-from facerec_models.result import CandidateView, identity_of
+from facerec_models.names import identity_of
+from facerec_models.result import CandidateView
 from facerec_models.types import FaceSet, ImageArray
 
 # Pictures whose faces are searched for together: so many, and fewer of large ones, so that they fit into memory.

@@ -20,6 +20,7 @@ from facerec_models.analysis.analyze import analyze as analyze_file
 from facerec_models.analysis.faces import clearly_largest_face
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.weights import file_sha256
+from facerec_models.build_result import StrangerLabel, build_result, owner_of, stranger_id
 from facerec_models.config import AnalysisConfig, IdentificationConfig
 from facerec_models.errors import EmptyGalleryError, InputError
 from facerec_models.identification.appearances import build_appearances
@@ -32,15 +33,7 @@ from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.images import is_picture
 from facerec_models.names import person_id_of, short_id
-from facerec_models.result import (
-    ModelView,
-    Result,
-    StrangerLabel,
-    VideoView,
-    build_result,
-    owner_of,
-    stranger_id,
-)
+from facerec_models.result import ModelView, Result, VideoView
 from facerec_models.stills import StillResult, find_stills, name_still
 from facerec_models.types import Appearance, FaceSet, FloatArray, Match, Track
 

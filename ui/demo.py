@@ -18,7 +18,8 @@ from rich.table import Table
 
 from facerec_models.errors import SourceError
 from facerec_models.files import write_atomically, writing_to
-from facerec_models.result import Result, identity_of
+from facerec_models.names import identity_of
+from facerec_models.result import Result
 from facerec_models.types import ImageArray
 from serving.exports.timeline import write_timeline
 from training.evaluation.counting import VideoScore, score_video

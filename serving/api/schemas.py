@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from facerec_models.config import SamplingConfig
-from facerec_models.result import identity_of
+from facerec_models.names import identity_of
 from facerec_models.types import Decision
 from serving.archive.search.people_and_faces import FaceHit, Hit
 from serving.archive.search.strangers import Sighting, StrangerSummary

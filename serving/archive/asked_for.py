@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from facerec_models.documents import AskedView
-from facerec_models.names import person_id_of
-from facerec_models.result import Result, identity_of
+from facerec_models.names import identity_of, person_id_of
+from facerec_models.result import Result
 from serving.store.contract import Store
 
 

@@ -338,7 +338,7 @@ def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
     summary = dict(row.summary)
     info = summary.pop("info")
     timing = summary.pop("timing")
-    engines = summary.pop("engines", {})
+    engines = summary.pop("engines")
     for name in (MADE_FROM, ANALYSED_AT, JOINED):
         summary.pop(name, None)
     return Analysis(

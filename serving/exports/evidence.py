@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from facerec_models.result import AppearanceView, Result, identity_of
+from facerec_models.names import identity_of
+from facerec_models.result import AppearanceView, Result
 from facerec_models.stills import FaceView
 from facerec_models.types import Decision
 from serving.exports.labels import strangers_as_near

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import InputError, SourceError
-from facerec_models.names import person_id_of
-from facerec_models.result import identity_of
+from facerec_models.names import identity_of, person_id_of
 from training.crawling.album import Album, AlbumPicture
 from training.crawling.bounds import CrawlConfig
 from training.crawling.engine import PictureCrawler, Run

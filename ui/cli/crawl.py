@@ -56,8 +56,7 @@ def crawl(
     """
     from facerec_models.analysis.networks import load_networks
     from facerec_models.errors import FacerecError, SourceError
-    from facerec_models.names import check_project_name
-    from facerec_models.result import identity_of
+    from facerec_models.names import check_project_name, identity_of
     from serving.archive.learning.enrol import content_elsewhere
     from training.crawling.crawl import crawl as fetch
     from training.crawling.crawl import split_names
@@ -115,7 +114,7 @@ def _enrol(
     opened: Opened, project: str, report: CrawlReport, networks: Networks, one_face_only: bool, as_json: bool
 ) -> int:
     """Enrol what a crawl gave and show what became of each picture; return how many are learned from."""
-    from facerec_models.result import identity_of
+    from facerec_models.names import identity_of
     from serving.archive.learning.enrol import enrol
 
     pictures = {picture.path: picture for picture in report.to_enrol()}

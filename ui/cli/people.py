@@ -132,7 +132,7 @@ def _tell_doubtful(face: Face, directory: Path) -> Face:
 @app.command("list")
 def list_people(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List everyone who is enrolled."""
-    from facerec_models.result import identity_of
+    from facerec_models.names import identity_of
     from serving.api.schemas import PersonView
 
     with open_home(home) as opened:

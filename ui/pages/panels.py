@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from html import escape
 
 from facerec_models.identification.reasons import is_beside
-from facerec_models.result import AppearanceView, CandidateView, Result, identity_of
+from facerec_models.names import identity_of
+from facerec_models.result import AppearanceView, CandidateView, Result
 from serving.exports.colours import Colour, label_colours
 from serving.exports.evidence import explain_appearance
 from serving.exports.labels import clock, percent, strangers_as_near

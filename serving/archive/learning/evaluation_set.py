@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from facerec_models.build_result import owner_of
 from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.identify import identify_tracks
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.metrics import NamedTime, ShownName
-from facerec_models.result import owner_of
 from facerec_models.types import Decision
 from serving.archive.files import Files
 from serving.archive.handle import Archive

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from facerec_models.build_result import owner_of
 from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.decide import VideoNames
 from facerec_models.identification.reasons import reason_of
 from facerec_models.identification.track_columns import TrackColumns
-from facerec_models.result import identity_of, owner_of
+from facerec_models.names import identity_of
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray, IndexArray, Match, UndecidableReason
 from serving.store.naming_rows import AppearanceRow, NamedTracks, StrangerTrack
 from serving.store.rows import AnalysisRow

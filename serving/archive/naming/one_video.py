@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from facerec_models.build_result import StrangerLabel, build_result, stranger_id
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.identification.clustering import group_unknown
 from facerec_models.identification.identify import identify_videos, match_again
 from facerec_models.identification.naming_model import NamingModel
-from facerec_models.result import ModelView, Result, StrangerLabel, VideoView, build_result, stranger_id
+from facerec_models.result import ModelView, Result, VideoView
 from facerec_models.types import Match
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
-from facerec_models.result import identity_of
+from facerec_models.names import identity_of
 from facerec_models.types import Decision
 from serving.archive.naming.figures import ScoreFigures
 from serving.store.contract import Store

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from facerec_models.build_result import stranger_id
 from facerec_models.identification.clustering import join_tracks, stranger_similarity
 from facerec_models.identification.decide import pair_scale
 from facerec_models.identification.track_columns import TrackColumns
-from facerec_models.result import stranger_id
 from facerec_models.types import DoubleArray, FloatArray
 from serving.archive.naming.aliases import aliases, follow_all, hide_as_before, merge_groups
 from serving.store.contract import Store

@@ -13,8 +13,7 @@ import numpy as np
 from facerec_models.errors import PersonNotFoundError
 from facerec_models.identification.clustering import stranger_similarity
 from facerec_models.identification.cohort import load_cohort
-from facerec_models.names import person_id_of
-from facerec_models.result import identity_of
+from facerec_models.names import identity_of, person_id_of
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from facerec_models.vectors import PairScale
 from serving.archive.handle import Archive

@@ -247,7 +247,8 @@ class _Work:
             video_id=row.video_id,
             key=second_key(row.key, self.embedder),
             embedder=self.embedder,
-            summary={**row.summary, MADE_FROM: row.analysis_id},
+            # Where the new vectors were computed is not known here; the detector's work is the old one.
+            summary={**row.summary, "engines": {**row.summary["engines"], "embedder": ""}, MADE_FROM: row.analysis_id},
             created_at=row.created_at,
         )
         with being_made(self.archive, self.project, made.analysis_id):

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from ray.serve.exceptions import BackPressureError
 
 from facerec_models.analysis.embedding import FaceEmbedder
+from facerec_models.analysis.engines.choice import choose_engine
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from serving.archive.files import Files
 from serving.archive.learning.model_versions import train
@@ -69,6 +70,8 @@ def test_the_same_settings_again_are_shown_again(client: TestClient, material: D
     assert submit([4, 6], 0.05)[0] != first
     result = client.get(f"/v1/projects/shown/videos/{video_id}/result").json()
     assert (result["sampling"]["fragments"], result["model"]["max_false_names"]) == ([[4, 6], [10, 12]], 0.05)
+    computed = {"detector": str(choose_engine("auto", "cpu", "fp32")), "embedder": str(choose_engine("auto", "cpu"))}
+    assert result["model"]["engine"] == computed
 
 
 def test_a_project_deleted_during_its_job_leaves_nothing(client: TestClient, material: DemoMaterial) -> None:

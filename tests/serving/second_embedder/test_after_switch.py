@@ -59,6 +59,9 @@ def test_after_a_switch_everything_is_of_the_new_embedder(
     assign_current(archive, row)
     shown = stored_result(archive, "p", video.video_id, lambda *_: "").model
     assert (shown.version, shown.embedder) == (store.get_model("p").version, B)
+    # What embedded the stored crops anew is not known, so it is not claimed to be what the first embeddings came from.
+    assert (shown.engine.detector, shown.engine.embedder) == (detector.engine, "")
+    assert first.summary["engines"]["embedder"] == embedder.engine
     with pytest.raises(GalleryMismatchError):
         analyze_video(archive, video, config, Networks(detector, embedder))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from facerec_models.errors import InputError
-from facerec_models.names import person_id_of
+from facerec_models.names import identity_of, person_id_of
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,10 @@ def test_a_person_is_called_as_a_folder(given: str, person_id: str) -> None:
 def test_an_invalid_name_of_a_person_is_refused(given: str, why: str) -> None:
     with pytest.raises(InputError, match=why):
         person_id_of(given)
+
+
+@pytest.mark.parametrize(
+    ("person_id", "identity"), [("Barack_Obama", "Barack Obama"), ("Zoë", "Zoë"), ("A_B_C", "A B C"), (None, None)]
+)
+def test_an_identity_is_written_as_people_write_it(person_id: str | None, identity: str | None) -> None:
+    assert identity_of(person_id) == identity

@@ -13,18 +13,10 @@ from pydantic import ValidationError
 
 from facerec_models.analysis.analyze import Analysis, Timing
 from facerec_models.analysis.reading.video import VideoInfo
+from facerec_models.build_result import StrangerLabel, build_result, stranger_id
 from facerec_models.identification.fit import fit_model
 from facerec_models.identification.naming_model import Gallery, NamingModel
-from facerec_models.result import (
-    EngineView,
-    ModelView,
-    Result,
-    StrangerLabel,
-    VideoView,
-    build_result,
-    identity_of,
-    stranger_id,
-)
+from facerec_models.result import EngineView, ModelView, Result, VideoView
 from facerec_models.types import Candidate, Decision, Match, Track, UndecidableReason
 from facerec_models.vectors import track_embedding
 from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
@@ -294,13 +286,6 @@ def test_a_track_whose_embeddings_were_forgotten_has_no_evidence(model: NamingMo
     (appearance,) = build(model, [empty], [make_match(decidable=False)]).appearances
     assert appearance.label == "Undecidable"
     assert (appearance.evidence.crops, appearance.evidence.nearest) == ([], [])
-
-
-@pytest.mark.parametrize(
-    ("person_id", "identity"), [("Barack_Obama", "Barack Obama"), ("Zoë", "Zoë"), ("A_B_C", "A B C"), (None, None)]
-)
-def test_an_identity_is_written_as_people_write_it(person_id: str | None, identity: str | None) -> None:
-    assert identity_of(person_id) == identity
 
 
 def test_a_gallery_of_one_person_has_no_runner_up() -> None:

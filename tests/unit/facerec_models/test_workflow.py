@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import facerec_models as fr
+from facerec_models.build_result import stranger_id
 from facerec_models.images import encode_crop, read_image
-from facerec_models.result import stranger_id
 from facerec_models.video_writer import VideoWriter
 from tests.builders import EMBEDDER, sample_picture
 

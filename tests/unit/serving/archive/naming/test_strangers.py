@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facerec_models.build_result import stranger_id
 from facerec_models.errors import NotFoundError
 from facerec_models.identification.decide import VideoNames
 from facerec_models.identification.track_columns import TrackColumns
-from facerec_models.result import stranger_id
 from facerec_models.types import FloatArray
 from serving.archive.files import Files
 from serving.archive.handle import Archive
