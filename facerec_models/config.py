@@ -58,6 +58,12 @@ class SamplingConfig(Config):
         le=25,
         description="Sample this many times more often, up to 6 times a second, where a face is seen or a cut falls.",
     )
+    still_overlap: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Between two of these samples no other is taken where clear faces overlap by so much; 1: always.",
+    )
     fragment: tuple[float, float] | None = Field(
         default=None, description="Only from start to end, in seconds from the first frame."
     )

@@ -10,6 +10,9 @@ import scipy
 
 from facerec_models.types import DoubleArray, FloatArray, Track
 
+# Samples that a track is as good as: a single one may be a chance.
+_BEST = 3
+
 
 @dataclass(frozen=True, slots=True)
 class PairScale:
@@ -46,14 +49,14 @@ def weighted_sum(track: Track) -> FloatArray:
 
 
 def track_quality(track: Track) -> float:
-    """Return the mean quality of the better half of a track's samples: one good sample does not make a face recognisable.
+    """Return the mean quality of a track's three best kept samples: a face that is clear for a while can be recognised.
 
     It is 0 for a track without embeddings, such as is left when a person is forgotten.
     """
     if len(track.embedded) == 0:
         return 0.0
-    count = (len(track) + 1) // 2
-    return float(np.add.reduce(np.sort(track.quality)[-count:]) / np.float32(count))
+    best = np.sort(track.quality[track.embedded])[-_BEST:]
+    return float(np.add.reduce(best) / np.float32(len(best)))
 
 
 def normalize(vectors: npt.NDArray[np.floating]) -> FloatArray:

@@ -93,3 +93,15 @@ def distinct_by_the_smaller(boxes: FloatArray | DoubleArray, scores: FloatArray,
         shared = np.minimum(boxes[best, 2:], boxes[left, 2:]) - np.maximum(boxes[best, :2], boxes[left, :2]) + 1
         left = left[np.maximum(shared, 0).prod(axis=1) / np.minimum(areas[best], areas[left]) <= overlap]
     return np.array(kept, np.intp)
+
+
+def are_met(a: FloatArray, b: FloatArray, overlap: float) -> bool:
+    """Whether each of (N, 4) boxes overlaps by so much, as `iou` has it, with one of (M, 4).
+
+    Examples
+    --------
+    >>> here, near, elsewhere = np.float32([[0, 0, 4, 4]]), np.float32([[1, 0, 5, 4]]), np.float32([[9, 0, 13, 4]])
+    >>> are_met(here, np.concatenate([near, elsewhere]), 0.5), are_met(here, elsewhere, 0.5), are_met(here[:0], elsewhere, 0.5)
+    (True, False, True)
+    """
+    return not len(a) or bool((iou(a, b).max(axis=1, initial=0) >= overlap).all())

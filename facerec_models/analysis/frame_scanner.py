@@ -7,10 +7,14 @@ themselves, the service passes proxies that send pictures and crops to batched d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import NamedTuple
 
+import numpy as np
+
+from facerec_models.analysis import boxes
 from facerec_models.analysis.detection import FaceDetector
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import describe_faces, detect_faces
@@ -22,13 +26,15 @@ from facerec_models.analysis.reading.video import DecodedFrame, Video
 from facerec_models.analysis.shots import ShotDetector
 from facerec_models.analysis.transitions import Thumbnail, ThumbnailPicker
 from facerec_models.config import AnalysisConfig
-from facerec_models.types import Detections, Frame
+from facerec_models.types import Detections, FloatArray, Frame
 
 # Steps are analysed together up to this many pixels of coarse and dense frames: enough for full batches, flat in memory.
 _CHUNK_PIXELS = 12_000_000
 _MAX_CHUNK_STEPS = 8
 # A segment is decoded from so many frames before it, for the detector of cuts to have seen what it would have seen.
 _RUN_UP_FRAMES = 64
+# A face that may get a name or be unknown is as wide, and the detector as sure of it.
+_CLEAR_PX, _SURE = 28.0, 0.99
 
 
 @dataclass(slots=True)
@@ -47,6 +53,38 @@ class _Step:
     @property
     def has_face(self) -> bool:
         return 0 in self.found and len(self.found[0][1]) > 0
+
+
+class _Span(NamedTuple):
+    """Two frames in which faces were sought, and those between them; `last` may be the first of the step after."""
+
+    step: _Step
+    after: _Step
+    first: int
+    last: int
+
+    @property
+    def middle(self) -> int:
+        return (self.first + self.last) // 2
+
+    def halves(self) -> tuple[_Span, _Span]:
+        return self._replace(last=self.middle), self._replace(first=self.middle)
+
+    def is_still(self, overlap: float) -> bool:
+        """Whether both frames are of one shot, and each clear face of either is at its place in the other."""
+        step, place = (self.step, self.last) if self.last < len(self.step.frames) else (self.after, 0)
+        if place not in step.found or step.shots[place] != self.step.shots[self.first]:
+            return False
+        before, after = self.step.found[self.first][1], step.found[place][1]
+        return boxes.are_met(_clear(before), after.boxes, overlap) and boxes.are_met(
+            _clear(after), before.boxes, overlap
+        )
+
+
+def _clear(found: Detections) -> FloatArray:
+    """Return the boxes of the faces that may get a name, or may be somebody who is unknown."""
+    wide = (found.boxes[:, 2:] - found.boxes[:, :2]).min(axis=1) >= _CLEAR_PX
+    return np.asarray(found.boxes[wide & (found.scores >= _SURE)], np.float32)
 
 
 class FrameScanner:
@@ -210,12 +248,11 @@ class FrameScanner:
     def _process(self, steps: list[_Step]) -> list[FrameFaces]:
         """Find and describe the faces of all steps but the last, which only tells whether a face follows."""
         self._detect([(step, 0) for step in steps if step.frames and 0 not in step.found])
-        self._detect(
+        self._detect_between(
             [
-                (step, i)
+                _Span(step, after, 0, len(step.frames))
                 for step, after in pairwise(steps)
                 if step.has_face or after.has_face or len({*step.shots, *after.shots[:1]}) > 1
-                for i in range(1, len(step.frames))
             ]
         )
         sampled = [(step, i) for step in steps[:-1] for i in sorted(step.found)]
@@ -232,6 +269,17 @@ class FrameScanner:
             )
             for (step, i), faces in zip(sampled, described, strict=True)
         ]
+
+    def _detect_between(self, spans: Sequence[_Span]) -> None:
+        """Halve each span until nothing is left between two frames, or their faces stand still."""
+        while spans := [span for span in spans if span.middle > span.first]:
+            self._detect([(span.step, span.middle) for span in spans])
+            spans = [
+                half
+                for span in spans
+                for half in span.halves()
+                if not half.is_still(self._config.sampling.still_overlap)
+            ]
 
     def _detect(self, wanted: list[tuple[_Step, int]]) -> None:
         with self.timing.measure("decode_s"):

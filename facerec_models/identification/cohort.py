@@ -40,6 +40,8 @@ class Cohort:
         For a face, or a track, against the right person's prototype.
     source : str
         Which pictures this was computed from.
+    seen : int
+        How many of the last stills are of people who were seen in a project's own videos.
     """
 
     embedder: str
@@ -49,6 +51,12 @@ class Cohort:
     genuine_stills: GenuineScale
     genuine_tracks: GenuineScale
     source: str
+    seen: int = 0
+
+    @property
+    def compared(self) -> FloatArray:
+        """The stills that a model may keep: of people who were only seen, who may want to be forgotten, it keeps no vectors."""
+        return self.stills[: len(self.stills) - self.seen]
 
 
 # Without a shipped cohort: similarities of FaceNet as its authors and users report them, not measured by us. Naming then rests on

@@ -59,7 +59,7 @@ def fit_model(
             f"the gallery was embedded with {gallery.embedder!r}, the cohort of strangers with {cohort.embedder!r}"
         )
     require_strangers(cohort, len(np.unique(gallery.person_ids)))
-    prototypes = PrototypeClassifier().fit(gallery.embeddings, gallery.person_ids, cohort.stills)
+    prototypes = PrototypeClassifier().fit(gallery.embeddings, gallery.person_ids, cohort.stills, cohort.compared)
     chosen = build_classifier(classifier, seed)
     if not chosen.learns_from_strangers:
         return _without_learning_strangers(gallery, prototypes, cohort, prior_known)
@@ -80,7 +80,7 @@ def fit_model(
 
     def bound(learned: FaceClassifier, x: FloatArray, y: npt.NDArray[np.str_]) -> FaceClassifier:
         own = np.isin(y, learned.classes_)
-        return fitted.in_same_unit(learned, PrototypeClassifier().fit(x[own], y[own], cohort.stills))
+        return fitted.in_same_unit(learned, PrototypeClassifier().fit(x[own], y[own], cohort.stills, cohort.compared))
 
     genuine = genuine_scores(
         fitted,
@@ -121,7 +121,8 @@ def _without_learning_strangers(
         else:
             rest = are_strangers(prototypes.similarity(strangers).max(axis=1), genuine)
             scores = prototypes.decision_function(strangers[rest]).max(axis=1)
-        moved = GenuineScale(genuine.mean - float(prototypes.attraction_.mean()), genuine.deviation)
+        taken_off = float(prototypes.attraction_.mean()) + float(prototypes.commonness(gallery.embeddings).mean())
+        moved = GenuineScale(genuine.mean - taken_off, genuine.deviation)
         return ScoreCalibration(scores, moved, prior_known, prototypes.highest_score)
 
     return NamingModel(

@@ -25,6 +25,8 @@ from serving.exports.drawing import Box, blend, put_text, round_opacity, shorten
 
 _WEIGHT = 500
 _LEAST_TEXT_PX = 12
+# The longer part of a period of five samples that is halved.
+_HALF = 0.6
 _PROGRESS_STEP = 0.01
 
 
@@ -159,8 +161,9 @@ class Annotator:
         steps_s = [b.time_s - a.time_s for track in result.tracks for a, b in pairwise(track.samples)]
         step_s = median(steps_s) if steps_s else period_s
         is_dense = result.sampling.densified
-        # Samples lie on frames, so two of them may be a frame further apart than others. A face that is missed once is still there.
-        self._max_gap_s = (2 * step_s if is_dense else period_s) + frame_s
+        # Samples lie on frames, so two of them may be a frame further apart than others. A face that is missed once is still there, and
+        # where faces stand still the halves of a period may be all that was looked at.
+        self._max_gap_s = (max(2 * step_s, _HALF * period_s) if is_dense else period_s) + frame_s
         # Within a longer gap: how far the face is shown before a sample, and how far from it on.
         self._hold_s = (0.0, frame_s / 2) if is_dense else (period_s / 2, period_s / 2)
         ratio = result.video.sample_aspect_ratio

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 _MOST_STRANGERS = 1_000_000
+# So many strangers, and no more, can check a rate: two of the 595 of the cohort that is shipped.
+_CHECKED_STRANGERS = 300
 
 
 def timecode(time_s: float) -> str:
@@ -42,6 +44,7 @@ def one_in(rate: float) -> str:
 
 
 def strangers_as_near(rate: float) -> str:
-    """Return a rate in (0, 1] as ``1 stranger in N``; see `one_in`."""
-    text = one_in(rate).replace("1 in ", "1 stranger in ")
-    return text.replace("< ", "fewer than ")
+    """Return a rate in (0, 1] as ``1 stranger in N``, in which a rate that no data checked is a bound; see `one_in`."""
+    if rate < 1 / _CHECKED_STRANGERS:
+        return f"fewer than 1 stranger in {_CHECKED_STRANGERS}"
+    return one_in(rate).replace("1 in ", "1 stranger in ")

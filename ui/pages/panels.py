@@ -12,7 +12,7 @@ from facerec_models.names import identity_of
 from facerec_models.result import AppearanceView, CandidateView, Result
 from serving.exports.colours import Colour, label_colours
 from serving.exports.evidence import explain_appearance
-from serving.exports.labels import clock, percent, strangers_as_near
+from serving.exports.labels import clock, one_in, percent
 from ui.views import APPEARANCE_COLUMNS, appearance_rows
 
 HEADER = '<header class="fr-header"><h1>FaceRec</h1><p>Who appears in a video, when, and on what evidence.</p></header>'
@@ -63,8 +63,8 @@ def summary(name: str, result: Result) -> str:
     if not result.video.complete:
         warnings.insert(0, "The video could not be read to its end.")
     if result.model.extrapolated:
-        most = strangers_as_near(result.model.max_false_names)
-        warnings.append(f"No data checked that no more than {most} gets a name: it is extrapolated.")
+        most = one_in(result.model.max_false_names)
+        warnings.append(f"No data checked that no more than {most} strangers gets a name: it is extrapolated.")
     lines = "".join(f'<p class="fr-warning">{escape(warning)}</p>' for warning in warnings)
     return f'<div class="fr-summary"><h2>{escape(name)}</h2><p>{escape("  ·  ".join(facts))}</p>{lines}</div>'
 

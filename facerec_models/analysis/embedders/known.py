@@ -29,13 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Architecture:
-    """A network: its weights, its crops, module and function that load it into torch, and facenet-pytorch's file that builds it."""
+    """A network: its weights, its crops, module and function that load it into torch, and facenet-pytorch's file that builds it.
+
+    `tint` says whether gray faces are tinted for it, see `facerec_models.analysis.embedders.tint`: where that was measured.
+    """
 
     weights: Weights
     template: Template
     module: str
     function: str
     library: str | None = None
+    tint: bool = False
 
     def code(self) -> list[Path]:
         """Return the files that build the network: ours, and a library's."""
@@ -51,7 +55,7 @@ class _Architecture:
 
 _INCEPTION = "models/inception_resnet_v1.py"
 _ARCHITECTURES = {
-    "dlib": _Architecture(DLIB, DLIB_TEMPLATE, "dlib_resnet", "load_dlib_resnet"),
+    "dlib": _Architecture(DLIB, DLIB_TEMPLATE, "dlib_resnet", "load_dlib_resnet", tint=True),
     "facenet-vggface2": _Architecture(FACENET_VGGFACE2, FACENET_TEMPLATE, "facenet", "load_facenet", _INCEPTION),
     "facenet-casia": _Architecture(FACENET_CASIA, FACENET_TEMPLATE, "facenet", "load_facenet", _INCEPTION),
 }
@@ -131,6 +135,7 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
             terms=known.terms,
             engine=str(engine),
             mirror=config.mirror,
+            tint=architecture.tint,
         )
     import torch
 
@@ -148,4 +153,5 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
         device=torch.device(engine.device),
         batch_size=config.batch_size,
         mirror=config.mirror,
+        tint=architecture.tint,
     )

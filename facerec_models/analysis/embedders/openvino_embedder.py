@@ -9,6 +9,7 @@ import numpy as np
 
 from facerec_models.analysis.alignment import Template
 from facerec_models.analysis.batching import split
+from facerec_models.analysis.embedders.tint import tint_gray
 from facerec_models.analysis.embedding import check_crops
 from facerec_models.types import FloatArray, ImageArray
 
@@ -29,7 +30,7 @@ class OpenvinoEmbedder:
         Most crops in one pass; it takes a few at a time whatever this says.
     threads : int
         How many parts of the crops are computed at once.
-    mirror : bool
+    mirror, tint : bool
         As in `facerec_models.analysis.embedders.torch_embedder.TorchEmbedder`.
     """
 
@@ -45,6 +46,7 @@ class OpenvinoEmbedder:
         batch_size: int = _CROPS,
         threads: int = 1,
         mirror: bool = True,
+        tint: bool = False,
     ) -> None:
         self.name = name
         self.dimension = dimension
@@ -53,12 +55,15 @@ class OpenvinoEmbedder:
         self.engine = engine
         self._network = network
         self._mirror = mirror
+        self._tint = tint
         self._batch_size = min(batch_size, _CROPS)
         self._threads = ThreadPoolExecutor(threads, "embedder")
 
     def embed(self, crops: ImageArray) -> FloatArray:
         """Embed aligned faces; see `FaceEmbedder.embed`."""
         check_crops(crops, self.template)
+        if self._tint:
+            crops = tint_gray(crops)
         parts = [crops[part] for part in split(len(crops), self._batch_size, in_powers=True)]
         found = np.concatenate([np.zeros((0, self.dimension), np.float32), *self._threads.map(self._describe, parts)])
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), np.float32)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from facerec_models.analysis.alignment import Template
 from facerec_models.analysis.batching import split
+from facerec_models.analysis.embedders.tint import tint_gray
 from facerec_models.analysis.embedding import check_crops
 from facerec_models.types import FloatArray, ImageArray
 
@@ -32,6 +33,8 @@ class TorchEmbedder:
     mirror : bool
         Average each descriptor with that of the mirrored crop, for twice the time: it names three in a hundred more of
         59 people's photographs at the same rate of false names.
+    tint : bool
+        Give gray crops the colour of faces first; see `facerec_models.analysis.embedders.tint`.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class TorchEmbedder:
         device: torch.device,
         batch_size: int = 32,
         mirror: bool = True,
+        tint: bool = False,
     ) -> None:
         self.name = name
         self.dimension = dimension
@@ -56,14 +60,17 @@ class TorchEmbedder:
         self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._batch_size = min(batch_size, _CPU_CROPS) if device.type == "cpu" else batch_size
         self._mirror = mirror
+        self._tint = tint
 
     def embed(self, crops: ImageArray) -> FloatArray:
         """Embed aligned faces; see `FaceEmbedder.embed`."""
         return self.finish(self.infer(self.prepare(crops)))
 
     def prepare(self, crops: ImageArray) -> Tensor:
-        """Check the crops and view them as (N, 3, S, S) uint8; in memory they stay as they are, channels last."""
+        """Check the crops, tint gray ones, and view them as (N, 3, S, S) uint8; in memory they stay as they are, channels last."""
         check_crops(crops, self.template)
+        if self._tint:
+            crops = tint_gray(crops)
         # Torch warns of read-only memory, such as Ray's arrays are.
         return torch.from_numpy(np.require(crops, requirements=["C", "W"])).permute(0, 3, 1, 2)
 

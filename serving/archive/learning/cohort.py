@@ -72,7 +72,7 @@ def with_seen_strangers(
     stills = np.stack([max(own, key=lambda face: face[0])[1] for own in faces.values()])
     tracks = np.stack([normalize(np.sum([mean for _, _, mean in own], axis=0)) for own in faces.values()])
     seen_here = f"{len(faces)} seen in the project's videos ({_fingerprint(stills, tracks)})"
-    return _joined(cohort, stills, tracks, f"{cohort.source}; {seen_here}")
+    return replace(_joined(cohort, stills, tracks, f"{cohort.source}; {seen_here}"), seen=len(stills))
 
 
 def _joined(cohort: Cohort, stills: FloatArray, tracks: FloatArray, source: str) -> Cohort:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import FloatArray, IndexArray
 from serving.store.contract import Store
 from serving.store.naming_rows import NamedTracks
+
+if TYPE_CHECKING:
+    from facerec_models.identification.classifiers import PrototypeClassifier
 
 # Rows of an analysis' tracks, ascending; None for all of them.
 Rows = IndexArray | None
@@ -95,11 +99,10 @@ def _union(rows: Rows, more: IndexArray) -> IndexArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Changed:
-    """The people whose scores two models give otherwise, as columns: each with what it is compared with, and what that takes off."""
+    """The people whose scores two models give otherwise, and what gives those scores, before and after."""
 
     people: set[str]
-    prototypes: FloatArray
-    attraction: FloatArray
+    classifier: PrototypeClassifier
 
     @classmethod
     def of(cls, before: NamingModel, after: NamingModel) -> _Changed | None:
@@ -113,6 +116,7 @@ class _Changed:
         if (
             before.gallery.embedder != after.gallery.embedder
             or before.tracks.genuine.deviation != after.tracks.genuine.deviation
+            or not np.array_equal(a.strangers_, b.strangers_)
         ):
             return None
         old, new = ({person: i for i, person in enumerate(one.classes_.tolist())} for one in (a, b))
@@ -129,18 +133,21 @@ class _Changed:
             for person in sorted(people)
             if person in places
         ]
-        if not rows:
-            return cls(people, np.zeros((0, a.prototypes_.shape[1]), np.float32), np.zeros(0, np.float32))
-        return cls(
-            people,
-            np.stack([one.prototypes_[at] for one, at in rows]),
-            np.array([one.attraction_[at] for one, at in rows], np.float32),
-        )
+        arrays = {
+            "classes": np.array([one.classes_[at] for one, at in rows], np.str_),
+            "prototypes": np.array([one.prototypes_[at] for one, at in rows], np.float32).reshape(
+                len(rows), a.prototypes_.shape[1]
+            ),
+            "attraction": np.array([one.attraction_[at] for one, at in rows], np.float32),
+            "strangers": a.strangers_,
+        }
+        return cls(people, PrototypeClassifier().from_arrays(arrays))
 
     def best(self, vectors: FloatArray) -> npt.NDArray[np.floating]:
         """Return the highest score of any of them for each track, before or after."""
-        scores = vectors @ self.prototypes.T - self.attraction
-        return np.asarray(scores.max(axis=1, initial=-np.inf), np.float32)
+        if not len(self.classifier.classes_):
+            return np.full(len(vectors), -np.inf, np.float32)
+        return np.asarray(self.classifier.decision_function(vectors).max(axis=1), np.float32)
 
 
 def _corrected(before: Corrections, after: Corrections) -> dict[str, set[int]]:

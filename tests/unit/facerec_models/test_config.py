@@ -29,6 +29,7 @@ MATTERS: dict[tuple[str, str], Any] = {
     ("sampling", "fps"): 2.0,
     ("sampling", "stream"): 1,
     ("sampling", "densify"): 3,
+    ("sampling", "still_overlap"): 0.7,
     ("sampling", "fragment"): (1.0, 2.0),
     ("shots", "threshold"): 0.21,
     ("shots", "ratio"): 2.3,

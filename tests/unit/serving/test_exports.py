@@ -56,7 +56,7 @@ def test_a_table_has_a_row_an_appearance() -> None:
         "false_name_rate": "1.25e-05",
         "track_ids": "1",
         "reason": "",
-        "why": "Barack Obama; 1 stranger in 80,000 would come this near to an enrolled person",
+        "why": "Barack Obama; fewer than 1 stranger in 300 would come this near to an enrolled person",
     }
     assert (unknown["person_id"], unknown["identity"], unknown["stranger"]) == ("", "", "stranger-0000000002")
     assert (undecidable["stranger"], undecidable["end"]) == ("", "00:01:00.000")
@@ -100,7 +100,8 @@ def test_a_table_without_rows_has_its_header() -> None:
         (one_in(1e-6), "1 in 1,000,000"),
         (one_in(1e-9), "< 1 in 1,000,000"),
         (strangers_as_near(1 / 140), "1 stranger in 140"),
-        (strangers_as_near(1e-9), "fewer than 1 stranger in 1,000,000"),
+        (strangers_as_near(1 / 300), "1 stranger in 300"),
+        (strangers_as_near(1e-9), "fewer than 1 stranger in 300"),
     ],
 )
 def test_times_and_chances_are_written_for_people(text: str, expected: str) -> None:

@@ -20,6 +20,7 @@ from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, a
 from facerec_models.analysis.embedders.dlib_resnet import DlibResNet, read_dat
 from facerec_models.analysis.embedders.facenet import load_facenet
 from facerec_models.analysis.embedders.known import build_embedder
+from facerec_models.analysis.embedders.tint import tint_gray
 from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.weights import DLIB, FACENET_VGGFACE2, WeightsRegistry, file_sha256
@@ -81,7 +82,7 @@ def test_port_agrees_with_dlib(crops: ImageArray, registry: WeightsRegistry) -> 
     dlib = pytest.importorskip("dlib", reason="dlib-bin is not installed")
     path = registry.locate(DLIB.name)
     theirs = dlib.face_recognition_model_v1(str(path))
-    expected = np.array([theirs.compute_face_descriptor(np.ascontiguousarray(crop)) for crop in crops])
+    expected = np.array([theirs.compute_face_descriptor(np.ascontiguousarray(crop)) for crop in tint_gray(crops)])
     embedder = build_embedder(EmbeddingConfig(embedder="dlib", device="cpu", engine="torch", mirror=False), registry)
     raw = embedder.infer(embedder.prepare(crops)).numpy()
     np.testing.assert_allclose(raw, expected, atol=1e-5)

@@ -64,7 +64,7 @@ def test_strangers_in_other_pictures_than_the_cohorts_get_few_names(name: str) -
     alone = BoundedClassifier(classifier.learned, classifier.prototypes, rise=0.0, offset=np.inf)
     # Without a bound, the planes name most of them.
     assert named(alone, strange) > 0.5
-    assert named(classifier, strange) < 0.2
+    assert named(classifier, strange) < 0.3
     assert named(classifier, OTHERS) < 0.1
 
 
