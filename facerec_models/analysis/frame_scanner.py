@@ -19,6 +19,7 @@ from facerec_models.analysis.detection import FaceDetector
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import describe_faces, detect_faces
 from facerec_models.analysis.frame_faces import Engines, FrameFaces, Scan, Timing
+from facerec_models.analysis.near_search import detect_near, regions_between
 from facerec_models.analysis.reading.geometry import Geometry
 from facerec_models.analysis.reading.sampling import Grid, Sampler
 from facerec_models.analysis.reading.segments import FrameIndex, Segment, sampler_at
@@ -72,13 +73,32 @@ class _Span(NamedTuple):
 
     def is_still(self, overlap: float) -> bool:
         """Whether both frames are of one shot, and each clear face of either is at its place in the other."""
-        step, place = (self.step, self.last) if self.last < len(self.step.frames) else (self.after, 0)
-        if place not in step.found or step.shots[place] != self.step.shots[self.first]:
+        if (ends := self.ends()) is None:
             return False
-        before, after = self.step.found[self.first][1], step.found[place][1]
+        before, after = ends
         return boxes.are_met(_clear(before), after.boxes, overlap) and boxes.are_met(
             _clear(after), before.boxes, overlap
         )
+
+    def seen_beside(self) -> tuple[Detections, Detections] | None:
+        """Return the faces of both frames between which the middle lies, of those of its shot; None if neither is of its shot."""
+        last = self._last_found()
+        shot = self.step.shots[self.middle]
+        seen = [self.step.found[self.first][1]] if self.step.shots[self.first] == shot else []
+        seen += [last[1]] if last is not None and last[0] == shot else []
+        return (seen[0], seen[-1]) if seen else None
+
+    def ends(self) -> tuple[Detections, Detections] | None:
+        """Return the faces of both frames; None if they are of two shots, or there is none after the last."""
+        last = self._last_found()
+        if last is None or last[0] != self.step.shots[self.first]:
+            return None
+        return self.step.found[self.first][1], last[1]
+
+    def _last_found(self) -> tuple[int, Detections] | None:
+        """Return the shot of the last frame and its faces; None where there is none."""
+        step, place = (self.step, self.last) if self.last < len(self.step.frames) else (self.after, 0)
+        return (step.shots[place], step.found[place][1]) if place in step.found else None
 
 
 def _clear(found: Detections) -> FloatArray:
@@ -273,13 +293,29 @@ class FrameScanner:
     def _detect_between(self, spans: Sequence[_Span]) -> None:
         """Halve each span until nothing is left between two frames, or their faces stand still."""
         while spans := [span for span in spans if span.middle > span.first]:
-            self._detect([(span.step, span.middle) for span in spans])
+            self._detect_near([(span, seen) for span in spans if (seen := span.seen_beside()) is not None])
+            self._detect([(span.step, span.middle) for span in spans if span.middle not in span.step.found])
             spans = [
                 half
                 for span in spans
                 for half in span.halves()
                 if not half.is_still(self._config.sampling.still_overlap)
             ]
+
+    def _detect_near(self, wanted: list[tuple[_Span, tuple[Detections, Detections]]]) -> None:
+        """Look in the middle of spans where their ends show faces; a frame that lacks one of them is left to be searched."""
+        with self.timing.measure("decode_s"):
+            frames = [span.step.frames[span.middle].to_square_frame() for span, _ in wanted]
+        with self.timing.measure("detect_s"):
+            regions = [
+                regions_between(*ends, frame.image.shape[1], frame.image.shape[0])
+                for frame, (_, ends) in zip(frames, wanted, strict=True)
+            ]
+            found = detect_near([frame.image for frame in frames], regions, self._detector)
+        for (span, ends), frame, detections in zip(wanted, frames, found, strict=True):
+            if len(_clear(detections)) >= min(len(_clear(end)) for end in ends):
+                span.step.found[span.middle] = (frame, detections)
+                self.timing.frames_detected += 1
 
     def _detect(self, wanted: list[tuple[_Step, int]]) -> None:
         with self.timing.measure("decode_s"):
