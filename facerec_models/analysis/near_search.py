@@ -1,13 +1,13 @@
 """Look for faces where they must be: between two frames in which the whole picture was searched.
 
 A detector spends most of its time on places without faces. Between two frames of a shot that it has searched, a face is somewhere
-between its two places: small pictures of these, many side by side in one, are searched in place of the whole ones. Larger faces are
-reduced to what the detector's last network sees anyway.
+between its two places: a small picture of these is searched in place of the whole one. Larger faces are reduced to what the detector's
+last network sees anyway. Each is a picture of its own: what is found does not depend on what else is sought at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -17,8 +17,8 @@ from facerec_models.analysis import boxes
 from facerec_models.analysis.detection import FaceDetector, one_box_a_head
 from facerec_models.types import Detections, FloatArray, ImageArray
 
-# Side of what shows one face, and how many of them lie side by side and one below the other: few sizes, for which networks are ready.
-_TILE_PX, _COLUMNS, _ROWS = 128, 4, 3
+# Side of what shows one face: one size, for which networks are ready.
+_TILE_PX = 128
 # What is searched around a face on each side, in its widths.
 _AROUND = 0.6
 # A face is the same in both frames if its middle moves by less than this many widths.
@@ -34,14 +34,6 @@ class Region(NamedTuple):
     y1: int
     x2: int
     y2: int
-
-
-class _Tile(NamedTuple):
-    """A region of the i-th picture, reduced."""
-
-    i: int
-    region: Region
-    pixels: ImageArray
 
 
 def regions_between(before: Detections, after: Detections, width: int, height: int) -> list[Region]:
@@ -85,12 +77,11 @@ def detect_near(
     list of Detections
         One for each picture, in its pixels. A face that a region cuts off is left out.
     """
-    tiles = [_Tile(i, region, _reduced(images[i], region)) for i, own in enumerate(regions) for region in own]
-    sheets = [tiles[at : at + _COLUMNS * _ROWS] for at in range(0, len(tiles), _COLUMNS * _ROWS)]
+    wanted = [(i, region) for i, own in enumerate(regions) for region in own]
     found: list[list[Detections]] = [[] for _ in images]
-    for sheet, detections in zip(sheets, detector.detect([_side_by_side(sheet) for sheet in sheets]), strict=True):
-        for tile, own in _by_tile(sheet, detections):
-            found[tile.i].append(_placed(own, tile, images[tile.i]))
+    tiles = [_tile(images[i], region) for i, region in wanted]
+    for (i, region), own in zip(wanted, detector.detect(tiles), strict=True):
+        found[i].append(_placed(own, region, images[i]))
     return [one_box_a_head(_joined(own)) for own in found]
 
 
@@ -111,36 +102,25 @@ def _around(box: FloatArray, face_px: float, width: int, height: int) -> Region:
     return Region(x, y, min(x + side, width), min(y + side, height))
 
 
-def _reduced(image: ImageArray, region: Region) -> ImageArray:
+def _reduced_size(region: Region) -> tuple[int, int]:
+    """Return width and height of a region in its tile."""
+    width, height = region.x2 - region.x1, region.y2 - region.y1
+    scale = min(1.0, _TILE_PX / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _tile(image: ImageArray, region: Region) -> ImageArray:
+    """Return a region in the first corner of a square, (128, 128, 3) uint8."""
+    width, height = _reduced_size(region)
+    tile = np.full((_TILE_PX, _TILE_PX, 3), _GRAY, np.uint8)
     part = image[region.y1 : region.y2, region.x1 : region.x2]
-    scale = min(1.0, _TILE_PX / max(part.shape[:2]))
-    size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
-    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+    tile[:height, :width] = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+    return tile
 
 
-def _side_by_side(sheet: Sequence[_Tile]) -> ImageArray:
-    rows = -(-len(sheet) // _COLUMNS)
-    picture = np.full((rows * _TILE_PX, _COLUMNS * _TILE_PX, 3), _GRAY, np.uint8)
-    for at, tile in enumerate(sheet):
-        top, left = (side * _TILE_PX for side in divmod(at, _COLUMNS))
-        picture[top : top + tile.pixels.shape[0], left : left + tile.pixels.shape[1]] = tile.pixels
-    return picture
-
-
-def _by_tile(sheet: Sequence[_Tile], found: Detections) -> Iterator[tuple[_Tile, Detections]]:
-    """Yield what was found in each tile, in its pixels; what crosses its border may be anything."""
-    middles = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
-    places = np.floor(middles / _TILE_PX).astype(np.intp)
-    for at, tile in enumerate(sheet):
-        row, column = divmod(at, _COLUMNS)
-        own = found.select((places == (column, row)).all(axis=1))
-        corner = np.array([column, row], np.float32) * _TILE_PX
-        yield tile, Detections(own.boxes - np.tile(corner, 2), own.scores, own.landmarks - corner)
-
-
-def _placed(found: Detections, tile: _Tile, image: ImageArray) -> Detections:
+def _placed(found: Detections, region: Region, image: ImageArray) -> Detections:
     """Take faces from a tile to its picture, but for those that the tile cuts off."""
-    region, (height, width) = tile.region, tile.pixels.shape[:2]
+    width, height = _reduced_size(region)
     whole = (
         ((found.boxes[:, 0] > 0) | (region.x1 == 0))
         & ((found.boxes[:, 1] > 0) | (region.y1 == 0))

@@ -145,7 +145,7 @@ class ScoreCalibration:
     @cached_property
     def _log_odds(self) -> tuple[DoubleArray, DoubleArray]:
         """Scores from the lowest to the highest, and the log odds that the nearest person is the right one."""
-        grid = np.linspace(*self._range, 8001)
+        grid = np.linspace(*self._range, 2001)
         spread = max(float(np.std(self._sorted)), 1e-3)
         genuine = scipy.stats.norm.logpdf(
             np.minimum(grid, self.genuine.mean), self.genuine.mean, self.genuine.deviation

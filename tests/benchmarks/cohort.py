@@ -95,7 +95,7 @@ class Footage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Subject:
+class Portrait:
     """The largest face of a picture: whose it is, where, and its embedding."""
 
     person: str
@@ -146,9 +146,9 @@ def main() -> None:
 
 def find_subjects(
     people: Sequence[tuple[str, Path]], detector: MtcnnDetector, embedder: FaceEmbedder, batch: int = 16
-) -> list[Subject]:
+) -> list[Portrait]:
     """Find the largest face of each person's picture; pictures without any are left out."""
-    found: list[Subject] = []
+    found: list[Portrait] = []
     for start in range(0, len(people), batch):
         part = people[start : start + batch]
         images = [read_image(path, LimitsConfig()) for _, path in part]
@@ -158,16 +158,16 @@ def find_subjects(
             if len(faces):
                 i = largest_face(faces.detections)
                 box, landmarks = faces.detections.boxes[i], faces.detections.landmarks[i]
-                found.append(Subject(person, path, image, box, landmarks, faces.embeddings[i]))
+                found.append(Portrait(person, path, image, box, landmarks, faces.embeddings[i]))
     return found
 
 
-def crop_of(subject: Subject, embedder: FaceEmbedder) -> ImageArray:
+def crop_of(subject: Portrait, embedder: FaceEmbedder) -> ImageArray:
     """Return the aligned face of a subject."""
     return align(subject.image, subject.landmarks[None], embedder.template)[0][0]
 
 
-def face_colours(subjects: Sequence[Subject], embedder: FaceEmbedder) -> list[ImageArray]:
+def face_colours(subjects: Sequence[Portrait], embedder: FaceEmbedder) -> list[ImageArray]:
     """Return the two colour differences of all aligned faces that are in colour, blurred, (S, S, 2) uint8 each."""
     crops = [crop_of(one, embedder) for one in subjects]
     return [
@@ -183,7 +183,7 @@ def coloured(crop: ImageArray, colour: ImageArray) -> ImageArray:
 
 
 def as_tracks(
-    people: Sequence[Sequence[Subject]], embedder: FaceEmbedder, colours: Sequence[ImageArray]
+    people: Sequence[Sequence[Portrait]], embedder: FaceEmbedder, colours: Sequence[ImageArray]
 ) -> tuple[FloatArray, list[int]]:
     """Return tracks of people as videos would give them, (N, D) unit vectors, and whose each is; none that is too poor to be named.
 
@@ -212,7 +212,7 @@ def as_tracks(
 
 
 def _look(
-    subject: Subject, footage: Footage, embedder: FaceEmbedder, rng: np.random.Generator
+    subject: Portrait, footage: Footage, embedder: FaceEmbedder, rng: np.random.Generator
 ) -> tuple[ImageArray, float]:
     """Return a crop of the subject as the footage might show it, and its quality."""
     # A border around the face is enough, and a large picture takes long.
@@ -233,15 +233,15 @@ def _look(
     return crops[0], max(float(quality.score(measured)[0]), 1e-3)
 
 
-def by_person(subjects: Sequence[Subject]) -> dict[str, list[Subject]]:
+def by_person(subjects: Sequence[Portrait]) -> dict[str, list[Portrait]]:
     """Return everybody's pictures, in the order given."""
-    found: dict[str, list[Subject]] = defaultdict(list)
+    found: dict[str, list[Portrait]] = defaultdict(list)
     for one in subjects:
         found[one.person].append(one)
     return found
 
 
-def genuine_scale(gallery: Sequence[Subject], looks: FloatArray, whose: Sequence[int]) -> GenuineScale:
+def genuine_scale(gallery: Sequence[Portrait], looks: FloatArray, whose: Sequence[int]) -> GenuineScale:
     """Return mean and deviation of the similarity of each look to the mean of the person's other pictures.
 
     Parameters
@@ -257,7 +257,7 @@ def genuine_scale(gallery: Sequence[Subject], looks: FloatArray, whose: Sequence
     return GenuineScale(float(np.mean(similarity)), float(np.std(similarity)))
 
 
-def all_pairs(subjects: Sequence[Subject]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+def all_pairs(subjects: Sequence[Portrait]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     """Return the similarity of every two pictures, and whether they show one person."""
     vectors, people = np.stack([one.embedding for one in subjects]), np.array([one.person for one in subjects])
     first, second = np.triu_indices(len(subjects), 1)

@@ -162,6 +162,30 @@ def test_a_face_that_moves_far_is_looked_at_all_the_way(
     assert track.frame_indexes.tolist() == list(range(0, 51, 5))
 
 
+def test_faces_sought_near_their_places_are_those_that_the_whole_search_finds(
+    clip: Path, found: Analysis, detector: MtcnnDetector, embedder: FaceEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.FrameScanner, "_detect_near", lambda scanner, wanted: None)
+    whole = analyze(clip, AnalysisConfig(), detector, embedder, PAIR)
+    assert whole.shots == found.shots
+    for ours, theirs in zip(found.tracks, whole.tracks, strict=True):
+        np.testing.assert_array_equal(ours.frame_indexes, theirs.frame_indexes)
+        np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=6)
+        assert track_embedding(ours) @ track_embedding(theirs) > 0.995
+
+
+def test_a_face_that_is_not_found_near_its_place_is_sought_everywhere(
+    tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Here and there from frame to frame, and never between.
+    frames = [look_at(ASTRONAUT, 130 if i % 10 else 330, 130, 400) for i in range(26)]
+    path = write(tmp_path / "hopping.mp4", frames)
+    analysis = analyze(path, AnalysisConfig(), detector, embedder, PAIR)
+    monkeypatch.setattr(module.FrameScanner, "_detect_near", lambda scanner, wanted: None)
+    whole = analyze(path, AnalysisConfig(), detector, embedder, PAIR)
+    assert sum(map(len, analysis.tracks)) == sum(map(len, whole.tracks))
+
+
 def test_without_densifying_only_the_coarse_frames_are_sampled(
     clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder
 ) -> None:

@@ -228,7 +228,8 @@ def test_a_cohort_of_strangers_alone_stays_whole() -> None:
 def margins(factor: float = 40.0) -> ScoreCalibration:
     """The same scale stretched and moved, as margins are."""
     scores = np.asarray((calibration().strangers - 0.95) * factor, np.float32)
-    genuine = GenuineScale((GENUINE.mean - 0.95) * factor, GENUINE.deviation * factor)
+    usual = cohort().genuine_stills
+    genuine = GenuineScale((usual.mean - 0.95) * factor, usual.deviation * factor)
     return ScoreCalibration(scores, genuine, 0.5, highest=float("inf"))
 
 

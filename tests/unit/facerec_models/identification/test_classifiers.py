@@ -196,6 +196,36 @@ def test_enrolling_a_person_leaves_other_similarities_unchanged() -> None:
     np.testing.assert_allclose(more.decision_function(probes)[:, [0, 2]], few.decision_function(probes), atol=1e-6)
 
 
+def test_a_face_that_is_near_to_everybody_scores_less() -> None:
+    strangers = cohort().stills
+    fitted = PrototypeClassifier().fit(np.stack([face_of(1)]), ["a"], strangers)
+    common = normalize(strangers.mean(axis=0, keepdims=True))
+    faces = np.concatenate([common, face_of(1)[None]])
+    taken_off = fitted.commonness(faces)
+    assert taken_off[0] > taken_off[1] > 0
+    expected = fitted.similarity(faces)[:, 0] - fitted.attraction_[0] - taken_off
+    np.testing.assert_allclose(fitted.decision_function(faces)[:, 0], expected, atol=1e-6)
+    # By those who are nearest, but for the very nearest: they may be the person themselves.
+    ordered = np.sort(face_of(1) @ strangers.T)[::-1]
+    own = round(0.015 * len(strangers))
+    assert taken_off[1] == pytest.approx(0.2 * ordered[own : own + 10].mean(), abs=1e-4)
+
+
+def test_a_few_strangers_are_compared_with_nobody_and_very_many_with_some() -> None:
+    x, y, strangers = np.stack([face_of(1)]), ["a"], cohort().stills
+    few = PrototypeClassifier().fit(x, y, strangers[:99])
+    assert len(few.strangers_) == 0
+    np.testing.assert_array_equal(few.commonness(strangers[:3]), np.zeros(3, np.float32))
+    many = np.concatenate([strangers] * 4)
+    assert 512 <= len(PrototypeClassifier().fit(x, y, many).strangers_) <= 1024
+    assert len(PrototypeClassifier().fit(x, y, many, strangers).strangers_) == len(strangers)
+    again = load_classifier("prototype", {}, PrototypeClassifier().fit(x, y, strangers).to_arrays())
+    np.testing.assert_array_equal(
+        again.decision_function(strangers[:50]),
+        PrototypeClassifier().fit(x, y, strangers).decision_function(strangers[:50]),
+    )
+
+
 def test_the_order_of_pictures_does_not_matter() -> None:
     x = np.stack([face_of(who, at) for who in (1, 2) for at in range(4)])
     y = np.array(["a"] * 4 + ["b"] * 4)

@@ -264,7 +264,10 @@ def test_nameless_strangers_join_the_cohort_when_that_is_allowed(store: Store, h
     first = ids(store, seen(store, "a", 1, 2))
     ids(store, seen(store, "b", 2, 3))
     found = with_seen_strangers(shipped, Archive(store, home), "p")
-    assert len(found.stills) == len(found.tracks) == len(shipped.stills) + 3
+    assert len(found.stills) == len(shipped.stills) + 3
+    assert len(found.tracks) == len(shipped.tracks) + 3
+    # A model keeps vectors of the others alone.
+    np.testing.assert_array_equal(found.compared, shipped.stills)
     np.testing.assert_allclose(np.linalg.norm(found.tracks, axis=1), 1, atol=1e-3)
     assert "3 seen in the project's videos" in found.source
     named = [replace(row, person_id="Ada") for row in store.list_strangers("p") if row.stranger_id == first[0]]
