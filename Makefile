@@ -9,7 +9,7 @@ WORKERS ?= 2
 # Python compiles what it imports; to compile all that is installed takes a minute.
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types docs check mutants clean
+.PHONY: demo test lint types docs check bench mutants clean
 
 demo: $(VENV)/.demo
 	$(BIN)/facerec demo --dir $(DEMO_DIR)
@@ -30,6 +30,10 @@ docs: $(VENV)/.test
 	$(BIN)/zensical build --strict
 
 check: lint types docs test
+
+# Ours, the older system's way, a plain loop with dlib, and decoding alone, in turns.
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.benchmarks.bench
 
 # Changes the code of naming in many small ways; each change must make a test fail. Some hours.
 mutants: $(VENV)/.test
