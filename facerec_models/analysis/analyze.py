@@ -10,6 +10,7 @@ import math
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -112,8 +113,8 @@ def analyze(
     with Video(path, config.limits, name=name, stream=config.sampling.stream) as video:
         scanner = FrameScanner(video, config, detector, embedder)
         linker = Linker(video.info, config, embedder.name, pair, take_crops)
-        with scanner.timing.measure("wall_s"):
-            for part, fraction in scanner.parts():
+        with scanner.timing.measure("wall_s"), closing(scanner.parts()) as parts:
+            for part, fraction in parts:
                 linker.link(part)
                 if should_stop is not None and should_stop():
                     raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")

@@ -7,7 +7,8 @@ themselves, the service passes proxies that send pictures and crops to batched d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import describe_faces, detect_faces
 from facerec_models.analysis.frame_faces import Engines, FrameFaces, Scan, Timing
 from facerec_models.analysis.near_search import detect_near, regions_between
+from facerec_models.analysis.reading.ahead import ahead
 from facerec_models.analysis.reading.geometry import Geometry
 from facerec_models.analysis.reading.sampling import Grid, Sampler
 from facerec_models.analysis.reading.segments import FrameIndex, Segment, sampler_at
@@ -43,17 +45,32 @@ class _Step:
     """A coarse frame and the dense ones up to the next, with what was found on the sampled ones.
 
     For each frame `until_s` is the time of the next one, and `shots` the number of cuts before it. Faces are sought in frames with
-    square pixels, and kept in those pixels.
+    square pixels, and kept in those pixels. `passed` has the cuts and thumbnails of all frames since the step before, and their number.
     """
 
     frames: list[DecodedFrame] = field(default_factory=list)
     until_s: list[float] = field(default_factory=list)
     shots: list[int] = field(default_factory=list)
     found: dict[int, tuple[Frame, Detections]] = field(default_factory=dict)
+    passed: Scan = field(default_factory=Scan)
 
     @property
     def has_face(self) -> bool:
         return 0 in self.found and len(self.found[0][1]) > 0
+
+
+@dataclass(slots=True)
+class _Passed:
+    """What was seen of some frames that were decoded one after the other."""
+
+    cuts_s: list[float] = field(default_factory=list)
+    thumbnails: list[Thumbnail] = field(default_factory=list)
+    frames: int = 0
+    end_s: float = 0.0
+    timing: Timing = field(default_factory=Timing)
+
+    def as_scan(self) -> Scan:
+        return Scan((), tuple(self.cuts_s), tuple(self.thumbnails), self.frames, self.end_s, self.timing)
 
 
 class _Span(NamedTuple):
@@ -146,16 +163,15 @@ class FrameScanner:
             self._sampler = sampler_at(*segment, config.sampling, info.fps)
         self._shots = ShotDetector(config.shots)
         self._picker = ThumbnailPicker()
-        self._thumbnails: list[Thumbnail] = []
-        self._cuts_s: list[float] = []
         self._shots_begun = 0
-        self._frames_since = 0
-        self._reached_s = self._start_s
+        self._passed = Scan()
         self.timing = Timing()
         self.engines = Engines(detector.engine, embedder.engine)
 
-    def parts(self) -> Iterator[tuple[Scan, float]]:
+    def parts(self) -> Generator[tuple[Scan, float]]:
         """Go through the video; yield what was found since the last part, and the fraction that is done.
+
+        The frames of the next part are decoded meanwhile. Whoever does not go to the end closes the generator before the video.
 
         Raises
         ------
@@ -165,13 +181,16 @@ class FrameScanner:
         info = self._video.info
         room = _CHUNK_PIXELS // (info.width * info.height * self._sampler.densify)
         chunk: list[_Step] = []
-        for step in self._steps():
-            chunk.append(step)
-            if len(chunk) > min(max(room, 1), _MAX_CHUNK_STEPS):
-                frame_faces = self._process(chunk)
-                # The last step's dense frames wait for the coarse frame after them.
-                chunk = chunk[-1:]
-                yield self._part(frame_faces), self._fraction(chunk[0].frames[0].time_s)
+        most = min(max(room, 1), _MAX_CHUNK_STEPS)
+        with closing(ahead(self._steps(), most)) as steps:
+            for step in steps:
+                self._take(step.passed)
+                chunk.append(step)
+                if len(chunk) > most:
+                    frame_faces = self._process(chunk)
+                    # The last step's dense frames wait for the coarse frame after them.
+                    chunk = chunk[-1:]
+                    yield self._part(frame_faces), self._fraction(chunk[0].frames[0].time_s)
         # The step after a segment's last is the next segment's first; after the last of all there is none.
         after = [] if self._segment is not None and not self._segment[1].is_last else [_Step()]
         yield self._part(self._process([*chunk, *after])), 1.0
@@ -185,21 +204,21 @@ class FrameScanner:
             Gets the fraction that is done; what it raises ends the scan.
         """
         found = Scan()
-        with self.timing.measure("wall_s"):
-            for part, fraction in self.parts():
+        with self.timing.measure("wall_s"), closing(self.parts()) as parts:
+            for part, fraction in parts:
                 found += part
                 if on_progress is not None:
                     on_progress(fraction)
         return replace(found, timing=self.timing, engines=self.engines)
 
     def _part(self, frame_faces: list[FrameFaces]) -> Scan:
-        part = Scan(
-            tuple(frame_faces), tuple(self._cuts_s), tuple(self._thumbnails), self._frames_since, self._reached_s
-        )
-        self._frames_since = 0
-        self._cuts_s.clear()
-        self._thumbnails.clear()
+        part, self._passed = replace(self._passed, frame_faces=tuple(frame_faces)), Scan()
         return part
+
+    def _take(self, passed: Scan) -> None:
+        self.timing.decode_s += passed.timing.decode_s
+        self.timing.frames_decoded += passed.timing.frames_decoded
+        self._passed += replace(passed, timing=Timing())
 
     def _fraction(self, time_s: float) -> float:
         length_s = (self._end_s or 0.0) - self._start_s
@@ -215,13 +234,17 @@ class FrameScanner:
         return self._video.segment(index, start, segment.end if segment.is_last else segment.end + 1)
 
     def _steps(self) -> Iterator[_Step]:
-        """Decode, find cuts, and gather the frames of both grids."""
+        """Decode, find cuts, and gather the frames of both grids.
+
+        Runs in a thread of its own, and shares nothing that changes with `_process`.
+        """
         step: _Step | None = None
+        passed = _Passed()
         waiting: _Step | None = None
         geometry: Geometry | None = None
         frames = self._frames()
         while True:
-            with self.timing.measure("decode_s"):
+            with passed.timing.measure("decode_s"):
                 frame = next(frames, None)
                 if frame is None:
                     break
@@ -233,24 +256,25 @@ class FrameScanner:
                 signature = frame.signature()
                 is_cut = self._shots.update(signature) or is_resized
                 small = self._picker.pick(frame.pts * frame.time_base, signature, begins_shot=is_cut)
-            self.timing.frames_decoded += 1
+            passed.timing.frames_decoded += 1
             if self._segment is not None and frame.index < self._segment[1].first:
                 continue
             if waiting is not None:
                 waiting.until_s.append(frame.time_s)
                 waiting = None
             if self._segment is None or frame.index < self._segment[1].end:
-                self._frames_since += 1
-                self._reached_s = frame.end_s
+                passed.frames += 1
+                passed.end_s = frame.end_s
                 if small is not None:
-                    self._thumbnails.append(small)
+                    passed.thumbnails.append(small)
                 if is_cut or self._is_first(frame):
-                    self._cuts_s.append(frame.time_s)
+                    passed.cuts_s.append(frame.time_s)
                     self._shots_begun += 1
                     is_cut = False
             grid = self._sampler.classify(frame.time_s)
             if grid is Grid.COARSE:
                 if step is not None:
+                    step.passed, passed = passed.as_scan(), _Passed()
                     yield step
                 step = _Step()
             if grid is not Grid.NONE and step is not None:
@@ -259,8 +283,9 @@ class FrameScanner:
                 waiting = step
         if waiting is not None:
             waiting.until_s.append(waiting.frames[-1].end_s)
-        if step is not None:
-            yield step
+        step = step or _Step()
+        step.passed = passed.as_scan()
+        yield step
 
     def _is_first(self, frame: DecodedFrame) -> bool:
         return not self._shots_begun if self._segment is None else frame.index == self._segment[1].origin
