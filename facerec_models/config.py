@@ -117,7 +117,7 @@ class DetectionConfig(Config):
         "are found as well, but no longer all, and below some 28 pixels nobody is recognised.",
     )
     thresholds: tuple[float, float, float] = Field(
-        default=(0.6, 0.7, 0.8), description="Least score of a face after P-Net, R-Net and O-Net."
+        default=(0.7, 0.7, 0.8), description="Least score of a face after P-Net, R-Net and O-Net."
     )
     factor: float = Field(default=0.709, gt=0.3, lt=0.95, description="Scale between two levels of the pyramid.")
     device: Device = "auto"
