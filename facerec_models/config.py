@@ -56,7 +56,7 @@ class SamplingConfig(Config):
         default=5,
         ge=1,
         le=25,
-        description="Sample this many times more often, up to 6 times a second, where a face is seen or a cut falls.",
+        description="Sample at most so many times more often, up to 6 times a second, where a face is seen or a cut falls.",
     )
     still_overlap: float = Field(
         default=0.5,

@@ -69,7 +69,10 @@ class FrameFaces:
 
 @dataclass(slots=True)
 class Timing:
-    """Where the time went, in seconds, and what was done; of a video in segments summed over them, side by side or not."""
+    """Where the time went, in seconds, and what was done; of a video in segments summed over them, side by side or not.
+
+    Decoding goes on while faces are found and described: the three may be more than the whole.
+    """
 
     wall_s: float = 0.0
     decode_s: float = 0.0

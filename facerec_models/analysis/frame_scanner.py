@@ -8,9 +8,10 @@ themselves, the service passes proxies that send pictures and crops to batched d
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from threading import Event
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,8 @@ from facerec_models.types import Detections, FloatArray, Frame
 # Steps are analysed together up to this many pixels of coarse and dense frames: enough for full batches, flat in memory.
 _CHUNK_PIXELS = 12_000_000
 _MAX_CHUNK_STEPS = 8
+# Steps that wait while others are analysed, and the largest frames of which that many more are kept.
+_STEPS_AHEAD, _MOST_PIXELS_AHEAD = 2, 1920 * 1088
 # A segment is decoded from so many frames before it, for the detector of cuts to have seen what it would have seen.
 _RUN_UP_FRAMES = 64
 # A face that may get a name or be unknown is as wide, and the detector as sure of it.
@@ -90,7 +93,7 @@ class _Span(NamedTuple):
 
     def is_still(self, overlap: float) -> bool:
         """Whether both frames are of one shot, and each clear face of either is at its place in the other."""
-        if (ends := self.ends()) is None:
+        if overlap == 1 or (ends := self.ends()) is None:
             return False
         before, after = ends
         return boxes.are_met(_clear(before), after.boxes, overlap) and boxes.are_met(
@@ -165,6 +168,7 @@ class FrameScanner:
         self._picker = ThumbnailPicker()
         self._shots_begun = 0
         self._passed = Scan()
+        self._is_over = Event()
         self.timing = Timing()
         self.engines = Engines(detector.engine, embedder.engine)
 
@@ -181,12 +185,11 @@ class FrameScanner:
         info = self._video.info
         room = _CHUNK_PIXELS // (info.width * info.height * self._sampler.densify)
         chunk: list[_Step] = []
-        most = min(max(room, 1), _MAX_CHUNK_STEPS)
-        with closing(ahead(self._steps(), most)) as steps:
+        with closing(self._steps_ahead()) as steps, self._telling_when_over():
             for step in steps:
                 self._take(step.passed)
                 chunk.append(step)
-                if len(chunk) > most:
+                if len(chunk) > min(max(room, 1), _MAX_CHUNK_STEPS):
                     frame_faces = self._process(chunk)
                     # The last step's dense frames wait for the coarse frame after them.
                     chunk = chunk[-1:]
@@ -228,12 +231,25 @@ class FrameScanner:
         """Decode the frames to scan. A segment needs some frames before it as a run-up, and the first frame of its successor."""
         if self._segment is None:
             fragment = self._config.sampling.fragment
-            return self._video.frames(self._start_s, fragment[1] if fragment else None)
+            return self._video.frames(end_s=fragment[1] if fragment else None)
         index, segment = self._segment
         start = max(segment.first - _RUN_UP_FRAMES, segment.origin)
         return self._video.segment(index, start, segment.end if segment.is_last else segment.end + 1)
 
-    def _steps(self) -> Iterator[_Step]:
+    def _steps_ahead(self) -> Generator[_Step]:
+        """Return the steps, decoded in a thread of their own where a few more of them in memory do no harm."""
+        is_small = self._video.info.width * self._video.info.height <= _MOST_PIXELS_AHEAD
+        return ahead(self._steps(), _STEPS_AHEAD) if is_small else self._steps()
+
+    @contextmanager
+    def _telling_when_over(self) -> Iterator[None]:
+        """Let the thread that decodes know when nobody waits for it."""
+        try:
+            yield
+        finally:
+            self._is_over.set()
+
+    def _steps(self) -> Generator[_Step]:
         """Decode, find cuts, and gather the frames of both grids.
 
         Runs in a thread of its own, and shares nothing that changes with `_process`.
@@ -248,6 +264,10 @@ class FrameScanner:
                 frame = next(frames, None)
                 if frame is None:
                     break
+                if self._is_over.is_set():
+                    return
+                if self._segment is None and frame.time_s < self._start_s:
+                    continue
                 # No face can be followed from one size of picture to another.
                 is_resized = geometry is not None and frame.geometry != geometry
                 if is_resized:
@@ -328,7 +348,10 @@ class FrameScanner:
             ]
 
     def _detect_near(self, wanted: list[tuple[_Span, tuple[Detections, Detections]]]) -> None:
-        """Look in the middle of spans where their ends show faces; a frame that lacks one of them is left to be searched."""
+        """Look in the middle of spans where their ends show faces.
+
+        A frame that shows fewer clear faces than either end, or none, is left to be searched everywhere.
+        """
         with self.timing.measure("decode_s"):
             frames = [span.step.frames[span.middle].to_square_frame() for span, _ in wanted]
         with self.timing.measure("detect_s"):
@@ -338,7 +361,7 @@ class FrameScanner:
             ]
             found = detect_near([frame.image for frame in frames], regions, self._detector)
         for (span, ends), frame, detections in zip(wanted, frames, found, strict=True):
-            if len(_clear(detections)) >= min(len(_clear(end)) for end in ends):
+            if len(_clear(detections)) >= max(1, *(len(_clear(end)) for end in ends)):
                 span.step.found[span.middle] = (frame, detections)
                 self.timing.frames_detected += 1
 

@@ -32,8 +32,8 @@ class Cohort:
     embedder : str
     stills : (M, D) float32
         One photograph of each stranger.
-    tracks : (T, D) float32
-        The mean of several faces of each stranger, as a track gives them.
+    tracks : (M, D) float32
+        The mean of several faces of each, in the same order, as a track gives them.
     pair : PairScale
         For two single faces.
     genuine_stills, genuine_tracks : GenuineScale

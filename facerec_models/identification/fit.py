@@ -69,8 +69,10 @@ def fit_model(
             f"train 'prototype', or begin a project with the embedder 'dlib'"
         )
     # People of the cohort who are enrolled would be learned as other people.
-    rest = are_strangers(prototypes.similarity(cohort.stills).max(axis=1), cohort.genuine_stills)
-    learned, kept = np.flatnonzero(rest)[::2], np.flatnonzero(rest)[1::2]
+    rest = np.flatnonzero(are_strangers(prototypes.similarity(cohort.stills).max(axis=1), cohort.genuine_stills))
+    # What is learned stays in the model.
+    learned = rest[::2][rest[::2] < len(cohort.compared)]
+    kept = np.setdiff1d(rest, learned)
     strangers = cohort.stills[learned]
     fitted = BoundedClassifier.of(
         fit_classifier(chosen, gallery.embeddings, gallery.person_ids, strangers, learn),

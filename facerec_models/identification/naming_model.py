@@ -21,7 +21,7 @@ from facerec_models.types import FloatArray, IndexArray
 if TYPE_CHECKING:
     from facerec_models.identification.classifiers import Arrays, FaceClassifier
 
-SCHEMA = "facerec.model/1"
+SCHEMA = "facerec.model/2"
 _OF_CLASSIFIER = "classifier."
 
 

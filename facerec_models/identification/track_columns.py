@@ -29,7 +29,7 @@ class TrackColumns:
     quality, detected : (N,) float32
         `track_quality` of each, and the detector's highest score.
     weight : (N,) float32
-        How much each is in view: quality times samples.
+        How much each is in view: quality times seconds.
     first_boxes : (N, 4) float32
         Where the face is on its first frame.
     vectors : (N, D) float32
@@ -64,7 +64,7 @@ class TrackColumns:
         dimension = tracks[0].embeddings.shape[1] if tracks else 0
         with np.errstate(all="ignore"):  # a store takes any numbers
             quality = np.array([track_quality(track) for track in tracks], np.float32)
-            weight = quality * np.array([len(track) for track in tracks], np.float32)
+            weight = quality * np.array([max(track.end_s - track.start_s, 0.0) for track in tracks], np.float32)
             sums = [weighted_sum(track) for track in tracks]
             vectors = normalize(np.stack(sums)) if sums else np.zeros((0, dimension), np.float32)
         return cls(

@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.command import Facerec, circumstances, say
@@ -26,19 +27,20 @@ def main() -> None:
         results = out / "results"
         # Results of an earlier run would be counted as this one's.
         results.mkdir(parents=True, exist_ok=False)
-        measure(Facerec(Path(temporary) / "home"), arguments.data, results, shlex.split(arguments.extra))
+        facerec, extra = Facerec(Path(temporary) / "home"), shlex.split(arguments.extra)
+        say(circumstances(arguments.data))
+        say(f"recognize options: {shlex.join(extra) or 'none'}")
+        say(f"enrolled in {facerec.enrol(arguments.data / 'gallery'):.1f} s")
+        measure(facerec, arguments.data / "videos", results, extra)
         evaluation = evaluate(read_truths(arguments.data / "videos"), read_results(results))
         write_report(evaluation, out / "report")
         say()
         say(as_text(evaluation))
 
 
-def measure(facerec: Facerec, data: Path, results: Path, extra: list[str]) -> None:
-    """Recognise each video with a truth, one command a video, and say how long that takes."""
-    say(circumstances(data))
-    say(f"recognize options: {shlex.join(extra) or 'none'}")
-    say(f"enrolled in {facerec.enrol(data / 'gallery'):.1f} s")
-    videos = [path for path in sorted((data / "videos").iterdir()) if path.suffix != ".json"]
+def measure(facerec: Facerec, folder: Path, results: Path, extra: Sequence[str]) -> None:
+    """Recognise each video of a folder, which has its truth beside it, one command a video, and say how long that takes."""
+    videos = [path for path in sorted(folder.iterdir()) if path.suffix != ".json"]
     wall_s = footage_s = 0.0
     for video in videos:
         truth = json.loads(video.with_suffix(".json").read_bytes())

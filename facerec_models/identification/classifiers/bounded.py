@@ -18,7 +18,7 @@ _LEAST_SPREAD = 1e-3
 class BoundedClassifier(FaceClassifier):
     """A learned classifier whose scores are bounded by similarity.
 
-    A learned classifier also learns how the cohort's pictures differ from the gallery's: they are gray photographs of one collection. A
+    A learned classifier also learns how the cohort's pictures differ from the gallery's: they are photographs of one collection. A
     stranger in other pictures may then get a high score without being near to anybody, and no limit that the cohort sets is high
     enough: of twelve such strangers an `svm` for 50 people named two at a limit of 1 %, of 150 others two. Similarity learns nothing of
     the kind. So a score is the lower of the learned score and the prototypes' score. The latter is scaled so that the highest scores

@@ -83,12 +83,12 @@ class PrototypeClassifier(FaceClassifier):
         return scores
 
     def commonness(self, x: FloatArray) -> FloatArray:
-        """Return what is taken off all scores of each of (M, D) embeddings, as (M,) float32."""
+        """Return what is taken off all scores of each of (M, D) embeddings, as (M,) float32; never less than nothing."""
         if not len(self.strangers_):
             return np.zeros(len(x), np.float32)
         parts = [x[at : at + _ROWS] @ self.strangers_.T for at in range(0, len(x), _ROWS)]
         nearest = [_neighbourhood(part.T, _NEAREST) for part in parts]
-        return np.asarray(np.round(_FACE_PART * np.concatenate([*nearest, np.zeros(0)]), _DIGITS), np.float32)
+        return np.asarray(np.maximum(_FACE_PART * np.concatenate([*nearest, np.zeros(0)]), 0), np.float32)
 
     def similarity(self, x: FloatArray) -> FloatArray:
         """Return (M, N) cosines of (M, D) embeddings and everyone's mean."""

@@ -84,7 +84,7 @@ def affected(
         for analysis_id, columns in _columns(store, project, named):
             if analysis_id in found and found[analysis_id] is None:
                 continue
-            is_near = changed.best(columns.vectors) >= named[analysis_id].floor - _ROUNDING
+            is_near = changed.reach(columns.vectors, named[analysis_id].floor - _ROUNDING)
             if analysis_id in corrected:
                 is_near |= np.isin(columns.track_ids, list(corrected[analysis_id]))
             near = np.flatnonzero(is_near)
@@ -143,11 +143,17 @@ class _Changed:
         }
         return cls(people, PrototypeClassifier().from_arrays(arrays))
 
-    def best(self, vectors: FloatArray) -> npt.NDArray[np.floating]:
-        """Return the highest score of any of them for each track, before or after."""
+    def reach(self, vectors: FloatArray, floor: float) -> npt.NDArray[np.bool_]:
+        """Return for which tracks any of them scores so much, before or after.
+
+        What a track has in common with strangers only lowers its scores: it is worked out where that matters.
+        """
         if not len(self.classifier.classes_):
-            return np.full(len(vectors), -np.inf, np.float32)
-        return np.asarray(self.classifier.decision_function(vectors).max(axis=1), np.float32)
+            return np.zeros(len(vectors), np.bool_)
+        best = (self.classifier.similarity(vectors) - self.classifier.attraction_).max(axis=1)
+        reached = np.asarray(best >= floor, np.bool_)
+        reached[reached] = best[reached] - self.classifier.commonness(vectors[reached]) >= floor
+        return reached
 
 
 def _corrected(before: Corrections, after: Corrections) -> dict[str, set[int]]:

@@ -133,8 +133,8 @@ def test_pictures_are_named_together_as_alone_each_by_its_model(
         ("a", faces, models[0], None),
         ("b", faces, models[1], None),
         ("c", unread, models[0], None),
-        ("d", face_set([Seen(0, 100, embedding=near(face_of(0, 1), 0.9))]), models[0], None),
-        ("e", face_set([Seen(0, 100, embedding=near(face_of(0, 1), 0.9))]), models[0], 0.4),
+        ("d", face_set([Seen(0, 100, embedding=near(face_of(0, 1), 0.87))]), models[0], None),
+        ("e", face_set([Seen(0, 100, embedding=near(face_of(0, 1), 0.87))]), models[0], 0.4),
     ]
     together = [answer.unwrap() for answer in namer.name_all(requests)]
     assert [[face.person_id for face in still.faces] for still in together[:3]] == [

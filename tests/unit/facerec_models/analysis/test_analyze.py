@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -172,6 +173,44 @@ def test_faces_sought_near_their_places_are_those_that_the_whole_search_finds(
         np.testing.assert_array_equal(ours.frame_indexes, theirs.frame_indexes)
         np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=6)
         assert track_embedding(ours) @ track_embedding(theirs) > 0.995
+
+
+def test_a_face_between_a_coarse_frame_without_any_and_a_cut_is_found(
+    tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder
+) -> None:
+    # Nobody in the first frames, a face before the cut, and a rocket after it.
+    path = write(tmp_path / "brief.mp4", [*cup(3), *face(15), *launch(40)])
+    (track,) = analyze(path, AnalysisConfig(), detector, embedder, PAIR).tracks
+    assert track.frame_indexes.tolist() == [5, 10, 15]
+
+
+def test_who_walks_in_is_seen_before_the_next_coarse_frame(
+    tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder
+) -> None:
+    empty = [np.full((HEIGHT, WIDTH, 3), 90, np.uint8)] * 6
+    path = write(tmp_path / "entering.mp4", [*empty, *face(20), *face(25)])
+    config = AnalysisConfig.model_validate({"shots": {"threshold": 1.0}})
+    analysis = analyze(path, config, detector, embedder, PAIR)
+    assert min(float(track.times_s[0]) for track in analysis.tracks) <= 0.4
+
+
+def test_whoever_stops_in_the_middle_can_close_the_video(
+    clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MAX_CHUNK_STEPS", 1)
+    for fragment in (None, (6.0, 8.0)):
+        config = AnalysisConfig(sampling=SamplingConfig(fragment=fragment))
+        with pytest.raises(AnalysisStoppedError):
+            analyze(clip, config, detector, embedder, PAIR, should_stop=lambda: True)
+        assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+
+
+def test_frames_too_large_to_keep_more_of_are_not_decoded_ahead(
+    clip: Path, found: Analysis, detector: MtcnnDetector, embedder: FaceEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_PIXELS_AHEAD", 0)
+    monkeypatch.setattr(module, "ahead", None)
+    assert_same(analyze(clip, AnalysisConfig(), detector, embedder, PAIR), found)
 
 
 def test_a_face_that_is_not_found_near_its_place_is_sought_everywhere(
