@@ -34,7 +34,7 @@ def corrected_home(
     with closing(open_store(home.root)) as store:
         archive = Archive(store, home)
         make_archive(
-            archive, networks, material, [(clip, ANALYSIS), (material.reel, of_fragment(13.0, 21.0))], facenet_weights
+            archive, networks, material, [(clip, ANALYSIS), (material.reel, of_fragment(13.0, 26.0))], facenet_weights
         )
         first, second = rank_strangers(archive, "p", limit=2).strangers
         name_stranger(archive, "p", first.stranger_id, "Dee")
