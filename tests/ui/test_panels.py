@@ -73,7 +73,7 @@ def test_names_are_text_not_markup() -> None:
     [
         (
             Seen("Ann Li", 0, 3, false_name_rate=1 / 2000),
-            "Ann Li; 1 stranger in 2,000 would come this near to an enrolled person.",
+            "Ann Li; fewer than 1 stranger in 300 would come this near to an enrolled person.",
         ),
         (Seen("Unknown 1", 0, 3, false_name_rate=0.28), "Nobody enrolled."),
         (Seen("Undecidable", 0, 3, reason="too small or blurred"), "Too small or blurred."),

@@ -11,7 +11,7 @@ def test_rows_show_label_times_and_what_the_decision_rests_on() -> None:
         Seen("Undecidable", 0.0, 1.0),
     )
     assert appearance_rows(result) == [
-        ["Barack Obama", "0:03.4", "1:23.0", "1 stranger in 2,000 would come this near to an enrolled person"],
+        ["Barack Obama", "0:03.4", "1:23.0", "fewer than 1 stranger in 300 would come this near to an enrolled person"],
         ["Unknown 2", "1:00:00.0", "1:02:05.2", "nobody enrolled"],
         ["Undecidable", "0:00.0", "0:01.0", "too small"],
     ]
