@@ -122,7 +122,7 @@ class _Span(NamedTuple):
 
 
 def _clear(found: Detections) -> FloatArray:
-    """Return the boxes of the faces that may get a name, or may be somebody who is unknown."""
+    """Return the boxes of the faces that may get a name, or may be an unknown person."""
     wide = (found.boxes[:, 2:] - found.boxes[:, :2]).min(axis=1) >= _CLEAR_PX
     return np.asarray(found.boxes[wide & (found.scores >= _SURE)], np.float32)
 
