@@ -1,9 +1,9 @@
 """Give gray faces the colour that faces have, for networks that have hardly seen gray ones.
 
 Of a gray picture and one in colour, such a network says that they are less alike than they are: of people enrolled in colour, the
-recall in a newsreel's look went from .62 to .78 with this. The colour is the mean of 191 aligned faces of photographs (enrolled pictures and pairs, none of which is used
-to measure), made symmetric; brightness stays. With it, pairs of gray pictures are missed half as often at one false match in a hundred
-(.019 for .037; 622 pairs of Labeled Faces in the Wild).
+recall in a newsreel's look went from .62 to .78 with this. The colour is the mean of 191 aligned faces of photographs (enrolled
+pictures and pairs, none of which is used to measure), made symmetric; brightness stays. With it, pairs of gray pictures are missed half
+as often at one false match in a hundred (.019 for .037; 622 pairs of Labeled Faces in the Wild).
 """
 
 from __future__ import annotations
