@@ -131,8 +131,10 @@ class DetectionConfig(Config):
 class EmbeddingConfig(Config):
     """Which network turns a crop into a vector."""
 
-    embedder: Literal["auto", "dlib", "facenet-vggface2", "facenet-casia"] = Field(
-        default="auto", description="The network; auto: FaceNet (VGGFace2) where it was fetched, else dlib's."
+    embedder: str = Field(
+        default="auto",
+        description="The network: dlib, facenet-vggface2, facenet-casia, onnx (the one that was added), or its name; "
+        "auto: FaceNet (VGGFace2) where it was fetched, else dlib's.",
     )
     device: Device = "auto"
     engine: Engine = "auto"

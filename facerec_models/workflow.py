@@ -148,6 +148,7 @@ def fit(
     *,
     classifier: str = DEFAULT_CLASSIFIER,
     cohort: Cohort | None = None,
+    weights: Path = Path("weights"),
     rules: IdentificationConfig = IdentificationConfig(),
 ) -> NamingModel:
     """Make the model that names faces against a gallery.
@@ -157,7 +158,9 @@ def fit(
     classifier : str
         ``prototype``, ``svm``, ``knn``, ``rf`` or ``softmax``.
     cohort : Cohort, optional
-        Strangers to calibrate with; by default those that are shipped for the gallery's embedder.
+        Strangers to calibrate with; by default those beside the embedder's weights, or that are shipped for it.
+    weights : Path
+        Folder of downloaded weights, as of `load_networks`.
     rules : IdentificationConfig
         Its `prior_known` is the assumed fraction of faces that belong to enrolled people.
 
@@ -175,7 +178,7 @@ def fit(
     >>> model.classifier.classes_.tolist()
     ['Ada_Lovelace', 'Alan_Turing']
     """
-    strangers = load_cohort(gallery.embedder) if cohort is None else cohort
+    strangers = load_cohort(gallery.embedder, weights) if cohort is None else cohort
     return fit_model(gallery, strangers, rules.prior_known, classifier=classifier)
 
 
@@ -184,6 +187,7 @@ def analyze(
     networks: Networks,
     config: AnalysisConfig = AnalysisConfig(),
     *,
+    weights: Path = Path("weights"),
     on_progress: Callable[[float], None] | None = None,
 ) -> Analysis:
     """Find and follow the faces of a video: the heavy part, which depends on no name and need not be done again.
@@ -193,6 +197,8 @@ def analyze(
     video : str or Path
     networks : Networks
         See `load_networks`.
+    weights : Path
+        Folder of downloaded weights, as of `load_networks`: the embedder's cohort may be beside them.
     on_progress : callable, optional
         Gets the analysed fraction, in [0, 1].
 
@@ -208,7 +214,7 @@ def analyze(
     Traceback (most recent call last):
     facerec_models.errors.VideoOpenError: ...
     """
-    pair = load_cohort(networks.embedder.name).pair
+    pair = load_cohort(networks.embedder.name, weights).pair
     return analyze_file(Path(video), config, networks.detector, networks.embedder, pair, on_progress=on_progress)
 
 
@@ -239,7 +245,7 @@ def identify(
         If the video and the gallery were embedded with different networks.
     """
     matches = _match(analysis, model, rules, max_false_names)
-    strangers = _number_strangers(analysis, matches)
+    strangers = _number_strangers(analysis, matches, model)
     owners = [owner_of(t, m, strangers.get(t.track_id)) for t, m in zip(analysis.tracks, matches, strict=True)]
     return build_appearances(analysis.tracks, matches, owners, analysis.period_s)
 
@@ -321,7 +327,7 @@ def result_of(
     tracks = {track.track_id: track for track in analysis.tracks}
     strangers: dict[int, StrangerLabel] = {}
     ids: dict[int, str] = {}
-    for track_id, number in _number_strangers(analysis, matches).items():
+    for track_id, number in _number_strangers(analysis, matches, model).items():
         ids.setdefault(number, stranger_id(project, sha256, *_first_seen(tracks[track_id])))
         strangers[track_id] = StrangerLabel(ids[number], number)
     snapshot = json.dumps(model.gallery.snapshot(), sort_keys=True)
@@ -347,10 +353,10 @@ def _match(
     return identify_tracks(analysis.tracks, model, rules, max_false_names=max_false_names)
 
 
-def _number_strangers(analysis: Analysis, matches: Sequence[Match]) -> dict[int, int]:
+def _number_strangers(analysis: Analysis, matches: Sequence[Match], model: NamingModel) -> dict[int, int]:
     """Return which stranger each unknown track shows, by track id, numbered from 1 in the order in which they come."""
     columns = TrackColumns.of(analysis.tracks)
-    found = group_unknown(columns, matches, analysis.embedder)
+    found = group_unknown(columns, matches, model.pair)
     return {int(columns.track_ids[row]): number for row, number in found.items()}
 
 

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ray import serve
 from ray.serve import Application
 
+from facerec_models.analysis.embedders.known import find_embedder
 from facerec_models.analysis.engines.choice import choose_engine
+from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from serving.api.app import ApiReplica
 from serving.archive.files import Files
@@ -66,6 +68,8 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     ------
     InputError
         If the cluster has several nodes, and store or home are not shared by them.
+    WeightsError
+        If there is no embedder as the settings name it.
     """
     given = args.model_dump(include={"home", "files", "store", "shared_home"}, exclude_none=True)
     settings = Settings(**given)
@@ -75,7 +79,8 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpu = args.gpu_share if cluster.get("GPU", 0) > 0 else 0.0
     detection, detector_gpu = _placed(settings.analysis.detection, gpu)
-    embedding, embedder_gpu = _placed(settings.analysis.embedding, gpu)
+    known = find_embedder(settings.analysis.embedding.embedder, WeightsRegistry(home.weights))
+    embedding, embedder_gpu = _placed(settings.analysis.embedding, 0.0 if known.is_onnx else gpu)
     threads = args.threads or os.cpu_count() or 1
     # Threads of replicas that wait must not spin: they share the cores. Frames that many threads take and give back fragment as
     # many heaps of the C library, and memory would creep up over hours; taken from the system one by one and given back to it,

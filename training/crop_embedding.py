@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from facerec_models.analysis.alignment import Template, realign, template_of_size
-from facerec_models.analysis.embedders.known import build_embedder, choice_of, template_of
+from facerec_models.analysis.embedders.known import build_embedder, find_embedder, known_templates
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import EmbeddingConfig, LimitsConfig
@@ -50,13 +50,14 @@ def embed_stored(
     TrainingStoppedError
         If `should_stop` returned true.
     """
-    config, template = config.model_copy(update={"embedder": choice_of(embedder)}), template_of(embedder)
+    config, registry = config.model_copy(update={"embedder": embedder}), WeightsRegistry(weights)
+    template, templates = find_embedder(embedder, registry).template, known_templates(registry)
     keys: list[list[Key]] = []
 
     def read() -> Iterator[ImageArray]:
         """Read crops a batch at a time: those of a large archive would fill the memory."""
         for start in range(0, len(crops), _BATCH):
-            images = [(key, read_crop(path, template)) for key, path in crops[start : start + _BATCH]]
+            images = [(key, read_crop(path, template, templates)) for key, path in crops[start : start + _BATCH]]
             usable = [(key, image) for key, image in images if image is not None]
             if usable:
                 keys.append([key for key, _ in usable])
@@ -78,13 +79,14 @@ def _embedder(config: EmbeddingConfig, weights: Path) -> FaceEmbedder:
     return build_embedder(config, WeightsRegistry(weights), threads=1)
 
 
-def read_crop(path: AnyPath | None, template: Template) -> ImageArray | None:
-    """Return a stored crop as `template` wants it, realigned where it was made for another; None if it cannot be read."""
+def read_crop(path: AnyPath | None, template: Template, templates: Sequence[Template]) -> ImageArray | None:
+    """Return a stored crop as `template` wants it, realigned where it was made for another of some; None if it cannot be read."""
     try:
         if path is None or not path.is_file():
             return None
         crop = read_image(path.read_bytes(), LimitsConfig(), name=str(path))
     except ImageError:
         return None
-    source = template_of_size(*crop.shape[:2])
+    height, width = crop.shape[:2]
+    source = template_of_size(height, width, templates)
     return None if source is None else realign(crop, source, template)

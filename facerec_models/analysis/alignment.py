@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -50,7 +51,7 @@ width of their boxes (SD 0.07). Unlike the box, the template also turns a tilted
 """
 
 TEMPLATES = (DLIB_TEMPLATE, FACENET_TEMPLATE)
-"""All templates. No two have one size, so that a stored crop says by its own what it was aligned to."""
+"""Those of built-in networks. No two have one size, so that a stored crop says by its own what it was aligned to."""
 
 
 def fit_similarity(landmarks: FloatArray, template: Template) -> tuple[DoubleArray, FloatArray]:
@@ -127,15 +128,15 @@ def align(image: ImageArray, landmarks: FloatArray, template: Template) -> tuple
     return crops, residual
 
 
-def template_of_size(height: int, width: int) -> Template | None:
-    """Return the template that crops of this size are aligned to; None if there is none.
+def template_of_size(height: int, width: int, templates: Sequence[Template] = TEMPLATES) -> Template | None:
+    """Return which of some templates crops of this size are aligned to; None if there is none.
 
     Examples
     --------
     >>> template_of_size(150, 150) == DLIB_TEMPLATE, template_of_size(1, 1)
     (True, None)
     """
-    return next((template for template in TEMPLATES if (height, width) == (template.size, template.size)), None)
+    return next((template for template in templates if (height, width) == (template.size, template.size)), None)
 
 
 def realign(crop: ImageArray, source: Template, target: Template) -> ImageArray:

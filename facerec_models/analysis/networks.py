@@ -46,10 +46,10 @@ def load_networks(
     128
     """
     # Here and not above: processes that only send pictures to the deployments need no torch, which takes seconds to import.
-    from facerec_models.analysis.embedders.known import build_embedder, choice_of
+    from facerec_models.analysis.embedders.known import build_embedder
     from facerec_models.analysis.mtcnn import MtcnnDetector
 
     embedding = config.embedding
     if embedder is not None:
-        embedding = embedding.model_copy(update={"embedder": choice_of(embedder)})
+        embedding = embedding.model_copy(update={"embedder": embedder})
     return Networks(MtcnnDetector(config.detection), build_embedder(embedding, WeightsRegistry(weights)))

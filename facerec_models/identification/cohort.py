@@ -1,6 +1,7 @@
 """People who are enrolled nowhere: what a stranger's face scores, measured in advance for each embedder.
 
-The shipped cohort is ``cohorts/<embedder>.npz``. Its vectors carry no name and no picture.
+The shipped cohort is ``cohorts/<embedder>.npz``; that of another network is made by `training.make_cohort` on the machine that uses
+it. Its vectors carry no name and no picture.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -65,13 +68,20 @@ _FACENET = (PairScale(0.40, 40.0), GenuineScale(0.80, 0.10), GenuineScale(0.85, 
 _REPORTED = {"facenet-vggface2": _FACENET, "facenet-casia": _FACENET}
 
 
-def load_cohort(embedder: str) -> Cohort:
-    """Return the cohort of an embedder; one without strangers where none is shipped.
+def load_cohort(embedder: str, weights: Path = Path("weights")) -> Cohort:
+    """Return the cohort of an embedder: the one beside its weights, else the one that is shipped; for FaceNet one without strangers.
+
+    Parameters
+    ----------
+    weights : Path
+        Folder of downloaded weights; see `cohort_file`.
 
     Raises
     ------
     WeightsError
         If nothing is known of the embedder.
+    GalleryError
+        If the file beside the weights holds no cohort.
 
     Examples
     --------
@@ -80,18 +90,39 @@ def load_cohort(embedder: str) -> Cohort:
     ('dlib-resnet-v1', 128, True)
     >>> load_cohort("no-such-network")
     Traceback (most recent call last):
-    facerec_models.errors.WeightsError: nothing is known of similarities of the embedder 'no-such-network': use the embedder 'dlib'
+    facerec_models.errors.WeightsError: nothing is known of similarities of the embedder 'no-such-network': run ...
     """
+    fetched = cohort_file(embedder, weights)
+    if fetched.is_file():
+        return _read_fetched(fetched, embedder, fetched.stat().st_mtime_ns)
     resource = files("facerec_models") / "cohorts" / f"{embedder}.npz"
-    if not resource.is_file():
-        if embedder not in _REPORTED:
-            raise WeightsError(
-                f"nothing is known of similarities of the embedder {embedder!r}: use the embedder 'dlib'"
-            )
+    if resource.is_file():
+        with resource.open("rb") as file:
+            return _read(file, embedder)
+    if embedder in _REPORTED:
         nobody = np.zeros((0, 0), np.float32)
         return Cohort(embedder, nobody, nobody, *_REPORTED[embedder], source="the gallery's own people")
-    with resource.open("rb") as file:
-        return _read(file, embedder)
+    raise WeightsError(
+        f"nothing is known of similarities of the embedder {embedder!r}: run 'facerec cohort fetch lfw --embedder {embedder}', or use "
+        "the embedder 'dlib'"
+    )
+
+
+def is_measured(embedder: str, weights: Path) -> bool:
+    """Whether there is a cohort of this embedder's own, fetched or shipped."""
+    return (
+        cohort_file(embedder, weights).is_file() or (files("facerec_models") / "cohorts" / f"{embedder}.npz").is_file()
+    )
+
+
+def cohort_file(embedder: str, weights: Path) -> Path:
+    """Return where the cohort that was made for an embedder on this machine is, beside its weights."""
+    return weights / f"{embedder}.cohort.npz"
+
+
+@lru_cache(maxsize=4)
+def _read_fetched(path: Path, embedder: str, _modified_ns: int) -> Cohort:
+    return read_cohort(path, embedder)
 
 
 def read_cohort(path: AnyPath, embedder: str) -> Cohort:
@@ -141,7 +172,7 @@ def require_strangers(cohort: Cohort, people: int) -> None:
     """Raise `GalleryError` if there is nobody to calibrate names with: neither a cohort nor enough people in the gallery."""
     if len(cohort.stills) == 0 and people < _LEAST_PEOPLE:
         raise GalleryError(
-            f"no cohort of strangers is shipped for {cohort.embedder!r}, and {people} people are too few to stand in for one: "
-            f"enrol at least {_LEAST_PEOPLE}, import strangers with 'facerec cohort import', or begin a project with the embedder "
-            f"'dlib'"
+            f"there is no cohort of strangers for {cohort.embedder!r}, and {people} people are too few to stand in for one: run "
+            f"'facerec cohort fetch lfw --embedder {cohort.embedder}' or 'facerec cohort import', enrol at least {_LEAST_PEOPLE}, or "
+            f"begin a project with the embedder 'dlib'"
         )

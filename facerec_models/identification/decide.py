@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,6 @@ import numpy.typing as npt
 from facerec_models.config import IdentificationConfig
 from facerec_models.identification.calibration import ScoreCalibration
 from facerec_models.identification.clustering import stranger_similarity
-from facerec_models.identification.cohort import load_cohort
 from facerec_models.identification.frame_constraints import (
     are_contended,
     assign_people,
@@ -82,18 +80,17 @@ class DecisionRules:
         model: NamingModel | None,
         config: IdentificationConfig,
         max_false_names: float | None,
-        embedder: str | None,
+        pair: PairScale | None,
         *,
         lists_candidates: bool = True,
     ) -> DecisionRules:
         """Return the rules for tracks."""
         if model is None:
-            pair = pair_scale(embedder) if embedder else None
             return cls(None, None, np.zeros(0, np.str_), pair, np.inf, np.inf, config, lists_candidates)
         limit = config.max_false_names_tracks if max_false_names is None else max_false_names
-        pair, least_score = pair_scale(model.gallery.embedder), model.tracks.limit(limit)
-        people, least_quality = model.classifier.classes_, config.min_quality_named_tracks
-        return cls(model, model.tracks, people, pair, least_score, least_quality, config, lists_candidates)
+        people, least_score = model.classifier.classes_, model.tracks.limit(limit)
+        least_quality = config.min_quality_named_tracks
+        return cls(model, model.tracks, people, model.pair, least_score, least_quality, config, lists_candidates)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +169,7 @@ def decide(
     """Give each face a person if few enough strangers are as near to anybody, and nobody twice among faces that are `apart`."""
     people, config, pair = rules.people, rules.config, rules.pair
     if pair is None:
-        raise ValueError("without a model the embedder of the tracks must be given")
+        raise ValueError("without a model what similarities tell must be given")
     nearest, scores, quality = scored.nearest, scored.scores, scored.quality
     one_picture = pair.midpoint + _ONE_PICTURE_LOG_ODDS / pair.slope
     alike = find_alike(scored.embeddings, apart, quality >= config.min_quality_unknown, stranger_similarity(pair))
@@ -233,12 +230,6 @@ def _leave_out_repeated(margin: npt.NDArray[np.floating], embeddings: FloatArray
         later = apart[i][apart[i] > i]
         if len(later) and (margin[i] >= 0).any():
             margin[later[(embeddings[later] == embeddings[i]).all(axis=1)]] = -1.0
-
-
-@lru_cache(maxsize=8)
-def pair_scale(embedder: str) -> PairScale:
-    """Return what similarities of an embedder tell."""
-    return load_cohort(embedder).pair
 
 
 def _named_again(

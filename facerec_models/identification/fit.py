@@ -65,8 +65,8 @@ def fit_model(
         return _without_learning_strangers(gallery, prototypes, cohort, prior_known)
     if len(cohort.stills) == 0:
         raise GalleryError(
-            f"no cohort of strangers is shipped for {gallery.embedder!r}, and the classifier {classifier!r} learns from one: "
-            f"train 'prototype', or begin a project with the embedder 'dlib'"
+            f"there is no cohort of strangers for {gallery.embedder!r}, and the classifier {classifier!r} learns from one: train "
+            f"'prototype', or run 'facerec cohort fetch lfw --embedder {gallery.embedder}'"
         )
     # People of the cohort who are enrolled would be learned as other people.
     rest = np.flatnonzero(are_strangers(prototypes.similarity(cohort.stills).max(axis=1), cohort.genuine_stills))
@@ -106,6 +106,7 @@ def fit_model(
         stills=calibrate(cohort.stills, genuine.stills),
         tracks=calibrate(cohort.tracks, genuine.tracks),
         prior_known=prior_known,
+        pair=cohort.pair,
         facts={
             "learned_strangers": len(learned),
             "cross_validated_faces": genuine.cross_validated,
@@ -134,6 +135,7 @@ def _without_learning_strangers(
         stills=calibrate(cohort.stills, cohort.genuine_stills),
         tracks=calibrate(cohort.tracks, cohort.genuine_tracks),
         prior_known=prior_known,
+        pair=cohort.pair,
     )
 
 

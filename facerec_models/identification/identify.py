@@ -15,11 +15,11 @@ from facerec_models.identification.decide import (
     VideoNames,
     decide,
     make_matches,
-    pair_scale,
 )
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import Candidate, FloatArray, Match, Track
+from facerec_models.vectors import PairScale
 
 
 def identify_faces(
@@ -68,9 +68,9 @@ def identify_faces(
     everybody = np.arange(len(embeddings))
     apart = [np.delete(everybody, i) for i in everybody]
     scored = ScoredFaces.of(embeddings, quality, scores, quality, model, model.stills)
-    people, pair = model.classifier.classes_, pair_scale(model.gallery.embedder)
+    people = model.classifier.classes_
     least_score, least_quality = model.stills.limit(limit), config.min_quality_named_stills
-    rules = DecisionRules(model, model.stills, people, pair, least_score, least_quality, config)
+    rules = DecisionRules(model, model.stills, people, model.pair, least_score, least_quality, config)
     return decide(scored, apart, rules, {}, set()).matches
 
 
@@ -110,7 +110,7 @@ def identify_videos(
     config: IdentificationConfig,
     *,
     max_false_names: float | None = None,
-    embedder: str | None = None,
+    pair: PairScale | None = None,
     lists_candidates: bool = True,
 ) -> list[VideoNames]:
     """Name the tracks of several videos, each video as `identify_tracks` does, but all of them scored at once.
@@ -121,8 +121,8 @@ def identify_videos(
         The id of each analysis, and its tracks.
     model : NamingModel or None
         None where nobody is enrolled: then no track has a name.
-    embedder : str, optional
-        Of the tracks; needed only without a model.
+    pair : PairScale, optional
+        What similarities of the tracks tell; needed only without a model.
     lists_candidates : bool
         Whether matches have their candidates.
 
@@ -135,7 +135,7 @@ def identify_videos(
     if not parts:
         return [NO_TRACKS for _ in videos]
     scored = ScoredFaces.of_tracks(parts, model)
-    rules = DecisionRules.of_tracks(model, config, max_false_names, embedder, lists_candidates=lists_candidates)
+    rules = DecisionRules.of_tracks(model, config, max_false_names, pair, lists_candidates=lists_candidates)
     found: list[VideoNames] = []
     start = 0
     for analysis_id, columns in videos:

@@ -16,12 +16,13 @@ from facerec_models.identification.calibration import GenuineScale, ScoreCalibra
 from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.model_folder import read_folder, unreadable, write_folder
 from facerec_models.types import FloatArray, IndexArray
+from facerec_models.vectors import PairScale
 
 # Only who names or learns needs scikit-learn, and it takes long to import.
 if TYPE_CHECKING:
     from facerec_models.identification.classifiers import Arrays, FaceClassifier
 
-SCHEMA = "facerec.model/2"
+SCHEMA = "facerec.model/3"
 _OF_CLASSIFIER = "classifier."
 
 
@@ -92,6 +93,8 @@ class NamingModel:
         What a score means for one picture, and for a track.
     prior_known : float
         Assumed fraction of faces that belong to enrolled people.
+    pair : PairScale
+        What the similarity of two single faces tells.
     corrections : Corrections
         Confirmed names of tracks, and negative examples.
     facts : mapping
@@ -104,6 +107,7 @@ class NamingModel:
     stills: ScoreCalibration
     tracks: ScoreCalibration
     prior_known: float
+    pair: PairScale
     corrections: Corrections = field(default_factory=Corrections)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -149,6 +153,7 @@ class NamingModel:
                 "embedder": self.gallery.embedder,
                 "classifier": {"name": self.classifier.name, "params": self.classifier.get_params()},
                 "prior_known": self.prior_known,
+                "pair": asdict(self.pair),
                 "genuine_stills": asdict(self.stills.genuine),
                 "genuine_tracks": asdict(self.tracks.genuine),
                 "confirmed": [[*key, person] for key, person in sorted(self.corrections.confirmed.items())],
@@ -202,12 +207,12 @@ class NamingModel:
             stills=calibration("stills"),
             tracks=calibration("tracks"),
             prior_known=prior,
+            pair=PairScale(**facts["pair"]),
             corrections=Corrections(
                 {(analysis_id, track_id): person for analysis_id, track_id, person in facts["confirmed"]},
                 arrays["denied_people"],
                 arrays["denied"],
-                # A model of an older program knows none, and names as well without.
-                frozenset((analysis_id, track_id) for analysis_id, track_id in facts.get("no_images", [])),
+                frozenset((analysis_id, track_id) for analysis_id, track_id in facts["no_images"]),
             ),
             facts=facts,
         )

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from facerec_models.config import IdentificationConfig
+from facerec_models.identification.cohort import load_cohort
+from facerec_models.vectors import PairScale
 from serving.archive.files import Files
 from serving.settings import Settings
 from serving.store import open_store
@@ -40,6 +42,10 @@ class Archive:
         """
         files = Files.at(settings.home, settings.files)
         return cls(open_store(files.root, settings.store), files, settings.identification)
+
+    def pair_scale(self, embedder: str) -> PairScale:
+        """Return what similarities of an embedder tell; raise `WeightsError` if nothing is known of it."""
+        return load_cohort(embedder, self.files.weights).pair
 
 
 @contextmanager

@@ -16,11 +16,10 @@ from facerec_models.analysis.analyze import Analysis, analyze, link_segments
 from facerec_models.analysis.frame_faces import Engines, Scan, Timing
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.video import Video, VideoInfo
-from facerec_models.analysis.weights import KNOWN, file_sha256
+from facerec_models.analysis.weights import file_sha256
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import ProjectNotFoundError, VideoNotFoundError, VideoOpenError
 from facerec_models.files import remove_tree, write_atomically
-from facerec_models.identification.cohort import load_cohort
 from facerec_models.names import short_id
 from facerec_models.types import Track
 from serving.archive.coverage import ANALYSED_AT, JOINED, MADE_FROM, covers, ranges_of
@@ -120,10 +119,11 @@ def second_analysis_id(video: VideoRow, key: str, embedder: str) -> str:
     return short_id("a", video.project, video.sha256, second_key(key, embedder))
 
 
-def analyses_of(video: VideoRow, config: AnalysisConfig, embedder: str) -> list[str]:
+def analyses_of(store: Store, video: VideoRow, config: AnalysisConfig, embedder: str) -> list[str]:
     """Return the ids that analyses of a video with these settings may have: made from pictures, or from another one's crops."""
-    others = [second_analysis_id(video, config.key(name), embedder) for name in KNOWN if name != embedder]
-    return [analysis_id_of(video, config, embedder), *others]
+    others = {row.embedder for row in store.list_analyses(video.project, video_id=video.video_id)} - {embedder}
+    made_from_crops = [second_analysis_id(video, config.key(name), embedder) for name in sorted(others)]
+    return [analysis_id_of(video, config, embedder), *made_from_crops]
 
 
 def find_analysis(
@@ -138,7 +138,7 @@ def find_analysis(
     is_answer : bool
         Whether it becomes part of the video's answer, see `serving.archive.naming.answer`; otherwise it counts as it did.
     """
-    for analysis_id in analyses_of(video, config, embedder):
+    for analysis_id in analyses_of(store, video, config, embedder):
         try:
             row = store.get_analysis(video.project, analysis_id)
             if is_answer:
@@ -213,7 +213,7 @@ def analyze_video(
             config,
             networks.detector,
             networks.embedder,
-            load_cohort(embedder).pair,
+            archive.pair_scale(embedder),
             name=video.name,
             take_crops=keep_crops,
             on_progress=on_progress,
@@ -237,12 +237,11 @@ def join_video(
     """Link the scans of a video's segments, in their order, and store the analysis as `analyze_video` does."""
 
     def make(keep_crops: Callable[[Track], None]) -> Analysis:
-        pair = load_cohort(embedder).pair
         return link_segments(
             info,
             config,
             embedder,
-            pair,
+            archive.pair_scale(embedder),
             scans,
             warnings=warnings,
             take_crops=keep_crops,

@@ -129,7 +129,7 @@ def shows_result_of(store: Store, job: Job, settings: Settings) -> bool:
         return False
     video = store.get_video(job.project, job.spec["video_id"])
     parts = {analysis_id for analysis_id, _ in analysis.summary.get(JOINED, {}).get("parts", ())}
-    if not {analysis.analysis_id, *parts} & {*analyses_of(video, config_of(job, settings), analysis.embedder)}:
+    if not {analysis.analysis_id, *parts} & {*analyses_of(store, video, config_of(job, settings), analysis.embedder)}:
         return False
     limit = job.spec["max_false_names"]
     return limit is None or all(
@@ -151,7 +151,7 @@ def analysis_of(store: Store, job: Job, settings: Settings) -> AnalysisRow:
         raise ConflictError(f"job {job.job_id} is a {job.kind} job that is {job.state.value}: it has no result")
     video = store.get_video(job.project, job.spec["video_id"])
     embedder = store.get_project(job.project).embedder
-    for analysis_id in analyses_of(video, config_of(job, settings), embedder or ""):
+    for analysis_id in analyses_of(store, video, config_of(job, settings), embedder or ""):
         try:
             return store.get_analysis(job.project, analysis_id)
         except VideoNotFoundError:

@@ -275,6 +275,7 @@ def outliers(
     with open_home(home) as opened:
         store = opened.archive.store
         embedder = store.get_project(project).embedder
+        cohort = None if embedder is None else load_cohort(embedder, opened.archive.files.weights)
         people = [person.person_id for person in store.list_people(project)]
         unknown = sorted(set(wanted) - set(people))
         if unknown:
@@ -284,7 +285,7 @@ def outliers(
         found = []
         for person_id in wanted or people:
             faces = {face.face_id: face for face in store.list_faces(project, person_id=person_id)}
-            changed = {} if embedder is None else disable_outliers(faces.values(), load_cohort(embedder), strategy)
+            changed = {} if cohort is None else disable_outliers(faces.values(), cohort, strategy)
             if apply:
                 put_judgements(store, project, changed.values())
                 changed = {face.face_id: face for face in store.list_faces(project, person_id=person_id)}

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, Template
+from facerec_models.analysis.alignment import DLIB_TEMPLATE, FACENET_TEMPLATE, TEMPLATES, Template
+from facerec_models.analysis.embedders.manifest import Manifest, added_manifests
 from facerec_models.analysis.embedding import FaceEmbedder
-from facerec_models.analysis.engines.choice import available_cores, choose_engine
+from facerec_models.analysis.engines.choice import EngineChoice, available_cores, choose_engine
 from facerec_models.analysis.weights import (
     DLIB,
     FACENET_CASIA,
@@ -21,7 +22,7 @@ from facerec_models.analysis.weights import (
     package_folder,
 )
 from facerec_models.config import EmbeddingConfig
-from facerec_models.errors import WeightsError
+from facerec_models.errors import DeviceError, WeightsError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,17 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Architecture:
-    """A network: its weights, its crops, module and function that load it into torch, and facenet-pytorch's file that builds it.
+    """Module and function that load a network into torch, and facenet-pytorch's file that builds it."""
 
-    `tint` says whether gray faces are tinted for it, see `facerec_models.analysis.embedders.tint`: where that was measured.
-    """
-
-    weights: Weights
-    template: Template
     module: str
     function: str
     library: str | None = None
-    tint: bool = False
 
     def code(self) -> list[Path]:
         """Return the files that build the network: ours, and a library's."""
@@ -53,50 +48,71 @@ class _Architecture:
         return load(path)
 
 
-_INCEPTION = "models/inception_resnet_v1.py"
-_ARCHITECTURES = {
-    "dlib": _Architecture(DLIB, DLIB_TEMPLATE, "dlib_resnet", "load_dlib_resnet", tint=True),
-    "facenet-vggface2": _Architecture(FACENET_VGGFACE2, FACENET_TEMPLATE, "facenet", "load_facenet", _INCEPTION),
-    "facenet-casia": _Architecture(FACENET_CASIA, FACENET_TEMPLATE, "facenet", "load_facenet", _INCEPTION),
+@dataclass(frozen=True, slots=True)
+class KnownEmbedder:
+    """What is known of an embedder before it is loaded: as in `FaceEmbedder`, and what its network is built from.
+
+    `tint` says whether gray faces are tinted for it, see `facerec_models.analysis.embedders.tint`: where that was measured.
+    """
+
+    name: str
+    dimension: int
+    template: Template
+    terms: str
+    network: _Architecture | Manifest
+    tint: bool = False
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether it is a user's own network, which the CPU computes."""
+        return isinstance(self.network, Manifest)
+
+
+_FACENET = _Architecture("facenet", "load_facenet", "models/inception_resnet_v1.py")
+_BUILT_IN: dict[str, tuple[Weights, Template, _Architecture]] = {
+    "dlib": (DLIB, DLIB_TEMPLATE, _Architecture("dlib_resnet", "load_dlib_resnet")),
+    "facenet-vggface2": (FACENET_VGGFACE2, FACENET_TEMPLATE, _FACENET),
+    "facenet-casia": (FACENET_CASIA, FACENET_TEMPLATE, _FACENET),
 }
 
 
-def choice_of(name: str) -> str:
-    """Return the setting `EmbeddingConfig.embedder` that gives the embedder called `name`.
+def find_embedder(given: str, weights: WeightsRegistry) -> KnownEmbedder:
+    """Return the embedder that has this name, or that this value of `EmbeddingConfig.embedder` chooses.
+
+    ``auto`` is FaceNet trained on VGGFace2 where its weights have been fetched, and dlib's network, whose weights are installed with
+    FaceRec, otherwise. ``onnx`` is the network that a user has added, where it is the only one.
 
     Raises
     ------
     WeightsError
-        If there is no such embedder.
+        If there is no such embedder, or a manifest is damaged.
     """
-    for choice, architecture in _ARCHITECTURES.items():
-        if architecture.weights.name == name:
-            return choice
-    raise WeightsError(
-        f"there is no embedder {name!r}; known: {', '.join(a.weights.name for a in _ARCHITECTURES.values())}"
-    )
+    added = added_manifests(weights.directory)
+    if given == "auto":
+        given = "dlib" if weights.find(FACENET_VGGFACE2.name) is None else "facenet-vggface2"
+    if given == "onnx" and len(added) == 1:
+        (given,) = added
+    if given in added:
+        manifest = added[given]
+        return KnownEmbedder(given, manifest.dimension, manifest.aligned, manifest.licence, manifest, manifest.tint)
+    for choice, (known, template, architecture) in _BUILT_IN.items():
+        if given in (choice, known.name):
+            is_tinted = known is DLIB
+            return KnownEmbedder(known.name, known.dimension, template, known.terms, architecture, is_tinted)
+    if given == "onnx":
+        names = f"one of {', '.join(added)}" if added else "none was added: run 'facerec weights add MANIFEST'"
+        raise WeightsError(f"the embedder 'onnx' is the ONNX network that was added; {names}")
+    names = ", ".join([*(known.name for known, _, _ in _BUILT_IN.values()), *added])
+    raise WeightsError(f"there is no embedder {given!r}; known: {names}")
 
 
-def embedder_named(given: str) -> str:
-    """Return the name of the embedder that is called so, or that this setting gives; raise `WeightsError` if there is none."""
-    return _ARCHITECTURES[given if given in _ARCHITECTURES else choice_of(given)].weights.name
-
-
-def dimension_of(name: str) -> int:
-    """Return the length of the vectors of the embedder called `name`; raise `WeightsError` if there is none."""
-    return _ARCHITECTURES[choice_of(name)].weights.dimension
-
-
-def template_of(name: str) -> Template:
-    """Return how faces must be aligned for the embedder called `name`; raise `WeightsError` if there is none."""
-    return _ARCHITECTURES[choice_of(name)].template
+def known_templates(weights: WeightsRegistry) -> list[Template]:
+    """Return how stored crops may be aligned: for built-in networks, and for those that were added."""
+    return [*TEMPLATES, *(manifest.aligned for manifest in added_manifests(weights.directory).values())]
 
 
 def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads: int | None = None) -> FaceEmbedder:
-    """Load the embedder that `config` names.
-
-    ``auto`` is FaceNet trained on VGGFace2 where its weights have been fetched, and dlib's network, whose weights are
-    installed with FaceRec, otherwise.
+    """Load the embedder that `config` names; see `find_embedder`.
 
     Parameters
     ----------
@@ -108,35 +124,31 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
     WeightsError
         If the weights are absent, or have another checksum: damaged weights never lead to another network.
     DeviceError
-        If the device or engine that is asked for is not there.
+        If the device or engine that is asked for is not there, or cannot compute this network.
     """
-    choice = config.embedder
-    if choice == "auto":
-        choice = "dlib" if weights.find(FACENET_VGGFACE2.name) is None else "facenet-vggface2"
-    architecture = _ARCHITECTURES[choice]
-    known = architecture.weights
+    known = find_embedder(config.embedder, weights)
     path = weights.locate(known.name)
-    engine = choose_engine(config.engine, config.device, config.precision)
-    if engine.engine == "openvino":
-        from facerec_models.analysis.embedders.openvino_embedder import OpenvinoEmbedder
-        from facerec_models.analysis.engines.openvino_network import OpenvinoNetwork, read_or_convert
+    engine = _choose_engine(known, config)
+    if engine.engine == "torch" and isinstance(known.network, _Architecture):
+        return _on_torch(known, known.network.load(path), engine, config, threads)
+    return _on_openvino(known, path, engine, config, threads or available_cores())
 
-        size = architecture.template.size
-        sources = [path, *architecture.code()]
-        model = read_or_convert(known.name, sources, partial(architecture.load, path), (2, 3, size, size))
-        count = threads or available_cores()
-        return OpenvinoEmbedder(
-            OpenvinoNetwork(model, precision=engine.precision, threads=count),
-            batch_size=config.batch_size,
-            threads=count,
-            name=known.name,
-            dimension=known.dimension,
-            template=architecture.template,
-            terms=known.terms,
-            engine=str(engine),
-            mirror=config.mirror,
-            tint=architecture.tint,
+
+def _choose_engine(known: KnownEmbedder, config: EmbeddingConfig) -> EngineChoice:
+    """Return what computes an embedder: OpenVINO on the CPU for every ONNX file, whatever else is there."""
+    if not isinstance(known.network, Manifest):
+        return choose_engine(config.engine, config.device, config.precision)
+    if config.device == "cuda" or config.engine == "torch":
+        raise DeviceError(
+            f"the ONNX network {known.name!r} is computed by OpenVINO on the CPU: set FACEREC_ANALYSIS__EMBEDDING__DEVICE and "
+            "FACEREC_ANALYSIS__EMBEDDING__ENGINE to 'auto'"
         )
+    return choose_engine("openvino", "cpu", config.precision)
+
+
+def _on_torch(
+    known: KnownEmbedder, network: nn.Module, engine: EngineChoice, config: EmbeddingConfig, threads: int | None
+) -> FaceEmbedder:
     import torch
 
     from facerec_models.analysis.embedders.torch_embedder import TorchEmbedder
@@ -144,14 +156,42 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
     if threads is not None:
         torch.set_num_threads(threads)
     return TorchEmbedder(
-        architecture.load(path),
+        network,
         name=known.name,
         dimension=known.dimension,
-        template=architecture.template,
+        template=known.template,
         terms=known.terms,
         engine=str(engine),
         device=torch.device(engine.device),
         batch_size=config.batch_size,
         mirror=config.mirror,
-        tint=architecture.tint,
+        tint=known.tint,
+    )
+
+
+def _on_openvino(
+    known: KnownEmbedder, path: Path, engine: EngineChoice, config: EmbeddingConfig, threads: int
+) -> FaceEmbedder:
+    from facerec_models.analysis.embedders.openvino_embedder import OpenvinoEmbedder
+    from facerec_models.analysis.engines.openvino_network import OpenvinoNetwork, read_or_convert
+
+    if isinstance(known.network, Manifest):
+        from facerec_models.analysis.embedders.onnx_file import compile_onnx
+
+        network = compile_onnx(path, known.network, engine.precision, threads)
+    else:
+        size, sources = known.template.size, [path, *known.network.code()]
+        model = read_or_convert(known.name, sources, partial(known.network.load, path), (2, 3, size, size))
+        network = OpenvinoNetwork(model, precision=engine.precision, threads=threads)
+    return OpenvinoEmbedder(
+        network,
+        batch_size=config.batch_size,
+        threads=threads,
+        name=known.name,
+        dimension=known.dimension,
+        template=known.template,
+        terms=known.terms,
+        engine=str(engine),
+        mirror=config.mirror,
+        tint=known.tint,
     )

@@ -50,7 +50,7 @@ class OpenvinoNetwork:
     Parameters
     ----------
     model : openvino.Model
-        Takes (N, 3, H, W) float32.
+        Takes (N, 3, H, W) or (N, H, W, 3) float32.
     precision : {"fp32", "bf16"}
     threads : int
         How many may call at once.
@@ -58,8 +58,10 @@ class OpenvinoNetwork:
         N, H, W and C of all inputs, -1 where they vary: it is then compiled once for all of them, and is a fifth slower.
     kind : numpy.dtype
         Of the pictures.
-    mean, scale : float
+    mean, scale : float, or a sequence of three
         Pixels are taken as ``(pixel - mean) / scale``.
+    is_bgr : bool
+        Whether the network takes blue first; means and scales are then in that order.
     """
 
     def __init__(
@@ -70,14 +72,19 @@ class OpenvinoNetwork:
         threads: int = 1,
         shape: tuple[int, int, int, int] | None = None,
         kind: type[np.uint8] | type[np.float32] = np.uint8,
-        mean: float = 0.0,
-        scale: float = 1.0,
+        mean: float | Sequence[float] = 0.0,
+        scale: float | Sequence[float] = 1.0,
+        is_bgr: bool = False,
     ) -> None:
         prepared = ov.preprocess.PrePostProcessor(model)
         given = prepared.input()
         given.tensor().set_element_type(ov.Type(kind)).set_layout(ov.Layout("NHWC"))
-        given.preprocess().convert_element_type(ov.Type.f32).mean(mean).scale(scale)
-        given.model().set_layout(ov.Layout("NCHW"))
+        steps = given.preprocess().convert_element_type(ov.Type.f32)
+        if is_bgr:
+            steps = steps.reverse_channels()
+        steps.mean(mean).scale(scale)
+        channels = model.input().partial_shape[-1]
+        given.model().set_layout(ov.Layout("NHWC" if channels.is_static and channels.get_length() == 3 else "NCHW"))
         self._model = prepared.build()
         self._shape = shape
         self._config = {

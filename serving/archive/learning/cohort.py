@@ -14,7 +14,7 @@ from facerec_models.analysis.faces import largest_face
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import InputError
-from facerec_models.identification.cohort import Cohort, load_cohort, read_cohort, save_cohort
+from facerec_models.identification.cohort import Cohort, cohort_file, is_measured, load_cohort, read_cohort, save_cohort
 from facerec_models.images import is_picture
 from facerec_models.stills import find_stills
 from facerec_models.types import FaceSet, FloatArray
@@ -23,11 +23,12 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import follow_merges
 from serving.store.naming_rows import StrangerTrack
+from training.make_cohort import are_enough, make_cohort
 
 
 def project_cohort(files: Files, project: str, embedder: str) -> Cohort:
     """Return the shipped cohort of an embedder with the strangers that were imported into the project."""
-    shipped = load_cohort(embedder)
+    shipped = load_cohort(embedder, files.weights)
     own = own_cohort(files, project, embedder)
     if own is None:
         return shipped
@@ -75,6 +76,15 @@ def with_seen_strangers(
     return replace(_joined(cohort, stills, tracks, f"{cohort.source}; {seen_here}"), seen=len(stills))
 
 
+def keep_cohort(archive: Archive, cohort: Cohort) -> None:
+    """Keep the cohort of an embedder beside its weights; projects with this embedder count its strangers from the next version on."""
+    save_cohort(cohort, cohort_file(cohort.embedder, archive.files.weights))
+    # Afterwards: who has read the version that it makes, reads the new strangers too.
+    for row in archive.store.list_projects():
+        if row.embedder == cohort.embedder:
+            archive.store.raise_version(row.name)
+
+
 def _joined(cohort: Cohort, stills: FloatArray, tracks: FloatArray, source: str) -> Cohort:
     stills, tracks = np.concatenate([cohort.stills, stills]), np.concatenate([cohort.tracks, tracks])
     return replace(cohort, stills=stills, tracks=tracks, source=source)
@@ -97,7 +107,8 @@ def import_cohort(
 ) -> Cohort:
     """Add strangers to a project's own; importing the same pictures again adds nothing.
 
-    Whatever fits a version counts them from then on, a correction too: the project's version is raised.
+    Whatever fits a version counts them from then on, a correction too: the project's version is raised. Where nothing was measured of
+    the embedder yet and the pictures are enough for it, its cohort is made of them, for all projects.
 
     Parameters
     ----------
@@ -108,25 +119,38 @@ def import_cohort(
     Returns
     -------
     Cohort
-        All strangers of the project's own.
+        All strangers of the project's own, or those of the embedder.
 
     Raises
     ------
     InputError
         If there is no such folder, or no usable face in it.
+    WeightsError
+        If nothing is known of the embedder, and the pictures are too few to tell.
     """
     if not directory.is_dir():
         raise InputError(f"{str(directory)!r} is no folder; give one with pictures of people whom you will not enrol")
     pictures = sorted(path for path in directory.rglob("*") if path.is_file() and is_picture(path))
+    people: dict[str, list[Path]] = defaultdict(list)
+    for path in pictures:
+        people[_whose(path, directory)].append(path)
+    if not is_measured(networks.embedder.name, archive.files.weights) and are_enough(people):
+        cohort = make_cohort(
+            people,
+            networks,
+            f"pictures of {directory.name}",
+            analysis,
+            on_progress=lambda done: on_progress(round(done * len(pictures)), len(pictures)) if on_progress else None,
+        )
+        keep_cohort(archive, cohort)
+        return cohort
     faces: dict[str, list[tuple[float, FloatArray]]] = defaultdict(list)
     for number, path in enumerate(pictures, 1):
         (found,) = find_stills([(path.name, path)], networks, analysis)
         if isinstance(found, FaceSet) and len(found):
             i = largest_face(found.detections)
             if found.quality[i] >= archive.rules.min_quality_enrolled:
-                inside = path.relative_to(directory)
-                who = inside.parts[0] if len(inside.parts) > 1 else f"/{path.name}"
-                faces[who].append((float(found.quality[i]), found.embeddings[i]))
+                faces[_whose(path, directory)].append((float(found.quality[i]), found.embeddings[i]))
         if on_progress is not None:
             on_progress(number, len(pictures))
     if not faces:
@@ -145,7 +169,7 @@ def import_cohort(
         stills = np.concatenate([before.stills, stills[new]])
         tracks = np.concatenate([before.tracks, tracks[new]])
     cohort = replace(
-        load_cohort(embedder),
+        load_cohort(embedder, archive.files.weights),
         stills=stills,
         tracks=tracks,
         source=f"{len(stills)} of the project's own ({_fingerprint(stills, tracks)})",
@@ -154,6 +178,12 @@ def import_cohort(
     # Afterwards: who has read the version that it makes, reads the new strangers too.
     archive.store.raise_version(project)
     return cohort
+
+
+def _whose(path: Path, directory: Path) -> str:
+    """Return whom a picture shows: all of a folder show one person, and one that is in none a person of its own."""
+    inside = path.relative_to(directory)
+    return inside.parts[0] if len(inside.parts) > 1 else f"/{path.name}"
 
 
 def _fingerprint(*vectors: FloatArray) -> str:

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from facerec_models.identification.clustering import stranger_similarity
-from facerec_models.identification.cohort import load_cohort
 from facerec_models.types import Decision
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import follow_merges
@@ -50,7 +49,7 @@ def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, w
     denied = denied_strangers(archive.store, current.project, current.corrections)
     told_apart = {stranger_id for key in named for stranger_id in denied.get(key, ())}
     told_apart |= {who for key, _, who, _ in swept if not own.isdisjoint(denied.get(key, ()))}
-    least = stranger_similarity(load_cohort(str(current.embedder)).pair)
+    least = stranger_similarity(archive.pair_scale(str(current.embedder)))
     latest = set(current.latest.values())
     apart: list[Correction] = []
     perhaps: Counter[tuple[str, str]] = Counter()

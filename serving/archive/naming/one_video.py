@@ -82,9 +82,8 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     columns = store.get_columns(project, [analysis_id]).get(analysis_id)
     if columns is None:
         raise VideoNotFoundError(f"video {analysis.video_id} of project {project!r} was deleted meanwhile")
-    (names,) = identify_videos(
-        [(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, embedder=analysis.embedder
-    )
+    pair = archive.pair_scale(analysis.embedder)
+    (names,) = identify_videos([(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, pair=pair)
     was = current.named.get(analysis_id)
     decided = name_tracks(analysis, names, {}, limit, floor_of(current.model, limit))
     so_far = {} if was is None else strangers_of(was)
@@ -92,7 +91,7 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     held = {row: so_far[row] for row in rows if row in so_far}
     unknown = UnknownTracks(analysis_id, analysis.video_id, columns, rows, held)
     shown = {unknown.key(row): (who, columns.vectors[row]) for row, who in so_far.items()}
-    found = settle(store, project, analysis.embedder, [unknown], shown, current.corrections)
+    found = settle(store, project, pair, [unknown], shown, current.corrections)
     named = with_strangers(decided, {row: found.of_track[unknown.key(row)] for row in rows})
     freed, new = stranger_moves(columns, was, named)
     known = strangers_in(store, project, [named] if was is None else [was, named])
@@ -117,7 +116,7 @@ def name_analysis(archive: Archive, analysis: AnalysisRow, version: str, max_fal
     (names,) = identify_videos([(analysis.analysis_id, columns)], model, archive.rules, max_false_names=max_false_names)
     video = archive.store.get_video(analysis.project, analysis.video_id)
     labels: dict[int, StrangerLabel] = {}
-    for row, number in group_unknown(columns, names.matches, analysis.embedder).items():
+    for row, number in group_unknown(columns, names.matches, model.pair).items():
         first = stranger_id(analysis.project, video.sha256, int(columns.first_frames[row]), columns.first_boxes[row])
         known = next((one for one in labels.values() if one.number == number), None)
         labels[int(columns.track_ids[row])] = known or StrangerLabel(first, number)

@@ -17,9 +17,9 @@ import numpy as np
 
 from facerec_models.build_result import stranger_id
 from facerec_models.identification.clustering import join_tracks, stranger_similarity
-from facerec_models.identification.decide import pair_scale
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import DoubleArray, FloatArray
+from facerec_models.vectors import PairScale
 from serving.archive.naming.aliases import aliases, follow_all, hide_as_before, merge_groups
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Stranger
@@ -100,7 +100,7 @@ Shown = Mapping[TrackKey, tuple[str, FloatArray]]
 def settle(
     store: Store,
     project: str,
-    embedder: str,
+    pair: PairScale,
     unknown: Sequence[UnknownTracks],
     shown: Shown,
     corrections: Sequence[Correction],
@@ -114,7 +114,7 @@ def settle(
     corrections : sequence of Correction
         Those of these analyses.
     """
-    groups = StrangerGroups(store, project, embedder, shown)
+    groups = StrangerGroups(store, project, pair, shown)
     groups.add(unknown, corrections)
     return groups.grouping()
 
@@ -136,16 +136,16 @@ class StrangerGroups:
         self,
         store: Store,
         project: str,
-        embedder: str,
+        pair: PairScale,
         shown: Shown,
         *,
         anew: bool = False,
         changed: Sequence[Stranger] = (),
     ) -> None:
-        self.embedder = embedder
+        self.pair = pair
         self._store = store
         self._project = project
-        self._least = stranger_similarity(pair_scale(embedder))
+        self._least = stranger_similarity(pair)
         self._shown = shown
         self._leaving: set[TrackKey] = set()
         self._anew = anew

@@ -16,6 +16,7 @@ from facerec_models.identification.identify import identify_videos
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import FloatArray, IndexArray
+from facerec_models.vectors import PairScale
 from serving.archive.handle import Archive
 from serving.archive.naming.affected import Rows, affected, floor_of
 from serving.archive.naming.aliases import moved_meanings, strangers_in
@@ -126,8 +127,9 @@ def name_again(
         return found
     work = NamingWork() if how.work is None else how.work
     columns = _Columns(archive.store, project)
-    decided = _decide(archive, project, wanted, model, how, columns, work)
-    grouping = work.group(archive.store, project, wanted[0].embedder, decided, how)
+    pair = archive.pair_scale(wanted[0].embedder)
+    decided = _decide(archive, project, wanted, model, pair, how, columns, work)
+    grouping = work.group(archive.store, project, pair, decided, how)
     found.strangers.extend(grouping.strangers)
     found.named.extend(_with_groups(one, grouping) for one in decided)
     named = {row.analysis_id: row for row in found.named}
@@ -252,7 +254,7 @@ class NamingWork:
         self._decided[analysis_id] = state, tracks
 
     def group(
-        self, store: Store, project: str, embedder: str, decided: Sequence[_DecidedTracks], how: Again
+        self, store: Store, project: str, pair: PairScale, decided: Sequence[_DecidedTracks], how: Again
     ) -> Grouping:
         """Give decided tracks their strangers. Where all are grouped anew, groups of which no track has changed since are kept."""
         # What is restored is as it was, whatever the strangers of corrections were merged into since.
@@ -263,15 +265,15 @@ class NamingWork:
             shown = {(row.analysis_id, row.track_id): (row.stranger_id, row.embedding) for row in gone}
             for one in decided:
                 shown |= one.shown
-            groups = StrangerGroups(store, project, embedder, shown, changed=how.strangers)
+            groups = StrangerGroups(store, project, pair, shown, changed=how.strangers)
             groups.add(unknown, corrections, tell)
             return groups.grouping()
         now = {one.named.analysis_id: one for one in decided}
         others = {one for one, tracks in self._grouped.items() if now.get(one) is not tracks}
         denied, before = denied_strangers(store, project, corrections, how.strangers), self._denied
         kept, self._groups = self._groups, None
-        if kept is None or kept.embedder != embedder or not _are_same(before, denied, others):
-            kept = StrangerGroups(store, project, embedder, {}, anew=True, changed=how.strangers)
+        if kept is None or kept.pair != pair or not _are_same(before, denied, others):
+            kept = StrangerGroups(store, project, pair, {}, anew=True, changed=how.strangers)
         else:
             free = kept.take_out(others)
             new = [one for one in unknown if one.analysis_id in others or one.analysis_id not in self._grouped]
@@ -305,6 +307,7 @@ def _decide(
     project: str,
     wanted: Sequence[AnalysisRow],
     model: NamingModel | None,
+    pair: PairScale,
     how: Again,
     columns: _Columns,
     work: NamingWork,
@@ -341,10 +344,10 @@ def _decide(
     workers = Workers(archive.files.root) if work.workers is None else work.workers
     if len(left) >= _WORTH_TASKS * BLOCK and workers.has_room(2):
         stop = work.progress.should_stop
-        workers.map(name_block, read(), model, archive.rules, on_done=keep, should_stop=stop, most=_MOST_TASKS)
+        workers.map(name_block, read(), model, archive.rules, pair, on_done=keep, should_stop=stop, most=_MOST_TASKS)
     else:
         for number, block in enumerate(read()):
-            keep(number, name_block(block, model, archive.rules))
+            keep(number, name_block(block, model, archive.rules, pair))
     return [decided[row.analysis_id] for row in wanted]
 
 
@@ -361,7 +364,9 @@ def _to_name(analysis: AnalysisRow, columns: TrackColumns, rows: IndexArray, how
     return _ToName(analysis, some, how.limits[analysis_id], None if is_whole else how.now[analysis_id], rows)
 
 
-def name_block(block: Sequence[_ToName], model: NamingModel | None, rules: IdentificationConfig) -> list[NamedTracks]:
+def name_block(
+    block: Sequence[_ToName], model: NamingModel | None, rules: IdentificationConfig, pair: PairScale
+) -> list[NamedTracks]:
     """Return who the tracks of some analyses are, but for the strangers of those that were none before; also as a task."""
     named = []
     for limit, group in groupby(block, key=lambda one: one.limit):
@@ -372,7 +377,7 @@ def name_block(block: Sequence[_ToName], model: NamingModel | None, rules: Ident
             model,
             rules,
             max_false_names=limit,
-            embedder=part[0].analysis.embedder,
+            pair=pair,
             lists_candidates=False,
         )
         for one, found in zip(part, names, strict=True):

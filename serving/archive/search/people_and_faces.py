@@ -12,7 +12,6 @@ import numpy as np
 
 from facerec_models.errors import PersonNotFoundError
 from facerec_models.identification.clustering import stranger_similarity
-from facerec_models.identification.cohort import load_cohort
 from facerec_models.names import identity_of, person_id_of
 from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
 from facerec_models.vectors import PairScale
@@ -197,7 +196,7 @@ def _face_hits(
     store, project = archive.store, index.project
     analyses = _analyses_of(store, project, query)
     embedder = store.get_project(project).embedder
-    pair = load_cohort(embedder).pair if embedder else PairScale(1.0, 1.0)
+    pair = archive.pair_scale(embedder) if embedder else PairScale(1.0, 1.0)
     names = _Names(archive, project)
     seen: set[tuple[str, int]] = set()
     compared, tracks = 0, index.search(face, analyses, wanted * _TRACKS_PER_HIT)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from facerec_models.analysis.embedders.known import dimension_of, embedder_named
+from facerec_models.analysis.embedders.known import find_embedder
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import EmbeddingConfig, TrainingConfig
 from facerec_models.errors import ConflictError, EmptyGalleryError
@@ -121,16 +121,18 @@ def prepare_second_set(
         If `progress` asked for it; what was embedded stays.
     """
     started = time.perf_counter()
-    embedder = embedder_named(embedder)
+    weights = WeightsRegistry(archive.files.weights)
+    wanted = find_embedder(embedder, weights)
+    embedder = wanted.name
     _require_another(archive.store, project, embedder)
-    WeightsRegistry(archive.files.weights).locate(embedder)
+    weights.locate(embedder)
     people = {face.person_id for face in archive.store.list_faces(project, status=FaceStatus.TAKEN)}
     require_strangers(project_cohort(archive.files, project, embedder), len(people))
     progress = progress or NoProgress()
     with workers or Workers(archive.files.root) as used:
         work = _Work(archive, project, embedder, config, used, progress)
         work.embed_faces()
-        tracks = work.embed_tracks(dimension_of(embedder))
+        tracks = work.embed_tracks(wanted.dimension)
         row, lost = _train(work, started)
     archive.store.add_model(row)
     # It may know a person who was forgotten.

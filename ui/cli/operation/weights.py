@@ -66,6 +66,28 @@ def fetch(
 
 
 @app.command()
+def add(
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="YAML or JSON; see 'Another network' in the manual.")
+    ],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add an embedding network of your own: the ONNX file that a manifest describes."""
+    from facerec_models.analysis.embedders.adding import add_network
+    from facerec_models.analysis.weights import WeightsRegistry
+
+    with open_home(home) as opened:
+        registry = WeightsRegistry(opened.archive.files.weights)
+        added = add_network(manifest, registry)
+        path = registry.locate(added.name)
+    if as_json:
+        print_json({"name": added.name, "path": str(path)})
+    else:
+        output.print(f"{added.name} is at {path}. Next: facerec cohort fetch lfw --embedder {added.name}")
+
+
+@app.command()
 def verify(name: str, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Compute the checksum of weights and compare it."""
     from facerec_models.analysis.weights import WeightsRegistry

@@ -10,7 +10,7 @@ from facerec_models.identification.clustering import group_unknown, join_tracks,
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import FloatArray
 from facerec_models.vectors import normalize
-from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track, near, person
+from tests.builders import cohort, face_of, make_match, make_track, near, person
 
 MIN_SIMILARITY = 0.9
 
@@ -119,8 +119,8 @@ def test_unknown_tracks_of_a_video_that_are_alike_and_share_no_frame_are_one_str
         for i, (face, second) in enumerate(zip(faces, (0, 1, 1, 2, 3, 4, 5), strict=True))
     ]
     matches = [make_match("Ann"), *[make_match()] * 5, make_match(decidable=False)]
-    assert group_unknown(TrackColumns.of(tracks), matches, EMBEDDER) == {1: 1, 2: 2, 3: 3, 4: 1}
-    assert group_unknown(TrackColumns.of(tracks[:1]), matches[:1], EMBEDDER) == {}
+    assert group_unknown(TrackColumns.of(tracks), matches, cohort().pair) == {1: 1, 2: 2, 3: 3, 4: 1}
+    assert group_unknown(TrackColumns.of(tracks[:1]), matches[:1], cohort().pair) == {}
 
 
 def test_a_stranger_who_shares_a_frame_with_a_named_track_is_known_again() -> None:
@@ -128,4 +128,4 @@ def test_a_stranger_who_shares_a_frame_with_a_named_track_is_known_again() -> No
         make_track(i, [second], embeddings=face_of(who)[None]) for i, who, second in ((1, 1, 0), (2, 70, 0), (3, 70, 1))
     ]
     matches = [make_match("Ann"), make_match(), make_match()]
-    assert group_unknown(TrackColumns.of(tracks), matches, EMBEDDER) == {1: 1, 2: 1}
+    assert group_unknown(TrackColumns.of(tracks), matches, cohort().pair) == {1: 1, 2: 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,9 +42,7 @@ def fit(faces: Mapping[str, list[FloatArray]], corrections: Corrections | None =
 
 
 def with_corrections(model: NamingModel, corrections: Corrections) -> NamingModel:
-    return NamingModel(
-        model.gallery, model.classifier, model.prototypes, model.stills, model.tracks, model.prior_known, corrections
-    )
+    return replace(model, corrections=corrections)
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,7 @@ def test_videos_named_at_once_are_named_as_each_alone(model: NamingModel) -> Non
     for row, names in zip(rows, found, strict=True):
         (alone,) = identify_videos([row], confirmed, CONFIG)
         np.testing.assert_allclose([m.score for m in names.matches], [m.score for m in alone.matches], rtol=1e-5)
-    nobody = identify_videos(rows, None, CONFIG, embedder=EMBEDDER)
+    nobody = identify_videos(rows, None, CONFIG, pair=cohort().pair)
     assert [[match.decision for match in names.matches] for names in nobody] == [
         [Decision.UNKNOWN] * n for n in (2, 0, 3)
     ]
@@ -168,13 +168,13 @@ def test_where_nobody_is_enrolled_a_track_is_unknown_or_undecidable_for_a_reason
     columns = TrackColumns.of(
         [make_track(i, times, embeddings=face[None], quality=good) for i, (face, times, good) in enumerate(faces)]
     )
-    (names,) = identify_videos([("a", columns)], None, CONFIG, embedder=EMBEDDER)
+    (names,) = identify_videos([("a", columns)], None, CONFIG, pair=cohort().pair)
     assert names.matches == [
         Match(Decision.UNKNOWN, None, 1.0, 1.0),
         Match(Decision.UNDECIDABLE, None, 1.0, 1.0, reason=UndecidableReason.SAME_PICTURE_BESIDE),
         Match(Decision.UNDECIDABLE, None, 1.0, 1.0, reason=UndecidableReason.POOR),
     ]
-    with pytest.raises(ValueError, match="the embedder of the tracks must be given"):
+    with pytest.raises(ValueError, match="what similarities tell must be given"):
         identify_videos([("a", columns)], None, CONFIG)
 
 
@@ -192,7 +192,7 @@ def test_figures_made_again_are_those_of_naming(model: NamingModel) -> None:
     columns = TrackColumns.of([make_track(i, [i // 2], embeddings=face[None]) for i, face in enumerate(faces)])
     confirmed = replace(model, corrections=Corrections({("a", 3): name_of(4), ("a", 4): name_of(7)}))
     for one in (confirmed, None):
-        (names,) = identify_videos([("a", columns)], one, CONFIG, embedder=EMBEDDER)
+        (names,) = identify_videos([("a", columns)], one, CONFIG, pair=cohort().pair)
         decided = [replace(match, probability=0.0, false_name_rate=1.0, candidates=()) for match in names.matches]
         assert match_again(columns, decided, one, CONFIG) == names.matches
     assert match_again(TrackColumns.of([]), [], model, CONFIG) == []

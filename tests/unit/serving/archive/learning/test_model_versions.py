@@ -133,7 +133,7 @@ def test_the_same_faces_and_seed_give_the_same_arrays_in_another_home(
 def test_a_model_names_its_origin(archive: Archive) -> None:
     row = train(archive, "p", TrainingConfig(classifier="svm", seed=4))
     facts = json.loads((archive.files.model("p", row.version) / "model.json").read_text())
-    assert facts["schema"] == "facerec.model/2"
+    assert facts["schema"] == "facerec.model/3"
     assert facts["classifier"] == {"name": "svm", "params": {"penalty": 1.0}}
     assert (facts["version"], facts["project"], facts["seed"], facts["embedder"]) == (row.version, "p", 4, EMBEDDER)
     assert facts["libraries"].keys() == {"facerec", "numpy", "scikit-learn", "scipy"}

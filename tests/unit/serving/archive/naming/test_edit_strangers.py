@@ -22,7 +22,7 @@ from serving.archive.search.strangers import rank_strangers, show_stranger
 from serving.store import Store
 from serving.store.naming_rows import AppearanceRow, CorrectionKind, NamingChange, Stranger
 from tests.archive import put_video
-from tests.builders import EMBEDDER
+from tests.builders import cohort
 from tests.contract.store_cases import stranger_sums
 from tests.unit.serving.archive.edits import add_named_video, correct_track, labels_in
 from tests.unit.serving.archive.naming.test_strangers import seen
@@ -246,7 +246,7 @@ def test_grouping_anew_keeps_those_one_whom_a_user_made_one(store: Store, seed: 
     unknown = seen(store, "a", *who.tolist())
     held = {row: str(rng.choice(ids)) for row in range(20)}
     store.apply("p", NamingChange(strangers=list(rows.values())), if_version=store.get_project("p").version)
-    groups = StrangerGroups(store, "p", EMBEDDER, {}, anew=True)
+    groups = StrangerGroups(store, "p", cohort().pair, {}, anew=True)
     groups.add([replace(unknown, held=held)], [])
     grouping = groups.grouping()
     then = rows | {row.stranger_id: row for row in grouping.strangers}

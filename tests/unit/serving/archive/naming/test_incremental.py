@@ -28,7 +28,7 @@ from serving.archive.naming.undo import undo_edit
 from serving.archive.search.people_and_faces import search_people
 from serving.archive.search.strangers import rank_strangers
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind, NamedTracks
-from tests.builders import EMBEDDER, make_match
+from tests.builders import cohort, make_match
 from tests.contract.store_cases import make_analysis, stranger_sums
 from tests.unit.serving.archive.edits import add_named_video
 from tests.unit.serving.archive.naming.random_edits import RandomEdit, draw
@@ -54,7 +54,7 @@ def from_scratch(archive: Archive) -> dict[str, list[str | None]]:
     for row in archive.store.list_named("p"):
         columns = archive.store.get_columns("p", [row.analysis_id])
         (names,) = identify_videos(
-            list(columns.items()), current.model, archive.rules, max_false_names=row.max_false_names, embedder=EMBEDDER
+            list(columns.items()), current.model, archive.rules, max_false_names=row.max_false_names, pair=cohort().pair
         )
         found[row.analysis_id] = [match.person_id for match in names.matches]
     return found

@@ -88,14 +88,14 @@ def ids(store: Store, unknown: UnknownTracks) -> list[str]:
     """Give the tracks of a video strangers, store that, and return them in the order of the tracks."""
     one = known(store, unknown)
     corrections = store.list_corrections("p", analysis_ids=[one.analysis_id])
-    write(store, settle(store, "p", EMBEDDER, [one], so_far(store, [one]), corrections), [one])
+    write(store, settle(store, "p", cohort().pair, [one], so_far(store, [one]), corrections), [one])
     return [stranger for _, stranger in sorted(shown(store, unknown).items())]
 
 
 def regroup(store: Store, videos: Sequence[UnknownTracks]) -> None:
     """Group all tracks anew, and store that."""
     held = [known(store, one) for one in videos]
-    groups = StrangerGroups(store, "p", EMBEDDER, so_far(store, held), anew=True)
+    groups = StrangerGroups(store, "p", cohort().pair, so_far(store, held), anew=True)
     groups.add(held, store.list_corrections("p"))
     write(store, groups.grouping(), held)
 
@@ -168,10 +168,10 @@ def test_a_track_is_not_compared_with_those_that_leave_a_stranger_at_once(
     (first,) = ids(store, gets_a_name)
     assert ids(store, seen(store, "b", stays)) == [first]
     new, leave = seen(store, "c", later), so_far(store, [gets_a_name])
-    assert settle(store, "p", EMBEDDER, [new], {}, []).of_track["c", 1] != first
+    assert settle(store, "p", cohort().pair, [new], {}, []).of_track["c", 1] != first
     for most in (16, 1):
         monkeypatch.setattr(strangers, "_MOST_COMPARED", most)
-        assert settle(store, "p", EMBEDDER, [new], leave, []).of_track == {("c", 1): first}
+        assert settle(store, "p", cohort().pair, [new], leave, []).of_track == {("c", 1): first}
 
 
 def test_a_track_that_goes_back_to_a_former_stranger_takes_its_likes_along(store: Store) -> None:
@@ -179,7 +179,7 @@ def test_a_track_that_goes_back_to_a_former_stranger_takes_its_likes_along(store
     ids(store, unknown)
     name(store, strangers=[Stranger("stranger-former", "p", 9, 0.0)])
     goes_back = replace(unknown, held={0: "stranger-former"})
-    found = settle(store, "p", EMBEDDER, [goes_back, later], so_far(store, [unknown]), [])
+    found = settle(store, "p", cohort().pair, [goes_back, later], so_far(store, [unknown]), [])
     assert found.of_track == dict.fromkeys([("a", 1), ("b", 1)], "stranger-former")
 
 
@@ -337,7 +337,7 @@ def test_only_tracks_that_were_grouped_with_those_that_are_taken_out_need_a_grou
         seen(store, analysis_id, *(face_of(one, at, similarity=0.99) for one in who))
         for at, (analysis_id, who) in enumerate({"a": (1, 2), "b": (2, 3), "c": (4, 1)}.items())
     ]
-    groups = StrangerGroups(store, "p", EMBEDDER, {}, anew=True)
+    groups = StrangerGroups(store, "p", cohort().pair, {}, anew=True)
     groups.add(videos, [])
     before = groups.grouping().of_track
     assert groups.take_out({"a"}) == {"b": {("b", 1)}, "c": {("c", 2)}}
