@@ -21,7 +21,7 @@ from facerec_models.analysis.detection import FaceDetector
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import describe_faces, detect_faces
 from facerec_models.analysis.frame_faces import Engines, FrameFaces, Scan, Timing
-from facerec_models.analysis.near_search import detect_near, regions_between
+from facerec_models.analysis.near_search import Region, detect_near, is_worth, regions_between
 from facerec_models.analysis.reading.ahead import ahead
 from facerec_models.analysis.reading.geometry import Geometry
 from facerec_models.analysis.reading.sampling import Grid, Sampler
@@ -350,17 +350,21 @@ class FrameScanner:
     def _detect_near(self, wanted: list[tuple[_Span, tuple[Detections, Detections]]]) -> None:
         """Look in the middle of spans where their ends show faces.
 
-        A frame that shows fewer clear faces than either end, or none, is left to be searched everywhere.
+        A frame with so many that this takes longer, and one that shows fewer clear faces than either end, or none, is left to be
+        searched everywhere.
         """
+        looks: list[tuple[_Span, tuple[Detections, Detections], Frame, list[Region]]] = []
         with self.timing.measure("decode_s"):
-            frames = [span.step.frames[span.middle].to_square_frame() for span, _ in wanted]
+            for span, ends in wanted:
+                frame = span.step.frames[span.middle].to_square_frame()
+                height, width = frame.image.shape[:2]
+                regions = regions_between(*ends, width, height)
+                if is_worth(regions, width, height):
+                    looks.append((span, ends, frame, regions))
         with self.timing.measure("detect_s"):
-            regions = [
-                regions_between(*ends, frame.image.shape[1], frame.image.shape[0])
-                for frame, (_, ends) in zip(frames, wanted, strict=True)
-            ]
-            found = detect_near([frame.image for frame in frames], regions, self._detector)
-        for (span, ends), frame, detections in zip(wanted, frames, found, strict=True):
+            images = [frame.image for _, _, frame, _ in looks]
+            found = detect_near(images, [regions for _, _, _, regions in looks], self._detector)
+        for (span, ends, frame, _), detections in zip(looks, found, strict=True):
             if len(_clear(detections)) >= max(1, *(len(_clear(end)) for end in ends)):
                 span.step.found[span.middle] = (frame, detections)
                 self.timing.frames_detected += 1

@@ -9,7 +9,7 @@ import pytest
 from facerec_models.analysis.boxes import iou
 from facerec_models.analysis.detection import FaceDetector
 from facerec_models.analysis.mtcnn import MtcnnDetector
-from facerec_models.analysis.near_search import Region, detect_near, regions_between
+from facerec_models.analysis.near_search import Region, detect_near, is_worth, regions_between
 from facerec_models.types import Detections, FloatArray, ImageArray
 from tests.builders import sample_picture
 
@@ -110,6 +110,14 @@ def test_regions_stay_inside_of_the_picture(box: tuple[float, float, float, floa
     (region,) = regions_between(faces_at(box), faces_at(box), 960, 540)
     assert 0 <= region.x1 < region.x2 <= 960
     assert 0 <= region.y1 < region.y2 <= 540
+
+
+@pytest.mark.parametrize(
+    ("faces", "width", "height", "worth"),
+    [(5, 640, 360, True), (6, 640, 360, False), (22, 1280, 720, True), (23, 1280, 720, False)],
+)
+def test_a_crowd_is_searched_for_in_the_whole_picture(faces: int, width: int, height: int, worth: bool) -> None:
+    assert is_worth([Region(0, 0, 128, 128)] * faces, width, height) is worth
 
 
 def _holds(region: Region, box: FloatArray) -> bool:
