@@ -2,7 +2,7 @@
 
 Copies of VIDEO are joined to some lengths, whole copies each. Faces of ``DIR/gallery``, all of one size, move together over a canvas
 of 1280x720; only how many there are differs. Each video is analysed in this process, with the networks loaded and warm, several times
-where that takes little: the shortest time counts, in wall seconds, and beside it the processor's.
+where that takes little: the shortest time counts. Wall seconds grow with whatever else the machine does; the processor's hardly.
 
 The exponent is that of the power of length, or of faces, which fits best: 1 where twice as much takes twice as long. What an empty
 canvas takes is subtracted for faces.
@@ -213,19 +213,18 @@ def write_canvas(path: Path, tiles: Sequence[ImageArray], length_s: float) -> No
 
 
 def plot(lengths: Sequence[Measured], faces: Sequence[Measured], path: Path) -> None:
-    """Draw times over length and over faces, all axes logarithmic, beside what grows in proportion."""
+    """Draw the processor's times over length and over faces, all axes logarithmic, beside what grows in proportion."""
     figure = Figure(figsize=(8.5, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _panel(left, [row.length_s for row in lengths], {"analysis": [row.wall_s for row in lengths]})
-    left.set(title="Length", xlabel="seconds of video", ylabel="seconds")
+    _panel(left, [row.length_s for row in lengths], {"analysis": [row.processor_s for row in lengths]})
+    left.set(title="Length", xlabel="seconds of video", ylabel="processor seconds")
     empty, *others = faces
-    beyond = [row.wall_s - empty.wall_s for row in others]
-    _panel(
-        right,
-        [row.in_view for row in others if row.in_view is not None],
-        {"beyond an empty canvas": beyond, "analysis": [row.wall_s for row in others]},
-    )
-    right.set(title=f"Faces, {empty.length_s:.0f} s of 1280x720", xlabel="faces in view", ylabel="seconds")
+    times = {
+        "beyond an empty canvas": [row.processor_s - empty.processor_s for row in others],
+        "analysis": [row.processor_s for row in others],
+    }
+    _panel(right, [row.in_view or 0 for row in others], times)
+    right.set(title=f"Faces, {empty.length_s:.0f} s of 1280x720", xlabel="faces in view", ylabel="processor seconds")
     figure.savefig(path, dpi=110)
 
 
