@@ -13,7 +13,7 @@ from facerec_models.identification.identify import nearest_people, told_apart
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
 from facerec_models.metrics.intervals import length, union
-from facerec_models.names import identity_of
+from facerec_models.names import STRANGER_PREFIX, identity_of
 from facerec_models.result import (
     AppearanceView,
     CandidateView,
@@ -29,7 +29,7 @@ from facerec_models.result import (
     TrackView,
     VideoView,
 )
-from facerec_models.types import STRANGER_PREFIX, Candidate, Decision, FloatArray, Interval, Match, Track
+from facerec_models.types import Candidate, Decision, FloatArray, Interval, Match, Track
 from facerec_models.vectors import track_embedding
 
 if TYPE_CHECKING:

@@ -11,7 +11,10 @@ from typing import overload
 from urllib.parse import unquote
 
 from facerec_models.errors import InputError
-from facerec_models.types import STRANGER_PREFIX
+
+DEFAULT_PROJECT = "default"
+# What the ids of strangers begin with, and no person's does.
+STRANGER_PREFIX = "stranger-"
 
 # What a file system takes, less the checksum that an upload is kept under.
 _MAX_NAME_BYTES = 100

@@ -16,9 +16,6 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-# What the ids of strangers begin with, and no person's does.
-STRANGER_PREFIX = "stranger-"
-
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.intp]

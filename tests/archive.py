@@ -19,7 +19,7 @@ from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.one_video import assign_current
 from serving.archive.videos import summarize
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, VideoRow
 from tests.builders import EMBEDDER, face_of, make_track, near
 from tests.contract.store_cases import make_face

@@ -31,7 +31,8 @@ from facerec_models.analysis.weights import FACENET_VGGFACE2, WeightsRegistry, f
 from facerec_models.config import DetectionConfig, EmbeddingConfig
 from serving.archive.files import Files
 from serving.archive.handle import Archive
-from serving.store import Store, open_store
+from serving.store.contract import Store
+from serving.store.opening import open_store
 
 pytest_plugins = [
     "tests.serving.service",

@@ -17,7 +17,7 @@ from facerec_models.errors import DeviceError, FacerecError, PlaceError
 from facerec_models.files import AnyPath, write_atomically
 from serving.archive.files import Files
 from serving.settings import Settings
-from serving.store import open_store
+from serving.store.opening import open_store
 from ui.cli.common import read_settings
 
 Finding = tuple[str, Literal["ok", "note", "bad"], str]

@@ -15,10 +15,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facerec_models.errors import FacerecError, InputError, ProjectNotFoundError
-from facerec_models.names import check_project_name
+from facerec_models.names import DEFAULT_PROJECT, check_project_name
 from serving.api.documents import problem, title_of
 from serving.store.contract import Store
-from serving.store.rows import DEFAULT_PROJECT
 
 # What is below a project; the project itself is created, shown and deleted by name.
 _BELOW_PROJECT = re.compile(r"/v1/projects/([^/]+)/.")

@@ -12,7 +12,7 @@ from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 
 from facerec_models.errors import LimitExceededError, NotFoundError, PersonNotFoundError
-from facerec_models.names import person_id_of
+from facerec_models.names import DEFAULT_PROJECT, person_id_of
 from facerec_models.stills import StillResult, find_stills
 from facerec_models.types import FaceSet
 from serving.api.file_answer import answer_file
@@ -21,7 +21,6 @@ from serving.api.service import HowToApply, ProjectName, Service, ServiceDep
 from serving.archive.learning.enrol import enrol
 from serving.archive.naming.enable import enable_faces
 from serving.jobs.crawl import check_source
-from serving.store.rows import DEFAULT_PROJECT
 from training.pictures import Picture
 
 router = APIRouter(tags=["people"])

@@ -11,8 +11,8 @@ from facerec_models.identification.cohort import load_cohort
 from facerec_models.vectors import PairScale
 from serving.archive.files import Files
 from serving.settings import Settings
-from serving.store import open_store
 from serving.store.contract import Store
+from serving.store.opening import open_store
 
 
 @dataclass(frozen=True, slots=True)

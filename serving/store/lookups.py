@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError, VideoNotFoundError
+from facerec_models.names import DEFAULT_PROJECT
 from serving.store.codecs import Row
-from serving.store.rows import DEFAULT_PROJECT, ModelVersion, Project, VideoRow
+from serving.store.rows import ModelVersion, Project, VideoRow
 from serving.store.transaction import Transaction
 
 

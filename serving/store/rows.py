@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from facerec_models.types import FloatArray
-
 if TYPE_CHECKING:  # who only reads rows needs no scientific libraries
     from facerec_models.identification.track_columns import TrackColumns
-
-DEFAULT_PROJECT = "default"
+    from facerec_models.types import FloatArray
 
 
 class FaceStatus(StrEnum):

@@ -20,15 +20,17 @@ from pathlib import Path
 import numpy as np
 
 from facerec_models.config import IdentificationConfig
-from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
+from facerec_models.names import STRANGER_PREFIX
+from facerec_models.types import Decision, FloatArray
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.search.people_and_faces import search_face, search_people
 from serving.archive.search.strangers import rank_strangers
 from serving.archive.search.track_index import TrackIndex
-from serving.store import Store, open_store
+from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceQuery, AppearanceRow, NamedTracks, NamingChange, Stranger
+from serving.store.opening import open_store
 from serving.store.rows import AnalysisRow, VideoRow
 from tests.benchmarks.pictures import say
 from tests.benchmarks.scale import faces_of, people_like_the_cohort

@@ -44,8 +44,9 @@ from serving.archive.search.people_and_faces import search_face, search_people
 from serving.archive.search.strangers import rank_strangers
 from serving.archive.search.track_index import TrackIndex
 from serving.archive.videos import summarize
-from serving.store import Store, open_address, open_store
+from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind
+from serving.store.opening import open_address, open_store
 from serving.store.rows import AnalysisRow, VideoRow
 from tests.benchmarks.pictures import say
 from tests.benchmarks.scale import faces_of, people_like_the_cohort

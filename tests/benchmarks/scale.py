@@ -26,7 +26,7 @@ from facerec_models.vectors import normalize
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
-from serving.store import open_store
+from serving.store.opening import open_store
 from tests.benchmarks.command import circumstances, say
 from tests.builders import DIMENSION, EMBEDDER, make_track
 from tests.contract.store_cases import make_face

@@ -42,8 +42,9 @@ from serving.archive.naming.one_video import name_analysis, result_of
 from serving.archive.videos import analyze_video, register_video
 from serving.jobs.sweep import sweep
 from serving.settings import Settings
-from serving.store import Store, open_store
+from serving.store.contract import Store
 from serving.store.job_rows import JobState
+from serving.store.opening import open_store
 from tests.benchmarks.command import say
 from tests.serving.service import RunningService, running_service
 from training.pictures import find_pictures

@@ -27,8 +27,8 @@ from serving.archive.handle import Archive
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.named import owners_of
 from serving.archive.naming.one_video import assign_current
-from serving.store import open_store
 from serving.store.naming_rows import NamedTracks
+from serving.store.opening import open_store
 from tests.benchmarks.command import circumstances
 from tests.benchmarks.growth import fill, people_in_video, put_video, rename_all, timed
 from tests.benchmarks.pictures import say

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.store import Store
+from serving.store.contract import Store
 from tests.contract.store_cases import STORES, Opener
 
 

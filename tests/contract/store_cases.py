@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from facerec_models.types import Decision, DoubleArray, Track
-from serving.store import Store, leases, open_store
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.leases import Lease
 from serving.store.mongo.store import MongoStore
@@ -25,6 +26,7 @@ from serving.store.naming_rows import (
     NamingChange,
     Promotion,
 )
+from serving.store.opening import open_store
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, VideoRow
 
 Opener = Callable[[], Store]

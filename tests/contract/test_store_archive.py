@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from facerec_models.errors import VideoNotFoundError
 from facerec_models.types import Track
-from serving.store import Store
+from serving.store.contract import Store
 from tests.contract.store_cases import (
     assert_same_track,
     make_analysis,

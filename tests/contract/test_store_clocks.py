@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from serving.store import Store, leases
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.job_rows import LONGEST_LEASE_S, JobState, Webhook
 from tests.contract.store_cases import YEAR_S, claim, claimed, clock_ahead, divide, make_job
 

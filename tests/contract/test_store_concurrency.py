@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 
 from facerec_models.errors import GalleryMismatchError
-from serving.store import Store, leases
+from serving.store import leases
+from serving.store.contract import Store
 from tests.contract.store_cases import (
     Opener,
     assert_same_track,

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from facerec_models.errors import ConflictError, JobNotFoundError
-from serving.store import Store, leases
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.job_rows import Job, JobSegment, JobState, Webhook
 from serving.store.leases import Lease
 from tests.contract.store_cases import claim, claim_all, claimed, clock_ahead, divide, make_job, make_video

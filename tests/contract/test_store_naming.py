@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError, ProjectNotFoundError
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import Edit, NamedTracks, NamingChange, Promotion, Stranger, StrangerTrack
 from serving.store.rows import FaceStatus
 from tests.contract.store_cases import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facerec_models.errors import ProjectNotFoundError
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.rows import Face, FaceStatus, PersonSummary
 from tests.contract.store_cases import make_face, put_analyses, same_face
 

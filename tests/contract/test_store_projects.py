@@ -18,7 +18,7 @@ from facerec_models.errors import (
     ProjectNotFoundError,
     VideoNotFoundError,
 )
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.job_rows import JobState
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind, Edit, NamingChange, Promotion
 from serving.store.rows import FaceStatus

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 
 from facerec_models.identification.track_columns import TrackColumns
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, Edit
 from tests.contract.store_cases import (
     make_analysis,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facerec_models.types import FloatArray
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import Stranger, StrangerTrack
 from tests.contract.store_cases import make_appearance, make_named, name, put_analyses, stranger_sums, sums
 

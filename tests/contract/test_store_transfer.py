@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 
 from facerec_models.errors import ConflictError, StoreError
-from serving.store import Store, leases, open_address
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.copying import Tally, back_up, copy_store
 from serving.store.job_rows import JobState, Webhook
 from serving.store.naming_rows import Correction, CorrectionKind, Edit, Stranger, StrangerTrack
+from serving.store.opening import open_address
 from serving.store.rows import FaceStatus
 from tests.contract.store_cases import (
     STORES,

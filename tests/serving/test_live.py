@@ -23,8 +23,8 @@ from serving.archive.learning.model_versions import train
 from serving.archive.naming.one_video import name_analysis
 from serving.archive.videos import analyze_video, register_video
 from serving.settings import Settings
-from serving.store import open_store
 from serving.store.job_rows import JobState
+from serving.store.opening import open_store
 from tests.archive import fill
 from tests.picture_site import PictureSite
 from tests.serving.jobs.runners import final

@@ -16,7 +16,7 @@ from serving.archive.handle import Archive
 from serving.archive.naming import whole_archive
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current
-from serving.store import open_store
+from serving.store.opening import open_store
 from tests.archive import RULES, fill, put_mirror, put_video
 from training.ray_tasks import Workers
 

@@ -24,8 +24,8 @@ from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
 from serving.archive.videos import analyze_video, register_video
 from serving.settings import Settings
-from serving.store import open_store
 from serving.store.job_rows import JobState
+from serving.store.opening import open_store
 from tests.serving.service import free_port
 from tests.waiting import WAIT_S
 from training.pictures import find_pictures

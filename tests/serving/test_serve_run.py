@@ -27,7 +27,7 @@ from facerec_models.analysis.weights import DLIB, FACENET_VGGFACE2
 from facerec_models.identification.cohort import Cohort, save_cohort
 from serving.archive.files import Files
 from serving.local import find_config
-from serving.store import open_store
+from serving.store.opening import open_store
 from tests.bucket import files_at, fresh_bucket
 from tests.mongodb import fresh_database
 from tests.serving.service import free_port

@@ -21,7 +21,7 @@ from serving.archive.learning.model_versions import train
 from serving.jobs.runner import submit
 from serving.jobs.sweep import sweep
 from serving.settings import Settings
-from serving.store import open_store
+from serving.store.opening import open_store
 from tests.bucket import files_at, s3_environment
 from tests.serving.in_process import in_process, wait
 from tests.serving.routes import bare_routes, ok

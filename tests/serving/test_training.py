@@ -25,8 +25,9 @@ from facerec_models.images import encode_crop
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
-from serving.store import Store, open_store
+from serving.store.contract import Store
 from serving.store.job_rows import JobState
+from serving.store.opening import open_store
 from tests.archive import put_people
 from tests.builders import EMBEDDER, face_of, sample_picture
 from tests.contract.store_cases import make_face

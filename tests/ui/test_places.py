@@ -18,7 +18,7 @@ from serving.archive.handle import open_archive
 from serving.archive.naming.one_video import assign_current
 from serving.archive.videos import analyze_video, register_video
 from serving.settings import Settings
-from serving.store import FILE_NAME, open_store
+from serving.store.opening import FILE_NAME, open_store
 from tests.mounts import Mounted
 from ui.demo_material import DemoMaterial
 

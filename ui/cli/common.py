@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from serving.store.rows import DEFAULT_PROJECT
+from facerec_models.names import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from serving.archive.handle import Archive
     from serving.settings import Settings
 
@@ -107,6 +108,15 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 @contextmanager
 def progress_bar(unit: str = "percent") -> Iterator[Progress]:
     """Show progress with the remaining time on standard error."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     count = MofNCompleteColumn() if unit == "items" else TaskProgressColumn()
     with Progress(
         TextColumn("{task.description}", markup=False),

@@ -17,8 +17,7 @@ from facerec_models.files import remove_tree
 from facerec_models.identification.cohort import Cohort
 from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.naming_model import Gallery
-from facerec_models.names import short_id
-from facerec_models.types import STRANGER_PREFIX
+from facerec_models.names import STRANGER_PREFIX, short_id
 from serving.archive.handle import Archive
 from serving.archive.learning.cohort import project_cohort, with_seen_strangers
 from serving.archive.learning.evaluation_set import evaluate_version

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from facerec_models.errors import NotFoundError
-from facerec_models.names import number_of
-from facerec_models.types import STRANGER_PREFIX
+from facerec_models.names import STRANGER_PREFIX, number_of
 from serving.archive.ids import IdKind, full_id
 from serving.store.contract import Store
 from serving.store.naming_rows import NamedTracks, Stranger

@@ -15,8 +15,8 @@ from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.decide import VideoNames
 from facerec_models.identification.reasons import reason_of
 from facerec_models.identification.track_columns import TrackColumns
-from facerec_models.names import identity_of
-from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray, IndexArray, Match, UndecidableReason
+from facerec_models.names import STRANGER_PREFIX, identity_of
+from facerec_models.types import Decision, FloatArray, IndexArray, Match, UndecidableReason
 from serving.store.naming_rows import AppearanceRow, NamedTracks, StrangerTrack
 from serving.store.rows import AnalysisRow
 

@@ -14,7 +14,7 @@ from facerec_models.errors import (
     ModelNotFoundError,
 )
 from facerec_models.files import remove_tree
-from facerec_models.types import STRANGER_PREFIX
+from facerec_models.names import STRANGER_PREFIX
 from serving.archive.handle import Archive
 from serving.archive.learning.gallery import gallery_of
 from serving.archive.learning.model_versions import FittedVersion, Learned, fit_version

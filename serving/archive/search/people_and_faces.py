@@ -12,8 +12,8 @@ import numpy as np
 
 from facerec_models.errors import PersonNotFoundError
 from facerec_models.identification.clustering import stranger_similarity
-from facerec_models.names import identity_of, person_id_of
-from facerec_models.types import STRANGER_PREFIX, Decision, FloatArray
+from facerec_models.names import STRANGER_PREFIX, identity_of, person_id_of
+from facerec_models.types import Decision, FloatArray
 from facerec_models.vectors import PairScale
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import aliases, find_stranger, follow_all

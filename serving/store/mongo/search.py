@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from facerec_models.types import STRANGER_PREFIX
+from facerec_models.names import STRANGER_PREFIX
 from serving.store.codecs import unpack_columns
 from serving.store.lookups import latest_of, require_project
 from serving.store.mongo.appearance_blocks import AppearanceBlocks

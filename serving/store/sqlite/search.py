@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from facerec_models.types import STRANGER_PREFIX, Decision
+from facerec_models.names import STRANGER_PREFIX
+from facerec_models.types import Decision
 from serving.store.codecs import unpack_columns
 from serving.store.lookups import require_project
 from serving.store.naming_rows import AppearanceKey, AppearanceQuery, AppearanceRow, ScreenTime

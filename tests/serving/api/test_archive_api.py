@@ -14,7 +14,7 @@ from serving.archive.handle import Archive
 from serving.archive.naming.current import read_current
 from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.one_video import assign_current
-from serving.store import Store
+from serving.store.contract import Store
 from tests.archive import fill, put_mirror, put_video
 from tests.contract.store_cases import name
 from tests.serving.routes import bare_routes, identified, ok, problem, work_on

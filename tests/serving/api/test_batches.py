@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.store import Store
+from serving.store.contract import Store
 from tests.contract.store_cases import make_video
 from tests.serving.routes import ok, problem
 

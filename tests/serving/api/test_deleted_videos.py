@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 
 from serving.archive.handle import Archive
-from serving.store import Store
+from serving.store.contract import Store
 from tests.archive import fill
 from tests.serving.routes import ok, problem
 

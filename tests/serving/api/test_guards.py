@@ -17,7 +17,7 @@ from facerec_models.errors import ProjectNotFoundError
 from serving.api import batches, corrections, embedders, jobs, people, projects, search, videos
 from serving.api.guards import HostGuard
 from serving.archive.videos import register_video
-from serving.store import Store
+from serving.store.contract import Store
 
 _PARTS = (projects, people, corrections, search, videos, batches, embedders, jobs)
 _VALUES = {"track_id": "1", "k": "0"}

@@ -12,7 +12,8 @@ from fastapi.testclient import TestClient
 
 from facerec_models.files import write_atomically
 from serving.archive.handle import Archive
-from serving.store import Store, leases
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.job_rows import JobState
 from serving.store.rows import Face, FaceStatus
 from tests.serving.routes import identified, problem

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from facerec_models.errors import StoreError
 from serving.archive.handle import Archive
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.rows import VideoRow
 from tests.serving.routes import problem
 

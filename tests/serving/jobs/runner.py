@@ -17,7 +17,7 @@ from serving.archive.handle import Archive
 from serving.jobs.runner import JobRunner
 from serving.jobs.video import VideoJobs
 from serving.settings import Settings
-from serving.store import open_store
+from serving.store.opening import open_store
 
 
 def main() -> None:

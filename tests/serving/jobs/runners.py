@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from serving.jobs.runner import JobControl, JobRunner, Work, submit
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.job_rows import Job
 from tests.waiting import wait_until
 

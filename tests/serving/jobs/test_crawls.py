@@ -19,7 +19,7 @@ from serving.archive.handle import Archive
 from serving.jobs.crawl import crawl_person
 from serving.jobs.runner import JobControl, JobRunner
 from serving.settings import Settings
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import FaceStatus
 from tests.builders import sample_picture

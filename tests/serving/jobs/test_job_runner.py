@@ -9,7 +9,8 @@ import pytest
 
 from facerec_models.errors import BusyError, InputError, StoreError
 from serving.jobs.runner import MAX_CLAIMS, JobControl, JobRunner, submit
-from serving.store import Store, leases
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.leases import Lease
 from tests.serving.jobs.runners import final, give, running, until_stopped

@@ -6,7 +6,7 @@ import threading
 
 from facerec_models.errors import InputError
 from serving.jobs.runner import JobControl, submit
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.job_rows import Job, JobSegment, JobState
 from tests.serving.jobs.runners import final, give, running
 from tests.waiting import WAIT_S, wait_until

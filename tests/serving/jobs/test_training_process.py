@@ -18,8 +18,10 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
-from serving.store import Store, leases, open_store
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.job_rows import JobState
+from serving.store.opening import open_store
 from tests.archive import put_people
 from tests.bucket import stalled_at
 from tests.serving.train_command import command

@@ -30,7 +30,8 @@ from serving.jobs.submit import submission_key
 from serving.jobs.sweep import sweep
 from serving.jobs.video import VideoJobs
 from serving.settings import Settings
-from serving.store import Store, leases
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.job_rows import JobSegment, JobState
 from serving.store.leases import Lease
 from serving.store.rows import VideoRow

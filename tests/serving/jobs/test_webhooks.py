@@ -16,7 +16,7 @@ from pydantic import SecretStr, ValidationError
 from serving.jobs.runner import submit
 from serving.jobs.webhooks import SIGNATURE_HEADER, WebhookSender, sign
 from serving.settings import WebhookConfig
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.job_rows import Webhook
 from tests.serving.jobs.runners import running
 from tests.serving.service import free_port

@@ -21,7 +21,7 @@ from serving.archive.naming.one_video import assign_current, stored_result
 from serving.archive.search.strangers import rank_strangers
 from serving.archive.second_embedder.prepare import Prepared, prepare_second_set
 from serving.archive.videos import analyze_video, register_video
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.rows import AnalysisRow
 from training.pictures import find_pictures
 from training.ray_tasks import TrainingStoppedError, Workers

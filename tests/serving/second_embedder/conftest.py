@@ -15,8 +15,9 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.search.strangers import rank_strangers
-from serving.store import Store, open_store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
+from serving.store.opening import open_store
 from tests.serving.second_embedder.archives import ANALYSIS, B, ids, make_archive, of_fragment
 from ui.demo_material import DemoMaterial
 

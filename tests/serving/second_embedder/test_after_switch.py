@@ -23,7 +23,7 @@ from serving.archive.search.track_index import TrackIndex
 from serving.archive.second_embedder.switch import switch_embedder
 from serving.archive.vector_sets import present_analyses, read_vectors
 from serving.archive.videos import analyze_video, find_analysis, register_video
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from tests.serving.second_embedder.archives import ANALYSIS, A, B, ids, of_fragment, pairs, prepare, visible_state
 

@@ -22,7 +22,7 @@ from serving.archive.second_embedder.compare import compare_sets
 from serving.archive.second_embedder.prepare import prepare_second_set
 from serving.archive.second_embedder.switch import preview_swap, switch_embedder
 from serving.archive.vector_sets import present_analyses, read_vectors
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.rows import FaceStatus
 from tests.serving.second_embedder.archives import CPU, A, B, StopAt, pairs, prepare, visible_state
 from training.ray_tasks import TrainingStoppedError

@@ -28,8 +28,9 @@ from serving.archive.second_embedder.compare import compare_sets
 from serving.archive.second_embedder.switch import switch_embedder
 from serving.archive.vector_sets import present_analyses
 from serving.archive.videos import analyze_video, register_video
-from serving.store import Store, open_store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
+from serving.store.opening import open_store
 from tests.contract.store_cases import make_face
 from tests.serving.second_embedder.archives import (
     ANALYSIS,

@@ -12,7 +12,8 @@ import pytest
 from serving.archive.handle import open_archive
 from serving.archive.naming.whole_archive import NamingWork
 from serving.settings import Settings
-from serving.store import leases, open_store
+from serving.store import leases
+from serving.store.opening import open_store
 from serving.store.rows import Face, FaceStatus
 from tests.archive import fill
 from tests.ui.command import ask, ask_p, process, run

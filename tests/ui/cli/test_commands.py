@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from serving.archive.files import Files
-from serving.store import open_store
+from serving.store.opening import open_store
 from serving.store.rows import VideoRow
 from tests.ui.command import Place
 from training.batch_table import parse_time

@@ -16,7 +16,7 @@ from facerec_models.images import encode_crop
 from facerec_models.vectors import normalize
 from serving.archive.files import Files
 from serving.archive.handle import Archive
-from serving.store import open_store
+from serving.store.opening import open_store
 from tests.archive import fill
 from tests.builders import EMBEDDER
 from tests.ui.command import ask_p, run

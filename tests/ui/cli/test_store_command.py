@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.store import open_address, open_store
+from serving.store.opening import open_address, open_store
 from tests.contract.store_cases import make_face, put_analyses
 from tests.ui.command import ask, run
 

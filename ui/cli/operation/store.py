@@ -15,7 +15,7 @@ from ui.cli.tables import print_table
 from ui.cli.targets import DATABASE, check_ending
 
 if TYPE_CHECKING:
-    from serving.store import Store
+    from serving.store.contract import Store
 
 app = typer.Typer(help="Where everything but files is kept.", no_args_is_help=True)
 
@@ -88,7 +88,7 @@ def backup(
 @contextmanager
 def _opened(address: str | None, home: Path | None, *, create: bool = False) -> Iterator[Store]:
     """Open a store by its address, or the one in use."""
-    from serving.store import FILE_NAME, open_address
+    from serving.store.opening import FILE_NAME, open_address
 
     if address is None:
         settings = read_settings(home)

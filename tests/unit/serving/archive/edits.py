@@ -10,7 +10,7 @@ from facerec_models.result import Result
 from serving.archive.handle import Archive
 from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.one_video import assign_current, stored_result
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import FaceStatus
 from tests.archive import put_video

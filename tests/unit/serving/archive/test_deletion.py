@@ -17,7 +17,8 @@ from serving.archive.naming.correct import name_stranger
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.undo import undo_edit
 from serving.archive.projects import delete_project
-from serving.store import Store, leases
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.job_rows import JobSegment, JobState
 from tests.archive import fill, put_video
 from tests.contract.store_cases import make_job

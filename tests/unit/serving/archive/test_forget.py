@@ -30,9 +30,11 @@ from serving.archive.vector_sets import read_vectors, write_vectors
 from serving.jobs import runner as jobs
 from serving.jobs.crawl import crawl_person
 from serving.settings import Settings
-from serving.store import Store, leases, open_store
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.job_rows import JobState
 from serving.store.naming_rows import CorrectionKind, NamingChange
+from serving.store.opening import open_store
 from serving.store.sqlite.store import SqliteStore
 from tests.archive import RULES, enrol, fill, put_mirror, put_video
 from tests.contract.store_cases import make_face

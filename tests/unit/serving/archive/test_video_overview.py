@@ -10,7 +10,7 @@ from facerec_models.errors import InputError, VideoNotFoundError
 from serving.archive.handle import Archive
 from serving.archive.ids import find_video
 from serving.archive.video_overview import describe_analyses, overview_of
-from serving.store import Store
+from serving.store.contract import Store
 from tests.archive import fill, put_video
 from tests.builders import EMBEDDER
 from tests.contract.store_cases import make_video

@@ -13,7 +13,8 @@ from serving.archive.naming.undo import undo_edit
 from serving.archive.naming.whole_archive import NamingWork
 from serving.jobs.name_again import NamingRequest, change_of, name_again_as_job, submit_naming
 from serving.settings import Settings
-from serving.store import Store, leases
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
 from tests.archive import fill
 from tests.contract.store_cases import clock_ahead

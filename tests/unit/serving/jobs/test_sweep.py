@@ -11,8 +11,10 @@ from facerec_models.files import UNFINISHED
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.jobs.sweep import sweep
-from serving.store import Store, leases, open_store
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.naming_rows import Edit
+from serving.store.opening import open_store
 from tests.contract.store_cases import (
     make_analysis,
     make_job,

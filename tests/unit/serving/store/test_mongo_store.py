@@ -20,13 +20,14 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from facerec_models.errors import StoreError
-from serving.store import leases, open_address, open_store
+from serving.store import leases
 from serving.store.conflicts import SCHEMA
 from serving.store.mongo import pieces as mongo_pieces
 from serving.store.mongo import schema as mongo_schema
 from serving.store.mongo import tracks as mongo_tracks
 from serving.store.mongo.store import MongoStore
 from serving.store.naming_rows import Edit
+from serving.store.opening import open_address, open_store
 from tests.contract.store_cases import (
     assert_same_track,
     make_analysis,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.store import FILE_NAME, open_store
+from serving.store.opening import FILE_NAME, open_store
 
 _NOBODY = 65534
 # Reads the projects whenever it is told to, and tries to write at the end.
@@ -20,7 +20,7 @@ _READER = """
 import os, sys, tempfile
 from pathlib import Path
 from facerec_models.errors import StoreError
-from serving.store import open_store
+from serving.store.opening import open_store
 # Another user may not read this Python's modules: all that are needed are read before.
 with tempfile.TemporaryDirectory() as folder:
     store = open_store(Path(folder))

@@ -15,9 +15,9 @@ from threading import Timer
 import pytest
 
 from facerec_models.errors import StoreError
-from serving.store import open_store
 from serving.store.conflicts import SCHEMA
 from serving.store.job_rows import Job, JobState
+from serving.store.opening import open_store
 from serving.store.sqlite import database
 from serving.store.sqlite.database import SqliteDatabase
 from serving.store.sqlite.store import SqliteStore

@@ -23,7 +23,7 @@ from serving.archive.learning.enrol import Gone, enrol, find_gone
 from serving.archive.learning.unfinished_enrolments import marks_of
 from serving.archive.naming.enable import enable_faces
 from serving.archive.naming.rename import rename_person
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.rows import Face, FaceStatus
 from tests.builders import face_of, sample_picture
 from tests.contract.store_cases import make_face

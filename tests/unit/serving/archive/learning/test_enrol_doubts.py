@@ -20,7 +20,7 @@ from facerec_models.types import FloatArray, ImageArray
 from serving.archive.handle import Archive
 from serving.archive.learning.enrol import enrol, find_gone, prune, tally
 from serving.archive.naming.enable import enable_faces
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.rows import Face, FaceStatus
 from tests.builders import sample_picture
 from tests.unit.serving.archive.learning.test_enrol import alike, beside, write

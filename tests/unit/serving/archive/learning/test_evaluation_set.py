@@ -20,7 +20,7 @@ from serving.archive.learning.evaluation_set import best_analysis, evaluate_vers
 from serving.archive.learning.model_versions import train
 from serving.archive.measure import add_baseline, analysis_of, find_video, named
 from serving.archive.videos import summarize
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.rows import FaceStatus
 from tests.archive import put_people
 from tests.builders import EMBEDDER, face_of, make_track

@@ -18,7 +18,8 @@ from serving.archive.learning.gallery import read_gallery
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.identify import identify_archive
-from serving.store import Store, open_store
+from serving.store.contract import Store
+from serving.store.opening import open_store
 from serving.store.rows import FaceStatus
 from tests.archive import put_people
 from tests.builders import EMBEDDER, cohort, face_of

@@ -21,8 +21,9 @@ from serving.archive.learning.unfinished_enrolments import enrolling, marks_of
 from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.undo import undo_edit
 from serving.jobs.sweep import sweep
-from serving.store import Store, open_store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
+from serving.store.opening import open_store
 from tests.archive import fill
 from tests.contract.store_cases import make_face
 from tests.waiting import WAIT_S

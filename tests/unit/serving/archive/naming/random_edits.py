@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from facerec_models.config import TrainingConfig
-from facerec_models.types import STRANGER_PREFIX
+from facerec_models.names import STRANGER_PREFIX
 from serving.archive.deletion import delete_video
 from serving.archive.forget import forget
 from serving.archive.handle import Archive

@@ -15,7 +15,7 @@ from serving.archive.joining import join_shares
 from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.one_video import result_of
 from serving.archive.naming.undo import undo_edit
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind
 from serving.store.rows import AnalysisRow, FaceStatus
 from tests.unit.serving.archive.edits import labels_in, result_in

@@ -10,7 +10,7 @@ import pytest
 from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.undo import undo_edit
 from serving.archive.same_faces import shared_samples
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import FaceStatus
 from tests.unit.serving.archive.edits import result_in

@@ -12,7 +12,7 @@ from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.undo import undo_edit
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from tests.archive import enrol
 from tests.contract.store_cases import promote

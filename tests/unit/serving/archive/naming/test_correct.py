@@ -13,7 +13,7 @@ from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.rename import rename_person
 from serving.archive.search.strangers import StrangerSummary, rank_strangers
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind, NamingChange
 from serving.store.rows import FaceStatus
 from tests.archive import RULES, SEEN

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.archive.naming.correction_rows import with_corrections
-from serving.store import open_store
 from serving.store.naming_rows import Correction, CorrectionKind
+from serving.store.opening import open_store
 from tests.contract.store_cases import correct
 
 CASES = st.tuples(st.sampled_from(CorrectionKind), st.sampled_from(["Ann", "Bob", "Zoë"]), st.integers(1, 2))

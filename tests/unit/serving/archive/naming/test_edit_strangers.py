@@ -19,7 +19,7 @@ from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.strangers import StrangerGroups
 from serving.archive.naming.undo import undo_edit
 from serving.archive.search.strangers import rank_strangers, show_stranger
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, CorrectionKind, NamingChange, Stranger
 from tests.archive import put_video
 from tests.builders import cohort

@@ -8,7 +8,7 @@ from facerec_models.errors import ConflictError, NotFoundError
 from serving.archive.handle import Archive
 from serving.archive.naming.enable import enable_faces
 from serving.archive.naming.undo import undo_edit
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.rows import FaceStatus
 from tests.archive import put_people
 from tests.contract.store_cases import make_face

@@ -10,7 +10,7 @@ from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.undo import undo_edit
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from tests.archive import put_tracks
 from tests.builders import face_of, make_track, near

@@ -10,7 +10,7 @@ from serving.archive.naming.edit_strangers import hide_stranger, merge_strangers
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.undo import undo_edit
 from serving.archive.search.strangers import rank_strangers
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from tests.unit.serving.archive.edits import add_named_video, correct_track, labels_in
 

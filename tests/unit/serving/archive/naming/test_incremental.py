@@ -17,7 +17,8 @@ from facerec_models.errors import ConflictError, GalleryError, InputError, NotFo
 from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.decide import VideoNames
 from facerec_models.identification.identify import identify_videos
-from facerec_models.types import STRANGER_PREFIX, Decision, UndecidableReason
+from facerec_models.names import STRANGER_PREFIX
+from facerec_models.types import Decision, UndecidableReason
 from serving.archive.handle import Archive
 from serving.archive.naming.affected import affected
 from serving.archive.naming.aliases import moved_meanings, strangers_in

@@ -10,7 +10,7 @@ from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.undo import undo_edit
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from tests.archive import put_mirror
 from tests.unit.serving.archive.edits import labels_in, result_in

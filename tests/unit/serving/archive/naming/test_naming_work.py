@@ -17,7 +17,7 @@ from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.undo import undo_edit
 from serving.archive.naming.whole_archive import NamingWork
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from tests.archive import put_video
 from tests.unit.serving.archive.edits import add_named_video, before_each, correct_track

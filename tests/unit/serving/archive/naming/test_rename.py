@@ -23,7 +23,8 @@ from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.rename import merge_people, rename_person
 from serving.archive.naming.undo import undo_edit
 from serving.jobs import runner as jobs
-from serving.store import Store, leases
+from serving.store import leases
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind, Edit, NamingChange
 from serving.store.rows import FaceStatus
 from tests.archive import enrol, put_people

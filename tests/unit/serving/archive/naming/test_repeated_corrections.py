@@ -17,8 +17,9 @@ from serving.archive.naming.aliases import find_stranger
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.undo import undo_edit
 from serving.archive.search.people_and_faces import search_people
-from serving.store import Store, open_store
+from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind, NamingChange
+from serving.store.opening import open_store
 from tests.archive import put_video
 from tests.builders import EMBEDDER
 from tests.unit.serving.archive.edits import add_named_video, correct_track, corrections_and_enrolled, labels_in

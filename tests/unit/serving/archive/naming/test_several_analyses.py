@@ -16,7 +16,7 @@ from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.rename import rename_person
 from serving.archive.naming.undo import undo_edit
 from serving.archive.videos import analysis_id_of, find_analysis
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import AnalysisRow, FaceStatus
 from tests.builders import EMBEDDER

@@ -20,7 +20,7 @@ from serving.archive.naming import strangers
 from serving.archive.naming.aliases import aliases, find_stranger
 from serving.archive.naming.named import name_tracks, stranger_moves, unknown_rows
 from serving.archive.naming.strangers import StrangerGroups, TrackKey, UnknownTracks, settle
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Edit, NamingChange, Stranger
 from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
 from tests.contract.store_cases import make_analysis, make_video, name, stranger_sums

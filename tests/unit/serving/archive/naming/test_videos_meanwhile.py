@@ -14,7 +14,7 @@ from serving.archive.learning.model_versions import train
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.undo import undo_edit
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind
 from tests.archive import enrol, put_video
 from tests.contract.store_cases import stranger_sums

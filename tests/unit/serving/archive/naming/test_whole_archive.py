@@ -23,7 +23,7 @@ from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current, stored_result
 from serving.archive.naming.preview import Example, IdentificationChange, Perhaps
 from serving.archive.naming.undo import undo_edit
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind, NamingChange
 from tests.archive import RULES, enrol, put_tracks, put_video
 from tests.builders import face_of, make_track

@@ -20,7 +20,7 @@ from serving.archive.search.cursors import write_cursor
 from serving.archive.search.people_and_faces import FaceHit, Hit, Page, search_face, search_people
 from serving.archive.search.strangers import RankedStrangers, rank_strangers, show_stranger
 from serving.archive.search.track_index import TrackIndex
-from serving.store import Store
+from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind
 from tests.archive import fill, put_tracks, put_video
 from tests.builders import EMBEDDER, face_of, make_track, near

@@ -11,7 +11,7 @@ import pytest
 from facerec_models.types import FloatArray
 from serving.archive.search import track_index
 from serving.archive.search.track_index import TrackHit, TrackIndex, TrackIndexes
-from serving.store import Store
+from serving.store.contract import Store
 from tests.contract.store_cases import make_analysis, make_track, make_video
 
 

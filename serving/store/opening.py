@@ -1,0 +1,76 @@
+"""Open the store that an address names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from facerec_models.errors import StoreError
+from serving.store.contract import Store
+from serving.store.sqlite.store import SqliteStore
+
+FILE_NAME = "facerec.sqlite3"
+_MONGODB = ("mongodb://", "mongodb+srv://")
+
+
+def open_store(home: Path, address: SecretStr | None = None) -> Store:
+    """Open a store, creating it where it does not exist.
+
+    Parameters
+    ----------
+    home : Path
+        Where the SQLite store is. What is created is readable by its owner alone: it holds faces.
+    address : SecretStr or None
+        `Settings.store`: a MongoDB database, which is used instead.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be used, the database does not answer, or a newer program wrote the store.
+    """
+    if address is None:
+        return _open_sqlite(home / FILE_NAME)
+    uri = address.get_secret_value()
+    if not uri.startswith(_MONGODB):
+        raise StoreError("FACEREC_STORE must begin with mongodb://; without it SQLite is used, in the home")
+    return _open_mongodb(uri)
+
+
+def open_address(address: str, *, create: bool) -> Store:
+    """Open a store to copy from, or to copy into: a MongoDB database, or an SQLite file.
+
+    Parameters
+    ----------
+    create : bool
+        Whether a file that is not there is made, and an interrupted copy may be there.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or it cannot be used.
+    """
+    if address.startswith(_MONGODB):
+        return _open_mongodb(address, copying=create)
+    if "://" in address:
+        raise StoreError(f"{address.partition('://')[0]}:// is no store: name mongodb://HOST:27017/NAME, or a file")
+    if not create and not Path(address).is_file():
+        raise StoreError(f"there is no store {address}; name an SQLite file, or mongodb://HOST:27017/NAME")
+    return _open_sqlite(Path(address))
+
+
+def _open_mongodb(uri: str, *, copying: bool = False) -> Store:
+    # Here and not above: who uses SQLite need not wait for a driver.
+    from serving.store.mongo.store import MongoStore
+
+    return MongoStore(uri, copying=copying)
+
+
+def _open_sqlite(path: Path) -> Store:
+    try:
+        if not path.is_file():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+    except OSError as error:
+        raise StoreError(f"cannot create the store {path}: {error.strerror}; choose another home") from error
+    return SqliteStore(path)
