@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import griffe
-import typer.main
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from serving.api.app import build_api
@@ -21,7 +21,7 @@ from serving.api.service import Service
 from serving.app import AppArgs
 from serving.archive.handle import open_archive
 from serving.settings import Settings
-from ui.cli import app
+from ui.cli import whole_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
@@ -35,7 +35,7 @@ PACKAGES = {
 def commands() -> str:
     """Return the page of all commands, from the Typer application."""
     lines = ["# Commands", "", "Exit codes: 0 done; 1 an item failed; 2 usage; 3 a gate failed; 130 interrupted.", ""]
-    root = typer.main.get_command(app)
+    root = whole_command()
     for path, command in _walk("facerec", root):
         context = typer.Context(command, info_name=path)
         lines += [f"{'#' * (1 + len(path.split()))} `{path}`", "", _plain(inspect.cleandoc(command.help or "")), ""]

@@ -7,17 +7,9 @@ contains, so its `key` names the analysis: the same video, weights and key give 
 from __future__ import annotations
 
 import hashlib
-from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-
-class OutlierStrategy(StrEnum):
-    """How pictures of another person are found; see `training.curate`."""
-
-    ROBUST = "robust"
-    PREDECESSOR = "predecessor"
 
 
 class Config(BaseModel):

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from facerec_models.config import OutlierStrategy
 from facerec_models.identification.cohort import Cohort
 from facerec_models.types import FaceSet, FloatArray
 from facerec_models.vectors import PairScale, normalize
+from training.outlier_strategy import OutlierStrategy
 
 # A wrong picture among twenty, before anything is known of them: what searches by name return once they are filtered.
 _PRIOR_WRONG = 0.05

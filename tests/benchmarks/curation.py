@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facerec_models.config import IdentificationConfig, OutlierStrategy
+from facerec_models.config import IdentificationConfig
 from facerec_models.identification.cohort import load_cohort
 from facerec_models.identification.fit import fit_model
 from facerec_models.identification.identify import identify_faces
@@ -21,6 +21,7 @@ from facerec_models.identification.naming_model import Gallery
 from tests.benchmarks.command import circumstances, say
 from tests.benchmarks.pictures import Pictures, Subject
 from training.curate import find_outliers
+from training.outlier_strategy import OutlierStrategy
 
 _EMBEDDER = "dlib-resnet-v1"
 _ENROLLED, _REPLACED, _LEAST = 10, 2, 14

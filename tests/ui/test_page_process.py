@@ -22,7 +22,7 @@ from facerec_models.errors import SourceError
 from tests.serving.service import free_port, stop
 from tests.ui.command import run
 from tests.waiting import WAIT_S
-from ui.cli import service as command
+from ui.cli.operation import service as command
 from ui.page_process import running_page
 
 _ENDING_S = WAIT_S

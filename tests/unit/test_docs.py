@@ -14,6 +14,7 @@ from contextlib import redirect_stdout
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote
 
 import pytest
@@ -23,7 +24,7 @@ from typer.core import TyperCommand, TyperGroup
 from facerec_models.errors import SourceError
 from serving.settings import Settings
 from tests.unit.test_imports import PACKAGES
-from ui.cli import app
+from ui.cli import app, whole_command
 from ui.demo_material import prepare
 
 ROOT = Path(__file__).parent.parent.parent
@@ -209,11 +210,19 @@ def all_commands(path: tuple[str, ...], command: TyperCommand | TyperGroup) -> I
 
 
 def test_every_command_explains_itself() -> None:
-    root = typer.main.get_command(app)
+    root = whole_command()
     for path in all_commands((), root):
         with redirect_stdout(io.StringIO()) as shown:
             root.main([*path, "--help"], prog_name="facerec", standalone_mode=False)
         assert "Usage: facerec" in shown.getvalue(), path
+
+
+def test_the_list_of_commands_tells_what_each_tells_of_itself() -> None:
+    listed = cast(TyperGroup, typer.main.get_command(app)).commands
+    whole = whole_command().commands
+    assert {name: command.help for name, command in listed.items()} == {
+        name: (command.help or "").split("\n\n")[0] for name, command in whole.items()
+    }
 
 
 @cache

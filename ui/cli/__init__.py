@@ -4,41 +4,121 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
+from importlib import import_module
 from typing import Annotated, Any, TextIO, cast
 
 # Before torch is imported anywhere: several processes that compute on the same cores must not spin while they wait.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import typer
+import typer.main
 from rich.console import Console
+from typer.core import TyperCommand, TyperGroup
 
 from facerec_models.errors import FacerecError, PlaceError
 from facerec_models.files import place_error, writing_to
 from facerec_models.proxies import keep_loopback_direct
-from ui.cli import (
-    cohort,
-    embedder,
-    evaluate,
-    export,
-    identify,
-    models,
-    people,
-    predecessor,
-    projects,
-    search,
-    stills,
-    train,
-    unknowns,
-    videos,
-)
-from ui.cli.archive import history, stored_jobs, stored_videos
 from ui.cli.common import output
-from ui.cli.operation import service, store, weights
 
 _HELP = "Find who appears in a video, when, and on what evidence."
 
+# Where each command is, and what the list of commands says of it: the list is shown without importing them.
+_COMMANDS = {
+    "demo": (
+        "ui.cli.operation.service:demo",
+        "Show the main job: sample people and a sample video through the real service.",
+    ),
+    "train": (
+        "ui.cli.train:train",
+        "Learn the enrolled people; tells what similarity a name will need for the accepted error.",
+    ),
+    "recognize": ("ui.cli.videos:recognize", "Find who appears in videos, when, and on what evidence."),
+    "batch": (
+        "ui.cli.videos:batch",
+        "Recognize many fragments, one result each; fragments that are done already are not done again.",
+    ),
+    "faces": (
+        "ui.cli.stills:faces",
+        "Say who is in pictures: a table on a terminal, one line of JSON for each picture elsewhere and with --json.",
+    ),
+    "identify": (
+        "ui.cli.identify:identify",
+        "Name the whole archive again, from stored embeddings: no video is opened. 'facerec history undo' takes that back.",
+    ),
+    "export": ("ui.cli.export:export", "Write a stored result in another form."),
+    "correct": (
+        "ui.cli.unknowns:correct",
+        "Say who a track is, or is not; the model learns it and the whole archive is named again at once.",
+    ),
+    "import-corrections": (
+        "ui.cli.unknowns:import_corrections",
+        "Take many corrections at once; decision is 'is' or 'is_not', video a file, a name or an id.",
+    ),
+    "import-predecessor": (
+        "ui.cli.predecessor:import_predecessor",
+        "Take over the predecessor's projects, people and disabled pictures, and write its answers about videos.",
+    ),
+    "evaluate": (
+        "ui.cli.evaluate:evaluate",
+        "Measure names against a truth: person-seconds, records, stated chances, faces by size and pose, strangers.",
+    ),
+    "serve": (
+        "ui.cli.operation.service:serve",
+        "Run the service, and the page, until Ctrl-C; ends with an error if either of them does.",
+    ),
+    "ui": ("ui.cli.operation.service:ui", "Run the page for a service that runs already, until Ctrl-C."),
+    "doctor": ("ui.cli.operation.service:doctor", "Check what FaceRec stands on, and say what it found."),
+    "people": ("ui.cli.people:app", "Enrol people and inspect their pictures."),
+    "search": ("ui.cli.search:app", "Search the archive by person, by company, and by face."),
+    "unknowns": ("ui.cli.unknowns:app", "Strangers: people in videos whom nobody has named."),
+    "projects": ("ui.cli.projects:app", "Sets of people, models and videos that belong together."),
+    "history": ("ui.cli.archive.history:app", "Every edit that changed names; the last one can be undone."),
+    "videos": ("ui.cli.archive.stored_videos:app", "Stored videos: what was analysed of them, and who is in them."),
+    "jobs": ("ui.cli.archive.stored_jobs:app", "Long work: how far it is, how to stop it, how to try it again."),
+    "models": ("ui.cli.models:app", "Trained versions, and which of them names."),
+    "embedder": (
+        "ui.cli.embedder:app",
+        "Change a project's embedder without decoding: prepare a second set, compare, switch, undo.",
+    ),
+    "cohort": ("ui.cli.cohort:app", "Strangers who calibrate names: those shipped, and your own."),
+    "weights": ("ui.cli.operation.weights:app", "The networks' weights: what is there, under what terms."),
+    "store": ("ui.cli.operation.store:app", "Where everything but files is kept."),
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Imports a command's module when that command is asked for, and not before."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: TyperCommand(name, help=summary) for name, (_, summary) in _COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that is asked for, whole."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _load(args[0]), rest
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = _COMMANDS[name][0].partition(":")
+    part = getattr(import_module(module), attribute)
+    carrier = typer.Typer()
+    if isinstance(part, typer.Typer):
+        carrier.add_typer(part, name=name)
+    else:
+        carrier.command(name)(part)
+    return typer.main.get_group(carrier).commands[name]
+
+
+def whole_command() -> TyperGroup:
+    """Return the command with all below it, for who lists or describes them: every module is imported."""
+    root = typer.main.get_group(app)
+    root.commands = {name: _load(name) for name in _COMMANDS}
+    return root
+
+
 app = typer.Typer(
+    cls=_LazyGroup,
     help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -48,6 +128,8 @@ app = typer.Typer(
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
+        from importlib.metadata import version
+
         output.print(f"facerec {version('facerec')}")
         raise typer.Exit
 
@@ -59,34 +141,6 @@ def _options(
     ] = False,
 ) -> None:
     """Take what comes before a command."""
-
-
-app.command()(service.demo)
-app.add_typer(people.app, name="people")
-app.command()(train.train)
-app.command()(videos.recognize)
-app.command()(videos.batch)
-app.command()(stills.faces)
-app.command()(identify.identify)
-app.command()(export.export)
-app.add_typer(search.app, name="search")
-app.add_typer(unknowns.app, name="unknowns")
-app.command()(unknowns.correct)
-app.command("import-corrections")(unknowns.import_corrections)
-app.command("import-predecessor")(predecessor.import_predecessor)
-app.command()(evaluate.evaluate)
-app.add_typer(projects.app, name="projects")
-app.add_typer(history.app, name="history")
-app.add_typer(stored_videos.app, name="videos")
-app.add_typer(stored_jobs.app, name="jobs")
-app.add_typer(models.app, name="models")
-app.add_typer(embedder.app, name="embedder")
-app.add_typer(cohort.app, name="cohort")
-app.add_typer(weights.app, name="weights")
-app.add_typer(store.app, name="store")
-app.command()(service.serve)
-app.command()(service.ui)
-app.command()(service.doctor)
 
 
 def main() -> None:

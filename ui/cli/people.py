@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from facerec_models.config import OutlierStrategy
 from facerec_models.errors import PersonNotFoundError
+from training.outlier_strategy import OutlierStrategy
 from ui.cli import crawl
 from ui.cli.common import (
     DEFAULT_PROJECT,
@@ -133,11 +133,12 @@ def _tell_doubtful(face: Face, directory: Path) -> Face:
 def list_people(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List everyone who is enrolled."""
     from facerec_models.names import identity_of
-    from serving.api.schemas import PersonView
 
     with open_home(home) as opened:
         people = opened.archive.store.list_people(project)
     if as_json:
+        from serving.api.schemas import PersonView
+
         print_json([PersonView.of(person).model_dump() for person in people])
         return
     table = Table("person", "id", "taken", "disabled", "refused")

@@ -177,9 +177,9 @@ def _project_folders(pictures: Path | None) -> dict[str, Path]:
 def _enrol(opened: Opened, project: str, folder: Path, left_out: list[str]) -> dict[str, int]:
     """Enrol a project's pictures; return how many have each status."""
     from facerec_models.analysis.networks import load_networks
-    from facerec_models.config import OutlierStrategy
     from serving.archive.learning.enrol import enrol
     from serving.store.rows import FaceStatus
+    from training.outlier_strategy import OutlierStrategy
     from training.pictures import DISABLED_LIST, find_pictures
 
     try:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from facerec_models.analysis.networks import Networks
-from facerec_models.config import AnalysisConfig, IdentificationConfig, OutlierStrategy
+from facerec_models.config import AnalysisConfig, IdentificationConfig
 from facerec_models.files import write_atomically
 from facerec_models.identification.cohort import Cohort, load_cohort
 from facerec_models.images import encode_crop
@@ -30,6 +30,7 @@ from serving.store.contract import Store
 from serving.store.rows import Face, FaceStatus
 from training.crawling.album import stem_of
 from training.curate import Choice, choose_faces, find_outliers
+from training.outlier_strategy import OutlierStrategy
 from training.pictures import DISABLED_LIST, FOLDER, Picture, folder_source, owners_of, with_content
 
 GUESSED, DUPLICATE, GONE, REMOVED = "guessed", "duplicate", "gone", "removed"

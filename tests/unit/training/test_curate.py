@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facerec_models.config import OutlierStrategy
 from serving.archive.learning.enrol import disable_outliers
 from serving.store.rows import Face, FaceStatus
 from tests.builders import Seen, cohort, face_of, face_set
 from tests.contract.store_cases import make_face
 from training.curate import Choice, choose_faces, find_outliers
+from training.outlier_strategy import OutlierStrategy
 
 NOBODY = np.zeros((0, 128), np.float32)
 
