@@ -25,6 +25,9 @@ from serving.deployments.embedder import EmbedderReplica
 from serving.jobs.nodes import count_nodes, require_shared_places
 from serving.settings import Settings
 
+# No more have been measured on one machine.
+_MAX_ANALYZERS = 4
+
 Placed = TypeVar("Placed", DetectionConfig, EmbeddingConfig)
 
 
@@ -40,6 +43,9 @@ class AppArgs(BaseModel):
     )
     shared_home: bool | None = Field(default=None, description="Whether all nodes share the home's file system.")
     threads: int = Field(default=0, ge=0, description="Of each network's replica; 0: one for each core.")
+    analyzers: int = Field(
+        default=0, ge=0, description="Processes that work on videos; 0: one for each core of the cluster, at most four."
+    )
     slots: int = Field(
         default=1, ge=1, description="Videos at a time for each analyzer: they share its memory, and its death."
     )
@@ -90,15 +96,18 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     def network(gpu: float) -> dict[str, Any]:
         return {"num_cpus": 0.2, "num_gpus": gpu, "runtime_env": {"env_vars": quiet}}
 
-    def deployment(replica: type, name: str, resources: dict[str, Any]) -> serve.Deployment:
+    def deployment(replica: type, name: str, resources: dict[str, Any], replicas: int = 1) -> serve.Deployment:
         own = options.get(name, {})
-        return serve.deployment(name=name, **{"ray_actor_options": resources, **own})(replica)
+        return serve.deployment(name=name, **{"num_replicas": replicas, "ray_actor_options": resources, **own})(replica)
 
     detector = deployment(DetectorReplica, "FaceDetector", network(detector_gpu)).bind(detection, threads)
     embedder = deployment(EmbedderReplica, "FaceEmbedder", network(embedder_gpu)).bind(embedding, home.weights, threads)
     light = {"num_cpus": 0.1, "runtime_env": {"env_vars": {**quiet, "MALLOC_MMAP_THRESHOLD_": str(128 * 2**10)}}}
     classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings)
-    analyzer = deployment(AnalyzerReplica, "VideoAnalyzer", light).bind(settings, detector, embedder, args.slots)
+    analyzers = args.analyzers or min(_MAX_ANALYZERS, int(cluster.get("CPU", 1)) or 1)
+    analyzer = deployment(AnalyzerReplica, "VideoAnalyzer", light, analyzers).bind(
+        settings, detector, embedder, args.slots
+    )
     return deployment(ApiReplica, "Api", light).bind(settings, detector, embedder, classifier, analyzer)
 
 

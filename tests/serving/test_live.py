@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -235,7 +236,7 @@ def test_killed_analyzers_lose_nothing(client: FacerecClient, service: RunningSe
         for process in psutil.Process(service.process.pid).children(recursive=True)
         if "ServeReplica:facerec:VideoAnalyzer" in " ".join(process.cmdline())
     ]
-    assert len(analyzers) == 4
+    assert len(analyzers) == min(4, os.cpu_count() or 1)
     for analyzer in analyzers:
         analyzer.kill()
     client.wait(job_id)
