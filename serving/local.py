@@ -31,6 +31,21 @@ def find_config() -> Path:
     raise InputError(f"{CONFIG_NAME} is neither in the checkout nor in {sys.prefix}: name it with --config")
 
 
+def import_serve_lightly() -> None:
+    """Import Ray Serve as where pandas is not installed.
+
+    It encodes tables for whoever answers with one, which nobody does here; pandas takes 30 MiB in each process.
+    """
+    modules: dict[str, Any] = sys.modules
+    if "pandas" in modules:
+        return
+    modules["pandas"] = None  # whoever imports it meanwhile is told that it is not there
+    try:
+        import ray.serve  # noqa: F401
+    finally:
+        del modules["pandas"]
+
+
 @contextmanager
 def run_service(home: Path, *, host: str, port: int, config: Path | None = None) -> Iterator[str]:
     """Run the service until the block ends; yields its address for this machine when it answers.
@@ -49,12 +64,13 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
     require_free(host, port)
     prepare_environment(home)
 
+    import_serve_lightly()
     import ray
     from ray import serve
 
     from serving.app import AppArgs, build_graph
 
-    start_local_ray()
+    start_local_ray(worker_setup=f"{__name__}.{import_serve_lightly.__name__}")
     try:
         serve.start(
             http_options={**document.get("http_options", {}), "host": host, "port": port},

@@ -40,8 +40,14 @@ def prepare_environment(home: Path) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, paths)])
 
 
-def start_local_ray() -> None:
-    """Start a Ray of this process's own on this machine."""
+def start_local_ray(*, worker_setup: str | None = None) -> None:
+    """Start a Ray of this process's own on this machine.
+
+    Parameters
+    ----------
+    worker_setup : str or None
+        A function, by its module and name, that every worker calls first.
+    """
     # Here and not above: it reads the environment when it is imported.
     import ray
 
@@ -51,4 +57,5 @@ def start_local_ray() -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         configure_logging=False,
         log_to_driver=False,
+        runtime_env={"worker_process_setup_hook": worker_setup} if worker_setup else None,
     )
