@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 from facerec_models.files import writing_to
 
@@ -29,6 +30,9 @@ def prepare_environment(home: Path) -> None:
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             # On busy cores what answers HTTP needs longer to begin than the 5 s after which Serve kills it, and fails.
             "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+            # Every replica is a process of its own environment: one that is started in advance fits none, and waits for ever.
+            "RAY_prestart_worker_first_driver": "0",
+            "RAY_enable_worker_prestart": "0",
             # As for the replicas: the proxy, too, takes uploads in many threads.
             "MALLOC_ARENA_MAX": "2",
         }
@@ -59,3 +63,8 @@ def start_local_ray(*, worker_setup: str | None = None) -> None:
         log_to_driver=False,
         runtime_env={"worker_process_setup_hook": worker_setup} if worker_setup else None,
     )
+    # What adds machines, what shows logs on a terminal, and what counts users: nothing here asks for them, they take 170 MiB, and
+    # Ray has no setting against them.
+    node: Any = ray._private.worker._global_node
+    for end in (node.kill_monitor, node.kill_log_monitor, node.kill_dashboard):
+        end(check_alive=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -226,6 +227,19 @@ def test_the_service_listens_on_the_loopback_interface_alone(client: FacerecClie
         if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
     }
     assert listening == {"127.0.0.1"}
+
+
+def test_no_process_stands_by_that_nobody_asks_and_networks_load_no_pandas(service: RunningService) -> None:
+    processes = [
+        (" ".join(process.cmdline()), process)
+        for process in psutil.Process(service.process.pid).children(recursive=True)
+    ]
+    assert not [command for command, _ in processes if re.search(r"monitor\.py|dashboard\.py", command)]
+    # The networks' replicas alone: what names may load it for other reasons.
+    networks = [process for command, process in processes if "ServeReplica:facerec:Face" in command]
+    assert len(networks) == 2
+    for network in networks:
+        assert not [part.path for part in network.memory_maps() if "/pandas/" in part.path]
 
 
 def test_killed_analyzers_lose_nothing(client: FacerecClient, service: RunningService, material: DemoMaterial) -> None:
