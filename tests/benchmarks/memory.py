@@ -1,8 +1,9 @@
-"""Memory over the length of a video: ``python -m tests.benchmarks.memory VIDEO --home HOME``.
+"""Memory when idle, and over the length of a video: ``python -m tests.benchmarks.memory VIDEO --home HOME``.
 
-Joins copies of VIDEO to one of 3 and one of 30 minutes, sends both through the service, and compares the peaks of the summed
-proportional set size (PSS) of the service's whole process tree. HOME has a trained project ``default``. Nothing else that maps the same
-libraries should begin or end meanwhile: their pages count by how many processes share them.
+Tells the summed proportional set size (PSS) of the service's whole process tree, without the page, before it has done anything. Then
+joins copies of VIDEO to one of 3 and one of 30 minutes, sends both through the service, and compares the peaks of that sum. HOME has
+a trained project ``default``. Nothing else that maps the same libraries should begin or end meanwhile: their pages count by how many
+processes share them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from serving.local import run_service
 from tests.benchmarks.command import say
 
 _PORT = 8760
+# After the start, until nothing begins any more.
+_IDLE_S = 30.0
 
 
 def main() -> None:
@@ -31,6 +34,8 @@ def main() -> None:
     arguments = parser.parse_args()
     watches = []
     with tempfile.TemporaryDirectory() as folder, run_service(arguments.home, host="127.0.0.1", port=_PORT) as url:
+        time.sleep(_IDLE_S)
+        say(f"idle: {sum(pss_of_tree().values()) / 2**20:.0f} MiB")
         analyse(url, arguments.video)
         for minutes in arguments.minutes:
             long = Path(folder) / f"{minutes:g}.mp4"
@@ -80,6 +85,19 @@ def analyse(url: str, video: Path) -> float:
     return time.perf_counter() - start
 
 
+def pss_of_tree() -> dict[str, int]:
+    """Return the PSS of this process and everything below it, in bytes, by process or kind of processes."""
+    parts: dict[str, int] = {}
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        try:
+            # A replica's title begins "ray::ServeReplica:facerec:FaceDetector", and goes on with what it does just now.
+            name = " ".join(process.cmdline()).split(".", 1)[0][:60]
+            parts[name] = parts.get(name, 0) + process.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return parts
+
+
 class PeakPss(threading.Thread):
     """Watches the summed PSS of this process and everything below it.
 
@@ -99,14 +117,7 @@ class PeakPss(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(1.0):
-            parts: dict[str, int] = {}
-            for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
-                try:
-                    # A replica's title begins "ray::ServeReplica:facerec:FaceDetector", and goes on with what it does just now.
-                    name = " ".join(process.cmdline()).split(".", 1)[0][:60]
-                    parts[name] = parts.get(name, 0) + process.memory_full_info().pss
-                except (psutil.NoSuchProcess, psutil.AccessDenied):
-                    continue
+            parts = pss_of_tree()
             self.peak = max(self.peak, sum(parts.values()))
             for name, pss in parts.items():
                 self.parts[name] = max(self.parts.get(name, 0), pss)
