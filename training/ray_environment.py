@@ -64,7 +64,8 @@ def start_local_ray(*, worker_setup: str | None = None) -> None:
         runtime_env={"worker_process_setup_hook": worker_setup} if worker_setup else None,
     )
     # What adds machines, what shows logs on a terminal, and what counts users: nothing here asks for them, they take 170 MiB, and
-    # Ray has no setting against them.
-    node: Any = ray._private.worker._global_node
-    for end in (node.kill_monitor, node.kill_log_monitor, node.kill_dashboard):
-        end(check_alive=False)
+    # Ray has no setting against them. A Ray that ends them otherwise keeps them: they only take memory.
+    node: Any = getattr(ray._private.worker, "_global_node", None)
+    for name in ("kill_monitor", "kill_log_monitor", "kill_dashboard"):
+        if (end := getattr(node, name, None)) is not None:
+            end(check_alive=False)

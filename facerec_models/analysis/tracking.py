@@ -17,17 +17,20 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy
-from filterpy.common import Q_discrete_white_noise
-from filterpy.kalman import KalmanFilter
 
 from facerec_models.analysis.frame_faces import FrameFaces
 from facerec_models.analysis.one_person import SETTLED, WINDOW, find_change
 from facerec_models.config import TrackingConfig
 from facerec_models.types import DoubleArray, FloatArray, Interval, Track
 from facerec_models.vectors import PairScale
+
+# Only who tracks needs filterpy, which brings all of scipy.stats: 45 MiB that a process does without while it waits.
+if TYPE_CHECKING:
+    from filterpy.kalman import KalmanFilter
 
 # Most evidence, in nats, that place gives for a link, and that likeness gives for or against it.
 _PLACE_BOUND, _LIKENESS_BOUND = 4.0, 6.0
@@ -171,6 +174,8 @@ class _OpenTrack:
     @classmethod
     def start(cls, track_id: int, shot: int, frame: FrameFaces, i: int, config: TrackingConfig) -> _OpenTrack:
         """Begin with the i-th face of a frame."""
+        from filterpy.kalman import KalmanFilter
+
         place = _measure(frame.detections.boxes[i])
         size = float(np.exp(place[2]))
         kalman = KalmanFilter(dim_x=6, dim_z=3)
@@ -185,6 +190,8 @@ class _OpenTrack:
 
     def predict(self, time_s: float) -> None:
         """Move the filter to this time."""
+        from filterpy.common import Q_discrete_white_noise
+
         # Faces stay in the picture: after longer gaps they are no further away, or no place would be likelier than elsewhere.
         until_s = min(time_s, self.last_s + self.config.max_gap_s)
         gap_s = until_s - self.predicted_s
