@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ray import serve
 from ray.serve import Application
 
-from facerec_models.analysis.embedders.known import find_embedder
+from facerec_models.analysis.embedders.known import choose_embedder_engine, find_embedder
 from facerec_models.analysis.engines.choice import choose_engine
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import DetectionConfig, EmbeddingConfig
@@ -86,7 +86,10 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
     gpu = args.gpu_share if cluster.get("GPU", 0) > 0 else 0.0
     detection, detector_gpu = _placed(settings.analysis.detection, gpu)
     known = find_embedder(settings.analysis.embedding.embedder, WeightsRegistry(home.weights))
+    choose_embedder_engine(known, settings.analysis.embedding)
     embedding, embedder_gpu = _placed(settings.analysis.embedding, 0.0 if known.is_onnx else gpu)
+    # Or a replica that begins later might find another network under "auto" or "onnx".
+    embedding = embedding.model_copy(update={"embedder": known.name})
     threads = args.threads or os.cpu_count() or 1
     # Threads of replicas that wait must not spin: they share the cores. Frames that many threads take and give back fragment as
     # many heaps of the C library, and memory would creep up over hours; taken from the system one by one and given back to it,

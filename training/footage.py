@@ -31,6 +31,8 @@ _GRAINY, _GRAIN, _SOFT_PX = 0.3, (3.0, 14.0), (0.3, 0.8)
 _COLOURED, _BLUR_COLOUR_PX, _LEAST_SPREAD = 0.7, 5.0, 4.0
 # Half the side of what is cut from a picture, in sides of the face.
 _REACH = 1.6
+# Larger faces are reduced: no network sees more of them, and thousands are in memory.
+_LARGEST_PX = 300.0
 # Landmarks are off by this many eye distances each, and all together.
 _POINT, _SHIFT = 0.025, 0.02
 
@@ -56,8 +58,12 @@ class Portrait:
         left, top = np.maximum(np.floor(middle - reach), 0).astype(int)
         right, bottom = np.ceil(middle + reach).astype(int)
         corner = np.array([left, top], np.float32)
-        around = np.ascontiguousarray(image[top:bottom, left:right])
-        return cls(person, path, around, box - np.tile(corner, 2), landmarks - corner, faces.embeddings[i])
+        around = image[top:bottom, left:right].copy()
+        scale = min(1.0, _LARGEST_PX / float((box[2:] - box[:2]).max()))
+        if scale < 1:
+            around = cv2.resize(around, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        box, landmarks = (box - np.tile(corner, 2)) * scale, (landmarks - corner) * scale
+        return cls(person, path, around, box, landmarks, faces.embeddings[i])
 
     def crop(self, embedder: FaceEmbedder) -> ImageArray:
         """Return the aligned face."""

@@ -57,7 +57,8 @@ def lfw_people(folder: Path, most: int) -> dict[str, list[Path]]:
         If no picture in it is called so.
     """
     found: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.rglob("*.jpg")):
+    # By its name: the collection may lie there twice, as it is and aligned.
+    for path in {path.stem: path for path in sorted(folder.rglob("*.jpg"))}.values():
         if (name := _PICTURE.fullmatch(path.stem)) is not None:
             found[name[1]].append(path)
     if not found:

@@ -27,8 +27,10 @@ _LEAST_STRANGERS, _LEAST_PAIRED = 200, 20
 _MOST_PICTURES = 4
 # How many of the strangers' photographs are in colour.
 _COLOURED_STILLS = 0.5
-# Pictures whose faces are searched for at once.
-_BATCH = 16
+# Pictures whose faces are searched for at once, and that are compared with each other.
+_BATCH, _MOST_COMPARED = 16, 4000
+# Of the log odds of pairs: the inverse of what the square of their slope, in standard deviations, costs.
+_REGULARISED = 100.0
 
 # Where an embedder is measured: the parts of the whole that finding faces takes.
 _FINDING = 0.4
@@ -156,18 +158,23 @@ def genuine_scale(gallery: Sequence[Portrait], looks: FloatArray) -> GenuineScal
 
 
 def all_pairs(portraits: Sequence[Portrait]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """Return the similarity of every two pictures, and whether they show one person."""
-    vectors, people = np.stack([one.embedding for one in portraits]), np.array([one.person for one in portraits])
-    first, second = np.triu_indices(len(portraits), 1)
-    return (vectors[first] * vectors[second]).sum(axis=1), people[first] == people[second]
+    """Return the similarity of every two pictures of the first thousands, and whether they show one person."""
+    some = portraits[:_MOST_COMPARED]
+    vectors, people = np.stack([one.embedding for one in some]), np.array([one.person for one in some])
+    first, second = np.triu_indices(len(some), 1)
+    return (vectors @ vectors.T)[first, second], people[first] == people[second]
 
 
 def pair_scale(similarity: npt.NDArray[np.floating], same: npt.NDArray[np.bool_]) -> PairScale:
-    """Fit the log odds that two pictures show one person, where both are as likely beforehand."""
+    """Fit the log odds that two pictures show one person, where both are as likely beforehand.
+
+    A network that tells all pairs apart has no finite slope: the fit is regularised, by as much as a pair or so weighs.
+    """
     from sklearn.linear_model import LogisticRegression  # here: it takes long to import, and analyzers never learn
 
-    centre, unit = 0.9, 0.01
-    fitted = LogisticRegression(C=1e9, max_iter=100_000).fit(((similarity - centre) / unit)[:, None], same)
+    centre, unit = float(similarity.mean()), float(similarity.std())
+    standard = ((similarity - centre) / unit)[:, None]
+    fitted = LogisticRegression(C=_REGULARISED, solver="newton-cholesky", tol=1e-8, max_iter=1000).fit(standard, same)
     slope = float(fitted.coef_[0, 0]) / unit
     prior = float(np.log(same.mean() / (1 - same.mean())))
     return PairScale(centre - (float(fitted.intercept_[0]) - prior) / slope, slope)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from facerec_models.analysis.engines.choice import choose_engine, has_cuda
-from facerec_models.errors import DeviceError, FacerecError, PlaceError
+from facerec_models.errors import DeviceError, FacerecError, PlaceError, WeightsError
 from facerec_models.files import AnyPath, write_atomically
 from serving.archive.files import Files
 from serving.settings import Settings
@@ -50,8 +50,8 @@ def examine(path: Path | None) -> list[Finding]:
         )
     )
     settings = read_settings(path)
-    findings.append(_examine_engines(settings))
     home = Files(settings.home.resolve())
+    findings.append(_examine_engines(settings, home.weights))
     findings += [_examine_store(settings), *_examine_home(home.root)]
     try:
         findings.append(_examine_files(Files.at(settings.home, settings.files).shared_root))
@@ -60,14 +60,19 @@ def examine(path: Path | None) -> list[Finding]:
     return findings + _examine_weights(home.weights)
 
 
-def _examine_engines(settings: Settings) -> Finding:
+def _examine_engines(settings: Settings, weights: Path) -> Finding:
     """Say what computes the networks, or why what is configured cannot."""
+    from facerec_models.analysis.embedders.known import choose_embedder_engine, find_embedder
+    from facerec_models.analysis.weights import WeightsRegistry
+
     detection, embedding = settings.analysis.detection, settings.analysis.embedding
     try:
-        chosen = [choose_engine(one.engine, one.device, one.precision) for one in (detection, embedding)]
-    except DeviceError as error:
+        detector = choose_engine(detection.engine, detection.device, detection.precision)
+        known = find_embedder(embedding.embedder, WeightsRegistry(weights))
+        embedder = choose_embedder_engine(known, embedding)
+    except (DeviceError, WeightsError) as error:
         return "engine", "bad", str(error)
-    return "engine", "ok", f"detector: {chosen[0]}; embedder: {chosen[1]}"
+    return "engine", "ok", f"detector: {detector}; embedder {known.name}: {embedder}"
 
 
 def _examine_store(settings: Settings) -> Finding:
@@ -113,7 +118,11 @@ def _examine_weights(directory: Path) -> list[Finding]:
     from facerec_models.analysis.weights import WeightsRegistry
 
     findings: list[Finding] = []
-    for entry in WeightsRegistry(directory).entries():
+    try:
+        entries = WeightsRegistry(directory).entries()
+    except WeightsError as error:
+        return [("weights", "bad", str(error))]
+    for entry in entries:
         state: Literal["ok", "note", "bad"] = {"packaged": "ok", "present": "ok", "absent": "note"}.get(
             entry.status, "bad"
         )  # type: ignore[assignment]

@@ -22,6 +22,8 @@ from facerec_models.types import Detections, FloatArray, ImageArray
 
 FEATURES = ("log_width", "sharpness", "residual", "outside", "score")
 
+# Side of the crops that all this was fitted on.
+_CROP_PX = 150
 # Above these, larger and sharper is not better: 80 px is what the networks' crops hold.
 _MAX_LOG_WIDTH, _MAX_SHARPNESS = float(np.log(80)), 5.5
 _WEIGHTS = np.array([0.725, 0.780, -7.14, -3.177], np.float32)
@@ -84,6 +86,8 @@ def score(measured: FloatArray) -> FloatArray:
 
 def _sharpness(crop: ImageArray) -> float:
     gray = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    if gray.shape != (_CROP_PX, _CROP_PX):  # other networks' crops; larger ones would seem blurred
+        gray = cv2.resize(gray, (_CROP_PX, _CROP_PX), interpolation=cv2.INTER_AREA)
     middle = gray[gray.shape[0] // 6 : -(gray.shape[0] // 6), gray.shape[1] // 6 : -(gray.shape[1] // 6)]
     return float(np.log1p(cv2.Laplacian(middle, cv2.CV_32F).var()))
 

@@ -103,8 +103,8 @@ def load_cohort(embedder: str, weights: Path = Path("weights")) -> Cohort:
         nobody = np.zeros((0, 0), np.float32)
         return Cohort(embedder, nobody, nobody, *_REPORTED[embedder], source="the gallery's own people")
     raise WeightsError(
-        f"nothing is known of similarities of the embedder {embedder!r}: run 'facerec cohort fetch lfw --embedder {embedder}', or use "
-        "the embedder 'dlib'"
+        f"nothing is known of similarities of the embedder {embedder!r}: run 'facerec cohort fetch lfw --embedder {embedder}', or "
+        "'facerec cohort import DIR' with pictures of 200 people, two each of at least 20"
     )
 
 
@@ -137,11 +137,13 @@ def read_cohort(path: AnyPath, embedder: str) -> Cohort:
         with path.open("rb") as file:
             return _read(file, embedder)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise GalleryError(f"{path} holds no readable cohort: remove it and import the strangers again") from error
+        raise GalleryError(f"{path} holds no cohort ({error}): remove it and import the strangers again") from error
 
 
 def _read(file: IO[bytes], embedder: str) -> Cohort:
     with np.load(file, allow_pickle=False) as data:
+        if "embedder" in data and (found := str(data["embedder"])) != embedder:
+            raise ValueError(f"it is of the embedder {found!r}, not of {embedder!r}")
         return Cohort(
             embedder=embedder,
             stills=data["stills"].astype(np.float32),
@@ -158,6 +160,7 @@ def save_cohort(cohort: Cohort, path: AnyPath) -> None:
     data = io.BytesIO()
     np.savez_compressed(
         data,
+        embedder=np.array(cohort.embedder),
         stills=cohort.stills.astype(np.float16),
         tracks=cohort.tracks.astype(np.float16),
         pair=np.array([cohort.pair.midpoint, cohort.pair.slope]),

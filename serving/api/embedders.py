@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from facerec_models.analysis.embedders.known import find_embedder
 from facerec_models.analysis.weights import WeightsRegistry
 from serving.api.schemas import Accepted, SecondSet
 from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
@@ -23,7 +24,8 @@ PreparedVersion = Annotated[
 def prepare(project: ProjectName, service: ServiceDep, second: SecondSet) -> Accepted:
     """Embed stored crops with another network and train on them, as a job, beside what names now; again: what is missing."""
     service.archive.store.get_project(project)
-    WeightsRegistry(service.archive.files.weights).locate(second.embedder)
+    weights = WeightsRegistry(service.archive.files.weights)
+    weights.locate(find_embedder(second.embedder, weights).name)
     return service.submit(project, "second_set", second.model_dump())
 
 

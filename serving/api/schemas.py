@@ -284,7 +284,7 @@ class FaceSearch(_Model):
 class SecondSet(_Model):
     """With which network crops are embedded again."""
 
-    embedder: Literal["dlib-resnet-v1", "facenet-vggface2", "facenet-casia"]
+    embedder: str = Field(description="Its name: a built-in network's, or one that was added.")
 
 
 class CorrectionRequest(_Model):

@@ -47,6 +47,19 @@ class Archive:
         """Return what similarities of an embedder tell; raise `WeightsError` if nothing is known of it."""
         return load_cohort(embedder, self.files.weights).pair
 
+    def fix_embedder(self, project: str, embedder: str) -> None:
+        """Begin a project with an embedder, unless it has begun with it.
+
+        Raises
+        ------
+        WeightsError
+            If nothing is known of what its similarities tell: nothing could be named, nor anybody enrolled.
+        GalleryMismatchError
+            If the project was begun with another one.
+        """
+        self.pair_scale(embedder)
+        self.store.fix_embedder(project, embedder)
+
 
 @contextmanager
 def open_archive(settings: Settings) -> Iterator[Archive]:

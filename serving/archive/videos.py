@@ -204,7 +204,7 @@ def analyze_video(
         If `should_stop` returned true.
     """
     embedder = networks.embedder.name
-    archive.store.fix_embedder(video.project, embedder)
+    archive.fix_embedder(video.project, embedder)
     file = video_file(video)
 
     def make(keep_crops: Callable[[Track], None]) -> Analysis:

@@ -50,7 +50,7 @@ class VideoJobs:
         config, video = config_of(job, self._settings), self._video(job)
         embedder = self._networks().embedder.name
         # Before the search for one: an analysis by another embedder must not become the video's latest.
-        self._archive.store.fix_embedder(job.project, embedder)
+        self._archive.fix_embedder(job.project, embedder)
         analysis = None if job.spec["no_cache"] else find_analysis(self._archive.store, video, config, embedder)
         if analysis is None:
             analysis = self._analyze(job, control, video, config)

@@ -79,7 +79,7 @@ def fetch_strangers(
         Path | None,
         typer.Option(metavar="DIR", help="Take the collection's pictures from here; nothing is downloaded."),
     ] = None,
-    people: Annotated[int, typer.Option(min=1, help="How many of its people.")] = 1000,
+    people: Annotated[int, typer.Option(min=220, help="How many of its people.")] = 1000,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

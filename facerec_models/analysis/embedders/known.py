@@ -87,23 +87,25 @@ def find_embedder(given: str, weights: WeightsRegistry) -> KnownEmbedder:
     WeightsError
         If there is no such embedder, or a manifest is damaged.
     """
-    added = added_manifests(weights.directory)
     if given == "auto":
         given = "dlib" if weights.find(FACENET_VGGFACE2.name) is None else "facenet-vggface2"
+    for choice, (known, template, architecture) in _BUILT_IN.items():
+        if given in (choice, known.name):
+            is_tinted = known is DLIB
+            return KnownEmbedder(known.name, known.dimension, template, known.terms, architecture, is_tinted)
+    added = added_manifests(weights.directory)
     if given == "onnx" and len(added) == 1:
         (given,) = added
     if given in added:
         manifest = added[given]
         return KnownEmbedder(given, manifest.dimension, manifest.aligned, manifest.licence, manifest, manifest.tint)
-    for choice, (known, template, architecture) in _BUILT_IN.items():
-        if given in (choice, known.name):
-            is_tinted = known is DLIB
-            return KnownEmbedder(known.name, known.dimension, template, known.terms, architecture, is_tinted)
     if given == "onnx":
         names = f"one of {', '.join(added)}" if added else "none was added: run 'facerec weights add MANIFEST'"
         raise WeightsError(f"the embedder 'onnx' is the ONNX network that was added; {names}")
     names = ", ".join([*(known.name for known, _, _ in _BUILT_IN.values()), *added])
-    raise WeightsError(f"there is no embedder {given!r}; known: {names}")
+    raise WeightsError(
+        f"there is no embedder {given!r} on this machine; known: {names}. 'facerec weights add MANIFEST' adds a network of your own"
+    )
 
 
 def known_templates(weights: WeightsRegistry) -> list[Template]:
@@ -128,14 +130,20 @@ def build_embedder(config: EmbeddingConfig, weights: WeightsRegistry, *, threads
     """
     known = find_embedder(config.embedder, weights)
     path = weights.locate(known.name)
-    engine = _choose_engine(known, config)
+    engine = choose_embedder_engine(known, config)
     if engine.engine == "torch" and isinstance(known.network, _Architecture):
         return _on_torch(known, known.network.load(path), engine, config, threads)
     return _on_openvino(known, path, engine, config, threads or available_cores())
 
 
-def _choose_engine(known: KnownEmbedder, config: EmbeddingConfig) -> EngineChoice:
-    """Return what computes an embedder: OpenVINO on the CPU for every ONNX file, whatever else is there."""
+def choose_embedder_engine(known: KnownEmbedder, config: EmbeddingConfig) -> EngineChoice:
+    """Return what computes an embedder: OpenVINO on the CPU for every ONNX file, whatever else is there.
+
+    Raises
+    ------
+    DeviceError
+        If what the settings ask for is not there, or cannot compute this network.
+    """
     if not isinstance(known.network, Manifest):
         return choose_engine(config.engine, config.device, config.precision)
     if config.device == "cuda" or config.engine == "torch":

@@ -74,6 +74,14 @@ class Manifest(Config):
     def _check_size(self) -> Self:
         if self.aligned.size != self.input_size:
             raise ValueError(f"the template {self.template!r} is for an input_size of {self.aligned.size}")
+        (left, right, nose, *corners), size = self.aligned.points, self.input_size
+        is_upright = max(left[1], right[1]) < nose[1] < min(y for _, y in corners)
+        is_inside = all(0 < at < size for point in self.aligned.points for at in point)
+        if not (is_upright and is_inside and right[0] - left[0] > size / 10 and corners[0][0] < corners[1][0]):
+            raise ValueError(
+                "the template's points are pixels of the input: the eye on the left of the picture, the one on the right, the nose, "
+                "and the corners of the mouth in that order"
+            )
         return self
 
     @property
@@ -99,7 +107,8 @@ def read_manifest(path: Path) -> Manifest:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{path} is neither YAML nor JSON: {error}") from error
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path} is neither YAML nor JSON: {reason}") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'manifest'}: {one['msg']}" for one in error.errors())
         raise WeightsError(f"{path} is no manifest of a network: {wrong}") from error
@@ -113,8 +122,14 @@ def added_manifests(weights: Path) -> dict[str, Manifest]:
     WeightsError
         If one is damaged.
     """
-    found = [read_manifest(path) for path in sorted(weights.glob(f"*{_ENDING}"))]
-    return {manifest.name: manifest for manifest in found}
+    found: dict[str, Manifest] = {}
+    for path in sorted(weights.glob(f"*{_ENDING}")):
+        try:
+            manifest = read_manifest(path)
+        except WeightsError as error:
+            raise WeightsError(f"{error}; remove it, and add the network again") from error
+        found[manifest.name] = manifest
+    return found
 
 
 def manifest_file(weights: Path, name: str) -> Path:

@@ -29,6 +29,7 @@ def compile_onnx(path: Path, manifest: Manifest, precision: PrecisionName, threa
         ) from error
     if len(model.inputs) != 1:
         raise WeightsError(f"{path} takes {len(model.inputs)} inputs, not one picture: it is no face-embedding network")
+    model = _with_output(model, manifest.dimension, path)
     return OpenvinoNetwork(
         model,
         precision=precision,
@@ -37,3 +38,17 @@ def compile_onnx(path: Path, manifest: Manifest, precision: PrecisionName, threa
         scale=manifest.scale,
         is_bgr=manifest.colour_order == "bgr",
     )
+
+
+def _with_output(model: ov.Model, dimension: int, path: Path) -> ov.Model:
+    """Return a network with its embeddings as the only output: some also tell how long these were, or what the people are."""
+    sizes = [
+        [one.get_length() if one.is_static else -1 for one in output.partial_shape][1:] for output in model.outputs
+    ]
+    fitting = [i for i, size in enumerate(sizes) if size[:1] == [dimension] and all(one == 1 for one in size[1:])]
+    if len(fitting) != 1:
+        raise WeightsError(
+            f"{path} has {len(fitting)} outputs of {dimension} numbers for each picture, not one: it returns {sizes}; correct the "
+            "manifest's dimension, or export the network with its embeddings alone"
+        )
+    return ov.Model([model.get_results()[fitting[0]]], model.get_parameters())

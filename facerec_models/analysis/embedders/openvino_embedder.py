@@ -72,4 +72,4 @@ class OpenvinoEmbedder:
         (descriptors,) = self._network(crops)
         if self._mirror:
             descriptors = (descriptors + self._network(crops[:, :, ::-1])[0]) * np.float32(0.5)
-        return descriptors
+        return descriptors.reshape(len(crops), -1)

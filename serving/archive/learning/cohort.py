@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from facerec_models.analysis.embedders.manifest import Manifest, added_manifests
 from facerec_models.analysis.faces import largest_face
 from facerec_models.analysis.networks import Networks
+from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import InputError
 from facerec_models.identification.cohort import Cohort, cohort_file, is_measured, load_cohort, read_cohort, save_cohort
@@ -76,6 +78,18 @@ def with_seen_strangers(
     return replace(_joined(cohort, stills, tracks, f"{cohort.source}; {seen_here}"), seen=len(stills))
 
 
+def add_embedder(files: Files, manifest: Path) -> Manifest:
+    """Add a user's own network, see `facerec_models.analysis.embedders.adding.add_network`; a cohort of a former one goes."""
+    # Here and not above: it brings OpenVINO.
+    from facerec_models.analysis.embedders.adding import add_network
+
+    before = added_manifests(files.weights)
+    added = add_network(manifest, WeightsRegistry(files.weights))
+    if added.name not in before:
+        cohort_file(added.name, files.weights).unlink(missing_ok=True)
+    return added
+
+
 def keep_cohort(archive: Archive, cohort: Cohort) -> None:
     """Keep the cohort of an embedder beside its weights; projects with this embedder count its strangers from the next version on."""
     save_cohort(cohort, cohort_file(cohort.embedder, archive.files.weights))
@@ -131,19 +145,16 @@ def import_cohort(
     if not directory.is_dir():
         raise InputError(f"{str(directory)!r} is no folder; give one with pictures of people whom you will not enrol")
     pictures = sorted(path for path in directory.rglob("*") if path.is_file() and is_picture(path))
-    people: dict[str, list[Path]] = defaultdict(list)
-    for path in pictures:
-        people[_whose(path, directory)].append(path)
-    if not is_measured(networks.embedder.name, archive.files.weights) and are_enough(people):
-        cohort = make_cohort(
-            people,
-            networks,
-            f"pictures of {directory.name}",
-            analysis,
-            on_progress=lambda done: on_progress(round(done * len(pictures)), len(pictures)) if on_progress else None,
-        )
-        keep_cohort(archive, cohort)
-        return cohort
+    source = f"pictures of {directory.name} ({_digest(pictures)})"
+    embedder = networks.embedder.name
+    if not is_measured(embedder, archive.files.weights):
+        made = _cohort_of(pictures, directory, networks, source, analysis, on_progress)
+        if made is not None:
+            keep_cohort(archive, made)
+            return made
+    known = load_cohort(embedder, archive.files.weights)
+    if known.source.startswith(source):
+        return known
     faces: dict[str, list[tuple[float, FloatArray]]] = defaultdict(list)
     for number, path in enumerate(pictures, 1):
         (found,) = find_stills([(path.name, path)], networks, analysis)
@@ -159,7 +170,6 @@ def import_cohort(
         )
     stills = np.stack([max(own, key=lambda face: face[0])[1] for own in faces.values()])
     tracks = np.stack([normalize(np.sum([face for _, face in own], axis=0)) for own in faces.values()])
-    embedder = networks.embedder.name
     before = own_cohort(archive.files, project, embedder)
     if before is not None:
         # Kept in half precision: the same face is as good as the same.
@@ -169,7 +179,7 @@ def import_cohort(
         stills = np.concatenate([before.stills, stills[new]])
         tracks = np.concatenate([before.tracks, tracks[new]])
     cohort = replace(
-        load_cohort(embedder, archive.files.weights),
+        known,
         stills=stills,
         tracks=tracks,
         source=f"{len(stills)} of the project's own ({_fingerprint(stills, tracks)})",
@@ -178,6 +188,37 @@ def import_cohort(
     # Afterwards: who has read the version that it makes, reads the new strangers too.
     archive.store.raise_version(project)
     return cohort
+
+
+def _cohort_of(
+    pictures: Sequence[Path],
+    directory: Path,
+    networks: Networks,
+    source: str,
+    analysis: AnalysisConfig,
+    on_progress: Callable[[int, int], None] | None,
+) -> Cohort | None:
+    """Return the cohort that pictures make; None where they are too few."""
+    people: dict[str, list[Path]] = defaultdict(list)
+    for path in pictures:
+        people[_whose(path, directory)].append(path)
+    if not are_enough(people):
+        return None
+
+    def tell(done: float) -> None:
+        if on_progress is not None:
+            on_progress(round(done * len(pictures)), len(pictures))
+
+    try:
+        return make_cohort(people, networks, source, analysis, on_progress=tell)
+    except InputError:  # too many of them show no face
+        return None
+
+
+def _digest(pictures: Sequence[Path]) -> str:
+    """Return what tells one set of pictures from another, by their names and sizes."""
+    listed = "\n".join(f"{path.name} {path.stat().st_size}" for path in pictures)
+    return hashlib.sha256(listed.encode()).hexdigest()[:12]
 
 
 def _whose(path: Path, directory: Path) -> str:

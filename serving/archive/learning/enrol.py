@@ -74,7 +74,7 @@ def enrol(
     """
     name = networks.embedder.name
     archive.store.create_project(project)
-    archive.store.fix_embedder(project, name)
+    archive.fix_embedder(project, name)
     cohort = load_cohort(name, archive.files.weights)
     read = [with_content(picture) for picture in pictures]
     owners = owners_of(read)

@@ -39,3 +39,12 @@ def test_a_network_is_added_measured_and_used(tmp_path: Path, eval_data: Path, m
     version = ask(home, "identify", "--preview")["version"]
     run(home, *COHORT, eval_data / "lfw_verify")
     assert ask(home, "identify", "--preview")["version"] == version + 1
+    # Another network of that name has no cohort: what the former one's strangers score says nothing of it.
+    for path in (home / "weights").glob(f"{MINE}.*"):
+        if "cohort" not in path.name:
+            path.unlink()
+    run(home, "weights", "add", describe(tmp_path / "net.onnx", colour_order="bgr"))
+    assert f"facerec cohort fetch lfw --embedder {MINE}" in run(home, "train", code=1).error
+    assert "engine" in next(
+        line for line in run(home, "doctor").stdout.splitlines() if f"embedder {MINE}: openvino" in line
+    )

@@ -9,13 +9,16 @@ import cv2
 import numpy as np
 import pytest
 
+from facerec_models.analysis.faces import find_faces
 from facerec_models.analysis.networks import Networks
+from facerec_models.config import DetectionConfig
 from facerec_models.errors import GalleryError, InputError, SourceError, WeightsError
 from facerec_models.identification.cohort import cohort_file, load_cohort, save_cohort
+from tests.builders import sample_picture
 from training import make_cohort as module
-from training.footage import face_colours, in_colours, is_coloured
+from training.footage import Portrait, face_colours, in_colours, is_coloured
 from training.lfw import fetch_lfw, lfw_people
-from training.make_cohort import are_enough, make_cohort
+from training.make_cohort import are_enough, make_cohort, pair_scale
 
 
 @pytest.fixture
@@ -67,6 +70,8 @@ def test_people_are_drawn_by_lot_but_always_the_same(tmp_path: Path) -> None:
     drawn = lfw_people(tmp_path, 2)
     assert drawn == lfw_people(tmp_path, 2)
     assert len(drawn) == 2
+    (tmp_path / "aligned").mkdir()
+    (tmp_path / "aligned" / "Bob_0001.jpg").touch()
     everybody = lfw_people(tmp_path, 9)
     assert {name: len(own) for name, own in everybody.items()} == {"Ann_Lee": 2, "Bob": 1, "Cy": 1}
     (tmp_path / "empty").mkdir()
@@ -111,6 +116,34 @@ def test_crops_get_colours_or_lose_them() -> None:
     assert np.array_equal(in_colours([gray], colours, rng, is_gray=True)[0], gray)
 
 
+def test_a_scale_is_that_of_the_pairs() -> None:
+    rng = np.random.default_rng(0)
+    for mean, deviation, apart in ((0.85, 0.02, 0.09), (0.0, 0.08, 0.35)):
+        other, own = rng.normal(mean, deviation, 20_000), rng.normal(mean + apart, deviation, 200)
+        found = pair_scale(np.append(other, own), np.arange(20_200) >= 20_000)
+        assert found.midpoint == pytest.approx(mean + apart / 2, abs=0.25 * deviation)
+        assert found.slope == pytest.approx(apart / deviation**2, rel=0.2)
+
+
+def test_a_network_that_tells_all_pairs_apart_has_a_finite_scale() -> None:
+    found = pair_scale(
+        np.append(np.linspace(-0.1, 0.1, 20_000), np.linspace(0.5, 0.7, 50)), np.arange(20_050) >= 20_000
+    )
+    assert 0.1 < found.midpoint < 0.5
+    assert 10 < found.slope < 200
+
+
+def test_faces_are_cut_out_of_large_pictures(networks: Networks) -> None:
+    image = cv2.resize(sample_picture("astronaut.png"), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    (faces,) = find_faces([image], networks.detector, networks.embedder, DetectionConfig())
+    found = Portrait.cut("Eileen", Path("astronaut.png"), image, faces)
+    whole = found.image if found.image.base is None else found.image.base
+    assert whole.nbytes < image.nbytes
+    assert max(found.image.shape) < 1000 < max(image.shape)
+    assert (found.box[2:] - found.box[:2]).max() < 301
+    assert float(networks.embedder.embed(found.crop(networks.embedder)[None])[0] @ found.embedding) > 0.99
+
+
 def test_a_cohort_beside_the_weights_comes_before_the_shipped_one(tmp_path: Path) -> None:
     shipped = load_cohort("dlib-resnet-v1")
     few = replace(shipped, stills=shipped.stills[:3], tracks=shipped.tracks[:3], source="three")
@@ -118,6 +151,9 @@ def test_a_cohort_beside_the_weights_comes_before_the_shipped_one(tmp_path: Path
     assert load_cohort("dlib-resnet-v1", tmp_path).source == "three"
     with pytest.raises(WeightsError, match="facerec cohort fetch lfw --embedder my-net"):
         load_cohort("my-net", tmp_path)
+    cohort_file("my-net", tmp_path).write_bytes(cohort_file("dlib-resnet-v1", tmp_path).read_bytes())
+    with pytest.raises(GalleryError, match="it is of the embedder 'dlib-resnet-v1', not of 'my-net'"):
+        load_cohort("my-net", tmp_path)
     cohort_file("my-net", tmp_path).write_bytes(b"no archive")
-    with pytest.raises(GalleryError, match="holds no readable cohort"):
+    with pytest.raises(GalleryError, match="holds no cohort"):
         load_cohort("my-net", tmp_path)

@@ -74,13 +74,12 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Add an embedding network of your own: the ONNX file that a manifest describes."""
-    from facerec_models.analysis.embedders.adding import add_network
     from facerec_models.analysis.weights import WeightsRegistry
+    from serving.archive.learning.cohort import add_embedder
 
     with open_home(home) as opened:
-        registry = WeightsRegistry(opened.archive.files.weights)
-        added = add_network(manifest, registry)
-        path = registry.locate(added.name)
+        added = add_embedder(opened.archive.files, manifest)
+        path = WeightsRegistry(opened.archive.files.weights).locate(added.name)
     if as_json:
         print_json({"name": added.name, "path": str(path)})
     else:

@@ -160,7 +160,9 @@ def test_adding_again_changes_nothing_and_another_needs_another_name(small: Path
 def test_without_an_added_network_onnx_says_how_to_add_one(weights: WeightsRegistry) -> None:
     with pytest.raises(WeightsError, match="facerec weights add"):
         build_embedder(EmbeddingConfig(embedder="onnx"), weights)
-    with pytest.raises(WeightsError, match="there is no embedder 'nobody'; known: dlib-resnet-v1, facenet-vggface2"):
+    with pytest.raises(
+        WeightsError, match="no embedder 'nobody' on this machine; known: dlib-resnet-v1, facenet-vggface2"
+    ):
         find_embedder("nobody", weights)
 
 
@@ -169,7 +171,7 @@ def test_without_an_added_network_onnx_says_how_to_add_one(weights: WeightsRegis
     [
         ({"sha256": "0" * 64}, "the SHA-256 of"),
         ({"sha256": "short"}, "sha256: "),
-        ({"dimension": 32}, "returns 3x16 for 3 crops, not 3x32"),
+        ({"dimension": 32}, "has 0 outputs of 32 numbers"),
         ({"name": "dlib-resnet-v1"}, "stands for a network of FaceRec"),
         ({"name": "onnx"}, "stands for a network of FaceRec"),
         ({"name": "../up"}, "name: "),
@@ -177,6 +179,8 @@ def test_without_an_added_network_onnx_says_how_to_add_one(weights: WeightsRegis
         ({"template": "dlib"}, "is for an input_size of 150"),
         ({"scale": 0}, "scale"),
         ({"colour": "rgb"}, "colour: Extra inputs"),
+        ({"template": [[74, 52], [38, 52], [56, 72], [71, 92], [42, 92]]}, "eye on the left of the picture"),
+        ({"template": [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.3, 0.8], [0.7, 0.8]]}, "points are pixels of the input"),
         (
             {"input_size": 150, "template": [[40, 40], [110, 40], [75, 80], [50, 110], [100, 110]]},
             "stored crops of that size",
@@ -204,6 +208,25 @@ def test_a_missing_file_is_named(tmp_path: Path, small: Path, weights: WeightsRe
         add_network(tmp_path / "none.yaml", weights)
     with pytest.raises(SourceError, match=r"there is no file .*other\.onnx"):
         add_network(describe(small, file="other.onnx"), weights)
+
+
+class WithLength(Small):
+    """A network that also tells how long each vector was, and first."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        found = super().forward(x)
+        return found.norm(dim=1, keepdim=True), found[:, :, None, None]
+
+
+def test_of_several_outputs_the_embeddings_are_taken(tmp_path: Path, weights: WeightsRegistry) -> None:
+    path = export(WithLength(), tmp_path / "net.onnx", (2, 3, 112, 112))
+    add_network(describe(path), weights)
+    found = build_embedder(FP32.model_copy(update={"embedder": MINE, "mirror": False}), weights).embed(pictures(112))
+    with torch.inference_mode():
+        given = torch.from_numpy(pictures(112)).float().permute(0, 3, 1, 2)
+        _, expected = WithLength()(given)
+    flat = expected.numpy().reshape(5, 16)
+    np.testing.assert_allclose(found, flat / np.linalg.norm(flat, axis=1, keepdims=True), atol=1e-4)
 
 
 class Noisy(Small):
@@ -252,8 +275,10 @@ def test_a_damaged_file_is_never_used(small: Path, weights: WeightsRegistry) -> 
     weights.fetch(MINE, source=small)
     assert build_embedder(EmbeddingConfig(embedder=MINE), weights).name == MINE
     manifest_file(weights.directory, MINE).write_text("{")
-    with pytest.raises(WeightsError, match=r"my-net\.manifest\.json"):
+    with pytest.raises(WeightsError, match=r"my-net\.manifest\.json.*remove it, and add the network again"):
         build_embedder(EmbeddingConfig(embedder=MINE), weights)
+    # Nobody else is kept from working.
+    assert build_embedder(EmbeddingConfig(embedder="dlib"), weights).name == DLIB.name
 
 
 @pytest.mark.parametrize("asked", [{"device": "cuda"}, {"engine": "torch"}])
