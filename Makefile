@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 DEMO_DIR ?= demo
 # Processes that test side by side; all that starts Ray is tested by one of them.
 WORKERS ?= 2
-# Python compiles what it imports; to compile all that is installed takes a minute.
+# All that is installed is compiled once, on all cores: otherwise Python does that when it first imports a module, or, where it may not
+# write beside it, at every start of every process. Some packages carry files that no Python of today compiles.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint types docs check bench mutants clean
@@ -52,9 +54,11 @@ $(BIN)/python:
 $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing FaceRec into $(VENV): some minutes the first time ..."
 	$(INSTALL) --editable '.[demo]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing FaceRec and what tests it into $(VENV): some minutes the first time ..."
 	$(INSTALL) --editable '.[demo,docs,test]'
+	@$(COMPILE)
 	@touch $(VENV)/.demo $@
