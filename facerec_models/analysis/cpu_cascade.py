@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -157,19 +158,20 @@ class _Picture:
         self.height, self.width = image.shape[:2]
         # Four bytes hold the sum of a picture of 8 million pixels.
         kind = cv2.CV_32S if self.height * self.width <= _MOST_PIXELS else cv2.CV_64F
-        self._sums = cv2.integral(image, sdepth=kind)
+        sums = cv2.integral(image, sdepth=kind)
+        self._kind = sums.dtype
+        # The three numbers of a place as one element: so they are fetched several times as fast.
+        self._sums = sums.view(np.dtype((np.void, 3 * sums.itemsize)))[..., 0]
 
     def levels(self, first: float, factor: float) -> Iterator[tuple[FloatArray, float]]:
         """Yield the whole picture in sizes that fall by a factor, as (1, H, W, 3) float32, each with its scale."""
-        scale, shorter = first, min(self.height, self.width) * first
-        while shorter >= _WINDOW:
-            (top, bottom), (left, right) = (
-                _covered(np.array(0), np.array(side), int(side * scale + 1)) for side in (self.height, self.width)
-            )
-            rows = self._sums[bottom] - self._sums[top]
-            area = ((bottom - top)[:, None] * (right - left)).astype(np.float32)
-            yield ((rows[:, right] - rows[:, left]) / area[..., None]).astype(np.float32)[None], scale
-            scale, shorter = scale * factor, shorter * factor
+        for top, bottom, left, right, area, scale in _levels(self.height, self.width, first, factor):
+            rows = self._numbers(self._sums.take(bottom, axis=0))
+            rows -= self._numbers(self._sums.take(top, axis=0))
+            rows = rows.view(self._sums.dtype)
+            total = self._numbers(rows.take(right, axis=1))
+            total -= self._numbers(rows.take(left, axis=1))
+            yield (total.reshape(len(top), len(left), 3).astype(np.float32) / area)[None], scale
 
     def cut(self, bounds: npt.NDArray[np.int64], side: int) -> FloatArray:
         """Return rectangles as squares, (N, side, side, 3) float32.
@@ -183,12 +185,40 @@ class _Picture:
         top, bottom = _covered(bounds[:, 1, None], bounds[:, 3, None], side)
         area = ((bottom - top)[:, :, None] * (right - left)[:, None]).astype(np.float32)
         top, bottom = top[:, :, None] * (self.width + 1), bottom[:, :, None] * (self.width + 1)
-        left, right, sums = left[:, None], right[:, None], self._sums.reshape(-1, 3)
-        total = sums.take(top + left, axis=0)
-        total += sums.take(bottom + right, axis=0)
-        total -= sums.take(top + right, axis=0)
-        total -= sums.take(bottom + left, axis=0)
-        return np.asarray(total / area[..., None], np.float32)
+        left, right, sums = left[:, None], right[:, None], self._sums.reshape(-1)
+        total = self._numbers(sums.take(top + left))
+        total += self._numbers(sums.take(bottom + right))
+        total -= self._numbers(sums.take(top + right))
+        total -= self._numbers(sums.take(bottom + left))
+        return total.reshape(*area.shape, 3).astype(np.float32) / area[..., None]
+
+    def _numbers(self, sums: npt.NDArray[np.void]) -> npt.NDArray[Any]:
+        return sums.view(self._kind)
+
+
+class _Level(NamedTuple):
+    """A size of the pyramid: which rows and columns each of its pixels covers, how many pixels these are, and its scale."""
+
+    top: npt.NDArray[np.int64]
+    bottom: npt.NDArray[np.int64]
+    left: npt.NDArray[np.int64]
+    right: npt.NDArray[np.int64]
+    area: FloatArray
+    scale: float
+
+
+@lru_cache(maxsize=16)
+def _levels(height: int, width: int, first: float, factor: float) -> tuple[_Level, ...]:
+    """Return the sizes in which a picture of this size is searched, the largest first."""
+    found: list[_Level] = []
+    scale, shorter = first, min(height, width) * first
+    while shorter >= _WINDOW:
+        top, bottom = _covered(np.array(0), np.array(height), int(height * scale + 1))
+        left, right = _covered(np.array(0), np.array(width), int(width * scale + 1))
+        area = ((bottom - top)[:, None, None] * (right - left)[:, None]).astype(np.float32)
+        found.append(_Level(top, bottom, left, right, area, scale))
+        scale, shorter = scale * factor, shorter * factor
+    return tuple(found)
 
 
 def _covered(
