@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -268,11 +268,13 @@ def open_files(address: str) -> AnyPath:
     return RemotePath(protocol, key)
 
 
-def write_atomically(path: AnyPath, data: bytes, *, is_private: bool = True) -> None:
+def write_atomically(path: AnyPath, data: bytes | Iterable[bytes], *, is_private: bool = True) -> None:
     """Write a file so that it is there whole or not at all.
 
     Parameters
     ----------
+    data : bytes, or iterable of bytes
+        Of pieces one is in memory at a time, except for a bucket.
     is_private : bool
         Whether its owner alone may read it, as what is below the home; what a user asks for by name is of the mode that the umask
         gives. A bucket has rules of its own.
@@ -283,13 +285,14 @@ def write_atomically(path: AnyPath, data: bytes, *, is_private: bool = True) -> 
         If it cannot be written there.
     """
     if isinstance(path, RemotePath):
-        path.write_bytes(data)
+        path.write_bytes(data if isinstance(data, bytes) else b"".join(data))
         return
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = create_unfinished(path, is_private=is_private)
         try:
-            unfinished.write_bytes(data)
+            with unfinished.open("wb") as file:
+                file.writelines([data] if isinstance(data, bytes) else data)
             unfinished.replace(path)
         except BaseException:
             unfinished.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
@@ -27,7 +27,8 @@ from serving.archive import deletion
 from serving.archive.video_overview import VideoOverview
 from serving.archive.videos import register_video
 from serving.exports.annotated import write_annotated
-from serving.exports.table import to_csv
+from serving.exports.export_format import ExportFormat
+from serving.exports.formats import TEXT_FORMATS
 from serving.jobs import submit as submissions
 from serving.store.contract import Store
 from serving.store.rows import VideoRow
@@ -132,8 +133,24 @@ async def get_result(project: ProjectName, video_id: str, service: ServiceDep) -
 @router.get("/projects/{project}/videos/{video_id}/result.csv")
 async def get_table(project: ProjectName, video_id: str, service: ServiceDep) -> Response:
     """Return the appearances as a table."""
+    return await export_video(project, video_id, service, ExportFormat.CSV)
+
+
+@router.get("/projects/{project}/videos/{video_id}/export")
+async def export_video(
+    project: ProjectName,
+    video_id: str,
+    service: ServiceDep,
+    export_format: Annotated[ExportFormat, Query(alias="format", description="What it is written as.")],
+) -> Response:
+    """Return the result in another form; `annotated` is at `annotated.mp4`."""
+    if export_format not in TEXT_FORMATS:
+        raise InputError(
+            f"format {export_format.value!r} is no text: ask for /v1/projects/{project}/videos/{video_id}/annotated.mp4"
+        )
     found = Result.model_validate_json(await service.classifier.result.remote(project, video_id, crop_address))
-    return Response(to_csv(found), media_type="text/csv; charset=utf-8")
+    text = TEXT_FORMATS[export_format]
+    return StreamingResponse(text.write([found]), media_type=text.media_type)
 
 
 @router.get("/projects/{project}/videos/{video_id}/file", response_class=FileResponse)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from facerec_models.result import AppearanceView, Result
 from serving.exports.evidence import explain_appearance
 from serving.exports.labels import timecode
+
+# Characters of a table that are in memory at a time.
+_PIECE = 1 << 16
 
 COLUMNS: dict[str, Callable[[AppearanceView, Result], object]] = {
     "video": lambda _, result: result.video.uri,
@@ -28,14 +31,29 @@ COLUMNS: dict[str, Callable[[AppearanceView, Result], object]] = {
 }
 
 
-def to_csv(result: Result) -> str:
-    """Return one row an appearance, in the order of the result, under the names of the columns.
+# What spreadsheets take for the beginning of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def to_csv(results: Iterable[Result]) -> Iterator[str]:
+    """Yield one row an appearance, video by video in the order of each result, under the names of the columns.
 
     ``start`` and ``end`` are ``hh:mm:ss.mmm``; track ids are separated by spaces; who is not known is empty, and so is the
-    reason of what could be decided. ``why`` is what the decision rests on, as a sentence.
+    reason of what could be decided. ``why`` is what the decision rests on, as a sentence. A text that a spreadsheet would compute
+    begins with an apostrophe.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    table.writerows([cell(view, result) for cell in COLUMNS.values()] for view in result.appearances)
-    return text.getvalue()
+    for result in results:
+        for view in result.appearances:
+            table.writerow(_plain(cell(view, result)) for cell in COLUMNS.values())
+            if text.tell() >= _PIECE:
+                yield text.getvalue()
+                text.seek(0)
+                text.truncate()
+    yield text.getvalue()
+
+
+def _plain(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -45,7 +45,7 @@ _COMMANDS = {
         "ui.cli.identify:identify",
         "Name the whole archive again, from stored embeddings: no video is opened. 'facerec history undo' takes that back.",
     ),
-    "export": ("ui.cli.export:export", "Write a stored result in another form."),
+    "export": ("ui.cli.export:export", "Write stored results in another form."),
     "correct": (
         "ui.cli.unknowns:correct",
         "Say who a track is, or is not; the model learns it and the whole archive is named again at once.",

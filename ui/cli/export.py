@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serving.exports.export_format import ExportFormat
 from ui.cli.archive.lookup import find_video
 from ui.cli.common import (
     DEFAULT_PROJECT,
@@ -20,7 +21,7 @@ from ui.cli.common import (
     print_json,
     progress_bar,
 )
-from ui.cli.targets import CSV, JSON, VIDEO, check_not_the_video, check_target
+from ui.cli.targets import VIDEO, check_not_the_video, check_target
 
 if TYPE_CHECKING:
     from facerec_models.config import LimitsConfig
@@ -30,53 +31,101 @@ if TYPE_CHECKING:
     from serving.store.naming_rows import AppearanceRow
     from serving.store.rows import AnalysisRow, VideoRow
 
+
 VideoArgument = Annotated[
     str, typer.Argument(help="A video that was recognised: its file, its name, or its id or the beginning of it.")
 ]
 
 
-class ExportFormat(StrEnum):
-    """What a result can be written as."""
-
-    JSON = "json"
-    CSV = "csv"
-    ANNOTATED = "annotated"
-
-
-_ENDINGS = {ExportFormat.JSON: JSON, ExportFormat.CSV: CSV, ExportFormat.ANNOTATED: VIDEO}
-
-
 def export(
-    video: VideoArgument,
+    videos: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[VIDEO]...",
+            help="Videos that were recognised: the file, the name, or the id or the beginning of it; none: all of the project.",
+            show_default=False,
+        ),
+    ] = None,
     export_format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.JSON,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write; text goes to standard output.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File to write; of several videos a folder, unless it is a table. Text goes to standard output.",
+        ),
     ] = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a stored result in another form."""
-    from serving.archive.naming.one_video import stored_result
-    from serving.exports.table import to_csv
+    """Write stored results in another form."""
+    from serving.exports.formats import TEXT_FORMATS
 
+    with open_home(home) as opened:
+        rows = [find_video(opened, project, one) for one in videos or []] or _analysed(opened, project)
+        holds_many = export_format in TEXT_FORMATS and TEXT_FORMATS[export_format].holds_many
+        is_folder = len(rows) > 1 and not holds_many
+        _check_out(export_format, out, is_folder=is_folder)
+        written: list[Path] = []
+        for part in [[row] for row in rows] if is_folder else [rows]:
+            target = (
+                out / f"{Path(part[0].name).stem}{_endings(export_format)[0]}" if is_folder and out is not None else out
+            )
+            if target in written:
+                target = target.with_stem(f"{target.stem}-{part[0].video_id}")
+            _write(opened, part, export_format, target)
+            if target is not None:
+                written.append(target)
+    if as_json and written:
+        print_json({"written": [str(path) for path in written]})
+    elif written:
+        output.print(f"Written: {', '.join(map(str, written))}")
+
+
+def _analysed(opened: Opened, project: str) -> list[VideoRow]:
+    """Return all videos of a project that have a result."""
+    store = opened.archive.store
+    named = {row.analysis_id for row in store.list_named(project)}
+    latest = store.latest_analyses(project)
+    return [video for video in store.list_videos(project) if latest.get(video.video_id) in named]
+
+
+def _endings(export_format: ExportFormat) -> tuple[str, ...]:
+    from serving.exports.formats import TEXT_FORMATS
+
+    return (TEXT_FORMATS[export_format].ending,) if export_format in TEXT_FORMATS else VIDEO
+
+
+def _check_out(export_format: ExportFormat, out: Path | None, *, is_folder: bool) -> None:
+    """Raise `typer.BadParameter` if what is exported cannot be written there."""
     is_video = export_format is ExportFormat.ANNOTATED
     if is_video and out is None:
         raise typer.BadParameter("--format annotated needs --out FILE.mp4")
-    check_target("--out", out, endings=_ENDINGS[export_format], makes_folders=not is_video)
-    with open_home(home) as opened:
-        row = find_video(opened, project, video)
-        found = stored_result(opened.archive, project, row.video_id, track_crop_uri(opened))
-        if is_video and out is not None:
-            check_not_the_video("--out", out, row.file)
-            draw_video(opened, row, found, out)
-        else:
-            text = to_csv(found) if export_format is ExportFormat.CSV else found.to_json(indent=1)
-            if out is None:
-                typer.echo(text, nl=not text.endswith("\n"))
-                return
-            write_text(out, text)
-    print_json({"written": str(out)}) if as_json else output.print(f"Written: {out}")
+    if is_folder and out is None:
+        raise typer.BadParameter(f"--format {export_format} of several videos needs --out DIR: it is a file for each")
+    endings = () if is_folder else _endings(export_format)
+    check_target("--out", out, endings=endings, is_folder=is_folder, makes_folders=not is_video)
+
+
+def _write(opened: Opened, videos: Sequence[VideoRow], export_format: ExportFormat, target: Path | None) -> None:
+    """Write the results of some videos as one file, or to standard output."""
+    from facerec_models.files import write_atomically
+    from serving.archive.naming.one_video import stored_result
+    from serving.exports.formats import TEXT_FORMATS
+
+    results = (stored_result(opened.archive, row.project, row.video_id, track_crop_uri(opened)) for row in videos)
+    if export_format in TEXT_FORMATS:
+        pieces = TEXT_FORMATS[export_format].write(results)
+        if target is not None:
+            write_atomically(target, (piece.encode() for piece in pieces), is_private=False)
+            return
+        for piece in pieces:
+            typer.echo(piece, nl=export_format is ExportFormat.JSON)
+    elif target is not None:
+        (video,) = videos
+        check_not_the_video("--out", target, video.file)
+        draw_video(opened, video, next(results), target)
 
 
 def track_crop_uri(opened: Opened) -> CropUrl:

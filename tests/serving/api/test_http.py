@@ -47,6 +47,12 @@ def test_a_video_goes_through(client: TestClient, clip: Path) -> None:
     assert client.get(result["appearances"][0]["evidence"]["crops"][0]["url"]).content[:2] == b"\xff\xd8"
     assert client.get(f"{base}/crops/a-none/1/0.jpg").status_code == 404
     assert "Carphone Man" in client.get(f"{base}/result.csv").text
+    subtitles = client.get(f"{base}/export", params={"format": "webvtt"})
+    assert subtitles.headers["content-type"] == "text/vtt; charset=utf-8"
+    assert "Carphone Man" in subtitles.text
+    assert client.get(f"{base}/export", params={"format": "json"}).json()["video"] == result["video"]
+    refused = client.get(f"{base}/export", params={"format": "annotated"})
+    assert (refused.status_code, "annotated.mp4" in refused.json()["detail"]) == (422, True)
     assert client.get(f"{base}/annotated.mp4").headers["content-type"] == "video/mp4"
     assert client.get(f"{base}/file", headers={"Range": "bytes=5-9"}).status_code == 206
     assert client.get("/healthz").json()["embedder"] == "dlib-resnet-v1"

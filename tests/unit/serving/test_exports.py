@@ -14,6 +14,7 @@ import pytest
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import InputError
+from facerec_models.result import Result
 from facerec_models.types import ImageArray
 from facerec_models.video_writer import VideoWriter
 from serving.exports.annotated import Annotator, write_annotated
@@ -31,6 +32,10 @@ LEFT_BOX: Box = (100, 120, 180, 220)
 RIGHT_BOX: Box = (300, 120, 380, 220)
 
 
+def table_of(*results: Result) -> str:
+    return "".join(to_csv(results))
+
+
 def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
@@ -41,7 +46,7 @@ def test_a_table_has_a_row_an_appearance() -> None:
         Seen("Unknown 2", 0.0, 0.0004, false_name_rate=0.25),
         Seen("Undecidable", 2.0, 59.9996),
     )
-    named, unknown, undecidable = rows_of(to_csv(result))
+    named, unknown, undecidable = rows_of(table_of(result))
     assert named == {
         "video": "file:///videos/interview.mp4",
         "label": "Barack Obama",
@@ -67,17 +72,17 @@ def test_a_table_has_a_row_an_appearance() -> None:
 def test_several_tracks_are_separated_by_spaces() -> None:
     result = make_result(Seen("Ann Li", 0, 1))
     view = result.appearances[0].model_copy(update={"track_ids": [3, 14, 15]})
-    assert rows_of(to_csv(result.model_copy(update={"appearances": [view]})))[0]["track_ids"] == "3 14 15"
+    assert rows_of(table_of(result.model_copy(update={"appearances": [view]})))[0]["track_ids"] == "3 14 15"
 
 
 def test_a_table_survives_commas_quotes_and_line_breaks() -> None:
     name = 'Růžena "Rose", the\nfirst 习近平'
-    row = rows_of(to_csv(make_result(Seen(name, 0, 1), uri="file:///a,b.mp4")))[0]
+    row = rows_of(table_of(make_result(Seen(name, 0, 1), uri="file:///a,b.mp4")))[0]
     assert (row["label"], row["video"]) == (name, "file:///a,b.mp4")
 
 
 def test_a_table_without_rows_has_its_header() -> None:
-    assert to_csv(make_result()) == ",".join(COLUMNS) + "\n"
+    assert table_of(make_result()) == ",".join(COLUMNS) + "\n"
 
 
 @pytest.mark.parametrize(

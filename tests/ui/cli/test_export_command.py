@@ -1,0 +1,71 @@
+"""``facerec export``: one video, several, or all of a project, in every form that is text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+import webvtt
+
+from serving.archive.handle import open_archive
+from serving.settings import Settings
+from tests.archive import fill
+from tests.ui.command import ask_p, run
+
+P = ("--project", "p")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    with open_archive(Settings(home=tmp_path / "home")) as archive:
+        fill(archive)
+    return tmp_path / "home"
+
+
+def appearances(home: Path, *videos: str) -> list[tuple[str, str]]:
+    found = [ask_p(home, "export", one) for one in videos]
+    return [(result["video"]["uri"], view["label"]) for result in found for view in result["appearances"]]
+
+
+def test_one_table_holds_a_whole_project(home: Path, tmp_path: Path) -> None:
+    expected = appearances(home, "v-1", "v-2")
+    assert len({uri for uri, _ in expected}) == 2
+    rows = list(csv.DictReader(io.StringIO(run(home, "export", "--format", "csv", *P).stdout)))
+    assert [(row["video"], row["label"]) for row in rows] == expected
+    told = ask_p(home, "export", "v-2", "v-1", "--format", "csv", "--out", tmp_path / "some.csv")
+    assert told == {"written": [str(tmp_path / "some.csv")]}
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "some.csv").read_text())))
+    assert [(row["video"], row["label"]) for row in rows] == appearances(home, "v-2", "v-1")
+
+
+@pytest.mark.parametrize(("form", "ending"), [("webvtt", ".vtt"), ("srt", ".srt"), ("json", ".json")])
+def test_several_videos_are_a_file_each(home: Path, tmp_path: Path, form: str, ending: str) -> None:
+    assert "needs --out DIR" in run(home, "export", "--format", form, *P, code=2).error
+    told = run(home, "export", "--format", form, "--out", tmp_path / "all", *P).stdout
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == [f"v-1{ending}", f"v-2{ending}"]
+    assert f"v-1{ending}" in told
+    text = (tmp_path / "all" / f"v-2{ending}").read_text()
+    if form == "json":
+        assert json.loads(text)["video"]["id"] == "v-2"
+        return
+    read = webvtt.from_string(text) if form == "webvtt" else webvtt.from_buffer(io.StringIO(text), format="srt")
+    labels = [label for _, label in appearances(home, "v-2") if label != "Undecidable"]
+    assert sorted(cue.text for cue in read if not cue.text.startswith("FaceRec;")) == sorted(labels) != []
+
+
+def test_subtitles_of_one_video_go_to_standard_output(home: Path) -> None:
+    text = run(home, "export", "v-1", "--format", "webvtt", *P).stdout
+    assert text.startswith("WEBVTT\n\nNOTE FaceRec; project p, revision ")
+    assert ask_p(home, "models", "list")[0]["version"] in text
+
+
+def test_an_ending_says_what_is_in_the_file(home: Path, tmp_path: Path) -> None:
+    error = run(home, "export", "v-1", "--format", "webvtt", "--out", tmp_path / "a.srt", *P, code=2).error
+    assert "end its name in .vtt" in error
+    assert (
+        "is a file; name a folder"
+        in run(home, "export", "--format", "srt", "--out", home / "facerec.sqlite3", *P, code=2).error
+    )
