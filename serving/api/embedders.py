@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from facerec_models.analysis.embedders.known import find_embedder
 from facerec_models.analysis.weights import WeightsRegistry
+from facerec_models.errors import InputError, WeightsError
 from serving.api.schemas import Accepted, SecondSet
 from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
 from serving.archive.second_embedder.compare import compare_sets
@@ -25,7 +26,11 @@ def prepare(project: ProjectName, service: ServiceDep, second: SecondSet) -> Acc
     """Embed stored crops with another network and train on them, as a job, beside what names now; again: what is missing."""
     service.archive.store.get_project(project)
     weights = WeightsRegistry(service.archive.files.weights)
-    weights.locate(find_embedder(second.embedder, weights).name)
+    try:
+        wanted = find_embedder(second.embedder, weights)
+    except WeightsError as error:
+        raise InputError(str(error)) from error
+    weights.locate(wanted.name)
     return service.submit(project, "second_set", second.model_dump())
 
 

@@ -18,6 +18,7 @@ from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.one_video import assign_current
 from serving.store.opening import open_store
 from tests.archive import RULES, fill, put_mirror, put_video
+from tests.builders import cohort
 from training.ray_tasks import Workers
 
 
@@ -25,7 +26,10 @@ from training.ray_tasks import Workers
 def own_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Ray of this process."""
     with Workers(tmp_path_factory.mktemp("ray-home")) as workers:
-        workers.map(whole_archive.name_block, [[]], None, RULES, on_done=lambda *_: None, should_stop=lambda: False)
+        pair = cohort().pair
+        workers.map(
+            whole_archive.name_block, [[]], None, RULES, pair, on_done=lambda *_: None, should_stop=lambda: False
+        )
         yield
 
 

@@ -238,6 +238,14 @@ def test_pictures_of_many_sizes_need_no_more_compiled_networks(weights: Path) ->
     assert len(found) == len(detector.detect([picture[:200, :200]])[0])
 
 
+def test_read_only_crops_are_taken_as_ray_gives_them() -> None:
+    embedder = build_embedder(EmbeddingConfig(embedder="dlib", engine="openvino"), WeightsRegistry(Path("no_folder")))
+    crops = np.random.default_rng(0).integers(0, 256, (3, 150, 150, 3), np.uint8)
+    found = embedder.embed(crops)
+    crops.flags.writeable = False
+    np.testing.assert_array_equal(embedder.embed(crops), found)
+
+
 def test_a_process_leaves_the_choice_of_cores_to_the_system() -> None:
     config = EmbeddingConfig(embedder="dlib", device="cpu", engine="openvino")
     embedder = build_embedder(config, WeightsRegistry(Path("no_folder")), threads=1)
