@@ -125,6 +125,7 @@ class EmbeddingConfig(Config):
 
     embedder: str = Field(
         default="auto",
+        min_length=1,
         description="The network: dlib, facenet-vggface2, facenet-casia, onnx (the one that was added), or its name; "
         "auto: FaceNet (VGGFace2) where it was fetched, else dlib's.",
     )

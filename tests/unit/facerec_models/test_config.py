@@ -120,7 +120,7 @@ def test_the_key_names_the_network() -> None:
         (DetectionConfig, {"min_face_px": 5}),
         (DetectionConfig, {"device": "tpu"}),
         (EmbeddingConfig, {"batch_size": 0}),
-        (EmbeddingConfig, {"embedder": "other"}),
+        (EmbeddingConfig, {"embedder": ""}),
         (LimitsConfig, {"max_video_duration_s": 0}),
         (IdentificationConfig, {"max_false_names_tracks": 0}),
         (IdentificationConfig, {"max_false_names_stills": 1}),
