@@ -31,8 +31,6 @@ _GRAINY, _GRAIN, _SOFT_PX = 0.3, (3.0, 14.0), (0.3, 0.8)
 _COLOURED, _BLUR_COLOUR_PX, _LEAST_SPREAD = 0.7, 5.0, 4.0
 # Half the side of what is cut from a picture, in sides of the face.
 _REACH = 1.6
-# Larger faces are reduced: no network sees more of them, and thousands are in memory.
-_LARGEST_PX = 300.0
 # Landmarks are off by this many eye distances each, and all together.
 _POINT, _SHIFT = 0.025, 0.02
 
@@ -49,8 +47,8 @@ class Portrait:
     embedding: FloatArray
 
     @classmethod
-    def cut(cls, person: str, path: Path, image: ImageArray, faces: FaceSet) -> Portrait:
-        """Cut the largest of one or more faces out of their picture."""
+    def cut(cls, person: str, path: Path, image: ImageArray, faces: FaceSet, largest_px: float) -> Portrait:
+        """Cut the largest of one or more faces out of their picture; one that is larger than so many pixels is reduced."""
         i = largest_face(faces.detections)
         box, landmarks = faces.detections.boxes[i], faces.detections.landmarks[i]
         # A border around the face is enough, and a large picture takes long.
@@ -59,7 +57,7 @@ class Portrait:
         right, bottom = np.ceil(middle + reach).astype(int)
         corner = np.array([left, top], np.float32)
         around = image[top:bottom, left:right].copy()
-        scale = min(1.0, _LARGEST_PX / float((box[2:] - box[:2]).max()))
+        scale = min(1.0, largest_px / float((box[2:] - box[:2]).max()))
         if scale < 1:
             around = cv2.resize(around, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
         box, landmarks = (box - np.tile(corner, 2)) * scale, (landmarks - corner) * scale

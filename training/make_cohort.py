@@ -29,6 +29,8 @@ _MOST_PICTURES = 4
 _COLOURED_STILLS = 0.5
 # Pictures whose faces are searched for at once, and that are compared with each other.
 _BATCH, _MOST_COMPARED = 16, 4000
+# Larger faces are reduced: no network sees more of them, and thousands are in memory.
+_LARGEST_PX = 300.0
 # Of the log odds of pairs: the inverse of what the square of their slope, in standard deviations, costs.
 _REGULARISED = 100.0
 
@@ -108,6 +110,8 @@ def find_portraits(
     networks: Networks,
     config: AnalysisConfig = AnalysisConfig(),
     on_progress: Callable[[int], None] | None = None,
+    *,
+    largest_px: float = _LARGEST_PX,
 ) -> list[Portrait]:
     """Find the largest face of each picture, given with its person; pictures without any are left out."""
     found: list[Portrait] = []
@@ -119,7 +123,7 @@ def find_portraits(
             except ImageError:  # one of thousands: who is left is counted
                 continue
         faces = find_faces([image for _, _, image in read], networks.detector, networks.embedder, config.detection)
-        found += [Portrait.cut(*one, own) for one, own in zip(read, faces, strict=True) if len(own)]
+        found += [Portrait.cut(*one, own, largest_px) for one, own in zip(read, faces, strict=True) if len(own)]
         if on_progress is not None:
             on_progress(min(start + _BATCH, len(pictures)))
     return found

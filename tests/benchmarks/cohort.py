@@ -31,9 +31,9 @@ def main() -> None:
     networks = load_networks(embedder="dlib")
     embedder = networks.embedder
     people = [(path.parent.name, path) for path in sorted((data / "gallery").rglob("*")) if path.is_file()]
-    gallery = find_portraits(people, networks)
+    gallery = find_portraits(people, networks, largest_px=np.inf)
     people = [(path.stem.rpartition("_")[0], path) for path in sorted((data / "lfw_verify" / "images").iterdir())]
-    others = find_portraits(people, networks)
+    others = find_portraits(people, networks, largest_px=np.inf)
     strangers = list(by_person(others).values())
     colours = face_colours([one.crop(embedder) for one in gallery])
     vectors = {str(one.path.relative_to(data)): one.embedding for one in others}

@@ -136,7 +136,7 @@ def test_a_network_that_tells_all_pairs_apart_has_a_finite_scale() -> None:
 def test_faces_are_cut_out_of_large_pictures(networks: Networks) -> None:
     image = cv2.resize(sample_picture("astronaut.png"), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     (faces,) = find_faces([image], networks.detector, networks.embedder, DetectionConfig())
-    found = Portrait.cut("Eileen", Path("astronaut.png"), image, faces)
+    found = Portrait.cut("Eileen", Path("astronaut.png"), image, faces, 300)
     whole = found.image if found.image.base is None else found.image.base
     assert whole.nbytes < image.nbytes
     assert max(found.image.shape) < 1000 < max(image.shape)
