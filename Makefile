@@ -60,5 +60,7 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing FaceRec and what tests it into $(VENV): some minutes the first time ..."
 	$(INSTALL) --editable '.[demo,docs,test]'
+	@# It asks for an older Pillow than ours, for a part of it that is not used here.
+	$(INSTALL) --no-deps iiif-prezi3
 	@$(COMPILE)
 	@touch $(VENV)/.demo $@

@@ -64,6 +64,7 @@ def build_result(
     *,
     video: VideoView,
     project: str,
+    analysis_id: str | None,
     revision: str,
     model: NamingModel | None,
     model_view: ModelView,
@@ -118,6 +119,7 @@ def build_result(
     return Result(
         video=video,
         project=project,
+        analysis_id=analysis_id,
         revision=revision,
         model=model_view,
         sampling=SamplingView(

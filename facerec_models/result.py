@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from facerec_models.catalogue import Catalogue
 from facerec_models.documents import AskedView, Document
 from facerec_models.metrics.intervals import intersect
 from facerec_models.types import Candidate, Interval
@@ -111,39 +112,51 @@ class TrackView(Document):
 class VideoView(Document):
     """The video. Width and height are those of its first frame; `fps` is the number of analysed frames over the time they take.
 
-    `stream` is the number of the picture track among all streams of the file.
+    `stream` is the number of the picture track among all streams of the file. `frame_rate` is its exact rate, such as ``30000/1001``,
+    and null where the rate varies. `start_timecode` is the first frame's in the file's own timecode, ``hh:mm:ss:ff``, with a semicolon
+    before the frames where some are dropped. `catalogue` is what the catalogue that it came from says.
     """
 
     id: str
+    name: str
     uri: str
     sha256: str
     duration_s: float
     start_pts_s: float
     fps: float
+    frame_rate: str | None
+    start_timecode: str | None
     stream: int
     width: int
     height: int
     sample_aspect_ratio: float
     complete: bool
     warnings: list[str]
+    catalogue: Catalogue | None
 
     @classmethod
-    def of(cls, analysis: Analysis, *, video_id: str, uri: str, sha256: str) -> VideoView:
+    def of(
+        cls, analysis: Analysis, *, video_id: str, name: str, uri: str, sha256: str, catalogue: Catalogue | None = None
+    ) -> VideoView:
         """Return what an analysis knows of its video."""
         info = analysis.info
         return cls(
             id=video_id,
+            name=name,
             uri=uri,
             sha256=sha256,
             duration_s=analysis.shots[-1][1] if info.duration_s is None else info.duration_s,
             start_pts_s=info.start_pts_s,
             fps=info.fps,
+            frame_rate=None if info.frame_rate is None else str(info.frame_rate),
+            start_timecode=info.start_timecode,
             stream=info.stream,
             width=info.width,
             height=info.height,
             sample_aspect_ratio=info.sample_aspect_ratio,
             complete=analysis.complete,
             warnings=list(analysis.warnings),
+            catalogue=catalogue,
         )
 
 
@@ -232,11 +245,15 @@ class TimingView(Document):
 
 
 class Result(Document):
-    """Who is in a video, when, and on what evidence. `asked_for` are the people whom a line of a batch names."""
+    """Who is in a video, when, and on what evidence.
+
+    `analysis_id` is that of the stored analysis whose tracks these are. `asked_for` are the people whom a line of a batch names.
+    """
 
     schema_: Literal["facerec.result/1"] = Field(default="facerec.result/1", alias="schema")
     video: VideoView
     project: str
+    analysis_id: str | None
     revision: str
     model: ModelView
     sampling: SamplingView

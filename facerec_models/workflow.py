@@ -335,7 +335,10 @@ def result_of(
     return build_result(
         analysis,
         matches,
-        video=VideoView.of(analysis, video_id=short_id("v", project, sha256), uri=path.as_uri(), sha256=sha256),
+        video=VideoView.of(
+            analysis, video_id=short_id("v", project, sha256), name=path.name, uri=path.as_uri(), sha256=sha256
+        ),
+        analysis_id=None,
         project=project,
         revision=short_id("r", project, version, repr(limit)),
         model=model,

@@ -45,6 +45,19 @@ class WebhookConfig(Config):
     max_attempts: int = Field(default=16, ge=1, le=100, description="Tries before giving up, within some five hours.")
 
 
+class ExportConfig(Config):
+    """What is written into documents that leave."""
+
+    creator: str = Field(
+        default="FaceRec", min_length=1, description="Who is named as the creator of annotations: a name or an address."
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        pattern=r"^https?://[^\s]+$",
+        description="Address under which the service is reached: documents refer to videos and pictures there.",
+    )
+
+
 class Settings(BaseSettings):
     """Read from variables such as ``FACEREC_HOME`` and ``FACEREC_ANALYSIS__DETECTION__MIN_FACE_PX``."""
 
@@ -82,6 +95,7 @@ class Settings(BaseSettings):
         default=120.0, gt=0, description="Length of the segments that long videos are divided into, in seconds."
     )
     webhook: WebhookConfig = WebhookConfig()
+    exports: ExportConfig = ExportConfig()
 
     @model_validator(mode="after")
     def _shared_needs_a_store(self) -> Self:

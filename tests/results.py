@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
+from facerec_models.catalogue import Catalogue
 from facerec_models.result import (
     AppearanceView,
     Coverage,
@@ -18,6 +22,10 @@ from facerec_models.result import (
     TrackView,
     VideoView,
 )
+from serving.exports.export_format import ExportContext
+from serving.exports.formats import Writer
+
+CONTEXT = ExportContext("Archive", "http://127.0.0.1:8000", datetime(2026, 5, 4, 12, 30, tzinfo=UTC), lambda _: None)
 
 Box = tuple[float, float, float, float]
 
@@ -53,6 +61,9 @@ def make_result(
     sample_aspect_ratio: float = 1.0,
     shots: Sequence[tuple[float, float]] | None = None,
     uri: str = "file:///videos/interview.mp4",
+    frame_rate: str | None = "10",
+    start_timecode: str | None = None,
+    catalogue: Catalogue | None = None,
 ) -> Result:
     """Return a result of these appearances; their tracks are numbered from 1."""
     names = [face.label if face.decision == "named" else None for face in seen]
@@ -60,19 +71,24 @@ def make_result(
     return Result(
         video=VideoView(
             id="v-1",
+            name=PurePosixPath(urlsplit(uri).path).name,
             uri=uri,
             sha256="0" * 64,
             duration_s=duration_s,
             start_pts_s=0.0,
             fps=fps,
+            frame_rate=frame_rate,
+            start_timecode=start_timecode,
             stream=0,
             width=size[0],
             height=size[1],
             sample_aspect_ratio=sample_aspect_ratio,
             complete=True,
             warnings=[],
+            catalogue=catalogue,
         ),
         project="default",
+        analysis_id="a-1",
         revision="r-1",
         model=ModelView(
             version="m-1",
@@ -136,3 +152,8 @@ def make_result(
             faces_embedded=0,
         ),
     )
+
+
+def written(write: Writer, *results: Result) -> str:
+    """Return a document that is text."""
+    return b"".join(write(results, CONTEXT)).decode()

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import FileResponse
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import InputError, LimitExceededError, NotFoundError
-from facerec_models.files import UNFINISHED, AnyPath, local_target, writing_to
+from facerec_models.files import UNFINISHED, writing_to
 from facerec_models.names import file_name_of, local_path
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
@@ -26,9 +26,6 @@ from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
 from serving.archive import deletion
 from serving.archive.video_overview import VideoOverview
 from serving.archive.videos import register_video
-from serving.exports.annotated import write_annotated
-from serving.exports.export_format import ExportFormat
-from serving.exports.formats import TEXT_FORMATS
 from serving.jobs import submit as submissions
 from serving.store.contract import Store
 from serving.store.rows import VideoRow
@@ -130,29 +127,6 @@ async def get_result(project: ProjectName, video_id: str, service: ServiceDep) -
     return Response(text, media_type="application/json")
 
 
-@router.get("/projects/{project}/videos/{video_id}/result.csv")
-async def get_table(project: ProjectName, video_id: str, service: ServiceDep) -> Response:
-    """Return the appearances as a table."""
-    return await export_video(project, video_id, service, ExportFormat.CSV)
-
-
-@router.get("/projects/{project}/videos/{video_id}/export")
-async def export_video(
-    project: ProjectName,
-    video_id: str,
-    service: ServiceDep,
-    export_format: Annotated[ExportFormat, Query(alias="format", description="What it is written as.")],
-) -> Response:
-    """Return the result in another form; `annotated` is at `annotated.mp4`."""
-    if export_format not in TEXT_FORMATS:
-        raise InputError(
-            f"format {export_format.value!r} is no text: ask for /v1/projects/{project}/videos/{video_id}/annotated.mp4"
-        )
-    found = Result.model_validate_json(await service.classifier.result.remote(project, video_id, crop_address))
-    text = TEXT_FORMATS[export_format]
-    return StreamingResponse(text.write([found]), media_type=text.media_type)
-
-
 @router.get("/projects/{project}/videos/{video_id}/file", response_class=FileResponse)
 def get_file(project: ProjectName, video_id: str, service: ServiceDep) -> FileResponse:
     """Return the video itself; byte ranges are answered."""
@@ -160,17 +134,6 @@ def get_file(project: ProjectName, video_id: str, service: ServiceDep) -> FileRe
     if not Path(video.file).is_file():
         raise NotFoundError(f"the file of video {video_id} is no longer there")
     return FileResponse(video.file, filename=video.name)
-
-
-@router.get("/projects/{project}/videos/{video_id}/annotated.mp4", response_class=FileResponse)
-async def get_annotated(project: ProjectName, video_id: str, request: Request, service: ServiceDep) -> Response:
-    """Return the video with boxes and names; it is drawn when it is first asked for. Byte ranges are answered."""
-    found = Result.model_validate_json(await service.classifier.result.remote(project, video_id, crop_address))
-    path = await asyncio.to_thread(_draw, service, project, found)
-    answer = await asyncio.to_thread(answer_file, path, request, "video/mp4")
-    if answer is None:
-        raise NotFoundError(f"the annotated video {video_id} was removed just now: ask again")
-    return answer
 
 
 @router.get("/projects/{project}/videos/{video_id}/crops/{analysis_id}/{track_id}/{k}.jpg", response_class=FileResponse)
@@ -254,18 +217,6 @@ def _keep_upload(service: Service, project: str, upload: UploadFile, config: Ana
             name=name,
             place=lambda sha256: service.archive.files.upload(sha256, file.suffix),
         )
-
-
-def _draw(service: Service, project: str, found: Result) -> AnyPath:
-    """Return the annotated video of a result, drawn once for each analysis and what it is named."""
-    video = service.archive.store.get_video(project, found.video.id)
-    analysis = service.archive.store.latest_analysis(project, video.video_id)
-    (named,) = service.archive.store.list_named(project, [analysis.analysis_id])
-    path = service.archive.files.analysis(project, analysis.analysis_id) / f"annotated-{named.version}.mp4"
-    if not path.is_file():
-        with local_target(path, service.archive.files.root) as target:
-            write_annotated(found, Path(video.file), target, service.settings.analysis.limits, is_private=True)
-    return path
 
 
 def _views(store: Store, project: str, videos: Sequence[VideoRow]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from facerec_models.analysis.frame_faces import Engines, Scan, Timing
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.video import Video, VideoInfo
 from facerec_models.analysis.weights import file_sha256
+from facerec_models.catalogue import Catalogue
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import ProjectNotFoundError, VideoNotFoundError, VideoOpenError
 from facerec_models.files import remove_tree, write_atomically
@@ -40,6 +41,7 @@ def register_video(
     *,
     uri: str | None = None,
     name: str | None = None,
+    catalogue: Catalogue | None = None,
     place: Callable[[str], Path] | None = None,
 ) -> VideoRow:
     """Add a video file to a project.
@@ -52,6 +54,8 @@ def register_video(
         Where the video comes from; the file's own address by default.
     name : str, optional
         What it is called, in errors too; by default the file's name, and in errors its path.
+    catalogue : Catalogue, optional
+        What is known of it; without one, what was known stays.
     place : callable, optional
         Says for a SHA-256 where to move the file, on the same file system; a file that is not needed stays where it is. By default
         none is moved. Nothing refers to a file before it is in its place, and what a process that dies in between leaves there is
@@ -84,9 +88,15 @@ def register_video(
         name=name or file.name,
         file=str(kept),
         created_at=time.time() if known is None else known.created_at,
+        catalogue=known.catalogue if catalogue is None and known is not None else dump_catalogue(catalogue),
     )
     store.put_video(video)
     return video
+
+
+def dump_catalogue(catalogue: Catalogue | None) -> dict[str, Any] | None:
+    """Return what a catalogue says as a row keeps it."""
+    return None if catalogue is None else catalogue.model_dump(mode="json")
 
 
 def _known_video(store: Store, project: str, video_id: str) -> VideoRow | None:
@@ -328,6 +338,7 @@ def summarize(analysis: Analysis) -> dict[str, Any]:
     info = asdict(analysis.info)
     info["path"] = str(analysis.info.path)
     info["time_base"] = str(analysis.info.time_base)
+    info["frame_rate"] = None if analysis.info.frame_rate is None else str(analysis.info.frame_rate)
     rest = {f.name: getattr(analysis, f.name) for f in fields(analysis) if f.name not in _KEPT_ELSEWHERE}
     return {**rest, "info": info, "timing": asdict(analysis.timing), "engines": asdict(analysis.engines)}
 
@@ -348,7 +359,14 @@ def read_analysis(row: AnalysisRow, tracks: list[Track]) -> Analysis:
             "fragment": None if summary.get("fragment") is None else tuple(summary["fragment"]),
             "fragments": tuple((start_s, end_s) for start_s, end_s in summary.get("fragments", ())),
         },
-        info=VideoInfo(**{**info, "path": Path(info["path"]), "time_base": Fraction(info["time_base"])}),
+        info=VideoInfo(
+            **{
+                **info,
+                "path": Path(info["path"]),
+                "time_base": Fraction(info["time_base"]),
+                "frame_rate": None if info["frame_rate"] is None else Fraction(info["frame_rate"]),
+            }
+        ),
         embedder=row.embedder,
         timing=Timing(**timing),
         engines=Engines(**engines),

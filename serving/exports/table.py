@@ -8,17 +8,28 @@ from collections.abc import Callable, Iterable, Iterator
 
 from facerec_models.result import AppearanceView, Result
 from serving.exports.evidence import explain_appearance
+from serving.exports.export_format import ExportContext
 from serving.exports.labels import timecode
+from serving.exports.provenance import explain_result
 
 # Characters of a table that are in memory at a time.
 _PIECE = 1 << 16
 
-COLUMNS: dict[str, Callable[[AppearanceView, Result], object]] = {
-    "video": lambda _, result: result.video.uri,
+_OF_RESULT: dict[str, Callable[[Result], str]] = {
+    "video": lambda result: result.video.uri,
+    "name": lambda result: result.video.name,
+    "video_id": lambda result: result.video.id,
+    "analysis_id": lambda result: result.analysis_id or "",
+    "model": lambda result: result.model.version or "",
+    "revision": lambda result: result.revision,
+    "max_false_names": lambda result: f"{result.model.max_false_names:g}",
+    "note": explain_result,
+}
+_OF_APPEARANCE: dict[str, Callable[[AppearanceView, Result], str]] = {
     "label": lambda view, _: view.label,
-    "person_id": lambda view, _: view.person_id,
-    "identity": lambda view, _: view.identity,
-    "stranger": lambda view, _: view.stranger,
+    "person_id": lambda view, _: view.person_id or "",
+    "identity": lambda view, _: view.identity or "",
+    "stranger": lambda view, _: view.stranger or "",
     "start_s": lambda view, _: f"{view.start_s:.3f}",
     "end_s": lambda view, _: f"{view.end_s:.3f}",
     "start": lambda view, _: timecode(view.start_s),
@@ -26,34 +37,49 @@ COLUMNS: dict[str, Callable[[AppearanceView, Result], object]] = {
     "probability": lambda view, _: f"{view.probability:.4f}",
     "false_name_rate": lambda view, _: f"{view.false_name_rate:.6g}",
     "track_ids": lambda view, _: " ".join(map(str, view.track_ids)),
-    "reason": lambda view, _: view.reason,
+    "reason": lambda view, _: view.reason or "",
     "why": explain_appearance,
+    "exported_person_id": lambda view, _: view.person_id or "",
 }
+COLUMNS = (
+    *("video", "name", "label", "person_id", "identity", "stranger", "start_s", "end_s", "start", "end"),
+    *("probability", "false_name_rate", "track_ids", "reason", "why"),
+    *("video_id", "analysis_id", "exported_person_id", "model", "revision", "max_false_names", "note"),
+)
+NUMBERS = frozenset({"start_s", "end_s", "probability", "false_name_rate", "max_false_names"})
 
 
 # What spreadsheets take for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def to_csv(results: Iterable[Result]) -> Iterator[str]:
+def to_csv(results: Iterable[Result], _: ExportContext) -> Iterator[bytes]:
     """Yield one row an appearance, video by video in the order of each result, under the names of the columns.
 
     ``start`` and ``end`` are ``hh:mm:ss.mmm``; track ids are separated by spaces; who is not known is empty, and so is the
     reason of what could be decided. ``why`` is what the decision rests on, as a sentence. A text that a spreadsheet would compute
-    begins with an apostrophe.
+    begins with an apostrophe. ``exported_person_id`` is ``person_id`` once more: what differs from it when the table comes back is a
+    correction, see `serving.archive.naming.table_of_corrections`.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     for result in results:
-        for view in result.appearances:
-            table.writerow(_plain(cell(view, result)) for cell in COLUMNS.values())
+        for row in rows_of(result):
+            table.writerow(map(_plain, row))
             if text.tell() >= _PIECE:
-                yield text.getvalue()
+                yield text.getvalue().encode()
                 text.seek(0)
                 text.truncate()
-    yield text.getvalue()
+    yield text.getvalue().encode()
 
 
-def _plain(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+def rows_of(result: Result) -> Iterator[list[str]]:
+    """Yield the cells of each appearance, in the order of the columns, empty where there is nothing."""
+    fixed = {name: text(result) for name, text in _OF_RESULT.items()}
+    for view in result.appearances:
+        yield [fixed[name] if name in fixed else _OF_APPEARANCE[name](view, result) for name in COLUMNS]
+
+
+def _plain(value: str) -> str:
+    return f"'{value}" if value.startswith(_FORMULA) else value

@@ -72,6 +72,7 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     "summary": json.loads,
     "state": JobState,
     "spec": json.loads,
+    "catalogue": lambda text: None if text is None else json.loads(text),
     "segments": lambda text: tuple(read_segment(values) for values in json.loads(text)),
     "webhook": lambda text: None if text is None else Webhook(**json.loads(text)),
     "cancel_requested": bool,

@@ -9,7 +9,7 @@ from serving.store.naming_rows import NamingChange
 from serving.store.rows import ModelVersion, Project
 
 # The version of the tables and of what is kept in them. A program reads and writes the stores of its own version alone.
-SCHEMA = 18
+SCHEMA = 19
 
 
 def require_schema(store: str, found: int) -> None:

@@ -107,7 +107,17 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class VideoRow:
-    """A video of a project. `video_id` is made from the content, so the same file has the same id."""
+    """A video of a project. `video_id` is made from the content, so the same file has the same id.
+
+    Parameters
+    ----------
+    uri : str
+        Where it comes from.
+    file : str
+        Where its file is on this machine.
+    catalogue : dict or None
+        What the catalogue that it comes from says, as `facerec_models.catalogue.Catalogue` reads it.
+    """
 
     video_id: str
     project: str
@@ -116,6 +126,7 @@ class VideoRow:
     name: str
     file: str
     created_at: float
+    catalogue: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ ORDER = (
     "serving/jobs",
     "serving/archive",
     "serving/exports",
+    "serving/sources",
     "serving/store",
     "serving/settings.py",
     "serving/listening.py",

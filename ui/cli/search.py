@@ -20,7 +20,6 @@ from ui.cli.common import (
     open_home,
     print_json,
 )
-from ui.cli.export import track_crop_uri
 from ui.cli.filters import (
     CursorOption,
     LimitOption,
@@ -171,11 +170,13 @@ def _cells(hit: Hit) -> tuple[str, str, str, str]:
 
 def _document(opened: Opened, hit: Hit) -> dict[str, object]:
     from serving.api.schemas import FoundAppearance
+    from serving.archive.exporting import crop_files
 
-    return FoundAppearance.of(hit, track_crop_uri(opened)).model_dump()
+    return FoundAppearance.of(hit, crop_files(opened.archive)).model_dump()
 
 
 def _face_document(opened: Opened, one: FaceHit) -> dict[str, object]:
     from serving.api.schemas import FoundFace
+    from serving.archive.exporting import crop_files
 
-    return FoundFace.of_face(one, track_crop_uri(opened)).model_dump()
+    return FoundFace.of_face(one, crop_files(opened.archive)).model_dump()

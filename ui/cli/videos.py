@@ -27,7 +27,7 @@ from ui.cli.common import (
     print_note,
     progress_bar,
 )
-from ui.cli.export import draw_video, track_crop_uri, write_result, write_timeline
+from ui.cli.export import draw_video, write_result, write_timeline
 from ui.cli.tables import print_table
 from ui.cli.targets import JSON, PICTURE, VIDEO, check_not_the_video, check_target, result_files
 
@@ -217,6 +217,7 @@ class _Recognizer:
 
     def recognize(self, source: str, config: AnalysisConfig, *, may_be_stored: bool = False) -> Result:
         """Recognise a file, or where that is allowed and there is none, the stored video of this id or name."""
+        from serving.archive.exporting import crop_files
         from serving.archive.ids import find_video as find_stored
         from serving.archive.naming.answer import become_answer
         from serving.archive.naming.one_video import result_of
@@ -248,9 +249,7 @@ class _Recognizer:
                 )
         become_answer(archive, analysis, self.max_false_names)
         self._analysis_id = analysis.analysis_id
-        return result_of(
-            archive, archive.store.get_analysis(self.project, analysis.analysis_id), track_crop_uri(self.opened)
-        )
+        return result_of(archive, archive.store.get_analysis(self.project, analysis.analysis_id), crop_files(archive))
 
     def is_part_of_more(self, found: Result) -> bool:
         """Whether the answer about the video is made of more than what was recognised last."""

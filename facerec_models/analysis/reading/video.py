@@ -63,6 +63,11 @@ class VideoInfo:
         The container's time of the first decoded frame.
     time_base : Fraction
         Seconds per unit of the frames' timestamps.
+    frame_rate : Fraction or None
+        Frames per second, exactly; None where the rate varies.
+    start_timecode : str or None
+        SMPTE timecode of the first frame, ``hh:mm:ss:ff`` or with a semicolon before the frames where it drops some; None where the
+        file has none.
     """
 
     path: Path
@@ -78,6 +83,8 @@ class VideoInfo:
     rotation_deg: int
     start_pts_s: float
     time_base: Fraction
+    frame_rate: Fraction | None = None
+    start_timecode: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

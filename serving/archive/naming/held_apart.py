@@ -49,7 +49,8 @@ def hold_apart(archive: Archive, current: CurrentNaming, planned: PlannedEdit, w
     denied = denied_strangers(archive.store, current.project, current.corrections)
     told_apart = {stranger_id for key in named for stranger_id in denied.get(key, ())}
     told_apart |= {who for key, _, who, _ in swept if not own.isdisjoint(denied.get(key, ()))}
-    least = stranger_similarity(archive.pair_scale(str(current.embedder)))
+    pair = archive.pair_scale(str(current.embedder)) if current.model is None else current.model.pair
+    least = stranger_similarity(pair)
     latest = set(current.latest.values())
     apart: list[Correction] = []
     perhaps: Counter[tuple[str, str]] = Counter()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from facerec_models.build_result import StrangerLabel, build_result, stranger_id
+from facerec_models.catalogue import Catalogue
 from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.identification.clustering import group_unknown
 from facerec_models.identification.identify import identify_videos, match_again
@@ -82,7 +83,7 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     columns = store.get_columns(project, [analysis_id]).get(analysis_id)
     if columns is None:
         raise VideoNotFoundError(f"video {analysis.video_id} of project {project!r} was deleted meanwhile")
-    pair = archive.pair_scale(analysis.embedder)
+    pair = archive.pair_scale(analysis.embedder) if current.model is None else current.model.pair
     (names,) = identify_videos([(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, pair=pair)
     was = current.named.get(analysis_id)
     decided = name_tracks(analysis, names, {}, limit, floor_of(current.model, limit))
@@ -197,8 +198,16 @@ def _result(
     return build_result(
         found,
         matches,
-        video=VideoView.of(found, video_id=video.video_id, uri=video.uri, sha256=video.sha256),
+        video=VideoView.of(
+            found,
+            video_id=video.video_id,
+            name=video.name,
+            uri=video.uri,
+            sha256=video.sha256,
+            catalogue=None if video.catalogue is None else Catalogue(**video.catalogue),
+        ),
         project=project,
+        analysis_id=analysis_id,
         revision=revision_of(project, version, max_false_names),
         model=model,
         model_view=ModelView.of(model, version, found, max_false_names, archive.rules.prior_known),

@@ -127,7 +127,7 @@ def name_again(
         return found
     work = NamingWork() if how.work is None else how.work
     columns = _Columns(archive.store, project)
-    pair = archive.pair_scale(wanted[0].embedder)
+    pair = archive.pair_scale(wanted[0].embedder) if model is None else model.pair
     decided = _decide(archive, project, wanted, model, pair, how, columns, work)
     grouping = work.group(archive.store, project, pair, decided, how)
     found.strangers.extend(grouping.strangers)

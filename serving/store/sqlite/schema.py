@@ -63,6 +63,7 @@ CREATE TABLE videos (
     name TEXT NOT NULL,
     file TEXT NOT NULL,
     created_at REAL NOT NULL,
+    catalogue TEXT,
     PRIMARY KEY (project, video_id)
 ) STRICT;
 

@@ -22,8 +22,8 @@ from facerec_models.vectors import track_embedding
 from tests.builders import EMBEDDER, cohort, face_of, make_match, make_track
 
 VIDEO = VideoView(
-    id="v1", uri="file:///clip.mp4", sha256="ab" * 32, duration_s=20.0, start_pts_s=0.5, fps=25.0, stream=0, width=640,
-    height=360, sample_aspect_ratio=1.0, complete=True, warnings=[],
+    id="v1", name="clip.mp4", uri="file:///clip.mp4", sha256="ab" * 32, duration_s=20.0, start_pts_s=0.5, fps=25.0, frame_rate="25",
+    start_timecode=None, stream=0, width=640, height=360, sample_aspect_ratio=1.0, complete=True, warnings=[], catalogue=None,
 )  # fmt: skip
 MODEL_VIEW = ModelView(
     version="3",
@@ -60,6 +60,7 @@ def build(model: NamingModel, tracks: list[Track], matches: list[Match], *, proj
         matches,
         video=VIDEO,
         project=project,
+        analysis_id=None,
         revision="7",
         model=model,
         model_view=MODEL_VIEW,
@@ -102,9 +103,10 @@ CANDIDATE = {"person_id", "similarity", "probability"}
 # The document's fields as published; a list holds the fields of its items.
 CONTRACT: dict[str, Any] = {
     "schema": None,
-    "video": {"id", "uri", "sha256", "duration_s", "start_pts_s", "fps", "stream", "width", "height",
-              "sample_aspect_ratio", "complete", "warnings"},
+    "video": {"id", "name", "uri", "sha256", "duration_s", "start_pts_s", "fps", "frame_rate", "start_timecode", "stream", "width",
+              "height", "sample_aspect_ratio", "complete", "warnings", "catalogue"},
     "project": None,
+    "analysis_id": None,
     "revision": None,
     "model": {"version", "embedder", "classifier", "max_false_names", "prior_known", "extrapolated", "engine"},
     "sampling": {"period_s", "mode", "frames_sampled", "densified", "fragment", "fragments"},

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import csv
-import io
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -14,14 +12,12 @@ import pytest
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import InputError
-from facerec_models.result import Result
 from facerec_models.types import ImageArray
 from facerec_models.video_writer import VideoWriter
 from serving.exports.annotated import Annotator, write_annotated
 from serving.exports.colours import INK, Colour, label_colour, label_colours
 from serving.exports.drawing import put_text
 from serving.exports.labels import clock, one_in, percent, strangers_as_near, timecode
-from serving.exports.table import COLUMNS, to_csv
 from tests.results import Box, Seen, make_result
 from tests.unit.facerec_models.test_video_writer import loudness, write_source
 
@@ -30,59 +26,6 @@ WIDTH, HEIGHT = 640, 360
 BACKGROUND = 128
 LEFT_BOX: Box = (100, 120, 180, 220)
 RIGHT_BOX: Box = (300, 120, 380, 220)
-
-
-def table_of(*results: Result) -> str:
-    return "".join(to_csv(results))
-
-
-def rows_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
-
-
-def test_a_table_has_a_row_an_appearance() -> None:
-    result = make_result(
-        Seen("Barack Obama", 1.5, 3725.25, probability=0.97412, false_name_rate=1.25e-5),
-        Seen("Unknown 2", 0.0, 0.0004, false_name_rate=0.25),
-        Seen("Undecidable", 2.0, 59.9996),
-    )
-    named, unknown, undecidable = rows_of(table_of(result))
-    assert named == {
-        "video": "file:///videos/interview.mp4",
-        "label": "Barack Obama",
-        "person_id": "Barack_Obama",
-        "identity": "Barack Obama",
-        "stranger": "",
-        "start_s": "1.500",
-        "end_s": "3725.250",
-        "start": "00:00:01.500",
-        "end": "01:02:05.250",
-        "probability": "0.9741",
-        "false_name_rate": "1.25e-05",
-        "track_ids": "1",
-        "reason": "",
-        "why": "Barack Obama; fewer than 1 stranger in 300 would come this near to an enrolled person",
-    }
-    assert (unknown["person_id"], unknown["identity"], unknown["stranger"]) == ("", "", "stranger-0000000002")
-    assert (undecidable["stranger"], undecidable["end"]) == ("", "00:01:00.000")
-    assert [row["reason"] for row in (unknown, undecidable)] == ["", "too small"]
-    assert [row["why"] for row in (unknown, undecidable)] == ["nobody enrolled", "too small"]
-
-
-def test_several_tracks_are_separated_by_spaces() -> None:
-    result = make_result(Seen("Ann Li", 0, 1))
-    view = result.appearances[0].model_copy(update={"track_ids": [3, 14, 15]})
-    assert rows_of(table_of(result.model_copy(update={"appearances": [view]})))[0]["track_ids"] == "3 14 15"
-
-
-def test_a_table_survives_commas_quotes_and_line_breaks() -> None:
-    name = 'Růžena "Rose", the\nfirst 习近平'
-    row = rows_of(table_of(make_result(Seen(name, 0, 1), uri="file:///a,b.mp4")))[0]
-    assert (row["label"], row["video"]) == (name, "file:///a,b.mp4")
-
-
-def test_a_table_without_rows_has_its_header() -> None:
-    assert table_of(make_result()) == ",".join(COLUMNS) + "\n"
 
 
 @pytest.mark.parametrize(
