@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, UploadFile
 
-from facerec_models.names import person_id_of
+from facerec_models.errors import LimitExceededError
+from facerec_models.names import file_name_of, person_id_of
 from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName
 from serving.api.service import HowToApply, ProjectName, ServiceDep
 from serving.archive.forget import forget
+from serving.archive.ids import find_video
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.edit_strangers import hide_stranger, merge_strangers, unmerge_stranger
 from serving.archive.naming.rename import merge_people, rename_person
+from serving.archive.naming.returned_table import read_corrections
 from serving.store.naming_rows import CorrectionKind
 
 router = APIRouter(tags=["corrections"])
+
+_MOST_TABLE_BYTES = 64 << 20
 
 
 @router.post("/projects/{project}/videos/{video_id}/tracks/{track_id}/corrections")
@@ -25,6 +30,20 @@ def correct_track(
     """Correct who a track is, or is not; answers what that changes, or would change, for each person."""
     correction = TrackCorrection(video_id, track_id, CorrectionKind(given.kind), given.person_id)
     return correct(service.archive, project, [correction], **how).to_dict()
+
+
+@router.post("/projects/{project}/corrections")
+def correct_by_table(project: ProjectName, file: UploadFile, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
+    """Take back an exported table, CSV or XLSX, in which names were changed: all corrections as one edit, or what they would change."""
+    data = file.file.read(_MOST_TABLE_BYTES + 1)
+    if len(data) > _MOST_TABLE_BYTES:
+        raise LimitExceededError(f"{file.filename!r} is larger than {_MOST_TABLE_BYTES} bytes: send it in parts")
+    archive = service.archive
+    name = file_name_of(file.filename, "table.csv")
+    corrections = read_corrections(
+        archive, project, name, data, lambda given: find_video(archive.store, project, given).video_id
+    )
+    return correct(archive, project, corrections, **how).to_dict()
 
 
 @router.post("/projects/{project}/strangers/{stranger}/name")

@@ -50,7 +50,7 @@ NUMBERS = frozenset({"start_s", "end_s", "probability", "false_name_rate", "max_
 
 
 # What spreadsheets take for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def to_csv(results: Iterable[Result], _: ExportContext) -> Iterator[bytes]:
@@ -59,7 +59,7 @@ def to_csv(results: Iterable[Result], _: ExportContext) -> Iterator[bytes]:
     ``start`` and ``end`` are ``hh:mm:ss.mmm``; track ids are separated by spaces; who is not known is empty, and so is the
     reason of what could be decided. ``why`` is what the decision rests on, as a sentence. A text that a spreadsheet would compute
     begins with an apostrophe. ``exported_person_id`` is ``person_id`` once more: what differs from it when the table comes back is a
-    correction, see `serving.archive.naming.table_of_corrections`.
+    correction, see `serving.archive.naming.returned_table`.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -82,4 +82,4 @@ def rows_of(result: Result) -> Iterator[list[str]]:
 
 
 def _plain(value: str) -> str:
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    return f"'{value}" if value.startswith(FORMULA) else value

@@ -52,7 +52,7 @@ _COMMANDS = {
     ),
     "import-corrections": (
         "ui.cli.unknowns:import_corrections",
-        "Take many corrections at once; decision is 'is' or 'is_not', video a file, a name or an id.",
+        "Take back an exported table in which names were changed: all corrections at once, as one edit.",
     ),
     "import-predecessor": (
         "ui.cli.predecessor:import_predecessor",

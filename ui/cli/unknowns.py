@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -225,53 +224,33 @@ def correct(
 
 
 def import_corrections(
-    table: Annotated[Path, typer.Argument(metavar="CSV", help="Lines of video,track,decision,person.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TABLE",
+            help="An exported CSV or XLSX in which names were changed, or lines of video,track,decision,person.",
+        ),
+    ],
     preview: PreviewOption = False,
     expect: ExpectOption = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take many corrections at once; decision is 'is' or 'is_not', video a file, a name or an id."""
+    """Take back an exported table in which names were changed: all corrections at once, as one edit."""
     from serving.archive.naming.correct import correct as apply
+    from serving.archive.naming.returned_table import read_corrections
 
-    lines = _read(table)
-    with open_home(home) as opened:
-        corrections = [
-            _correction(opened, project, line["video"], int(line["track"]), line["decision"], line["person"])
-            for line in lines
-        ]
-        change = apply(
-            opened.archive,
-            project,
-            corrections,
-            preview=preview,
-            expected=expect,
-        )
-    print_change(change, as_json=as_json)
-
-
-def _read(path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [
-                {key: (value or "").strip() for key, value in line.items() if key} for line in csv.DictReader(file)
-            ]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{str(path)!r} cannot be read as CSV: {error}") from error
-    from facerec_models.names import number_of
-
-    for number, line in enumerate(lines, start=2):
-        complete = {"video", "track", "decision", "person"} <= line.keys() and line["video"] and line["person"]
-        if not complete or number_of(line["track"]) is None or line["decision"] not in {"is", "is_not"}:
-            raise InputError(
-                f"{path}, line {number}: needs video, track (a number), decision (is or is_not) and person"
-            )
-    if not lines:
-        raise InputError(
-            f"{str(path)!r} must begin with the line video,track,decision,person and have at least one more"
+        data = table.read_bytes()
+    except OSError as error:
+        raise InputError(f"{str(table)!r} cannot be read: {error.strerror}") from error
+    with open_home(home) as opened:
+        corrections = read_corrections(
+            opened.archive, project, str(table), data, lambda given: find_video(opened, project, given).video_id
         )
-    return lines
+        change = apply(opened.archive, project, corrections, preview=preview, expected=expect)
+    print_change(change, as_json=as_json)
 
 
 def _correction(opened: Opened, project: str, video: str, track: int, decision: str, person: str) -> TrackCorrection:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,13 +54,40 @@ def test_a_video_goes_through(client: TestClient, clip: Path) -> None:
     assert subtitles.headers["content-type"] == "text/vtt; charset=utf-8"
     assert "Carphone Man" in subtitles.text
     assert client.get(f"{base}/export", params={"format": "json"}).json()["video"] == result["video"]
-    refused = client.get(f"{base}/export", params={"format": "annotated"})
-    assert (refused.status_code, "annotated.mp4" in refused.json()["detail"]) == (422, True)
+    assert client.get(f"{base}/export", params={"format": "contact-sheet"}).content[:8] == b"\x89PNG\r\n\x1a\n"
     assert client.get(f"{base}/annotated.mp4").headers["content-type"] == "video/mp4"
+    assert client.get(f"{base}/export", params={"format": "annotated"}).headers["content-type"] == "video/mp4"
     assert client.get(f"{base}/file", headers={"Range": "bytes=5-9"}).status_code == 206
     assert client.get("/healthz").json()["embedder"] == "dlib-resnet-v1"
     assert client.get("/v1/projects/shown/videos").json()[0]["name"] == "a.mp4"
     assert client.post("/v1/projects/shown/identify?preview=true").json()["tracks"] > 0
+
+
+def test_a_project_is_exported_changed_and_taken_back(client: TestClient, clip: Path) -> None:
+    sent = client.post("/v1/projects/shown/videos", files={"file": ("ž.mp4", clip.read_bytes())}).json()
+    assert wait(client, sent["job_id"])["state"] == "succeeded"
+    base = "/v1/projects/shown"
+    assert client.get(f"{base}/export", params={"format": "annotated"}).status_code == 422
+    assert client.get(f"{base}/export", params={"format": "csv", "video": "v-none"}).status_code == 404
+    zipped = client.get(f"{base}/export", params={"format": "webvtt"})
+    with zipfile.ZipFile(io.BytesIO(zipped.content)) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name)[:6] for name in archive.namelist()} == {"ž.vtt": b"WEBVTT"}
+    table = client.get(f"{base}/export", params={"format": "csv", "video": sent["video_id"]})
+    assert table.headers["content-disposition"].startswith("inline; filename=")
+    row, *_ = [row for row in csv.DictReader(io.StringIO(table.text)) if row["person_id"] == "Carphone_Man"]
+    assert row["track_ids"]
+    back = table.text.replace(",Carphone_Man,Carphone Man,", ",Jo_March,Carphone Man,")
+
+    def send(**params: Any) -> Any:
+        return client.post(f"{base}/corrections", files={"file": ("back.csv", back.encode())}, params=params)
+
+    assert "Jo_March" in send(preview=True).json()["people"]
+    assert "Jo_March" not in client.get(f"{base}/export", params={"format": "csv"}).text
+    number = send().json()["edit"]
+    assert "Jo_March" in client.get(f"{base}/export", params={"format": "csv"}).text
+    client.post(f"{base}/history/{number}/undo")
+    assert client.get(f"{base}/export", params={"format": "csv", "video": sent["video_id"]}).text == table.text
 
 
 def test_the_same_settings_again_are_shown_again(client: TestClient, material: DemoMaterial) -> None:

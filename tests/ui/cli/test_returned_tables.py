@@ -1,0 +1,150 @@
+"""A table that was exported, changed and taken back: what was changed is corrected, as one edit that can be undone."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook, load_workbook
+
+from serving.archive.handle import open_archive
+from serving.settings import Settings
+from tests.archive import fill
+from tests.ui.command import ask_p, run
+
+P = ("--project", "p")
+Row = dict[str, str]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    with open_archive(Settings(home=tmp_path / "home")) as archive:
+        fill(archive)
+    return tmp_path / "home"
+
+
+def exported(home: Path) -> str:
+    return run(home, "export", "--format", "csv", *P).stdout
+
+
+def changed(text: str, change: Callable[[Row], object], *, delimiter: str = ",") -> str:
+    """Return a table whose rows were changed in place."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    for row in rows:
+        change(row)
+    written = io.StringIO()
+    writer = csv.DictWriter(written, rows[0].keys(), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(rows)
+    return written.getvalue()
+
+
+def names(home: Path) -> dict[tuple[str, str], str]:
+    """Return who each track is, by video and track."""
+    rows = csv.DictReader(io.StringIO(exported(home)))
+    return {(row["video_id"], track): row["person_id"] for row in rows for track in row["track_ids"].split()}
+
+
+def a_named_and_an_unknown(home: Path) -> tuple[Row, Row]:
+    rows = list(csv.DictReader(io.StringIO(exported(home))))
+    named = next(row for row in rows if row["person_id"] == "Bob")
+    return named, next(row for row in rows if row["stranger"])
+
+
+def test_three_changed_names_are_shown_applied_and_undone(home: Path, tmp_path: Path) -> None:
+    before = exported(home)
+    rows = list(csv.DictReader(io.StringIO(before)))
+    one, two = a_named_and_an_unknown(home)
+    three = next(row for row in rows if row["person_id"] and row["track_ids"] != one["track_ids"])
+    wishes = [(one, "person_id", "Grace_Hopper"), (two, "identity", "Ada Lovelace"), (three, "label", "Grace Hopper")]
+
+    def edit(row: Row) -> None:
+        for wanted, column, name in wishes:
+            if (row["video_id"], row["track_ids"]) == (wanted["video_id"], wanted["track_ids"]):
+                row[column] = name
+
+    table = tmp_path / "back.csv"
+    table.write_text(changed(before, edit))
+    preview = ask_p(home, "import-corrections", table, "--preview")
+    assert not preview["applied"]
+    assert exported(home) == before
+    applied = ask_p(home, "import-corrections", table, "--expect", preview["version"])
+    assert applied["people"] == preview["people"]
+    now = names(home)
+    for row, _, name in wishes:
+        for track in row["track_ids"].split():
+            assert now[row["video_id"], track] == name.replace(" ", "_")
+    run(home, "history", "undo", *P)
+    assert exported(home) == before
+
+
+def test_a_deleted_name_says_who_it_is_not(home: Path, tmp_path: Path) -> None:
+    named, _ = a_named_and_an_unknown(home)
+    table = tmp_path / "back.csv"
+
+    def edit(row: Row) -> None:
+        if row["video_id"] == named["video_id"] and row["track_ids"] == named["track_ids"]:
+            row["person_id"] = ""
+
+    table.write_text(changed(exported(home), edit))
+    ask_p(home, "import-corrections", table)
+    now = names(home)
+    assert all(now[named["video_id"], track] != "Bob" for track in named["track_ids"].split())
+
+
+def test_a_table_of_another_spreadsheet_is_read(home: Path, tmp_path: Path) -> None:
+    named, _ = a_named_and_an_unknown(home)
+
+    def edit(row: Row) -> None:
+        if row["video_id"] == named["video_id"] and row["track_ids"] == named["track_ids"]:
+            row["person_id"] = "Grace Hopper"
+
+    table = tmp_path / "back.csv"
+    table.write_text("\ufeff" + changed(exported(home), edit, delimiter=";"))
+    ask_p(home, "import-corrections", table)
+    assert names(home)[named["video_id"], named["track_ids"].split()[0]] == "Grace_Hopper"
+
+
+def test_a_workbook_comes_back(home: Path, tmp_path: Path) -> None:
+    named, _ = a_named_and_an_unknown(home)
+    run(home, "export", "--format", "xlsx", "--out", tmp_path / "all.xlsx", *P)
+    book = load_workbook(tmp_path / "all.xlsx")
+    sheet = book["Appearances"]
+    header = [cell.value for cell in sheet[1]]
+    for row in sheet.iter_rows(min_row=2):
+        of = dict(zip(header, row, strict=True))
+        if (of["video_id"].value, of["track_ids"].value) == (named["video_id"], named["track_ids"]):
+            of["identity"].value = "Grace Hopper"
+            if " " not in named["track_ids"]:
+                of["track_ids"].value = float(named["track_ids"])
+    book.save(tmp_path / "all.xlsx")
+    ask_p(home, "import-corrections", tmp_path / "all.xlsx")
+    assert names(home)[named["video_id"], named["track_ids"].split()[0]] == "Grace_Hopper"
+
+
+def refusal(home: Path, table: Path, text: str) -> str:
+    table.write_text(text)
+    return run(home, "import-corrections", table, *P, code=1).error
+
+
+def test_what_cannot_be_meant_is_refused_and_changes_nothing(home: Path, tmp_path: Path) -> None:
+    before, table = exported(home), tmp_path / "back.csv"
+    assert "nothing was changed" in refusal(home, table, before)
+    twice = changed(before, lambda row: row.update(person_id="Ada_Lovelace", identity="Grace Hopper"))
+    assert "line 2 was changed to two different people" in refusal(home, table, twice)
+    nowhere = changed(before, lambda row: row.update(person_id="Ada_Lovelace", track_ids=""))
+    assert "line 2: its video_id or track_ids are missing" in refusal(home, table, nowhere)
+    older = changed(before, lambda row: row.update(person_id="Ada_Lovelace", analysis_id="a-other"))
+    assert "was analysed again since the export" in refusal(home, table, older)
+    assert "is no table of corrections" in refusal(home, table, "a,b\n1,2\n")
+    table.write_bytes("video,label\nfilm,Zoë\n".encode("cp1252"))
+    assert "is not in UTF-8" in run(home, "import-corrections", table, *P, code=1).error
+    (tmp_path / "no.xlsx").write_bytes(b"PK no workbook")
+    assert "cannot be read as a workbook" in run(home, "import-corrections", tmp_path / "no.xlsx", *P, code=1).error
+    empty = Workbook()
+    empty.save(tmp_path / "empty.xlsx")
+    assert "is no table of corrections" in run(home, "import-corrections", tmp_path / "empty.xlsx", *P, code=1).error
+    assert exported(home) == before
