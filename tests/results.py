@@ -12,6 +12,7 @@ from facerec_models.catalogue import Catalogue
 from facerec_models.result import (
     AppearanceView,
     Coverage,
+    CropView,
     EngineView,
     Evidence,
     ModelView,
@@ -43,6 +44,7 @@ class Seen:
     reason: str = "too small"
     confirmed: bool = False
     told_apart: str | None = None
+    crops: Sequence[tuple[float, str]] = ()
 
     @property
     def decision(self) -> str:
@@ -64,13 +66,14 @@ def make_result(
     frame_rate: str | None = "10",
     start_timecode: str | None = None,
     catalogue: Catalogue | None = None,
+    video_id: str = "v-1",
 ) -> Result:
     """Return a result of these appearances; their tracks are numbered from 1."""
     names = [face.label if face.decision == "named" else None for face in seen]
     people = [name.replace(" ", "_") if name else None for name in names]
     return Result(
         video=VideoView(
-            id="v-1",
+            id=video_id,
             name=PurePosixPath(urlsplit(uri).path).name,
             uri=uri,
             sha256="0" * 64,
@@ -113,7 +116,13 @@ def make_result(
                 track_ids=[number],
                 reason=face.reason if face.decision == "undecidable" else None,
                 confirmed=face.confirmed,
-                evidence=Evidence(crops=[], nearest=[], runner_up=None, margin=None, told_apart=face.told_apart),
+                evidence=Evidence(
+                    crops=[CropView(time_s=time_s, url=url) for time_s, url in face.crops],
+                    nearest=[],
+                    runner_up=None,
+                    margin=None,
+                    told_apart=face.told_apart,
+                ),
             )
             for number, (face, name, person) in enumerate(zip(seen, names, people, strict=True), 1)
         ],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from facerec_models.result import Result
+from serving.exports.export_format import ExportContext
 from serving.exports.labels import one_in
 
 
@@ -16,3 +19,8 @@ def explain_result(result: Result) -> str:
         f"Names are leads, not proof: at the accepted error {one_in(model.max_false_names)} tracks of people who are not enrolled gets "
         f"a name{checked}."
     )
+
+
+def created_at(context: ExportContext) -> str:
+    """Return when a document is written, as XML Schema's and Web Annotation's ``dateTime`` in UTC."""
+    return f"{context.created.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

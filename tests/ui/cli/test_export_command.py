@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import webvtt
+from pyshacl import validate
+from rdflib import Graph
 
 from serving.archive.handle import open_archive
+from serving.exports import linked_data
 from serving.settings import Settings
 from tests.archive import fill
 from tests.ui.command import ask_p, run
@@ -60,6 +63,21 @@ def test_subtitles_of_one_video_go_to_standard_output(home: Path) -> None:
     text = run(home, "export", "v-1", "--format", "webvtt", *P).stdout
     assert text.startswith("WEBVTT\n\nNOTE FaceRec; project p, revision ")
     assert ask_p(home, "models", "list")[0]["version"] in text
+
+
+def test_linked_data_of_a_whole_project_is_one_graph(home: Path, tmp_path: Path) -> None:
+    run(home, "export", "--format", "turtle", "--out", tmp_path / "all.ttl", *P)
+    graph = Graph().parse(tmp_path / "all.ttl")
+    shapes = Path(linked_data.__file__).with_name("shapes.ttl")
+    conforms, _, faults = validate(graph, shacl_graph=Graph().parse(shapes))
+    assert conforms, faults
+    expected = [(uri, label) for uri, label in appearances(home, "v-1", "v-2") if label != "Undecidable"]
+    found = graph.query(
+        "PREFIX e: <http://www.ebu.ch/metadata/ontologies/ebucore/ebucore#> PREFIX oa: <http://www.w3.org/ns/oa#> "
+        "SELECT ?video ?name { [] oa:hasTarget/e:isMediaFragmentOf ?video ; oa:hasBody/rdf:value ?name }"
+    )
+    assert sorted((str(row[0]), str(row[1])) for row in found) == sorted(expected) != []
+    assert len(json.loads(run(home, "export", "v-1", "--format", "jsonld", *P).stdout)["@graph"]) > 5
 
 
 def test_an_ending_says_what_is_in_the_file(home: Path, tmp_path: Path) -> None:
