@@ -80,6 +80,16 @@ def test_linked_data_of_a_whole_project_is_one_graph(home: Path, tmp_path: Path)
     assert len(json.loads(run(home, "export", "v-1", "--format", "jsonld", *P).stdout)["@graph"]) > 5
 
 
+def test_a_manifest_refers_to_the_service(home: Path) -> None:
+    manifest = json.loads(run(home, "export", "v-1", "--format", "iiif", *P).stdout)
+    service = "http://127.0.0.1:8000/v1/projects/p/videos/v-1"
+    assert manifest["id"] == f"{service}/export?format=iiif"
+    (page,) = manifest["items"][0]["annotations"]
+    labels = [label for _, label in appearances(home, "v-1") if label != "Undecidable"]
+    assert sorted(one["body"]["value"] for one in page["items"]) == sorted(labels) != []
+    assert all(one["thumbnail"][0]["id"].startswith(f"{service}/crops/a-v-1/") for one in page["items"])
+
+
 def test_an_ending_says_what_is_in_the_file(home: Path, tmp_path: Path) -> None:
     error = run(home, "export", "v-1", "--format", "webvtt", "--out", tmp_path / "a.srt", *P, code=2).error
     assert "end its name in .vtt" in error
