@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import ipaddress
-import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -16,10 +14,10 @@ from urllib.robotparser import RobotFileParser
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
+from facerec_models.public_connections import PublicConnection, PublicTlsConnection
 from training.crawling.bounds import CrawlConfig
 
 ROBOT = "FaceRec"
@@ -198,54 +196,18 @@ class _BoundedAdapter(HTTPAdapter):
         return bytes(body)
 
 
-class _PublicOnly(HTTPConnection):
-    """Resolves a name once and connects to that very address, if it is public: a second resolution could give another."""
-
-    def _new_conn(self) -> socket.socket:
-        name = self._dns_host
-        try:
-            found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise NewConnectionError(self, f"{name!r} has no address: {error}") from error
-        address = str(found[0][4][0])
-        if not is_public(address):
-            raise NewConnectionError(self, f"{name!r} is {address}, which is no public address")
-        self._dns_host = address
-        try:
-            return super()._new_conn()
-        finally:
-            self._dns_host = name  # TLS checks the certificate against the name
-
-
-class _PublicOnlyTls(_PublicOnly, HTTPSConnection):
-    """The same under TLS."""
-
-
 class _PublicPool(HTTPConnectionPool):
-    ConnectionCls = _PublicOnly
+    ConnectionCls = PublicConnection
 
 
 class _PublicTlsPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicOnlyTls
+    ConnectionCls = PublicTlsConnection
 
 
 class _PublicAdapter(_BoundedAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicTlsPool}
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is of the public internet; IPv4 inside IPv6 counts as what it leads to."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None) or ip
-        if ip in _NAT64:
-            return False
-    return ip.is_global and not ip.is_multicast
-
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def _cause(error: requests.ConnectionError) -> str:

@@ -13,7 +13,6 @@ from tests.picture_site import PictureSite
 from tests.unit.training.crawling.collect import LIMITS, collect, listed, put_pictures, reasons
 from training.crawling.bounds import CrawlConfig
 from training.crawling.crawl import crawl
-from training.crawling.session import is_public
 from training.crawling.sources import parse_source
 
 
@@ -24,28 +23,6 @@ def test_a_host_is_asked_at_its_pace(site: PictureSite, tmp_path: Path) -> None:
     times = sorted(at for _, at in site.asked)
     assert len(times) == 5
     assert times[-1] - times[0] > 3 * 0.2  # four pauses; one may seem shorter on a busy machine
-
-
-@pytest.mark.parametrize(
-    ("address", "public"),
-    [
-        ("93.184.216.34", True),
-        ("2606:2800:220:1::1", True),
-        ("127.0.0.1", False),
-        ("10.1.2.3", False),
-        ("100.64.0.1", False),
-        ("169.254.169.254", False),
-        ("0.0.0.0", False),
-        ("224.0.0.1", False),
-        ("::1", False),
-        ("fe80::1%eth0", False),
-        ("::ffff:127.0.0.1", False),
-        ("2002:7f00:1::", False),
-        ("64:ff9b::7f00:1", False),
-    ],
-)
-def test_public_addresses(address: str, public: bool) -> None:
-    assert is_public(address) is public
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0x7f.1"])
