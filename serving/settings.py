@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Self
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from facerec_models.config import AnalysisConfig, Config, IdentificationConfig
 from facerec_models.errors import InputError
+from serving.setting_types import Folders, Names
+from serving.sources.config import SourcesConfig
 from training.crawling.bounds import CrawlConfig
-
-
-def _listed(value: Any) -> Any:
-    """Read a list in an environment variable: a JSON list, or parts with commas between them."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError as error:
-            raise ValueError(f"{error}; give a JSON list, or parts with commas between them") from error
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_listed)]
-Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class WebhookConfig(Config):
@@ -96,6 +81,7 @@ class Settings(BaseSettings):
     )
     webhook: WebhookConfig = WebhookConfig()
     exports: ExportConfig = ExportConfig()
+    sources: SourcesConfig = SourcesConfig()
 
     @model_validator(mode="after")
     def _shared_needs_a_store(self) -> Self:

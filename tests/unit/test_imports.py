@@ -29,6 +29,8 @@ ORDER = (
     "serving/sources",
     "serving/store",
     "serving/settings.py",
+    "serving/sources/config.py",  # hung into the settings
+    "serving/setting_types.py",
     "serving/listening.py",
     "training",
     "facerec_models",  # the library's face: what joins both halves
