@@ -1,0 +1,148 @@
+"""What was fetched is kept within its quota: what was not used for longest goes first, and nothing that is in use."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from facerec_models.errors import LimitExceededError, PlaceError, SourceError
+from serving.sources.media_store import IN_USE_S, FetchNote, MediaStore
+from serving.sources.registry import resolve
+from tests.unit.serving.sources.web import FILM, ByteRanges, Server, context, kept_files, parts_of
+
+SIZE = 1000
+
+
+def film(number: int, size: int = SIZE) -> bytes:
+    return bytes([number]) * size
+
+
+def fetch(web: Server, folder: Path, number: int, *, quota: int = 3 * SIZE, size: int = SIZE) -> Path:
+    address = web.put(f"/{number}.mp4", ByteRanges(film(number, size), etag=f'"{number}"'))
+    return resolve(address, context(folder, max_kept_bytes=quota)).file
+
+
+def age(file: Path, age_s: float) -> None:
+    then = time.time() - age_s
+    os.utime(file, (then, then))
+
+
+def test_what_was_not_used_for_longest_goes_first(web: Server, tmp_path: Path) -> None:
+    files = [fetch(web, tmp_path, number) for number in range(3)]
+    for file, hours in zip(files, (3, 5, 4), strict=True):
+        age(file, hours * 3600.0)
+    new = fetch(web, tmp_path, 3)
+    assert sorted(kept_files(tmp_path)) == sorted(file.name for file in (files[0], files[2], new))
+
+
+def test_resolving_is_a_use(web: Server, tmp_path: Path) -> None:
+    files = [fetch(web, tmp_path, number) for number in range(3)]
+    for file, hours in zip(files, (5, 4, 3), strict=True):
+        age(file, hours * 3600.0)
+    assert fetch(web, tmp_path, 0) == files[0]
+    fetch(web, tmp_path, 3)
+    assert files[0].exists()
+    assert not files[1].exists()
+
+
+def test_a_file_that_is_opened_says_so_and_stays(web: Server, tmp_path: Path) -> None:
+    files = [fetch(web, tmp_path, number) for number in range(3)]
+    for file in files:
+        age(file, 5 * 3600.0)
+    store = MediaStore(tmp_path / "media", 3 * SIZE)
+    assert store.touch(files[1])
+    fetch(web, tmp_path, 3, size=2 * SIZE)
+    assert [file.exists() for file in files] == [False, True, False]
+    assert not store.touch(files[0])
+
+
+def test_touching_changes_no_other_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.mp4"
+    file.write_bytes(FILM)
+    age(file, 3600.0)
+    before = file.stat().st_mtime
+    assert MediaStore(tmp_path / "media", SIZE).touch(file)
+    assert file.stat().st_mtime == before
+
+
+def test_what_was_used_within_the_hour_is_not_removed(web: Server, tmp_path: Path) -> None:
+    files = [fetch(web, tmp_path, number) for number in range(3)]
+    for file in files:
+        age(file, IN_USE_S - 60.0)
+    with pytest.raises(PlaceError, match="FACEREC_SOURCES__MAX_KEPT_BYTES"):
+        fetch(web, tmp_path, 3)
+    assert all(file.exists() for file in files)
+
+
+def test_a_file_that_was_removed_is_fetched_again(web: Server, tmp_path: Path) -> None:
+    fetch(web, tmp_path, 0).unlink()
+    assert fetch(web, tmp_path, 0).read_bytes() == film(0)
+
+
+def test_more_than_the_quota_is_not_even_begun(web: Server, tmp_path: Path) -> None:
+    with pytest.raises(LimitExceededError, match="FACEREC_SOURCES__MAX_KEPT_BYTES"):
+        fetch(web, tmp_path, 0, quota=SIZE - 1)
+    assert kept_files(tmp_path) == []
+
+
+def test_what_is_being_fetched_has_its_room(web: Server, tmp_path: Path) -> None:
+    store = MediaStore(tmp_path / "media", 3 * SIZE)
+    with store.slot("another", time.sleep) as slot:
+        slot.begin(FetchNote(total=2 * SIZE + 1, etag='"a"', last_modified=None, name="a", ending=".mp4"))
+        with slot.appending() as append:
+            append(b"x")
+        with pytest.raises(PlaceError):
+            fetch(web, tmp_path, 0)
+        assert slot.part.read_bytes() == b"x"
+
+
+def test_one_content_of_two_addresses_is_kept_once(web: Server, tmp_path: Path) -> None:
+    first, second = (web.put(path, ByteRanges(FILM)) for path in ("/a.mp4", "/b.mov"))
+    assert resolve(first, context(tmp_path)).file == resolve(second, context(tmp_path)).file
+    assert len(kept_files(tmp_path)) == 1
+
+
+def test_files_are_for_their_owner_alone(web: Server, tmp_path: Path) -> None:
+    fetch(web, tmp_path, 0)
+    for file in (tmp_path / "media").rglob("*"):
+        assert file.stat().st_mode & 0o077 == 0, file
+
+
+def test_old_parts_are_swept_up_and_newer_ones_stay(web: Server, tmp_path: Path) -> None:
+    for path in ("/old.mp4", "/new.mp4"):
+        with pytest.raises(SourceError):
+            resolve(web.put(path, ByteRanges(FILM, cuts=[2000])), context(tmp_path, max_attempts=1))
+        if path == "/old.mp4":
+            for file in (tmp_path / "media/addresses").iterdir():
+                age(file, 3 * 3600.0)
+    whole = fetch(web, tmp_path, 7, quota=10**6)
+    for file in (whole, *(tmp_path / "media/addresses").glob("*.json")):
+        if file.with_suffix(".part") not in parts_of(tmp_path):
+            age(file, 3 * 3600.0)
+    store = MediaStore(tmp_path / "media", 10**6)
+    assert store.sweep(2 * 3600.0) == 2
+    assert len(parts_of(tmp_path)) == 1
+    assert whole.exists()
+    fetch(web, tmp_path, 7, quota=10**6)
+    assert "if-none-match" in web.requests[-1].headers
+
+
+def test_what_is_fetched_now_is_not_swept_up(tmp_path: Path) -> None:
+    store = MediaStore(tmp_path / "media", 3 * SIZE)
+    with store.slot("a", time.sleep) as slot:
+        slot.begin(FetchNote(total=2, etag='"a"', last_modified=None, name="a", ending=".mp4"))
+        for file in (tmp_path / "media/addresses").iterdir():
+            age(file, 3 * 3600.0)
+        assert store.sweep(3600.0) == 0
+        assert slot.note is not None
+
+
+def test_a_note_of_another_version_begins_anew(web: Server, tmp_path: Path) -> None:
+    fetch(web, tmp_path, 0)
+    for note in (tmp_path / "media/addresses").glob("*.json"):
+        note.write_text('{"total": 1, "colour": "red"}')
+    assert fetch(web, tmp_path, 0).read_bytes() == film(0)
+    assert "if-none-match" not in web.requests[-1].headers
