@@ -208,6 +208,11 @@ class PacketList:
         return timed if self.is_all else timed[: max(2, len(timed) - _MOST_REORDERED)]
 
     @property
+    def decoding_times(self) -> list[tuple[int, int]]:
+        """Number of each picture in the order of the file, and when it is decoded, as far as the file says so."""
+        return [(number, entry.dts) for number, entry in enumerate(self.entries) if entry.dts is not None]
+
+    @property
     def interval_s(self) -> float | None:
         """Median time between neighbouring pictures; None where timestamps are missing."""
         if self.time_base is None or any(entry.pts is None for entry in self.entries):

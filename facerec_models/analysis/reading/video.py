@@ -19,6 +19,7 @@ from facerec_models.analysis.reading.decoding import Decoder, PacketList, open_c
 from facerec_models.analysis.reading.geometry import Geometry, Orientation, usable_ratio
 from facerec_models.analysis.reading.picture_tracks import choose_track
 from facerec_models.analysis.reading.segments import FrameIndex, SegmentError
+from facerec_models.analysis.reading.stated_time import StatedTime
 from facerec_models.analysis.reading.video_report import VideoReport
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import LimitExceededError, VideoDecodeError
@@ -217,15 +218,15 @@ class Video:
             # Once, and not for each frame: PyAV's side data and its frame hold each other until a garbage collection.
             self.geometry, ignored = self._geometry_of(first, track, Orientation.of(first))
             self._notes = tuple(note for note in (others, ignored) if note is not None)
-            header_fps = track.average_rate or track.guessed_rate
+            self._stated = StatedTime.of(container, track, first)
             info = VideoInfo(
                 path=path,
                 container=container.format.name,
                 codec=track.codec_context.codec.canonical_name,
                 stream=track.index,
                 duration_s=self._header_s,
-                fps=float(header_fps or 25),
-                interval_s=float(1 / (header_fps or 25)),
+                fps=self._stated.fps,
+                interval_s=1 / self._stated.fps,
                 width=self.geometry.width,
                 height=self.geometry.height,
                 sample_aspect_ratio=float(self.geometry.sample_aspect_ratio),
@@ -368,10 +369,11 @@ class Video:
     def _measure(self, info: VideoInfo) -> VideoInfo:
         """Return what the packets of the first pictures say of the rate, and all of them of the duration where it is doubtful."""
         packets = self._packets(_PROBED_PICTURES)
-        interval_s = packets.interval_s
+        interval_s, numbered = packets.interval_s, packets.decoding_times
         if interval_s is not None:
             clock = self._clock(replace(info, interval_s=interval_s), packets.sound)
             times = [clock.tick(pts, own) for pts, own in packets.ordered]
+            numbered = list(enumerate(times))
             mean_s = float(times[-1] * info.time_base) / (len(times) - 1)
             # A header's rate has no rounding, but is often computed from a length that the last frame falsifies.
             rounding = max(2 / max(times[-1], 1), _SAME_RATE)
@@ -379,6 +381,8 @@ class Video:
             # Containers that count milliseconds make 29.97 frames a second 33 ms each.
             is_steady = abs(fps * interval_s - 1) <= _STEADY
             info = replace(info, fps=fps, interval_s=1 / fps if is_steady else interval_s)
+        rate = self._stated.frame_rate(numbered, info.time_base)
+        info = replace(info, frame_rate=rate, start_timecode=self._stated.start_timecode(rate, info.fps))
         if self._header_s is None:
             return info
         read_s = len(packets.entries) * info.interval_s

@@ -50,9 +50,11 @@ def write_video(
     sound_s: float = 0.0,
     container: dict[str, str] | None = None,
     file_format: str | None = None,
+    file_tags: dict[str, str] | None = None,
 ) -> Path:
     """Write pictures that show their number, at given times."""
     with av.open(str(path), "w", format=file_format, options=container or {}) as out:
+        out.metadata.update(file_tags or {})
         stream = out.add_stream(codec, rate=25, options=options if options is not None else X264)
         assert isinstance(stream, av.VideoStream)
         height, width = picture(0).shape[:2]
