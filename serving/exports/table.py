@@ -11,6 +11,7 @@ from serving.exports.evidence import explain_appearance
 from serving.exports.export_format import ExportContext
 from serving.exports.labels import timecode
 from serving.exports.provenance import explain_result
+from serving.exports.timecodes import FrameClock
 
 # Characters of a table that are in memory at a time.
 _PIECE = 1 << 16
@@ -25,25 +26,27 @@ _OF_RESULT: dict[str, Callable[[Result], str]] = {
     "max_false_names": lambda result: f"{result.model.max_false_names:g}",
     "note": explain_result,
 }
-_OF_APPEARANCE: dict[str, Callable[[AppearanceView, Result], str]] = {
-    "label": lambda view, _: view.label,
-    "person_id": lambda view, _: view.person_id or "",
-    "identity": lambda view, _: view.identity or "",
-    "stranger": lambda view, _: view.stranger or "",
-    "start_s": lambda view, _: f"{view.start_s:.3f}",
-    "end_s": lambda view, _: f"{view.end_s:.3f}",
-    "start": lambda view, _: timecode(view.start_s),
-    "end": lambda view, _: timecode(view.end_s),
-    "probability": lambda view, _: f"{view.probability:.4f}",
-    "false_name_rate": lambda view, _: f"{view.false_name_rate:.6g}",
-    "track_ids": lambda view, _: " ".join(map(str, view.track_ids)),
-    "reason": lambda view, _: view.reason or "",
-    "why": explain_appearance,
-    "exported_person_id": lambda view, _: view.person_id or "",
+_OF_APPEARANCE: dict[str, Callable[[AppearanceView, Result, FrameClock], str]] = {
+    "label": lambda view, *_: view.label,
+    "person_id": lambda view, *_: view.person_id or "",
+    "identity": lambda view, *_: view.identity or "",
+    "stranger": lambda view, *_: view.stranger or "",
+    "start_s": lambda view, *_: f"{view.start_s:.3f}",
+    "end_s": lambda view, *_: f"{view.end_s:.3f}",
+    "start": lambda view, *_: timecode(view.start_s),
+    "end": lambda view, *_: timecode(view.end_s),
+    "start_timecode": lambda view, _, clock: clock.timecode(view.start_s),
+    "end_timecode": lambda view, _, clock: clock.timecode(view.end_s),
+    "probability": lambda view, *_: f"{view.probability:.4f}",
+    "false_name_rate": lambda view, *_: f"{view.false_name_rate:.6g}",
+    "track_ids": lambda view, *_: " ".join(map(str, view.track_ids)),
+    "reason": lambda view, *_: view.reason or "",
+    "why": lambda view, result, _: explain_appearance(view, result),
+    "exported_person_id": lambda view, *_: view.person_id or "",
 }
 COLUMNS = (
     *("video", "name", "label", "person_id", "identity", "stranger", "start_s", "end_s", "start", "end"),
-    *("probability", "false_name_rate", "track_ids", "reason", "why"),
+    *("start_timecode", "end_timecode", "probability", "false_name_rate", "track_ids", "reason", "why"),
     *("video_id", "analysis_id", "exported_person_id", "model", "revision", "max_false_names", "note"),
 )
 NUMBERS = frozenset({"start_s", "end_s", "probability", "false_name_rate", "max_false_names"})
@@ -56,10 +59,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def to_csv(results: Iterable[Result], _: ExportContext) -> Iterator[bytes]:
     """Yield one row an appearance, video by video in the order of each result, under the names of the columns.
 
-    ``start`` and ``end`` are ``hh:mm:ss.mmm``; track ids are separated by spaces; who is not known is empty, and so is the
-    reason of what could be decided. ``why`` is what the decision rests on, as a sentence. A text that a spreadsheet would compute
-    begins with an apostrophe. ``exported_person_id`` is ``person_id`` once more: what differs from it when the table comes back is a
-    correction, see `serving.archive.naming.returned_table`.
+    ``start`` and ``end`` are ``hh:mm:ss.mmm``, ``start_timecode`` and ``end_timecode`` the file's own timecode; track ids are separated
+    by spaces; who is not known is empty, and so is the reason of what could be decided. ``why`` is what the decision rests on, as a
+    sentence. A text that a spreadsheet would compute begins with an apostrophe. ``exported_person_id`` is ``person_id`` once more: what
+    differs from it when the table comes back is a correction, see `serving.archive.returned_table`.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -77,8 +80,9 @@ def to_csv(results: Iterable[Result], _: ExportContext) -> Iterator[bytes]:
 def rows_of(result: Result) -> Iterator[list[str]]:
     """Yield the cells of each appearance, in the order of the columns, empty where there is nothing."""
     fixed = {name: text(result) for name, text in _OF_RESULT.items()}
+    clock = FrameClock.of(result.video)
     for view in result.appearances:
-        yield [fixed[name] if name in fixed else _OF_APPEARANCE[name](view, result) for name in COLUMNS]
+        yield [fixed[name] if name in fixed else _OF_APPEARANCE[name](view, result, clock) for name in COLUMNS]
 
 
 def _plain(value: str) -> str:

@@ -37,6 +37,8 @@ def test_a_table_has_a_row_an_appearance() -> None:
         "end_s": "3725.250",
         "start": "00:00:01.500",
         "end": "01:02:05.250",
+        "start_timecode": "00:00:01:05",
+        "end_timecode": "01:02:05:03",
         "probability": "0.9741",
         "false_name_rate": "1.25e-05",
         "track_ids": "1",
@@ -54,6 +56,12 @@ def test_a_table_has_a_row_an_appearance() -> None:
     assert (undecidable["stranger"], undecidable["end"]) == ("", "00:01:00.000")
     assert [row["reason"] for row in (unknown, undecidable)] == ["", "too small"]
     assert [row["why"] for row in (unknown, undecidable)] == ["nobody enrolled", "too small"]
+
+
+def test_a_table_has_the_files_own_timecode() -> None:
+    result = make_result(Seen("Ann Li", 2.002, 62.062), frame_rate="30000/1001", start_timecode="09:59:58;00")
+    (row,) = rows_of(table_of(result))
+    assert (row["start_timecode"], row["end_timecode"]) == ("10:00:00;00", "10:01:00;02")
 
 
 def test_several_tracks_are_separated_by_spaces() -> None:
