@@ -11,6 +11,8 @@ import pytest
 import webvtt
 from pyshacl import validate
 from rdflib import Graph
+from opentimelineio import adapters
+from pympi import Elan
 
 from serving.archive.handle import open_archive
 from serving.exports import linked_data
@@ -88,6 +90,19 @@ def test_a_manifest_refers_to_the_service(home: Path) -> None:
     labels = [label for _, label in appearances(home, "v-1") if label != "Undecidable"]
     assert sorted(one["body"]["value"] for one in page["items"]) == sorted(labels) != []
     assert all(one["thumbnail"][0]["id"].startswith(f"{service}/crops/a-v-1/") for one in page["items"])
+def test_annotators_and_editors_get_the_same_appearances(home: Path, tmp_path: Path) -> None:
+    seen = ask_p(home, "export", "v-1")["appearances"]
+    for form in ("eaf", "otio", "edl"):
+        run(home, "export", "v-1", "--format", form, "--out", tmp_path / f"a.{form}", *P)
+    document = Elan.Eaf(tmp_path / "a.eaf")
+    tiers = {view["label"] for view in seen}
+    assert set(document.get_tier_names()) == tiers
+    assert sum(len(document.get_annotation_data_for_tier(name)) for name in tiers) == len(seen)
+    ((clip,),) = adapters.read_from_file(str(tmp_path / "a.otio")).tracks
+    assert [marker.name for marker in clip.markers] == [view["label"] for view in seen]
+    (events,) = adapters.read_from_file(str(tmp_path / "a.edl"), "cmx_3600", rate=25).tracks
+    shown = sorted(int(25 * view["start_s"] + 0.5) for view in seen if view["label"] != "Undecidable")
+    assert [int(event.source_range.start_time.value) for event in events] == shown != []
 
 
 def test_an_ending_says_what_is_in_the_file(home: Path, tmp_path: Path) -> None:
