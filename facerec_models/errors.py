@@ -50,6 +50,10 @@ class InputError(FacerecError):
     status = 422
 
 
+class ClosedPlaceError(InputError):
+    """What a request names is in no folder that the operator opened."""
+
+
 class VideoOpenError(InputError):
     """The file is no video, or none of the allowed kinds."""
 

@@ -24,3 +24,4 @@ def _listed(value: Any) -> Any:
 
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_listed)]
 Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_listed)]
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from facerec_models.config import AnalysisConfig, Config, IdentificationConfig
-from facerec_models.errors import InputError
+from facerec_models.errors import ClosedPlaceError, InputError
+from facerec_models.names import check_project_name
 from serving.setting_types import Folders, Names
 from serving.sources.config import SourcesConfig
 from training.crawling.bounds import CrawlConfig
+
+
+def _origins(found: frozenset[str]) -> frozenset[str]:
+    for origin in found:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError(
+                f"{origin!r} is no origin: give a scheme and a host, as https://archive.example or http://127.0.0.1:8080"
+            )
+    return found
+
+
+Origins = Annotated[Names, AfterValidator(_origins)]
 
 
 class WebhookConfig(Config):
@@ -69,8 +84,23 @@ class Settings(BaseSettings):
         default=frozenset({"127.0.0.1", "localhost", "::1"}),
         description="Names under which the service may be asked, with commas between them.",
     )
+    cors_origins: Origins = Field(
+        default=frozenset(),
+        description="Origins of web pages elsewhere that may ask the service, as https://archive.example, with commas between them.",
+    )
+    legacy_api: bool = Field(
+        default=False,
+        description="Whether the predecessor's API is answered, for its clients, at the root of the service.",
+    )
     media_roots: Folders = Field(
         default=(), description="Folders whose files may be submitted by address, with commas between them."
+    )
+    watched: dict[str, Path] = Field(
+        default_factory=dict,
+        description='Folders whose new videos are submitted by themselves, by project: {"news": "/incoming/news"}.',
+    )
+    watched_settle_s: float = Field(
+        default=30.0, ge=0, description="How long a file of a watched folder must not have changed."
     )
     max_queued_jobs: int = Field(default=1000, ge=1, description="Jobs that may wait.")
     analysis: AnalysisConfig = AnalysisConfig()
@@ -92,17 +122,26 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _watched_projects_have_names(self) -> Self:
+        for project in self.watched:
+            try:
+                check_project_name(project)
+            except InputError as error:
+                raise ValueError(f"FACEREC_WATCHED: {error}") from error
+        return self
+
     def require_open(self, path: Path, given: str) -> Path:
         """Return a file or folder of this machine that a request may name, resolved.
 
         Raises
         ------
-        InputError
+        ClosedPlaceError
             If it is below none of `media_roots`; `given` is what the request names.
         """
         found = path.resolve()
         if not any(found.is_relative_to(root.resolve()) for root in self.media_roots):
-            raise InputError(f"{given!r} is in none of the folders that FACEREC_MEDIA_ROOTS names")
+            raise ClosedPlaceError(f"{given!r} is in none of the folders that FACEREC_MEDIA_ROOTS names")
         return found
 
 

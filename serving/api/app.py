@@ -6,10 +6,11 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from serving.api import batches, corrections, embedders, exports, jobs, people, projects, search, videos
+from serving.api import batches, corrections, embedders, exports, jobs, legacy, people, projects, search, videos
 from serving.api.guards import HostGuard, ProjectGuard
 from serving.api.path_ids import complete_path_ids
 from serving.api.problems import add_problem_handlers
@@ -32,8 +33,19 @@ def build_api(service: Service) -> FastAPI:
     for part in (projects, people, corrections, search, videos, exports, batches, embedders, jobs):
         app.include_router(part.router, prefix="/v1", dependencies=[Depends(complete_path_ids)])
 
+    if service.settings.legacy_api:
+        app.include_router(legacy.router)
+
     app.add_middleware(ProjectGuard, store=service.archive.store)
-    app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts)
+    if origins := service.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(origins),
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["Content-Disposition", "Content-Range"],
+        )
+    app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts, origins=service.settings.cors_origins)
 
     @app.get("/healthz", tags=["service"])
     def healthz(service: ServiceDep) -> Health:

@@ -8,14 +8,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, UploadFile
 
-from facerec_models.errors import FacerecError, InputError, VideoNotFoundError
+from facerec_models.errors import ClosedPlaceError, FacerecError, InputError, VideoNotFoundError
 from facerec_models.names import person_id_of
 from serving.api.schemas import BatchItem, VideoRequest
 from serving.api.service import ProjectName, Service, ServiceDep
-from serving.api.videos import allowed_file, parse_settings
+from serving.api.videos import find_or_fetch, parse_settings
 from serving.archive.ids import find_video
-from serving.archive.videos import register_video
-from serving.jobs.submit import submit_video
+from serving.jobs.submit import AddressedVideo, submit_video
 from serving.store.rows import VideoRow
 from training.batch_table import read_batch
 
@@ -33,10 +32,10 @@ def submit_batch(
 ) -> list[BatchItem]:
     """Queue a job for each line of a table of media,start,end,person; the same table again means the same jobs.
 
-    A medium is the id or the name of a video of the project, or the path or ``file://`` address of a file on the service's machine,
-    below one of the folders that the operator opened with ``FACEREC_MEDIA_ROOTS``. A line that cannot be queued has an error, and the
-    others are queued; send the table again once it is mended. Each result is at ``/v1/jobs/{job_id}/result``; where a line names a
-    person, its ``asked_for`` says whether and when they were found.
+    A medium is the id or the name of a video of the project, an address that can be fetched, or the path or ``file://`` address of a
+    file on the service's machine, below one of the folders that the operator opened with ``FACEREC_MEDIA_ROOTS``. A line that cannot
+    be queued has an error, and the others are queued; send the table again once it is mended. Each result is at
+    ``/v1/jobs/{job_id}/result``; where a line names a person, its ``asked_for`` says whether and when they were found.
     """
     wanted = parse_settings(VideoRequest, settings)
     if wanted.fragment is not None or wanted.sampling.fragment is not None:
@@ -50,7 +49,7 @@ def submit_batch(
     except UnicodeDecodeError as error:
         raise InputError(f"{name!r} cannot be read as CSV: {error}") from error
     service.archive.store.get_project(project)
-    videos: dict[str, VideoRow | str] = {}
+    videos: dict[str, VideoRow | AddressedVideo | str] = {}
     items = []
     for row in read_batch(io.StringIO(text, newline=""), name):
         if row.media not in videos:
@@ -65,7 +64,6 @@ def submit_batch(
         if isinstance(video, str):
             item.error = f"{name}, line {row.line}: {video}"
             continue
-        item.video_id = video.video_id
         try:
             job = submit_video(
                 service.archive.store,
@@ -82,31 +80,22 @@ def submit_batch(
         except FacerecError as error:
             item.error = f"{name}, line {row.line}: {error}"
         else:
-            item.job_id = job.job_id
+            item.job_id, item.video_id = job.job_id, job.video_id
     service.analyzer.wake.remote()
     return items
 
 
-def _find(service: Service, project: str, media: str) -> VideoRow | str:
+def _find(service: Service, project: str, media: str) -> VideoRow | AddressedVideo | str:
     """Return the video that a line is about, or why there is none."""
-    store, config = service.archive.store, service.settings.analysis
     try:
         if "://" not in media and not media.startswith("/"):
-            return find_video(store, project, media)
+            return find_video(service.archive.store, project, media)
         uri = media if "://" in media else Path(media).as_uri()
-        try:
-            file = allowed_file(service, uri)
-        except InputError:
-            return _refusal(project, media)
-        return register_video(store, project, file, config, uri=uri)
-    except VideoNotFoundError:
-        return _refusal(project, media)
+        return find_or_fetch(service, project, uri, service.settings.analysis)
+    except (VideoNotFoundError, ClosedPlaceError):
+        return (
+            f"{media!r} is no video of project {project!r}, and no file that the service may read: give the id or the name of a video "
+            "of the project, or the path or file:// address of a file in a folder that FACEREC_MEDIA_ROOTS names, or a web address"
+        )
     except FacerecError as error:
         return str(error)
-
-
-def _refusal(project: str, media: str) -> str:
-    return (
-        f"{media!r} is no video of project {project!r}, and no file that the service may read: give the id or the name of a video of "
-        "the project, or the path or file:// address of a file in a folder that FACEREC_MEDIA_ROOTS names"
-    )

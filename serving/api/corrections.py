@@ -15,7 +15,7 @@ from serving.archive.ids import find_video
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.edit_strangers import hide_stranger, merge_strangers, unmerge_stranger
 from serving.archive.naming.rename import merge_people, rename_person
-from serving.archive.naming.returned_table import read_corrections
+from serving.archive.returned_table import read_corrections
 from serving.store.naming_rows import CorrectionKind
 
 router = APIRouter(tags=["corrections"])

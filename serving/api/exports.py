@@ -19,7 +19,7 @@ from serving.api.file_answer import answer_file
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.api.zip_answer import stream_zip
 from serving.archive.exporting import analysed_videos, file_names, write_document
-from serving.exports.annotated import write_annotated
+from serving.exports.annotated import only_part, write_annotated
 from serving.exports.export_format import ExportFormat
 from serving.exports.formats import FORMATS, DocumentFormat
 from serving.store.rows import VideoRow
@@ -67,9 +67,18 @@ async def export_video(
 
 
 @router.get("/projects/{project}/videos/{video_id}/annotated.mp4", response_class=FileResponse)
-async def get_annotated(project: ProjectName, video_id: str, request: Request, service: ServiceDep) -> Response:
-    """Return the video with boxes and names; it is drawn when it is first asked for. Byte ranges are answered."""
+async def get_annotated(
+    project: ProjectName,
+    video_id: str,
+    request: Request,
+    service: ServiceDep,
+    start_s: Annotated[float | None, Query(ge=0, description="Only from here, in seconds.")] = None,
+    end_s: Annotated[float | None, Query(gt=0, description="Only to here.")] = None,
+) -> Response:
+    """Return the video, or a part of it, with boxes and names; drawn when it is first asked for. Byte ranges are answered."""
     found = Result.model_validate_json(await service.classifier.result.remote(project, video_id, crop_address))
+    if start_s is not None or end_s is not None:
+        found = only_part(found, start_s or 0.0, found.video.duration_s if end_s is None else end_s)
     path = await asyncio.to_thread(_draw, service, project, found)
     answer = await asyncio.to_thread(answer_file, path, request, "video/mp4")
     if answer is None:
@@ -117,7 +126,8 @@ def _draw(service: Service, project: str, found: Result) -> AnyPath:
     video = service.archive.store.get_video(project, found.video.id)
     analysis = service.archive.store.latest_analysis(project, video.video_id)
     (named,) = service.archive.store.list_named(project, [analysis.analysis_id])
-    path = service.archive.files.analysis(project, analysis.analysis_id) / f"annotated-{named.version}.mp4"
+    parts = "".join(f"-{start_s:g}-{end_s:g}" for start_s, end_s in found.sampling.fragments or ())
+    path = service.archive.files.analysis(project, analysis.analysis_id) / f"annotated-{named.version}{parts}.mp4"
     if not path.is_file():
         with local_target(path, service.archive.files.root) as target:
             write_annotated(found, Path(video.file), target, service.settings.analysis.limits, is_private=True)

@@ -12,6 +12,8 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facerec_models.errors import FacerecError, InputError, ProjectNotFoundError
@@ -39,11 +41,14 @@ class HostGuard:
     ----------
     allowed_hosts : frozenset of str
         Names, without ports, under which the application may be asked; see `Settings.allowed_hosts`.
+    origins : frozenset of str
+        Origins of pages elsewhere that may ask; see `Settings.cors_origins`.
     """
 
-    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str], origins: frozenset[str] = frozenset()) -> None:
         self._app = app
         self._allowed = allowed_hosts
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a foreign request with 403, and pass any other on."""
@@ -59,13 +64,34 @@ class HostGuard:
             await send({"type": "websocket.close", "code": 1008, "reason": "foreign host or origin"})
 
     def _refusal(self, headers: Headers) -> str | None:
-        hosts, origins = headers.getlist("host") or [""], headers.getlist("origin")
+        hosts = headers.getlist("host") or [""]
+        origins = [origin for origin in headers.getlist("origin") if origin not in self._origins]
         # The origin "null" is a page of unknown home: a sandboxed frame anywhere.
         asked = [*(f"//{host}" for host in hosts), *origins]
         if all(hostname(address) in self._allowed for address in asked):
             return None
         origin = f", origin {origins[0]!r}" if origins else ""
         return f"requests for host {hosts[0]!r}{origin} are refused: add it to FACEREC_ALLOWED_HOSTS"
+
+
+def check_sender(request: Request) -> None:
+    """Refuse a GET request that changes something, where a browser sends it for a page that may not ask.
+
+    An origin was checked by `HostGuard`. A picture's or a link's request has none: then the browser says whose it is.
+
+    Raises
+    ------
+    HTTPException
+        With status 403.
+    """
+    headers = request.headers
+    if "origin" in headers:
+        return
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise HTTPException(403, f"{request.url.path} is refused: another site's page asks without an origin")
+    referer = headers.get("referer")
+    if referer is not None and hostname(referer) != hostname(f"//{headers.get('host', '')}"):
+        raise HTTPException(403, f"{request.url.path} is refused: the page {referer!r} is of another host")
 
 
 class ProjectGuard:

@@ -17,7 +17,7 @@ from starlette.datastructures import FormData, UploadFile
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import InputError, LimitExceededError, NotFoundError
 from facerec_models.files import UNFINISHED, writing_to
-from facerec_models.names import file_name_of, local_path
+from facerec_models.names import file_name_of
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
@@ -25,8 +25,12 @@ from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
 from serving.archive import deletion
 from serving.archive.video_overview import VideoOverview
-from serving.archive.videos import register_video
+from serving.archive.videos import add_video, register_video
 from serving.jobs import submit as submissions
+from serving.jobs.submit import AddressedVideo
+from serving.sources.local_file import LocalFile
+from serving.sources.registry import find_source, resolve
+from serving.sources.source import SourceContext
 from serving.store.contract import Store
 from serving.store.rows import VideoRow
 
@@ -61,13 +65,15 @@ _Request = TypeVar("_Request", bound=VideoRequest)
     },
 )
 async def submit_video(project: ProjectName, request: Request, service: ServiceDep) -> Accepted:
-    """Submit a video as multipart ``file`` (with ``settings`` as JSON), or as JSON with a ``uri`` and the settings."""
+    """Submit a video as multipart ``file`` (with ``settings`` as JSON), or as JSON with a ``uri`` and the settings.
+
+    A video that is not on this machine is fetched by the job, which says its id from then on.
+    """
     settings: VideoRequest
+    video: VideoRow | AddressedVideo
     if request.headers.get("content-type", "").startswith("application/json"):
         settings = address = parse_settings(VideoAddress, await request.body())
-        file = await asyncio.to_thread(allowed_file, service, address.uri)
-        config = _with_sampling(service, settings)
-        video = await asyncio.to_thread(register_video, service.archive.store, project, file, config, uri=address.uri)
+        video = await asyncio.to_thread(find_or_fetch, service, project, address.uri, _with_sampling(service, settings))
     else:
         async with _form(request) as form:
             upload = form.get("file")
@@ -88,7 +94,7 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
         webhook=settings.webhook,
     )
     service.analyzer.wake.remote()
-    return Accepted(job_id=job.job_id, video_id=video.video_id)
+    return Accepted(job_id=job.job_id, video_id=job.video_id)
 
 
 @router.get("/projects/{project}/videos")
@@ -176,9 +182,19 @@ def parse_settings(kind: type[_Request], raw: str | bytes) -> _Request:
     return settings
 
 
-def allowed_file(service: Service, uri: str) -> Path:
-    """Return the local file of a ``file:`` address below one of the folders that the operator opened."""
-    return service.settings.require_open(local_path(uri), uri)
+def find_or_fetch(service: Service, project: str, uri: str, config: AnalysisConfig) -> VideoRow | AddressedVideo:
+    """Return the video of an address: a file of this machine at once, and what a job is to fetch as that.
+
+    Raises
+    ------
+    InputError
+        If no source knows such addresses, or the file is in no folder that the operator opened.
+    """
+    if not isinstance(find_source(uri, service.settings), LocalFile):
+        service.archive.store.get_project(project)
+        return AddressedVideo(project, uri)
+    resolved = resolve(uri, SourceContext(service.archive.files.media, service.settings))
+    return add_video(service.archive, project, resolved, config)
 
 
 def _with_sampling(service: Service, request: VideoRequest) -> AnalysisConfig:

@@ -59,6 +59,11 @@ class Files:
         """Everything shared of one project."""
         return self.shared_root / "projects" / project
 
+    @property
+    def media(self) -> Path:
+        """The folder of videos that were fetched."""
+        return self.root / "media"
+
     def face_crop(self, project: str, face_id: str) -> AnyPath:
         """Return the file of the aligned face of an enrolled picture."""
         return self.project_files(project) / "faces" / f"{face_id}.jpg"

@@ -25,6 +25,7 @@ from facerec_models.names import short_id
 from facerec_models.types import Track
 from serving.archive.coverage import ANALYSED_AT, JOINED, MADE_FROM, covers, ranges_of
 from serving.archive.handle import Archive
+from serving.sources.source import Resolved
 from serving.store.contract import Store
 from serving.store.rows import AnalysisRow, VideoRow
 
@@ -92,6 +93,20 @@ def register_video(
     )
     store.put_video(video)
     return video
+
+
+def add_video(archive: Archive, project: str, resolved: Resolved, config: AnalysisConfig) -> VideoRow:
+    """Add a video that a source has made a local file of, with what the source knows of it; see `register_video`."""
+    return register_video(
+        archive.store,
+        project,
+        resolved.file,
+        config,
+        uri=resolved.uri,
+        # Errors name a local file by its path.
+        name=None if resolved.uri.startswith("file:") else resolved.name,
+        catalogue=resolved.catalogue,
+    )
 
 
 def dump_catalogue(catalogue: Catalogue | None) -> dict[str, Any] | None:

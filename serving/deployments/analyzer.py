@@ -17,6 +17,7 @@ from serving.jobs.runner import JobRunner, Work
 from serving.jobs.sweep import sweep
 from serving.jobs.training import run_apart
 from serving.jobs.video import VideoJobs
+from serving.jobs.watched_folders import FolderWatcher
 from serving.jobs.webhooks import WebhookSender
 from serving.settings import Settings
 
@@ -60,6 +61,9 @@ class AnalyzerReplica:
         ]
         for runner in self._runners:
             runner.start()
+        self._watcher = FolderWatcher(self._archive, settings) if settings.watched else None
+        if self._watcher is not None:
+            self._watcher.start()
 
     def wake(self) -> None:
         """Try to claim a job now."""
@@ -70,10 +74,14 @@ class AnalyzerReplica:
         """Raise if the replica cannot work on jobs."""
         for runner in self._runners:
             runner.check_health()
+        if self._watcher is not None:
+            self._watcher.check_health()
 
     def __del__(self) -> None:
         for runner in self._runners:
             runner.stop()
+        if self._watcher is not None:
+            self._watcher.stop()
 
     def _connect(self) -> Networks:
         if self._networks is None:

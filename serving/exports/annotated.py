@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,11 +13,14 @@ from statistics import median
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from facerec_models.analysis.reading.geometry import Geometry
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import InputError
+from facerec_models.files import write_atomically
+from facerec_models.metrics.intervals import intersect
 from facerec_models.result import Result, TrackView
 from facerec_models.types import ImageArray
 from facerec_models.video_writer import VideoWriter
@@ -28,6 +32,9 @@ _LEAST_TEXT_PX = 12
 # The longer part of a period of five samples that is halved.
 _HALF = 0.6
 _PROGRESS_STEP = 0.01
+# Times of samples are kept to fractions of a millisecond.
+_FRAME_SLACK_S = 0.002
+_MOST_LETTERS = 100
 
 
 def write_annotated(
@@ -92,6 +99,52 @@ def write_annotated(
                     reported = done
     if on_progress is not None:
         on_progress(1.0)
+
+
+def only_part(result: Result, start_s: float, end_s: float) -> Result:
+    """Return a result whose video is drawn from `start_s` to `end_s` alone.
+
+    Raises
+    ------
+    InputError
+        If nothing of that was analysed.
+    """
+    part = intersect(result.sampling.covered(result.video.duration_s), [(start_s, end_s)])
+    if not part:
+        raise InputError(
+            f"from {start_s:g} to {end_s:g} s nothing of {result.video.name!r} was analysed: choose another part"
+        )
+    sampling = {"fragment": (part[0][0], part[-1][1]), "fragments": part}
+    return result.model_copy(update={"sampling": result.sampling.model_copy(update=sampling)})
+
+
+def write_frames(result: Result, video: Path, folder: Path, limits: LimitsConfig) -> list[Path]:
+    """Write the frame with the best face of each appearance as a JPEG, all faces in it framed and named; return the files.
+
+    A file's name is the time, in seconds, and the labels of those whose best face it shows. Undecidable faces have no frame of their
+    own.
+    """
+    shown: dict[float, list[str]] = {}
+    for view in result.appearances:
+        if view.evidence.crops and (view.person_id is not None or view.stranger is not None):
+            shown.setdefault(round(view.evidence.crops[0].time_s, 3), []).append(view.label)
+    written = []
+    annotator = Annotator(result)
+    with Video(video, limits, stream=result.video.stream) as source:
+        size = source.geometry.square_size
+        for decoded in source.frames(end_s=max(shown, default=0.0) + _FRAME_SLACK_S):
+            labels = shown.pop(round(decoded.time_s, 3), None)
+            if labels is None:
+                continue
+            place = Place.of(decoded.geometry, size)
+            image = place.fit(decoded.to_square_frame().image)
+            annotator.draw(image, decoded.time_s, place)
+            data = io.BytesIO()
+            Image.fromarray(image).save(data, "JPEG", quality=92)
+            names = "_".join(dict.fromkeys(label.replace(" ", "_") for label in labels))
+            written.append(folder / f"{decoded.time_s:09.3f}_{names[:_MOST_LETTERS]}.jpg")
+            write_atomically(written[-1], data.getvalue(), is_private=False)
+    return written
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ _MOST_OF_LABEL, _MOST_CARDS = 12, 400
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _LabelGroup:
     """The appearances of one label that are shown, by time, and how many there are."""
 
     label: str
@@ -83,14 +83,14 @@ def _draw(result: Result, context: ExportContext) -> ImageArray:
     return image
 
 
-def _groups(result: Result) -> tuple[list[_Group], int]:
+def _groups(result: Result) -> tuple[list[_LabelGroup], int]:
     """Return whom the sheet shows, and how many labels it leaves out."""
     by_label: dict[tuple[bool, str], list[AppearanceView]] = {}
     for view in result.appearances:
         if view.person_id is not None or view.stranger is not None:
             by_label.setdefault((view.person_id is None, view.label), []).append(view)
     totals = {key: sum(view.end_s - view.start_s for view in views) for key, views in by_label.items()}
-    groups: list[_Group] = []
+    groups: list[_LabelGroup] = []
     cards = 0
     for key in sorted(by_label, key=lambda key: (key[0], -totals[key], key[1])):
         views = by_label[key]
@@ -98,12 +98,12 @@ def _groups(result: Result) -> tuple[list[_Group], int]:
         if cards + len(longest) > _MOST_CARDS:
             break
         cards += len(longest)
-        groups.append(_Group(key[1], sorted(longest, key=lambda view: view.start_s), len(views), totals[key]))
+        groups.append(_LabelGroup(key[1], sorted(longest, key=lambda view: view.start_s), len(views), totals[key]))
     return groups, len(by_label) - len(groups)
 
 
 def _draw_group(
-    image: ImageArray, group: _Group, top: int, colour: Colour, result: Result, context: ExportContext
+    image: ImageArray, group: _LabelGroup, top: int, colour: Colour, result: Result, context: ExportContext
 ) -> None:
     middle = top + _HEADING_HEIGHT / 2 - 4
     fill_round(image, (_MARGIN, middle - 11, _MARGIN + 22, middle + 11), 6, colour)

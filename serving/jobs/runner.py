@@ -36,8 +36,8 @@ class JobControl:
         self.leftovers: list[Callable[[], object]] = []
 
     def report(self, progress: float) -> None:
-        """Record how far the work is, in [0, 1]."""
-        self.progress = progress
+        """Record how far the work is, in [0, 1]; it never goes back."""
+        self.progress = max(self.progress, progress)
 
     def should_stop(self) -> bool:
         """Whether the work must end now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from facerec_models.config import AnalysisConfig, SamplingConfig
@@ -21,10 +21,24 @@ from serving.store.job_rows import Job, JobState
 from serving.store.rows import AnalysisRow, VideoRow
 
 
+@dataclass(frozen=True, slots=True)
+class AddressedVideo:
+    """A video that is still to be fetched.
+
+    Parameters
+    ----------
+    uri : str
+        An address that `serving.sources.registry` resolves.
+    """
+
+    project: str
+    uri: str
+
+
 def submit_video(
     store: Store,
     settings: Settings,
-    video: VideoRow,
+    video: VideoRow | AddressedVideo,
     sampling: SamplingConfig,
     *,
     max_false_names: float | None = None,
@@ -35,6 +49,8 @@ def submit_video(
     person_id: str | None = None,
 ) -> Job:
     """Queue the analysis of a video, unless the same was asked for before and has not failed.
+
+    A video that is still to be fetched gets its id when it is there; asked for again without `no_cache`, it is not fetched again.
 
     Parameters
     ----------
@@ -52,8 +68,9 @@ def submit_video(
     """
     if webhook is not None:
         check_webhook(webhook, settings.webhook)
+    video_id = video.video_id if isinstance(video, VideoRow) else None
     spec = {
-        "video_id": video.video_id,
+        **({"uri": video.uri} if isinstance(video, AddressedVideo) else {"video_id": video.video_id}),
         "sampling": sampling.model_dump(mode="json"),
         "max_false_names": max_false_names,
         "no_cache": no_cache,
@@ -68,7 +85,7 @@ def submit_video(
             "video",
             spec,
             max_queued=settings.max_queued_jobs,
-            video_id=video.video_id,
+            video_id=video_id,
             priority=priority,
             key=key,
             webhook_url=webhook,
@@ -95,7 +112,10 @@ def retry(store: Store, job_id: str) -> Job:
     if job.kind != "video" or job.spec["no_cache"]:
         return job
     try:
-        video = store.get_video(job.project, job.spec["video_id"])
+        if "uri" in job.spec:
+            video: VideoRow | AddressedVideo = AddressedVideo(job.project, job.spec["uri"])
+        else:
+            video = store.get_video(job.project, str(job.video_id))
         key = submission_key(store, video, job.spec, job.webhook.url if job.webhook else None)
         return store.update_job(job_id, lambda row: None if _is_over(row) else replace(row, key=key)) or job
     except (ConflictError, NotFoundError):
@@ -115,19 +135,20 @@ def _is_over(job: Job) -> bool:
     return job.cancel_requested or job.state in (JobState.FAILED, JobState.CANCELLED)
 
 
-def submission_key(store: Store, video: VideoRow, spec: dict[str, Any], webhook: str | None) -> str:
-    """Return what makes a submission the same as another: content, settings, and the model that names now."""
+def submission_key(store: Store, video: VideoRow | AddressedVideo, spec: dict[str, Any], webhook: str | None) -> str:
+    """Return what makes a submission the same as another: content or address, settings, and the model that names now."""
     version = promoted_version(store, video.project)
-    return short_id("k", video.project, video.sha256, json.dumps(spec, sort_keys=True), repr(version), repr(webhook))
+    what = video.sha256 if isinstance(video, VideoRow) else video.uri
+    return short_id("k", video.project, what, json.dumps(spec, sort_keys=True), repr(version), repr(webhook))
 
 
 def shows_result_of(store: Store, job: Job, settings: Settings) -> bool:
     """Whether the result of a job's video is still what that job asked for, and not what a later one did."""
     try:
-        analysis = store.latest_analysis(job.project, job.spec["video_id"])
+        analysis = store.latest_analysis(job.project, str(job.video_id))
     except VideoNotFoundError:
         return False
-    video = store.get_video(job.project, job.spec["video_id"])
+    video = store.get_video(job.project, str(job.video_id))
     parts = {analysis_id for analysis_id, _ in analysis.summary.get(JOINED, {}).get("parts", ())}
     if not {analysis.analysis_id, *parts} & {*analyses_of(store, video, config_of(job, settings), analysis.embedder)}:
         return False
@@ -149,7 +170,7 @@ def analysis_of(store: Store, job: Job, settings: Settings) -> AnalysisRow:
     """
     if job.kind != "video" or job.state is not JobState.SUCCEEDED:
         raise ConflictError(f"job {job.job_id} is a {job.kind} job that is {job.state.value}: it has no result")
-    video = store.get_video(job.project, job.spec["video_id"])
+    video = store.get_video(job.project, str(job.video_id))
     embedder = store.get_project(job.project).embedder
     for analysis_id in analyses_of(store, video, config_of(job, settings), embedder or ""):
         try:

@@ -123,8 +123,11 @@ def _drawn(archive: Archive) -> Iterator[AnyPath]:
         for name, wanted in ids.items()
         for row in archive.store.list_named(name, wanted)
     }
+    # The version is a number, and parts of the video may follow it.
     return (
-        drawn for name, analysis_id, drawn in there if drawn.name != f"annotated-{named.get((name, analysis_id))}.mp4"
+        drawn
+        for name, analysis_id, drawn in there
+        if Path(drawn.name).stem.split("-")[1] != str(named.get((name, analysis_id)))
     )
 
 

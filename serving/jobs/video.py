@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from facerec_models.analysis.analyze import AnalysisStoppedError
 from facerec_models.analysis.frame_faces import Scan
@@ -21,14 +23,18 @@ from facerec_models.errors import FacerecError
 from facerec_models.files import AnyPath, remove_tree, write_atomically
 from serving.archive.handle import Archive
 from serving.archive.naming.answer import become_answer
-from serving.archive.videos import analyze_video, find_analysis, join_video, video_file
+from serving.archive.videos import add_video, analyze_video, find_analysis, join_video, video_file
 from serving.jobs.runner import JobControl
 from serving.jobs.submit import config_of
 from serving.settings import Settings
+from serving.sources.registry import resolve
+from serving.sources.source import SourceContext
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import AnalysisRow, VideoRow
 
 _INDEX, _IN_ONE_GO = "frames.npz", "in-one-go"
+# Of the progress, what fetching a video counts for.
+_FETCHING = 0.1
 
 
 class VideoJobs:
@@ -46,8 +52,8 @@ class VideoJobs:
         self._networks = networks
 
     def lead(self, job: Job, control: JobControl) -> str:
-        """Analyse and name the video of a job; return its id."""
-        config, video = config_of(job, self._settings), self._video(job)
+        """Analyse and name the video of a job, which is fetched where that is still to be done; return its id."""
+        config, video = config_of(job, self._settings), self._fetch(job, control)
         embedder = self._networks().embedder.name
         # Before the search for one: an analysis by another embedder must not become the video's latest.
         self._archive.fix_embedder(job.project, embedder)
@@ -137,7 +143,27 @@ class VideoJobs:
         return self._archive.files.job_parts(job.project, job.job_id) / config.key(self._networks().embedder.name)
 
     def _video(self, job: Job) -> VideoRow:
-        return self._archive.store.get_video(job.project, job.spec["video_id"])
+        return self._archive.store.get_video(job.project, str(job.video_id))
+
+    def _fetch(self, job: Job, control: JobControl) -> VideoRow:
+        """Return the video of a job; one that is elsewhere is fetched and added to the project, and the job says which it is."""
+        address = job.spec.get("uri")
+        if job.video_id is not None:
+            video = self._video(job)
+            # What was fetched may have made room for others.
+            if Path(video.file).is_file() or (address or video.uri).startswith("file:"):
+                return video
+            address = address or video.uri
+        config = config_of(job, self._settings)
+        context = SourceContext(
+            self._archive.files.media,
+            self._settings,
+            on_progress=lambda fraction: control.report(_FETCHING * fraction),
+            should_stop=control.should_stop,
+        )
+        video = add_video(self._archive, job.project, resolve(str(address), context), config)
+        self._archive.store.update_job(job.job_id, lambda row: replace(row, video_id=video.video_id))
+        return video
 
 
 def _open(video: VideoRow, config: AnalysisConfig) -> Video:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from facerec_models.config import Config
-from serving.setting_types import Names
+from serving.setting_types import Listed, Names
 
 
 def normal_host(host: str) -> str:
@@ -41,6 +41,10 @@ class SourcesConfig(Config):
     )
     stream_hosts: Hosts = Field(
         default=frozenset(), description="Hosts whose rtsp:// streams may be recorded, with commas between them."
+    )
+    graphs: Listed = Field(
+        default=(),
+        description="Knowledge graphs whose URIs are videos: memad, antract, or YAML files of your own, with commas between them.",
     )
     downgrade: bool = Field(default=False, description="Whether a redirect may lead from https:// to http://.")
     max_bytes: int = Field(default=20 * 2**30, ge=1, description="Largest file that is fetched.")

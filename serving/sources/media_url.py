@@ -77,16 +77,21 @@ def _conditions(slot: FetchSlot, kept: Path | None) -> Mapping[str, str]:
     note = slot.note
     if note is None or not (kept is not None or slot.can_continue()):
         return {}
-    if kept is None and slot.size != note.total:
+    if kept is None and not _is_whole(slot):
         return {"Range": f"bytes={slot.size}-", "If-Range": note.etag or note.last_modified or ""}
     if note.etag is not None:
         return {"If-None-Match": note.etag}
     return {} if note.last_modified is None else {"If-Modified-Since": note.last_modified}
 
 
+def _is_whole(slot: FetchSlot) -> bool:
+    """Whether all is here, but not yet kept."""
+    return slot.can_continue() and slot.note is not None and slot.size == slot.note.total
+
+
 def _take(slot: FetchSlot, answer: Answer, url: str, context: SourceContext) -> bytes | None:
     """Bring the part to its end; of a document in JSON return all, and keep nothing."""
-    if answer.status == 304 and slot.can_continue():  # the part was whole, and its process ended before it was kept
+    if answer.status == 304 and _is_whole(slot):  # the process ended that fetched it, before it was kept
         return None
     if answer.status == 416 or (answer.status == 206 and not _continues(slot, answer)):
         slot.forget()
@@ -114,8 +119,10 @@ def _continues(slot: FetchSlot, answer: Answer) -> bool:
         return False
     first, last, total = (number_of(text) for text in found.groups())
     is_rest = first == slot.size and total is not None and last == total - 1 and note.total in (None, total)
+    # Without a total of the first answer, this one must say how long it is: nothing else would tell that it broke off.
+    is_bounded = total is not None and (note.total if answer.length is None else answer.length == total - slot.size)
     tag = answer.header("ETag")
-    return is_rest and (not tag or note.etag is None or tag == note.etag)
+    return is_rest and bool(is_bounded) and (not tag or note.etag is None or tag == note.etag)
 
 
 def _note(url: str, answer: Answer) -> FetchNote:

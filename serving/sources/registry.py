@@ -10,7 +10,7 @@ from serving.settings import Settings
 from serving.sources.addresses import shown
 from serving.sources.source import Resolved, SourceContext, VideoSource
 
-SOURCES = ("local_file:LocalFile", "media_url:MediaUrl", "bucket:BucketFile", "stream:StreamWindow")
+SOURCES = ("local_file:LocalFile", "media_url:MediaUrl", "bucket:BucketFile", "stream:StreamWindow", "graph:GraphUri")
 """``module:class`` in this folder; one more is one name here, and a module. A module may resolve what it finds with `resolve`."""
 
 

@@ -25,7 +25,7 @@ _WITH_CONTENT = {200, 206}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CHUNK_BYTES = 1 << 18
 # So long a server may take to close a connection whose body is over; what comes meanwhile was not announced.
-_GOODBYE_S = 0.5
+_GOODBYE_S = 1.0
 _AGENT = f"FaceRec/{version('facerec')}"
 
 

@@ -147,8 +147,9 @@ class Store(Protocol):
         *,
         name: str | None = None,
         sha256: str | None = None,
+        uri: str | None = None,
     ) -> list[VideoRow]:
-        """Return those of these videos that have this name, and this content, oldest first; what is None restricts nothing."""
+        """Return those of these videos that have this name, content and address, oldest first; what is None restricts nothing."""
 
     def delete_video(self, project: str, video_id: str) -> None:
         """Delete a video with its analyses and tracks; the same submission is then a new job."""

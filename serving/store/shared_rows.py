@@ -164,10 +164,11 @@ class SharedRows:
         *,
         name: str | None = None,
         sha256: str | None = None,
+        uri: str | None = None,
     ) -> list[VideoRow]:
-        """Return those of these videos that have this name, and this content, oldest first; what is None restricts nothing."""
+        """Return those of these videos that have this name, content and address, oldest first; what is None restricts nothing."""
         among = None if video_ids is None else ("video_id", list(video_ids))
-        where = {"project": project, "name": name, "sha256": sha256}
+        where = {"project": project, "name": name, "sha256": sha256, "uri": uri}
         given = {column: value for column, value in where.items() if value is not None}
         with self._shared.reading() as tx:
             require_project(tx, project)

@@ -52,6 +52,7 @@ def test_videos_are_found_by_name_and_by_content(store: Store) -> None:
     assert store.find_videos("p", sha256="00" * 32) == [videos[1]]
     assert store.find_videos("p", [*(video.video_id for video in videos), "gone"]) == [videos[1], videos[0]]
     assert store.find_videos("p", [videos[0].video_id], name="ü.mp4") == [videos[0]]
+    assert store.find_videos("p", uri=videos[0].uri) == [videos[0]]
     assert store.find_videos("p", []) == []
     assert store.find_videos("p", name="other.mp4", sha256="00" * 32) == store.find_videos("p", name="") == []
 

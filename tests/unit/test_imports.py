@@ -38,7 +38,18 @@ ORDER = (
     "facerec_models/ground",
 )
 # Of the files directly in facerec_models, those that all others stand on.
-GROUND = {"types", "errors", "config", "files", "names", "vectors", "images", "proxies", "frame_rates", "public_connections"}
+GROUND = {
+    "types",
+    "errors",
+    "config",
+    "files",
+    "names",
+    "vectors",
+    "images",
+    "proxies",
+    "frame_rates",
+    "public_connections",
+}
 ROOMS = {room: level for level, rooms in enumerate(ORDER) for room in rooms.split(" | ")}
 PACKAGES = ("facerec_models", "training", "serving", "ui")
 # Packages that a part of the code never loads, wherever it imports them.

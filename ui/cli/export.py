@@ -22,7 +22,7 @@ from ui.cli.common import (
     print_json,
     progress_bar,
 )
-from ui.cli.targets import VIDEO, check_not_the_video, check_target
+from ui.cli.targets import VIDEO, check_not_the_video, check_target, parse_fragment
 
 if TYPE_CHECKING:
     from facerec_models.config import LimitsConfig
@@ -54,6 +54,14 @@ def export(
             help="File to write; of several videos a folder, unless it is a table. Text goes to standard output.",
         ),
     ] = None,
+    fragment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="START,END",
+            help="Of the annotated video only this part, in seconds or hours:minutes:seconds.",
+            show_default=False,
+        ),
+    ] = None,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -62,6 +70,9 @@ def export(
     from serving.archive.exporting import analysed_videos, file_names
     from serving.exports.formats import FORMATS
 
+    part = parse_fragment(fragment)
+    if part is not None and export_format is not ExportFormat.ANNOTATED:
+        raise typer.BadParameter(f"--fragment is for --format annotated: {export_format} is of all that was analysed")
     with open_home(home) as opened:
         rows = [find_video(opened, project, one) for one in videos or []] or analysed_videos(opened.archive, project)
         if not rows:
@@ -71,10 +82,10 @@ def export(
         written: list[Path] = []
         if is_folder and out is not None:
             for row, name in zip(rows, file_names(rows, _endings(export_format)[0]), strict=True):
-                _write(opened, [row], export_format, out / name)
+                _write(opened, [row], export_format, out / name, part)
                 written.append(out / name)
         else:
-            _write(opened, rows, export_format, out)
+            _write(opened, rows, export_format, out, part)
             written.extend([] if out is None else [out])
     if as_json and written:
         print_json({"written": [str(path) for path in written]})
@@ -102,19 +113,26 @@ def _check_out(export_format: ExportFormat, out: Path | None, *, is_folder: bool
     check_target("--out", out, endings=endings, is_folder=is_folder, makes_folders=not is_video)
 
 
-def _write(opened: Opened, videos: Sequence[VideoRow], export_format: ExportFormat, target: Path | None) -> None:
+def _write(
+    opened: Opened,
+    videos: Sequence[VideoRow],
+    export_format: ExportFormat,
+    target: Path | None,
+    part: tuple[float, float] | None,
+) -> None:
     """Write the results of some videos as one file, or to standard output."""
     from facerec_models.files import write_atomically
     from serving.api.addresses import crop_address
     from serving.archive.exporting import crop_files, write_document
     from serving.archive.naming.one_video import stored_result
+    from serving.exports.annotated import only_part
 
     archive = opened.archive
     if export_format is ExportFormat.ANNOTATED and target is not None:
         (video,) = videos
         check_not_the_video("--out", target, video.file)
         found = stored_result(archive, video.project, video.video_id, crop_files(archive))
-        draw_video(opened, video, found, target)
+        draw_video(opened, video, found if part is None else only_part(found, *part), target)
         return
     # What refers to pictures by addresses of the service is for readers elsewhere.
     crop_url = crop_files(archive) if export_format is ExportFormat.JSON else crop_address

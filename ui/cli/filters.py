@@ -9,7 +9,7 @@ import typer
 
 from ui.cli.archive.lookup import find_video
 from ui.cli.common import Opened
-from ui.cli.videos import parse_fragment
+from ui.cli.targets import parse_fragment
 
 if TYPE_CHECKING:
     from serving.store.naming_rows import AppearanceQuery

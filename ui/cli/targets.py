@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 import typer
+
+from facerec_models.errors import InputError
+from training.batch_table import parse_span
 
 Fragment = tuple[float, float] | None
 
@@ -106,7 +110,7 @@ def result_files(out_dir: Path, wanted: Sequence[tuple[str, Fragment]]) -> list[
 
 
 def _name(media: str, fragment: Fragment) -> str:
-    stem = Path(media).stem
+    stem = PurePosixPath(unquote(urlsplit(media).path)).stem if "://" in media else Path(media).stem
     return stem if fragment is None else f"{stem}_{fragment[0]:.12g}_{fragment[1]:.12g}"
 
 
@@ -116,3 +120,16 @@ def _place(media: str) -> str:
 
 def _row_label(media: str, fragment: Fragment) -> str:
     return repr(media) if fragment is None else f"{media!r} from {fragment[0]!r} to {fragment[1]!r} s"
+
+
+def parse_fragment(text: str | None, option: str = "--fragment") -> tuple[float, float] | None:
+    """Read an option's ``START,END`` in seconds or ``hours:minutes:seconds``."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise typer.BadParameter(f"{option} {text!r} must be START,END, as 10,25.5 or 0:01:00,0:02:30")
+    try:
+        return parse_span(*parts)
+    except InputError as error:
+        raise typer.BadParameter(f"{option} {text!r}: {error}") from error

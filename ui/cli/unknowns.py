@@ -239,7 +239,7 @@ def import_corrections(
 ) -> None:
     """Take back an exported table in which names were changed: all corrections at once, as one edit."""
     from serving.archive.naming.correct import correct as apply
-    from serving.archive.naming.returned_table import read_corrections
+    from serving.archive.returned_table import read_corrections
 
     try:
         data = table.read_bytes()

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from facerec_models.errors import FacerecError, InputError, VideoNotFoundError, VideoOpenError
 from facerec_models.names import person_id_of
-from training.batch_table import BatchRow, parse_span, read_batch
+from training.batch_table import BatchRow, read_batch
 from ui.cli.common import (
     DEFAULT_PROJECT,
     ErrorOption,
@@ -29,12 +29,13 @@ from ui.cli.common import (
 )
 from ui.cli.export import draw_video, write_result, write_timeline
 from ui.cli.tables import print_table
-from ui.cli.targets import JSON, PICTURE, VIDEO, check_not_the_video, check_target, result_files
+from ui.cli.targets import JSON, PICTURE, VIDEO, check_not_the_video, check_target, parse_fragment, result_files
 
 if TYPE_CHECKING:
     from facerec_models.analysis.networks import Networks
     from facerec_models.config import AnalysisConfig
     from facerec_models.result import Result
+    from serving.sources.source import Resolved
 
 
 def _check_fps(value: float | None) -> float | None:
@@ -78,7 +79,7 @@ LengthOption = Annotated[
 
 
 def recognize(
-    videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Video files.")],
+    videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Video files, or their addresses.")],
     video_speedup: SpeedupOption = None,
     sample_fps: FpsOption = None,
     fragment: Annotated[
@@ -94,7 +95,9 @@ def recognize(
     out_dir: Annotated[Path | None, typer.Option(help="Write each result to DIR/<video>.json.")] = None,
     annotated: Annotated[Path | None, typer.Option(help="Write the video with boxes and names here (MP4).")] = None,
     timeline: Annotated[Path | None, typer.Option(help="Draw who is seen when, as PNG or JPEG.")] = None,
-    export_frames: Annotated[Path | None, typer.Option(help="Write the faces of each person to this folder.")] = None,
+    export_frames: Annotated[
+        Path | None, typer.Option(help="Write the faces of each person, and the frames that show them best, here.")
+    ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Analyse again what was analysed before.")] = False,
     project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
@@ -221,21 +224,20 @@ class _Recognizer:
         from serving.archive.ids import find_video as find_stored
         from serving.archive.naming.answer import become_answer
         from serving.archive.naming.one_video import result_of
-        from serving.archive.videos import analyze_video, find_analysis, register_video
+        from serving.archive.videos import add_video, analyze_video, find_analysis
 
         archive = self.opened.archive
         store = archive.store
         if self.project == DEFAULT_PROJECT:  # the name of any other may be a slip of the pen
             store.create_project(self.project)
-        file = _local_file(source)
         embedder = store.get_project(self.project).embedder or self._load(config).embedder.name
-        if may_be_stored and "://" not in source and not file.exists():
+        if may_be_stored and "://" not in source and not Path(source).exists():
             try:
                 video = find_stored(store, self.project, source)
             except VideoNotFoundError as error:
                 raise VideoOpenError(f"there is no file {source!r}, and {error}") from error
         else:
-            video = register_video(store, self.project, file, config)
+            video = add_video(archive, self.project, self._resolve(source), config)
         analysis = None if self.no_cache else find_analysis(store, video, config, embedder)
         if analysis is None:
             with progress_bar() as progress:
@@ -251,6 +253,21 @@ class _Recognizer:
         self._analysis_id = analysis.analysis_id
         return result_of(archive, archive.store.get_analysis(self.project, analysis.analysis_id), crop_files(archive))
 
+    def _resolve(self, source: str) -> Resolved:
+        """Return the local file of a path or an address; what is elsewhere is fetched, with a bar that shows how far that is."""
+        from serving.sources.registry import resolve
+        from serving.sources.source import SourceContext
+
+        media, settings = self.opened.archive.files.media, self.opened.settings
+        if "://" not in source or source.startswith("file://"):
+            return resolve(source, SourceContext(media, settings, is_trusted=True))
+        with progress_bar() as progress:
+            task = progress.add_task("fetching", total=1.0)
+            context = SourceContext(
+                media, settings, is_trusted=True, on_progress=lambda done: progress.update(task, completed=done)
+            )
+            return resolve(source, context)
+
     def is_part_of_more(self, found: Result) -> bool:
         """Whether the answer about the video is made of more than what was recognised last."""
         latest = self.opened.archive.store.latest_analysis(self.project, found.video.id)
@@ -260,8 +277,9 @@ class _Recognizer:
         draw_video(self.opened, self.opened.archive.store.get_video(self.project, found.video.id), found, target)
 
     def export_faces(self, found: Result, folder: Path) -> None:
-        """Copy the kept crops of what was recognised last to a folder for each label."""
+        """Copy the kept crops of what was recognised last to a folder for each label, and draw a frame of each appearance."""
         from facerec_models.files import write_atomically
+        from serving.exports.annotated import write_frames
 
         crops = self.opened.archive.files.analysis(self.project, self._analysis_id)
         for appearance in found.appearances:
@@ -271,6 +289,12 @@ class _Recognizer:
                     write_atomically(
                         target / f"{appearance.start_s:08.2f}_{crop.name}", crop.read_bytes(), is_private=False
                     )
+        write_frames(
+            found,
+            Path(self.opened.archive.store.get_video(self.project, found.video.id).file),
+            folder / "frames",
+            self.opened.settings.analysis.limits,
+        )
 
     def _load(self, config: AnalysisConfig) -> Networks:
         from facerec_models.analysis.networks import load_networks
@@ -280,14 +304,6 @@ class _Recognizer:
                 config, self.opened.archive.files.weights, self.opened.archive.store.get_project(self.project).embedder
             )
         return self._networks
-
-
-def _local_file(source: str) -> Path:
-    from facerec_models.names import local_path
-
-    if "://" in source and not source.startswith("file://"):
-        raise InputError(f"{source!r} is an address; download the video and give the file")
-    return local_path(source) if "://" in source else Path(source)
 
 
 def check_sampling(speedup: int | None, fps: float | None) -> None:
@@ -311,19 +327,6 @@ def with_sampling(
         update["stream"] = stream
     sampling = SamplingConfig(**{**config.sampling.model_dump(), **update, "fragment": fragment})
     return config.model_copy(update={"sampling": sampling})
-
-
-def parse_fragment(text: str | None, option: str = "--fragment") -> tuple[float, float] | None:
-    """Read an option's ``START,END`` in seconds or ``hours:minutes:seconds``."""
-    if text is None:
-        return None
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise typer.BadParameter(f"{option} {text!r} must be START,END, as 10,25.5 or 0:01:00,0:02:30")
-    try:
-        return parse_span(*parts)
-    except InputError as error:
-        raise typer.BadParameter(f"{option} {text!r}: {error}") from error
 
 
 def _read_table(path: Path) -> list[BatchRow]:

@@ -236,7 +236,6 @@ def test_addresses_are_percent_encoded_and_stay_in_their_folder(
         f"{media.as_uri()}x/a.mp4",
         f"{media.as_uri()}/a%00.mp4",
         "ftp://example.org/a.mp4",
-        str(spaced),
     ):
         problem(client.post(VIDEOS, json={"uri": uri}), 422)
     assert len(store.list_videos("p")) == 1

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import webvtt
-from pyshacl import validate
-from rdflib import Graph
 from opentimelineio import adapters
 from pympi import Elan
+from pyshacl import validate
+from rdflib import Graph
 
 from serving.archive.handle import open_archive
 from serving.exports import linked_data
@@ -90,6 +90,8 @@ def test_a_manifest_refers_to_the_service(home: Path) -> None:
     labels = [label for _, label in appearances(home, "v-1") if label != "Undecidable"]
     assert sorted(one["body"]["value"] for one in page["items"]) == sorted(labels) != []
     assert all(one["thumbnail"][0]["id"].startswith(f"{service}/crops/a-v-1/") for one in page["items"])
+
+
 def test_annotators_and_editors_get_the_same_appearances(home: Path, tmp_path: Path) -> None:
     seen = ask_p(home, "export", "v-1")["appearances"]
     for form in ("eaf", "otio", "edl"):

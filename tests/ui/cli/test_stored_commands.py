@@ -11,6 +11,7 @@ import pytest
 
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
+from facerec_models.images import read_image
 from serving.archive.handle import Archive, open_archive
 from serving.settings import Settings
 from serving.store import leases
@@ -128,7 +129,11 @@ def test_a_fragment_does_not_hide_what_is_known_of_the_rest(place: Place, tmp_pa
     assert "of 2.0 s" in part.stdout
     found = json.loads((tmp_path / "r.json").read_text())
     assert {appearance["label"] for appearance in found["appearances"]} == {"Eileen Collins"}
-    assert {path.name for path in faces.iterdir()} == {"Eileen_Collins"}
+    assert {path.name for path in faces.iterdir()} == {"Eileen_Collins", "frames"}
+    (frame,) = (faces / "frames").iterdir()
+    assert frame.stem.endswith("_Eileen_Collins")
+    assert 5 <= float(frame.stem.partition("_")[0]) < 7
+    assert read_image(frame, LimitsConfig()).shape[1::-1] == (found["video"]["width"], found["video"]["height"])
     with Video(drawn, LimitsConfig()) as video:
         assert sum(1 for _ in video.frames()) / video.info.fps == pytest.approx(2.0, abs=0.1)
     # Asked again, and found in the store.

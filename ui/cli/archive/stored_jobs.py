@@ -70,13 +70,13 @@ def show(job: JobArgument, home: HomeOption = None, as_json: JsonOption = False)
         log = opened.archive.files.job_log(row.project, row.job_id)
         has_log = log.is_file()
     if as_json:
-        print_json({**_document(row), "spec": row.spec, "log": str(log) if has_log else None})
+        print_json({**_document(row), "spec": _shown(row), "log": str(log) if has_log else None})
         return
     output.print(f"{row.job_id}, {row.kind} of project {row.project}: {_state(row)}, {row.progress:.0%} done")
     output.print(f"submitted {date_of(row.created_at)}, last changed {date_of(row.updated_at)}, attempt {row.attempt}")
     if row.video_id:
         output.print(f"video: {row.video_id}")
-    output.print(f"to do: {json.dumps(row.spec, ensure_ascii=False)}")
+    output.print(f"to do: {json.dumps(_shown(row), ensure_ascii=False)}")
     if row.error:
         output.print(f"error: {row.error}")
     if row.webhook is not None:
@@ -136,3 +136,10 @@ def _document(job: Job) -> dict[str, Any]:
     from serving.api.schemas import JobView
 
     return JobView.of(job).model_dump()
+
+
+def _shown(job: Job) -> dict[str, Any]:
+    """Return what a job is to do, without what an address must not show."""
+    from serving.sources.addresses import shown
+
+    return {name: shown(value) if name == "uri" else value for name, value in job.spec.items()}

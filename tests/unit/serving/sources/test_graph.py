@@ -1,0 +1,244 @@
+"""Videos by their URI in a knowledge graph: a real SPARQL endpoint, a real web server, and a media API that wants a token."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import uvicorn
+import yaml
+from fastapi import FastAPI, Request, Response
+from rdflib import Graph
+from rdflib_endpoint import SparqlEndpoint
+
+from facerec_models.catalogue import CatalogueSegment, Channel, Publication
+from facerec_models.errors import InputError, NotFoundError, SourceError
+from serving.settings import Settings
+from serving.sources import graph as graphs
+from serving.sources.config import SourcesConfig
+from serving.sources.graph_config import read_graph
+from serving.sources.registry import resolve
+from serving.sources.source import Resolved, SourceContext
+from tests.waiting import wait_until
+
+CONTENT = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 40
+
+MEMAD = """
+@prefix ebucore: <http://www.ebu.ch/metadata/ontologies/ebucore/ebucore#> .
+@prefix m: <http://data.memad.eu/> .
+m:programme ebucore:isInstantiatedBy m:media ;
+  ebucore:title "Le journal", "The news" ; ebucore:hasGenre "News" ; ebucore:hasTheme "Élections" ; ebucore:duration "PT90S" ;
+  ebucore:hasPublicationEvent [ ebucore:publicationStartDateTime "2014-05-26T20:00:00" ; ebucore:isReleasedBy m:france2 ] ;
+  ebucore:hasPart [ ebucore:title "Opening" ; ebucore:start "00:00:00" ; ebucore:end "00:00:12.5" ],
+    [ ebucore:title "Weather" ; ebucore:start "PT1M" ; ebucore:end "PT1M30S" ],
+    [ ebucore:title "Lost" ; ebucore:start "soon" ; ebucore:end "later" ] .
+m:france2 ebucore:publicationChannelName "France 2" .
+m:media ebucore:locator "{file}" .
+m:empty ebucore:title "No file" .
+"""
+ANTRACT = """
+@prefix core: <http://www.ina.fr/core#> .
+@prefix dcterms: <http://purl.org/dc/terms/> .
+<http://www.ina.fr/notice/1> core:instance [ core:http_url "{file}" ] ; core:title "Les actualités" ; core:date "1952-03-01" ;
+  dcterms:rights "INA" .
+[] core:document <http://www.ina.fr/notice/1> ; core:title "Sport" ; core:beginTime "00:01:00" ; core:endTime "00:02:00" .
+"""
+
+
+@contextmanager
+def running(app: Any) -> Iterator[str]:
+    """Serve an application on this machine until the block ends; yields its address."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[str]:
+    """A web server with one file; with a token where the address asks for one."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            if parts.path == "/guarded.mp4" and parse_qs(parts.query).get("access_token") != ["t-1"]:
+                self.send_error(403)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(CONTENT)))
+            self.end_headers()
+            self.wfile.write(CONTENT)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def endpoint(turtle: str) -> FastAPI:
+    return SparqlEndpoint(graph=Graph().parse(data=turtle, format="turtle"), enable_update=False)
+
+
+def context(tmp_path: Path, *names: str) -> SourceContext:
+    sources = SourcesConfig(graphs=names, private_hosts=frozenset({"127.0.0.1"}))
+    return SourceContext(tmp_path / "media", Settings(home=tmp_path, sources=sources))
+
+
+def test_a_programme_leads_to_its_file_and_to_what_the_catalogue_knows(
+    files: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(endpoint(MEMAD.replace("{file}", f"{files}/a.mp4"))) as address:
+        monkeypatch.setenv("FACEREC_MEMAD_ENDPOINT", address)
+        for uri in ("http://data.memad.eu/media", "http://data.memad.eu/programme"):
+            found = resolve(uri, context(tmp_path, "memad"))
+            assert (found.uri, found.file.read_bytes()) == (uri, CONTENT)
+            assert found.catalogue is not None
+            assert found.catalogue.uri == uri
+            assert found.catalogue.programme == "http://data.memad.eu/programme"
+            assert sorted(found.catalogue.titles) == ["Le journal", "The news"]
+            channel = Channel(id="http://data.memad.eu/france2", name="France 2")
+            assert found.catalogue.channels == [channel]
+            assert found.catalogue.publications == [Publication(date="2014-05-26T20:00:00", channel=channel)]
+            assert (found.catalogue.genres, found.catalogue.themes) == (["News"], ["Élections"])
+            # A time that cannot be read leaves out its segment, and no more.
+            assert sorted(found.catalogue.segments, key=lambda one: one.start_s) == [
+                CatalogueSegment(label="Opening", start_s=0, end_s=12.5),
+                CatalogueSegment(label="Weather", start_s=60, end_s=90),
+            ]
+        assert graphs.describe("http://data.memad.eu/media", context(tmp_path, "memad").settings) is not None
+        with pytest.raises(NotFoundError, match=r"knows no file of 'http://data\.memad\.eu/empty'"):
+            resolve("http://data.memad.eu/empty", context(tmp_path, "memad"))
+        with pytest.raises(InputError, match="must be percent-encoded"):
+            resolve("http://data.memad.eu/x> ?p ?o } #", context(tmp_path, "memad"))
+
+
+def test_a_graph_with_a_password_gets_it_from_the_environment(
+    files: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = endpoint(ANTRACT.replace("{file}", f"{files}/a.mp4"))
+
+    @app.middleware("http")
+    async def guard(request: Request, go_on: Any) -> Response:
+        is_open = request.headers.get("authorization") == "Basic YWRhOnNlY3JldA=="
+        answer: Response = await go_on(request) if is_open else Response(status_code=401)
+        return answer
+
+    uri = "http://www.ina.fr/notice/1"
+    with running(app) as address:
+        monkeypatch.setenv("FACEREC_ANTRACT_ENDPOINT", address)
+        with pytest.raises(InputError, match="FACEREC_ANTRACT_USER and FACEREC_ANTRACT_PASSWORD"):
+            resolve(uri, context(tmp_path, "antract"))
+        monkeypatch.setenv("FACEREC_ANTRACT_USER", "ada")
+        monkeypatch.setenv("FACEREC_ANTRACT_PASSWORD", "wrong")
+        with pytest.raises(SourceError, match="answered 401"):
+            resolve(uri, context(tmp_path, "antract"))
+        monkeypatch.setenv("FACEREC_ANTRACT_PASSWORD", "secret")
+        found = resolve(uri, context(tmp_path, "antract"))
+    assert found.catalogue is not None
+    assert (found.catalogue.titles, found.catalogue.rights) == (["Les actualités"], ["INA"])
+    assert found.catalogue.segments == [CatalogueSegment(label="Sport", start_s=60, end_s=120)]
+
+
+def test_a_media_api_gives_the_file_for_a_token_that_nobody_sees(
+    files: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = endpoint(MEMAD.replace("{file}", "asset 7"))
+
+    @app.post("/login")
+    async def login(request: Request) -> dict[str, Any]:
+        form = parse_qs((await request.body()).decode())
+        is_known = form == {"username": ["ada"], "password": ["secret"], "grant_type": ["password"]}
+        return {"auth": {"token": "t-1"}} if is_known else {}
+
+    @app.get("/assets/{name}")
+    async def asset(name: str, request: Request) -> dict[str, Any]:
+        is_known = request.headers.get("authorization") == "Bearer t-1" and name == "asset 7"
+        return {"files": [{"url": f"{files}/guarded.mp4"}]} if is_known else {}
+
+    with running(app) as address:
+        config = yaml.safe_load((Path(graphs.__file__).parent / "graphs" / "memad.yaml").read_text())
+        config |= {
+            "endpoint": address,
+            "endpoint_variable": None,
+            "media_api": {
+                "login": {
+                    "url": f"{address}/login",
+                    "credentials": {"user": "ASSET_USER", "password": "ASSET_PASSWORD"},
+                    "fields": {"grant_type": "password"},
+                    "token": "auth.token",
+                },
+                "asset": f"{address}/assets/{{locator}}",
+                "file": "files.0.url",
+                "sends_token_for_file": True,
+            },
+        }
+        own = tmp_path / "own.yaml"
+        own.write_text(yaml.safe_dump(config))
+        monkeypatch.setenv("ASSET_USER", "ada")
+        monkeypatch.setenv("ASSET_PASSWORD", "secret")
+        found = resolve("http://data.memad.eu/media", context(tmp_path, str(own)))
+        assert found.file.read_bytes() == CONTENT
+        assert not _tells(found, tmp_path, "t-1", "secret")
+        monkeypatch.setenv("ASSET_PASSWORD", "wrong")
+        with pytest.raises(SourceError, match=r"has no token at 'auth\.token'") as refused:
+            resolve("http://data.memad.eu/media", context(tmp_path, str(own)))
+        assert "wrong" not in str(refused.value)
+
+
+def _tells(found: Resolved, folder: Path, *secrets: str) -> bool:
+    """Whether a secret is in what is known of a video, or in a file that is kept."""
+    known = json.dumps([found.uri, found.name, None if found.catalogue is None else found.catalogue.model_dump()])
+    kept = [str(path).encode() + path.read_bytes() for path in (folder / "media").rglob("*") if path.is_file()]
+    return any(secret in known or any(secret.encode() in one for one in kept) for secret in secrets)
+
+
+def test_a_graph_that_does_not_answer_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEREC_MEMAD_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(SourceError, match=r"cannot be reached at 'http://127\.0\.0\.1:1'"):
+        resolve("http://data.memad.eu/media", context(tmp_path, "memad"))
+
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b'{"results": 1}'})
+
+    with running(talk) as address:
+        monkeypatch.setenv("FACEREC_MEMAD_ENDPOINT", address)
+        with pytest.raises(SourceError, match="answered no SPARQL results"):
+            resolve("http://data.memad.eu/media", context(tmp_path, "memad"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name: a", "prefixes: Field required"),
+        ("{", "is no YAML"),
+        (
+            "{name: a, prefixes: ['http://a/'], endpoint: 'http://b/', locator: 'SELECT ?x WHERE {}'}",
+            "must select \\?locator",
+        ),
+        ("{name: a, prefixes: ['http://a/'], endpoint: 'http://me:secret@b/', locator: '?locator'}", "endpoint"),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(text)
+    with pytest.raises(InputError, match=says):
+        read_graph(str(own))
+    with pytest.raises(InputError, match="antract, memad"):
+        read_graph("unknown")
