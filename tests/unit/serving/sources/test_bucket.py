@@ -106,7 +106,7 @@ def test_stopping_keeps_the_part_for_the_next_time(
     def slowly(path: RemotePath, start: int, end: int) -> Iterator[bytes]:
         for chunk in chunks(path, start, end):
             yield chunk
-            time.sleep(0.3)  # the watch looks ten times a second
+            time.sleep(1.0)  # the watch looks ten times a second
 
     monkeypatch.setattr(RemotePath, "chunks", slowly)
     on_progress, should_stop = stops_after(1)

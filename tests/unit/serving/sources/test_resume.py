@@ -99,6 +99,27 @@ def test_a_wrong_part_begins_anew(web: Server, tmp_path: Path, wrong: Handler) -
     assert [request.headers.get("range") for request in web.requests] == [None, "bytes=100000-", None]
 
 
+@pytest.mark.parametrize("length", [{"Content_Length": 1000}, {}], ids=["short", "none"])
+def test_the_rest_of_a_file_without_a_length_must_be_as_long_as_it_says(
+    web: Server, tmp_path: Path, length: dict[str, int]
+) -> None:
+    chunk = b"%x\r\n%s\r\n" % (100_000, FILM[:100_000])
+    broken = sends(head(Transfer_Encoding="chunked", ETag='"one"') + chunk)
+    content_range = "bytes 100000-399999/400000"
+    short = sends(head("206 Partial Content", Content_Range=content_range, **length) + FILM[100_000:101_000])
+    address = web.put("/a.mp4", in_turn(broken, short, ByteRanges(FILM)))
+    assert resolve(address, context(tmp_path)).file.read_bytes() == FILM
+    assert [request.headers.get("range") for request in web.requests] == [None, "bytes=100000-", None]
+
+
+def test_a_part_is_not_whole_because_a_server_says_that_nothing_has_changed(web: Server, tmp_path: Path) -> None:
+    unchanged = sends(head("304 Not Modified", ETag='"one"'))
+    address = web.put("/a.mp4", in_turn(ByteRanges(FILM, cuts=[100_000]), unchanged))
+    with pytest.raises(SourceError, match="304 Not Modified"):
+        resolve(address, context(tmp_path))
+    assert kept_files(tmp_path) == []
+
+
 @pytest.mark.parametrize("validator", [{}, {"ETag": 'W/"weak"'}], ids=["none", "weak"])
 def test_without_a_strong_validator_it_begins_anew(web: Server, tmp_path: Path, validator: dict[str, str]) -> None:
     broken = sends(head(Content_Length=len(FILM), **validator) + FILM[:100_000])
@@ -133,7 +154,7 @@ def test_a_file_that_is_not_there_is_asked_for_once(web: Server, tmp_path: Path)
 
 
 def test_stopping_keeps_the_part_for_the_next_time(web: Server, tmp_path: Path) -> None:
-    film = ByteRanges(FILM, pause_s=0.05)
+    film = ByteRanges(FILM, pause_s=0.2)
     address = web.put("/a.mp4", film)
     stop = threading.Event()
     stopped = replace(context(tmp_path), on_progress=lambda _: stop.set(), should_stop=stop.is_set)
@@ -165,7 +186,7 @@ def test_what_asks_whether_to_stop_may_fail(web: Server, tmp_path: Path) -> None
     def fail() -> bool:
         raise LookupError("the lease is lost")
 
-    address = web.put("/a.mp4", ByteRanges(FILM, pause_s=0.05))
+    address = web.put("/a.mp4", ByteRanges(FILM, pause_s=0.2))
     with pytest.raises(LookupError, match="the lease is lost"):
         resolve(address, replace(context(tmp_path), should_stop=fail))
 

@@ -24,7 +24,7 @@ QUICK: dict[str, Any] = {
     "private_hosts": "127.0.0.1",
     "retry_pause_s": 0.01,
     "connect_timeout_s": 1.0,
-    "read_timeout_s": 2.0,
+    "read_timeout_s": 20.0,
     "max_attempts": 3,
 }
 
