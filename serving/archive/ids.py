@@ -46,7 +46,7 @@ def full_id(store: Store, kind: IdKind, given: str, project: str = "") -> str:
 
 
 def find_video(store: Store, project: str, given: str) -> VideoRow:
-    """Return the video of an id, of the beginning of one, or of a file's name as tables show it.
+    """Return the video of an id, of the beginning of one, of its address, or of a file's name as tables show it.
 
     Raises
     ------
@@ -57,6 +57,8 @@ def find_video(store: Store, project: str, given: str) -> VideoRow:
     """
     if _WHOLE.fullmatch(given):
         return store.get_video(project, given)
+    if "://" in given and (addressed := store.find_videos(project, uri=given)):
+        return addressed[-1]
     try:
         return store.get_video(project, given)
     except VideoNotFoundError:
@@ -72,7 +74,7 @@ def find_video(store: Store, project: str, given: str) -> VideoRow:
     if whole != given:
         return store.get_video(project, whole)
     raise VideoNotFoundError(
-        f"project {project!r} has no video with the id or name {given!r}: 'facerec videos list' names all"
+        f"project {project!r} has no video with the id, name or address {given!r}: 'facerec videos list' names all"
     )
 
 

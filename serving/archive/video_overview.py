@@ -61,6 +61,7 @@ class VideoOverview:
             "named": self.is_named,
             "people": list(self.people),
             "strangers": self.strangers,
+            "catalogue": video.catalogue,
         }
 
 

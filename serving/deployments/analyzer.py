@@ -55,7 +55,7 @@ class AnalyzerReplica:
                 segment_work={"video": videos.help},
                 slots=slots,
                 webhooks=WebhookSender(settings.webhook),
-                when_idle=partial(sweep, self._archive),
+                when_idle=partial(sweep, self._archive, settings.sources),
             ),
             JobRunner(self._archive.store, apart, slots=1),
         ]

@@ -52,10 +52,14 @@ FORMATS = {
     ),
     ExportFormat.WEBVTT: DocumentFormat("text/vtt; charset=utf-8", ".vtt", "subtitles:to_webvtt"),
     ExportFormat.SRT: DocumentFormat("application/x-subrip; charset=utf-8", ".srt", "subtitles:to_srt"),
-    ExportFormat.TURTLE: DocumentFormat("text/turtle; charset=utf-8", ".ttl", "linked_data:to_turtle", holds_many=True),
-    ExportFormat.JSONLD: DocumentFormat("application/ld+json", ".jsonld", "linked_data:to_jsonld", holds_many=True),
+    ExportFormat.TURTLE: DocumentFormat(
+        "text/turtle; charset=utf-8", ".ttl", "linked.linked_data:to_turtle", holds_many=True
+    ),
+    ExportFormat.JSONLD: DocumentFormat(
+        "application/ld+json", ".jsonld", "linked.linked_data:to_jsonld", holds_many=True
+    ),
     ExportFormat.IIIF: DocumentFormat(
-        'application/ld+json;profile="http://iiif.io/api/presentation/3/context.json"', ".json", "iiif:to_iiif"
+        'application/ld+json;profile="http://iiif.io/api/presentation/3/context.json"', ".json", "linked.iiif:to_iiif"
     ),
     ExportFormat.EAF: DocumentFormat("application/xml", ".eaf", "elan:to_eaf"),
     ExportFormat.OTIO: DocumentFormat("application/json", ".otio", "editing:to_otio"),

@@ -14,6 +14,8 @@ from facerec_models.files import UNFINISHED, AnyPath, RemotePath, remove_tree
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
+from serving.sources.config import SourcesConfig
+from serving.sources.media_store import MediaStore
 from serving.store.job_rows import JobState
 
 # So long nobody takes to write a file, or a video's crops between two of which some minutes may lie, or to send an upload.
@@ -22,11 +24,13 @@ _AGE_S = 24 * 3600.0
 _DRAWN_S = 7 * 24 * 3600.0
 
 
-def sweep(archive: Archive, *, age_s: float = _AGE_S) -> int:
+def sweep(archive: Archive, config: SourcesConfig, *, age_s: float = _AGE_S) -> int:
     """Remove what was begun, and what nobody can be writing any more.
 
     Parameters
     ----------
+    config : SourcesConfig
+        Says how long what was fetched in part may wait to be gone on with.
     age_s : float
         How old something must be to be taken for left behind. Parts of jobs go as soon as their job has ended, or when they are so old
         where there is no such project.
@@ -37,6 +41,7 @@ def sweep(archive: Archive, *, age_s: float = _AGE_S) -> int:
         How many files and folders were removed.
     """
     then = time.time() - age_s
+    fetched = MediaStore(archive.files.media, config.max_kept_bytes)
     left_over: list[AnyPath] = [
         *(path for path in _unfinished(archive.files) if _is_older(path, then)),
         *_parts(archive, then),
@@ -52,7 +57,7 @@ def sweep(archive: Archive, *, age_s: float = _AGE_S) -> int:
                 path.unlink(missing_ok=True)
         except FileNotFoundError:  # another process sweeps, too
             continue
-    return len(left_over)
+    return len(left_over) + fetched.sweep(config.max_partial_age_s)
 
 
 def _unfinished(files: Files) -> Iterator[Path]:

@@ -27,6 +27,7 @@ from serving.archive.videos import add_video, analyze_video, find_analysis, join
 from serving.jobs.runner import JobControl
 from serving.jobs.submit import config_of
 from serving.settings import Settings
+from serving.sources.media_store import MediaStore
 from serving.sources.registry import resolve
 from serving.sources.source import SourceContext
 from serving.store.job_rows import Job, JobSegment, JobState
@@ -151,7 +152,8 @@ class VideoJobs:
         if job.video_id is not None:
             video = self._video(job)
             # What was fetched may have made room for others.
-            if Path(video.file).is_file() or (address or video.uri).startswith("file:"):
+            fetched = MediaStore(self._archive.files.media, self._settings.sources.max_kept_bytes)
+            if fetched.touch(Path(video.file)) or (address or video.uri).startswith("file:"):
                 return video
             address = address or video.uri
         config = config_of(job, self._settings)

@@ -15,7 +15,7 @@ from pyshacl import validate
 from rdflib import Graph
 
 from serving.archive.handle import open_archive
-from serving.exports import linked_data
+from serving.exports.linked import linked_data
 from serving.settings import Settings
 from tests.archive import fill
 from tests.ui.command import ask_p, run

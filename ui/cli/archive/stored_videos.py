@@ -85,6 +85,8 @@ def show(
     length = "" if found.duration_s is None else f", {_clock(found.duration_s)} long"
     output.print(f"{row.name}, {row.video_id}{length}, submitted {date_of(row.created_at)}")
     output.print(f"file: {row.file}")
+    if row.catalogue is not None:
+        _print_catalogue(row.catalogue)
     if not analyses:
         output.print(
             "It was not analysed yet: 'facerec jobs list' shows what waits, 'facerec recognize' analyses a file."
@@ -95,6 +97,27 @@ def show(
     for one in analyses:
         is_latest = found.analysis is not None and one["analysis_id"] == found.analysis.analysis_id
         output.print(_analysis_line(one) + (" (the one that counts)" if is_latest else ""))
+
+
+def _print_catalogue(values: dict[str, Any]) -> None:
+    """Say what the catalogue knows of a video."""
+    from facerec_models.catalogue import Catalogue
+
+    known = Catalogue(**values)
+    output.print(f"catalogue: {known.uri}")
+    channels = [channel.name for channel in known.channels]
+    told = {
+        "title": known.titles,
+        "date": known.dates,
+        "channel": channels,
+        "genre": known.genres,
+        "theme": known.themes,
+    }
+    for name, lines in {**told, "rights": known.rights}.items():
+        if lines:
+            output.print(f"  {name}: {'; '.join(lines)}")
+    for segment in known.segments:
+        output.print(f"  {_clock(segment.start_s)} to {_clock(segment.end_s)}  {segment.label}")
 
 
 @app.command()

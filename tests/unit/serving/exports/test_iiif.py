@@ -13,7 +13,7 @@ from iiif_prezi3 import Manifest
 
 from facerec_models.catalogue import Catalogue
 from facerec_models.result import Result
-from serving.exports.iiif import to_iiif
+from serving.exports.linked.iiif import to_iiif
 from serving.exports.provenance import explain_result
 from tests.results import CONTEXT, Box, Seen, make_result, written
 

@@ -22,10 +22,10 @@ from facerec_models.catalogue import Catalogue
 from facerec_models.errors import InputError
 from facerec_models.result import Result
 from serving.api import people, search, videos
-from serving.exports import linked_data
 from serving.exports.formats import Writer
-from serving.exports.iris import owner_address, to_iri, video_address
-from serving.exports.linked_data import PREFIXES, to_jsonld, to_turtle
+from serving.exports.linked import linked_data
+from serving.exports.linked.iris import owner_address, to_iri, video_address
+from serving.exports.linked.linked_data import PREFIXES, to_jsonld, to_turtle
 from serving.exports.provenance import explain_result
 from tests.results import CONTEXT, Box, Seen, make_result, written
 

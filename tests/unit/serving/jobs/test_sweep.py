@@ -11,6 +11,7 @@ from facerec_models.files import UNFINISHED
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.jobs.sweep import sweep
+from serving.sources.config import SourcesConfig
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.naming_rows import Edit
@@ -40,9 +41,9 @@ def test_parts_go_as_soon_as_their_job_has_ended(archive: Archive, store: Store)
         store.submit_job(make_job(job_id))
         parts[job_id] = write(archive.files.job_parts("p", job_id) / "0.npz", days_ago=0)
     log = write(archive.files.job_log("p", "ended"))
-    assert sweep(archive) == 0
+    assert sweep(archive, SourcesConfig()) == 0
     leases.cancel(store, "ended")
-    assert sweep(archive) == 1
+    assert sweep(archive, SourcesConfig()) == 1
     assert not parts["ended"].parent.exists()
     assert parts["waits"].exists()
     assert log.exists()
@@ -52,7 +53,7 @@ def test_parts_of_a_project_that_was_deleted_go_when_they_are_old(archive: Archi
     old = write(archive.files.job_parts("gone", "a") / "0.npz")
     new = write(archive.files.job_parts("gone", "b") / "0.npz", days_ago=0.1)
     log = write(archive.files.job_log("gone", "a"))
-    assert sweep(archive) == 1
+    assert sweep(archive, SourcesConfig()) == 1
     assert (old.exists(), new.exists(), log.exists()) == (False, True, True)
 
 
@@ -60,7 +61,7 @@ def test_old_unfinished_files_go_and_new_ones_stay(archive: Archive) -> None:
     old = write(archive.files.face_crop("p", "f").with_suffix(UNFINISHED))
     new = write(archive.files.face_crop("p", "g").with_suffix(UNFINISHED), days_ago=0.1)
     face = write(archive.files.face_crop("p", "f"))
-    assert sweep(archive) == 1
+    assert sweep(archive, SourcesConfig()) == 1
     assert (old.exists(), new.exists(), face.exists()) == (False, True, True)
 
 
@@ -72,7 +73,7 @@ def test_another_store_than_the_homes_own_removes_nothing(home: Files) -> None:
     ]
     with closing(open_store(home.root / "elsewhere")) as other:
         other.create_project("p")
-        assert sweep(Archive(other, home)) == 0
+        assert sweep(Archive(other, home), SourcesConfig()) == 0
     assert all(path.exists() for path in kept)
 
 
@@ -89,16 +90,16 @@ def test_drawn_videos_with_other_names_than_now_go(archive: Archive, store: Stor
 
     drawn = [draw("a"), draw("b")]
     half = write(archive.files.analysis("p", "a") / f".annotated-1.mp4.0{UNFINISHED}")
-    assert sweep(archive) == 1
+    assert sweep(archive, SourcesConfig()) == 1
     assert not half.exists()
     name(store, named=[make_named("a", "Bob")])  # an hour later another person is in it, and no edit was made
-    assert sweep(archive) == 0
+    assert sweep(archive, SourcesConfig()) == 0
     name(store, named=[make_named("a", "Cem")], edit=Edit("correction"))
     drawn.append(draw("a"))
-    assert sweep(archive) == 1
+    assert sweep(archive, SourcesConfig()) == 1
     assert [path.exists() for path in drawn] == [False, True, True]
     name(store, unnamed=["b"], edit=Edit("embedder"))
-    assert sweep(archive) == 1
+    assert sweep(archive, SourcesConfig()) == 1
     assert [path.exists() for path in drawn] == [False, False, True]
 
 
@@ -110,9 +111,9 @@ def test_crops_without_an_analysis_are_removed_when_they_are_old(archive: Archiv
     write(archive.files.analysis_mark("p", "b"))
     begun_today = write(archive.files.analysis_mark("p", "c"), days_ago=0.1)
     store.submit_job(make_job("j"))
-    assert sweep(archive) == 0
+    assert sweep(archive, SourcesConfig()) == 0
     leases.cancel(store, "j")
-    assert sweep(archive) == 1
+    assert sweep(archive, SourcesConfig()) == 1
     assert (kept.exists(), orphan.exists(), begun_today.exists()) == (True, False, True)
 
 
@@ -122,6 +123,6 @@ def test_files_with_future_times_are_removed_too(archive: Archive) -> None:
         write(archive.files.job_parts("gone", "j") / "0.npz", -365),
     ]
     young = write(archive.files.root / f"b{UNFINISHED}", days_ago=-0.5)
-    assert sweep(archive) == 2
+    assert sweep(archive, SourcesConfig()) == 2
     assert not any(path.exists() for path in left)
     assert young.exists()

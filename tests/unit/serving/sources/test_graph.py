@@ -73,7 +73,7 @@ def files() -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            if parts.path == "/guarded.mp4" and parse_qs(parts.query).get("access_token") != ["t-1"]:
+            if parts.path == "/guarded.mp4" and parse_qs(parts.query).get("access_token") != ["token-1"]:
                 self.send_error(403)
                 return
             self.send_response(200)
@@ -164,11 +164,11 @@ def test_a_media_api_gives_the_file_for_a_token_that_nobody_sees(
     async def login(request: Request) -> dict[str, Any]:
         form = parse_qs((await request.body()).decode())
         is_known = form == {"username": ["ada"], "password": ["secret"], "grant_type": ["password"]}
-        return {"auth": {"token": "t-1"}} if is_known else {}
+        return {"auth": {"token": "token-1"}} if is_known else {}
 
     @app.get("/assets/{name}")
     async def asset(name: str, request: Request) -> dict[str, Any]:
-        is_known = request.headers.get("authorization") == "Bearer t-1" and name == "asset 7"
+        is_known = request.headers.get("authorization") == "Bearer token-1" and name == "asset 7"
         return {"files": [{"url": f"{files}/guarded.mp4"}]} if is_known else {}
 
     with running(app) as address:
@@ -194,7 +194,7 @@ def test_a_media_api_gives_the_file_for_a_token_that_nobody_sees(
         monkeypatch.setenv("ASSET_PASSWORD", "secret")
         found = resolve("http://data.memad.eu/media", context(tmp_path, str(own)))
         assert found.file.read_bytes() == CONTENT
-        assert not _tells(found, tmp_path, "t-1", "secret")
+        assert not _tells(found, tmp_path, "token-1", "secret")
         monkeypatch.setenv("ASSET_PASSWORD", "wrong")
         with pytest.raises(SourceError, match=r"has no token at 'auth\.token'") as refused:
             resolve("http://data.memad.eu/media", context(tmp_path, str(own)))

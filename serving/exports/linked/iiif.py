@@ -9,10 +9,10 @@ from typing import Any
 
 from facerec_models.result import AppearanceView, Result
 from serving.exports.export_format import ExportContext
-from serving.exports.iris import annotation_iri, has_scheme, to_iri, video_address
-from serving.exports.json_stream import stream_list
 from serving.exports.labels import one_in
-from serving.exports.media_fragments import MediaFragment, media_fragments, square_size
+from serving.exports.linked.iris import annotation_iri, has_scheme, to_iri, video_address
+from serving.exports.linked.json_stream import stream_list
+from serving.exports.linked.media_fragments import MediaFragment, media_fragments, square_size
 from serving.exports.provenance import created_at, explain_result
 
 _CONTEXT = "http://iiif.io/api/presentation/3/context.json"

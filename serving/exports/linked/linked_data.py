@@ -1,7 +1,7 @@
 """Results as linked data: one graph, written as Turtle or as JSON-LD.
 
 An appearance is a Web Annotation. Its target is a part of the video (EBUCore, W3C Media Fragments), its body says who that is (NIF, as
-MeMAD's archives have it), and PROV-O says how the name came about. `serving/exports/shapes.ttl` states in SHACL what a document
+MeMAD's archives have it), and PROV-O says how the name came about. `serving/exports/linked/shapes.ttl` states in SHACL what a document
 holds, and defines the terms that are FaceRec's own.
 """
 
@@ -18,7 +18,7 @@ import pyoxigraph
 
 from facerec_models.result import Result
 from serving.exports.export_format import ExportContext
-from serving.exports.iris import (
+from serving.exports.linked.iris import (
     annotation_iri,
     has_scheme,
     naming_iri,
@@ -27,8 +27,8 @@ from serving.exports.iris import (
     to_iri,
     video_iri,
 )
-from serving.exports.json_stream import stream_list
-from serving.exports.media_fragments import MediaFragment, media_fragments, square_size
+from serving.exports.linked.json_stream import stream_list
+from serving.exports.linked.media_fragments import MediaFragment, media_fragments, square_size
 from serving.exports.provenance import created_at, explain_result
 
 PREFIXES = {

@@ -1,0 +1,1 @@
+"""Results as documents of the web: linked data, and IIIF manifests."""
