@@ -13,6 +13,7 @@ import pytest
 
 from facerec_models.errors import InputError, LimitExceededError, SourceError
 from facerec_models.files import RemotePath
+from serving.sources.media_store import FetchNote, MediaStore
 from serving.sources.registry import resolve
 from serving.sources.source import FetchStoppedError
 from tests.bucket import s3_environment
@@ -121,11 +122,19 @@ def test_stopping_keeps_the_part_for_the_next_time(
 
 
 def test_a_part_of_other_content_begins_anew(bucket: str, tmp_path: Path) -> None:
+    address = put(bucket)
+    with MediaStore(tmp_path / "media", 10**9).slot(address, time.sleep) as slot:
+        slot.begin(FetchNote(total=len(FILM), etag='"other"', last_modified=None, name="a", ending=".mp4"))
+        with slot.appending() as append:
+            append(b"x" * 1000)
+    assert resolve(address, context(tmp_path, trusted=True)).file.read_bytes() == FILM
+
+
+def test_a_kept_file_of_other_content_is_fetched_again(bucket: str, tmp_path: Path) -> None:
     address, command = put(bucket), context(tmp_path, trusted=True)
-    resolve(address, command).file.unlink()
-    new = FILM[::-1]
-    put(bucket, new)
-    assert resolve(address, command).file.read_bytes() == new
+    resolve(address, command)
+    put(bucket, FILM[::-1])
+    assert resolve(address, command).file.read_bytes() == FILM[::-1]
 
 
 def test_a_kept_file_is_not_fetched_again(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,8 +88,10 @@ def test_a_stream_that_is_too_large_is_given_up(film: bytes, tmp_path: Path) -> 
 def test_recording_can_be_stopped(film: bytes, tmp_path: Path) -> None:
     stop = threading.Event()
     told = replace(context(tmp_path, **HOST), on_progress=lambda _: stop.set(), should_stop=stop.is_set)
-    with streaming(film, 6.0) as (address, _), pytest.raises(FetchStoppedError):
+    began = time.monotonic()
+    with streaming(film, 6.0, pace=0.5) as (address, _), pytest.raises(FetchStoppedError):
         resolve(f"{address}#t=0,5", told)
+    assert time.monotonic() - began < 8.0  # and not the ten that the window takes
     assert parts_of(tmp_path) == []
 
 

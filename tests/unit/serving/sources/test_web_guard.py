@@ -127,6 +127,16 @@ def test_the_next_address_of_a_name_is_tried(web: Server, tmp_path: Path, names:
     assert resolve(at(web, "media.test"), context(tmp_path, private_hosts="media.test")).file.read_bytes() == FILM
 
 
+def test_a_name_with_many_addresses_does_not_multiply_the_wait(
+    web: Server, tmp_path: Path, names: dict[str, list[list[str]]]
+) -> None:
+    names["media.test"] = [[f"127.0.0.{last}" for last in (2, 3, 4, 5, 1)]]  # the server listens at the fifth one alone
+    web.put("/inside.mp4", brings(FILM))
+    with pytest.raises(SourceError, match="cannot be reached"):
+        resolve(at(web, "media.test"), context(tmp_path, private_hosts="media.test"))
+    assert web.requests == []
+
+
 @pytest.mark.parametrize(
     "location",
     ["file:///etc/passwd", "ftp://127.0.0.1/a.mp4", "gopher://127.0.0.1/", "rtsp://127.0.0.1/"],

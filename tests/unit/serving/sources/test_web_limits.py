@@ -6,6 +6,7 @@ import gzip
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from serving.sources.registry import resolve
 from tests.unit.serving.sources.web import (
     FILM,
     FILM_NAME,
+    QUICK,
     Handler,
     Request,
     Send,
@@ -103,6 +105,22 @@ def test_a_silent_server_is_given_up(web: Server, tmp_path: Path) -> None:
     silent.set()
 
 
+def test_a_connection_that_never_comes_about_is_given_up(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):  # nobody accepts them, and the queue is full
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        with pytest.raises(SourceError, match="cannot be reached"):
+            resolve(
+                f"http://127.0.0.1:{listener.getsockname()[1]}/a.mp4",
+                context(tmp_path, connect_timeout_s=0.3, max_attempts=1),
+            )
+
+
 @pytest.mark.parametrize("dripped", [b"x", b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["status line", "continue"])
 def test_a_header_that_never_ends_is_given_up(web: Server, tmp_path: Path, dripped: bytes) -> None:
     began = time.monotonic()
@@ -168,7 +186,9 @@ def test_a_server_that_does_not_close_the_connection_is_no_liar(web: Server, tmp
         send(head(Content_Length=len(FILM)) + FILM)
         stays_open.wait(60)
 
+    began = time.monotonic()
     assert resolve(web.put("/a.mp4", handle), context(tmp_path)).file.read_bytes() == FILM
+    assert time.monotonic() - began < QUICK["read_timeout_s"] / 2
     stays_open.set()
 
 
