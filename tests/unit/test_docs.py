@@ -271,6 +271,8 @@ def test_routes_that_are_named_exist(site: Path) -> None:
 
 def test_variables_that_are_named_exist(site: Path) -> None:
     known = set(re.findall(r"FACEREC_\w+", read(site.parent / "docs/reference/configuration.md")))
+    for graph in sorted((ROOT / "serving/sources/graphs").glob("*.yaml")):
+        known |= set(re.findall(r"FACEREC_\w+", read(graph)))
     of_tests = {"FACEREC_EVAL_DATA", "FACEREC_RANDOM_EDITS", "FACEREC_TEST_MONGO_URI"}
     named = {name for page in PAGES for name in re.findall(r"FACEREC_\w+", read(page))} - of_tests
     assert len(named) > 8
