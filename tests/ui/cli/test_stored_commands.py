@@ -136,6 +136,13 @@ def test_a_fragment_does_not_hide_what_is_known_of_the_rest(place: Place, tmp_pa
     assert read_image(frame, LimitsConfig()).shape[1::-1] == (found["video"]["width"], found["video"]["height"])
     with Video(drawn, LimitsConfig()) as video:
         assert sum(1 for _ in video.frames()) / video.info.fps == pytest.approx(2.0, abs=0.1)
+    only = tmp_path / "part.mp4"
+    place.run("export", reel, "--format", "annotated", "--fragment", "0:06,0:07", "--out", only)
+    with Video(only, LimitsConfig()) as video:
+        assert sum(1 for _ in video.frames()) / video.info.fps == pytest.approx(1.0, abs=0.1)
+    refused = place.run("export", reel, "--format", "annotated", "--fragment", "900,901", "--out", only, code=1)
+    assert "nothing of" in refused.stderr
+    place.run("export", reel, "--format", "csv", "--fragment", "6,7", code=2)
     # Asked again, and found in the store.
     place.run("recognize", reel, "--fragment", "5,7", "--sample-fps", "2")
     stored = json.loads(place.run("export", reel).stdout)
