@@ -43,6 +43,7 @@ from serving.archive.search.people_and_faces import search_people
 from serving.exports.export_format import ExportFormat
 from serving.jobs.crawl import check_source
 from serving.jobs.submit import submit_video
+from serving.sources.graph import describe, locate
 from serving.store.job_rows import Job, JobState
 from serving.store.naming_rows import AppearanceQuery
 from serving.store.rows import Face, FaceStatus, VideoRow
@@ -170,6 +171,8 @@ def get_locator(request: Request, service: ServiceDep, video: str) -> PlainTextR
     for project in service.archive.store.list_projects():
         if (known := _find(service, project.name, video)) is not None:
             return PlainTextResponse(_playable(request, known))
+    if (located := locate(video, service.settings)) is not None:
+        return PlainTextResponse(located)
     if video.startswith(("http://", "https://")):
         return PlainTextResponse(video)
     raise VideoNotFoundError(f"no project has the video {video!r}: ask for /track first")
@@ -182,7 +185,8 @@ def get_metadata(service: ServiceDep, video: str) -> dict[str, Any]:
         known = _find(service, project.name, video)
         if known is not None and known.catalogue is not None:
             return metadata_record(Catalogue(**known.catalogue))
-    return {}
+    catalogue = describe(video, service.settings)
+    return {} if catalogue is None else metadata_record(catalogue)
 
 
 @router.get("/appearance/{person}")

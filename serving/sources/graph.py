@@ -41,15 +41,24 @@ class GraphUri:
     def resolve(self, address: str, context: SourceContext) -> Resolved:
         """Return the file that the graph locates, under the URI in the graph, with what the catalogue says."""
         graph = graph_of(address, context.settings)
-        rows = _ask(graph, graph.locator, {"uri": address})
-        located = next((row for row in rows if row.get("locator")), None)
-        if located is None:
-            raise NotFoundError(
-                f"the graph {graph.name!r} knows no file of {address!r}: check the URI, or its query 'locator'"
-            )
+        located = _located(graph, address)
         catalogue = _catalogue(graph, address, located.get("programme"))
         file = MediaUrl().resolve(_file_address(graph, located["locator"]), context)
         return Resolved(file.file, address, file.name, catalogue)
+
+
+def locate(address: str, settings: Settings) -> str | None:
+    """Return the address of the file of a URI, for everybody; None where no graph knows such URIs, or the file needs a token.
+
+    Raises
+    ------
+    NotFoundError, SourceError
+        If the graph knows no file, or does not answer.
+    """
+    if GraphUri().claim(address, settings) is None:
+        return None
+    graph = graph_of(address, settings)
+    return _located(graph, address)["locator"] if graph.media_api is None else None
 
 
 def describe(address: str, settings: Settings) -> Catalogue | None:
@@ -65,6 +74,16 @@ def describe(address: str, settings: Settings) -> Catalogue | None:
     graph = graph_of(address, settings)
     rows = _ask(graph, graph.locator, {"uri": address})
     return _catalogue(graph, address, rows[0].get("programme") if rows else None)
+
+
+def _located(graph: GraphConfig, address: str) -> Row:
+    rows = _ask(graph, graph.locator, {"uri": address})
+    located = next((row for row in rows if row.get("locator")), None)
+    if located is None:
+        raise NotFoundError(
+            f"the graph {graph.name!r} knows no file of {address!r}: check the URI, or its query 'locator'"
+        )
+    return located
 
 
 def graph_of(address: str, settings: Settings) -> GraphConfig:

@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.staticfiles import StaticFiles
 
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from serving.archive.learning.model_versions import train
 from serving.settings import Settings
+from serving.sources.config import SourcesConfig
 from serving.store.job_rows import JobState
 from tests.serving.in_process import enrol_all, in_process
+from tests.sparql import MEMAD, endpoint, running
 from tests.waiting import wait_until
 from ui.demo_material import DemoMaterial
 
@@ -184,6 +187,43 @@ def test_a_foreign_page_changes_nothing(served: tuple[TestClient, Any], path: st
         client.headers["Origin"] = PAGE
     assert len(service.archive.store.list_jobs()) == before
     assert all(job.state is not JobState.RUNNING for job in service.archive.store.list_jobs("empty"))
+
+
+def test_a_catalogue_describes_its_videos_before_and_after_they_are_analysed(
+    detector: MtcnnDetector,
+    embedder: FaceEmbedder,
+    material: DemoMaterial,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    uri = "http://data.memad.eu/programme"
+    sources = SourcesConfig(graphs=("memad",), private_hosts=frozenset({"127.0.0.1"}))
+    settings = Settings(home=tmp_path, legacy_api=True, sources=sources)
+    web = running(StaticFiles(directory=material.reel.parent))
+    with web as files, running(endpoint(MEMAD.replace("{file}", f"{files}/{material.reel.name}"))) as address:
+        monkeypatch.setenv("FACEREC_MEMAD_ENDPOINT", address)
+        with in_process(settings, detector, embedder) as (client, _):
+            client.put("/v1/projects/shown")
+            before = client.get("/get_metadata", params={"video": uri}).json()
+            assert client.get("/get_locator", params={"video": uri}).text == f"{files}/{material.reel.name}"
+            answers: list[dict[str, Any]] = []
+
+            def is_over() -> bool:
+                answers.append(client.get("/track", params={"video": uri, "project": "shown"}).json())
+                return bool(answers[-1]["status"] != "RUNNING")
+
+            wait_until(is_over)
+            monkeypatch.setenv("FACEREC_MEMAD_ENDPOINT", "http://127.0.0.1:1")
+            after = client.get("/get_metadata", params={"video": uri}).json()
+            played = client.get("/get_locator", params={"video": uri}).text
+            assert client.get(played, headers={"Range": "bytes=0-9"}).content == material.reel.read_bytes()[:10]
+    assert (answers[-1]["status"], answers[-1]["locator"]) == ("COMPLETE", uri)
+    assert before == after
+    assert sorted(before["title"]) == ["Le journal", "The news"]
+    channel = {"id": "http://data.memad.eu/france2", "name": "France 2"}
+    assert (before["channel"], before["genre"], before["theme"]) == ([channel], "News", "Élections")
+    assert before["publication"] == [{"date": "2014-05-26T20:00:00", "channel": channel}]
+    assert {"label": "Weather", "start": "00:01:00", "end": "00:01:30"} in before["segments"]
 
 
 def test_nothing_of_it_is_answered_unless_that_is_set(

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import uvicorn
 import yaml
-from fastapi import FastAPI, Request, Response
-from rdflib import Graph
-from rdflib_endpoint import SparqlEndpoint
+from fastapi import Request, Response
 
 from facerec_models.catalogue import CatalogueSegment, Channel, Publication
 from facerec_models.errors import InputError, NotFoundError, SourceError
@@ -26,23 +22,10 @@ from serving.sources.config import SourcesConfig
 from serving.sources.graph_config import read_graph
 from serving.sources.registry import resolve
 from serving.sources.source import Resolved, SourceContext
-from tests.waiting import wait_until
+from tests.sparql import MEMAD, endpoint, running
 
 CONTENT = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 40
 
-MEMAD = """
-@prefix ebucore: <http://www.ebu.ch/metadata/ontologies/ebucore/ebucore#> .
-@prefix m: <http://data.memad.eu/> .
-m:programme ebucore:isInstantiatedBy m:media ;
-  ebucore:title "Le journal", "The news" ; ebucore:hasGenre "News" ; ebucore:hasTheme "Élections" ; ebucore:duration "PT90S" ;
-  ebucore:hasPublicationEvent [ ebucore:publicationStartDateTime "2014-05-26T20:00:00" ; ebucore:isReleasedBy m:france2 ] ;
-  ebucore:hasPart [ ebucore:title "Opening" ; ebucore:start "00:00:00" ; ebucore:end "00:00:12.5" ],
-    [ ebucore:title "Weather" ; ebucore:start "PT1M" ; ebucore:end "PT1M30S" ],
-    [ ebucore:title "Lost" ; ebucore:start "soon" ; ebucore:end "later" ] .
-m:france2 ebucore:publicationChannelName "France 2" .
-m:media ebucore:locator "{file}" .
-m:empty ebucore:title "No file" .
-"""
 ANTRACT = """
 @prefix core: <http://www.ina.fr/core#> .
 @prefix dcterms: <http://purl.org/dc/terms/> .
@@ -50,20 +33,6 @@ ANTRACT = """
   dcterms:rights "INA" .
 [] core:document <http://www.ina.fr/notice/1> ; core:title "Sport" ; core:beginTime "00:01:00" ; core:endTime "00:02:00" .
 """
-
-
-@contextmanager
-def running(app: Any) -> Iterator[str]:
-    """Serve an application on this machine until the block ends; yields its address."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        wait_until(lambda: server.started)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +58,6 @@ def files() -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
-
-
-def endpoint(turtle: str) -> FastAPI:
-    return SparqlEndpoint(graph=Graph().parse(data=turtle, format="turtle"), enable_update=False)
 
 
 def context(tmp_path: Path, *names: str) -> SourceContext:
@@ -121,7 +86,10 @@ def test_a_programme_leads_to_its_file_and_to_what_the_catalogue_knows(
                 CatalogueSegment(label="Opening", start_s=0, end_s=12.5),
                 CatalogueSegment(label="Weather", start_s=60, end_s=90),
             ]
-        assert graphs.describe("http://data.memad.eu/media", context(tmp_path, "memad").settings) is not None
+        settings = context(tmp_path, "memad").settings
+        assert graphs.describe("http://data.memad.eu/programme", settings) == found.catalogue
+        assert graphs.locate("http://data.memad.eu/programme", settings) == f"{files}/a.mp4"
+        assert graphs.describe("http://elsewhere/", settings) is graphs.locate("http://elsewhere/", settings) is None
         with pytest.raises(NotFoundError, match=r"knows no file of 'http://data\.memad\.eu/empty'"):
             resolve("http://data.memad.eu/empty", context(tmp_path, "memad"))
         with pytest.raises(InputError, match="must be percent-encoded"):
