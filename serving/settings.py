@@ -58,6 +58,16 @@ class ExportConfig(Config):
     )
 
 
+class RenditionConfig(Config):
+    """How much is kept of videos that were encoded for browsers."""
+
+    max_kept_bytes: int = Field(
+        default=200 * 2**30,
+        ge=0,
+        description="Bytes that are kept. What was not played for longest goes first, nothing that was played within the last hour.",
+    )
+
+
 class Settings(BaseSettings):
     """Read from variables such as ``FACEREC_HOME`` and ``FACEREC_ANALYSIS__DETECTION__MIN_FACE_PX``."""
 
@@ -112,6 +122,7 @@ class Settings(BaseSettings):
     webhook: WebhookConfig = WebhookConfig()
     exports: ExportConfig = ExportConfig()
     sources: SourcesConfig = SourcesConfig()
+    renditions: RenditionConfig = RenditionConfig()
 
     @model_validator(mode="after")
     def _shared_needs_a_store(self) -> Self:

@@ -15,6 +15,7 @@ from facerec_models.errors import JobNotFoundError, ProjectNotFoundError
 from facerec_models.files import UNFINISHED, AnyPath, remove_tree
 from serving.archive.handle import Archive
 from serving.archive.naming.faces_of_tracks import is_of_track, track_of_face
+from serving.archive.renditions import remove_renditions
 from serving.archive.vector_sets import count_corrections
 from serving.store import leases
 from serving.store.contract import Store
@@ -37,6 +38,8 @@ class DeletedVideo:
         Jobs about the video that had not ended.
     upload_removed : bool
         Whether a file of the video lay among the uploads and is gone. A video that was named by its path stays where it is.
+    renditions_removed : int
+        Files of the video as browsers play it.
     corrections_kept, faces_kept : int
         Corrections that were made in it, and faces that were enrolled from it: models have learned them.
     """
@@ -47,6 +50,7 @@ class DeletedVideo:
     crops: int
     jobs_cancelled: int
     upload_removed: bool
+    renditions_removed: int
     corrections_kept: int
     faces_kept: int
 
@@ -56,7 +60,7 @@ class DeletedVideo:
 
 
 def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
-    """Delete a video with its analyses, crops, drawn videos, parts of jobs, and its upload unless another video has the same.
+    """Delete a video with its analyses, crops, drawn videos, parts of jobs, and upload and renditions unless another has the same.
 
     Jobs about it are cancelled first, and waited for a little; their rows stay, as a record. Where it is interrupted, it can be done
     again.
@@ -76,15 +80,20 @@ def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
     enrolled = sum(is_of_track(face) and track_of_face(face)[0] in analyses for face in store.list_faces(project))
     upload = archive.files.upload(video.sha256, Path(video.file).suffix)
     uploads_of_others = partial(_uploads_beside, archive, video)
+    remove_played = partial(
+        remove_renditions, store, archive.files, video.sha256, besides=lambda *row: row == (project, video_id)
+    )
     # Rows go last: as long as they are there, what was interrupted can be done again.
     removed = remove_uploads({upload}, uploads_of_others)
+    played = remove_played()
     crops = _remove_files(archive, video, analyses)
     store.delete_video(project, video_id)
     # What was sent or written meanwhile, by someone who did not know yet.
     _remove_files(archive, video, analyses)
     removed += remove_uploads({upload}, uploads_of_others)
+    played += remove_played()
     kept = corrections, enrolled
-    return DeletedVideo(video_id, video.name, len(analyses), crops, cancelled, removed > 0, *kept)
+    return DeletedVideo(video_id, video.name, len(analyses), crops, cancelled, removed > 0, played, *kept)
 
 
 def end_jobs(store: Store, project: str, video_id: str | None = None) -> int:

@@ -15,7 +15,7 @@ class Files:
     Parameters
     ----------
     root : Path
-        What must be on this machine: the embedded store, uploads, weights, collected pictures, logs.
+        What must be on this machine: the embedded store, uploads, renditions, weights, collected pictures, logs.
     shared : Path or RemotePath, optional
         What all nodes share: crops, models, cohorts, parts of jobs. By default the home.
     """
@@ -46,6 +46,15 @@ class Files:
     def upload(self, sha256: str, suffix: str) -> Path:
         """Return the file of an upload: the same for the same content and kind of file, whoever sent it."""
         return self.uploads / f"{sha256}{suffix.lower()}"
+
+    @property
+    def renditions(self) -> Path:
+        """Videos as browsers play them."""
+        return self.root / "renditions"
+
+    def rendition(self, sha256: str, stream: int) -> Path:
+        """Return the file of the rendition of a content's picture track: the same for all projects."""
+        return self.renditions / f"{sha256}-{stream}.mp4"
 
     def project(self, project: str) -> Path:
         """Everything of one project."""

@@ -1,4 +1,4 @@
-"""Delete projects: rows, files, and uploads that no other project refers to."""
+"""Delete projects: rows, files, and uploads and renditions that no other project refers to."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from facerec_models.files import remove_tree
 from serving.archive.deletion import end_jobs, remove_uploads
 from serving.archive.files import Files
 from serving.archive.handle import Archive
+from serving.archive.renditions import remove_renditions
 
 
 def delete_project(archive: Archive, name: str) -> None:
     """Delete a project with everything in it.
 
-    An upload is kept once for all projects that have its content: it is removed with the last of them. Videos that were named by
-    their address stay where they are. Jobs are cancelled first, and waited for a little.
+    Uploads and renditions are kept once for all projects that have the content: they are removed with the last of them. Videos that
+    were named by their address stay where they are. Jobs are cancelled first, and waited for a little.
 
     Raises
     ------
@@ -29,6 +30,7 @@ def delete_project(archive: Archive, name: str) -> None:
     end_jobs(archive.store, name)
     # Rows go last: as long as they are there, what was interrupted can be done again.
     remove_uploads(_uploads(archive, [name]), partial(_uploads_of_others, archive, name))
+    _remove_renditions(archive, name)
     _remove_files(archive.files, name)
     archive.store.delete_project(name)
     if name not in {project.name for project in archive.store.list_projects()}:  # nobody has created it again
@@ -39,6 +41,12 @@ def delete_project(archive: Archive, name: str) -> None:
 def _remove_files(files: Files, name: str) -> None:
     for folder in (files.project_files(name), files.project(name)):
         remove_tree(folder)
+
+
+def _remove_renditions(archive: Archive, name: str) -> None:
+    there = {file.name.partition("-")[0] for file in archive.files.renditions.glob("[!.]*.mp4")}
+    for sha256 in there & {video.sha256 for video in archive.store.list_videos(name)}:
+        remove_renditions(archive.store, archive.files, sha256, besides=lambda project, video_id: project == name)
 
 
 def _uploads_of_others(archive: Archive, name: str) -> set[Path]:
