@@ -13,6 +13,7 @@ from serving.deployments.embedder import EmbedderProxy
 from serving.jobs.crawl import crawl_person
 from serving.jobs.name_again import KIND
 from serving.jobs.nodes import open_shared_archive
+from serving.jobs.rendition import RENDITION, make_rendition
 from serving.jobs.runner import JobRunner, Work
 from serving.jobs.sweep import sweep
 from serving.jobs.training import run_apart
@@ -58,6 +59,8 @@ class AnalyzerReplica:
                 when_idle=partial(sweep, self._archive, settings.sources),
             ),
             JobRunner(self._archive.store, apart, slots=1),
+            # In a thread that gives way to all others.
+            JobRunner(self._archive.store, {RENDITION: partial(make_rendition, self._archive, settings)}, slots=1),
         ]
         for runner in self._runners:
             runner.start()
