@@ -10,7 +10,19 @@ from fastapi.middleware.cors import CORSMiddleware
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from serving.api import batches, corrections, embedders, exports, jobs, legacy, people, projects, search, videos
+from serving.api import (
+    batches,
+    corrections,
+    embedders,
+    exports,
+    jobs,
+    legacy,
+    people,
+    playback,
+    projects,
+    search,
+    videos,
+)
 from serving.api.guards import HostGuard, ProjectGuard
 from serving.api.path_ids import complete_path_ids
 from serving.api.problems import add_problem_handlers
@@ -30,7 +42,7 @@ def build_api(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problem_handlers(app)
-    for part in (projects, people, corrections, search, videos, exports, batches, embedders, jobs):
+    for part in (projects, people, corrections, search, videos, playback, exports, batches, embedders, jobs):
         app.include_router(part.router, prefix="/v1", dependencies=[Depends(complete_path_ids)])
 
     if service.settings.legacy_api:

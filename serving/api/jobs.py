@@ -83,7 +83,7 @@ async def job_result(job_id: str, service: ServiceDep) -> Response:
 
 @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)
 def job_log(job_id: str, service: ServiceDep) -> str:
-    """Return the log of what computes in a process of its own, line by line; empty before it begins, and of videos and crawls."""
+    """Return the log of what computes in a process of its own, line by line; empty before it begins, and of other jobs."""
     job = service.archive.store.get_job(job_id)
     path = service.archive.files.job_log(job.project, job.job_id)
     return path.read_text(encoding="utf-8") if path.is_file() else ""

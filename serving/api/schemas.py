@@ -52,6 +52,16 @@ class Accepted(_Model):
     video_id: str | None
 
 
+class PlaybackView(_Model):
+    """How browsers play a video: by an address, or after a job has made a file for them."""
+
+    state: Literal["ready", "making", "needed"]
+    url: str | None = Field(description="Address of what is ready; ranges of bytes are answered.")
+    media_type: str | None
+    job_id: str | None = Field(description="The job that makes the file now.")
+    why: str | None = Field(description="What of the video itself does not play; null where it plays as it is.")
+
+
 class BatchItem(_Model):
     """What became of a line: a job, or an error. Who is asked for is repeated; the job's result says whether they were found."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
 
@@ -16,7 +18,8 @@ from serving.api.service import Service
 from serving.archive.handle import Archive
 from serving.archive.naming.whole_archive import NamingWork
 from serving.jobs.name_again import KIND, name_again_as_job
-from serving.jobs.runner import JobControl, JobRunner
+from serving.jobs.rendition import RENDITION, make_rendition
+from serving.jobs.runner import JobControl, JobRunner, Work
 from serving.settings import Settings
 from serving.store import leases
 from serving.store.job_rows import Job
@@ -25,13 +28,32 @@ from serving.store.job_rows import Job
 @contextmanager
 def bare_routes(archive: Archive, networks: Networks | None = None, **settings: Any) -> Iterator[TestClient]:
     """Answer requests in this process until the block ends."""
+    api = bare_api(archive, networks, **settings)
+    with TestClient(api, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client
+
+
+def bare_api(archive: Archive, networks: Networks | None = None, **settings: Any) -> FastAPI:
+    """Return the application that answers them."""
     absent: Any = SimpleNamespace()
     waker: Any = SimpleNamespace(wake=SimpleNamespace(remote=lambda: None))
     service = Service(Settings(home=archive.files.root, **settings), archive, absent, absent, absent, waker)
     if networks is not None:
         vars(service)["networks"] = networks
-    with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
-        yield client
+    return build_api(service)
+
+
+@contextmanager
+def making_renditions(archive: Archive) -> Iterator[None]:
+    """Work on jobs that make renditions until the block ends."""
+    settings = Settings(home=archive.files.root)
+    work: dict[str, Work] = {RENDITION: partial(make_rendition, archive, settings)}
+    runner = JobRunner(archive.store, work, slots=1, poll_s=0.05)
+    runner.start()
+    try:
+        yield
+    finally:
+        runner.stop()
 
 
 def identified(client: TestClient, archive: Archive, project: str = "p", **query: Any) -> Any:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.serving.service import RunningService, free_port, stop
 from tests.waiting import WAIT_S
@@ -23,11 +22,6 @@ pytestmark = pytest.mark.browser
 _PROJECT = "page"
 # On cores that others use everything takes its time, what is expected too.
 _TIMEOUT_MS = 1000 * WAIT_S
-# A fresh profile, and a browser that calls nobody by itself.
-_ARGUMENTS = [
-    *["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-    *["--disable-background-networking", "--disable-component-update", "--disable-sync"],
-]
 
 
 @contextmanager
@@ -54,17 +48,6 @@ def running_page(service_url: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def page_url(service: RunningService) -> str:
     return service.page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
