@@ -28,6 +28,9 @@ from ui.cli.tables import print_table
 if TYPE_CHECKING:
     from facerec_models.types import Interval
     from serving.archive.video_overview import VideoOverview
+    from serving.exports.playability import Playability
+    from serving.store.rows import VideoRow
+    from ui.cli.common import Opened
 
 app = typer.Typer(help="Stored videos: what was analysed of them, and who is in them.", no_args_is_help=True)
 
@@ -78,15 +81,22 @@ def show(
         row = find_video(opened, project, video)
         found = overview_of(opened.archive.store, row)
         analyses = describe_analyses(opened.archive.store, row)
+        playability = _judge(opened, row)
     if as_json:
         latest = None if found.analysis is None else found.analysis.analysis_id
-        print_json({**found.to_dict(), "file": row.file, "latest_analysis": latest, "analyses": analyses})
+        playing = None if playability is None else {"plays": playability.plays, "why": playability.why}
+        print_json(
+            {**found.to_dict(), "file": row.file, "playing": playing, "latest_analysis": latest, "analyses": analyses}
+        )
         return
     length = "" if found.duration_s is None else f", {_clock(found.duration_s)} long"
     output.print(f"{row.name}, {row.video_id}{length}, submitted {date_of(row.created_at)}")
     output.print(f"file: {row.file}")
     if row.catalogue is not None:
         _print_catalogue(row.catalogue)
+    if playability is not None:
+        told = "as it is" if playability.plays else f"by a rendition alone: {playability.why}"
+        output.print(f"plays in browsers {told}")
     if not analyses:
         output.print(
             "It was not analysed yet: 'facerec jobs list' shows what waits, 'facerec recognize' analyses a file."
@@ -128,7 +138,7 @@ def delete(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete a video with its analyses, crops, drawn videos, and its upload unless another video has the same.
+    """Delete a video with its analyses, crops, drawn videos, and its upload and renditions unless another video has the same.
 
     Jobs about it are cancelled. A file that was given by its path stays where it is. Corrections that were made in it and faces that
     were enrolled from it stay with their people: 'facerec people forget' removes those.
@@ -153,6 +163,20 @@ def delete(
             "their people: "
             "'facerec people forget' removes a person."
         )
+
+
+def _judge(opened: Opened, row: VideoRow) -> Playability | None:
+    """Say whether browsers play a video; None where its file is gone or cannot be read."""
+    from facerec_models.errors import InputError
+    from serving.archive.renditions import stream_of_result
+    from serving.archive.videos import video_file
+    from serving.exports.playability import judge_playability
+
+    stream = stream_of_result(opened.archive.store, row)
+    try:
+        return judge_playability(video_file(row), opened.settings.analysis.limits, stream=stream, name=row.name)
+    except InputError:
+        return None
 
 
 def _cells(one: VideoOverview) -> tuple[str, ...]:
