@@ -19,6 +19,7 @@ from serving.store.job_rows import JobSegment, JobState
 from tests.archive import fill
 from tests.contract.store_cases import make_job, make_video
 from tests.ui.command import Place, ask, ask_p, run
+from tests.unit.serving.exports.played_videos import write_media
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ def test_a_video_is_shown_with_what_was_analysed_and_who_names(archive: Archive,
     assert found == {
         **ask_p(home, "videos", "list")[0],
         **{key: found[key] for key in ("file", "latest_analysis", "analyses")},
+        "playing": None,
     }
     (analysis,) = found["analyses"]
     assert (analysis["analysis_id"], found["latest_analysis"]) == ("a-v-1", "a-v-1")
@@ -75,6 +77,18 @@ def test_a_video_is_shown_with_what_was_analysed_and_who_names(archive: Archive,
         assert part in shown
     archive.store.put_video(make_video("v-new"))
     assert "not analysed yet" in run(home, "videos", "show", "v-new", "--project", "p").stdout
+
+
+@pytest.mark.parametrize(("ending", "codec", "plays"), [("mp4", "libx264", True), ("avi", "mpeg4", False)])
+def test_a_video_says_whether_browsers_play_it(
+    archive: Archive, home: Path, tmp_path: Path, ending: str, codec: str, plays: bool
+) -> None:
+    file = write_media(tmp_path / f"film.{ending}", codec)
+    archive.store.put_video(replace(make_video("v-film"), file=str(file)))
+    playing = ask_p(home, "videos", "show", "v-film")["playing"]
+    assert (playing["plays"], playing["why"] is None) == (plays, plays)
+    shown = run(home, "videos", "show", "v-film", "--project", "p").stdout
+    assert ("as it is" in shown, codec in shown) == (plays, not plays)
 
 
 def test_a_video_is_deleted_after_a_question(archive: Archive, home: Path) -> None:

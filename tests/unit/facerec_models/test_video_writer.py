@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.stream import Disposition
 
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
@@ -279,6 +281,29 @@ def test_damaged_sound_is_left_out_and_all_else_goes_on(tmp_path: Path, caplog: 
     assert len(read(tmp_path / "out.mp4")[1]) == 100
     assert (np.flatnonzero(loudness(tmp_path / "out.mp4") > 0.25) / 100).mean() == pytest.approx(3.0, abs=0.04)
     assert caplog.text.count("the sound is damaged") == 1
+
+
+def test_of_several_sounds_the_default_one_is_kept(tmp_path: Path) -> None:
+    sources = [write_source(tmp_path / f"{beep_s}.mkv", "aac", beep_s=beep_s) for beep_s in (1.0, 3.0)]
+    both = tmp_path / "both.mkv"
+    with ExitStack() as stack:
+        out = stack.enter_context(av.open(str(both), "w"))
+        containers = [stack.enter_context(av.open(str(source))) for source in sources]
+        first, second = (container.streams.audio[0] for container in containers)
+        tracks = [containers[0].streams.video[0], first, second]
+        copies = [out.add_stream_from_template(track) for track in tracks]
+        copies[1].disposition, copies[2].disposition = Disposition(0), Disposition.default
+        for container, track, copy in zip((containers[0], containers[0], containers[1]), tracks, copies, strict=True):
+            container.seek(0)
+            for packet in container.demux(track):
+                if packet.size:
+                    packet.stream = copy
+                    out.mux(packet)
+    with VideoWriter(tmp_path / "out.mp4", 25, 64, 48, audio_from=Video(both, LIMITS)) as writer:
+        for _ in range(100):
+            writer.write(gray(1))
+    loud = np.flatnonzero(loudness(tmp_path / "out.mp4") > 0.25) / 100
+    assert loud.mean() == pytest.approx(3.0, abs=0.04)
 
 
 def test_a_source_without_sound_gives_none(tmp_path: Path) -> None:

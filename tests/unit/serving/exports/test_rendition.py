@@ -136,8 +136,9 @@ def test_h264_in_another_container_is_copied_to_begin_at_zero(tmp_path: Path, na
     assert judged.picture is None
     assert reason in str(judged.why)
     check_same(source, target)
-    images, same = read(source)[2], read(target)[2]
+    (_, times, images), (video, _, same) = read(source), read(target)
     assert all(np.array_equal(a, b) for a, b in zip(images, same, strict=True))
+    assert video.info.duration_s == pytest.approx(times[-1] + video.info.interval_s, abs=0.005)
 
 
 @pytest.mark.parametrize("name", PLAYED)
