@@ -75,8 +75,8 @@ def get_playable(
 
     Where there is neither yet, the answer is 409: ask for the rendition with POST.
     """
-    video, playability, rendition = _find(service, project, video_id, stream)
-    file = Path(video.file) if playability.plays else rendition
+    video, playability, _ = _find(service, project, video_id, stream)
+    file = Path(video.file) if playability.plays else _renditions(service).play(video.sha256, playability.stream)
     if file is None:
         raise ConflictError(
             f"browsers do not play video {video_id} as it is ({playability.why}): "
@@ -93,9 +93,12 @@ def _find(service: Service, project: str, video_id: str, stream: int | None) -> 
     video = store.get_video(project, video_id)
     stream = stream_of_result(store, video) if stream is None else stream
     playability = _judge(video_file(video), video.sha256, service.settings.analysis.limits, stream, video.name)
-    renditions = Renditions(service.archive.files, service.settings.renditions.max_kept_bytes)
-    rendition = None if playability.plays else renditions.play(video.sha256, playability.stream)
+    rendition = None if playability.plays else _renditions(service).find(video.sha256, playability.stream)
     return _Played(video, playability, rendition)
+
+
+def _renditions(service: Service) -> Renditions:
+    return Renditions(service.archive.files, service.settings.renditions.max_kept_bytes)
 
 
 def _view(service: Service, found: _Played) -> PlaybackView:

@@ -23,6 +23,7 @@ from serving.archive.learning.model_versions import train
 from serving.jobs.runner import submit
 from serving.settings import Settings
 from tests.serving.in_process import enrol_all, in_process, wait
+from tests.unit.serving.exports.played_videos import write_media
 from tests.waiting import wait_until
 from ui.demo_material import DemoMaterial
 
@@ -61,6 +62,16 @@ def test_a_video_goes_through(client: TestClient, clip: Path) -> None:
     assert client.get("/healthz").json()["embedder"] == "dlib-resnet-v1"
     assert client.get("/v1/projects/shown/videos").json()[0]["name"] == "a.mp4"
     assert client.post("/v1/projects/shown/identify?preview=true").json()["tracks"] > 0
+
+
+def test_what_browsers_do_not_play_is_made_playable_beside_analyses(client: TestClient, tmp_path: Path) -> None:
+    file = write_media(tmp_path / "film.avi", "mpeg4")
+    sent = client.post("/v1/projects/shown/videos", files={"file": ("film.avi", file.read_bytes())}).json()
+    base = f"/v1/projects/shown/videos/{sent['video_id']}"
+    job = wait(client, client.post(f"{base}/rendition").json()["job_id"])
+    assert (job["kind"], job["state"], job["progress"]) == ("rendition", "succeeded", 1.0)
+    assert client.get(client.get(f"{base}/playback").json()["url"], headers={"Range": "bytes=4-7"}).content == b"ftyp"
+    assert wait(client, sent["job_id"])["state"] == "succeeded"
 
 
 def test_a_project_is_exported_changed_and_taken_back(client: TestClient, clip: Path) -> None:

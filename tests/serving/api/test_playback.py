@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,19 @@ def test_ranges_of_a_rendition_are_answered(client: TestClient, archive: Archive
     head = client.head(url)
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(size))
     assert (head.headers["etag"], head.headers["last-modified"]) == (etag, whole.headers["last-modified"])
+
+
+def test_playing_counts_as_a_play_and_asking_does_not(
+    client: TestClient, archive: Archive, store: Store, film: str
+) -> None:
+    with making_renditions(archive):
+        final(store, ok(client.post(f"{film}/rendition"))["job_id"])
+    (file,) = archive.files.renditions.iterdir()
+    os.utime(file, (1000.0, file.stat().st_mtime))
+    url = playback(client, film)["url"]
+    assert file.stat().st_atime == 1000.0
+    assert client.head(url).status_code == 200
+    assert file.stat().st_atime > 1000.0
 
 
 def test_projects_with_the_same_content_share_a_rendition(
