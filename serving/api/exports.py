@@ -15,9 +15,8 @@ from facerec_models.errors import InputError, NotFoundError, VideoNotFoundError
 from facerec_models.files import AnyPath, local_target
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
-from serving.api.file_answer import answer_file
+from serving.api.file_answer import answer_file, stream_zip
 from serving.api.service import ProjectName, Service, ServiceDep
-from serving.api.zip_answer import stream_zip
 from serving.archive.exporting import analysed_videos, file_names, write_document
 from serving.exports.annotated import only_part, write_annotated
 from serving.exports.export_format import ExportFormat

@@ -43,8 +43,11 @@ _PLAYER = """async ({url, times}) => {
     const pictures = [];
     for (const time of times) {
         const sought = happened('seeked');
+        // A busy machine may say so before the picture is there; a picture that was there already is not presented again.
+        const presented = new Promise(resolve => video.requestVideoFrameCallback(resolve));
         video.currentTime = time;
         await sought;
+        await Promise.race([presented, new Promise(resolve => setTimeout(resolve, 2000))]);
         drawn.drawImage(video, 0, 0);
         pictures.push(Array.from(drawn.getImageData(0, 0, canvas.width, canvas.height).data));
     }

@@ -18,6 +18,7 @@ from serving.archive.handle import Archive
 from serving.archive.projects import delete_project
 from serving.archive.renditions import Renditions
 from serving.jobs.sweep import sweep
+from serving.sources.config import SourcesConfig
 from serving.store.rows import VideoRow
 
 DAY_S = 24 * 3600.0
@@ -148,5 +149,5 @@ def test_what_killed_processes_left_is_swept_up_and_the_rest_stays(archive: Arch
     for file in left:
         file.write_bytes(b"")
         os.utime(file, (time.time() - 2 * DAY_S,) * 2)
-    assert sweep(archive) == 2
+    assert sweep(archive, SourcesConfig()) == 2
     assert list(archive.files.renditions.iterdir()) == [kept]

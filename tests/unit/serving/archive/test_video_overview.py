@@ -57,5 +57,5 @@ def test_a_name_of_several_videos_is_refused_with_their_ids(store: Store) -> Non
         store.put_video(replace(make_video(f"v-{i:02}", float(i)), name="x.mp4"))
     with pytest.raises(InputError, match=r"'x.mp4' is the name of 25 videos .* v-00, v-01, .* v-09 and 15 more"):
         find_video(store, "p", "x.mp4")
-    with pytest.raises(VideoNotFoundError, match=r"id or name 'y\.mp4': 'facerec videos list'"):
+    with pytest.raises(VideoNotFoundError, match=r"id, name or address 'y\.mp4': 'facerec videos list'"):
         find_video(store, "p", "y.mp4")

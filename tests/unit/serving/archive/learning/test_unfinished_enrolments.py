@@ -21,6 +21,7 @@ from serving.archive.learning.unfinished_enrolments import enrolling, marks_of
 from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.undo import undo_edit
 from serving.jobs.sweep import sweep
+from serving.sources.config import SourcesConfig
 from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from serving.store.opening import open_store
@@ -102,18 +103,18 @@ def test_files_of_a_killed_enrolment_are_swept_when_they_are_old(
     run(die_before_there_are_rows, archive.files)
     (mark,) = marks_of(archive.files, "p")
     assert b"Cem" not in mark.read_bytes() + mark.name.encode()
-    assert sweep(archive) == 0
+    assert sweep(archive, SourcesConfig()) == 0
     os.utime(mark, (time.time() - 2 * 86400,) * 2)
     with closing(open_store(tmp_path / "other")) as other:
-        assert sweep(Archive(other, archive.files)) == 0
+        assert sweep(Archive(other, archive.files), SourcesConfig()) == 0
     assert crops(archive.files) == {*rows(store), "f-c1"}
     store.put_faces("p", [make_face("f-c1", "Cem")])
-    mark_only = sweep(archive)
+    mark_only = sweep(archive, SourcesConfig())
     assert (mark_only, "f-c1" in crops(archive.files), marks_of(archive.files, "p")) == (1, True, [])
     store.delete_faces("p", ["f-c1"])
     write_atomically(mark, b"f-c1\nf-c2\nf-10")
     os.utime(mark, (time.time() - 2 * 86400,) * 2)
-    assert sweep(archive) == 2
+    assert sweep(archive, SourcesConfig()) == 2
     assert crops(archive.files) == rows(store)
     assert marks_of(archive.files, "p") == []
 
