@@ -6,10 +6,12 @@ Its requests that change something are GET requests, which any web page can have
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any
@@ -21,11 +23,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from facerec_models.catalogue import Catalogue
 from facerec_models.config import SamplingConfig, TrainingConfig
 from facerec_models.errors import (
+    BusyError,
     InputError,
     ModelNotFoundError,
     NotFoundError,
     PersonNotFoundError,
     VideoNotFoundError,
+    VideoOpenError,
 )
 from facerec_models.names import DEFAULT_PROJECT, check_project_name, identity_of, person_id_of
 from facerec_models.result import Result
@@ -33,6 +37,7 @@ from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
 from serving.api.guards import check_sender
 from serving.api.legacy_records import metadata_record, stranger_records, track_records
+from serving.api.playback import prepare_playback
 from serving.api.service import Service, ServiceDep
 from serving.api.videos import find_or_fetch
 from serving.archive.exporting import write_document
@@ -53,8 +58,11 @@ router = APIRouter(tags=["predecessor"], include_in_schema=False)
 _LEAST_CONFIDENCE = 0.6
 _MOST_APPEARANCES = 1000
 _CRAWLED = 20
+# So long a client waits for a rendition.
+_PATIENCE_S = 20.0
+_PERIOD_S = 0.25
 _FACE = re.compile(r"training_img_aligned/(?P<project>[^/]+)/(?P<person>[^/]+)/(?P<face>f-[a-z2-7]+)\.jpg$")
-_OWN_FILE = re.compile(r"/v1/projects/(?P<project>[^/]+)/videos/(?P<video>[^/]+)/(?:file|playable)$")
+_OWN_FILE = re.compile(r"/v1/projects/(?P<project>[^/]+)/videos/(?P<video>[^/]+)/(?:file|playable\.mp4)(?:\?|$)")
 
 Project = Annotated[str, Query()]
 CheckedSender = Depends(check_sender)
@@ -104,7 +112,7 @@ async def set_disabled(project: str, request: Request, service: ServiceDep) -> d
         wanted = {_face_id(project, one) for one in addresses}
     except (ValueError, TypeError) as error:
         raise InputError("the body must be a JSON list of pictures' addresses") from error
-    return _disable(service, project, wanted)
+    return await asyncio.to_thread(_disable, service, project, wanted)
 
 
 @router.get("/crawler", dependencies=[CheckedSender])
@@ -157,6 +165,10 @@ def track(
         service.analyzer.wake.remote()
         return JSONResponse({"locator": video, "project": project, "status": "RUNNING"})
     if job is not None or known is None:
+        if job is not None and job.video_id is not None:
+            # It is here: what plays of it is made meanwhile. Where that cannot be, who asks for it is told.
+            with suppress(VideoOpenError, BusyError):
+                prepare_playback(service, store.get_video(project, job.video_id))
         return JSONResponse({"locator": video, "project": project, "status": "RUNNING"})
     if form == "ttl":
         pieces = write_document(service.archive, service.settings.exports, [known], ExportFormat.TURTLE, crop_address)
@@ -170,6 +182,12 @@ def get_locator(request: Request, service: ServiceDep, video: str) -> PlainTextR
     """Return the address under which a video plays, as text."""
     for project in service.archive.store.list_projects():
         if (known := _find(service, project.name, video)) is not None:
+            try:
+                _wait_for_playback(service, known)
+            except VideoOpenError:
+                if known.uri.startswith(("http://", "https://")):  # what was fetched has made room for others
+                    return PlainTextResponse(known.uri)
+                raise
             return PlainTextResponse(_playable(request, known))
     if (located := locate(video, service.settings)) is not None:
         return PlainTextResponse(located)
@@ -322,7 +340,14 @@ def _locator(request: Request, video: VideoRow) -> str:
 
 
 def _playable(request: Request, video: VideoRow) -> str:
-    return f"{request.base_url}v1/projects/{video.project}/videos/{video.video_id}/file"
+    return f"{request.base_url}v1/projects/{video.project}/videos/{video.video_id}/playable.mp4"
+
+
+def _wait_for_playback(service: Service, video: VideoRow) -> None:
+    """Have a video that browsers do not play made into one that they do, and wait a little for that: the client asks once."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while prepare_playback(service, video).state == "making" and time.monotonic() < deadline:
+        time.sleep(_PERIOD_S)
 
 
 def _task(task: str, started: float, jobs: Sequence[str]) -> dict[str, Any]:

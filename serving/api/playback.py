@@ -88,6 +88,23 @@ def get_playable(
     return answer
 
 
+def prepare_playback(service: Service, video: VideoRow) -> PlaybackView:
+    """Return how a video plays, and have a rendition made where it does not and none is being made.
+
+    Raises
+    ------
+    VideoOpenError, BusyError
+        If its file is gone; if too many jobs wait.
+    """
+    found = _find(service, video.project, video.video_id, None)
+    view = _view(service, found)
+    if view.state != "needed":
+        return view
+    submit_rendition(service.archive.store, service.settings, video, found.playability.stream)
+    service.analyzer.wake.remote()
+    return _view(service, found)
+
+
 def _find(service: Service, project: str, video_id: str, stream: int | None) -> _Played:
     store = service.archive.store
     video = store.get_video(project, video_id)

@@ -20,6 +20,7 @@ from serving.sources.config import SourcesConfig
 from serving.store.job_rows import JobState
 from tests.serving.in_process import enrol_all, in_process
 from tests.sparql import MEMAD, endpoint, running
+from tests.unit.serving.exports.played_videos import write_media
 from tests.waiting import wait_until
 from ui.demo_material import DemoMaterial
 
@@ -138,6 +139,16 @@ def test_a_video_plays_by_its_locator(client: TestClient, material: DemoMaterial
     assert client.get("/get_locator", params={"video": "https://example.org/a.mp4"}).text == "https://example.org/a.mp4"
     assert client.get("/get_locator", params={"video": "nowhere"}).status_code == 404
     assert ask(client, "get_metadata", video=material.reel.as_uri()) == {}
+
+
+def test_what_browsers_do_not_play_is_made_playable(client: TestClient, material: DemoMaterial) -> None:
+    film = material.reel.parent / "film.ts"
+    write_media(film, "mpeg2video", sound="mp2")
+    complete(client, film.name)
+    address = client.get("/get_locator", params={"video": film.name}).text
+    played = client.get(address, headers={"Range": "bytes=0-11"})
+    assert (played.status_code, played.headers["content-type"], played.content[4:8]) == (206, "video/mp4", b"ftyp")
+    assert complete(client, address)["locator"] == address
 
 
 def test_a_video_that_cannot_be_analysed_is_an_error_until_it_is_tried_again(
