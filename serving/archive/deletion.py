@@ -37,7 +37,8 @@ class DeletedVideo:
     jobs_cancelled : int
         Jobs about the video that had not ended.
     upload_removed : bool
-        Whether a file of the video lay among the uploads and is gone. A video that was named by its path stays where it is.
+        Whether a file of the video lay among the uploads, or what was fetched, and is gone. A video that was named by its path stays
+        where it is.
     renditions_removed : int
         Files of the video as browsers play it.
     corrections_kept, faces_kept : int
@@ -78,19 +79,19 @@ def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
         store, project, [row for row in store.list_corrections(project) if row.analysis_id in analyses]
     )
     enrolled = sum(is_of_track(face) and track_of_face(face)[0] in analyses for face in store.list_faces(project))
-    upload = archive.files.upload(video.sha256, Path(video.file).suffix)
+    copies = archive.files.copies(video.sha256, Path(video.file).suffix)
     uploads_of_others = partial(_uploads_beside, archive, video)
     remove_played = partial(
         remove_renditions, store, archive.files, video.sha256, besides=lambda *row: row == (project, video_id)
     )
     # Rows go last: as long as they are there, what was interrupted can be done again.
-    removed = remove_uploads({upload}, uploads_of_others)
+    removed = remove_uploads(copies, uploads_of_others)
     played = remove_played()
     crops = _remove_files(archive, video, analyses)
     store.delete_video(project, video_id)
     # What was sent or written meanwhile, by someone who did not know yet.
     _remove_files(archive, video, analyses)
-    removed += remove_uploads({upload}, uploads_of_others)
+    removed += remove_uploads(copies, uploads_of_others)
     played += remove_played()
     kept = corrections, enrolled
     return DeletedVideo(video_id, video.name, len(analyses), crops, cancelled, removed > 0, played, *kept)
@@ -173,13 +174,11 @@ def _job_parts(archive: Archive, video: VideoRow) -> Iterator[AnyPath]:
 
 
 def _uploads_beside(archive: Archive, video: VideoRow) -> set[Path]:
-    """Return where uploads with a video's content are that other videos refer to."""
+    """Return where files with a video's content are in the home that other videos refer to."""
     found: set[Path] = set()
     for project in archive.store.list_projects():
         with suppress(ProjectNotFoundError):  # it was deleted just now
-            found |= {
-                archive.files.upload(row.sha256, Path(row.file).suffix)
-                for row in archive.store.find_videos(project.name, sha256=video.sha256)
-                if (row.project, row.video_id) != (video.project, video.video_id)
-            }
+            for row in archive.store.find_videos(project.name, sha256=video.sha256):
+                if (row.project, row.video_id) != (video.project, video.video_id):
+                    found |= archive.files.copies(row.sha256, Path(row.file).suffix)
     return found

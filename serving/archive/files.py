@@ -56,6 +56,10 @@ class Files:
         """Return the file of the rendition of a content's picture track: the same for all projects."""
         return self.renditions / f"{sha256}-{stream}.mp4"
 
+    def copies(self, sha256: str, suffix: str) -> set[Path]:
+        """Return where the home may have a video's file: among the uploads, and among what was fetched."""
+        return {self.upload(sha256, suffix), self.media / f"{sha256}{suffix}"}
+
     def project(self, project: str) -> Path:
         """Everything of one project."""
         return self.root / "projects" / project

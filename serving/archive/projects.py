@@ -54,12 +54,10 @@ def _uploads_of_others(archive: Archive, name: str) -> set[Path]:
 
 
 def _uploads(archive: Archive, projects: Iterable[str]) -> set[Path]:
-    """Return where uploads of projects' videos are."""
+    """Return where files of projects' videos are in the home."""
     found: set[Path] = set()
     for project in projects:
         with suppress(ProjectNotFoundError):  # it was deleted just now
-            found |= {
-                archive.files.upload(video.sha256, Path(video.file).suffix)
-                for video in archive.store.list_videos(project)
-            }
+            for video in archive.store.list_videos(project):
+                found |= archive.files.copies(video.sha256, Path(video.file).suffix)
     return found

@@ -100,6 +100,25 @@ def test_what_cannot_be_fetched_fails_with_its_reason_and_can_be_tried_again(
     assert "web page" in refused["error"]
 
 
+def test_what_was_fetched_goes_with_the_last_video_that_has_it(
+    served: tuple[TestClient, Service], web: tuple[str, Path]
+) -> None:
+    client, service = served
+    client.put("/v1/projects/other")
+    ids = [
+        wait(
+            client,
+            client.post(f"/v1/projects/{project}/videos", json={"uri": f"{web[0]}/my%20film.mp4"}).json()["job_id"],
+        )["video_id"]
+        for project in ("p", "other")
+    ]
+    file = Path(service.archive.store.get_video("p", ids[0]).file)
+    assert not client.delete(f"{VIDEOS}/{ids[0]}").json()["upload_removed"]
+    assert file.is_file()
+    assert client.delete("/v1/projects/other").status_code == 204
+    assert not file.exists()
+
+
 @pytest.mark.parametrize("address", ["gopher://x/a.mp4", "http://ada:secret@127.0.0.1/a.mp4", "rtsp://camera/1"])
 def test_what_no_source_may_fetch_is_refused(served: tuple[TestClient, Service], address: str) -> None:
     client, _ = served
