@@ -77,7 +77,8 @@ class HostGuard:
 def check_sender(request: Request) -> None:
     """Refuse a GET request that changes something, where a browser sends it for a page that may not ask.
 
-    An origin was checked by `HostGuard`. A picture's or a link's request has none: then the browser says whose it is.
+    A page's script sends the page's origin. The request of a picture, a link or a frame has none: then the browser says whose it is, or
+    where it came from. One that says nothing at all is refused; programs that are no browsers need not say anything.
 
     Raises
     ------
@@ -85,13 +86,19 @@ def check_sender(request: Request) -> None:
         With status 403.
     """
     headers = request.headers
-    if "origin" in headers:
-        return
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        raise HTTPException(403, f"{request.url.path} is refused: another site's page asks without an origin")
-    referer = headers.get("referer")
-    if referer is not None and hostname(referer) != hostname(f"//{headers.get('host', '')}"):
-        raise HTTPException(403, f"{request.url.path} is refused: the page {referer!r} is of another host")
+    origins: frozenset[str] = request.app.state.service.settings.cors_origins
+    sent_by = headers.get("origin") or headers.get("referer")
+    if "sec-fetch-site" in headers and "origin" not in headers:
+        is_own = headers["sec-fetch-site"] in ("none", "same-origin")
+    elif sent_by is not None:
+        page = urlsplit(sent_by)
+        is_own = page.netloc == headers.get("host") or f"{page.scheme}://{page.netloc}" in origins
+    else:
+        is_own = "mozilla" not in headers.get("user-agent", "").lower()
+    if not is_own:
+        raise HTTPException(
+            403, f"{request.url.path} is refused: it is sent for a page of another site, {sent_by or 'unnamed'}"
+        )
 
 
 class ProjectGuard:

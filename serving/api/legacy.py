@@ -12,10 +12,11 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -24,6 +25,8 @@ from facerec_models.catalogue import Catalogue
 from facerec_models.config import SamplingConfig, TrainingConfig
 from facerec_models.errors import (
     BusyError,
+    ClosedPlaceError,
+    FacerecError,
     InputError,
     ModelNotFoundError,
     NotFoundError,
@@ -31,7 +34,7 @@ from facerec_models.errors import (
     VideoNotFoundError,
     VideoOpenError,
 )
-from facerec_models.names import DEFAULT_PROJECT, check_project_name, identity_of, person_id_of
+from facerec_models.names import DEFAULT_PROJECT, check_project_name, identity_of, local_path, person_id_of, short_id
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
@@ -42,13 +45,15 @@ from serving.api.service import Service, ServiceDep
 from serving.api.videos import find_or_fetch
 from serving.archive.exporting import write_document
 from serving.archive.ids import find_video
-from serving.archive.naming.enable import enable_faces
+from serving.archive.naming.enable import judge_by_hand
 from serving.archive.naming.one_video import stored_result
 from serving.archive.search.people_and_faces import search_people
+from serving.archive.videos import register_video, video_file
 from serving.exports.export_format import ExportFormat
 from serving.jobs.crawl import check_source
-from serving.jobs.submit import submit_video
+from serving.jobs.submit import AddressedVideo, submit_video
 from serving.sources.graph import describe, locate
+from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.naming_rows import AppearanceQuery
 from serving.store.rows import Face, FaceStatus, VideoRow
@@ -61,10 +66,14 @@ _CRAWLED = 20
 # So long a client waits for a rendition.
 _PATIENCE_S = 20.0
 _PERIOD_S = 0.25
+# Of a web address, those that need not be fetched first to know that they play.
+_PLAYED_ENDINGS = (".mp4", ".m4v", ".webm")
+_SHOWN = 200
 _FACE = re.compile(r"training_img_aligned/(?P<project>[^/]+)/(?P<person>[^/]+)/(?P<face>f-[a-z2-7]+)\.jpg$")
 _OWN_FILE = re.compile(r"/v1/projects/(?P<project>[^/]+)/videos/(?P<video>[^/]+)/(?:file|playable\.mp4)(?:\?|$)")
 
 Project = Annotated[str, Query()]
+VideoQuery = Annotated[str, Query(min_length=1, max_length=4000)]
 CheckedSender = Depends(check_sender)
 
 
@@ -142,7 +151,7 @@ def train(project: str, service: ServiceDep) -> dict[str, Any]:
 def track(
     request: Request,
     service: ServiceDep,
-    video: str,
+    video: VideoQuery,
     project: Project = DEFAULT_PROJECT,
     speedup: Annotated[int, Query(ge=1, le=10_000)] = 25,
     no_cache: bool = False,
@@ -154,16 +163,15 @@ def track(
         store.create_project(project)
     store.get_project(project)
     known = _find(service, project, video)
-    job = _running_job(service, project, video, known)
-    if job is None and (known is None or no_cache or not _has_result(service, known)):
+    job = _active_job(service, project, video, known)
+    if job is None and (no_cache or known is None or not _has_result(store, known)):
         failed = None if no_cache else _failed_job(service, project, video, known)
         if failed is not None:
             return JSONResponse({"locator": video, "project": project, "status": "ERROR", "error": failed.error})
-        target = known or find_or_fetch(service, project, _address(service, video), service.settings.analysis)
-        sampling = SamplingConfig(period_frames=speedup)
-        submit_video(store, service.settings, target, sampling, no_cache=no_cache and known is not None)
-        service.analyzer.wake.remote()
-        return JSONResponse({"locator": video, "project": project, "status": "RUNNING"})
+        target = known or _begin(service, project, video)
+        if no_cache or isinstance(target, AddressedVideo) or not _has_result(store, target):
+            job = _submit(service, target, video, speedup, no_cache=no_cache)
+        known = target if isinstance(target, VideoRow) else None
     if job is not None or known is None:
         if job is not None and job.video_id is not None:
             # It is here: what plays of it is made meanwhile. Where that cannot be, who asks for it is told.
@@ -178,33 +186,40 @@ def track(
 
 
 @router.get("/get_locator")
-def get_locator(request: Request, service: ServiceDep, video: str) -> PlainTextResponse:
-    """Return the address under which a video plays, as text."""
-    for project in service.archive.store.list_projects():
-        if (known := _find(service, project.name, video)) is not None:
+def get_locator(request: Request, service: ServiceDep, video: VideoQuery) -> PlainTextResponse:
+    """Return the address under which a video plays, as text.
+
+    The client asks once, at the same time as for the track: of a video that is just being registered or fetched, it waits a little.
+    """
+    if _find_anywhere(service, video) is None and (located := locate(video, service.settings)) is not None:
+        return PlainTextResponse(located)
+    is_web = video.startswith(("http://", "https://"))
+    plays = is_web and PurePosixPath(urlsplit(video).path).suffix.lower() in _PLAYED_ENDINGS
+    deadline = time.monotonic() + (0.0 if plays else _PATIENCE_S)
+    while True:
+        if (known := _find_anywhere(service, video)) is not None:
             try:
-                _wait_for_playback(service, known)
+                _wait_for_playback(service, known, deadline)
             except VideoOpenError:
                 if known.uri.startswith(("http://", "https://")):  # what was fetched has made room for others
                     return PlainTextResponse(known.uri)
                 raise
             return PlainTextResponse(_playable(request, known))
-    if (located := locate(video, service.settings)) is not None:
-        return PlainTextResponse(located)
-    if video.startswith(("http://", "https://")):
+        if time.monotonic() >= deadline or not _may_come(service, video):
+            break
+        time.sleep(_PERIOD_S)
+    if is_web:
         return PlainTextResponse(video)
     raise VideoNotFoundError(f"no project has the video {video!r}: ask for /track first")
 
 
 @router.get("/get_metadata")
-def get_metadata(service: ServiceDep, video: str) -> dict[str, Any]:
-    """Return what the catalogue says of a video; nothing where there is none."""
-    for project in service.archive.store.list_projects():
-        known = _find(service, project.name, video)
-        if known is not None and known.catalogue is not None:
-            return metadata_record(Catalogue(**known.catalogue))
-    catalogue = describe(video, service.settings)
-    return {} if catalogue is None else metadata_record(catalogue)
+def get_metadata(service: ServiceDep, video: VideoQuery) -> dict[str, Any]:
+    """Return what the catalogue says of a video; nothing of each where there is none."""
+    known = _find_anywhere(service, video)
+    if known is not None and known.catalogue is not None:
+        return metadata_record(Catalogue(**known.catalogue))
+    return metadata_record(describe(video, service.settings) or Catalogue(uri=video))
 
 
 @router.get("/appearance/{person}")
@@ -256,37 +271,76 @@ def _answer(request: Request, video: VideoRow, result: Result) -> dict[str, Any]
 
 
 def _find(service: Service, project: str, video: str) -> VideoRow | None:
-    """Return the video of a project that has this address, id or name, or that answers of this service call so."""
+    """Return the video of a project that has this address, id or name, that answers of this service call so, or that was fetched so."""
     store = service.archive.store
-    try:
+    with suppress(VideoNotFoundError):
         if own := _OWN_FILE.search(video):
             return store.get_video(project, own["video"]) if own["project"] == project else None
-        if known := store.find_videos(project, uri=video):
-            return known[-1]
-        return None if "://" in video else find_video(store, project, video)
-    except VideoNotFoundError:
-        return None
+        job = store.find_job(_key(project, video))
+        if job is not None and job.video_id is not None:
+            return store.get_video(project, job.video_id)
+        return find_video(store, project, video)
+    return None
+
+
+def _find_anywhere(service: Service, video: str) -> VideoRow | None:
+    found = (_find(service, project.name, video) for project in service.archive.store.list_projects())
+    return next((row for row in found if row is not None), None)
+
+
+def _key(project: str, video: str) -> str:
+    return short_id("k", "track", project, video)
+
+
+def _begin(service: Service, project: str, video: str) -> VideoRow | AddressedVideo:
+    """Return the video of an address, added to the project, or what a job is to fetch as that."""
+    store, config = service.archive.store, service.settings.analysis
+    if own := _OWN_FILE.search(video):
+        row = store.get_video(own["project"], own["video"])
+        catalogue = None if row.catalogue is None else Catalogue(**row.catalogue)
+        return register_video(store, project, video_file(row), config, uri=row.uri, name=row.name, catalogue=catalogue)
+    return find_or_fetch(service, project, _address(service, video), config)
+
+
+def _submit(service: Service, target: VideoRow | AddressedVideo, video: str, speedup: int, *, no_cache: bool) -> Job:
+    store, key = service.archive.store, _key(target.project, video)
+    if (former := store.find_job(key)) is not None:
+        store.update_job(former.job_id, lambda row: replace(row, key=None))
+    sampling = SamplingConfig(period_frames=speedup)
+    job = submit_video(store, service.settings, target, sampling, no_cache=no_cache, key=key)
+    service.analyzer.wake.remote()
+    return job
 
 
 def _address(service: Service, video: str) -> str:
-    """Return the address of a video: a name without a path is sought in the folders that are open."""
-    if "://" in video or PurePosixPath(video).is_absolute():
+    """Return the address of a video: a name is sought in the folders that are open."""
+    if "://" in video:
         return video
     for root in service.settings.media_roots:
-        if (file := root / video).is_file():
-            return file.resolve().as_uri()
+        with suppress(ClosedPlaceError, OSError):  # no name of a file at all, or one that leads out of the folder
+            file = service.settings.require_open(root / video, video)
+            if file.is_file():
+                return file.as_uri()
     raise VideoNotFoundError(
-        f"there is no video {video!r}: give its address, or put it into a folder of FACEREC_MEDIA_ROOTS"
+        f"there is no video {video[:_SHOWN]!r}: give its address, or put it into a folder of FACEREC_MEDIA_ROOTS"
     )
 
 
-def _has_result(service: Service, video: VideoRow) -> bool:
-    store = service.archive.store
+def _may_come(service: Service, video: str) -> bool:
+    """Whether somebody may be registering or fetching a video."""
+    if "://" in video and not video.startswith("file:"):
+        return any(_active_job(service, one.name, video, None) for one in service.archive.store.list_projects())
+    with suppress(FacerecError):
+        return local_path(_address(service, video)).is_file()
+    return False
+
+
+def _has_result(store: Store, video: VideoRow) -> bool:
     analysis_id = store.latest_analyses(video.project).get(video.video_id)
     return analysis_id is not None and bool(store.list_named(video.project, [analysis_id]))
 
 
-def _running_job(service: Service, project: str, address: str, known: VideoRow | None) -> Job | None:
+def _active_job(service: Service, project: str, address: str, known: VideoRow | None) -> Job | None:
     found = service.archive.store.list_jobs(project, [JobState.QUEUED, JobState.RUNNING])
     return _last_about(found, address, known)
 
@@ -299,7 +353,7 @@ def _last_about(jobs: Sequence[Job], address: str, known: VideoRow | None) -> Jo
     about = [
         job
         for job in jobs
-        if job.kind == "video"
+        if job.kind in ("video", "fetch")
         and (job.spec.get("uri") == address or (known is not None and job.video_id == known.video_id))
     ]
     return about[-1] if about else None
@@ -323,14 +377,13 @@ def _face_id(project: str, address: str) -> str:
 
 
 def _disable(service: Service, project: str, wanted: set[str]) -> dict[str, Any]:
-    """Make these pictures, and no others, those that are not learned from; each kind of change is an edit."""
+    """Make these pictures, and no others, those that are not learned from, as one edit."""
     status = {face.face_id: face.status for face in _faces(service, project)}
     if gone := sorted(wanted - status.keys()):
         raise NotFoundError(f"project {project!r} has no face {gone[0]!r}: reload the page")
     disabled = {face_id for face_id, one in status.items() if one is FaceStatus.DISABLED}
-    for face_ids, enabled in ((wanted - disabled, False), (disabled - wanted, True)):
-        if face_ids:
-            enable_faces(service.archive, project, sorted(face_ids), enabled=enabled)
+    if changed := {face_id: face_id not in wanted for face_id in sorted(wanted ^ disabled)}:
+        judge_by_hand(service.archive, project, changed)
     return {"disabled": len(wanted - disabled), "enabled": len(disabled - wanted)}
 
 
@@ -343,9 +396,8 @@ def _playable(request: Request, video: VideoRow) -> str:
     return f"{request.base_url}v1/projects/{video.project}/videos/{video.video_id}/playable.mp4"
 
 
-def _wait_for_playback(service: Service, video: VideoRow) -> None:
-    """Have a video that browsers do not play made into one that they do, and wait a little for that: the client asks once."""
-    deadline = time.monotonic() + _PATIENCE_S
+def _wait_for_playback(service: Service, video: VideoRow, deadline: float) -> None:
+    """Have a video that browsers do not play made into one that they do, and wait a little for that."""
     while prepare_playback(service, video).state == "making" and time.monotonic() < deadline:
         time.sleep(_PERIOD_S)
 

@@ -35,7 +35,7 @@ def metadata_record(catalogue: Catalogue) -> dict[str, Any]:
         "theme": "; ".join(catalogue.themes),
         "duration": catalogue.duration,
         "publication": [
-            {"date": one.date, "channel": None if one.channel is None else _channel(one.channel)}
+            {"date": one.date, "channel": {"id": "", "name": ""} if one.channel is None else _channel(one.channel)}
             for one in catalogue.publications
         ],
         "rights": catalogue.rights,

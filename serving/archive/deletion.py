@@ -17,6 +17,7 @@ from serving.archive.handle import Archive
 from serving.archive.naming.faces_of_tracks import is_of_track, track_of_face
 from serving.archive.renditions import remove_renditions
 from serving.archive.vector_sets import count_corrections
+from serving.sources.addresses import shown
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
@@ -73,7 +74,7 @@ def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
     """
     store = archive.store
     video = store.get_video(project, video_id)
-    cancelled = end_jobs(store, project, video_id)
+    cancelled = end_jobs(store, project, video)
     analyses = {row.analysis_id for row in store.list_analyses(project, video_id=video_id)}
     corrections = count_corrections(
         store, project, [row for row in store.list_corrections(project) if row.analysis_id in analyses]
@@ -97,8 +98,10 @@ def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
     return DeletedVideo(video_id, video.name, len(analyses), crops, cancelled, removed > 0, played, *kept)
 
 
-def end_jobs(store: Store, project: str, video_id: str | None = None) -> int:
+def end_jobs(store: Store, project: str, video: VideoRow | None = None) -> int:
     """Cancel the jobs of a project, or those about one of its videos, and wait a little until nobody works on them.
+
+    A job that fetches a video's address is about it, though it does not know that yet.
 
     Returns
     -------
@@ -111,7 +114,7 @@ def end_jobs(store: Store, project: str, video_id: str | None = None) -> int:
         active = [
             leases.cancel(store, job.job_id)
             for job in store.list_jobs(project, states=[JobState.QUEUED, JobState.RUNNING])
-            if video_id in (None, job.video_id)
+            if video is None or job.video_id == video.video_id or shown(job.spec.get("uri", "")) == video.uri
         ]
         cancelled |= {job.job_id for job in active}
         # Whoever takes up one that its owner has left finds that it is cancelled.

@@ -245,7 +245,11 @@ def _with_name(job: Job, name: str) -> Job:
 
 def _unask(store: Store, project: str, person_id: str) -> bool:
     """Take the name out of jobs that ask whether the person is in a video; return whether there were any."""
-    asking = [job for job in store.list_jobs(project) if job.kind == "video" and job.spec.get("person_id") == person_id]
+    asking = [
+        job
+        for job in store.list_jobs(project)
+        if job.kind in ("video", "fetch") and job.spec.get("person_id") == person_id
+    ]
     for job in asking:
         store.update_job(job.job_id, lambda row: replace(row, key=None, spec={**row.spec, "person_id": None}))
     return bool(asking)

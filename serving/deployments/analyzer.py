@@ -11,6 +11,7 @@ from facerec_models.analysis.networks import Networks
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
 from serving.jobs.crawl import crawl_person
+from serving.jobs.fetch import FETCH, fetch_video
 from serving.jobs.name_again import KIND
 from serving.jobs.nodes import open_shared_archive
 from serving.jobs.rendition import RENDITION, make_rendition
@@ -24,6 +25,8 @@ from serving.settings import Settings
 
 # An analysis that is under way waits for room in a full queue rather than begin again.
 _PATIENCE_S = 300.0
+# They wait for servers, and compute little.
+_FETCHES = 2
 
 
 class AnalyzerReplica:
@@ -59,6 +62,7 @@ class AnalyzerReplica:
                 when_idle=partial(sweep, self._archive, settings.sources),
             ),
             JobRunner(self._archive.store, apart, slots=1),
+            JobRunner(self._archive.store, {FETCH: partial(fetch_video, self._archive, settings)}, slots=_FETCHES),
             # In a thread that gives way to all others.
             JobRunner(self._archive.store, {RENDITION: partial(make_rendition, self._archive, settings)}, slots=1),
         ]

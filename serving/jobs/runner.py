@@ -34,6 +34,7 @@ class JobControl:
         self.progress = 0.0
         self.must_stop = False
         self.leftovers: list[Callable[[], object]] = []
+        self.next_kind: str | None = None
 
     def report(self, progress: float) -> None:
         """Record how far the work is, in [0, 1]; it never goes back."""
@@ -46,6 +47,10 @@ class JobControl:
     def when_done(self, tidy_up: Callable[[], object]) -> None:
         """Have something removed once the success is written; whoever does the work again after a crash before that still needs it."""
         self.leftovers.append(tidy_up)
+
+    def hand_on(self, kind: str) -> None:
+        """Have the job go on as one of another kind, about the video whose id the work returns."""
+        self.next_kind = kind
 
     def plan(self, segments: Sequence[JobSegment]) -> bool:
         """Divide the job that is led, so that others can help; False if the work must end now."""
@@ -286,7 +291,9 @@ class JobRunner:
             else:
                 leases.release(self.store, claimed, reason)
         else:
-            if self._end(claimed, JobState.SUCCEEDED, video_id=video_id):
+            if control.next_kind is not None and video_id is not None:
+                leases.hand_on(self.store, claimed, control.next_kind, video_id)
+            elif self._end(claimed, JobState.SUCCEEDED, video_id=video_id):
                 _tidy_up(control, what)
 
     def _end(self, claimed: Lease, state: JobState, error: str | None = None, video_id: str | None = None) -> bool:

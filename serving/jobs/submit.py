@@ -47,10 +47,12 @@ def submit_video(
     webhook: str | None = None,
     one_of_many: bool = False,
     person_id: str | None = None,
+    key: str | None = None,
 ) -> Job:
     """Queue the analysis of a video, unless the same was asked for before and has not failed.
 
-    A video that is still to be fetched gets its id when it is there; asked for again without `no_cache`, it is not fetched again.
+    A video that is still to be fetched gets its id when it is there. Where it is asked for again then, its source is asked whether the
+    content has changed.
 
     Parameters
     ----------
@@ -58,6 +60,8 @@ def submit_video(
         Whether the result is read from the job and not from the video, which shows that of its latest analysis alone.
     person_id : str, optional
         Who is asked for: the job's result says whether they were found.
+    key : str, optional
+        What makes a submission the same; by default content or address, settings, and the model that names now.
 
     Raises
     ------
@@ -76,13 +80,14 @@ def submit_video(
         "no_cache": no_cache,
         **({} if person_id is None else {"person_id": person_id}),
     }
-    key = None if no_cache else submission_key(store, video, spec, webhook)
+    if key is None and not no_cache:
+        key = submission_key(store, video, spec, webhook)
 
     def submit() -> Job:
         return jobs.submit(
             store,
             video.project,
-            "video",
+            "video" if video_id is not None else "fetch",
             spec,
             max_queued=settings.max_queued_jobs,
             video_id=video_id,
@@ -92,8 +97,13 @@ def submit_video(
         )
 
     job = submit()
-    if job.state is JobState.SUCCEEDED and not one_of_many and not shows_result_of(store, job, settings):
-        # Other settings were asked for since: the same ones again are work to be done, if little.
+    is_elsewhere = isinstance(video, AddressedVideo)
+    if (
+        job.state is JobState.SUCCEEDED
+        and not one_of_many
+        and (is_elsewhere or not shows_result_of(store, job, settings))
+    ):
+        # Other settings were asked for since, or there may be another content: the same again is work to be done, if little.
         store.update_job(job.job_id, lambda row: replace(row, key=None))
         return submit()
     return job
@@ -109,7 +119,7 @@ def retry(store: Store, job_id: str) -> Job:
     """
     _require_video(store, store.get_job(job_id))
     job = leases.retry(store, job_id)
-    if job.kind != "video" or job.spec["no_cache"]:
+    if job.kind not in ("video", "fetch") or job.spec["no_cache"]:
         return job
     try:
         if "uri" in job.spec:

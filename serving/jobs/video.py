@@ -7,8 +7,8 @@ segment is a file that all nodes share until then, so that a runner that dies co
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,19 +23,20 @@ from facerec_models.errors import FacerecError
 from facerec_models.files import AnyPath, remove_tree, write_atomically
 from serving.archive.handle import Archive
 from serving.archive.naming.answer import become_answer
-from serving.archive.videos import add_video, analyze_video, find_analysis, join_video, video_file
+from serving.archive.videos import analyze_video, find_analysis, join_video, video_file
+from serving.jobs.fetch import FETCH
 from serving.jobs.runner import JobControl
 from serving.jobs.submit import config_of
 from serving.settings import Settings
 from serving.sources.media_store import MediaStore
-from serving.sources.registry import resolve
-from serving.sources.source import SourceContext
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import AnalysisRow, VideoRow
 
 _INDEX, _IN_ONE_GO = "frames.npz", "in-one-go"
-# Of the progress, what fetching a video counts for.
-_FETCHING = 0.1
+# What cannot be fetched a second time.
+_ONCE = ("file:", "rtsp:")
+# Well within the hour for which what was used stays.
+_TOUCH_S = 600.0
 
 
 class VideoJobs:
@@ -53,8 +54,11 @@ class VideoJobs:
         self._networks = networks
 
     def lead(self, job: Job, control: JobControl) -> str:
-        """Analyse and name the video of a job, which is fetched where that is still to be done; return its id."""
-        config, video = config_of(job, self._settings), self._fetch(job, control)
+        """Analyse and name the video of a job; return its id. Where what was fetched is gone, it is fetched again first."""
+        config, video = config_of(job, self._settings), self._video(job)
+        if not Path(video.file).is_file() and not (job.spec.get("uri") or video.uri).startswith(_ONCE):
+            control.hand_on(FETCH)
+            return video.video_id
         embedder = self._networks().embedder.name
         # Before the search for one: an analysis by another embedder must not become the video's latest.
         self._archive.fix_embedder(job.project, embedder)
@@ -70,9 +74,10 @@ class VideoJobs:
         """Scan a segment and keep what is found in a file."""
         config, video, networks = config_of(job, self._settings), self._video(job), self._networks()
         folder = self._folder(job, config)
+        report = self._reporting(video, control)
 
         def go_on(fraction: float) -> None:
-            control.report(fraction)
+            report(fraction)
             if control.should_stop():
                 raise AnalysisStoppedError(f"segment {segment.index} of {video.name!r} was stopped")
 
@@ -130,7 +135,7 @@ class VideoJobs:
             video,
             config,
             networks,
-            on_progress=control.report,
+            on_progress=self._reporting(video, control),
             should_stop=control.should_stop,
         )
 
@@ -146,26 +151,20 @@ class VideoJobs:
     def _video(self, job: Job) -> VideoRow:
         return self._archive.store.get_video(job.project, str(job.video_id))
 
-    def _fetch(self, job: Job, control: JobControl) -> VideoRow:
-        """Return the video of a job; one that is elsewhere is fetched and added to the project, and the job says which it is."""
-        address = job.spec.get("uri")
-        if job.video_id is not None:
-            video = self._video(job)
-            # What was fetched may have made room for others.
-            fetched = MediaStore(self._archive.files.media, self._settings.sources.max_kept_bytes)
-            if fetched.touch(Path(video.file)) or (address or video.uri).startswith("file:"):
-                return video
-            address = address or video.uri
-        config = config_of(job, self._settings)
-        context = SourceContext(
-            self._archive.files.media,
-            self._settings,
-            on_progress=lambda fraction: control.report(_FETCHING * fraction),
-            should_stop=control.should_stop,
-        )
-        video = add_video(self._archive, job.project, resolve(str(address), context), config)
-        self._archive.store.update_job(job.job_id, lambda row: replace(row, video_id=video.video_id))
-        return video
+    def _reporting(self, video: VideoRow, control: JobControl) -> Callable[[float], None]:
+        """Return what reports progress and says now and then that the video is in use: what was fetched of it stays then."""
+        kept = MediaStore(self._archive.files.media, self._settings.sources.max_kept_bytes)
+        again_at = 0.0
+
+        def report(fraction: float) -> None:
+            nonlocal again_at
+            control.report(fraction)
+            if time.monotonic() >= again_at:
+                kept.touch(Path(video.file))
+                again_at = time.monotonic() + _TOUCH_S
+
+        report(0.0)
+        return report
 
 
 def _open(video: VideoRow, config: AnalysisConfig) -> Video:

@@ -81,7 +81,7 @@ class Job:
     Parameters
     ----------
     kind : str
-        ``video``, ``training``, ``second_set``, ``identify``, ``crawl`` or ``rendition``.
+        ``fetch``, which becomes ``video``, ``video``, ``training``, ``second_set``, ``identify``, ``crawl`` or ``rendition``.
     spec : dict
         What to do, as JSON values.
     segments : tuple of JobSegment

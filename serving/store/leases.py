@@ -245,6 +245,20 @@ def release(store: Store, lease: Lease, error: str | None = None) -> None:
     store.update_job(lease.job.job_id, change)
 
 
+def hand_on(store: Store, lease: Lease, kind: str, video_id: str) -> bool:
+    """Queue a job as one of another kind, about a video; False, and nothing written, if it is no longer the owner's."""
+
+    def change(job: Job) -> Job | None:
+        if job.owner != lease.owner or job.state is not JobState.RUNNING:
+            return None
+        if job.cancel_requested:
+            return _ended(job, JobState.CANCELLED, time.time())
+        queued = replace(_released(job, None), kind=kind, video_id=video_id)
+        return replace(queued, attempt=0, error=None, updated_at=time.time())
+
+    return store.update_job(lease.job.job_id, change) is not None
+
+
 def _released(work: Work, error: str | None) -> Work:
     return replace(
         work,

@@ -42,6 +42,7 @@ from serving.archive.naming.one_video import name_analysis, result_of
 from serving.archive.videos import analyze_video, register_video
 from serving.jobs.sweep import sweep
 from serving.settings import Settings
+from serving.sources.config import SourcesConfig
 from serving.store.contract import Store
 from serving.store.job_rows import JobState
 from serving.store.opening import open_store
@@ -373,7 +374,7 @@ def differs(one: Result, other: Result) -> str | None:
 
 def check_files(home: Files, store: Store, tally: Tally) -> None:
     """After a sweep, which a service does by itself, no file is there that no row speaks of."""
-    removed = sweep(Archive(store, home), age_s=0.0)
+    removed = sweep(Archive(store, home), SourcesConfig(), age_s=0.0)
     say(f"{removed} files and folders of killed processes were swept up")
     known = {Path(video.file) for video in store.list_videos(PROJECT)}
     analyses = {row.analysis_id for row in store.list_analyses(PROJECT)}

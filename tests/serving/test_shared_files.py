@@ -21,6 +21,7 @@ from serving.archive.learning.model_versions import train
 from serving.jobs.runner import submit
 from serving.jobs.sweep import sweep
 from serving.settings import Settings
+from serving.sources.config import SourcesConfig
 from serving.store.opening import open_store
 from tests.bucket import files_at, s3_environment
 from tests.serving.in_process import in_process, wait
@@ -141,9 +142,9 @@ def test_files_of_ended_jobs_and_writers_are_swept(address: str, tmp_path: Path)
         write_atomically(home.track_crop("p", "a-of-another-store", 1, 0), b"")
         write_atomically(home.enrolment_mark("p", "e-begun"), b"f-begun")
         write_atomically(home.face_crop("p", "f-begun"), b"")
-        assert sweep(Archive(store, home)) == 1
+        assert sweep(Archive(store, home), SourcesConfig()) == 1
         assert len(files_at(address)) == 8
-        assert sweep(Archive(store, home), age_s=-60.0) == 3
+        assert sweep(Archive(store, home), SourcesConfig(), age_s=-60.0) == 3
         assert files_at(address) == {
             f"projects/busy/jobs/{active}/0.npz",
             "projects/busy/analyses/a-begun/1-0.jpg",

@@ -41,34 +41,53 @@ def enable_faces(
     ConflictError
         If all are so already, or one is the very face that is learned as another person's, or is to be.
     """
+    return judge_by_hand(archive, project, dict.fromkeys(face_ids, enabled), preview=preview, expected=expected)
+
+
+def judge_by_hand(
+    archive: Archive,
+    project: str,
+    enabled: Mapping[str, bool],
+    *,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Enable some faces, by id, and disable others, as one edit; see `enable_faces`."""
 
     def plan(current: CurrentNaming) -> PlannedEdit:
         faces = {face.face_id: face for face in current.faces()}
-        for face_id in face_ids:
+        changed = []
+        for face_id, is_enabled in enabled.items():
             if face_id not in faces or faces[face_id].embedding is None:
                 raise NotFoundError(
                     f"project {project!r} has no face {face_id!r} with an embedding: 'facerec people show' lists all"
                 )
-        status, reason = (FaceStatus.TAKEN, None) if enabled else (FaceStatus.DISABLED, "by hand")
-        changed = [
-            replace(faces[face_id], status=status, reason=reason, by_hand=True)
-            for face_id in dict.fromkeys(face_ids)
-            if (faces[face_id].status, faces[face_id].by_hand) != (status, True)
-        ]
-        told = "enabled" if enabled else "disabled"
+            status, reason = (FaceStatus.TAKEN, None) if is_enabled else (FaceStatus.DISABLED, "by hand")
+            if (faces[face_id].status, faces[face_id].by_hand) != (status, True):
+                changed.append(replace(faces[face_id], status=status, reason=reason, by_hand=True))
         if not changed:
-            raise ConflictError(f"{', '.join(face_ids)} of project {project!r} was {told} by hand already")
-        if enabled:
-            _require_one_person(archive, project, faces, {face.face_id for face in changed})
-        people = ", ".join(sorted({face.person_id for face in changed}))
-        note = (
-            f"{len(changed)} faces of {people} are {told}"
-            if len(changed) > 1
-            else f"{changed[0].face_id} of {people} is {told}"
-        )
-        return plan_faces(archive, current, Edit("faces", note, faces=changed))
+            told = " and ".join(sorted({_told(is_enabled) for is_enabled in enabled.values()}))
+            raise ConflictError(f"{', '.join(enabled)} of project {project!r} was {told} by hand already")
+        if taken := {face.face_id for face in changed if face.status is FaceStatus.TAKEN}:
+            _require_one_person(archive, project, faces, taken)
+        notes = [_note([face for face in changed if enabled[face.face_id] is one], one) for one in (True, False)]
+        return plan_faces(archive, current, Edit("faces", "; ".join(filter(None, notes)), faces=changed))
 
     return change_names(archive, project, plan, preview=preview, expected=expected)
+
+
+def _told(is_enabled: bool) -> str:
+    return "enabled" if is_enabled else "disabled"
+
+
+def _note(changed: Sequence[Face], is_enabled: bool) -> str:
+    """Say of whom how many faces are changed; nothing where none is."""
+    if not changed:
+        return ""
+    people = ", ".join(sorted({face.person_id for face in changed}))
+    if len(changed) > 1:
+        return f"{len(changed)} faces of {people} are {_told(is_enabled)}"
+    return f"{changed[0].face_id} of {people} is {_told(is_enabled)}"
 
 
 def _require_one_person(archive: Archive, project: str, faces: Mapping[str, Face], wanted: Collection[str]) -> None:

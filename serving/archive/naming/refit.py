@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 from facerec_models.config import TrainingConfig
 from facerec_models.errors import (
@@ -24,6 +25,7 @@ from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.faces_of_tracks import keep_crops, lost_faces, new_faces
 from serving.archive.naming.preview import IdentificationChange
+from serving.store.contract import Store
 from serving.store.naming_rows import Correction, Edit, Promotion
 from serving.store.rows import Face
 from training.progress import NoProgress
@@ -59,15 +61,33 @@ def plan_refit(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedE
 def plan_faces(archive: Archive, current: CurrentNaming, edit: Edit) -> PlannedEdit:
     """Return an edit of faces that are enrolled already, as they are then, with the version that learns it.
 
-    Where nothing was trained yet, nothing is learned; where nobody is left to learn from, all are strangers then.
+    Where nothing was trained yet, nothing is learned. Where nobody is left to learn from, all are strangers, until a face is enabled.
     """
     if current.model_version is None:
-        return PlannedEdit(edit, None, None, wanted=())
+        trained_with = _trained_with(archive.store, current.project)
+        if trained_with is None:
+            return PlannedEdit(edit, None, None, wanted=())
+        current = replace(current, trained_with=trained_with)
     try:
         corrections = with_corrections(current.corrections, edit.corrections, edit.withdrawn)
         return _plan_fit(archive, current, edit, corrections, [])
     except EmptyGalleryError:
         return PlannedEdit(replace(edit, promotion=Promotion.NONE), None, None)
+
+
+def _trained_with(store: Store, project: str) -> Mapping[str, Any] | None:
+    """Return how the version was trained that an edit of faces took away, the last one that changed it; otherwise None."""
+    for edit in reversed(store.list_edits(project)):
+        if edit.undone_at is None and edit.former_model != edit.model_version:
+            if edit.cause != "faces" or edit.former_model is None:
+                return None
+            with suppress(ModelNotFoundError):
+                trained_with: Mapping[str, Any] = store.get_model(project, edit.former_model).metrics.get(
+                    "training", {}
+                )
+                return trained_with
+            return {}
+    return None
 
 
 def _plan_fit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -19,6 +20,7 @@ from serving.api.service import Service
 from serving.settings import Settings
 from serving.sources.config import SourcesConfig
 from tests.serving.in_process import in_process, wait
+from tests.waiting import wait_until
 
 VIDEOS = "/v1/projects/p/videos"
 
@@ -63,8 +65,9 @@ def test_a_job_fetches_a_video_and_says_which_it_is(served: tuple[TestClient, Se
     result = client.get(f"{VIDEOS}/{job['video_id']}/result").text
     assert f"{web[0]}/my%20film.mp4" in result
     assert "secret" not in result + str(job) + str(client.get(f"/v1/jobs/{job['job_id']}").json())
-    # The same again is the same job; a part of it is another one about the same video.
-    assert client.post(VIDEOS, json={"uri": address}).json() == {"job_id": job["job_id"], "video_id": job["video_id"]}
+    # The same again is asked for anew: the content may have changed.
+    again = wait(client, client.post(VIDEOS, json={"uri": address}).json()["job_id"])
+    assert (again["state"], again["video_id"], again["kind"]) == ("succeeded", job["video_id"], "video")
     row = service.archive.store.get_video("p", job["video_id"])
     assert Path(row.file).is_relative_to(service.archive.files.media)
     part = wait(client, client.post(VIDEOS, json={"uri": address, "fragment": [0, 1]}).json()["job_id"])
@@ -152,3 +155,56 @@ def test_clients_of_the_predecessor_name_videos_by_their_address(
     assert (found["status"], found["locator"]) == ("COMPLETE", address)
     played = client.get("/get_locator", params={"video": address}).text
     assert client.get(played, headers={"Range": "bytes=0-3"}).status_code == 206
+    # By the address of this service, in another project.
+    client.put("/v1/projects/third")
+    assert tracked(client, played, "third")["status"] == "COMPLETE"
+
+
+def tracked(client: TestClient, video: str, project: str = "p") -> dict[str, Any]:
+    """Poll until a video is no longer running."""
+    answers: list[dict[str, Any]] = []
+
+    def is_over() -> bool:
+        answers.append(client.get("/track", params={"video": video, "project": project}).json())
+        return bool(answers[-1]["status"] != "RUNNING")
+
+    wait_until(is_over)
+    return answers[-1]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/my%20film.mp4?X-Amz-Signature=0f3c", "/my film.mp4", "/my%20film.mp4#t=1,3", "/copy.mp4", "/manifest.json"],
+)
+def test_every_way_to_write_an_address_is_found_again(
+    served: tuple[TestClient, Service], web: tuple[str, Path], address: str
+) -> None:
+    client, _ = served
+    film = (web[1] / "my film.mp4").read_bytes()
+    (web[1] / "copy.mp4").write_bytes(film)
+    canvas = {"id": "http://x/c", "type": "Canvas", "width": 64, "height": 48, "duration": 2}
+    body = {"id": f"{web[0]}/my%20film.mp4", "type": "Video", "format": "video/mp4"}
+    painting = {
+        "id": "http://x/a",
+        "type": "Annotation",
+        "motivation": "painting",
+        "body": body,
+        "target": "http://x/c",
+    }
+    page = {"id": "http://x/p", "type": "AnnotationPage", "items": [painting]}
+    manifest = {
+        "@context": "http://iiif.io/api/presentation/3/context.json",
+        "id": "http://x/m",
+        "type": "Manifest",
+        "label": {"en": ["The news"]},
+        "items": [{**canvas, "items": [page]}],
+    }
+    (web[1] / "manifest.json").write_text(json.dumps(manifest))
+    assert tracked(client, f"{web[0]}{address}")["status"] == "COMPLETE"
+    # What others have done with the same content since does not hide it.
+    assert tracked(client, f"{web[0]}/my%20film.mp4")["status"] == "COMPLETE"
+    assert client.get("/track", params={"video": f"{web[0]}{address}", "project": "p"}).json()["status"] == "COMPLETE"
+    played = client.get("/get_locator", params={"video": f"{web[0]}{address}"}).text
+    assert client.get(played, headers={"Range": "bytes=0-3"}).content == film[:4]
+    if address == "/manifest.json":
+        assert client.get("/get_metadata", params={"video": f"{web[0]}{address}"}).json()["title"] == ["The news"]

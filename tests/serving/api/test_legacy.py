@@ -138,7 +138,8 @@ def test_a_video_plays_by_its_locator(client: TestClient, material: DemoMaterial
     assert (part.status_code, part.content) == (206, material.reel.read_bytes()[5:10])
     assert client.get("/get_locator", params={"video": "https://example.org/a.mp4"}).text == "https://example.org/a.mp4"
     assert client.get("/get_locator", params={"video": "nowhere"}).status_code == 404
-    assert ask(client, "get_metadata", video=material.reel.as_uri()) == {}
+    described = ask(client, "get_metadata", video=material.reel.as_uri())
+    assert (described["title"], described["channel"], described["segments"]) == ([], [], [])
 
 
 def test_what_browsers_do_not_play_is_made_playable(client: TestClient, material: DemoMaterial) -> None:
@@ -191,6 +192,8 @@ def test_a_foreign_page_changes_nothing(served: tuple[TestClient, Any], path: st
             {"Sec-Fetch-Site": "cross-site"},
             {"Sec-Fetch-Site": "same-site"},
             {"Referer": "http://evil.example/page"},
+            {"Origin": "http://127.0.0.1:9999"},  # another port is another page
+            {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/140"},
             {"Host": "evil.example"},
         ):
             assert client.get(path, headers=headers).status_code == 403, headers

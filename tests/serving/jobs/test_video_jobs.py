@@ -30,6 +30,7 @@ from serving.jobs.submit import submission_key
 from serving.jobs.sweep import sweep
 from serving.jobs.video import VideoJobs
 from serving.settings import Settings
+from serving.sources.config import SourcesConfig
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import JobSegment, JobState
@@ -188,7 +189,7 @@ def test_a_job_that_is_tried_again_after_the_sweep_is_whole(
         wait_until(lambda: JobState.SUCCEEDED in {segment.state for segment in case.store.get_job(job_id).segments})
         leases.cancel(case.store, job_id)
         assert final(case.store, job_id).state is JobState.CANCELLED
-        assert sweep(case.archive) >= 1
+        assert sweep(case.archive, SourcesConfig()) >= 1
         leases.retry(case.store, job_id)
         job = final(case.store, job_id)
         assert (job.state, job.error) == (JobState.SUCCEEDED, None)

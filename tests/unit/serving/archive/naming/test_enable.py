@@ -6,7 +6,7 @@ import pytest
 
 from facerec_models.errors import ConflictError, NotFoundError
 from serving.archive.handle import Archive
-from serving.archive.naming.enable import enable_faces
+from serving.archive.naming.enable import enable_faces, judge_by_hand
 from serving.archive.naming.undo import undo_edit
 from serving.store.contract import Store
 from serving.store.rows import FaceStatus
@@ -52,6 +52,28 @@ def test_without_an_enabled_face_all_are_strangers(archive: Archive, store: Stor
     assert store.list_edits("p")[-1].model_version is None
     undo_edit(archive, "p")
     assert {"Ann_Lee", "Bob"} <= owners(store)
+
+
+def test_who_is_enabled_again_is_named_again(archive: Archive, store: Store) -> None:
+    everybody = [*ANN, "f-20", "f-21", "f-22"]
+    version = store.get_model("p").version
+    enable_faces(archive, "p", everybody, enabled=False)
+    change = enable_faces(archive, "p", everybody)
+    assert change.added["Ann_Lee"] == 2
+    assert store.get_model("p").version == version
+    assert labels_in(archive, "v-1")[0] == "Ann Lee"
+
+
+def test_one_edit_enables_some_and_disables_others(archive: Archive, store: Store) -> None:
+    enable_faces(archive, "p", ANN, enabled=False)
+    edits = len(store.list_edits("p"))
+    judge_by_hand(archive, "p", {"f-10": True, "f-20": False})
+    assert [edit.note for edit in store.list_edits("p")[edits:]] == [
+        "f-10 of Ann_Lee is enabled; f-20 of Bob is disabled"
+    ]
+    assert (statuses(store)["f-10"][0], statuses(store)["f-20"][0]) == (FaceStatus.TAKEN, FaceStatus.DISABLED)
+    undo_edit(archive, "p")
+    assert statuses(store)["f-10"][0] is FaceStatus.DISABLED
 
 
 def test_faces_are_disabled_before_anything_was_trained(archive: Archive, store: Store) -> None:
