@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file, stream_zip
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.archive.exporting import analysed_videos, file_names, write_document
+from serving.archive.videos import video_file
 from serving.exports.annotated import only_part, write_annotated
 from serving.exports.export_format import ExportFormat
 from serving.exports.formats import FORMATS, DocumentFormat
@@ -38,7 +38,8 @@ def export_project(
     """Return the results of many videos: in one document where the form holds many, otherwise as a ZIP with one for each."""
     form = _document_format(export_format)
     archive = service.archive
-    videos = [archive.store.get_video(project, one) for one in video or []] or analysed_videos(archive, project)
+    named = dict.fromkeys(video or [])
+    videos = [archive.store.get_video(project, one) for one in named] or analysed_videos(archive, project)
     if not videos:
         raise VideoNotFoundError(f"project {project!r} has no video with a result: submit one")
     if form.holds_many:
@@ -129,5 +130,5 @@ def _draw(service: Service, project: str, found: Result) -> AnyPath:
     path = service.archive.files.analysis(project, analysis.analysis_id) / f"annotated-{named.version}{parts}.mp4"
     if not path.is_file():
         with local_target(path, service.archive.files.root) as target:
-            write_annotated(found, Path(video.file), target, service.settings.analysis.limits, is_private=True)
+            write_annotated(found, video_file(video), target, service.settings.analysis.limits, is_private=True)
     return path

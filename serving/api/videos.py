@@ -239,6 +239,16 @@ def _views(store: Store, project: str, videos: Sequence[VideoRow]) -> list[dict[
     latest = store.latest_analyses(project)
     wanted = [latest[video.video_id] for video in videos if video.video_id in latest]
     analyses = {row.video_id: row for row in store.list_analyses(project, wanted)}
-    shown = ("video_id", "name", "sha256", "created_at", "duration_s", "analysed", "fragments", "catalogue")
+    shown = (
+        "video_id",
+        "name",
+        "sha256",
+        "created_at",
+        "duration_s",
+        "analysed",
+        "fragments",
+        "catalogue",
+        "file_there",
+    )
     found = [VideoOverview(video, analyses.get(video.video_id)).to_dict() for video in videos]
     return [{name: one[name] for name in shown} for one in found]

@@ -54,12 +54,15 @@ def write_document(
 
 
 def file_names(videos: Sequence[VideoRow], ending: str) -> list[str]:
-    """Return a different name for the document of each video."""
-    names: list[str] = []
+    """Return a different name for the document of each video, on every file system; characters that do not show are left out."""
+    names: dict[str, str] = {}
     for video in videos:
-        name = f"{Path(video.name).stem}{ending}"
-        names.append(name if name not in names else f"{Path(video.name).stem}-{video.video_id}{ending}")
-    return names
+        stem = "".join(c for c in Path(video.name).stem if c.isprintable()) or "video"
+        name = f"{stem}{ending}"
+        if name.casefold() in names:
+            name = f"{stem}-{video.video_id}{ending}"
+        names[name.casefold()] = name
+    return [*names.values()]
 
 
 def crop_files(archive: Archive) -> CropUrl:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from facerec_models.errors import VideoNotFoundError
@@ -62,6 +63,7 @@ class VideoOverview:
             "people": list(self.people),
             "strangers": self.strangers,
             "catalogue": video.catalogue,
+            "file_there": Path(video.file).is_file(),
         }
 
 

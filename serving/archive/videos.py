@@ -198,7 +198,11 @@ def video_file(video: VideoRow) -> Path:
     """
     file = Path(video.file)
     if not file.is_file():
-        raise VideoOpenError(f"the file of video {video.video_id} ({video.name!r}) is no longer there: submit it again")
+        # Paths of this machine are nobody else's business.
+        address = "" if video.uri.startswith("file:") else f", {video.uri}"
+        raise VideoOpenError(
+            f"the file of video {video.video_id} ({video.name!r}) is no longer there: submit it again{address}"
+        )
     return file
 
 

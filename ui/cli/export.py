@@ -74,13 +74,15 @@ def export(
     if part is not None and export_format is not ExportFormat.ANNOTATED:
         raise typer.BadParameter(f"--fragment is for --format annotated: {export_format} is of all that was analysed")
     with open_home(home) as opened:
-        rows = [find_video(opened, project, one) for one in videos or []] or analysed_videos(opened.archive, project)
+        named = {row.video_id: row for row in (find_video(opened, project, one) for one in videos or [])}
+        rows = [*named.values()] or analysed_videos(opened.archive, project)
         if not rows:
             raise VideoNotFoundError(f"project {project!r} has no video with a result: 'facerec recognize' makes one")
         is_folder = len(rows) > 1 and not (export_format in FORMATS and FORMATS[export_format].holds_many)
         _check_out(export_format, out, is_folder=is_folder)
         written: list[Path] = []
         if is_folder and out is not None:
+            out.mkdir(parents=True, exist_ok=True)
             for row, name in zip(rows, file_names(rows, _endings(export_format)[0]), strict=True):
                 _write(opened, [row], export_format, out / name, part)
                 written.append(out / name)
@@ -110,7 +112,7 @@ def _check_out(export_format: ExportFormat, out: Path | None, *, is_folder: bool
     if is_folder and out is None:
         raise typer.BadParameter(f"--format {export_format} of several videos needs --out DIR: it is a file for each")
     endings = () if is_folder else _endings(export_format)
-    check_target("--out", out, endings=endings, is_folder=is_folder, makes_folders=not is_video)
+    check_target("--out", out, endings=endings, is_folder=is_folder, makes_folders=is_folder or not is_video)
 
 
 def _write(
@@ -146,13 +148,14 @@ def _write(
 
 def draw_video(opened: Opened, video: VideoRow, found: Result, target: Path) -> None:
     """Write a video again with its faces framed and named, and show how far that is."""
+    from serving.archive.videos import video_file
     from serving.exports.annotated import write_annotated
 
     with progress_bar() as progress:
         task = progress.add_task(f"drawing {target.name}", total=1.0)
         write_annotated(
             found,
-            Path(video.file),
+            video_file(video),
             target,
             opened.settings.analysis.limits,
             on_progress=lambda fraction: progress.update(task, completed=fraction),

@@ -134,6 +134,8 @@ def print_change(change: IdentificationChange, *, as_json: bool, apply_with: str
             f"{one.label} may be {one.person_id} too, and keeps the number. "
             f"If it is: facerec unknowns name '{one.label}' '{one.person_id}'"
         )
+    if change.new_people:
+        output.print(f"New, nobody was called so before: {', '.join(change.new_people)}.")
     for person_id in change.not_enrolled:
         output.print(
             f"No face of {person_id} is good enough to enrol: their tracks are confirmed, others are not found by it."

@@ -89,6 +89,7 @@ def _change(
 ) -> IdentificationChange:
     """Apply an edit that confirms tracks, and say of whom no face is enrolled then."""
     not_enrolled: list[str] = []
+    new_people: list[str] = []
 
     def plan(current: CurrentNaming) -> PlannedEdit:
         planned = plan_refit(archive, current, edit_now(current))
@@ -96,11 +97,13 @@ def _change(
         enrolled = {face.person_id for face in faces if face.status is FaceStatus.TAKEN}
         confirmed = {row.person_id for row in planned.edit.corrections if row.kind is CorrectionKind.IS}
         not_enrolled[:] = sorted(confirmed - enrolled)
+        new_people[:] = sorted(one for one in confirmed if not current.knows(one))
         return planned
 
     refine = partial(hold_apart, archive)
     change = change_names(archive, project, plan, refine=refine, preview=preview, expected=expected)
     change.not_enrolled = not_enrolled
+    change.new_people = new_people
     return change
 
 
@@ -108,8 +111,9 @@ def _edit_of_corrections(archive: Archive, given: Sequence[TrackCorrection], cur
     project = current.project
     made: dict[str, tuple[Correction, list[Face], str]] = {}
     given_of: dict[tuple[str, int], list[Correction]] = {}
+    tracks = _find_tracks(archive.store, current, given)
     for one in given:
-        analysis, track = _find_track(archive.store, current, one.video_id, one.track_id)
+        analysis, track = tracks[one.video_id, one.track_id]
         person_id = one.person_id
         if means_stranger(person_id):
             if one.kind is CorrectionKind.IS:
@@ -202,17 +206,33 @@ def _edit_of_stranger(archive: Archive, given: str, person_id: str, current: Cur
     return Edit("stranger", note, corrections, faces=best, strangers=[replace(stranger, person_id=person_id)])
 
 
-def _find_track(store: Store, current: CurrentNaming, video_id: str, track_id: int) -> tuple[AnalysisRow, Track]:
-    analysis = store.latest_analysis(current.project, video_id)
-    if current.embedder not in (None, analysis.embedder):
-        raise VideoNotFoundError(
-            f"video {video_id} has no vectors of {current.embedder}, which the project uses: submit it again"
-        )
-    tracks = store.get_tracks(current.project, [analysis.analysis_id])[analysis.analysis_id]
-    for track in tracks:
-        if track.track_id == track_id:
-            return analysis, track
-    raise VideoNotFoundError(f"video {video_id} has no track {track_id}: it has {len(tracks)}, from 1")
+def _find_tracks(
+    store: Store, current: CurrentNaming, given: Sequence[TrackCorrection]
+) -> dict[tuple[str, int], tuple[AnalysisRow, Track]]:
+    """Return the tracks that are corrected, by video and number; those of a video's latest analysis are meant."""
+    analyses: dict[str, AnalysisRow] = {}
+    for one in given:
+        if one.video_id not in analyses:
+            analysis = store.latest_analysis(current.project, one.video_id)
+            if current.embedder not in (None, analysis.embedder):
+                raise VideoNotFoundError(
+                    f"video {one.video_id} has no vectors of {current.embedder}, which the project uses: submit it again"
+                )
+            analyses[one.video_id] = analysis
+    wanted: dict[str, list[int]] = {}
+    for one in given:
+        wanted.setdefault(analyses[one.video_id].analysis_id, []).append(one.track_id)
+    picked = store.pick_tracks(current.project, wanted)
+    there = {(analysis_id, track.track_id): track for analysis_id, tracks in picked.items() for track in tracks}
+    found = {}
+    for one in given:
+        analysis = analyses[one.video_id]
+        track = there.get((analysis.analysis_id, one.track_id))
+        if track is None:
+            count = len(store.get_tracks(current.project, [analysis.analysis_id])[analysis.analysis_id])
+            raise VideoNotFoundError(f"video {one.video_id} has no track {one.track_id}: it has {count}, from 1")
+        found[one.video_id, one.track_id] = analysis, track
+    return found
 
 
 def _correction(project: str, analysis: AnalysisRow, track: Track, kind: CorrectionKind, person_id: str) -> Correction:

@@ -90,6 +90,8 @@ class IdentificationChange:
         Strangers who were told apart from one who is named now, and resemble them.
     not_enrolled : sequence of str
         People whose tracks were confirmed, and of whom no face is good enough to enrol: no other track is found by them.
+    new_people : sequence of str
+        People whom the project did not know before.
     """
 
     revision: str
@@ -106,6 +108,7 @@ class IdentificationChange:
     examples: dict[str, list[Example]] = field(default_factory=dict)
     perhaps: Sequence[Perhaps] = ()
     not_enrolled: Sequence[str] = ()
+    new_people: Sequence[str] = ()
 
     @property
     def people(self) -> list[str]:
@@ -134,6 +137,7 @@ class IdentificationChange:
             },
             "perhaps": [asdict(one) for one in self.perhaps],
             "not_enrolled": list(self.not_enrolled),
+            "new_people": list(self.new_people),
         }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,6 +130,85 @@ def test_a_workbook_comes_back(home: Path, tmp_path: Path) -> None:
 def refusal(home: Path, table: Path, text: str) -> str:
     table.write_text(text)
     return run(home, "import-corrections", table, *P, code=1).error
+
+
+def test_a_stranger_is_no_name_and_a_spelling_is_no_new_person(home: Path, tmp_path: Path) -> None:
+    named, unknown = a_named_and_an_unknown(home)
+    before, table = exported(home), tmp_path / "back.csv"
+
+    def change(of: Row, column: str, text: str) -> str:
+        def edit(row: Row) -> None:
+            if (row["video_id"], row["track_ids"]) == (of["video_id"], of["track_ids"]):
+                row[column] = text
+
+        return changed(before, edit)
+
+    for of, text in ((unknown, "Unknown 99"), (named, unknown["label"]), (unknown, "unknown"), (named, "-")):
+        assert "line" in refusal(home, table, change(of, "label", text)), text
+    # What a program that corrects spelling makes of a name is that name.
+    table.write_text(change(unknown, "identity", "Ann\u00a0Lee"))
+    assert ask_p(home, "import-corrections", table, "--preview")["new_people"] == []
+    table.write_text(change(unknown, "identity", "Grace Hopper"))
+    assert ask_p(home, "import-corrections", table, "--preview")["new_people"] == ["Grace_Hopper"]
+    assert (
+        "New, nobody was called so before: Grace_Hopper"
+        in run(home, "import-corrections", table, "--preview", *P).stdout
+    )
+
+
+def test_who_was_renamed_since_keeps_the_present_name(home: Path, tmp_path: Path) -> None:
+    named, unknown = a_named_and_an_unknown(home)
+    table = tmp_path / "back.csv"
+
+    def edit(row: Row) -> None:
+        if (row["video_id"], row["track_ids"]) == (unknown["video_id"], unknown["track_ids"]):
+            row["label"] = "Bob"
+        if (row["video_id"], row["track_ids"]) == (named["video_id"], named["track_ids"]):
+            row["label"] = ""
+
+    table.write_text(changed(exported(home), edit))
+    run(home, "people", "rename", "Bob", "Robert", *P)
+    assert ask_p(home, "import-corrections", table)["new_people"] == []
+    now = names(home)
+    assert now[unknown["video_id"], unknown["track_ids"].split()[0]] == "Robert"
+    assert now[named["video_id"], named["track_ids"].split()[0]] != "Robert"
+
+
+def test_a_small_file_takes_little_memory(home: Path, tmp_path: Path) -> None:
+    wide = tmp_path / "wide.csv"
+    wide.write_text(",".join(f"c{i}" for i in range(200_000)) + "\na" * 2_000)
+    assert "has 200000 columns" in run(home, "import-corrections", wide, *P, code=1).error
+    book = Workbook()
+    book.active["XFD1048576"] = 1
+    book.save(tmp_path / "far.xlsx")
+    tracemalloc.start()
+    assert "is no table of corrections" in run(home, "import-corrections", tmp_path / "far.xlsx", *P, code=1).error
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
+
+
+def test_a_workbook_is_read_whatever_a_spreadsheet_did_to_it(home: Path, tmp_path: Path) -> None:
+    named, _ = a_named_and_an_unknown(home)
+    file = tmp_path / "all.xlsx"
+    run(home, "export", "--format", "xlsx", "--out", file, *P)
+    book = load_workbook(file)
+    book.move_sheet("About", -1)
+    sheet = book["Appearances"]
+    header = [cell.value for cell in sheet[1]]
+    for row in sheet.iter_rows(min_row=2):
+        of = dict(zip(header, row, strict=True))
+        if (of["video_id"].value, of["track_ids"].value) == (named["video_id"], named["track_ids"]):
+            of["identity"].value = "=A1"
+    book.save(tmp_path / "formula.xlsm")
+    assert (
+        "formula '=A1' without its result"
+        in run(home, "import-corrections", tmp_path / "formula.xlsm", *P, code=1).error
+    )
+    with zipfile.ZipFile(file) as packed, zipfile.ZipFile(tmp_path / "broken.xlsx", "w") as broken:
+        for entry in packed.namelist():
+            content = packed.read(entry)
+            broken.writestr(entry, content[:200] if entry.endswith("sheet1.xml") else content)
+    assert "cannot be read as a workbook" in run(home, "import-corrections", tmp_path / "broken.xlsx", *P, code=1).error
 
 
 def test_what_cannot_be_meant_is_refused_and_changes_nothing(home: Path, tmp_path: Path) -> None:

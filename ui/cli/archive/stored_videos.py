@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -91,7 +92,12 @@ def show(
         return
     length = "" if found.duration_s is None else f", {_clock(found.duration_s)} long"
     output.print(f"{row.name}, {row.video_id}{length}, submitted {date_of(row.created_at)}")
-    output.print(f"file: {row.file}")
+    gone = (
+        ""
+        if Path(row.file).is_file()
+        else f" is gone: give {row.uri} to 'facerec recognize' again before it is shown or analysed anew"
+    )
+    output.print(f"file: {row.file}{gone}")
     if row.catalogue is not None:
         _print_catalogue(row.catalogue)
     if playability is not None:
