@@ -83,7 +83,7 @@ def test_a_project_is_exported_changed_and_taken_back(client: TestClient, clip: 
     zipped = client.get(f"{base}/export", params={"format": "webvtt"})
     with zipfile.ZipFile(io.BytesIO(zipped.content)) as archive:
         assert archive.testzip() is None
-        assert {name: archive.read(name)[:6] for name in archive.namelist()} == {"ž.vtt": b"WEBVTT"}
+        assert archive.read("ž.vtt")[:6] == b"WEBVTT"
     table = client.get(f"{base}/export", params={"format": "csv", "video": sent["video_id"]})
     assert table.headers["content-disposition"].startswith("inline; filename=")
     row, *_ = [row for row in csv.DictReader(io.StringIO(table.text)) if row["person_id"] == "Carphone_Man"]

@@ -92,11 +92,7 @@ def show(
         return
     length = "" if found.duration_s is None else f", {_clock(found.duration_s)} long"
     output.print(f"{row.name}, {row.video_id}{length}, submitted {date_of(row.created_at)}")
-    gone = (
-        ""
-        if Path(row.file).is_file()
-        else f" is gone: give {row.uri} to 'facerec recognize' again before it is shown or analysed anew"
-    )
+    gone = "" if Path(row.file).is_file() else f" is gone: 'facerec recognize {row.uri}' makes it play again"
     output.print(f"file: {row.file}{gone}")
     if row.catalogue is not None:
         _print_catalogue(row.catalogue)
