@@ -148,7 +148,8 @@ class _Changed:
 
         What a track has in common with strangers only lowers its scores: it is worked out where that matters.
         """
-        if not len(self.classifier.classes_):
+        # A video without faces has vectors of no length.
+        if not len(self.classifier.classes_) or not len(vectors):
             return np.zeros(len(vectors), np.bool_)
         best = (self.classifier.similarity(vectors) - self.classifier.attraction_).max(axis=1)
         reached = np.asarray(best >= floor, np.bool_)

@@ -6,11 +6,16 @@ import pytest
 
 from facerec_models.errors import ConflictError, NotFoundError
 from serving.archive.handle import Archive
+from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.enable import enable_faces, judge_by_hand
+from serving.archive.naming.identify import identify_archive
+from serving.archive.naming.one_video import assign_current
+from serving.archive.naming.rename import rename_person
 from serving.archive.naming.undo import undo_edit
 from serving.store.contract import Store
+from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import FaceStatus
-from tests.archive import put_people
+from tests.archive import put_people, put_tracks
 from tests.contract.store_cases import make_face
 from tests.unit.serving.archive.edits import labels_in, owners
 
@@ -94,3 +99,18 @@ def test_what_is_no_face_or_is_so_already_is_refused(archive: Archive, store: St
     enable_faces(archive, "p", ["f-10"], enabled=False)
     with pytest.raises(ConflictError, match="f-10 of project 'p' was disabled by hand already"):
         enable_faces(archive, "p", ["f-10"], enabled=False)
+
+
+def test_a_video_without_faces_is_in_nobodys_way(archive: Archive, store: Store) -> None:
+    assign_current(archive, put_tracks(archive, "v-empty", 9, []))
+    enable_faces(archive, "p", ["f-10"], enabled=False)
+    correct(archive, "p", [TrackCorrection("v-1", 1, CorrectionKind.IS, "Grace_Hopper")])
+    correct(archive, "p", [TrackCorrection("v-1", 2, CorrectionKind.IS_NOT, "Bob")], preview=True)
+    name_stranger(archive, "p", "Unknown 1", "Ada_Lovelace")
+    rename_person(archive, "p", "Bob", "Robert")
+    identify_archive(archive, "p", max_false_names=0.02)
+    enable_faces(archive, "p", ["f-10"])
+    assert labels_in(archive, "v-empty") == []
+    for _ in range(6):
+        undo_edit(archive, "p")
+    assert labels_in(archive, "v-1")[0] == "Ann Lee"
