@@ -71,16 +71,20 @@ def receive(slot: FetchSlot, chunks: Iterable[bytes], shown: str, context: Sourc
     """
     total = None if slot.note is None else slot.note.total
     max_bytes, done, told = context.settings.sources.max_bytes, slot.size, -1.0
-    slot.reserve()
-    with slot.appending() as append:
-        for chunk in chunks:
-            done += len(chunk)
-            if done > max_bytes:
-                break
-            append(chunk)
-            if total and (done / total >= told + _STEP or done == total):
-                told = min(done / total, 1.0)
-                context.on_progress(told)
+    slot.require_room()
+    try:
+        with slot.appending() as append:
+            for chunk in chunks:
+                done += len(chunk)
+                if done > max_bytes:
+                    break
+                append(chunk)
+                if total and (done / total >= told + _STEP or done == total):
+                    told = min(done / total, 1.0)
+                    context.on_progress(told)
+    except LimitExceededError:  # larger than all that may be kept
+        slot.forget()
+        raise
     if done > max_bytes:
         slot.forget()
         raise _too_large(shown, done, max_bytes)

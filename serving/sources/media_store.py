@@ -29,8 +29,12 @@ from facerec_models.names import short_id
 
 IN_USE_S = 3600.0
 """What was used within this time is not removed to make room."""
+RECORDED = ".recording"
+"""The ending of what can never be fetched again: it is removed last."""
 
 _BLOCK_BYTES = 1 << 20
+# So far ahead of what arrives room is made, and never further than has arrived: what a server announces costs it nothing.
+_AHEAD_BYTES = 64 << 20
 _LOCK_PERIOD_S = 0.2
 _SHORT_S = 0.005
 
@@ -106,25 +110,39 @@ class FetchSlot:
         self.forget()
         self._write_note(note)
 
-    def reserve(self) -> None:
-        """Make room for what is still missing.
+    def require_room(self) -> None:
+        """Refuse what is announced if it cannot be kept; removes nothing.
 
         Raises
         ------
         LimitExceededError, PlaceError
-            If there can be none, or is none now.
+            If there can be no room, or is none now.
         """
         if self.note is not None and self.note.total is not None:
-            self._store.make_room(self.note.total, self.part)
+            self._store.require_room(self.note.total, self.part)
 
     @contextmanager
     def appending(self) -> Iterator[Callable[[bytes], object]]:
-        """Give what adds bytes to the part; they are all there when the block ends, however it does."""
+        """Give what adds bytes to the part, and makes room as they come; they are all there when the block ends, however it does.
+
+        What it gives raises as `require_room` does.
+        """
+        size = roomy = self.size
+        total = None if self.note is None else self.note.total
+
+        def append(chunk: bytes) -> None:
+            nonlocal size, roomy
+            size += len(chunk)
+            if size > roomy:
+                ahead = min(size, _AHEAD_BYTES) if total is None else min(size, _AHEAD_BYTES, max(0, total - size))
+                roomy = size + self._store.make_room(size, self.part, ahead)
+            file.write(chunk)
+
         with (
             writing_to(self.part.parent),
             open(self.part, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as file,
         ):
-            yield file.write
+            yield append
 
     def finish(self) -> Path:
         """Keep the part, which is whole now, under the name of its content; return the kept file."""
@@ -201,15 +219,15 @@ class MediaStore:
                 part.unlink()
         return file
 
-    def make_room(self, wanted: int, part: Path) -> None:
-        """Remove what was not used for longest until `wanted` bytes fit, those that `part` has included.
+    def require_room(self, wanted: int, part: Path) -> None:
+        """Refuse so many bytes, those that `part` has included, if they cannot be kept; removes nothing.
 
         Raises
         ------
         LimitExceededError
-            If they never will.
+            If they never can.
         PlaceError
-            If all that is kept is in use.
+            If they cannot now, because of what is in use and what others are fetching.
         """
         if wanted > self._max_kept_bytes:
             raise LimitExceededError(
@@ -217,18 +235,38 @@ class MediaStore:
                 "FACEREC_SOURCES__MAX_KEPT_BYTES"
             )
         with self._changing():
-            kept = sorted((status.st_mtime, file, status.st_size) for file, status in _files_in(self._folder))
-            surplus = sum(size for _, _, size in kept) + self._promised(part) + wanted - self._max_kept_bytes
-            for used_at, file, size in kept:
-                if surplus <= 0 or used_at > time.time() - IN_USE_S:
-                    break
-                file.unlink(missing_ok=True)
-                surplus -= size
-        if surplus > 0:
+            _, then = self._sizes(part)
+            then -= sum(size for _, size in self._removable())
+        if then + wanted > self._max_kept_bytes:
             raise PlaceError(
                 f"{self._folder} has no room for {wanted} bytes within FACEREC_SOURCES__MAX_KEPT_BYTES, {self._max_kept_bytes}, and "
                 "what is there is in use: try again later, or raise it"
             )
+
+    def make_room(self, wanted: int, part: Path, ahead: int = 0) -> int:
+        """Remove what was not used for longest until `wanted` bytes fit, those that `part` has included.
+
+        Raises as `require_room` does, and removes nothing then.
+
+        Parameters
+        ----------
+        ahead : int
+            For so many more bytes room is made, too, as far as there is some.
+
+        Returns
+        -------
+        int
+            For how many more there is room.
+        """
+        self.require_room(wanted, part)
+        with self._changing():
+            surplus = self._sizes(part)[0] + wanted + ahead - self._max_kept_bytes
+            for file, size in self._removable():
+                if surplus <= 0:
+                    break
+                file.unlink(missing_ok=True)
+                surplus -= size
+        return max(0, ahead - max(0, surplus))
 
     def sweep(self, max_age_s: float) -> int:
         """Remove what was fetched in part and not gone on with for so long, and notes of files that are gone; return how many files."""
@@ -256,11 +294,26 @@ class MediaStore:
     def _is_kept(self, note: FetchNote | None) -> bool:
         return note is not None and note.sha256 is not None and any(self._folder.glob(f"{note.sha256}.*"))
 
-    def _promised(self, besides: Path) -> int:
-        """Return the bytes of what is being fetched, as far as that is known."""
-        parts = [part for part, _ in _files_in(self._addresses) if part.suffix == ".part" and part != besides]
-        notes = [read_note(part.with_suffix(".json")) for part in parts]
-        return sum(max(_size(part), (note and note.total) or 0) for part, note in zip(parts, notes, strict=True))
+    def _removable(self) -> list[tuple[Path, int]]:
+        """Return whole files that are not in use, with their sizes, in the order in which they go."""
+        found = [
+            (file.suffix == RECORDED, status.st_mtime, file, status.st_size)
+            for file, status in _files_in(self._folder)
+            if status.st_mtime <= time.time() - IN_USE_S
+        ]
+        return [(file, size) for _, _, file, size in sorted(found)]
+
+    def _sizes(self, besides: Path) -> tuple[int, int]:
+        """Return the bytes of whole files and other parts, now and once what is being fetched is here as it was announced."""
+        now = then = sum(status.st_size for _, status in _files_in(self._folder))
+        for part, status in _files_in(self._addresses):
+            if part.suffix != ".part" or part == besides:
+                continue
+            # Of a part that nobody goes on with, an announcement means nothing.
+            note = read_note(part.with_suffix(".json")) if _is_locked(part.with_suffix(".lock")) else None
+            now += status.st_size
+            then += max(status.st_size, (note and note.total) or 0)
+        return now, then
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -302,6 +355,20 @@ def _try_to_lock(file: Path) -> int | None:
         if not is_mine:
             os.close(lock)
     return lock if is_mine else None
+
+
+def _is_locked(file: Path) -> bool:
+    try:
+        lock = os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _is_same(lock: int, file: Path) -> bool:

@@ -16,7 +16,7 @@ from serving.settings import Settings
 from serving.sources.addresses import name_in, parse_address, scheme_of, shown
 from serving.sources.config import SourcesConfig, normal_host
 from serving.sources.fetching import media_store
-from serving.sources.media_store import FetchNote
+from serving.sources.media_store import RECORDED, FetchNote
 from serving.sources.source import Resolved, SourceContext
 from serving.sources.watch import Watch
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _WINDOW = re.compile(r"t=0(?:\.0+)?,(\d{1,6}(?:\.\d{1,3})?)")
-_ENDING = ".mkv"
 
 
 class StreamWindow:
@@ -43,29 +42,38 @@ class StreamWindow:
         scheme = scheme_of(address)
         return f"{scheme}:" if scheme == "rtsp" else None
 
+    def check(self, address: str, settings: Settings) -> None:
+        """Refuse what is no window of a stream, or of a host that is not named."""
+        _checked(address, settings.sources)
+
     def resolve(self, address: str, context: SourceContext) -> Resolved:
         """Record the window; return the kept file."""
         config = context.settings.sources
-        url = parse_address(address, "rtsp")
-        if normal_host(url.host or "") not in config.stream_hosts:
-            raise InputError(
-                f"{shown(address)!r}: FACEREC_SOURCES__STREAM_HOSTS names the hosts whose streams may be recorded"
-            )
-        window_s = _window(url, shown(address), config)
+        url, window_s = _checked(address, config)
         # Each recording has an address of its own.
         key = f"{address} {uuid.uuid4()}"
-        name = name_in(address, "stream") + _ENDING
+        name = name_in(address, "stream") + ".mkv"
         with (
             Watch(shown(address), config, context.should_stop) as watch,
             media_store(context).slot(key, watch.pause) as slot,
         ):
-            slot.begin(FetchNote(total=None, etag=None, last_modified=None, name=name, ending=_ENDING))
+            slot.begin(FetchNote(total=None, etag=None, last_modified=None, name=name, ending=RECORDED))
             try:
                 _record(url, slot.part, window_s, context, watch)
                 file = slot.finish()
             finally:
                 slot.forget()
         return Resolved(file, shown(address), name)
+
+
+def _checked(address: str, config: SourcesConfig) -> tuple[Url, float]:
+    """Return a stream's address, and how many seconds of it are meant."""
+    url = parse_address(address, "rtsp")
+    if normal_host(url.host or "") not in config.stream_hosts:
+        raise InputError(
+            f"{shown(address)!r}: FACEREC_SOURCES__STREAM_HOSTS names the hosts whose streams may be recorded"
+        )
+    return url, _window(url, shown(address), config)
 
 
 def _window(url: Url, shown_address: str, config: SourcesConfig) -> float:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from facerec_models.errors import LimitExceededError, PlaceError, SourceError
-from serving.sources.media_store import IN_USE_S, FetchNote, MediaStore
+from serving.sources.media_store import IN_USE_S, RECORDED, FetchNote, MediaStore
 from serving.sources.registry import resolve
-from tests.unit.serving.sources.web import FILM, ByteRanges, Server, context, kept_files, parts_of
+from tests.unit.serving.sources.web import FILM, ByteRanges, Server, context, head, kept_files, parts_of, sends
 
 SIZE = 1000
 
@@ -97,6 +97,62 @@ def test_what_is_being_fetched_has_its_room(web: Server, tmp_path: Path) -> None
         with pytest.raises(PlaceError):
             fetch(web, tmp_path, 0)
         assert slot.part.read_bytes() == b"x"
+
+
+def test_an_announcement_alone_removes_nothing_and_keeps_nobody_out(web: Server, tmp_path: Path) -> None:
+    kept = fetch(web, tmp_path, 0, quota=10 * SIZE)
+    age(kept, 5 * 3600.0)
+    announcing = web.put("/b.mp4", sends(head(Content_Length=10 * SIZE - 1, Content_Type="video/mp4"), film(1, 1500)))
+    with pytest.raises(SourceError, match="early"):
+        resolve(announcing, context(tmp_path, max_kept_bytes=10 * SIZE, max_attempts=1))
+    assert kept.exists()
+    assert len(parts_of(tmp_path)) == 1
+    assert fetch(web, tmp_path, 2, quota=10 * SIZE, size=7 * SIZE).exists()
+    assert kept.exists()
+
+
+def test_room_is_made_as_bytes_arrive(tmp_path: Path) -> None:
+    store = MediaStore(tmp_path / "media", 4 * SIZE)
+    (tmp_path / "media").mkdir()
+    files = [tmp_path / "media" / f"{number}.mp4" for number in range(4)]
+    for number, file in enumerate(files):
+        file.write_bytes(film(number))
+        age(file, 9 * 3600.0 - number)
+    with store.slot("a", time.sleep) as slot:
+        slot.begin(FetchNote(total=4 * SIZE, etag='"a"', last_modified=None, name="a", ending=".mp4"))
+        slot.require_room()
+        assert all(file.exists() for file in files)
+        with slot.appending() as append:
+            append(film(7, 400))
+            assert [file.exists() for file in files] == [False, True, True, True]
+            append(film(7, 800))
+            assert [file.exists() for file in files] == [False, False, False, True]
+
+
+def test_what_is_longer_than_all_that_may_be_kept_and_does_not_say_so_leaves_nothing(
+    web: Server, tmp_path: Path
+) -> None:
+    with pytest.raises(LimitExceededError, match="FACEREC_SOURCES__MAX_KEPT_BYTES"):
+        resolve(
+            web.put("/a.mp4", sends(head(Content_Type="video/mp4"), film(1, 2000), film(1, 2000), pause_s=0.2)),
+            context(tmp_path, max_kept_bytes=3000),
+        )
+    assert parts_of(tmp_path) == kept_files(tmp_path) == []
+
+
+def test_recordings_that_nobody_can_fetch_again_go_last(web: Server, tmp_path: Path) -> None:
+    store = MediaStore(tmp_path / "media", 3 * SIZE)
+    with store.slot("a stream", time.sleep) as slot:
+        slot.begin(FetchNote(total=None, etag=None, last_modified=None, name="a", ending=RECORDED))
+        slot.part.write_bytes(film(9))
+        recording = slot.finish()
+    age(recording, 9 * 3600.0)
+    fetched = fetch(web, tmp_path, 0)
+    age(fetched, 5 * 3600.0)
+    fetch(web, tmp_path, 1, size=2 * SIZE)
+    assert (recording.exists(), fetched.exists()) == (True, False)
+    fetch(web, tmp_path, 2)
+    assert not recording.exists()
 
 
 def test_one_content_of_two_addresses_is_kept_once(web: Server, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import av
 import pytest
 
 from facerec_models.errors import InputError, LimitExceededError, SourceError
+from serving.sources.media_store import RECORDED
 from serving.sources.registry import resolve
 from serving.sources.source import FetchStoppedError
 from tests.unit.serving.sources.rtsp import streaming, write_transport_stream
@@ -42,6 +43,7 @@ def test_a_window_of_a_stream_is_recorded(film: bytes, tmp_path: Path) -> None:
     assert duration_s == pytest.approx(2.0, abs=0.2)
     assert pictures == pytest.approx(50, abs=5)
     assert (found.uri, found.name) == (f"{address}#t=0,2", "camera.mkv")
+    assert found.file.suffix == RECORDED
     assert kept_files(tmp_path) == [found.file.name]
     assert fractions == sorted(fractions)
     assert not list((tmp_path / "media/addresses").glob("*.json"))
