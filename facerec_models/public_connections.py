@@ -78,7 +78,8 @@ class PublicConnection(HTTPConnection):
         if self.host.strip("[]").lower() not in self._private_hosts:
             for address in addresses:
                 if not is_public(address):
-                    raise NotPublicError(self, f"{name!r} is {address}, which is no public address")
+                    # Not its number: whoever is told would learn how names of the inside resolve.
+                    raise NotPublicError(self, f"{name!r} is of no public address")
         return addresses
 
     def _connect_to_first(self, name: str, addresses: list[str]) -> socket.socket:
@@ -88,8 +89,12 @@ class PublicConnection(HTTPConnection):
                 self._dns_host = address
                 try:
                     return super()._new_conn()
-                except (NewConnectionError, ConnectTimeoutError) as error:
+                except NewConnectionError as error:
                     failure = error
+                except ConnectTimeoutError as error:
+                    # Its own text names the number for the host.
+                    failure = ConnectTimeoutError(f"connecting to {name!r} took too long")
+                    failure.__cause__ = error
         finally:
             self._dns_host = name  # TLS checks the certificate against the name
         raise failure

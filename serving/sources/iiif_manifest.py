@@ -258,8 +258,13 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) and value > 0 else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of JSON may have any number of digits
+        return None
+    return number if math.isfinite(number) and number > 0 else None
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

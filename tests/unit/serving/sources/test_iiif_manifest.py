@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,13 @@ def test_temporal_ranges_become_segments() -> None:
         CatalogueSegment(label="To the end", start_s=100.0, end_s=120.5),
         CatalogueSegment(label="Whole", start_s=0.0, end_s=120.5),
     ]
+
+
+@pytest.mark.parametrize("duration", [10**400, -1, 0, True, "90", math.inf, math.nan])
+def test_a_duration_that_is_no_number_of_seconds_counts_as_none(duration: Any) -> None:
+    document = manifest(canvas(video()))
+    document["items"][0]["duration"] = duration
+    assert read(document).catalogue.duration is None
 
 
 def test_segments_are_in_seconds_of_the_file() -> None:
