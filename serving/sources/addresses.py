@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, unquote_plus, urljoin
+from collections.abc import Collection, Mapping
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlencode, urljoin
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
@@ -11,12 +12,19 @@ from urllib3.util import Url, parse_url
 from facerec_models.errors import InputError
 from facerec_models.names import file_name_of
 
+CONTROLS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Characters that no address has: they would be percent-encoded, or are halves of one."""
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)")
-# Parameters that open what is not public, as in signed addresses of buckets.
+# Parameters that open what is not public, as in signed addresses of buckets and of content delivery networks.
 _SECRET = re.compile(
-    r"signature|token|secret|passw|credential|auth(?!or)|api.?key|session|^(sig|sign|key|pwd|policy|key-pair-id)$",
+    r"signature|token|ticket|secret|passw|credential|auth(?!or)|(api|access).?key|session|jwt|hmac|hdn(ea|tl|ts)"
+    r"|^(sig|sign|key|code|pwd|policy|key-pair-id)$",
     re.IGNORECASE,
 )
+# In a query or fragment, and in a path (RFC 3986, 3.3); each with what stands before it.
+_PARAMETER = re.compile(r"[&;]?([^&;]+)")
+_PATH_PARAMETER = re.compile(r";([^;/]+)")
 _USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 # A password with a slash in it ends the host too early.
 _BROKEN_USERINFO = re.compile(r"(?<=://)[^/?#@]*:(?!\d*[/?#])[^@]*[/?#][^@]*@")
@@ -36,8 +44,13 @@ def scheme_of(address: str) -> str | None:
     return found[0].lower()
 
 
-def parse_address(address: str, *schemes: str) -> Url:
+def parse_address(address: str, *schemes: str, secrets: Collection[str] = ()) -> Url:
     """Take a web address apart; the host is in lower case, and the path and query are quoted.
+
+    Parameters
+    ----------
+    secrets : collection of str
+        Texts that errors leave out.
 
     Raises
     ------
@@ -52,18 +65,19 @@ def parse_address(address: str, *schemes: str) -> Url:
     Traceback (most recent call last):
     facerec_models.errors.InputError: 'https://example.org/a.mp4' carries a name or password: leave it out; ...
     """
-    if re.search(r"[\x00-\x20\x7f]", address.strip(" ").replace(" ", "")):
-        raise InputError(f"{shown(address)!r} has control characters: write the address without them")
+    where = shown(address, secrets)
+    if CONTROLS.search(address):
+        raise InputError(f"{where!r} has control characters: write the address without them")
     try:
         url = parse_url(address.strip(" "))
     except (LocationParseError, ValueError) as error:
-        raise InputError(f"{shown(address)!r} is no address that can be read: check it") from error
+        raise InputError(f"{where!r} is no address that can be read: check it") from error
     if url.scheme not in schemes or not url.host:
         wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise InputError(f"{shown(address)!r} is no {wanted} address of a host")
+        raise InputError(f"{where!r} is no {wanted} address of a host")
     if url.auth is not None:
         raise InputError(
-            f"{shown(address)!r} carries a name or password: leave it out; addresses are kept and shown with results"
+            f"{where!r} carries a name or password: leave it out; addresses are kept and shown with results"
         )
     return url
 
@@ -73,18 +87,55 @@ def join(base: Url, location: str) -> str:
     return urljoin(base.url, location.strip(" "))
 
 
-def shown(address: str) -> str:
+def shown(address: str, secrets: Collection[str] = ()) -> str:
     """Return an address as others may see it: without name and password, signatures and what else opens what is not public.
+
+    Parameters
+    ----------
+    secrets : collection of str
+        Texts that are taken out wherever they are.
 
     Examples
     --------
     >>> shown("https://ada:secret@example.org/a.mp4?part=2&X-Amz-Signature=0f3c&token=x#t=1")
     'https://example.org/a.mp4?part=2#t=1'
+    >>> shown("https://example.org/for/0f3c/a.mp4?t=0f3c", secrets=["0f3c"])
+    'https://example.org/for//a.mp4?t='
     """
-    before, mark, fragment = _BROKEN_USERINFO.sub("", _USERINFO.sub("", address)).partition("#")
+    before, _, fragment = _BROKEN_USERINFO.sub("", _USERINFO.sub("", address)).partition("#")
     path, _, query = before.partition("?")
-    kept = [part for part in query.split("&") if part and not _SECRET.search(unquote_plus(part.partition("=")[0]))]
-    return path + ("?" + "&".join(kept) if kept else "") + mark + fragment
+    if scheme_of(path) not in (None, "file"):
+        path = _PATH_PARAMETER.sub(lambda found: "" if _opens(found[1]) else found[0], path)
+    text = path + _kept("?", query) + _kept("#", fragment)
+    for secret in secrets:
+        for written in (secret, quote(secret, safe=""), quote(secret), quote_plus(secret)):
+            text = text.replace(written, "")
+    return text
+
+
+def _kept(mark: str, parameters: str) -> str:
+    """Return the parameters that open nothing, after their mark; nothing if there are none."""
+    kept = "".join(found[0] for found in _PARAMETER.finditer(parameters) if not _opens(found[1])).lstrip("&;")
+    return mark + kept if kept else ""
+
+
+def _opens(parameter: str) -> bool:
+    name, mark, _ = parameter.partition("=")
+    return mark != "" and _SECRET.search(unquote_plus(name)) is not None
+
+
+def with_parameters(address: str, parameters: Mapping[str, str]) -> str:
+    """Return an address with these parameters after those that it has.
+
+    Examples
+    --------
+    >>> with_parameters("https://example.org/a.mp4?part=2#t=1", {"ticket": "a b"})
+    'https://example.org/a.mp4?part=2&ticket=a+b#t=1'
+    """
+    if not parameters:
+        return address
+    before, mark, fragment = address.partition("#")
+    return before + ("&" if "?" in before else "?") + urlencode(parameters) + mark + fragment
 
 
 def name_in(address: str, default: str = "video") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from facerec_models.errors import InputError, SourceError, StoreError
 from facerec_models.files import RemoteFacts, RemotePath, open_files
 from serving.settings import Settings
-from serving.sources.addresses import name_in, scheme_of, shown
+from serving.sources.addresses import CONTROLS, name_in, scheme_of, shown
 from serving.sources.content_kinds import ending_of
 from serving.sources.fetching import begin, receive, with_retries
 from serving.sources.media_store import FetchNote, FetchSlot
@@ -26,17 +26,14 @@ class BucketFile:
         scheme = scheme_of(address)
         return f"{scheme}:" if scheme in ("s3", "gs") else None
 
+    def check(self, address: str, settings: Settings) -> None:
+        """Refuse what names no file in a bucket that is listed."""
+        _key(address, settings, is_trusted=False)
+
     def resolve(self, address: str, context: SourceContext) -> Resolved:
         """Return the kept file of a bucket's file."""
-        key = address.partition("://")[2].strip("/")
-        protocol = scheme_of(address)
-        if not context.is_trusted and not _is_listed(key, context.settings.sources.buckets):
-            raise InputError(f"{shown(address)!r} is in none of the buckets that FACEREC_SOURCES__BUCKETS names")
-        if set("*?[]#@") & set(key) or "/" not in key:
-            raise InputError(
-                f"{shown(address)!r} names no file in a bucket: write it as in {protocol}://bucket/folder/film.mp4"
-            )
-        path = open_files(f"{protocol}://{key}")
+        key = _key(address, context.settings, is_trusted=context.is_trusted)
+        path = open_files(f"{scheme_of(address)}://{key}")
         if not isinstance(path, RemotePath):
             raise InputError(f"{shown(address)!r} is no address of a bucket")
         shown_address = path.as_uri()
@@ -58,6 +55,18 @@ class BucketFile:
             return Resolved(slot.finish(), shown_address, path.name)
 
         return with_retries(shown_address, shown_address, context, attempt)
+
+
+def _key(address: str, settings: Settings, *, is_trusted: bool) -> str:
+    """Return the bucket and the file's name in it; only of what is listed, unless who asks may name any."""
+    key = address.partition("://")[2].strip("/")
+    if not is_trusted and not _is_listed(key, settings.sources.buckets):
+        raise InputError(f"{shown(address)!r} is in none of the buckets that FACEREC_SOURCES__BUCKETS names")
+    if set("*?[]#@") & set(key) or "/" not in key or CONTROLS.search(key):
+        raise InputError(
+            f"{shown(address)!r} names no file in a bucket: write it as in {scheme_of(address)}://bucket/folder/film.mp4"
+        )
+    return key
 
 
 def _is_listed(key: str, listed: frozenset[str]) -> bool:

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
-
-import httpx
+from urllib.parse import quote, urlencode
 
 from facerec_models.catalogue import Catalogue, CatalogueSegment, Channel, Publication
 from facerec_models.errors import InputError, NotFoundError, SourceError
 from serving.settings import Settings
-from serving.sources.addresses import shown
+from serving.sources.addresses import parse_address, shown
+from serving.sources.config import SourcesConfig, normal_host
 from serving.sources.graph_config import Credentials, GraphConfig, MediaApi, TokenLogin, read_graph
 from serving.sources.media_url import MediaUrl
 from serving.sources.source import Resolved, SourceContext
+from serving.sources.watch import Watch
+from serving.sources.web_client import PassingError, ask
 
 # What an IRI may not have (RFC 3987): it would end the IRI in a query, and begin something else.
-_NO_IRI = re.compile(r"[\x00-\x20<>\"{}|\\^`]")
+_NO_IRI = re.compile(r"[\x00-\x20<>\"{}|\\^`\ud800-\udfff]")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 _MOST_ANSWER_BYTES = 16 << 20
 
 Row = Mapping[str, str]
+Stop = Callable[[], bool]
 
 
 class GraphUri:
@@ -38,12 +43,18 @@ class GraphUri:
         own = [prefix for graph in _graphs(settings) for prefix in graph.prefixes if address.startswith(prefix)]
         return max(own, key=len, default=None)
 
+    def check(self, address: str, settings: Settings) -> None:
+        """Refuse what is of no graph, or can be no URI."""
+        graph_of(address, settings)
+        _require_iri(address)
+
     def resolve(self, address: str, context: SourceContext) -> Resolved:
         """Return the file that the graph locates, under the URI in the graph, with what the catalogue says."""
-        graph = graph_of(address, context.settings)
-        located = _located(graph, address)
-        catalogue = _catalogue(graph, address, located.get("programme"))
-        file = MediaUrl().resolve(_file_address(graph, located["locator"]), context)
+        graph, stop = graph_of(address, context.settings), context.should_stop
+        located = _located(graph, address, stop)
+        catalogue = _catalogue(graph, address, located.get("programme"), stop)
+        file_address, hidden = _file_address(graph, located["locator"], stop)
+        file = MediaUrl().resolve(file_address, context, hidden=hidden)
         return Resolved(file.file, address, file.name, catalogue)
 
 
@@ -58,7 +69,7 @@ def locate(address: str, settings: Settings) -> str | None:
     if GraphUri().claim(address, settings) is None:
         return None
     graph = graph_of(address, settings)
-    return _located(graph, address)["locator"] if graph.media_api is None else None
+    return _located(graph, address, _never)["locator"] if graph.media_api is None else None
 
 
 def describe(address: str, settings: Settings) -> Catalogue | None:
@@ -72,12 +83,16 @@ def describe(address: str, settings: Settings) -> Catalogue | None:
     if GraphUri().claim(address, settings) is None:
         return None
     graph = graph_of(address, settings)
-    rows = _ask(graph, graph.locator, {"uri": address})
-    return _catalogue(graph, address, rows[0].get("programme") if rows else None)
+    rows = _ask(graph, graph.locator, {"uri": address}, _never)
+    return _catalogue(graph, address, rows[0].get("programme") if rows else None, _never)
 
 
-def _located(graph: GraphConfig, address: str) -> Row:
-    rows = _ask(graph, graph.locator, {"uri": address})
+def _never() -> bool:
+    return False
+
+
+def _located(graph: GraphConfig, address: str, should_stop: Stop) -> Row:
+    rows = _ask(graph, graph.locator, {"uri": address}, should_stop)
     located = next((row for row in rows if row.get("locator")), None)
     if located is None:
         raise NotFoundError(
@@ -105,32 +120,33 @@ def _read(given: tuple[str, ...]) -> tuple[GraphConfig, ...]:
     return tuple(read_graph(one) for one in given)
 
 
-def _ask(graph: GraphConfig, query: str, values: Mapping[str, str]) -> list[Row]:
+def _require_iri(iri: str) -> None:
+    if _NO_IRI.search(iri):
+        raise InputError(f"{iri!r} is no URI: it has a character that must be percent-encoded")
+
+
+def _ask(graph: GraphConfig, query: str, values: Mapping[str, str], should_stop: Stop) -> list[Row]:
     """Return the rows that a query selects, with these IRIs for its parameters."""
-    for name, iri in values.items():
-        if _NO_IRI.search(iri):
-            raise InputError(f"{iri!r} is no URI: it has a character that must be percent-encoded")
-        query = re.sub(rf"\${name}\b", lambda _, iri=iri: f"<{iri}>", query)  # type: ignore[misc]
+    for iri in values.values():
+        _require_iri(iri)
+    # In one go: an IRI may have in it what another parameter is called.
+    query = re.sub(rf"\$({'|'.join(values)})\b", lambda found: f"<{values[found[1]]}>", query)
+    headers = {"Accept": "application/sparql-results+json"}
+    if graph.credentials is not None:
+        pair = ":".join(_read_credentials(graph.name, graph.credentials))
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     endpoint = os.environ.get(graph.endpoint_variable or "", "") or graph.endpoint
-    document = _json(
-        graph.name,
-        "POST",
-        endpoint,
-        graph.timeout_s,
-        data={"query": query},
-        headers={"Accept": "application/sparql-results+json"},
-        auth=None if graph.credentials is None else _read_credentials(graph.name, graph.credentials),
-    )
+    document = _json(graph, endpoint, should_stop, form={"query": query}, headers=headers)
     try:
         return [{name: str(cell["value"]) for name, cell in row.items()} for row in document["results"]["bindings"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise SourceError(f"the graph {graph.name!r} answered no SPARQL results: check its endpoint") from error
 
 
-def _catalogue(graph: GraphConfig, address: str, programme: str | None) -> Catalogue:
+def _catalogue(graph: GraphConfig, address: str, programme: str | None, should_stop: Stop) -> Catalogue:
     values = {"uri": address, "programme": programme or address}
-    facts = [] if graph.metadata is None else _ask(graph, graph.metadata, values)
-    segments = [] if graph.segments is None else _ask(graph, graph.segments, values)
+    facts = [] if graph.metadata is None else _ask(graph, graph.metadata, values, should_stop)
+    segments = [] if graph.segments is None else _ask(graph, graph.segments, values, should_stop)
     channels = _distinct(
         Channel(id=row.get("channel"), name=row.get("channel_name") or row["channel"])
         for row in facts
@@ -195,34 +211,32 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _file_address(graph: GraphConfig, locator: str) -> str:
-    """Return the address of the file that a locator means: itself, or what the media API says."""
+def _file_address(graph: GraphConfig, locator: str, should_stop: Stop) -> tuple[str, Mapping[str, str]]:
+    """Return the address of the file that a locator means, itself or what the media API says; and parameters that nobody may see."""
     api = graph.media_api
     if api is None:
-        return locator
-    token = None if api.login is None else _log_in(graph, api.login)
-    address = locator if api.asset is None else _asset_file(graph, api, locator, token)
-    return _with_token(address, api, token) if api.sends_token_for_file and token is not None else address
+        return locator, {}
+    token = None if api.login is None else _log_in(graph, api.login, should_stop)
+    hidden = {} if token is None else {api.token_parameter: token}
+    address = locator if api.asset is None else _asset_file(graph, api, locator, token, should_stop)
+    return address, hidden if api.sends_token_for_file else {}
 
 
-def _log_in(graph: GraphConfig, login: TokenLogin) -> str:
+def _log_in(graph: GraphConfig, login: TokenLogin, should_stop: Stop) -> str:
     user, password = _read_credentials(graph.name, login.credentials)
     form = {**login.fields, login.user_field: user, login.password_field: password}
-    return _at(graph, _json(graph.name, "POST", login.url, graph.timeout_s, data=form), login.token, "token")
+    return _at(graph, _json(graph, login.url, should_stop, form=form), login.token, "token")
 
 
-def _asset_file(graph: GraphConfig, api: MediaApi, locator: str, token: str | None) -> str:
+def _asset_file(graph: GraphConfig, api: MediaApi, locator: str, token: str | None, should_stop: Stop) -> str:
     address = str(api.asset).replace("{locator}", quote(locator, safe=""))
-    headers = {"Authorization": f"Bearer {token}"} if token is not None and api.sent_in == "header" else {}
-    if token is not None and api.sent_in == "query":
-        address = _with_token(address, api, token)
-    return _at(graph, _json(graph.name, "GET", address, graph.timeout_s, headers=headers), api.file, "file's address")
-
-
-def _with_token(address: str, api: MediaApi, token: str) -> str:
-    parts = urlsplit(address)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), (api.token_parameter, token)]
-    return urlunsplit(parts._replace(query=urlencode(query)))
+    headers: dict[str, str] = {}
+    hidden: dict[str, str] = {}
+    if token is not None and api.sent_in == "header":
+        headers["Authorization"] = f"Bearer {token}"
+    elif token is not None:
+        hidden[api.token_parameter] = token
+    return _at(graph, _json(graph, address, should_stop, headers=headers, hidden=hidden), api.file, "file's address")
 
 
 def _at(graph: GraphConfig, document: Any, path: str, what: str) -> str:
@@ -249,27 +263,47 @@ def _read_credentials(name: str, credentials: Credentials) -> tuple[str, str]:
     return found[0], found[1]
 
 
-def _json(name: str, method: str, address: str, timeout_s: float, **request: Any) -> Any:
-    """Ask an address of the configuration, which may be anywhere, and return its JSON.
+def _json(
+    graph: GraphConfig,
+    address: str,
+    should_stop: Stop,
+    *,
+    form: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    hidden: Mapping[str, str] | None = None,
+) -> Any:
+    """Ask an address of the configuration, which may be anywhere, and return its JSON; all of it comes within the graph's time.
 
     Redirects are not followed: they would take the name and the password along.
     """
     where = shown(address)
+    config = SourcesConfig(
+        private_hosts=frozenset({normal_host(parse_address(address, "http", "https").host or "")}),
+        max_redirects=0,
+        max_time_s=graph.timeout_s,
+        connect_timeout_s=graph.timeout_s,
+        read_timeout_s=graph.timeout_s,
+        min_bytes_per_s=0.0,
+    )
+    body = None if form is None else urlencode(form).encode()
     try:
-        with httpx.stream(method, address, timeout=timeout_s, follow_redirects=False, **request) as answer:
+        with (
+            Watch(where, config, should_stop, advice=f"try again later, or raise timeout_s of {graph.name!r}") as watch,
+            ask(address, config, watch, headers, hidden=hidden, form=body) as answer,
+        ):
+            if answer.status != HTTPStatus.OK:
+                raise SourceError(
+                    f"the graph {graph.name!r} answered {answer.status} at {where!r}: check address and credentials"
+                )
             content = bytearray()
-            for chunk in answer.iter_bytes():
+            for chunk in answer.chunks():
                 content += chunk
                 if len(content) > _MOST_ANSWER_BYTES:
-                    raise SourceError(f"the graph {name!r} answered more than {_MOST_ANSWER_BYTES} bytes at {where!r}")
-            if answer.status_code != httpx.codes.OK:
-                raise SourceError(
-                    f"the graph {name!r} answered {answer.status_code} at {where!r}: check address and credentials"
-                )
-            return httpx.Response(200, content=bytes(content)).json()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceError(
-            f"the graph {name!r} cannot be reached at {where!r} ({type(error).__name__}): try again later"
-        ) from error
-    except ValueError as error:
-        raise SourceError(f"the graph {name!r} answered no JSON at {where!r}: check its endpoint") from error
+                    raise SourceError(
+                        f"the graph {graph.name!r} answered more than {_MOST_ANSWER_BYTES} bytes at {where!r}: select less"
+                    )
+        return json.loads(content)
+    except PassingError as error:
+        raise SourceError(f"the graph {graph.name!r} does not answer: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"the graph {graph.name!r} answered no JSON at {where!r}: check its endpoint") from error

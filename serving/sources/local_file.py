@@ -21,12 +21,19 @@ class LocalFile:
         scheme = scheme_of(address)
         return "" if scheme is None else address[: len("file:")] if scheme == "file" else None
 
+    def check(self, address: str, settings: Settings) -> None:
+        """Refuse what is below none of the folders that are open; not what is no longer there."""
+        settings.require_open(_path(address), address)
+
     def resolve(self, address: str, context: SourceContext) -> Resolved:
         """Return the file; of a request only one below the folders that are open, whatever links lead there."""
-        is_path = scheme_of(address) is None
-        if "\0" in address:
-            raise InputError(f"{address!r} can be no file's name: leave out the zero character")
-        file = Path(address) if is_path else local_path(address)
+        file = _path(address)
         if not context.is_trusted:
             file = context.settings.require_open(file, address)
-        return Resolved(file, file.absolute().as_uri() if is_path else address, file.name)
+        return Resolved(file, file.absolute().as_uri() if scheme_of(address) is None else address, file.name)
+
+
+def _path(address: str) -> Path:
+    if "\0" in address:
+        raise InputError(f"{address!r} can be no file's name: leave out the zero character")
+    return Path(address) if scheme_of(address) is None else local_path(address)

@@ -19,6 +19,7 @@ from serving.sources.source import Resolved, SourceContext
 from serving.sources.watch import Watch
 from serving.sources.web_client import Answer, PassingError, ask, check_status
 
+_SCHEMES = ("http", "https")
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -32,9 +33,19 @@ class MediaUrl:
         scheme = scheme_of(address)
         return f"{scheme}:" if scheme in ("http", "https") else None
 
-    def resolve(self, address: str, context: SourceContext) -> Resolved:
-        """Return the kept file of an address; of a IIIF manifest that of the first video that it paints."""
-        fetched = _fetch(address, context)
+    def check(self, address: str, settings: Settings) -> None:
+        """Refuse what is no address, or carries a name or password."""
+        parse_address(address, *_SCHEMES)
+
+    def resolve(self, address: str, context: SourceContext, *, hidden: Mapping[str, str] | None = None) -> Resolved:
+        """Return the kept file of an address; of a IIIF manifest that of the first video that it paints.
+
+        Parameters
+        ----------
+        hidden : mapping of str to str, optional
+            Parameters that are sent with the address and shown nowhere. The file is the same without them.
+        """
+        fetched = _fetch(address, context, hidden or {})
         return (
             _first_readable(read_manifest(fetched, shown(address)), context) if isinstance(fetched, bytes) else fetched
         )
@@ -44,7 +55,7 @@ def _first_readable(painted: PaintedVideo, context: SourceContext) -> Resolved:
     failure: Exception | None = None
     for address in painted.addresses:
         try:
-            found = _fetch(address, context)
+            found = _fetch(address, context, {})
         except (InputError, SourceError) as error:
             failure = error
             continue
@@ -56,13 +67,14 @@ def _first_readable(painted: PaintedVideo, context: SourceContext) -> Resolved:
     raise failure or InputError(f"the manifest {painted.catalogue.uri!r} paints no video that is a file")
 
 
-def _fetch(address: str, context: SourceContext) -> Resolved | bytes:
+def _fetch(address: str, context: SourceContext, hidden: Mapping[str, str]) -> Resolved | bytes:
     """Return a kept file, or the whole of a document in JSON."""
-    url = parse_address(address, "http", "https")._replace(fragment=None).url
+    url = parse_address(address, *_SCHEMES)._replace(fragment=None).url
 
     def attempt(slot: FetchSlot, watch: Watch) -> Resolved | bytes:
         kept = slot.kept()
-        with ask(url, context.settings.sources, watch, _conditions(slot, kept)) as answer:
+        conditions = _conditions(slot, kept)
+        with ask(url, context.settings.sources, watch, conditions, hidden=hidden) as answer:
             if answer.status == 304 and kept is not None and slot.note is not None:
                 context.on_progress(1.0)
                 return Resolved(kept, shown(url), slot.note.name)
@@ -103,8 +115,8 @@ def _take(slot: FetchSlot, answer: Answer, url: str, context: SourceContext) -> 
         if is_document(head):
             return _whole(head, chunks, url, context.settings.sources.max_manifest_bytes)
         media_type = answer.header("Content-Type")
-        for seen in (url, answer.url.url):
-            check_is_file(head, media_type, shown(seen))
+        for seen in (shown(url), answer.shown):
+            check_is_file(head, media_type, seen)
         begin(slot, _note(url, answer), shown(url), context.settings.sources.max_bytes)
         chunks = itertools.chain([head], chunks)
     receive(slot, chunks, shown(url), context)
@@ -127,7 +139,7 @@ def _continues(slot: FetchSlot, answer: Answer) -> bool:
 
 def _note(url: str, answer: Answer) -> FetchNote:
     given = printable(answer.headers.get_filename() or "")
-    names = [*([given] if given else []), name_in(answer.url.url), name_in(url)]
+    names = [*([given] if given else []), name_in(answer.shown), name_in(url)]
     tag = answer.header("ETag")
     return FetchNote(
         total=answer.length,

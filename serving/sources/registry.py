@@ -23,6 +23,11 @@ def resolve(address: str, context: SourceContext) -> Resolved:
     return find_source(address, context.settings).resolve(address, context)
 
 
+def check(address: str, settings: Settings) -> None:
+    """Refuse a request's address that can never be resolved, without asking anybody; see `VideoSource.check` for what it raises."""
+    find_source(address, settings).check(address, settings)
+
+
 def find_source(address: str, settings: Settings) -> VideoSource:
     """Return the source that an address belongs to: the one that claims the longest beginning of it.
 

@@ -85,6 +85,16 @@ class VideoSource(Protocol):
         """
         ...
 
+    def check(self, address: str, settings: Settings) -> None:
+        """Refuse what `resolve` would refuse a request for whatever is at the address; asks nobody.
+
+        Raises
+        ------
+        InputError
+            As `resolve`.
+        """
+        ...
+
     def resolve(self, address: str, context: SourceContext) -> Resolved:
         """Return the local file of an address.
 

@@ -15,6 +15,7 @@ from serving.sources.config import SourcesConfig
 from serving.sources.source import FetchStoppedError
 
 _TICK_S = 0.1
+_ADVICE = "submit it again to go on, or raise FACEREC_SOURCES__MAX_TIME_S"
 
 
 class Watch:
@@ -26,10 +27,15 @@ class Watch:
         What errors call the address.
     should_stop : callable
         What it raises is raised by `check`.
+    advice : str
+        What to do where the time was too short.
     """
 
-    def __init__(self, shown: str, config: SourcesConfig, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, shown: str, config: SourcesConfig, should_stop: Callable[[], bool], *, advice: str = _ADVICE
+    ) -> None:
         self._shown = shown
+        self._advice = advice
         self._config = config
         self._should_stop = should_stop
         self._verdict: Exception | None = None
@@ -120,10 +126,7 @@ class Watch:
             return error
         now, config = time.monotonic(), self._config
         if now > self._until:
-            return SourceError(
-                f"{self._shown!r} was not complete after {config.max_time_s:g} s: submit it again to go on, or raise "
-                "FACEREC_SOURCES__MAX_TIME_S"
-            )
+            return SourceError(f"{self._shown!r} was not complete after {config.max_time_s:g} s: {self._advice}")
         with self._lock:
             if self._period_began is None or now < self._period_began + config.rate_period_s:
                 return None

@@ -25,6 +25,23 @@ from serving.sources.addresses import shown
             "https://example.org/a.mp4?Expires=1&part=2",
         ),
         ("https://example.org/a.mp4?X%2DAmz%2DSecurity%2DToken=x", "https://example.org/a.mp4"),
+        (
+            "https://example.org/a.mp4?ticket=x&jwt=x&hmac=x&code=x&accesskey=x&hash=x&id=7",
+            "https://example.org/a.mp4?hash=x&id=7",
+        ),
+        (
+            "https://example.org/a.mp4?hdnts=exp=1~hmac=x&hdnea=x&AWSAccessKeyId=x&part=2",
+            "https://example.org/a.mp4?part=2",
+        ),
+        ("https://example.org/guarded;v=1;token=x/a.mp4", "https://example.org/guarded;v=1/a.mp4"),
+        ("https://example.org/a.mp4?a=1;token=x&b=2;c=3", "https://example.org/a.mp4?a=1&b=2;c=3"),
+        ("https://example.org/a.mp4?token=x;a=1", "https://example.org/a.mp4?a=1"),
+        (
+            "https://example.org/a.mp4?zipcode=1&keyframe=2#token",
+            "https://example.org/a.mp4?zipcode=1&keyframe=2#token",
+        ),
+        ("https://example.org/a.mp4#access_token=x&t=1,2", "https://example.org/a.mp4#t=1,2"),
+        ("file:///media/a;key=1.mp4", "file:///media/a;key=1.mp4"),
         ("https://example.org/a.mp4?author=Ada&key=x&sig=y&api_key=z#t=1", "https://example.org/a.mp4?author=Ada#t=1"),
         ("s3://id:secret@bucket/a.mp4", "s3://bucket/a.mp4"),
         ("/media/a?b@c.mp4", "/media/a?b@c.mp4"),

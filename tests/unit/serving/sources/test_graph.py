@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 import yaml
@@ -21,8 +24,9 @@ from serving.sources import graph as graphs
 from serving.sources.config import SourcesConfig
 from serving.sources.graph_config import read_graph
 from serving.sources.registry import resolve
-from serving.sources.source import Resolved, SourceContext
+from serving.sources.source import FetchStoppedError, Resolved, SourceContext
 from tests.sparql import MEMAD, endpoint, running
+from tests.unit.serving.sources.web import Handler, Send, Server, brings, head, redirects
 
 CONTENT = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 40
 
@@ -169,6 +173,123 @@ def test_a_media_api_gives_the_file_for_a_token_that_nobody_sees(
         assert "wrong" not in str(refused.value)
 
 
+SECRET = "t0ken/&1"
+
+
+@pytest.mark.parametrize("sent_in", ["query", "header"])
+def test_a_token_is_in_no_error_and_no_log_whatever_its_parameter_is_called(
+    web: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent_in: str
+) -> None:
+    """Also where the web server sends it back, in a redirect to an address that fails."""
+    caplog.set_level(logging.DEBUG)
+    written = urlencode({"v": SECRET})
+    monkeypatch.setenv("ASSET_USER", "ada")
+    monkeypatch.setenv("ASSET_PASSWORD", "hunter2")
+    config = {
+        "name": "own",
+        "prefixes": ["http://own.example/"],
+        "endpoint": web.put("/sparql", answers({"results": {"bindings": [{"locator": {"value": "7"}}]}})),
+        "locator": "SELECT ?locator { $uri <p:p> ?locator }",
+        "media_api": {
+            "login": {
+                "url": web.put("/login", answers({"access_token": SECRET})),
+                "credentials": {"user": "ASSET_USER", "password": "ASSET_PASSWORD"},
+            },
+            "asset": f"{web.url}/assets/{{locator}}",
+            "sent_in": sent_in,
+            "token_parameter": "v",
+            "sends_token_for_file": True,
+        },
+    }
+    own = tmp_path / "own.yaml"
+    own.write_text(yaml.safe_dump(config))
+
+    def failure() -> str:
+        with pytest.raises((SourceError, InputError)) as failed:
+            resolve("http://own.example/7", context(tmp_path, str(own)))
+        return str(failed.value)
+
+    asset = "/assets/7" + (f"?{written}" if sent_in == "query" else "")
+    told = [failure()]
+    web.put(asset, answers({"url": f"{web.url}/a.mp4?part=2"}))
+    told.append(failure())
+    for location in (f"/b.mp4?{written}", f"/{quote(SECRET, safe='')}/b.mp4", f"ftp://127.0.0.1/{SECRET}/b.mp4"):
+        web.put(f"/a.mp4?part=2&{written}", redirects(location))
+        told.append(failure())
+    web.put(f"/a.mp4?part=2&{written}", brings(CONTENT, ETag='"one"'))
+    found = resolve("http://own.example/7", context(tmp_path, str(own)))
+    assert found.file.read_bytes() == CONTENT
+    for text in (*told, caplog.text):
+        assert not any(secret in text for secret in (SECRET, written.removeprefix("v="), quote(SECRET), "hunter2"))
+    assert "a.mp4?part=2" in told[1]
+    # Under another token the file is the same.
+    web.put("/login", answers({"access_token": "another"}))
+    web.put(asset.replace(written, "v=another"), answers({"url": f"{web.url}/a.mp4?part=2"}))
+    web.put("/a.mp4?part=2&v=another", brings(CONTENT, ETag='"one"'))
+    assert resolve("http://own.example/7", context(tmp_path, str(own))).file == found.file
+    assert web.requests[-1].headers["if-none-match"] == '"one"'
+
+
+def answers(document: Any) -> Handler:
+    return brings(json.dumps(document).encode())
+
+
+def dripping(folder: Path, web: Server, timeout_s: float) -> str:
+    """Write the configuration of a graph whose answer never ends; return its file."""
+
+    def drip(_: object, send: Send) -> None:
+        send(head(Content_Type="application/json"))
+        while True:
+            send(b" ")
+            time.sleep(0.05)
+
+    config = {"name": "slow", "prefixes": ["http://slow.example/"], "endpoint": web.put("/drip", drip)}
+    own = folder / "slow.yaml"
+    own.write_text(yaml.safe_dump({**config, "locator": "?locator", "timeout_s": timeout_s}))
+    return str(own)
+
+
+def test_a_graph_whose_answer_never_ends_is_given_up_after_its_time(web: Server, tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(SourceError, match="timeout_s of 'slow'"):
+        resolve("http://slow.example/1", context(tmp_path, dripping(tmp_path, web, 0.5)))
+    assert time.monotonic() - began < 10
+
+
+def test_waiting_for_a_graph_can_be_stopped(web: Server, tmp_path: Path) -> None:
+    began = time.monotonic()
+    asked = context(tmp_path, dripping(tmp_path, web, 60.0))
+    with pytest.raises(FetchStoppedError):
+        resolve("http://slow.example/1", replace(asked, should_stop=lambda: len(web.requests) > 0))
+    assert time.monotonic() - began < 10
+
+
+def test_a_uri_that_is_called_as_a_parameter_is_not_replaced_again(
+    web: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    rows = [{"locator": {"value": "x:"}, "programme": {"value": "http://own.example/it"}}]
+    monkeypatch.setattr(graphs, "urlencode", lambda form: (sent.append(form["query"]), urlencode(form))[1])
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        yaml.safe_dump(
+            {
+                "name": "own",
+                "prefixes": ["http://own.example/"],
+                "endpoint": web.put("/sparql", answers({"results": {"bindings": rows}})),
+                "locator": "SELECT ?locator { $uri <p:p> ?locator }",
+                "metadata": "SELECT ?title { $programme <p:p> ?title . $uri <p:q> ?x . $urin <p:q> ?x }",
+            }
+        )
+    )
+    graphs.describe("http://own.example/$programme/$uri", context(tmp_path, str(own)).settings)
+    given = "<http://own.example/$programme/$uri>"
+    assert sent == [
+        f"SELECT ?locator {{ {given} <p:p> ?locator }}",
+        f"SELECT ?title {{ <http://own.example/it> <p:p> ?title . {given} <p:q> ?x . $urin <p:q> ?x }}",
+    ]
+
+
 def _tells(found: Resolved, folder: Path, *secrets: str) -> bool:
     """Whether a secret is in what is known of a video, or in a file that is kept."""
     known = json.dumps([found.uri, found.name, None if found.catalogue is None else found.catalogue.model_dump()])
@@ -178,7 +299,7 @@ def _tells(found: Resolved, folder: Path, *secrets: str) -> bool:
 
 def test_a_graph_that_does_not_answer_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEREC_MEMAD_ENDPOINT", "http://127.0.0.1:1")
-    with pytest.raises(SourceError, match=r"cannot be reached at 'http://127\.0\.0\.1:1'"):
+    with pytest.raises(SourceError, match=r"the graph 'memad' .*'http://127\.0\.0\.1:1' cannot be reached"):
         resolve("http://data.memad.eu/media", context(tmp_path, "memad"))
 
     async def talk(scope: Any, receive: Any, send: Any) -> None:

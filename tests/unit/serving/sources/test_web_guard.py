@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import json
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -20,7 +21,18 @@ from cryptography.x509.oid import NameOID
 
 from facerec_models.errors import InputError, SourceError
 from serving.sources.registry import resolve
-from tests.unit.serving.sources.web import FILM, Request, Server, brings, context, in_turn, redirects, serving
+from tests.unit.serving.sources.web import (
+    FILM,
+    Request,
+    Server,
+    brings,
+    context,
+    full_socket,
+    in_turn,
+    redirects,
+    sends,
+    serving,
+)
 
 PUBLIC = "93.184.216.34"
 
@@ -46,6 +58,19 @@ def at(web: Server, host: str, path: str = "/inside.mp4") -> str:
     return web.url.replace("127.0.0.1", host) + path
 
 
+@pytest.mark.parametrize("host", ["[::1]", "[::ffff:127.0.0.1]", "[fd00::1]", "[2002:7f00:1::abcd]"])
+def test_ipv6_addresses_without_a_port_are_refused_as_others_are(web: Server, tmp_path: Path, host: str) -> None:
+    for address in (f"http://{host}/", f"https://{host}/", web.put("/a.mp4", redirects(f"http://{host}/"))):
+        with pytest.raises(InputError, match="FACEREC_SOURCES__PRIVATE_HOSTS"):
+            resolve(address, context(tmp_path))
+
+
+def test_an_allowed_ipv6_address_without_a_port_is_asked(tmp_path: Path) -> None:
+    # The machine may have no IPv6, and nobody need listen there: both are failures to connect.
+    with pytest.raises(SourceError, match="cannot be reached"):
+        resolve("https://[::1]/a.mp4", context(tmp_path, private_hosts="::1", max_attempts=1))
+
+
 INSIDE = ["localhost", "127.0.0.2", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "127.1"]
 
 
@@ -64,6 +89,35 @@ def test_redirects_to_private_hosts_are_refused(web: Server, tmp_path: Path, hos
     with pytest.raises(InputError, match="FACEREC_SOURCES__PRIVATE_HOSTS"):
         resolve(address, context(tmp_path))
     assert web.asked("/inside.mp4") == []
+
+
+def test_a_refusal_does_not_tell_where_a_name_leads(web: Server, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        resolve(at(web, "localhost"), context(tmp_path))
+    assert "localhost" in str(refused.value)
+    assert not re.search(r"127\.0\.0\.1|::1", str(refused.value))
+
+
+def test_a_wait_that_was_too_long_does_not_tell_where_a_name_leads(
+    tmp_path: Path, names: dict[str, list[list[str]]]
+) -> None:
+    names["media.test"] = [["127.0.0.1"]]
+    with full_socket() as port, pytest.raises(SourceError, match="too long") as failed:
+        resolve(
+            f"http://media.test:{port}/a.mp4",
+            context(tmp_path, private_hosts="media.test", connect_timeout_s=0.2, max_attempts=1),
+        )
+    assert "127.0.0.1" not in str(failed.value)
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-\x1b[31mred" + b"x" * 5000 + b"\r\n", b"\x1b]0;title\x07\r\n\r\n"])
+def test_what_another_protocol_says_is_cut_and_printable_in_an_error(
+    web: Server, tmp_path: Path, answer: bytes
+) -> None:
+    with pytest.raises(SourceError) as failed:
+        resolve(web.put("/a.mp4", sends(answer)), context(tmp_path, max_attempts=1))
+    assert str(failed.value).isprintable()
+    assert len(str(failed.value)) < 250
 
 
 def test_redirects_are_followed_to_hosts_that_are_allowed(web: Server, tmp_path: Path) -> None:
@@ -88,8 +142,9 @@ def test_an_allowed_address_does_not_allow_names_that_lead_there(
 ) -> None:
     names["media.test"] = [["127.0.0.1"]]
     web.put("/inside.mp4", brings(FILM))
-    with pytest.raises(InputError, match=r"'media\.test' is 127\.0\.0\.1"):
+    with pytest.raises(InputError, match=r"'media\.test' is of no public address") as refused:
         resolve(at(web, "media.test"), context(tmp_path, private_hosts="127.0.0.1"))
+    assert "127.0.0.1" not in str(refused.value)
     assert web.requests == []
     assert resolve(at(web, "media.test"), context(tmp_path, private_hosts="media.test")).file.read_bytes() == FILM
     assert web.requests[0].headers["host"].startswith("media.test:")

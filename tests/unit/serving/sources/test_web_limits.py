@@ -6,7 +6,6 @@ import gzip
 import socket
 import threading
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from tests.unit.serving.sources.web import (
     Server,
     brings,
     context,
+    full_socket,
     head,
     kept_files,
     parts_of,
@@ -106,19 +106,8 @@ def test_a_silent_server_is_given_up(web: Server, tmp_path: Path) -> None:
 
 
 def test_a_connection_that_never_comes_about_is_given_up(tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):  # nobody accepts them, and the queue is full
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        with pytest.raises(SourceError, match="cannot be reached"):
-            resolve(
-                f"http://127.0.0.1:{listener.getsockname()[1]}/a.mp4",
-                context(tmp_path, connect_timeout_s=0.3, max_attempts=1),
-            )
+    with full_socket() as port, pytest.raises(SourceError, match="cannot be reached"):
+        resolve(f"http://127.0.0.1:{port}/a.mp4", context(tmp_path, connect_timeout_s=0.3, max_attempts=1))
 
 
 @pytest.mark.parametrize("dripped", [b"x", b"HTTP/1.1 100 Continue\r\n\r\n"], ids=["status line", "continue"])
