@@ -97,8 +97,14 @@ def submit(
     priority: int = 0,
     key: str | None = None,
     webhook_url: str | None = None,
+    job_id: str | None = None,
 ) -> Job:
     """Add a job to the queue, or return the one that has the same key and has neither failed nor been cancelled.
+
+    Parameters
+    ----------
+    job_id : str, optional
+        A job with this id is returned however it ended; by default the id is new.
 
     Raises
     ------
@@ -116,7 +122,7 @@ def submit(
     now = time.time()
     return store.submit_job(
         Job(
-            job_id=f"j-{uuid.uuid4().hex[:16]}",
+            job_id=job_id or f"j-{uuid.uuid4().hex[:16]}",
             project=project,
             kind=kind,
             state=JobState.QUEUED,

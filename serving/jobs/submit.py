@@ -48,6 +48,7 @@ def submit_video(
     one_of_many: bool = False,
     person_id: str | None = None,
     key: str | None = None,
+    job_id: str | None = None,
 ) -> Job:
     """Queue the analysis of a video, unless the same was asked for before and has not failed.
 
@@ -62,6 +63,8 @@ def submit_video(
         Who is asked for: the job's result says whether they were found.
     key : str, optional
         What makes a submission the same; by default content or address, settings, and the model that names now.
+    job_id : str, optional
+        Of the new job, see `serving.jobs.runner.submit`.
 
     Raises
     ------
@@ -94,6 +97,7 @@ def submit_video(
             priority=priority,
             key=key,
             webhook_url=webhook,
+            job_id=job_id,
         )
 
     job = submit()
