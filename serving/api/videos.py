@@ -29,7 +29,7 @@ from serving.archive.videos import add_video, register_video
 from serving.jobs import submit as submissions
 from serving.jobs.submit import AddressedVideo
 from serving.sources.local_file import LocalFile
-from serving.sources.registry import find_source, resolve
+from serving.sources.registry import check, find_source, resolve
 from serving.sources.source import SourceContext
 from serving.store.contract import Store
 from serving.store.rows import VideoRow
@@ -190,6 +190,7 @@ def find_or_fetch(service: Service, project: str, uri: str, config: AnalysisConf
     InputError
         If no source knows such addresses, or the file is in no folder that the operator opened.
     """
+    check(uri, service.settings)
     if not isinstance(find_source(uri, service.settings), LocalFile):
         service.archive.store.get_project(project)
         return AddressedVideo(project, uri)

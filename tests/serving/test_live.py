@@ -144,7 +144,7 @@ def test_errors_are_problem_documents(client: FacerecClient, service_url: str, t
         assert status("GET", "/v1/projects/shown/videos/v-nothing/result") == 404
         assert status("GET", "/v1/projects/shown/people/Nobody") == 404
         assert status("POST", "/v1/projects/shown/videos", json={"uri": "file:///etc/passwd"}) == 422
-        assert status("POST", "/v1/projects/shown/videos", json={"uri": "https://example.org/a.mp4"}) == 422
+        assert status("POST", "/v1/projects/shown/videos", json={"uri": "gopher://example.org/a.mp4"}) == 422
         assert status("POST", "/v1/projects/shown/videos", data={"settings": "{}"}) == 422
         assert status("POST", "/v1/projects/nobody/faces", files={"files": b""}) == 404
         assert status("POST", "/v1/projects/shown/identify?max_false_names=2") == 422
