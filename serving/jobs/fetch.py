@@ -7,6 +7,7 @@ from serving.archive.videos import add_video
 from serving.jobs.runner import JobControl
 from serving.jobs.submit import config_of
 from serving.settings import Settings
+from serving.sources.addresses import shown
 from serving.sources.registry import resolve
 from serving.sources.source import SourceContext
 from serving.store.job_rows import Job
@@ -35,5 +36,6 @@ def fetch_video(archive: Archive, settings: Settings, job: Job, control: JobCont
     # A video that was fetched before and has made room for others is known by the address that everybody may see.
     address = job.spec.get("uri") or archive.store.get_video(job.project, str(job.video_id)).uri
     video = add_video(archive, job.project, resolve(address, context), config_of(job, settings))
-    control.hand_on("video")
+    # A signature has done what it was for.
+    control.hand_on("video", {**job.spec, "uri": shown(address)})
     return video.video_id

@@ -34,7 +34,7 @@ class JobControl:
         self.progress = 0.0
         self.must_stop = False
         self.leftovers: list[Callable[[], object]] = []
-        self.next_kind: str | None = None
+        self.next_work: tuple[str, dict[str, Any]] | None = None
 
     def report(self, progress: float) -> None:
         """Record how far the work is, in [0, 1]; it never goes back."""
@@ -48,9 +48,9 @@ class JobControl:
         """Have something removed once the success is written; whoever does the work again after a crash before that still needs it."""
         self.leftovers.append(tidy_up)
 
-    def hand_on(self, kind: str) -> None:
-        """Have the job go on as one of another kind, about the video whose id the work returns."""
-        self.next_kind = kind
+    def hand_on(self, kind: str, spec: dict[str, Any]) -> None:
+        """Have the job go on as one of another kind, with other work to do, about the video whose id the work returns."""
+        self.next_work = kind, spec
 
     def plan(self, segments: Sequence[JobSegment]) -> bool:
         """Divide the job that is led, so that others can help; False if the work must end now."""
@@ -297,8 +297,8 @@ class JobRunner:
             else:
                 leases.release(self.store, claimed, reason)
         else:
-            if control.next_kind is not None and video_id is not None:
-                leases.hand_on(self.store, claimed, control.next_kind, video_id)
+            if control.next_work is not None and video_id is not None:
+                leases.hand_on(self.store, claimed, *control.next_work, video_id)
             elif self._end(claimed, JobState.SUCCEEDED, video_id=video_id):
                 _tidy_up(control, what)
 

@@ -57,7 +57,7 @@ class VideoJobs:
         """Analyse and name the video of a job; return its id. Where what was fetched is gone, it is fetched again first."""
         config, video = config_of(job, self._settings), self._video(job)
         if not Path(video.file).is_file() and not (job.spec.get("uri") or video.uri).startswith(_ONCE):
-            control.hand_on(FETCH)
+            control.hand_on(FETCH, job.spec)
             return video.video_id
         embedder = self._networks().embedder.name
         # Before the search for one: an analysis by another embedder must not become the video's latest.

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from facerec_models.errors import ConflictError
 from serving.store.contract import Store
@@ -245,15 +245,15 @@ def release(store: Store, lease: Lease, error: str | None = None) -> None:
     store.update_job(lease.job.job_id, change)
 
 
-def hand_on(store: Store, lease: Lease, kind: str, video_id: str) -> bool:
-    """Queue a job as one of another kind, about a video; False, and nothing written, if it is no longer the owner's."""
+def hand_on(store: Store, lease: Lease, kind: str, spec: dict[str, Any], video_id: str) -> bool:
+    """Queue a job as one of another kind, to do this about a video; False, and nothing written, if it is no longer the owner's."""
 
     def change(job: Job) -> Job | None:
         if job.owner != lease.owner or job.state is not JobState.RUNNING:
             return None
         if job.cancel_requested:
             return _ended(job, JobState.CANCELLED, time.time())
-        queued = replace(_released(job, None), kind=kind, video_id=video_id)
+        queued = replace(_released(job, None), kind=kind, spec=spec, video_id=video_id)
         return replace(queued, attempt=0, error=None, updated_at=time.time())
 
     return store.update_job(lease.job.job_id, change) is not None
