@@ -4,6 +4,7 @@
 
     FacerecError
     ├── InputError                 what was given cannot be used                      422
+    │   ├── ClosedPlaceError       a file that is in no folder that the operator opened
     │   ├── VideoOpenError         not a video, or none that is allowed
     │   ├── VideoDecodeError       a video whose pictures cannot be read
     │   ├── ImageError             not a picture, or none that can be read

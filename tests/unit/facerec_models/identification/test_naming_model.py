@@ -41,7 +41,8 @@ def test_a_model_is_calibrated_against_its_own_gallery(model: NamingModel) -> No
     tracks = model.classifier.decision_function(cohort().tracks).max(axis=1)
     # Nobody of the synthetic people is in the cohort.
     for scale, scores in ((model.stills, stills), (model.tracks, tracks)):
-        assert set(scale.strangers.tolist()) <= set(scores.tolist())
+        # Multiplied in other blocks, a last bit may differ.
+        assert np.abs(scale.strangers[:, None] - scores[None, :]).min(axis=1).max() < 1e-6
         assert len(scale.strangers) > 0.97 * len(scores)
     assert isinstance(model.classifier, PrototypeClassifier)
     taken_off = model.classifier.attraction_.mean() + model.classifier.commonness(gallery().embeddings).mean()
