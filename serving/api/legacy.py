@@ -65,6 +65,8 @@ _MOST_APPEARANCES = 1000
 _CRAWLED = 20
 # So long a client waits for a rendition.
 _PATIENCE_S = 20.0
+# The request for its track may come a little later.
+_GRACE_S = 2.0
 _PERIOD_S = 0.25
 # Of a web address, those that need not be fetched first to know that they play.
 _PLAYED_ENDINGS = (".mp4", ".m4v", ".webm")
@@ -195,17 +197,18 @@ def get_locator(request: Request, service: ServiceDep, video: VideoQuery) -> Pla
         return PlainTextResponse(located)
     is_web = video.startswith(("http://", "https://"))
     plays = is_web and PurePosixPath(urlsplit(video).path).suffix.lower() in _PLAYED_ENDINGS
-    deadline = time.monotonic() + (0.0 if plays else _PATIENCE_S)
+    started = time.monotonic()
+    waits_s = 0.0 if plays else _PATIENCE_S
     while True:
         if (known := _find_anywhere(service, video)) is not None:
             try:
-                _wait_for_playback(service, known, deadline)
+                _wait_for_playback(service, known, started + _PATIENCE_S)
             except VideoOpenError:
                 if known.uri.startswith(("http://", "https://")):  # what was fetched has made room for others
                     return PlainTextResponse(known.uri)
                 raise
             return PlainTextResponse(_playable(request, known))
-        if time.monotonic() >= deadline or not _may_come(service, video):
+        if time.monotonic() >= started + (waits_s if _may_come(service, video) else min(waits_s, _GRACE_S)):
             break
         time.sleep(_PERIOD_S)
     if is_web:

@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
-from starlette.staticfiles import StaticFiles
 
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from serving.archive.learning.model_versions import train
 from serving.settings import Settings
+from tests.local_servers import folder, running
 from tests.serving.in_process import enrol_all, in_process
 from tests.serving.service import free_port
-from tests.sparql import running
 from ui.demo_material import DemoMaterial
 
 pytestmark = pytest.mark.browser
@@ -101,7 +100,7 @@ def page(
     with in_process(settings, detector, embedder) as (client, service):
         enrol_all(client, "shown", material)
         train(service.archive, "shown")
-        with running(client.app) as api, running(StaticFiles(directory=root / "page"), port):
+        with running(client.app) as api, running(folder(root / "page"), port):
             (root / "page" / "index.html").write_text(
                 f"<!doctype html><meta charset=utf-8><title>page</title>"
                 f"<script>const BASE = '{api}/', PROJECT = 'shown';{_CLIENT}</script>"

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
-from starlette.staticfiles import StaticFiles
 
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
@@ -18,8 +17,8 @@ from serving.archive.learning.model_versions import train
 from serving.settings import Settings
 from serving.sources.config import SourcesConfig
 from serving.store.job_rows import JobState
+from tests.local_servers import MEMAD, endpoint, folder, running
 from tests.serving.in_process import enrol_all, in_process
-from tests.sparql import MEMAD, endpoint, running
 from tests.unit.serving.exports.played_videos import write_media
 from tests.waiting import wait_until
 from ui.demo_material import DemoMaterial
@@ -213,7 +212,7 @@ def test_a_catalogue_describes_its_videos_before_and_after_they_are_analysed(
     uri = "http://data.memad.eu/programme"
     sources = SourcesConfig(graphs=("memad",), private_hosts=frozenset({"127.0.0.1"}))
     settings = Settings(home=tmp_path, legacy_api=True, sources=sources)
-    web = running(StaticFiles(directory=material.reel.parent))
+    web = running(folder(material.reel.parent))
     with web as files, running(endpoint(MEMAD.replace("{file}", f"{files}/{material.reel.name}"))) as address:
         monkeypatch.setenv("FACEREC_MEMAD_ENDPOINT", address)
         with in_process(settings, detector, embedder) as (client, _):

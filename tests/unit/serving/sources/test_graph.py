@@ -25,7 +25,7 @@ from serving.sources.config import SourcesConfig
 from serving.sources.graph_config import read_graph
 from serving.sources.registry import resolve
 from serving.sources.source import FetchStoppedError, Resolved, SourceContext
-from tests.sparql import MEMAD, endpoint, running
+from tests.local_servers import MEMAD, endpoint, running
 from tests.unit.serving.sources.web import Handler, Send, Server, brings, head, redirects
 
 CONTENT = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 40

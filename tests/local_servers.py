@@ -1,16 +1,20 @@
-"""A SPARQL endpoint on this machine, and a small catalogue in it."""
+"""Servers on this machine: a SPARQL endpoint with a small catalogue in it, and one for files."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from rdflib import Graph
 from rdflib_endpoint import SparqlEndpoint
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from tests.waiting import wait_until
 
@@ -45,3 +49,8 @@ def running(app: Any, port: int = 0) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def folder(path: Path) -> Starlette:
+    """Return what gives out the files of a folder, with byte ranges, and 404 for what it does not have."""
+    return Starlette(routes=[Mount("/", StaticFiles(directory=path))])
