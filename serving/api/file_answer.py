@@ -65,7 +65,7 @@ def stream_zip(files: Iterable[tuple[str, Iterator[bytes]]]) -> Iterator[bytes]:
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, pieces in files:
-            # Sizes come after the content: they are not known before. A file of more than 2 GiB needs that to be said first.
+            # Sizes come after the content: they are not known before. A file of more than 2 GiB must be announced as such first.
             with archive.open(name, "w", force_zip64=True) as target:
                 for piece in pieces:
                     target.write(piece)

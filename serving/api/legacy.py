@@ -330,7 +330,7 @@ def _address(service: Service, video: str) -> str:
 
 
 def _may_come(service: Service, video: str) -> bool:
-    """Whether somebody may be registering or fetching a video."""
+    """Whether a video may just be being registered or fetched."""
     if "://" in video and not video.startswith("file:"):
         return any(_active_job(service, one.name, video, None) for one in service.archive.store.list_projects())
     with suppress(FacerecError):

@@ -1,4 +1,4 @@
-"""Corrections that come back in a table: what somebody changed in an exported one, or a list of decisions about tracks."""
+"""Corrections that come back in a table: what was changed in an exported one, or a list of decisions about tracks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _CHANGED = ("person_id", "identity", "label")
 _KNOWN = _LISTED | _EXPORTED | {*_CHANGED, "stranger"}
 _MOST_COLUMNS = 256
 _MOST_UNPACKED_BYTES = 1 << 30
-_MOST_CELL = 10_000
+# Workbooks hold no longer cells: one of this length has lost its end.
+_MOST_CELL = 32_767
 # What people write where nobody is meant, and what is no name.
 _NOBODY = frozenset({"-", "?", "unknown", "nobody", "none", "n/a"})
 # What programs that correct spelling put in the place of what was typed.
@@ -45,7 +46,7 @@ def read_corrections(
     """Return what a table corrects.
 
     Of a table that `facerec export` wrote, as CSV or as a workbook, these are the lines whose ``person_id``, ``identity`` or ``label``
-    somebody changed: all tracks of the line are then that person, or, where the name was deleted, not the one that was exported.
+    were changed: all tracks of the line are then that person, or, where the name was deleted, not the one that was exported.
     Lines may be missing, moved or sorted. People who were renamed since keep their present names. A list has the columns
     ``video,track,decision,person``.
 
@@ -269,10 +270,15 @@ def _lines(name: str, rows: Iterator[Sequence[str]]) -> tuple[set[str], Iterator
     if len(header) > _MOST_COLUMNS:
         raise InputError(f"{name} has {len(header)} columns: leave those of the export alone")
     places = {column: place for place, column in enumerate(header) if column in _KNOWN}
-    return set(places), ({column: _cell(row, place) for column, place in places.items()} for row in rows)
+    return set(places), ({column: _cell(name, row, place) for column, place in places.items()} for row in rows)
 
 
-def _cell(row: Sequence[str], place: int) -> str:
-    cell = row[place][:_MOST_CELL].strip() if place < len(row) else ""
+def _cell(name: str, row: Sequence[str], place: int) -> str:
+    cell = row[place].strip() if place < len(row) else ""
+    if len(cell) >= _MOST_CELL:
+        raise InputError(
+            f"{name} has a cell of {len(cell)} characters, {cell[:20]!r}..., which may have lost its end: "
+            "delete its line, and correct that with 'facerec correct'"
+        )
     # An apostrophe was put before what begins as a formula does.
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell

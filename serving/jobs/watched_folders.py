@@ -151,7 +151,7 @@ class FolderWatcher:
                 raise BusyError(f"{waiting} jobs wait, as many as FACEREC_MAX_QUEUED_JOBS allows")
             try:
                 video = register_video(store, project, file.path, settings.analysis)
-                # With a key of its own: the job of somebody else who submitted the same would not have this id.
+                # With a key of its own: the job of another submission of the same would not have this id.
                 submit_video(store, settings, video, settings.analysis.sampling, key=job_id, job_id=job_id)
             except (InputError, UnicodeError) as error:
                 is_new = False

@@ -1,4 +1,4 @@
-"""IIIF Presentation 3 manifests: the first video, and what is said about it.
+"""IIIF Presentation 3 manifests: the first video, and what it tells of it.
 
 See https://iiif.io/api/presentation/3.0/, for videos https://iiif.io/api/cookbook/recipe/0003-mvm-video/.
 """
@@ -168,7 +168,7 @@ def _catalogue(manifest: dict[str, Any], painting: _Painting, shown: str) -> Cat
     ]
 
     def named(labels: set[str]) -> list[str]:
-        return [text for said, values in metadata if said & labels for text in values]
+        return [text for names, values in metadata if names & labels for text in values]
 
     agents = [
         Channel(id=_text(agent.get("id")) or None, name=name)

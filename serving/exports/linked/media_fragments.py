@@ -15,7 +15,7 @@ _LARGEST_DENOMINATOR = 10_000
 
 @dataclass(frozen=True, slots=True)
 class MediaFragment:
-    """When somebody appears, and where they are on the frame that shows them best.
+    """When a person appears, and where the face is on the frame that shows them best.
 
     Parameters
     ----------

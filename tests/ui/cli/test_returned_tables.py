@@ -220,6 +220,8 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(home: Path, tmp_pat
     assert "line 2: its video_id or track_ids are missing" in refusal(home, table, nowhere)
     older = changed(before, lambda row: row.update(person_id="Ada_Lovelace", analysis_id="a-other"))
     assert "was analysed again since the export" in refusal(home, table, older)
+    cut = changed(before, lambda row: row.update(person_id="Ada_Lovelace", track_ids="1 " * 20_000))
+    assert "may have lost its end" in refusal(home, table, cut)
     assert "is no table of corrections" in refusal(home, table, "a,b\n1,2\n")
     table.write_bytes("video,label\nfilm,Zoë\n".encode("cp1252"))
     assert "is not in UTF-8" in run(home, "import-corrections", table, *P, code=1).error
