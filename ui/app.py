@@ -22,7 +22,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from facerec_models.errors import FacerecError
-from serving.api.guards import HostGuard
+from serving.api.ingress.guards import HostGuard
 from serving.listening import listen
 from serving.settings import read_settings
 from ui.client import FacerecClient

@@ -23,9 +23,9 @@ from serving.api import (
     search,
     videos,
 )
-from serving.api.guards import HostGuard, ProjectGuard
+from serving.api.ingress.guards import HostGuard, ProjectGuard
+from serving.api.ingress.problems import add_problem_handlers
 from serving.api.path_ids import complete_path_ids
-from serving.api.problems import add_problem_handlers
 from serving.api.schemas import Health
 from serving.api.service import Service, ServiceDep
 from serving.jobs.nodes import open_shared_archive

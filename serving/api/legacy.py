@@ -38,7 +38,7 @@ from facerec_models.names import DEFAULT_PROJECT, check_project_name, identity_o
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
-from serving.api.guards import check_sender
+from serving.api.ingress.guards import check_sender
 from serving.api.legacy_records import metadata_record, stranger_records, track_records
 from serving.api.playback import prepare_playback
 from serving.api.service import Service, ServiceDep

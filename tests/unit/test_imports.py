@@ -29,6 +29,7 @@ ORDER = (
     "serving/sources",
     "serving/store",
     "serving/settings.py",
+    "serving/telemetry",
     "serving/sources/config.py",  # hung into the settings
     "serving/setting_types.py",
     "serving/listening.py",

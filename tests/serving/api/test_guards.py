@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import ProjectNotFoundError
 from serving.api import batches, corrections, embedders, jobs, people, projects, search, videos
-from serving.api.guards import HostGuard
+from serving.api.ingress.guards import HostGuard
 from serving.archive.videos import register_video
 from serving.store.contract import Store
 

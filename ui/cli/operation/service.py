@@ -138,7 +138,7 @@ def _end_by_signal(stop: threading.Event) -> None:
 def _require_allowed(url: str, allowed_hosts: frozenset[str]) -> None:
     """Raise `InputError` if what runs at an address would refuse whoever asks at that address."""
     from facerec_models.errors import InputError
-    from serving.api.guards import hostname
+    from serving.api.ingress.guards import hostname
 
     if hostname(url) not in allowed_hosts:
         raise InputError(f"{url} would refuse every request: FACEREC_ALLOWED_HOSTS must name {hostname(url)!r}, too")

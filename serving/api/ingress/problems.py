@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from facerec_models.errors import BusyError, FacerecError, PlaceError
 from facerec_models.files import place_error
-from serving.api.documents import problem, title_of
+from serving.api.ingress.documents import problem, title_of
 
 _RETRY_AFTER_S = 5.0
 

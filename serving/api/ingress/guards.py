@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facerec_models.errors import FacerecError, InputError, ProjectNotFoundError
 from facerec_models.names import DEFAULT_PROJECT, check_project_name
-from serving.api.documents import problem, title_of
+from serving.api.ingress.documents import problem, title_of
 from serving.store.contract import Store
 
 # What is below a project; the project itself is created, shown and deleted by name.
