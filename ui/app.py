@@ -28,6 +28,7 @@ from serving.settings import read_settings
 from ui.client import FacerecClient
 from ui.page_process import READY
 from ui.pages.analyse import AnalysePage
+from ui.sign_in import SignInGuard, Visits
 
 _CACHE_CHECK_S = 3600
 _CACHE_KEEP_S = 24 * 3600
@@ -39,13 +40,13 @@ _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
-def build_page(client: FacerecClient) -> gr.Blocks:
+def build_page(client: FacerecClient, visits: Visits) -> gr.Blocks:
     """Make the page for a service."""
     blocks = gr.Blocks(
         title="FaceRec", analytics_enabled=False, fill_width=True, delete_cache=(_CACHE_CHECK_S, _CACHE_KEEP_S)
     )
     with blocks:
-        AnalysePage(client, blocks)
+        AnalysePage(client, visits, blocks)
     return blocks
 
 
@@ -71,8 +72,10 @@ def build_theme() -> gr.themes.Base:
 def build_app(client: FacerecClient, allowed_hosts: frozenset[str]) -> FastAPI:
     """Make the whole application of the page: foreign hosts and origins are refused whatever is asked."""
     app = FastAPI(title="FaceRec", openapi_url=None, docs_url=None, redoc_url=None)
+    visits = Visits()
+    app.add_middleware(SignInGuard, client=client, visits=visits)
     app.add_middleware(HostGuard, allowed_hosts=allowed_hosts)
-    blocks = build_page(client)
+    blocks = build_page(client, visits)
     blocks.max_threads = 2 * _VISITORS_AT_ONCE
     gr.mount_gradio_app(
         app,

@@ -11,6 +11,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from serving.api import (
+    access,
     batches,
     corrections,
     embedders,
@@ -23,6 +24,7 @@ from serving.api import (
     search,
     videos,
 )
+from serving.api.ingress.access import AccessGuard
 from serving.api.ingress.guards import HostGuard, ProjectGuard
 from serving.api.ingress.problems import add_problem_handlers
 from serving.api.path_ids import complete_path_ids
@@ -42,13 +44,14 @@ def build_api(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problem_handlers(app)
-    for part in (projects, people, corrections, search, videos, playback, exports, batches, embedders, jobs):
+    for part in (access, projects, people, corrections, search, videos, playback, exports, batches, embedders, jobs):
         app.include_router(part.router, prefix="/v1", dependencies=[Depends(complete_path_ids)])
 
     if service.settings.legacy_api:
         app.include_router(legacy.router)
 
     app.add_middleware(ProjectGuard, store=service.archive.store)
+    app.add_middleware(AccessGuard, api=app, store=service.archive.store, config=service.settings.access)
     if origins := service.settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

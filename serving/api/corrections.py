@@ -8,6 +8,7 @@ from fastapi import APIRouter, UploadFile
 
 from facerec_models.errors import LimitExceededError
 from facerec_models.names import file_name_of, person_id_of
+from serving.api.ingress.access import needs
 from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName
 from serving.api.service import HowToApply, ProjectName, ServiceDep
 from serving.archive.forget import forget
@@ -16,6 +17,7 @@ from serving.archive.naming.correct import TrackCorrection, correct, name_strang
 from serving.archive.naming.edit_strangers import hide_stranger, merge_strangers, unmerge_stranger
 from serving.archive.naming.rename import merge_people, rename_person
 from serving.archive.returned_table import read_corrections
+from serving.store.access_rows import Role
 from serving.store.naming_rows import CorrectionKind
 
 router = APIRouter(tags=["corrections"])
@@ -92,7 +94,7 @@ def merge(
     return merge_people(service.archive, project, person_id, given.person_id, **how).to_dict()
 
 
-@router.delete("/projects/{project}/people/{person_id}")
+@router.delete("/projects/{project}/people/{person_id}", openapi_extra=needs(Role.ADMIN))
 def forget_person(project: ProjectName, person_id: str, service: ServiceDep) -> dict[str, Any]:
     """Remove a person for good; answers with a receipt of what was removed."""
     return forget(service.archive, project, person_id_of(person_id)).to_dict()

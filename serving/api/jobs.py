@@ -12,13 +12,14 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.schemas import JobView
-from serving.api.service import PartOfList, ServiceDep
+from serving.api.service import CallerDep, PartOfList, ServiceDep
 from serving.archive.asked_for import with_asked
 from serving.archive.former_names import name_now
 from serving.jobs import submit as submissions
 from serving.jobs.name_again import change_of, is_naming
 from serving.jobs.submit import analysis_of
 from serving.store import leases
+from serving.store.access_rows import EVERY_PROJECT
 from serving.store.job_rows import JobState
 
 router = APIRouter(tags=["jobs"])
@@ -31,15 +32,21 @@ _MAX_EVENTS = 7200
 @router.get("/jobs")
 def list_jobs(
     service: ServiceDep,
+    caller: CallerDep,
     project: str | None = None,
     state: JobState | None = None,
     limit: PartOfList = None,
     after: Annotated[str | None, Query(description="A job: those that were submitted later.")] = None,
 ) -> list[JobView]:
-    """List jobs, oldest first."""
-    last = None if after is None else service.archive.store.get_job(after)
-    found = service.archive.store.list_jobs(project, [state] if state else [], after=last, limit=limit)
-    return [JobView.of(job) for job in found]
+    """List jobs, oldest first: of a project, or of all that the caller may know of."""
+    store = service.archive.store
+    last = None if after is None else store.get_job(after)
+    states = [state] if state else []
+    if project is not None or caller.sees(EVERY_PROJECT):
+        return [JobView.of(job) for job in store.list_jobs(project, states, after=last, limit=limit)]
+    seen = [one.name for one in store.list_projects() if caller.sees(one.name)]
+    found = [job for one in seen for job in store.list_jobs(one, states, after=last, limit=limit)]
+    return [JobView.of(job) for job in sorted(found, key=lambda job: (job.created_at, job.job_id))[:limit]]
 
 
 @router.get("/jobs/{job_id}")

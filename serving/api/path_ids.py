@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from facerec_models.errors import NotFoundError
+from facerec_models.errors import JobNotFoundError, NotFoundError
 from serving.api.service import ServiceDep
-from serving.archive.ids import IdKind, find_video, full_id
+from serving.archive.access.callers import Caller
+from serving.archive.ids import IdKind, complete, find_video, full_id
+from serving.store.contract import Store
+from serving.store.lookups import no_job
 
 # A stranger's is read where it may be "Unknown n", too.
 _KINDS = {
-    "job_id": IdKind.JOB,
     "version": IdKind.MODEL,
     "analysis_id": IdKind.ANALYSIS,
     "face_id": IdKind.FACE,
@@ -23,6 +25,8 @@ def complete_path_ids(request: Request, service: ServiceDep) -> None:
     What means nothing stays as it is: the route answers that it is not there.
     """
     given, store = request.path_params, service.archive.store
+    if "job_id" in given:
+        given["job_id"] = _own_job(request, store, given["job_id"])
     project = str(given.get("project", ""))
     try:
         if "video_id" in given:
@@ -32,3 +36,21 @@ def complete_path_ids(request: Request, service: ServiceDep) -> None:
                 given[name] = full_id(store, kind, given[name], project)
     except NotFoundError:
         return
+
+
+def _own_job(request: Request, store: Store, given: str) -> str:
+    """Return the whole id of a job; raise unless the caller may do with it what the route does.
+
+    What is in a project that the caller does not see is not there.
+    """
+    caller: Caller = request.state.caller
+    try:
+        job = store.get_job(given)
+    except JobNotFoundError:
+        job = store.get_job(
+            complete(IdKind.JOB, given, [row.job_id for row in store.list_jobs() if caller.sees(row.project)])
+        )
+    if not caller.sees(job.project):
+        raise no_job(given)
+    caller.require(request.state.needed, job.project)
+    return job.job_id

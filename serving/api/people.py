@@ -16,11 +16,13 @@ from facerec_models.names import DEFAULT_PROJECT, person_id_of
 from facerec_models.stills import StillResult, find_stills
 from facerec_models.types import FaceSet
 from serving.api.file_answer import answer_file
+from serving.api.ingress.access import needs
 from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange
 from serving.api.service import HowToApply, ProjectName, Service, ServiceDep
 from serving.archive.learning.enrol import enrol
 from serving.archive.naming.enable import enable_faces
 from serving.jobs.crawl import check_source
+from serving.store.access_rows import Role
 from training.pictures import Picture
 
 router = APIRouter(tags=["people"])
@@ -93,7 +95,7 @@ def face_crop(
     return answer
 
 
-@router.post("/projects/{project}/faces")
+@router.post("/projects/{project}/faces", openapi_extra=needs(Role.READ))
 async def name_faces(
     project: ProjectName,
     files: Annotated[list[UploadFile], File()],
@@ -110,7 +112,7 @@ async def name_faces(
     return [await reply for reply in replies]
 
 
-@router.post("/faces")
+@router.post("/faces", openapi_extra=needs(Role.READ))
 async def name_faces_of(
     files: Annotated[list[UploadFile], File()],
     service: ServiceDep,

@@ -13,6 +13,7 @@ from facerec_models.names import identity_of
 from facerec_models.types import Decision
 from serving.archive.search.people_and_faces import FaceHit, Hit
 from serving.archive.search.strangers import Sighting, StrangerSummary
+from serving.store.access_rows import Role
 from serving.store.job_rows import Job
 from serving.store.naming_rows import AppearanceRow, AppliedEdit
 from serving.store.rows import Face, PersonSummary
@@ -369,3 +370,10 @@ class Health(_Model):
     embedder: str
     queued_jobs: int
     running_jobs: int
+
+
+class CallerView(BaseModel):
+    """Who asks, and what they may do."""
+
+    name: str
+    grants: dict[str, Role]

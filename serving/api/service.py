@@ -12,6 +12,7 @@ from ray.serve.handle import DeploymentHandle
 from facerec_models.analysis.networks import Networks
 from facerec_models.errors import GalleryMismatchError
 from serving.api.schemas import Accepted
+from serving.archive.access.callers import Caller
 from serving.archive.handle import Archive
 from serving.archive.naming.preview import ApplyOptions
 from serving.archive.search.track_index import TrackIndexes
@@ -63,7 +64,13 @@ def _service(request: Request) -> Service:
     return service
 
 
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
 ServiceDep = Annotated[Service, Depends(_service)]
+CallerDep = Annotated[Caller, Depends(_caller)]
 ExpectedVersion = Annotated[
     int | None,
     Query(alias="expect", description="The `version` of a preview: refused with 409 if the project has changed since."),

@@ -21,6 +21,7 @@ from facerec_models.names import file_name_of
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
+from serving.api.ingress.access import needs
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
 from serving.archive import deletion
@@ -31,6 +32,7 @@ from serving.jobs.submit import AddressedVideo
 from serving.sources.local_file import LocalFile
 from serving.sources.registry import check, find_source, resolve
 from serving.sources.source import SourceContext
+from serving.store.access_rows import Role
 from serving.store.contract import Store
 from serving.store.rows import VideoRow
 
@@ -116,7 +118,7 @@ def get_video(project: ProjectName, video_id: str, service: ServiceDep) -> dict[
     return view
 
 
-@router.delete("/projects/{project}/videos/{video_id}")
+@router.delete("/projects/{project}/videos/{video_id}", openapi_extra=needs(Role.ADMIN))
 def delete_video(project: ProjectName, video_id: str, service: ServiceDep) -> dict[str, Any]:
     """Delete a video with its analyses, crops, drawn videos, and its upload unless another video has the same; return a receipt.
 

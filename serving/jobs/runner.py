@@ -12,6 +12,7 @@ from typing import Any
 from facerec_models.errors import BusyError, FacerecError, StoreError
 from serving.jobs.webhooks import WebhookSender
 from serving.store import leases
+from serving.store.acting import SERVICE, Actor, acting, present_actor
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobSegment, JobState, Webhook
 from serving.store.leases import Lease
@@ -133,6 +134,7 @@ def submit(
             priority=priority,
             key=key,
             webhook=None if webhook_url is None else Webhook(webhook_url),
+            submitted_by=present_actor().name,
         )
     )
 
@@ -255,7 +257,8 @@ class JobRunner:
                 self._idle_again = time.monotonic() + _IDLE_PERIOD_S
         if is_time and self._when_idle is not None:
             try:
-                self._when_idle()
+                with acting(SERVICE):
+                    self._when_idle()
             except StoreError:
                 raise
             except Exception:  # tidying up ends no work
@@ -273,11 +276,12 @@ class JobRunner:
             )
             return
         try:
-            if number is None:
-                video_id = self._work[job.kind](job, control)
-            else:
-                video_id = None
-                self._segment_work[job.kind](job, job.segments[number], control)
+            with acting(Actor(job.submitted_by or SERVICE.name, job.job_id)):
+                if number is None:
+                    video_id = self._work[job.kind](job, control)
+                else:
+                    video_id = None
+                    self._segment_work[job.kind](job, job.segments[number], control)
         except StoreError:
             # Nothing is given back: until the lease ends nobody takes it again, and the store has time to recover.
             logger.warning(

@@ -24,6 +24,7 @@ from serving.jobs.nodes import open_shared_archive
 from serving.jobs.runner import JobControl, JobRunner
 from serving.settings import Settings
 from serving.store import leases
+from serving.store.acting import SERVICE, Actor, acting, present_actor
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import ModelVersion
@@ -67,12 +68,13 @@ class Trainer:
 
     def _do(self, settings: Settings, archive: Archive, job: Job) -> None:
         embedding = settings.analysis.embedding
-        if job.kind == name_again.KIND:
-            name_again.name_again_as_job(archive, job, NamingWork(self._progress))
-        elif job.kind == "second_set":
-            prepare_second_set(archive, job.project, job.spec["embedder"], embedding, progress=self._progress)
-        else:
-            train(archive, job.project, TrainingConfig(**job.spec), progress=self._progress, embedding=embedding)
+        with acting(Actor(job.submitted_by or SERVICE.name, job.job_id)):
+            if job.kind == name_again.KIND:
+                name_again.name_again_as_job(archive, job, NamingWork(self._progress))
+            elif job.kind == "second_set":
+                prepare_second_set(archive, job.project, job.spec["embedder"], embedding, progress=self._progress)
+            else:
+                train(archive, job.project, TrainingConfig(**job.spec), progress=self._progress, embedding=embedding)
 
     def progress(self) -> float:
         """Return the fraction that is done."""
@@ -185,7 +187,8 @@ def _submit(store: Store, project: str, job_id: str, kind: str, spec: dict[str, 
         there = store.get_job(job_id)
     except JobNotFoundError:
         now = time.time()
-        store.submit_job(Job(job_id, project, kind, JobState.QUEUED, spec, now, now))
+        submitter = present_actor().name
+        store.submit_job(Job(job_id, project, kind, JobState.QUEUED, spec, now, now, submitted_by=submitter))
         return
     if there.kind != kind or there.project != project or there.state.is_final:
         raise ConflictError(

@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from facerec_models.errors import ConflictError
+from facerec_models.errors import ConflictError, ProjectNotFoundError
 from serving.store.contract import Store
 from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobSegment, JobState, has_ended
 
@@ -278,17 +279,26 @@ def cancel(store: Store, job_id: str) -> Job:
     JobNotFoundError
         If there is none.
     """
+    is_first = True
 
     def change(job: Job) -> Job | None:
+        nonlocal is_first
         if job.state.is_final:
             return None
+        is_first = not job.cancel_requested
         now = time.time()
         if job.state is JobState.QUEUED:
             return _ended(replace(job, cancel_requested=True), JobState.CANCELLED, now)
         # The same submission from now on is one that nobody has cancelled.
         return replace(job, cancel_requested=True, key=None, updated_at=now)
 
-    return store.update_job(job_id, change) or store.get_job(job_id)
+    changed = store.update_job(job_id, change)
+    if changed is None:
+        return store.get_job(job_id)
+    if is_first:
+        with suppress(ProjectNotFoundError):  # it was deleted just now
+            store.log_action(changed.project, "job-cancelled", job_id)
+    return changed
 
 
 def retry(store: Store, job_id: str) -> Job:

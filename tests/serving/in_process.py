@@ -25,6 +25,7 @@ from serving.deployments.detector import DetectorReplica
 from serving.deployments.embedder import EmbedderReplica
 from serving.settings import Settings
 from serving.store.rows import AnalysisRow
+from tests.serving.routes import local_client
 from ui.demo_material import DemoMaterial
 
 
@@ -83,7 +84,7 @@ def in_process(
     service = Service(settings, archive, detectors, embedders, classifiers, handle(wake=analyzer.wake))
     finder.check_health()
     network.check_health()
-    with TestClient(build_api(service), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    with local_client(build_api(service)) as client:
         yield client, service
     analyzer.check_health()
     del analyzer
