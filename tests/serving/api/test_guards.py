@@ -132,6 +132,7 @@ def ask(app: Any, path: str, headers: list[tuple[bytes, bytes]], receiving: Any 
 
     scope = {
         "type": "http",
+        "client": ("127.0.0.1", 50000),
         "method": "POST",
         "path": path,
         "raw_path": path.encode(),
