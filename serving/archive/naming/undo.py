@@ -10,6 +10,7 @@ from dataclasses import replace
 from facerec_models.errors import ConflictError, ModelNotFoundError
 from facerec_models.identification.naming_model import NamingModel
 from serving.archive.coverage import MADE_FROM
+from serving.archive.former_names import RENAME
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.unfinished_enrolments import enrolling
@@ -93,6 +94,7 @@ def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> Planne
         stands_for=stands_for,
         files=lambda: _without_crops(archive, project, inverse.removed),
         undoes=edit.number,
+        renamed=edit.renamed[::-1] if edit.renamed is not None and edit.cause == RENAME else None,
     )
 
 
