@@ -20,6 +20,7 @@ from serving.api import (
     legacy,
     people,
     playback,
+    privacy,
     projects,
     search,
     videos,
@@ -44,7 +45,20 @@ def build_api(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problem_handlers(app)
-    for part in (access, projects, people, corrections, search, videos, playback, exports, batches, embedders, jobs):
+    for part in (
+        access,
+        projects,
+        privacy,
+        people,
+        corrections,
+        search,
+        videos,
+        playback,
+        exports,
+        batches,
+        embedders,
+        jobs,
+    ):
         app.include_router(part.router, prefix="/v1", dependencies=[Depends(complete_path_ids)])
 
     if service.settings.legacy_api:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,6 +67,22 @@ def remove_note(store: Store, project: str, given: str) -> None:
     if not store.delete_note(project, person_id):
         raise NotFoundError(f"project {project!r} has no consent note of {person_id!r}")
     store.log_action(project, "consent-removed")
+
+
+def move_note(store: Store, project: str, former: str, person_id: str) -> None:
+    """Let what was agreed with a person go with another name; where both have notes, both hold, and the first end counts."""
+    notes = notes_of(store, project)
+    note, other = notes.get(former), notes.get(person_id)
+    if note is None:
+        return
+    moved = replace(note, person_id=person_id)
+    if other is not None and other.consent != note.consent:
+        ends = [one.expires_at for one in (note, other) if one.expires_at is not None]
+        text = f"{other.consent}; {note.consent}"
+        moved = replace(moved, consent=text, expires_at=min(ends, default=None))
+    # The new one first: killed in between, the note of the former name is nobody's, and the sweep removes it.
+    store.put_note(moved)
+    store.delete_note(project, former)
 
 
 def notes_of(store: Store, project: str) -> dict[str, PersonNote]:

@@ -136,6 +136,7 @@ def apply_policy(archive: Archive, project: str, *, preview: bool = False, now: 
         crops, tracks = crops + more, emptied
     if not preview:
         _name_emptied(archive, project)
+        _drop_lost_notes(archive, project)
     expired, forgotten = _expired(archive, project, now), []
     if policy.forget_expired:
         forgotten = expired if preview else [one for one in expired if _is_forgotten(archive, project, one)]
@@ -322,6 +323,19 @@ def _name_emptied(archive: Archive, project: str) -> None:
                 assign_current(archive, analysis, row.max_false_names)
             except (ConflictError, VideoNotFoundError) as error:
                 logger.info("analysis %s is named again with the next sweep: %s", analysis.analysis_id, error)
+
+
+def _drop_lost_notes(archive: Archive, project: str) -> None:
+    """Remove notes about people whom the project knows no more."""
+    store = archive.store
+    notes = store.list_notes(project)
+    if not notes:
+        return
+    known = {person.person_id for person in store.list_people(project)}
+    known |= {row.person_id for row in store.list_corrections(project)}
+    for note in notes:
+        if note.person_id not in known:
+            store.delete_note(project, note.person_id)
 
 
 def _expired(archive: Archive, project: str, now: float) -> list[str]:
