@@ -11,7 +11,8 @@ from rich.table import Table
 
 from facerec_models.errors import PersonNotFoundError
 from training.outlier_strategy import OutlierStrategy
-from ui.cli import crawl, person_records
+from ui.cli import crawl
+from ui.cli.archive import person_records
 from ui.cli.common import (
     DEFAULT_PROJECT,
     HomeOption,

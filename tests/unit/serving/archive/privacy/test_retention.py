@@ -146,6 +146,16 @@ def test_an_edit_before_is_undone_without_bringing_strangers_back(archive: Archi
     assert store.list_stranger_tracks("p") == []
 
 
+def test_undoing_after_a_sweep_that_was_killed_brings_no_strangers_back(archive: Archive, store: Store) -> None:
+    name_stranger(archive, "p", "Unknown 1", "Dee")
+    name_stranger(archive, "p", "Unknown 2", "Eve")
+    store.empty_tracks("p", [(f"a-v-{video}", track) for video in (1, 2) for track in (1, 2, 3, 4)])
+    undo_edit(archive, "p")
+    undo_edit(archive, "p")
+    assert labels_in(archive, "v-1") == ["Ann Lee", "Bob", *NOBODY]
+    assert store.list_stranger_tracks("p") == []
+
+
 def test_an_edit_that_no_sweep_came_after_is_undone_so_too(archive: Archive, store: Store) -> None:
     set_policy(store, "p", Policy(vectors_days=30))
     apply_policy(archive, "p")
