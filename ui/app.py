@@ -25,6 +25,8 @@ from facerec_models.errors import FacerecError
 from serving.api.ingress.guards import HostGuard
 from serving.listening import listen
 from serving.settings import read_settings
+from serving.telemetry.logs import log_to_stderr
+from serving.telemetry.redaction import Redaction
 from ui.client import FacerecClient
 from ui.page_process import READY
 from ui.pages.analyse import AnalysePage
@@ -122,15 +124,17 @@ def main() -> None:
     keep_loopback_direct()
     try:
         client = FacerecClient(args.service)
-        allowed_hosts = read_settings().allowed_hosts
+        settings = read_settings()
         listener = listen(args.host, args.port)
     except FacerecError as error:
         sys.exit(f"facerec: {error}")
+    log_to_stderr(Redaction.of(settings))
     parent = None if args.parent is None else socket.socket(fileno=args.parent)
     with listener, client:
         config = uvicorn.Config(
-            build_app(client, allowed_hosts),
+            build_app(client, settings.allowed_hosts),
             log_level="warning",
+            log_config=None,
             timeout_graceful_shutdown=_CLOSING_S,
             server_header=False,
         )

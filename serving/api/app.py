@@ -16,6 +16,7 @@ from serving.api import (
     corrections,
     embedders,
     exports,
+    health,
     jobs,
     legacy,
     people,
@@ -26,13 +27,13 @@ from serving.api import (
 )
 from serving.api.ingress.access import AccessGuard
 from serving.api.ingress.guards import HostGuard, ProjectGuard
+from serving.api.ingress.observing import RequestObserver
 from serving.api.ingress.problems import add_problem_handlers
 from serving.api.path_ids import complete_path_ids
-from serving.api.schemas import Health
-from serving.api.service import Service, ServiceDep
+from serving.api.service import Service
+from serving.deployments.reporting import begin_reporting
 from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
-from serving.store.job_rows import JobState
 
 
 def build_api(service: Service) -> FastAPI:
@@ -43,10 +44,12 @@ def build_api(service: Service) -> FastAPI:
         description="Finds who appears in a video, when, and on what evidence.",
     )
     app.state.service = service
+    app.state.readiness = health.Readiness(service)
     add_problem_handlers(app)
     for part in (access, projects, people, corrections, search, videos, playback, exports, batches, embedders, jobs):
         app.include_router(part.router, prefix="/v1", dependencies=[Depends(complete_path_ids)])
 
+    app.include_router(health.router)
     if service.settings.legacy_api:
         app.include_router(legacy.router)
 
@@ -61,18 +64,8 @@ def build_api(service: Service) -> FastAPI:
             expose_headers=["Content-Disposition", "Content-Range"],
         )
     app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts, origins=service.settings.cors_origins)
-
-    @app.get("/healthz", tags=["service"])
-    def healthz(service: ServiceDep) -> Health:
-        """Say that the service answers, and what it runs on."""
-        return Health(
-            status="ok",
-            version=app.version,
-            embedder=service.networks.embedder.name,
-            queued_jobs=service.archive.store.count_jobs([JobState.QUEUED]),
-            running_jobs=service.archive.store.count_jobs([JobState.RUNNING]),
-        )
-
+    # The last one is the first that a request passes.
+    app.add_middleware(RequestObserver)
     return app
 
 
@@ -88,7 +81,9 @@ class ApiReplica:
         classifier: DeploymentHandle[Any],
         analyzer: DeploymentHandle[Any],
     ) -> None:
-        self._service = Service(settings, open_shared_archive(settings), detector, embedder, classifier, analyzer)
+        publisher = begin_reporting(settings)
+        archive = open_shared_archive(settings)
+        self._service = Service(settings, archive, detector, embedder, classifier, analyzer, publisher)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application in the replica."""

@@ -80,7 +80,8 @@ async def job_result(job_id: str, service: ServiceDep) -> Response:
     if is_naming(job):
         return JSONResponse(await asyncio.to_thread(change_of, service.archive, job))
     analysis = await asyncio.to_thread(analysis_of, service.archive.store, job, service.settings)
-    text = await service.classifier.result_of.remote(analysis, crop_address)
+    answer = await service.classifier.result_of.remote(analysis, crop_address)
+    text: str = answer.unwrap()
     if (given := job.spec.get("person_id")) is not None:
         person_id = await asyncio.to_thread(name_now, service.archive.store, job.project, given, job.created_at)
         found = Result.model_validate_json(text)

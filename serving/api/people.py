@@ -109,7 +109,7 @@ async def name_faces(
     found = await asyncio.to_thread(_find, service, names, files)
     classifier = service.classifier.options(multiplexed_model_id=f"{project}/{model.version}")
     replies = [classifier.name_still.remote(name, one, max_false_names) for name, one in zip(names, found, strict=True)]
-    return [await reply for reply in replies]
+    return [(await reply).unwrap() for reply in replies]
 
 
 @router.post("/faces", openapi_extra=needs(Role.READ))

@@ -362,6 +362,13 @@ class StrangerPage(_Model):
     next_cursor: str | None
 
 
+class Alive(_Model):
+    """That the service lives."""
+
+    status: Literal["ok"]
+    version: str
+
+
 class Health(_Model):
     """What the service runs on."""
 

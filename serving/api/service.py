@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -18,8 +18,10 @@ from serving.archive.naming.preview import ApplyOptions
 from serving.archive.search.track_index import TrackIndexes
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
+from serving.deployments.reporting import begin_reporting
 from serving.jobs.runner import submit
 from serving.settings import Settings
+from serving.telemetry.publishing import Publisher
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Service:
     embedder: DeploymentHandle[Any]
     classifier: DeploymentHandle[Any]
     analyzer: DeploymentHandle[Any]
+    publisher: Publisher = field(default_factory=lambda: begin_reporting(None))
 
     @cached_property
     def networks(self) -> Networks:

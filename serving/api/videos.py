@@ -131,8 +131,8 @@ def delete_video(project: ProjectName, video_id: str, service: ServiceDep) -> di
 @router.get("/projects/{project}/videos/{video_id}/result", response_model=Result)
 async def get_result(project: ProjectName, video_id: str, service: ServiceDep) -> Response:
     """Say who is in a video, when, and on what evidence."""
-    text = await service.classifier.result.remote(project, video_id, crop_address)
-    return Response(text, media_type="application/json")
+    answer = await service.classifier.result.remote(project, video_id, crop_address)
+    return Response(answer.unwrap(), media_type="application/json")
 
 
 @router.get("/projects/{project}/videos/{video_id}/file", response_class=FileResponse)

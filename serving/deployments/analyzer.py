@@ -10,6 +10,7 @@ from ray.serve.handle import DeploymentHandle
 from facerec_models.analysis.networks import Networks
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
+from serving.deployments.reporting import begin_reporting
 from serving.jobs.crawl import crawl_person
 from serving.jobs.fetch import FETCH, fetch_video
 from serving.jobs.name_again import KIND
@@ -41,6 +42,7 @@ class AnalyzerReplica:
     def __init__(
         self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 1
     ) -> None:
+        begin_reporting(settings)
         self._archive = open_shared_archive(settings)
         self._detector = detector
         self._embedder = embedder

@@ -9,13 +9,15 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from facerec_models.errors import BusyError, FacerecError, StoreError
+from facerec_models.errors import MEDIA_ERRORS, BusyError, FacerecError, StoreError
 from serving.jobs.webhooks import WebhookSender
 from serving.store import leases
 from serving.store.acting import SERVICE, Actor, acting, present_actor
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobSegment, JobState, Webhook
 from serving.store.leases import Lease
+from serving.telemetry.context import bind
+from serving.telemetry.metrics import JOB_ATTEMPTS_FAILED, JOB_WAIT_SECONDS, count_media_failure, kind_of
 
 logger = logging.getLogger(__name__)
 
@@ -217,6 +219,11 @@ class JobRunner:
 
     def do(self, claimed: Lease) -> None:
         """Work on what was claimed, and write how it ended."""
+        job = claimed.job
+        with bind(job_id=job.job_id, video_id=job.video_id, project=job.project):
+            self._do(claimed)
+
+    def _do(self, claimed: Lease) -> None:
         if claimed.webhook:
             self._webhooks.deliver(self.store, claimed)
             return
@@ -268,6 +275,8 @@ class JobRunner:
         job, number = claimed.job, claimed.segment
         what = f"job {job.job_id}" + ("" if number is None else f", segment {number}")
         attempt = job.attempt if number is None else job.segments[number].attempt
+        if number is None and attempt == 1:
+            JOB_WAIT_SECONDS.labels(kind_of(job.kind)).observe(max(0.0, time.time() - job.created_at))
         if attempt > MAX_CLAIMS:
             self._end(
                 claimed,
@@ -289,12 +298,15 @@ class JobRunner:
             )
         except FacerecError as error:
             logger.warning("%s failed: %s", what, error, extra={"job_id": job.job_id})
+            if isinstance(error, MEDIA_ERRORS):
+                count_media_failure(error)
             self._end(claimed, JobState.FAILED, str(error))
         except Exception as error:
             if control.must_stop:  # the store ends it if it was cancelled; a job whose project was deleted is gone
                 leases.release(self.store, claimed)
                 return
             logger.warning("%s: attempt %d failed", what, attempt, exc_info=True, extra={"job_id": job.job_id})
+            JOB_ATTEMPTS_FAILED.labels(kind_of(job.kind)).inc()
             reason = f"{type(error).__name__}: {error}"
             if attempt >= MAX_ATTEMPTS:
                 self._end(claimed, JobState.FAILED, f"failed {attempt} times, at last with {reason}")

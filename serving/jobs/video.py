@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from serving.settings import Settings
 from serving.sources.media_store import MediaStore
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import AnalysisRow, VideoRow
+from serving.telemetry.metrics import count_decoded
 
 _INDEX, _IN_ONE_GO = "frames.npz", "in-one-go"
 # What cannot be fetched a second time.
@@ -91,6 +93,7 @@ class VideoJobs:
                 seen = scanner.scan(go_on)
             except SegmentError as error:
                 raise _undivided(folder, str(error)) from error
+        count_decoded(asdict(scanner.timing))
         write_atomically(_part(folder, segment), seen.to_bytes())
 
     def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
@@ -130,7 +133,7 @@ class VideoJobs:
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
             control.plan(())
-        return analyze_video(
+        analysis = analyze_video(
             self._archive,
             video,
             config,
@@ -138,6 +141,8 @@ class VideoJobs:
             on_progress=self._reporting(video, control),
             should_stop=control.should_stop,
         )
+        count_decoded(analysis.summary["timing"])
+        return analysis
 
     def _is_long(self, info: VideoInfo, config: AnalysisConfig) -> bool:
         """Whether a video is worth dividing."""

@@ -63,14 +63,12 @@ def in_process(
     def name_still(model_id: str, *request: Any) -> Any:
         project, version = model_id.split("/")
         name, found, limit = request
-        return namer.name_all([(name, found, load_model(archive.files, project, version), limit)])[0].unwrap()
+        return namer.name_all([(name, found, load_model(archive.files, project, version), limit)])[0]
 
     detectors = handle(
-        detect=lambda images: finder.detect_all([images])[0].unwrap(), engine=lambda: asyncio.run(finder.engine())
+        detect=lambda images: finder.detect_all([images])[0], engine=lambda: asyncio.run(finder.engine())
     )
-    embedders = handle(
-        embed=lambda crops: network.embed_all([crops])[0].unwrap(), facts=lambda: asyncio.run(network.facts())
-    )
+    embedders = handle(embed=lambda crops: network.embed_all([crops])[0], facts=lambda: asyncio.run(network.facts()))
 
     def result(project: str, video_id: str, crop_url: CropUrl) -> str:
         return stored_result(archive, project, video_id, crop_url).to_json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import tempfile
 
@@ -12,11 +13,16 @@ from ray.exceptions import RayTaskError
 from ray.serve.exceptions import BackPressureError
 from starlette.exceptions import HTTPException
 
-from facerec_models.errors import BusyError, FacerecError, PlaceError
+from facerec_models.errors import MEDIA_ERRORS, BusyError, FacerecError, LimitExceededError, PlaceError
 from facerec_models.files import place_error
 from serving.api.ingress.documents import problem, title_of
+from serving.telemetry.metrics import count_media_failure, count_refusal
+
+logger = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 5.0
+# From here on it is the service that could not, not the client who asked for what is not.
+_OURS = 500
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -24,6 +30,10 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(FacerecError)
     async def known(_: Request, error: FacerecError) -> JSONResponse:
+        _count(error)
+        if error.status >= _OURS:
+            # What it is about is bound: see serving.telemetry.context. A traceback would tell no more.
+            logger.warning("answered with %d: %s: %s", error.status, type(error).__name__, error)
         retry_s = error.retry_after_s if isinstance(error, BusyError) else None
         headers = {"Retry-After": str(math.ceil(retry_s))} if retry_s is not None else None
         return problem(error.status, title_of(error), str(error), headers)
@@ -37,6 +47,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(BackPressureError)
     async def busy(_: Request, error: BackPressureError) -> JSONResponse:
+        count_refusal("busy")
         headers = {"Retry-After": str(math.ceil(_RETRY_AFTER_S))}
         return problem(429, "Busy", f"all queues are full: {error.message}", headers)
 
@@ -58,6 +69,17 @@ def add_problem_handlers(app: FastAPI) -> None:
         if isinstance(cause, OSError) and (told := _place_error(cause)) is not None:
             return await known(request, told)
         return problem(error.status_code, "Error", str(error.detail), dict(error.headers or {}))
+
+
+def _count(error: FacerecError) -> None:
+    if isinstance(error, BusyError):
+        count_refusal("busy")
+    elif isinstance(error, LimitExceededError):
+        count_refusal("too_large")
+    elif isinstance(error, PlaceError):
+        count_refusal("full")
+    if isinstance(error, MEDIA_ERRORS):
+        count_media_failure(error)
 
 
 def _place_error(error: OSError) -> PlaceError | None:
