@@ -23,6 +23,7 @@ from serving.archive.learning.enrol import enrol
 from serving.archive.naming.enable import enable_faces
 from serving.jobs.crawl import check_source
 from serving.store.access_rows import Role
+from serving.telemetry.metrics import count_unreadable_pictures
 from training.pictures import Picture
 
 router = APIRouter(tags=["people"])
@@ -125,7 +126,9 @@ async def name_faces_of(
 
 def _find(service: Service, names: list[str], files: list[UploadFile]) -> list[FaceSet | StillResult]:
     pictures = [(name, read_picture(upload)) for name, upload in zip(names, files, strict=True)]
-    return find_stills(pictures, service.networks, service.settings.analysis)
+    found = find_stills(pictures, service.networks, service.settings.analysis)
+    count_unreadable_pictures(sum(isinstance(one, StillResult) for one in found))
+    return found
 
 
 def read_picture(upload: UploadFile) -> bytes:

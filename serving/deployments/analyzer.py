@@ -23,6 +23,7 @@ from serving.jobs.video import VideoJobs
 from serving.jobs.watched_folders import FolderWatcher
 from serving.jobs.webhooks import WebhookSender
 from serving.settings import Settings
+from serving.telemetry.metrics import expect_jobs
 
 # An analysis that is under way waits for room in a full queue rather than begin again.
 _PATIENCE_S = 300.0
@@ -42,6 +43,7 @@ class AnalyzerReplica:
     def __init__(
         self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 1
     ) -> None:
+        expect_jobs()
         begin_reporting(settings)
         self._archive = open_shared_archive(settings)
         self._detector = detector

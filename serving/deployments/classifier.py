@@ -18,7 +18,7 @@ from serving.deployments.reporting import begin_reporting
 from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
 from serving.store.rows import AnalysisRow
-from serving.telemetry.metrics import BATCH_REQUESTS, measured
+from serving.telemetry.metrics import BATCH_REQUESTS, expect_batches, measured
 
 _Request = tuple[str, FaceSet | StillResult, NamingModel, float | None]
 
@@ -27,6 +27,7 @@ class ClassifierReplica:
     """Names the faces of stills and stored tracks. Requests carry a model as ``project/version``, by Serve's multiplexing."""
 
     def __init__(self, settings: Settings) -> None:
+        expect_batches("identify")
         begin_reporting(settings)
         self._archive = open_shared_archive(settings)
 

@@ -17,7 +17,7 @@ from serving.deployments.batching import ItemResult, Worker, run_batch
 from serving.deployments.remote_call import call
 from serving.deployments.reporting import begin_reporting, gpu_memory
 from serving.settings import Settings
-from serving.telemetry.metrics import BATCH_REQUESTS, FRAMES_SEARCHED, measured
+from serving.telemetry.metrics import BATCH_REQUESTS, FRAMES_SEARCHED, expect_batches, measured
 
 
 class DetectorReplica:
@@ -40,6 +40,7 @@ class DetectorReplica:
         engine: FaceDetector | None = None,
         settings: Settings | None = None,
     ) -> None:
+        expect_batches("detect")
         begin_reporting(settings, gpu_memory if config.device == "cuda" else None)
         if engine is None:
             # Here and not above: the process that wires the graph needs no network.

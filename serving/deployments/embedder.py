@@ -20,7 +20,7 @@ from serving.deployments.batching import ItemResult, Worker, run_batch
 from serving.deployments.remote_call import call
 from serving.deployments.reporting import begin_reporting, gpu_memory
 from serving.settings import Settings
-from serving.telemetry.metrics import BATCH_REQUESTS, FACES_EMBEDDED, measured
+from serving.telemetry.metrics import BATCH_REQUESTS, FACES_EMBEDDED, expect_batches, measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class EmbedderReplica:
         engine: FaceEmbedder | None = None,
         settings: Settings | None = None,
     ) -> None:
+        expect_batches("embed")
         begin_reporting(settings, gpu_memory if config.device == "cuda" else None)
         if engine is None:
             # Here and not above: the process that wires the graph needs no network.

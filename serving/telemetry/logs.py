@@ -32,8 +32,13 @@ class RecordGuard(logging.Filter):
         """Change a record, once: several handlers may share it."""
         if hasattr(record, _EXTRA):
             return True
-        given = {name: str(value) for name in NAMES if (value := record.__dict__.get(name)) is not None}
-        setattr(record, _EXTRA, {"logger": record.name, **bound_ids(), **given})
+        given = {name: value for name in NAMES if (value := record.__dict__.get(name)) is not None}
+        if record.name == SERVE_LOGGER:  # a job of Ray's
+            given.pop("job_id", None)
+        # What a record has itself, Serve's formatter writes itself, and refuses to write twice; but a job_id its filter removes.
+        ids = {**bound_ids(), **given}
+        shown = {name: value for name, value in ids.items() if name not in given or name == "job_id"}
+        setattr(record, _EXTRA, {"logger": record.name, **shown})
         record.msg, record.args = self._redact(record.getMessage()), ()
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
@@ -57,6 +62,7 @@ class LineFormatter(logging.Formatter):
             "lineno": record.lineno,
             "process": record.process,
             **({"exc_text": record.exc_text} if record.exc_text else {}),
+            **{name: value for name in NAMES if (value := record.__dict__.get(name)) is not None},
             **getattr(record, _EXTRA, {"logger": record.name}),
         }
         return json.dumps(line)

@@ -13,6 +13,8 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from facerec_models.errors import MEDIA_ERRORS, ImageError
+
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
@@ -24,6 +26,24 @@ Refusal = Literal["busy", "too_large", "slow", "key", "rate", "host", "full"]
 REFUSALS: tuple[Refusal, ...] = ("busy", "too_large", "slow", "key", "rate", "host", "full")
 DECISIONS = ("named", "unknown", "undecidable")
 KINDS = ("fetch", "video", "training", "second_set", "identify", "crawl", "rendition")
+EDIT_CAUSES = (
+    "carry",
+    "correction",
+    "embedder",
+    "faces",
+    "forget",
+    "hide",
+    "identify",
+    "merge",
+    "promotion",
+    "rename",
+    "rollback",
+    "stranger",
+    "strangers",
+    "training",
+    "undo",
+)
+_ENDS = ("succeeded", "failed", "cancelled")
 _OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -80,12 +100,36 @@ REQUEST_SECONDS = Histogram(
 REFUSED = _counter("facerec_http_refused_total", "Requests that were refused before any work.", "reason")
 GPU_MEMORY = Gauge("facerec_gpu_memory_bytes", "Memory of a CUDA device.", ["device", "kind"], registry=REGISTRY)
 
-for _stage in STAGES:
-    STAGE_SECONDS.labels(_stage)
-for _decision in DECISIONS:
-    TRACKS_DECIDED.labels(_decision)
-for _reason in REFUSALS:
-    REFUSED.labels(_reason)
+
+def _begin() -> None:
+    """Let series begin with 0: of one that begins with 1, Prometheus sees no increase."""
+    for counter, values in (
+        (STAGE_SECONDS, STAGES),
+        (TRACKS_DECIDED, DECISIONS),
+        (REFUSED, REFUSALS),
+        (EDITS, EDIT_CAUSES),
+        (MEDIA_FAILURES, tuple(error.__name__ for error in MEDIA_ERRORS)),
+    ):
+        for value in values:
+            counter.labels(value)
+
+
+_begin()
+
+
+def expect_jobs() -> None:
+    """Let the series of jobs begin with 0, in a process that works on jobs."""
+    for kind in KINDS:
+        JOB_SECONDS.labels(kind)
+        JOB_WAIT_SECONDS.labels(kind)
+        JOB_ATTEMPTS_FAILED.labels(kind)
+        for state in _ENDS:
+            JOBS_ENDED.labels(kind, state)
+
+
+def expect_batches(stage: Stage) -> None:
+    """Let the series of batches begin with 0, in a process that makes them."""
+    BATCH_REQUESTS.labels(stage)
 
 
 def counts() -> Counts:
@@ -132,6 +176,11 @@ def count_decisions(decisions: Mapping[str, int]) -> None:
 def count_media_failure(error: BaseException) -> None:
     """Count a video or picture that could not be read, by the class of the error."""
     MEDIA_FAILURES.labels(type(error).__name__).inc()
+
+
+def count_unreadable_pictures(count: int) -> None:
+    """Count pictures of requests that were answered all the same."""
+    MEDIA_FAILURES.labels(ImageError.__name__).inc(count)
 
 
 def count_refusal(reason: Refusal) -> None:

@@ -44,7 +44,9 @@ class RequestObserver:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).setdefault(REQUEST_ID, request_id)
+                # Serve's proxy, which gives each request an id, writes it into the answer itself.
+                if request_id != given:
+                    MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
         try:

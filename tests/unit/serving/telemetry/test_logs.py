@@ -57,7 +57,9 @@ def test_lines_of_a_replica_are_among_serves_with_ids_and_without_secrets(tmp_pa
             logging.getLogger("serving.jobs.runner").warning("of %s", "hunter2", exc_info=True)
     logging.getLogger("serving.jobs.runner").info("alone", extra={"job_id": "j-2"})
     logging.getLogger(SERVE_LOGGER).info("Serve knows %s, too", "hunter2")
-    first, second, third = read(tmp_path / "replica.log")
+    # As its access log does.
+    logging.getLogger(SERVE_LOGGER).info("GET / 200", extra={"request_id": "r-2", "route": "/", "job_id": "01000000"})
+    first, second, third, fourth = read(tmp_path / "replica.log")
     assert first["message"] == "of <secret>"
     assert first["logger"] == "serving.jobs.runner"
     assert first["levelname"] == "WARNING"
@@ -66,6 +68,8 @@ def test_lines_of_a_replica_are_among_serves_with_ids_and_without_secrets(tmp_pa
     assert first["exc_text"].endswith("<secret> in <home>/store.sqlite'")
     assert (second["job_id"], second["logger"]) == ("j-2", "serving.jobs.runner")
     assert (third["message"], third["logger"]) == ("Serve knows <secret>, too", SERVE_LOGGER)
+    assert fourth.items() >= {"request_id": "r-2", "route": "/"}.items()
+    assert "job_id" not in fourth
 
 
 def test_a_process_beside_the_replicas_writes_the_same_form(tmp_path: Path) -> None:
