@@ -65,10 +65,10 @@ def in_process(
         name, found, limit = request
         return namer.name_all([(name, found, load_model(archive.files, project, version), limit)])[0]
 
-    detectors = handle(
-        detect=lambda images: finder.detect_all([images])[0], engine=lambda: asyncio.run(finder.engine())
-    )
-    embedders = handle(embed=lambda crops: network.embed_all([crops])[0], facts=lambda: asyncio.run(network.facts()))
+    # Asked before: routes ask within a loop that runs.
+    engine, facts = asyncio.run(finder.engine()), asyncio.run(network.facts())
+    detectors = handle(detect=lambda images: finder.detect_all([images])[0], engine=lambda: engine)
+    embedders = handle(embed=lambda crops: network.embed_all([crops])[0], facts=lambda: facts)
 
     def result(project: str, video_id: str, crop_url: CropUrl) -> str:
         return stored_result(archive, project, video_id, crop_url).to_json()

@@ -33,6 +33,7 @@ from serving.settings import AccessConfig
 from serving.store.access_rows import Role
 from serving.store.acting import Actor, acting
 from serving.store.contract import Store
+from serving.telemetry.context import bind, bound_ids
 
 # What tells nothing of any archive: whether the service lives, and how it is asked.
 PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
@@ -118,7 +119,7 @@ class AccessGuard:
         except FacerecError as error:
             await _refusal(error)(scope, receive, send)
             return
-        with acting(Actor(caller.name, headers.get("x-request-id"))):
+        with acting(Actor(caller.name, bound_ids().get("request_id"))), bind(key_id=caller.name):
             await self._app(scope, receive, send)
 
     def _admit(self, scope: Scope, headers: Headers) -> Caller:
