@@ -33,7 +33,7 @@ _HEADERS = {
 
 
 class HostGuard:
-    """Let no web page elsewhere use what this application offers through its visitor's browser: there are no keys.
+    """Let no web page elsewhere use what this application offers through its visitor's browser, which may need no key.
 
     A page of another name that resolves to this machine sends its own name as host, and a page of another site its origin.
 
