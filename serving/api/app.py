@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
+from logging import getLogger
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from ray import serve
@@ -23,14 +26,23 @@ from serving.api import (
     search,
     videos,
 )
+from serving.api.ingress.back_pressure import bound_replica_queue
+from serving.api.ingress.body_guard import BodyGuard
+from serving.api.ingress.declared import declare_errors
+from serving.api.ingress.documents import DocumentedErrors
 from serving.api.ingress.guards import HostGuard, ProjectGuard
-from serving.api.ingress.problems import add_problem_handlers
+from serving.api.ingress.problems import add_problem_handlers, redactor
+from serving.api.ingress.request_class import RequestClasses
 from serving.api.path_ids import complete_path_ids
 from serving.api.schemas import Health
 from serving.api.service import Service, ServiceDep
 from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
 from serving.store.job_rows import JobState
+from training.ray_environment import INGRESS_HOOK, INGRESS_VARIABLE
+
+_log = getLogger(__name__)
+_HEALTH_THREADS = 4
 
 
 def build_api(service: Service) -> FastAPI:
@@ -41,7 +53,8 @@ def build_api(service: Service) -> FastAPI:
         description="Finds who appears in a video, when, and on what evidence.",
     )
     app.state.service = service
-    add_problem_handlers(app)
+    settings = service.settings
+    add_problem_handlers(app, redactor(settings))
     for part in (projects, people, corrections, search, videos, playback, exports, batches, embedders, jobs):
         app.include_router(part.router, prefix="/v1", dependencies=[Depends(complete_path_ids)])
 
@@ -57,11 +70,16 @@ def build_api(service: Service) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["Content-Disposition", "Content-Range"],
         )
+    app.add_middleware(DocumentedErrors)
+    # Once more behind the bounds of what answers HTTP: who starts Ray without them has these.
+    classes = RequestClasses(settings.ingress, settings.analysis.limits)
+    app.add_middleware(BodyGuard, classes=classes, bounds=settings.ingress)
     app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts, origins=service.settings.cors_origins)
 
-    @app.get("/healthz", tags=["service"])
-    def healthz(service: ServiceDep) -> Health:
-        """Say that the service answers, and what it runs on."""
+    # Threads of its own: those that all other requests share may be taken.
+    own_threads = CapacityLimiter(_HEALTH_THREADS)
+
+    def health(service: Service) -> Health:
         return Health(
             status="ok",
             version=app.version,
@@ -70,6 +88,12 @@ def build_api(service: Service) -> FastAPI:
             running_jobs=service.archive.store.count_jobs([JobState.RUNNING]),
         )
 
+    @app.get("/healthz", tags=["service"])
+    async def healthz(service: ServiceDep) -> Health:
+        """Say that the service answers, and what it runs on."""
+        return await to_thread.run_sync(health, service, limiter=own_threads)
+
+    declare_errors(app)
     return app
 
 
@@ -85,6 +109,13 @@ class ApiReplica:
         classifier: DeploymentHandle[Any],
         analyzer: DeploymentHandle[Any],
     ) -> None:
+        bound_replica_queue()
+        if os.environ.get(INGRESS_VARIABLE) != INGRESS_HOOK:
+            _log.warning(
+                "%s is not %s: bodies and connections have no bound before they reach this",
+                INGRESS_VARIABLE,
+                INGRESS_HOOK,
+            )
         self._service = Service(settings, open_shared_archive(settings), detector, embedder, classifier, analyzer)
 
     def __serve_build_asgi_app__(self) -> FastAPI:

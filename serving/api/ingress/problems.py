@@ -3,61 +3,122 @@
 from __future__ import annotations
 
 import math
+import sysconfig
 import tempfile
+from collections.abc import Callable
+from logging import getLogger
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from ray.exceptions import RayTaskError
-from ray.serve.exceptions import BackPressureError
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from facerec_models.errors import BusyError, FacerecError, PlaceError
 from facerec_models.files import place_error
 from serving.api.ingress.documents import problem, title_of
+from serving.settings import Settings
+
+_log = getLogger(__name__)
 
 _RETRY_AFTER_S = 5.0
+_MOST_ID = 64
+
+Redact = Callable[[str], str]
 
 
-def add_problem_handlers(app: FastAPI) -> None:
-    """Let an application answer errors with problem documents."""
+def redactor(settings: Settings) -> Redact:
+    """Return what takes places of this machine and the store's address out of a text that is answered."""
+    places = {
+        str(settings.home): "[home]",
+        str(settings.home.resolve()): "[home]",
+        sysconfig.get_paths()["purelib"]: "[packages]",
+        **({} if settings.files is None else {settings.files: "[files]"}),
+    }
+    if settings.store is not None:
+        address = settings.store.get_secret_value()
+        places[address] = "[store]"
+        if where := urlsplit(address).netloc:
+            places |= {where: "[store]", where.rpartition("@")[2]: "[store]"}
+    # The longest first: one may be within another.
+    ordered = sorted(((place, shown) for place, shown in places.items() if place), key=lambda pair: -len(pair[0]))
+
+    def redact(text: str) -> str:
+        for place, shown in ordered:
+            text = text.replace(place, shown)
+        return text
+
+    return redact
+
+
+def add_problem_handlers(app: FastAPI, redact: Redact) -> None:
+    """Let an application answer errors with problem documents; `redact` takes out of them what is not for others."""
+
+    def told(error: FacerecError) -> JSONResponse:
+        retry_s = error.retry_after_s if isinstance(error, BusyError) else None
+        headers = {"Retry-After": str(math.ceil(retry_s))} if retry_s is not None else None
+        return problem(error.status, title_of(error), redact(str(error)), headers)
+
+    def unexpected(request: Request) -> JSONResponse:
+        asked = request.headers.get("x-request-id", "")
+        which = f" (request {asked})" if 0 < len(asked) <= _MOST_ID and asked.isascii() and asked.isprintable() else ""
+        return problem(500, "Internal error", f"something went wrong{which}: the log of the service has the cause")
 
     @app.exception_handler(FacerecError)
     async def known(_: Request, error: FacerecError) -> JSONResponse:
-        retry_s = error.retry_after_s if isinstance(error, BusyError) else None
-        headers = {"Retry-After": str(math.ceil(retry_s))} if retry_s is not None else None
-        return problem(error.status, title_of(error), str(error), headers)
+        return told(error)
 
     @app.exception_handler(RayTaskError)
     async def from_replica(request: Request, error: RayTaskError) -> JSONResponse:
-        cause = error.cause
-        if isinstance(cause, FacerecError):
-            return await known(request, cause)
-        return problem(500, "Internal error", f"a replica failed: {type(cause).__name__}")
+        if isinstance(error.cause, FacerecError):
+            return told(error.cause)
+        _log.error("a replica failed", exc_info=error)
+        return unexpected(request)
 
     @app.exception_handler(BackPressureError)
     async def busy(_: Request, error: BackPressureError) -> JSONResponse:
         headers = {"Retry-After": str(math.ceil(_RETRY_AFTER_S))}
-        return problem(429, "Busy", f"all queues are full: {error.message}", headers)
+        return problem(429, "Busy", "all queues are full: ask again in a moment", headers)
+
+    @app.exception_handler(RayError)
+    @app.exception_handler(DeploymentUnavailableError)
+    async def away(_: Request, error: Exception) -> JSONResponse:
+        _log.warning("a replica is away: %s", error)
+        headers = {"Retry-After": str(math.ceil(_RETRY_AFTER_S))}
+        return problem(503, "Unavailable", "a part of the service is being started again: ask again", headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return problem(422, "Invalid request", f"{where}: {first['msg']}")
+        return problem(422, "Invalid request", redact(f"{where}: {first['msg']}"))
 
     @app.exception_handler(OSError)
     async def of_the_system(request: Request, error: OSError) -> JSONResponse:
-        told = _place_error(error)
-        return problem(500, "Internal error", type(error).__name__) if told is None else await known(request, told)
+        found = _place_error(error)
+        if found is not None:
+            return told(found)
+        _log.error("the system failed", exc_info=error)
+        return unexpected(request)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:
+        return problem(400, "Bad request", "the connection ended before the body did")
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         # A form that cannot be kept while it is read is answered like one that is none.
         cause = error.__cause__
-        if isinstance(cause, OSError) and (told := _place_error(cause)) is not None:
-            return await known(request, told)
-        return problem(error.status_code, "Error", str(error.detail), dict(error.headers or {}))
+        if isinstance(cause, OSError) and (found := _place_error(cause)) is not None:
+            return told(found)
+        return problem(error.status_code, "Error", redact(str(error.detail)), dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        return unexpected(request)
 
 
 def _place_error(error: OSError) -> PlaceError | None:
