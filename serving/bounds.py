@@ -46,7 +46,6 @@ class KeepingConfig(Config):
     max_projects: int = Field(default=10_000, ge=1, description="Projects.")
     max_people: int = Field(default=100_000, ge=1, description="People of a project.")
     max_pictures: int = Field(default=5_000, ge=1, description="Enrolled pictures of a person.")
-    max_videos: int = Field(default=1_000_000, ge=1, description="Videos of a project.")
     min_free_bytes: int = Field(
         default=2**30,
         ge=0,

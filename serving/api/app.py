@@ -33,7 +33,7 @@ from serving.api.ingress.documents import DocumentedErrors
 from serving.api.ingress.guards import HostGuard, ProjectGuard
 from serving.api.ingress.problems import add_problem_handlers, redactor
 from serving.api.ingress.request_class import RequestClasses
-from serving.api.path_ids import complete_path_ids
+from serving.api.path_ids import check_address, complete_path_ids
 from serving.api.schemas import Health
 from serving.api.service import Service, ServiceDep
 from serving.jobs.nodes import open_shared_archive
@@ -56,10 +56,10 @@ def build_api(service: Service) -> FastAPI:
     settings = service.settings
     add_problem_handlers(app, redactor(settings))
     for part in (projects, people, corrections, search, videos, playback, exports, batches, embedders, jobs):
-        app.include_router(part.router, prefix="/v1", dependencies=[Depends(complete_path_ids)])
+        app.include_router(part.router, prefix="/v1", dependencies=[Depends(check_address), Depends(complete_path_ids)])
 
     if service.settings.legacy_api:
-        app.include_router(legacy.router)
+        app.include_router(legacy.router, dependencies=[Depends(check_address)])
 
     app.add_middleware(ProjectGuard, store=service.archive.store)
     if origins := service.settings.cors_origins:

@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, UploadFile
 
-from facerec_models.errors import LimitExceededError
 from facerec_models.names import file_name_of, person_id_of
 from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName
 from serving.api.service import HowToApply, ProjectName, ServiceDep
+from serving.api.uploads import bounded_route, content_of, of_a_table
 from serving.archive.forget import forget
 from serving.archive.ids import find_video
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
@@ -18,9 +18,7 @@ from serving.archive.naming.rename import merge_people, rename_person
 from serving.archive.returned_table import read_corrections
 from serving.store.naming_rows import CorrectionKind
 
-router = APIRouter(tags=["corrections"])
-
-_MOST_TABLE_BYTES = 64 << 20
+router = APIRouter(tags=["corrections"], route_class=bounded_route(of_a_table))
 
 
 @router.post("/projects/{project}/videos/{video_id}/tracks/{track_id}/corrections")
@@ -35,9 +33,7 @@ def correct_track(
 @router.post("/projects/{project}/corrections")
 def correct_by_table(project: ProjectName, file: UploadFile, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
     """Take back an exported table, CSV or XLSX, in which names were changed: all corrections as one edit, or what they would change."""
-    data = file.file.read(_MOST_TABLE_BYTES + 1)
-    if len(data) > _MOST_TABLE_BYTES:
-        raise LimitExceededError(f"{file.filename!r} is larger than {_MOST_TABLE_BYTES} bytes: send it in parts")
+    data = content_of(file)
     archive = service.archive
     name = file_name_of(file.filename, "table.csv")
     corrections = read_corrections(

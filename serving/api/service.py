@@ -14,6 +14,7 @@ from facerec_models.errors import GalleryMismatchError
 from serving.api.schemas import Accepted
 from serving.archive.handle import Archive
 from serving.archive.naming.preview import ApplyOptions
+from serving.archive.room import require_room
 from serving.archive.search.track_index import TrackIndexes
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
@@ -48,6 +49,7 @@ class Service:
 
     def submit(self, project: str, kind: str, spec: dict[str, Any]) -> Accepted:
         """Queue a job that is about no single video."""
+        require_room(self.settings)
         job = submit(self.archive.store, project, kind, spec, max_queued=self.settings.max_queued_jobs)
         self.analyzer.wake.remote()
         return Accepted(job_id=job.job_id, video_id=None)

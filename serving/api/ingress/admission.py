@@ -93,6 +93,9 @@ class _SharePlaces:
             if turn.done() and not turn.cancelled():
                 self.leave()
             raise
+        finally:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
         return True
 
     def leave(self) -> None:

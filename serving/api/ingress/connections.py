@@ -9,6 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.api.ingress.documents import PROBLEM_TYPE, SAFE_HEADERS
 from serving.bounds import IngressConfig
 
 # What a client still sends after its answer is thrown away for so long: it would not read the answer if the connection was closed.
@@ -102,11 +103,17 @@ def guarded_protocol(bounds: IngressConfig) -> type[HttpToolsProtocol]:
                 return
             document = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
             body = json.dumps(document).encode()
-            head = (
-                f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
-                f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write(head.encode() + body)
+            headers = {
+                **SAFE_HEADERS,
+                "content-type": PROBLEM_TYPE,
+                "content-length": str(len(body)),
+                "connection": "close",
+            }
+            head = [
+                f"HTTP/1.1 {status.value} {status.phrase}",
+                *(f"{name}: {value}" for name, value in headers.items()),
+            ]
+            self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
             self.transport.close()
 
         def _set(self, name: str, after_s: float) -> None:
