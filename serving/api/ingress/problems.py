@@ -112,6 +112,8 @@ def add_problem_handlers(app: FastAPI, redact: Redact) -> None:
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         # A form that cannot be kept while it is read is answered like one that is none.
         cause = error.__cause__
+        if isinstance(cause, FacerecError):  # a form that is beyond its bounds
+            return told(cause)
         if isinstance(cause, OSError) and (found := _place_error(cause)) is not None:
             return told(found)
         return problem(error.status_code, "Error", redact(str(error.detail)), dict(error.headers or {}))
