@@ -91,7 +91,11 @@ def job_log(job_id: str, service: ServiceDep) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-@router.get("/jobs/{job_id}/events")
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events, the last of which is the end."}},
+)
 async def job_events(job_id: str, service: ServiceDep) -> StreamingResponse:
     """Send a job's changes as server-sent events; the last is ``event: end``, and a stream without it was cut off."""
     first = await asyncio.to_thread(service.archive.store.get_job, job_id)

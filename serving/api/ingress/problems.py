@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sysconfig
-import tempfile
 from collections.abc import Callable
 from logging import getLogger
 from urllib.parse import urlsplit
@@ -125,4 +124,4 @@ def add_problem_handlers(app: FastAPI, redact: Redact) -> None:
 
 def _place_error(error: OSError) -> PlaceError | None:
     # What the system does not name is a temporary file: it has no name.
-    return place_error(error, error.filename or tempfile.gettempdir())
+    return place_error(error, error.filename or "the folder of temporary files")
