@@ -33,7 +33,8 @@ from serving.api.ingress.request_class import RequestClasses
 from serving.bounds import IngressConfig
 from serving.local import find_config
 from tests.waiting import wait_until
-from training.ray_environment import INGRESS_HOOK
+from training.ray_environment import INGRESS_HOOK, INGRESS_VARIABLE
+from ui.doctor import examine
 
 BOUNDS = IngressConfig(
     max_json_bytes=1024,
@@ -320,3 +321,12 @@ def test_ray_finds_the_hook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert (module, name) == (middlewares.__module__, middlewares.__name__)
     assert [one.cls for one in middlewares()] == [DocumentedErrors, AdmissionGuard, BodyGuard]
     assert auto.AutoHTTPProtocol.__name__ == "GuardedProtocol"
+
+
+@pytest.mark.parametrize(("value", "state"), [(INGRESS_HOOK, "ok"), ("", "bad")])
+def test_the_doctor_says_whether_ray_has_the_hook(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, state: str
+) -> None:
+    monkeypatch.setenv(INGRESS_VARIABLE, value)
+    found = {what: found for what, found, _ in examine(tmp_path)}
+    assert found["ingress"] == state
