@@ -16,10 +16,10 @@ _UPLOAD = "/gradio_api/upload"
 _STATE_BYTES = 16 * 2**20
 _PAGE_HEADERS = {
     **SAFE_HEADERS,
-    # Gradio writes scripts and styles into the page, and shows videos and pictures from memory.
-    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
-    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
+    # Gradio writes scripts and styles into the page, evaluates templates, and shows videos and pictures from memory.
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+    "font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
 }
 # Scripts and styles are nobody's.
