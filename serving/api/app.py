@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
+from logging import getLogger
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -26,14 +28,23 @@ from serving.api import (
     videos,
 )
 from serving.api.ingress.access import AccessGuard
+from serving.api.ingress.back_pressure import bound_replica_queue
+from serving.api.ingress.body_guard import BodyGuard
+from serving.api.ingress.declared import declare_errors
+from serving.api.ingress.documents import DocumentedErrors
 from serving.api.ingress.guards import HostGuard, ProjectGuard
 from serving.api.ingress.observing import RequestObserver
 from serving.api.ingress.problems import add_problem_handlers
-from serving.api.path_ids import complete_path_ids
+from serving.api.ingress.request_class import RequestClasses
+from serving.api.path_ids import check_address, complete_path_ids
 from serving.api.service import Service
 from serving.deployments.reporting import begin_reporting
 from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
+from serving.telemetry.redaction import Redaction
+from training.ray_environment import INGRESS_HOOK, INGRESS_VARIABLE
+
+_log = getLogger(__name__)
 
 
 def build_api(service: Service) -> FastAPI:
@@ -45,13 +56,14 @@ def build_api(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.readiness = health.Readiness(service)
-    add_problem_handlers(app)
+    settings = service.settings
+    add_problem_handlers(app, Redaction.of(settings).redact)
     for part in (access, projects, people, corrections, search, videos, playback, exports, batches, embedders, jobs):
-        app.include_router(part.router, prefix="/v1", dependencies=[Depends(complete_path_ids)])
+        app.include_router(part.router, prefix="/v1", dependencies=[Depends(check_address), Depends(complete_path_ids)])
 
     app.include_router(health.router)
     if service.settings.legacy_api:
-        app.include_router(legacy.router)
+        app.include_router(legacy.router, dependencies=[Depends(check_address)])
 
     app.add_middleware(ProjectGuard, store=service.archive.store)
     app.add_middleware(AccessGuard, api=app, store=service.archive.store, config=service.settings.access)
@@ -63,9 +75,14 @@ def build_api(service: Service) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["Content-Disposition", "Content-Range"],
         )
+    app.add_middleware(DocumentedErrors)
+    # Once more behind the bounds of what answers HTTP: who starts Ray without them has these.
+    classes = RequestClasses(settings.ingress, settings.analysis.limits)
+    app.add_middleware(BodyGuard, classes=classes, bounds=settings.ingress)
     app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts, origins=service.settings.cors_origins)
     # The last one is the first that a request passes.
     app.add_middleware(RequestObserver)
+    declare_errors(app)
     return app
 
 
@@ -81,6 +98,13 @@ class ApiReplica:
         classifier: DeploymentHandle[Any],
         analyzer: DeploymentHandle[Any],
     ) -> None:
+        bound_replica_queue()
+        if os.environ.get(INGRESS_VARIABLE) != INGRESS_HOOK:
+            _log.warning(
+                "%s is not %s: bodies and connections have no bound before they reach this",
+                INGRESS_VARIABLE,
+                INGRESS_HOOK,
+            )
         publisher = begin_reporting(settings)
         archive = open_shared_archive(settings)
         self._service = Service(settings, archive, detector, embedder, classifier, analyzer, publisher)

@@ -15,6 +15,7 @@ from serving.api.schemas import Accepted
 from serving.archive.access.callers import Caller
 from serving.archive.handle import Archive
 from serving.archive.naming.preview import ApplyOptions
+from serving.archive.room import require_room
 from serving.archive.search.track_index import TrackIndexes
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
@@ -52,6 +53,7 @@ class Service:
 
     def submit(self, project: str, kind: str, spec: dict[str, Any]) -> Accepted:
         """Queue a job that is about no single video."""
+        require_room(self.settings)
         job = submit(self.archive.store, project, kind, spec, max_queued=self.settings.max_queued_jobs)
         self.analyzer.wake.remote()
         return Accepted(job_id=job.job_id, video_id=None)

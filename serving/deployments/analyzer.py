@@ -8,6 +8,7 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 
 from facerec_models.analysis.networks import Networks
+from serving.archive.room import has_room_for_jobs
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
 from serving.deployments.reporting import begin_reporting
@@ -55,6 +56,7 @@ class AnalyzerReplica:
             "video": videos.lead,
         }
         apart: dict[str, Work] = dict.fromkeys(("training", "second_set", KIND), partial(run_apart, settings))
+        has_room = has_room_for_jobs(settings)
         # What computes in a process of its own takes no video's place.
         self._runners = [
             JobRunner(
@@ -64,11 +66,22 @@ class AnalyzerReplica:
                 slots=slots,
                 webhooks=WebhookSender(settings.webhook),
                 when_idle=partial(sweep, self._archive, settings.sources),
+                has_room=has_room,
             ),
-            JobRunner(self._archive.store, apart, slots=1),
-            JobRunner(self._archive.store, {FETCH: partial(fetch_video, self._archive, settings)}, slots=_FETCHES),
+            JobRunner(self._archive.store, apart, slots=1, has_room=has_room),
+            JobRunner(
+                self._archive.store,
+                {FETCH: partial(fetch_video, self._archive, settings)},
+                slots=_FETCHES,
+                has_room=has_room,
+            ),
             # In a thread that gives way to all others.
-            JobRunner(self._archive.store, {RENDITION: partial(make_rendition, self._archive, settings)}, slots=1),
+            JobRunner(
+                self._archive.store,
+                {RENDITION: partial(make_rendition, self._archive, settings)},
+                slots=1,
+                has_room=has_room,
+            ),
         ]
         for runner in self._runners:
             runner.start()

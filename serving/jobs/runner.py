@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from facerec_models.errors import MEDIA_ERRORS, BusyError, FacerecError, StoreError
+from facerec_models.errors import MEDIA_ERRORS, BusyError, FacerecError, PlaceError, StoreError, StoreFullError
 from serving.jobs.webhooks import WebhookSender
 from serving.store import leases
 from serving.store.acting import SERVICE, Actor, acting, present_actor
@@ -26,6 +26,7 @@ MAX_ATTEMPTS = 3
 MAX_CLAIMS = 5
 _RENEWALS_PER_LEASE = 12
 _IDLE_PERIOD_S = 3600.0
+_FULL_PAUSE_S = 5.0
 
 
 class JobControl:
@@ -158,6 +159,8 @@ class JobRunner:
         A runner that does not renew for so long has lost its job to the next.
     webhooks : WebhookSender, optional
         Tells who wants to know when a job has ended.
+    has_room : callable
+        Whether the disk lets another job begin.
     when_idle : callable, optional
         Called now and then when there is nothing to do.
     """
@@ -173,6 +176,7 @@ class JobRunner:
         poll_s: float = 1.0,
         webhooks: WebhookSender | None = None,
         when_idle: Callable[[], object] | None = None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self.name = f"runner-{uuid.uuid4().hex[:12]}"
         self.store = store
@@ -183,6 +187,7 @@ class JobRunner:
         self._webhooks = webhooks or WebhookSender()
         self._when_idle = when_idle
         self._idle_again = 0.0
+        self._has_room = has_room
         self._stopping = threading.Event()
         self._wake = threading.Semaphore(0)
         self._running: dict[str, tuple[Lease, JobControl]] = {}
@@ -240,6 +245,9 @@ class JobRunner:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             try:
+                if not self._has_room():
+                    self._stopping.wait(self.poll_s)
+                    continue
                 claimed = leases.claim(
                     self.store,
                     list(self._work),
@@ -291,6 +299,14 @@ class JobRunner:
                 else:
                     video_id = None
                     self._segment_work[job.kind](job, job.segments[number], control)
+        except (StoreFullError, PlaceError) as error:
+            # Room may be made: it is tried again after a while, and says meanwhile what it waits for.
+            logger.warning("%s: attempt %d: %s", what, attempt, error, extra={"job_id": job.job_id})
+            if attempt >= MAX_ATTEMPTS:
+                self._end(claimed, JobState.FAILED, f"failed {attempt} times, at last with: {error}")
+            else:
+                leases.release(self.store, claimed, str(error))
+                self._stopping.wait(_FULL_PAUSE_S)
         except StoreError:
             # Nothing is given back: until the lease ends nobody takes it again, and the store has time to recover.
             logger.warning(

@@ -31,6 +31,7 @@ ORDER = (
     "serving/settings.py",
     "serving/telemetry",
     "serving/sources/config.py",  # hung into the settings
+    "serving/bounds.py",  # so is this
     "serving/setting_types.py",
     "serving/store/access_rows.py",  # the roles, which the settings name
     "serving/listening.py",
