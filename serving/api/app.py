@@ -30,7 +30,7 @@ from serving.api import (
 from serving.api.ingress.access import AccessGuard
 from serving.api.ingress.back_pressure import bound_replica_queue
 from serving.api.ingress.body_guard import BodyGuard
-from serving.api.ingress.declared import declare_errors
+from serving.api.ingress.declared import complete_openapi
 from serving.api.ingress.documents import DocumentedErrors
 from serving.api.ingress.guards import HostGuard, ProjectGuard
 from serving.api.ingress.observing import RequestObserver
@@ -82,7 +82,7 @@ def build_api(service: Service) -> FastAPI:
     app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts, origins=service.settings.cors_origins)
     # The last one is the first that a request passes.
     app.add_middleware(RequestObserver)
-    declare_errors(app)
+    complete_openapi(app)
     return app
 
 

@@ -1,4 +1,4 @@
-"""The errors that every route may answer, in the published interface: each is a problem document."""
+"""What every route has in the published interface: a key, or none, and the errors, each a problem document."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SCHEMA = {
 }
 
 
-def declare_errors(app: FastAPI) -> None:
+def complete_openapi(app: FastAPI) -> None:
     """Let the application's OpenAPI document name them."""
     describe = app.openapi
 
@@ -54,6 +54,9 @@ def declare_errors(app: FastAPI) -> None:
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         schemas["Problem"] = _SCHEMA
+        parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "facerec_..."}}
+        # Where there is no key, requests of the service's own machine need none.
+        document["security"] = [{"key": []}, {}]
         answers = parts.setdefault("responses", {})
         for status, meaning in {**_ALWAYS, **_OF_BODIES}.items():
             content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
