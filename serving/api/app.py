@@ -23,6 +23,7 @@ from serving.api import (
     search,
     videos,
 )
+from serving.api.ingress.draining import DrainGuard
 from serving.api.ingress.guards import HostGuard, ProjectGuard
 from serving.api.ingress.problems import add_problem_handlers
 from serving.api.path_ids import complete_path_ids
@@ -57,6 +58,7 @@ def build_api(service: Service) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["Content-Disposition", "Content-Range"],
         )
+    app.add_middleware(DrainGuard, door=service.door)
     app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts, origins=service.settings.cors_origins)
 
     @app.get("/healthz", tags=["service"])
@@ -86,6 +88,10 @@ class ApiReplica:
         analyzer: DeploymentHandle[Any],
     ) -> None:
         self._service = Service(settings, open_shared_archive(settings), detector, embedder, classifier, analyzer)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Take no more requests, and wait for those that are under way; return how many are left when the time is over."""
+        return await self._service.door.close(timeout_s)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application in the replica."""

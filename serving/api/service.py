@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from facerec_models.analysis.networks import Networks
 from facerec_models.errors import GalleryMismatchError
+from serving.api.ingress.draining import Door
 from serving.api.schemas import Accepted
 from serving.archive.handle import Archive
 from serving.archive.naming.preview import ApplyOptions
@@ -31,6 +32,7 @@ class Service:
     embedder: DeploymentHandle[Any]
     classifier: DeploymentHandle[Any]
     analyzer: DeploymentHandle[Any]
+    door: Door = field(default_factory=Door)
 
     @cached_property
     def networks(self) -> Networks:
