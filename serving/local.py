@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,23 @@ def import_serve_lightly() -> None:
         del modules["pandas"]
 
 
+def prepare_worker() -> None:
+    """Prepare a process that Ray starts for the service: see `import_serve_lightly`; and it listens on this machine alone.
+
+    Each replica has a server for the others, which Ray binds to all addresses whatever address its node has.
+    """
+    from ray._common import tls_utils
+
+    listen: Callable[[Any, str], int] | None = getattr(tls_utils, "add_port_to_grpc_server", None)
+    if listen is not None:  # a Ray without it is found by a test of what listens where
+
+        def listen_here(server: Any, address: str) -> int:
+            return listen(server, address.replace("[::]", "127.0.0.1"))
+
+        tls_utils.add_port_to_grpc_server = listen_here
+    import_serve_lightly()
+
+
 @contextmanager
 def run_service(home: Path, *, host: str, port: int, config: Path | None = None) -> Iterator[LocalService]:
     """Run the service until the block ends; yields it when it answers.
@@ -98,7 +115,7 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
 
     from serving.app import AppArgs, build_graph
 
-    start_local_ray(worker_setup=f"{__name__}.{import_serve_lightly.__name__}")
+    start_local_ray(worker_setup=f"{__name__}.{prepare_worker.__name__}")
     from training.ray_processes import RayProcesses
 
     processes, name = RayProcesses(), application["name"]

@@ -19,6 +19,7 @@ from serving.archive.files import Files
 from serving.settings import Settings
 from serving.store.opening import open_store
 from ui.cli.common import read_settings
+from ui.ray_ports import examine_ray
 
 Finding = tuple[str, Literal["ok", "note", "bad"], str]
 
@@ -28,7 +29,7 @@ _PACKAGES = ("ray", "torch", "openvino", "facenet-pytorch", "av", "opencv-python
 
 
 def examine(path: Path | None) -> list[Finding]:
-    """Examine the system, the packages, the store, the disk, the networks and the codecs."""
+    """Examine the system, the packages, Ray's ports, the store, the disk, the networks and the codecs."""
     import av
 
     findings: list[Finding] = [
@@ -52,7 +53,7 @@ def examine(path: Path | None) -> list[Finding]:
     settings = read_settings(path)
     home = Files(settings.home.resolve())
     findings.append(_examine_engines(settings, home.weights))
-    findings += [_examine_store(settings), *_examine_home(home.root)]
+    findings += [examine_ray(), _examine_store(settings), *_examine_home(home.root)]
     try:
         findings.append(_examine_files(Files.at(settings.home, settings.files).shared_root))
     except FacerecError as error:

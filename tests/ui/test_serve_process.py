@@ -71,6 +71,17 @@ def test_what_serve_prints_answers(service: RunningService) -> None:
     assert httpx.get(service.page, trust_env=False, timeout=WAIT_S).status_code == 200
 
 
+def test_nothing_listens_but_on_this_machine(service: RunningService) -> None:
+    listening = {
+        f"{process.name()} at {connection.laddr.ip}"
+        for process in (psutil.Process(service.process.pid), *processes_of(service))
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert len(listening) > 8
+    assert {one for one in listening if not one.endswith(("127.0.0.1", "at ::1"))} == set()
+
+
 @pytest.mark.parametrize("part", ["ProxyActor", "ServeController", "ServeReplica:facerec:Api", "ui.app"])
 def test_what_can_be_started_again_is(service: RunningService, part: str) -> None:
     (victim,) = named(processes_of(service), part)
