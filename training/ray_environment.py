@@ -35,6 +35,9 @@ def prepare_environment(home: Path) -> None:
             INGRESS_VARIABLE: INGRESS_HOOK,
             # On busy cores what answers HTTP needs longer to begin than the 5 s after which Serve kills it, and fails.
             "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+            # A proxy that has died is started again after three checks: some 8 s instead of 40. One that is busy has time to answer.
+            "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
+            "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
             # Every replica is a process of its own environment: one that is started in advance fits none, and waits for ever.
             "RAY_prestart_worker_first_driver": "0",
             "RAY_enable_worker_prestart": "0",

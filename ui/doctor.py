@@ -20,6 +20,7 @@ from serving.settings import Settings
 from serving.store.opening import open_store
 from training.ray_environment import INGRESS_HOOK, INGRESS_VARIABLE
 from ui.cli.common import read_settings
+from ui.ray_ports import examine_ray
 
 Finding = tuple[str, Literal["ok", "note", "bad"], str]
 
@@ -29,7 +30,7 @@ _PACKAGES = ("ray", "torch", "openvino", "facenet-pytorch", "av", "opencv-python
 
 
 def examine(path: Path | None) -> list[Finding]:
-    """Examine the system, the packages, the store, the disk, the networks and the codecs."""
+    """Examine the system, the packages, Ray's ports, the store, the disk, the networks and the codecs."""
     import av
 
     findings: list[Finding] = [
@@ -55,7 +56,7 @@ def examine(path: Path | None) -> list[Finding]:
     findings.append(_examine_engines(settings, home.weights))
     if "RAY_ADDRESS" in os.environ or INGRESS_VARIABLE in os.environ:
         findings.append(_examine_ingress())
-    findings += [_examine_store(settings), *_examine_home(home.root)]
+    findings += [examine_ray(), _examine_store(settings), *_examine_home(home.root)]
     try:
         findings.append(_examine_files(Files.at(settings.home, settings.files).shared_root))
     except FacerecError as error:

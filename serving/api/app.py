@@ -32,6 +32,7 @@ from serving.api.ingress.back_pressure import bound_replica_queue
 from serving.api.ingress.body_guard import BodyGuard
 from serving.api.ingress.declared import complete_openapi
 from serving.api.ingress.documents import DocumentedErrors
+from serving.api.ingress.draining import DrainGuard
 from serving.api.ingress.guards import HostGuard, ProjectGuard
 from serving.api.ingress.observing import RequestObserver
 from serving.api.ingress.problems import add_problem_handlers
@@ -79,6 +80,7 @@ def build_api(service: Service) -> FastAPI:
     # Once more behind the bounds of what answers HTTP: who starts Ray without them has these.
     classes = RequestClasses(settings.ingress, settings.analysis.limits)
     app.add_middleware(BodyGuard, classes=classes, bounds=settings.ingress)
+    app.add_middleware(DrainGuard, door=service.door)
     app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts, origins=service.settings.cors_origins)
     # The last one is the first that a request passes.
     app.add_middleware(RequestObserver)
@@ -108,6 +110,10 @@ class ApiReplica:
         publisher = begin_reporting(settings)
         archive = open_shared_archive(settings)
         self._service = Service(settings, archive, detector, embedder, classifier, analyzer, publisher)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Take no more requests, and wait for those that are under way; return how many are left when the time is over."""
+        return await self._service.door.close(timeout_s)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application in the replica."""

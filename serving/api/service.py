@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from facerec_models.analysis.networks import Networks
 from facerec_models.errors import GalleryMismatchError
+from serving.api.ingress.draining import Door
 from serving.api.schemas import Accepted
 from serving.archive.access.callers import Caller
 from serving.archive.handle import Archive
@@ -36,6 +37,7 @@ class Service:
     classifier: DeploymentHandle[Any]
     analyzer: DeploymentHandle[Any]
     publisher: Publisher = field(default_factory=lambda: begin_reporting(None))
+    door: Door = field(default_factory=Door)
 
     @cached_property
     def networks(self) -> Networks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from serving.jobs.fetch import FETCH, fetch_video
 from serving.jobs.name_again import KIND
 from serving.jobs.nodes import open_shared_archive
 from serving.jobs.rendition import RENDITION, make_rendition
-from serving.jobs.runner import JobRunner, Work
+from serving.jobs.runner import JobRunner, Work, stop_all
 from serving.jobs.sweep import sweep
 from serving.jobs.training import run_apart
 from serving.jobs.video import VideoJobs
@@ -28,6 +29,8 @@ from serving.telemetry.metrics import expect_jobs
 
 # An analysis that is under way waits for room in a full queue rather than begin again.
 _PATIENCE_S = 300.0
+# Within the `graceful_shutdown_timeout_s` of serve_config.yaml, after which Serve kills the replica.
+_STOP_S = 10.0
 # They wait for servers, and compute little.
 _FETCHES = 2
 
@@ -101,11 +104,18 @@ class AnalyzerReplica:
         if self._watcher is not None:
             self._watcher.check_health()
 
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more jobs, and hand back those that are under way, for others to go on with at once."""
+        await asyncio.to_thread(self._stop, timeout_s)
+
     def __del__(self) -> None:
-        for runner in self._runners:
-            runner.stop()
+        if hasattr(self, "_watcher"):  # it was made
+            self._stop(_STOP_S)
+
+    def _stop(self, timeout_s: float) -> None:
         if self._watcher is not None:
             self._watcher.stop()
+        stop_all(self._runners, timeout_s)
 
     def _connect(self) -> Networks:
         if self._networks is None:

@@ -211,16 +211,30 @@ class JobRunner:
             raise RuntimeError(f"threads have died: {', '.join(dead)}")
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Stop working and give back what is not finished."""
+        """Stop working and give back what is not finished; see `stop_all`."""
+        stop_all([self], timeout_s)
+
+    def begin_to_stop(self) -> None:
+        """Claim nothing any more, and tell the work that is under way to end."""
         self._stopping.set()
         with self._lock:
             for _, control in self._running.values():
                 control.must_stop = True
         for _ in self._threads:
             self._wake.release()
-        deadline = time.monotonic() + timeout_s
+
+    def give_back(self, deadline: float) -> None:
+        """Wait for the work to end, at the latest until `time.monotonic` is at the deadline; give back what goes on then.
+
+        Whoever takes it does it again. What the threads here still write of it is refused: they do not own it any more.
+        """
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            left = [claimed for claimed, _ in self._running.values()]
+        for claimed in left:
+            logger.warning("job %s is given back while it is worked on", claimed.job.job_id)
+            leases.release(self.store, claimed)
 
     def do(self, claimed: Lease) -> None:
         """Work on what was claimed, and write how it ended."""
@@ -359,3 +373,12 @@ def _tidy_up(control: JobControl, what: str) -> None:
             tidy_up()
         except Exception:  # the sweep does it
             logger.exception("%s has succeeded, but something is left of it", what)
+
+
+def stop_all(runners: Sequence[JobRunner], timeout_s: float) -> None:
+    """Stop runners together, within one time; what they work on is given back, for others to take at once."""
+    deadline = time.monotonic() + timeout_s
+    for runner in runners:
+        runner.begin_to_stop()
+    for runner in runners:
+        runner.give_back(deadline)

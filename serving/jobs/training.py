@@ -42,7 +42,7 @@ Made = TypeVar("Made")
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.5
-_ANSWER_S = 5.0
+_ANSWER_S = 2.0
 _RECORDED_POLL_S = 0.2
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from ui.cli.common import HomeOption, JsonOption, messages, open_home, output, print_json, read_settings
 
 if TYPE_CHECKING:
-    from ui.page_process import PageProcess
+    from collections.abc import Callable, Sequence
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PagePortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")]
@@ -39,7 +39,7 @@ def serve(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the service, and the page, until Ctrl-C; ends with an error if either of them does."""
+    """Run the service, and the page, until Ctrl-C; ends with an error if what it needs has died and does not start again."""
     from serving.listening import local_url, require_free
     from serving.local import run_service
     from ui.page_process import running_page
@@ -59,7 +59,8 @@ def serve(
     with ExitStack() as stack:
         # What Ray prints, whenever it does, is no answer.
         stack.enter_context(redirect_stdout(sys.stderr))
-        url = stack.enter_context(run_service(root, host=host, port=port, config=config))
+        service = stack.enter_context(run_service(root, host=host, port=port, config=config))
+        url = service.url
         # Ray installs handlers of its own when it starts: these must come after.
         _end_by_signal(stop)
         shown = stack.enter_context(running_page(url, host, ui_port, stop)) if page else None
@@ -73,7 +74,7 @@ def serve(
                         output.print(f"page     {shown.url}")
                     output.print("Ctrl-C stops both.")
                 sys.stdout.flush()
-            _watch(url, shown, stop)
+            _watch(url, [service.require_alive, *([shown.keep_alive] if shown else [])], stop)
         messages.print("stopping ...")
 
 
@@ -101,7 +102,7 @@ def ui(
             output.print(f"page     {shown.url}")
         sys.stdout.flush()
         while not stop.wait(_CHECK_PERIOD_S):
-            shown.require_alive()
+            shown.keep_alive()
 
 
 def demo(
@@ -144,8 +145,19 @@ def _require_allowed(url: str, allowed_hosts: frozenset[str]) -> None:
         raise InputError(f"{url} would refuse every request: FACEREC_ALLOWED_HOSTS must name {hostname(url)!r}, too")
 
 
-def _watch(url: str, page: PageProcess | None, stop: threading.Event) -> None:
-    """Wait for the end; raise `SourceError` if the page has ended, or the service has been silent for long."""
+def _watch(url: str, checks: Sequence[Callable[[], None]], stop: threading.Event) -> None:
+    """Wait for the end.
+
+    Parameters
+    ----------
+    checks : sequence of callable
+        Called twice a second; each raises when there is no point in going on.
+
+    Raises
+    ------
+    SourceError
+        If a check does, or the service has been silent for long.
+    """
     import httpx
 
     from facerec_models.errors import SourceError
@@ -154,8 +166,8 @@ def _watch(url: str, page: PageProcess | None, stop: threading.Event) -> None:
     heard_at = asked_at = time.monotonic()
     with FacerecClient(url) as client:
         while not stop.wait(_CHECK_PERIOD_S):
-            if page is not None:
-                page.require_alive()
+            for check in checks:
+                check()
             if time.monotonic() < asked_at + _PROBE_PERIOD_S:
                 continue
             try:
