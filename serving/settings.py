@@ -17,6 +17,7 @@ from serving.bounds import IngressConfig, KeepingConfig
 from serving.setting_types import Folders, Names
 from serving.sources.config import SourcesConfig
 from serving.store.access_rows import Role
+from serving.telemetry.traces import TracesConfig
 from training.crawling.bounds import CrawlConfig
 
 
@@ -154,6 +155,7 @@ class Settings(BaseSettings):
     renditions: RenditionConfig = RenditionConfig()
     ingress: IngressConfig = IngressConfig()
     keeping: KeepingConfig = KeepingConfig()
+    traces: TracesConfig = TracesConfig()
 
     @model_validator(mode="after")
     def _shared_needs_a_store(self) -> Self:

@@ -12,6 +12,7 @@ from serving.telemetry.logs import log_in_replica
 from serving.telemetry.metrics import GPU_MEMORY
 from serving.telemetry.publishing import LocalBoard, ProcessName, Publisher, RayBoard
 from serving.telemetry.redaction import Redaction
+from serving.telemetry.traces import start_tracing
 
 
 def begin_reporting(settings: Settings | None, refresh: Callable[[], None] | None = None) -> Publisher:
@@ -31,6 +32,9 @@ def begin_reporting(settings: Settings | None, refresh: Callable[[], None] | Non
     except RayServeException:
         return Publisher(ProcessName("process", "0"), LocalBoard(), refresh=refresh)
     log_in_replica(Redaction() if settings is None else Redaction.of(settings))
+    if settings is not None:
+        process = {"service.instance.id": context.replica_id.unique_id, "facerec.deployment": context.deployment}
+        start_tracing(settings.traces, process)
     name = ProcessName(context.deployment, context.replica_id.unique_id)
     publisher = Publisher(name, RayBoard(), refresh=refresh)
     publisher.start()

@@ -18,6 +18,7 @@ from serving.store.job_rows import Job, JobSegment, JobState, Webhook
 from serving.store.leases import Lease
 from serving.telemetry.context import bind
 from serving.telemetry.metrics import JOB_ATTEMPTS_FAILED, JOB_WAIT_SECONDS, count_media_failure, kind_of
+from serving.telemetry.traces import PARENT, span, traceparent
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 MAX_CLAIMS = 5
 _RENEWALS_PER_LEASE = 12
+# Kinds of jobs whose rows keep who submitted them: the specs of others have room for nothing else.
+TRACED = ("video", "fetch")
 _IDLE_PERIOD_S = 3600.0
 _FULL_PAUSE_S = 5.0
 
@@ -124,22 +127,24 @@ def submit(
             f"{waiting} jobs wait, as many as FACEREC_MAX_QUEUED_JOBS allows: try again later", retry_after_s=10.0
         )
     now = time.time()
-    return store.submit_job(
-        Job(
-            job_id=job_id or f"j-{uuid.uuid4().hex[:16]}",
-            project=project,
-            kind=kind,
-            state=JobState.QUEUED,
-            spec=spec,
-            created_at=now,
-            updated_at=now,
-            video_id=video_id,
-            priority=priority,
-            key=key,
-            webhook=None if webhook_url is None else Webhook(webhook_url),
-            submitted_by=present_actor().name,
+    with span("submit", role="producer", kind=kind):
+        parent = traceparent() if kind in TRACED else None
+        return store.submit_job(
+            Job(
+                job_id=job_id or f"j-{uuid.uuid4().hex[:16]}",
+                project=project,
+                kind=kind,
+                state=JobState.QUEUED,
+                spec=spec if parent is None else {**spec, PARENT: parent},
+                created_at=now,
+                updated_at=now,
+                video_id=video_id,
+                priority=priority,
+                key=key,
+                webhook=None if webhook_url is None else Webhook(webhook_url),
+                submitted_by=present_actor().name,
+            )
         )
-    )
 
 
 class JobRunner:
@@ -239,7 +244,13 @@ class JobRunner:
     def do(self, claimed: Lease) -> None:
         """Work on what was claimed, and write how it ended."""
         job = claimed.job
-        with bind(job_id=job.job_id, video_id=job.video_id, project=job.project):
+        number = claimed.segment
+        name = "webhook" if claimed.webhook else "job" if number is None else "segment"
+        with (
+            bind(job_id=job.job_id, video_id=job.video_id, project=job.project),
+            # A segment that the leader does itself is below the leader's span already, and is shown beside those of others.
+            span(name, parent=job.spec.get(PARENT), role="consumer", kind=job.kind, segment=number),
+        ):
             self._do(claimed)
 
     def _do(self, claimed: Lease) -> None:
@@ -307,6 +318,7 @@ class JobRunner:
             )
             return
         try:
+            logger.info("%s begins, attempt %d", what, attempt)
             with acting(Actor(job.submitted_by or SERVICE.name, job.job_id)):
                 if number is None:
                     video_id = self._work[job.kind](job, control)
@@ -347,6 +359,7 @@ class JobRunner:
                 leases.hand_on(self.store, claimed, *control.next_work, video_id)
             elif self._end(claimed, JobState.SUCCEEDED, video_id=video_id):
                 _tidy_up(control, what)
+            logger.info("%s is done", what)
 
     def _end(self, claimed: Lease, state: JobState, error: str | None = None, video_id: str | None = None) -> bool:
         if claimed.segment is None:

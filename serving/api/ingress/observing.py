@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.telemetry.context import bind
 from serving.telemetry.metrics import count_request
+from serving.telemetry.traces import PARENT, span
 
 REQUEST_ID = "X-Request-ID"
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -21,6 +24,7 @@ _PLACES = {
 }
 # Of a request that no route takes: its path may be anything.
 _NO_ROUTE = "none"
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _STREAMS = frozenset({"/v1/jobs/{job_id}/events"})
 
 
@@ -50,13 +54,23 @@ class RequestObserver:
             await send(message)
 
         try:
-            with bind(request_id=request_id, **_ids_in(scope["path"])):
-                await self._app(scope, receive, sending)
+            with bind(request_id=request_id, **_ids_in(scope["path"])), _traced(scope) as told:
+                try:
+                    await self._app(scope, receive, sending)
+                finally:
+                    told |= {"name": f"{scope['method']} {route_of(scope)}", "http.response.status_code": status}
         finally:
             route = route_of(scope)
             # How long somebody watches a job says nothing of the service.
             if route not in _STREAMS:
                 count_request(route, scope["method"], status, time.perf_counter() - start)
+
+
+def _traced(scope: Scope) -> AbstractContextManager[dict[str, Any]]:
+    # Who asks every few seconds whether the service lives would fill a collector with that.
+    if scope["path"] in _PROBES:
+        return nullcontext({})
+    return span(scope["method"], parent=Headers(scope=scope).get(PARENT), role="server")
 
 
 def route_of(scope: Scope) -> str:

@@ -36,6 +36,7 @@ from serving.archive.videos import read_analysis
 from serving.store.naming_rows import AppearanceRow, NamingChange
 from serving.store.rows import AnalysisRow
 from serving.telemetry.metrics import measured
+from serving.telemetry.traces import span
 
 CropUrl = Callable[[AnalysisRow | AppearanceRow, int, int], str]
 
@@ -86,7 +87,7 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     if columns is None:
         raise VideoNotFoundError(f"video {analysis.video_id} of project {project!r} was deleted meanwhile")
     pair = archive.pair_scale(analysis.embedder) if current.model is None else current.model.pair
-    with measured("identify"):
+    with measured("identify"), span("identify"):
         (names,) = identify_videos(
             [(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, pair=pair
         )
@@ -111,7 +112,8 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
         stranger_tracks=new,
         strangers=found.strangers,
     )
-    store.apply(project, change, if_version=current.version)
+    with span("appearances", added=len(appearances), removed=len(lost)):
+        store.apply(project, change, if_version=current.version)
     count_named([named])
 
 
