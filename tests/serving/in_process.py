@@ -75,7 +75,7 @@ def in_process(
         name, found, limit = request
         return namer.name_all([(name, found, load_model(archive.files, project, version), limit)])[0]
 
-    # Asked before: routes ask within a loop that runs.
+    # Here and not when it is asked: that may be within a loop.
     engine, facts = asyncio.run(finder.engine()), asyncio.run(network.facts())
     detectors = handle(detect=lambda images: finder.detect_all([images])[0], engine=lambda: engine)
     embedders = handle(embed=lambda crops: network.embed_all([crops])[0], facts=lambda: facts)
