@@ -15,7 +15,8 @@ from typing import Any
 from facerec_models.analysis.analyze import Analysis, analyze, link_segments
 from facerec_models.analysis.frame_faces import Engines, Scan, Timing
 from facerec_models.analysis.networks import Networks
-from facerec_models.analysis.reading.video import Video, VideoInfo
+from facerec_models.analysis.reading.video import Video
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.analysis.weights import file_sha256
 from facerec_models.catalogue import Catalogue
 from facerec_models.config import AnalysisConfig

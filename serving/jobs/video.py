@@ -17,7 +17,8 @@ from facerec_models.analysis.frame_faces import Scan
 from facerec_models.analysis.frame_scanner import FrameScanner
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.segments import FrameIndex, Segment, SegmentError, plan_segments
-from facerec_models.analysis.reading.video import Video, VideoInfo
+from facerec_models.analysis.reading.video import Video
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
 from facerec_models.files import AnyPath, remove_tree, write_atomically

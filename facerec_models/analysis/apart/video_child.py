@@ -1,0 +1,91 @@
+"""A child that opens a video, and what is told of the video when the child is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from facerec_models.analysis.reading.segments import SegmentError
+from facerec_models.analysis.reading.video import Video
+from facerec_models.config import LimitsConfig
+from facerec_models.confinement.bounds import Bounds
+from facerec_models.confinement.channel import Channel, Message
+from facerec_models.confinement.child import Child, ChildLostError, ChildSilentError, ChildTooLargeError
+from facerec_models.confinement.nursery import Task
+from facerec_models.errors import VideoDecodeError
+
+ALIVE = "alive"
+"""The kind of the messages that only say that the work goes on."""
+
+_PULSE_S = 1.0
+
+
+@contextmanager
+def video_child(task: Task, name: str, limits: LimitsConfig, written_bytes: int = 0) -> Iterator[Child]:
+    """Start a child that opens a video; its loss is the video's failure.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the video.
+    written_bytes : int
+        Largest file that it may write.
+
+    Raises
+    ------
+    VideoDecodeError
+        If the child is lost.
+    """
+    bounds = Bounds(limits.decoder_memory_bytes, written_bytes)
+    try:
+        with Child(task, bounds, raises=[SegmentError]) as child:
+            yield child
+    except ChildLostError as error:
+        remedy = "copy it again or convert it to MP4"
+        if isinstance(error, ChildTooLargeError):
+            remedy = "reduce the video or raise limits.decoder_memory_bytes"
+        elif isinstance(error, ChildSilentError):
+            remedy += ", or raise limits.decoder_silence_s"
+        raise VideoDecodeError(f"{name!r} cannot be decoded: its decoder {error}; {remedy}") from error
+
+
+def next_answer(child: Child, limits: LimitsConfig) -> Message:
+    """Return the next message of a child that says more than that it is alive."""
+    while (message := child.receive(limits.decoder_silence_s)).kind == ALIVE:
+        pass
+    return message
+
+
+def video_facts(path: Path, limits: LimitsConfig, name: str | None, stream: int | None) -> dict[str, Any]:
+    """Return what `open_video` opens a video by."""
+    # The working directory of a child is another one.
+    return {
+        "path": str(path.absolute()),
+        "name": str(path) if name is None else name,
+        "stream": stream,
+        "limits": limits.model_dump(mode="json"),
+    }
+
+
+def open_video(channel: Channel, facts: dict[str, Any]) -> Video:
+    """Open a video in a child, and tell the parent of each second in which something of it is read."""
+    limits = LimitsConfig.model_validate(facts["limits"])
+    return Video(Path(facts["path"]), limits, name=facts["name"], stream=facts["stream"], on_packet=Pulse(channel))
+
+
+class Pulse:
+    """Tells that the work goes on, at most once a second."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._told_at = time.monotonic()
+
+    def __call__(self) -> None:
+        """Something was done."""
+        now = time.monotonic()
+        if now >= self._told_at + _PULSE_S:
+            self._told_at = now
+            self._channel.send(ALIVE)
