@@ -76,10 +76,8 @@ class Channel:
         plain = [np.ascontiguousarray(array) for array in arrays]
         shapes = [[array.dtype.str, array.shape] for array in plain]
         header = json.dumps([kind, facts or {}, shapes]).encode()
-        parts = [
-            _LENGTH.pack(len(header)) + header,
-            *(array.reshape(-1).view(np.uint8) for array in plain if array.size),
-        ]
+        parts = [memoryview(_LENGTH.pack(len(header)) + header)]
+        parts += [_bytes_of(array) for array in plain if array.size]
         until = None if timeout_s is None else time.monotonic() + timeout_s
         with self._sending:
             try:

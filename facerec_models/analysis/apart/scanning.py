@@ -13,8 +13,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av.subtitles.stream  # noqa: F401  (these two are loaded when they are first used, and would be in each child anew)
 import numpy as np
 import numpy.typing as npt
+import scipy.special  # noqa: F401
 
 from facerec_models.analysis.alignment import Template
 from facerec_models.analysis.apart.video_child import next_answer, open_video, video_child, video_facts
