@@ -20,7 +20,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 _CROP_JPEG_QUALITY = 95
 _TIFF_PHOTOMETRIC = 262
 _KINDS = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC and JPEG 2000"
-_SUFFIXES = {
+SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"),
     *(".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx"),
 }
@@ -110,7 +110,7 @@ def read_image(source: Path | bytes, limits: LimitsConfig, *, name: str | None =
 
 def is_picture(path: Path) -> bool:
     """Whether a file begins as a picture of an allowed kind does, or is called like one; it may still be damaged."""
-    if path.suffix.lower() in _SUFFIXES:
+    if path.suffix.lower() in SUFFIXES:
         return True
     try:
         with _open(path, repr(str(path))):

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from facerec_models import errors
 from facerec_models.confinement.bounds import Bounds
-from facerec_models.confinement.channel import BadMessageError, Channel, ChannelClosedError, Message
 from facerec_models.confinement.nursery import MOST_BYTES, Task
+from facerec_models.confinement.pipe import BadMessageError, Message, Pipe, PipeClosedError
 
 # The code of a task is loaded from a slow disk on a busy machine.
 _NURSERY_PATIENCE_S = 120.0
@@ -85,7 +85,7 @@ class Child:
         except BaseException:
             here.close()
             raise
-        self._channel = Channel(here)
+        self._pipe = Pipe(here)
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -112,8 +112,8 @@ class Child:
             If the child ended, or does not take it in time; it has ended then.
         """
         try:
-            self._channel.send(kind, facts, arrays, timeout_s=timeout_s)
-        except ChannelClosedError:
+            self._pipe.send(kind, facts, arrays, timeout_s=timeout_s)
+        except PipeClosedError:
             raise self._ended() from None
         except TimeoutError as error:
             raise self._silent(timeout_s) from error
@@ -131,8 +131,8 @@ class Child:
             If it raised anything else.
         """
         try:
-            message = self._channel.receive(timeout_s)
-        except ChannelClosedError:
+            message = self._pipe.receive(timeout_s)
+        except PipeClosedError:
             raise self._ended() from None
         except TimeoutError as error:
             raise self._silent(timeout_s) from error
@@ -143,12 +143,16 @@ class Child:
             self._raise_told(message.facts)
         return message
 
+    def has_ended(self) -> bool:
+        """Whether a child that is to wait for work has gone, or says what nobody asked for."""
+        return self._pipe.has_input()
+
     def close(self) -> int | None:
         """End the child if it has not ended; return its exit code, or a signal below zero; None if it lived until now."""
         if self._is_closed:
             return None
         self._is_closed = True
-        self._channel.close()
+        self._pipe.close()
         return self._nursery.end(self.pid)
 
     def _silent(self, timeout_s: float) -> ChildSilentError:
@@ -158,7 +162,7 @@ class Child:
     def _ended(self) -> ChildLostError:
         """Return how the child ended that has closed its end."""
         self._is_closed = True
-        self._channel.close()
+        self._pipe.close()
         code = self._nursery.end(self.pid, is_ending=True)
         if code is None or code >= 0:
             return ChildLostError(f"ended without an answer (exit code {code})")

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from importlib import import_module
 
 from facerec_models.confinement.bounds import Bounds, confine
-from facerec_models.confinement.channel import Channel, ChannelClosedError
+from facerec_models.confinement.pipe import Pipe, PipeClosedError
 
-Task = Callable[[Channel], None]
+Task = Callable[[Pipe], None]
 """What a child does; its first message has what it is to be done with."""
 
 MOST_BYTES = 65536
@@ -89,19 +89,19 @@ def _fork(task: Task, bounds: Bounds, descriptor: int, control: socket.socket) -
 
 def _live(task: Task, bounds: Bounds, descriptor: int, parent: int) -> None:
     """Do a task in this child, and tell what it raised."""
-    channel = Channel(socket.socket(fileno=descriptor))
+    pipe = Pipe(socket.socket(fileno=descriptor))
     try:
         confine(bounds, parent)
-        task(channel)
-        channel.send("end")
-    except ChannelClosedError:
+        task(pipe)
+        pipe.send("end")
+    except PipeClosedError:
         return
     except MemoryError:
-        channel.send("error", {"type": "MemoryError", "message": ""})
+        pipe.send("error", {"type": "MemoryError", "message": ""})
     except Exception as error:  # the parent raises it
         trace = "".join(traceback.format_exception(error))[-_MOST_LETTERS:]
         told = {"type": type(error).__name__, "message": str(error)[:_MOST_LETTERS], "trace": trace}
-        channel.send("error", told)
+        pipe.send("error", told)
 
 
 def _end(pid: int, *, is_ending: bool) -> dict[str, object]:

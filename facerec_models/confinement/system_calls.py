@@ -67,14 +67,14 @@ _OF_PROCESS: dict[str, tuple[int, int | None]] = {
 _OPEN: dict[str, tuple[tuple[int, int | None], int]] = {"open": ((2, None), 1), "openat": ((257, 56), 2)}
 
 
-class _Architecture(NamedTuple):
+class _Processor(NamedTuple):
     audit: int
     column: int
 
 
-_ARCHITECTURES = {
-    "x86_64": _Architecture(0xC000003E, 0),
-    "aarch64": _Architecture(0xC00000B7, 1),
+_PROCESSORS = {
+    "x86_64": _Processor(0xC000003E, 0),
+    "aarch64": _Processor(0xC00000B7, 1),
 }
 
 
@@ -93,11 +93,11 @@ def filter_calls(*, may_write: bool) -> bool:
     bool
         False where the kernel or the processor knows no such filters.
     """
-    architecture = _ARCHITECTURES.get(platform.machine())
-    if sys.platform != "linux" or architecture is None:
+    processor = _PROCESSORS.get(platform.machine())
+    if sys.platform != "linux" or processor is None:
         return False
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    code = _program(architecture, may_write=may_write)
+    code = _program(processor, may_write=may_write)
     kept = ctypes.create_string_buffer(code)
     program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(kept))
     return _prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.create_string_buffer(program)) == 0
@@ -105,7 +105,7 @@ def filter_calls(*, may_write: bool) -> bool:
 
 def can_filter_calls() -> bool:
     """Whether this system knows such filters, which a call with an address of nothing tells without setting one."""
-    if sys.platform != "linux" or platform.machine() not in _ARCHITECTURES:
+    if sys.platform != "linux" or platform.machine() not in _PROCESSORS:
         return False
     return _prctl(_PR_SET_SECCOMP, _MODE_FILTER, None) != 0 and ctypes.get_errno() == errno.EFAULT
 
@@ -130,12 +130,12 @@ def _prctl(option: int, *arguments: int | ctypes.Array[ctypes.c_char] | None) ->
     return int(library.prctl(option, *given))
 
 
-def _program(architecture: _Architecture, *, may_write: bool) -> bytes:
-    column, own = architecture.column, os.getpid()
+def _program(processor: _Processor, *, may_write: bool) -> bytes:
+    column, own = processor.column, os.getpid()
     denied = _DENIED if may_write else _DENIED | _DENIED_TO_READERS
     lines = [
         _line(_LOAD, _AT_ARCHITECTURE),
-        _line(_IF_EQUAL, architecture.audit, 1, 0),
+        _line(_IF_EQUAL, processor.audit, 1, 0),
         _answer(errno.EPERM),
         _line(_LOAD, _AT_NUMBER),
     ]

@@ -13,8 +13,8 @@ from facerec_models.analysis.apart.video_child import next_answer, open_video, v
 from facerec_models.analysis.reading.segments import FrameIndex
 from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.config import LimitsConfig
-from facerec_models.confinement.channel import Channel
 from facerec_models.confinement.child import ChildLostError
+from facerec_models.confinement.pipe import Pipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,14 @@ def _checked(index: FrameIndex) -> FrameIndex:
     return index
 
 
-def probe_in_child(channel: Channel) -> None:
+def probe_in_child(pipe: Pipe) -> None:
     """Open a video; runs in a child."""
-    facts = channel.receive().facts
-    with open_video(channel, facts["video"]) as video:
+    facts = pipe.receive().facts
+    with open_video(pipe, facts["video"]) as video:
         told: dict[str, Any] = {"info": video.info.to_facts(), "warnings": video.warnings}
         index = video.index() if facts["wants_index"] else None
         if index is None:
-            channel.send("probed", told)
+            pipe.send("probed", told)
         else:
             told["time_base"] = index.time_base.as_integer_ratio()
-            channel.send("probed", told, [index.pts, index.keyframes])
+            pipe.send("probed", told, [index.pts, index.keyframes])

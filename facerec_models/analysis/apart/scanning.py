@@ -27,8 +27,8 @@ from facerec_models.analysis.frame_scanner import FrameScanner
 from facerec_models.analysis.reading.segments import FrameIndex, Segment
 from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.config import AnalysisConfig
-from facerec_models.confinement.channel import Channel, Message
 from facerec_models.confinement.child import Child, ChildLostError
+from facerec_models.confinement.pipe import Message, Pipe
 from facerec_models.images import encode_crop
 from facerec_models.types import Detections, FloatArray, ImageArray
 
@@ -188,25 +188,25 @@ class ScanApart:
             raise ChildLostError(f"sent what cannot be said of a video: {error}") from error
 
 
-def scan_in_child(channel: Channel) -> None:
+def scan_in_child(pipe: Pipe) -> None:
     """Scan a video; runs in a child."""
-    _, facts, arrays = channel.receive()
+    _, facts, arrays = pipe.receive()
     config = AnalysisConfig.model_validate(facts["config"])
     segment = None
     if "segment" in facts:
         segment = FrameIndex(arrays[0], arrays[1], Fraction(*facts["time_base"])), Segment(**facts["segment"])
     template = facts["template"]
-    embedder = _AskedEmbedder(channel, Template(**template | {"points": tuple(map(tuple, template["points"]))}))
-    with open_video(channel, facts["video"]) as video:
-        channel.send("opened", {"info": video.info.to_facts(), "warnings": video.warnings})
-        scanner = FrameScanner(video, config, _AskedDetector(channel), embedder, segment, keeps_crops=False)
+    embedder = _AskedEmbedder(pipe, Template(**template | {"points": tuple(map(tuple, template["points"]))}))
+    with open_video(pipe, facts["video"]) as video:
+        pipe.send("opened", {"info": video.info.to_facts(), "warnings": video.warnings})
+        scanner = FrameScanner(video, config, _AskedDetector(pipe), embedder, segment, keeps_crops=False)
         with closing(scanner.parts()) as parts:
             for part, fraction in parts:
                 found, numbers = part.to_arrays()
                 told = {"scan": found, "fraction": fraction, "names": list(numbers)}
-                channel.send("part", told, list(numbers.values()))
+                pipe.send("part", told, list(numbers.values()))
         over = {"info": video.info.to_facts(), "warnings": video.warnings, "complete": video.complete}
-        channel.send("over", over | {"timing": asdict(scanner.timing)})
+        pipe.send("over", over | {"timing": asdict(scanner.timing)})
 
 
 class _AskedDetector:
@@ -214,14 +214,14 @@ class _AskedDetector:
 
     engine = ""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
         if not images:
             return []
-        self._channel.send("detect", {}, images)
-        arrays = self._channel.receive().arrays
+        self._pipe.send("detect", {}, images)
+        arrays = self._pipe.receive().arrays
         return [Detections(*arrays[3 * i : 3 * i + 3]) for i in range(len(images))]
 
 
@@ -231,11 +231,11 @@ class _AskedEmbedder:
     name = terms = engine = ""
     dimension = 0
 
-    def __init__(self, channel: Channel, template: Template) -> None:
-        self._channel = channel
+    def __init__(self, pipe: Pipe, template: Template) -> None:
+        self._pipe = pipe
         self.template = template
 
     def embed(self, crops: ImageArray) -> FloatArray:
         if len(crops):
-            self._channel.send("embed", {}, [crops])
+            self._pipe.send("embed", {}, [crops])
         return np.zeros((len(crops), 0), np.float32)

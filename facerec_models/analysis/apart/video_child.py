@@ -12,9 +12,9 @@ from facerec_models.analysis.reading.segments import SegmentError
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
 from facerec_models.confinement.bounds import Bounds
-from facerec_models.confinement.channel import Channel, Message
 from facerec_models.confinement.child import Child, ChildLostError, ChildSilentError, ChildTooLargeError
 from facerec_models.confinement.nursery import Task
+from facerec_models.confinement.pipe import Message, Pipe
 from facerec_models.errors import VideoDecodeError
 
 ALIVE = "alive"
@@ -70,17 +70,17 @@ def video_facts(path: Path, limits: LimitsConfig, name: str | None, stream: int 
     }
 
 
-def open_video(channel: Channel, facts: dict[str, Any]) -> Video:
+def open_video(pipe: Pipe, facts: dict[str, Any]) -> Video:
     """Open a video in a child, and tell the parent of each second in which something of it is read."""
     limits = LimitsConfig.model_validate(facts["limits"])
-    return Video(Path(facts["path"]), limits, name=facts["name"], stream=facts["stream"], on_packet=Pulse(channel))
+    return Video(Path(facts["path"]), limits, name=facts["name"], stream=facts["stream"], on_packet=Pulse(pipe))
 
 
 class Pulse:
     """Tells that the work goes on, at most once a second."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
         self._told_at = time.monotonic()
 
     def __call__(self) -> None:
@@ -88,4 +88,4 @@ class Pulse:
         now = time.monotonic()
         if now >= self._told_at + _PULSE_S:
             self._told_at = now
-            self._channel.send(ALIVE)
+            self._pipe.send(ALIVE)

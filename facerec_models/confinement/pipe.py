@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 import time
@@ -23,7 +24,7 @@ _MOST_ARRAYS = 100_000
 _MOST_BUFFERS = 256  # that one call sends; the system takes up to 1024
 
 
-class ChannelClosedError(Exception):
+class PipeClosedError(Exception):
     """The other side has gone."""
 
 
@@ -39,14 +40,14 @@ class Message(NamedTuple):
     arrays: list[npt.NDArray[Any]]
 
 
-class Channel:
+class Pipe:
     """One end of a pair of connected sockets. Several threads may send; one receives.
 
     Examples
     --------
     >>> here, there = socket.socketpair()
-    >>> Channel(here).send("sum", {"of": 2}, [np.arange(2.0)])
-    >>> Channel(there).receive()
+    >>> Pipe(here).send("sum", {"of": 2}, [np.arange(2.0)])
+    >>> Pipe(there).receive()
     Message(kind='sum', facts={'of': 2}, arrays=[array([0., 1.])])
     >>> here.close(), there.close()
     (None, None)
@@ -68,7 +69,7 @@ class Channel:
 
         Raises
         ------
-        ChannelClosedError
+        PipeClosedError
             If the other side has gone.
         TimeoutError
             If it did not take the message in time.
@@ -83,14 +84,14 @@ class Channel:
             try:
                 self._send_all(parts, until)
             except (BrokenPipeError, ConnectionResetError) as error:
-                raise ChannelClosedError("the other side has gone") from error
+                raise PipeClosedError("the other side has gone") from error
 
     def receive(self, timeout_s: float | None = None) -> Message:
         """Wait for a message, all of it.
 
         Raises
         ------
-        ChannelClosedError
+        PipeClosedError
             If the other side has gone.
         TimeoutError
             If it did not come in time.
@@ -125,6 +126,10 @@ class Channel:
             arrays.append(array)
         return Message(kind, facts, arrays)
 
+    def has_input(self) -> bool:
+        """Whether there is something to receive, if only the end."""
+        return bool(select.select([self._socket], [], [], 0)[0])
+
     def close(self) -> None:
         """Close this end."""
         self._socket.close()
@@ -149,9 +154,9 @@ class Channel:
             try:
                 got = self._socket.recv_into(target)
             except ConnectionResetError as error:
-                raise ChannelClosedError("the other side has gone") from error
+                raise PipeClosedError("the other side has gone") from error
             if not got:
-                raise ChannelClosedError("the other side has gone")
+                raise PipeClosedError("the other side has gone")
             target = target[got:]
 
     def _set_timeout(self, until: float | None) -> None:

@@ -1,0 +1,153 @@
+"""Read stills of strangers in processes of their own, which wait for the next picture: one costs no start of a process."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Any
+
+import numpy as np
+
+from facerec_models.config import LimitsConfig
+from facerec_models.confinement.bounds import Bounds
+from facerec_models.confinement.child import Child, ChildLostError, ChildSilentError, ChildTooLargeError
+from facerec_models.confinement.pipe import Message, Pipe
+from facerec_models.errors import ImageError, LimitExceededError
+from facerec_models.images import SUFFIXES, is_picture, picture_format, read_image
+from facerec_models.types import ImageArray
+
+# After so many pictures a reader makes room for a fresh one: what a library has leaked, or a file has spoilt, ends with it.
+_MOST_PICTURES = 200
+_MOST_READERS = 4
+_REFUSALS = {kind.__name__: kind for kind in (ImageError, LimitExceededError)}
+
+
+def read_image_apart(source: Path | bytes, limits: LimitsConfig, *, name: str | None = None) -> ImageArray:
+    """Read a picture as `facerec_models.images.read_image` does, in a process of its own.
+
+    Raises
+    ------
+    ImageError
+        If the picture is missing, of another kind, damaged or cut off, or its decoder crashes, hangs or needs too much.
+    LimitExceededError
+        If it is larger than ``limits.max_image_pixels``.
+
+    Examples
+    --------
+    >>> from facerec_models.images import encode_crop
+    >>> read_image_apart(encode_crop(np.full((2, 3, 3), 128, np.uint8)), LimitsConfig()).shape
+    (2, 3, 3)
+    """
+    answer = _ask("read", source, limits, name)
+    if len(answer.arrays) == 1 and answer.arrays[0].dtype == np.uint8 and answer.arrays[0].shape[2:] == (3,):
+        return answer.arrays[0]
+    raise _refusal(source, name, "sent what cannot be a picture", "copy it again")
+
+
+def is_picture_apart(path: Path) -> bool:
+    """Whether a file begins as a picture of an allowed kind does, or is called like one; see `facerec_models.images.is_picture`."""
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        return _ask("is picture", path, LimitsConfig(), None).facts.get("answer") is True
+    except ImageError:
+        return False
+
+
+def picture_format_apart(source: Path | bytes, limits: LimitsConfig) -> str:
+    """Return the kind of a picture, as `facerec_models.images.picture_format` does."""
+    return str(_ask("format", source, limits, None).facts.get("answer"))[:20]
+
+
+def read_in_child(pipe: Pipe) -> None:
+    """Read pictures until the parent has gone; runs in a child."""
+    while True:
+        kind, facts, arrays = pipe.receive()
+        source = arrays[0].tobytes() if arrays else Path(facts["path"])
+        try:
+            if kind == "read":
+                pipe.send(
+                    "answer", {}, [read_image(source, LimitsConfig.model_validate(facts["limits"]), name=facts["name"])]
+                )
+            elif kind == "format":
+                pipe.send("answer", {"answer": picture_format(source)})
+            elif isinstance(source, Path):
+                pipe.send("answer", {"answer": is_picture(source)})
+        except (ImageError, LimitExceededError) as error:
+            pipe.send("refused", {"type": type(error).__name__, "message": str(error)})
+
+
+class _Readers:
+    """The readers of a process; threads wait until one is free."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._places = BoundedSemaphore(min(_MOST_READERS, os.cpu_count() or 1))
+        self._idle: list[tuple[Child, int]] = []
+
+    def ask(self, kind: str, facts: dict[str, Any], data: bytes | None, timeout_s: float) -> Message:
+        """Have one picture read.
+
+        Raises
+        ------
+        ChildLostError
+            If the reader is lost; the next picture gets another.
+        """
+        with self._places:
+            reader, read = self._take()
+            is_well = False
+            try:
+                arrays = [] if data is None else [np.frombuffer(data, np.uint8)]
+                reader.send(kind, facts, arrays, timeout_s=timeout_s)
+                answer = reader.receive(timeout_s)
+                is_well = read < _MOST_PICTURES
+            finally:
+                if is_well:
+                    self._idle.append((reader, read))
+                else:
+                    reader.close()
+        return answer
+
+    def _take(self) -> tuple[Child, int]:
+        while self._idle:
+            reader, read = self._idle.pop()
+            if not reader.has_ended():
+                return reader, read + 1
+            reader.close()
+        return Child(read_in_child, self._bounds), 1
+
+
+@cache
+def _readers_of(pid: int, bounds: Bounds) -> _Readers:
+    """Return the readers of a process: one that was forked must not talk with its parent's."""
+    return _Readers(bounds)
+
+
+def _ask(kind: str, source: Path | bytes, limits: LimitsConfig, name: str | None) -> Message:
+    data: bytes | None = None
+    facts: dict[str, Any] = {"limits": limits.model_dump(mode="json"), "name": name}
+    if isinstance(source, bytes):
+        data = source
+    else:
+        # The working directory of a child is another one.
+        facts |= {"path": str(source.absolute()), "name": str(source) if name is None else name}
+    readers = _readers_of(os.getpid(), Bounds(limits.decoder_memory_bytes))
+    try:
+        answer = readers.ask(kind, facts, data, limits.picture_timeout_s)
+    except ChildLostError as error:
+        remedy = "copy it again or convert it to JPEG"
+        if isinstance(error, ChildTooLargeError):
+            remedy = "reduce it or raise limits.decoder_memory_bytes"
+        elif isinstance(error, ChildSilentError):
+            remedy += ", or raise limits.picture_timeout_s"
+        raise _refusal(source, name, str(error), remedy) from error
+    if answer.kind == "refused":
+        raise _REFUSALS.get(str(answer.facts.get("type")), ImageError)(str(answer.facts.get("message"))[:2000])
+    return answer
+
+
+def _refusal(source: Path | bytes, name: str | None, why: str, remedy: str) -> ImageError:
+    label = name if name is not None else str(source) if isinstance(source, Path) else "picture"
+    return ImageError(f"{label!r} cannot be decoded: its decoder {why}; {remedy}")
