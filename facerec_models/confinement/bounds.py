@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from facerec_models.confinement.system_calls import die_with_parent, filter_calls, hide_memory
+from facerec_models.confinement.places import restrict_places
+from facerec_models.confinement.system_calls import die_with_parent, filter_calls, give_up_rights
 
 _MOST_FILES = 128
 
@@ -20,29 +22,40 @@ class Bounds:
     ----------
     memory_bytes : int
         Address space, beside what it begins with.
+    readable : tuple of str
+        Files that it may read, beside those of Python.
+    writable : tuple of str
+        Files that it may write. It can create, rename and remove none.
     written_bytes : int
-        Largest file that it may write; with 0 it can create, change and remove none.
+        How large they may become.
     """
 
     memory_bytes: int
+    readable: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
     written_bytes: int = 0
 
 
-def confine(bounds: Bounds, parent: int) -> None:
+def confine(bounds: Bounds, parent: int, niceness: int) -> None:
     """Bound this process before it opens what a stranger made.
 
     Parameters
     ----------
+    niceness : int
+        Its priority: 0 for the usual one, 19 for the lowest.
     parent : int
         Its parent's process, with which it ends.
     """
     die_with_parent(parent, signal.SIGKILL)
-    hide_memory()
+    give_up_rights()
+    if niceness > os.getpriority(os.PRIO_PROCESS, 0):
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, _MOST_FILES)
     _limit(resource.RLIMIT_FSIZE, bounds.written_bytes)
     _limit(resource.RLIMIT_AS, _mapped_bytes() + bounds.memory_bytes)
-    filter_calls(may_write=bounds.written_bytes > 0)
+    restrict_places(bounds.readable, bounds.writable)
+    filter_calls(may_write=bool(bounds.writable))
 
 
 def _limit(kind: int, most: int) -> None:

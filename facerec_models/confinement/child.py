@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
-from threading import Lock
+from threading import Lock, get_native_id
 from types import TracebackType
 from typing import Any, Self
 
@@ -194,7 +194,10 @@ class Nursery:
 
     def start(self, task: Task, bounds: Bounds, end: socket.socket) -> int:
         """Fork a child that does a task and talks through a socket; return its process."""
-        order = {"task": f"{task.__module__}:{task.__qualname__}", "bounds": asdict(bounds)}
+        # Linux gives each thread a niceness of its own: work that gives way does so in its child as well.
+        niceness = os.getpriority(os.PRIO_PROCESS, get_native_id() if sys.platform == "linux" else 0)
+        name = f"{task.__module__}:{task.__qualname__}"
+        order = {"task": name, "bounds": asdict(bounds), "niceness": niceness}
         with self._lock:
             answer = self._ask(order, [end.fileno()])
         if "failed" in answer:

@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from facerec_models.confinement.bounds import Bounds, confine
 from facerec_models.confinement.pipe import Pipe, PipeClosedError
@@ -55,9 +56,7 @@ def serve(control: socket.socket, parent: int) -> None:
         control.send(json.dumps(answer).encode())
 
 
-def _start(
-    order: dict[str, object], descriptor: int, control: socket.socket, tasks: dict[str, Task]
-) -> dict[str, object]:
+def _start(order: dict[str, Any], descriptor: int, control: socket.socket, tasks: dict[str, Task]) -> dict[str, object]:
     name = str(order["task"])
     try:
         if name not in tasks:
@@ -66,32 +65,32 @@ def _start(
             # What is loaded is shared with the children until they write to it: collecting garbage would.
             gc.collect()
             gc.freeze()
-        return {"pid": _fork(tasks[name], Bounds(**order["bounds"]), descriptor, control)}  # type: ignore[arg-type]
+        return {"pid": _fork(tasks[name], order, descriptor, control)}
     except Exception as error:  # the parent raises it
         return {"failed": f"{type(error).__name__}: {error}"}
     finally:
         os.close(descriptor)
 
 
-def _fork(task: Task, bounds: Bounds, descriptor: int, control: socket.socket) -> int:
+def _fork(task: Task, order: dict[str, Any], descriptor: int, control: socket.socket) -> int:
     here = os.getpid()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
             control.close()
-            _live(task, bounds, descriptor, here)
+            _live(task, Bounds(**order["bounds"]), order["niceness"], descriptor, here)
             code = 0
         finally:
             os._exit(code)
     return pid
 
 
-def _live(task: Task, bounds: Bounds, descriptor: int, parent: int) -> None:
+def _live(task: Task, bounds: Bounds, niceness: int, descriptor: int, parent: int) -> None:
     """Do a task in this child, and tell what it raised."""
     pipe = Pipe(socket.socket(fileno=descriptor))
     try:
-        confine(bounds, parent)
+        confine(bounds, parent, niceness)
         task(pipe)
         pipe.send("end")
     except PipeClosedError:

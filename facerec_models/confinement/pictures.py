@@ -15,7 +15,7 @@ from facerec_models.confinement.bounds import Bounds
 from facerec_models.confinement.child import Child, ChildLostError, ChildSilentError, ChildTooLargeError
 from facerec_models.confinement.pipe import Message, Pipe
 from facerec_models.errors import ImageError, LimitExceededError
-from facerec_models.images import SUFFIXES, is_picture, picture_format, read_image
+from facerec_models.images import SUFFIXES, may_be_picture, picture_content, picture_format, read_image
 from facerec_models.types import ImageArray
 
 # After so many pictures a reader makes room for a fresh one: what a library has leaked, or a file has spoilt, ends with it.
@@ -47,13 +47,13 @@ def read_image_apart(source: Path | bytes, limits: LimitsConfig, *, name: str | 
 
 
 def is_picture_apart(path: Path) -> bool:
-    """Whether a file begins as a picture of an allowed kind does, or is called like one; see `facerec_models.images.is_picture`."""
-    if path.suffix.lower() in SUFFIXES:
-        return True
+    """Whether a file begins as a picture of an allowed kind does, or is called like one; it may still be damaged."""
+    if path.suffix.lower() in SUFFIXES or not may_be_picture(path):
+        return path.suffix.lower() in SUFFIXES
     try:
-        return _ask("is picture", path, LimitsConfig(), None).facts.get("answer") is True
-    except ImageError:
-        return False
+        return bool(picture_format_apart(path, LimitsConfig()))
+    except (ImageError, LimitExceededError) as error:
+        return isinstance(error, LimitExceededError)
 
 
 def picture_format_apart(source: Path | bytes, limits: LimitsConfig) -> str:
@@ -65,7 +65,7 @@ def read_in_child(pipe: Pipe) -> None:
     """Read pictures until the parent has gone; runs in a child."""
     while True:
         kind, facts, arrays = pipe.receive()
-        source = arrays[0].tobytes() if arrays else Path(facts["path"])
+        source = arrays[0].tobytes()
         try:
             if kind == "read":
                 pipe.send(
@@ -73,8 +73,6 @@ def read_in_child(pipe: Pipe) -> None:
                 )
             elif kind == "format":
                 pipe.send("answer", {"answer": picture_format(source)})
-            elif isinstance(source, Path):
-                pipe.send("answer", {"answer": is_picture(source)})
         except (ImageError, LimitExceededError) as error:
             pipe.send("refused", {"type": type(error).__name__, "message": str(error)})
 
@@ -126,16 +124,14 @@ def _readers_of(pid: int, bounds: Bounds) -> _Readers:
 
 
 def _ask(kind: str, source: Path | bytes, limits: LimitsConfig, name: str | None) -> Message:
-    data: bytes | None = None
-    facts: dict[str, Any] = {"limits": limits.model_dump(mode="json"), "name": name}
-    if isinstance(source, bytes):
-        data = source
-    else:
-        # The working directory of a child is another one.
-        facts |= {"path": str(source.absolute()), "name": str(source) if name is None else name}
+    if isinstance(source, Path):
+        # A child that may open no file cannot give away what is in others.
+        name = str(source) if name is None else name
+        source = picture_content(source, name=name)
+    facts = {"limits": limits.model_dump(mode="json"), "name": name}
     readers = _readers_of(os.getpid(), Bounds(limits.decoder_memory_bytes))
     try:
-        answer = readers.ask(kind, facts, data, limits.picture_timeout_s)
+        answer = readers.ask(kind, facts, source, limits.picture_timeout_s)
     except ChildLostError as error:
         remedy = "copy it again or convert it to JPEG"
         if isinstance(error, ChildTooLargeError):

@@ -40,20 +40,17 @@ _DENIED: dict[str, tuple[int, int | None]] = {
     **{"name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265)},
     **{"init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106)},
     **{"kexec_load": (246, 104), "kexec_file_load": (320, 294), "reboot": (169, 142), "process_madvise": (440, 440)},
-    # What would stay behind when the process has ended.
+    # What changes names and rights of files, or would stay behind when the process has ended.
+    **{"creat": (85, None), "rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276)},
+    **{"unlink": (87, None), "unlinkat": (263, 35), "rmdir": (84, None), "mkdir": (83, None), "mkdirat": (258, 34)},
+    **{"truncate": (76, 45), "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)},
+    **{"utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88)},
     **{"shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180)},
     **{"link": (86, None), "linkat": (265, 37), "symlink": (88, None), "symlinkat": (266, 36)},
     **{"mknod": (133, None), "mknodat": (259, 33)},
     **{"chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54)},
     **{"setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7)},
     **{"removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16)},
-}
-# What changes the names, sizes and rights of files.
-_DENIED_TO_READERS: dict[str, tuple[int, int | None]] = {
-    **{"creat": (85, None), "rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276)},
-    **{"unlink": (87, None), "unlinkat": (263, 35), "rmdir": (84, None), "mkdir": (83, None), "mkdirat": (258, 34)},
-    **{"truncate": (76, 45), "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452)},
-    **{"utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88)},
 }
 # Their callers fall back on calls whose arguments can be told.
 _UNKNOWN: dict[str, tuple[int, int | None]] = {"clone3": (435, 435), "openat2": (437, 437)}
@@ -81,12 +78,12 @@ _PROCESSORS = {
 def filter_calls(*, may_write: bool) -> bool:
     """Take from this process, and from threads that it starts later, what a decoder does not need; return whether it worked.
 
-    It has to have one thread only. There is no way back.
+    It has to have one thread only, and to have called `give_up_rights`. There is no way back.
 
     Parameters
     ----------
     may_write : bool
-        Whether it may create, write, rename and remove files.
+        Whether it may write files; which, `facerec_models.confinement.places` says. It never renames or removes any.
 
     Returns
     -------
@@ -96,7 +93,6 @@ def filter_calls(*, may_write: bool) -> bool:
     processor = _PROCESSORS.get(platform.machine())
     if sys.platform != "linux" or processor is None:
         return False
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     code = _program(processor, may_write=may_write)
     kept = ctypes.create_string_buffer(code)
     program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(kept))
@@ -118,9 +114,10 @@ def die_with_parent(parent: int, with_signal: int) -> None:
         os._exit(1)
 
 
-def hide_memory() -> None:
-    """Let no other process of this user read the memory of this one."""
+def give_up_rights() -> None:
+    """Gain no rights from now on, and let no other process of this user read the memory of this one."""
     if sys.platform == "linux":
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         _prctl(_PR_SET_DUMPABLE, 0)
 
 
@@ -132,7 +129,6 @@ def _prctl(option: int, *arguments: int | ctypes.Array[ctypes.c_char] | None) ->
 
 def _program(processor: _Processor, *, may_write: bool) -> bytes:
     column, own = processor.column, os.getpid()
-    denied = _DENIED if may_write else _DENIED | _DENIED_TO_READERS
     lines = [
         _line(_LOAD, _AT_ARCHITECTURE),
         _line(_IF_EQUAL, processor.audit, 1, 0),
@@ -142,7 +138,7 @@ def _program(processor: _Processor, *, may_write: bool) -> bytes:
     if column == 0:
         lines += [_line(_IF_AT_LEAST, _X32, 0, 1), _answer(errno.EPERM)]
     for numbers, code in (
-        *((numbers, errno.EPERM) for numbers in denied.values()),
+        *((numbers, errno.EPERM) for numbers in _DENIED.values()),
         *((numbers, errno.ENOSYS) for numbers in _UNKNOWN.values()),
     ):
         if (number := numbers[column]) is not None:

@@ -51,7 +51,7 @@ def probe_video(
         If it is no video that can be read, or its decoder crashes, hangs or needs too much.
     """
     facts = video_facts(path, limits, name, stream)
-    with video_child(probe_in_child, facts["name"], limits) as child:
+    with video_child(probe_in_child, facts, limits) as child:
         child.send("probe", {"video": facts, "wants_index": wants_index}, timeout_s=limits.decoder_silence_s)
         answer = next_answer(child, limits)
         try:

@@ -98,7 +98,7 @@ class ScanApart:
         SegmentError
             If the segment cannot be scanned by itself.
         """
-        with video_child(scan_in_child, self.name, self._config.limits) as child:
+        with video_child(scan_in_child, self._facts, self._config.limits) as child:
             child.send("scan", *self._order(), timeout_s=self._config.limits.decoder_silence_s)
             crops: list[ImageArray] = []
             embeddings: list[FloatArray] = []

@@ -24,22 +24,29 @@ _PULSE_S = 1.0
 
 
 @contextmanager
-def video_child(task: Task, name: str, limits: LimitsConfig, written_bytes: int = 0) -> Iterator[Child]:
+def video_child(
+    task: Task, facts: dict[str, Any], limits: LimitsConfig, *, writable: Path | None = None
+) -> Iterator[Child]:
     """Start a child that opens a video; its loss is the video's failure.
 
     Parameters
     ----------
-    name : str
-        What errors call the video.
-    written_bytes : int
-        Largest file that it may write.
+    facts : dict
+        What `video_facts` returns for the video.
+    writable : Path, optional
+        A file that it writes.
 
     Raises
     ------
     VideoDecodeError
         If the child is lost.
     """
-    bounds = Bounds(limits.decoder_memory_bytes, written_bytes)
+    bounds = Bounds(
+        limits.decoder_memory_bytes,
+        (facts["path"],),
+        () if writable is None else (str(writable),),
+        limits.max_upload_bytes,
+    )
     try:
         with Child(task, bounds, raises=[SegmentError]) as child:
             yield child
@@ -49,7 +56,7 @@ def video_child(task: Task, name: str, limits: LimitsConfig, written_bytes: int 
             remedy = "reduce the video or raise limits.decoder_memory_bytes"
         elif isinstance(error, ChildSilentError):
             remedy += ", or raise limits.decoder_silence_s"
-        raise VideoDecodeError(f"{name!r} cannot be decoded: its decoder {error}; {remedy}") from error
+        raise VideoDecodeError(f"{facts['name']!r} cannot be decoded: its decoder {error}; {remedy}") from error
 
 
 def next_answer(child: Child, limits: LimitsConfig) -> Message:
