@@ -85,7 +85,7 @@ class _Readers:
         self._places = BoundedSemaphore(min(_MOST_READERS, os.cpu_count() or 1))
         self._idle: list[tuple[Child, int]] = []
 
-    def ask(self, kind: str, facts: dict[str, Any], data: bytes | None, timeout_s: float) -> Message:
+    def ask(self, kind: str, facts: dict[str, Any], data: bytes, timeout_s: float) -> Message:
         """Have one picture read.
 
         Raises
@@ -97,8 +97,7 @@ class _Readers:
             reader, read = self._take()
             is_well = False
             try:
-                arrays = [] if data is None else [np.frombuffer(data, np.uint8)]
-                reader.send(kind, facts, arrays, timeout_s=timeout_s)
+                reader.send(kind, facts, [np.frombuffer(data, np.uint8)], timeout_s=timeout_s)
                 answer = reader.receive(timeout_s)
                 is_well = read < _MOST_PICTURES
             finally:

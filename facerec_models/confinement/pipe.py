@@ -17,7 +17,7 @@ import numpy.typing as npt
 # Kinds of numbers that may travel.
 _DTYPES = {"|u1", "|b1", "<i8", "<f4", "<f8"}
 _LENGTH = struct.Struct("<I")
-_MOST_HEADER_BYTES = 64 * 2**20
+_MOST_HEADER_BYTES = 256 * 2**20
 # A still of 80 million pixels has 240 MB.
 _MOST_ARRAY_BYTES = 2 * 2**30
 _MOST_ARRAYS = 100_000

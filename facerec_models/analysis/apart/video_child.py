@@ -59,9 +59,14 @@ def video_child(
         raise VideoDecodeError(f"{facts['name']!r} cannot be decoded: its decoder {error}; {remedy}") from error
 
 
+def next_message(child: Child, limits: LimitsConfig) -> Message:
+    """Return the next message of a child, if only that it is alive."""
+    return child.receive(limits.decoder_silence_s)
+
+
 def next_answer(child: Child, limits: LimitsConfig) -> Message:
     """Return the next message of a child that says more than that it is alive."""
-    while (message := child.receive(limits.decoder_silence_s)).kind == ALIVE:
+    while (message := next_message(child, limits)).kind == ALIVE:
         pass
     return message
 
