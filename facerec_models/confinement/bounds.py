@@ -58,6 +58,23 @@ def confine(bounds: Bounds, parent: int, niceness: int) -> None:
     filter_calls(may_write=bool(bounds.writable))
 
 
+def check_memory(spare_bytes: int) -> None:
+    """Raise `MemoryError` if this process is bounded and was once so near its bound: decoders call what they have no room for damage.
+
+    Parameters
+    ----------
+    spare_bytes : int
+        What it may have asked for in vain.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    status = Path("/proc/self/status")
+    if most == resource.RLIM_INFINITY or not status.is_file():
+        return
+    facts = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+    if most - int(facts["VmPeak"].split()[0]) * 1024 < spare_bytes:
+        raise MemoryError
+
+
 def _limit(kind: int, most: int) -> None:
     _, hard = resource.getrlimit(kind)
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)

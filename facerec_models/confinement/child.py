@@ -36,6 +36,8 @@ _BEGIN = (
     "main()"
 )
 _PLAIN_LETTERS = 2000
+# What may be wrong with a file and its place. A child that a file has taken over cannot claim that the store fails.
+_TOLD = (errors.InputError, errors.PlaceError, errors.ConflictError)
 
 
 class ChildLostError(Exception):
@@ -67,7 +69,7 @@ class Child:
         A function of a module, which the child finds by its name.
     bounds : Bounds
     raises : sequence of type
-        What else it may raise here, beside every `FacerecError`.
+        What else it may raise here, beside errors of input and places.
 
     Attributes
     ----------
@@ -213,8 +215,6 @@ class Nursery:
             Whether it has closed its end, and so ends by itself in a moment.
         """
         with self._lock:
-            if self._control is None:
-                return -signal.SIGKILL
             answer = self._ask({"end": pid, "is_ending": is_ending}, [])
         return None if answer["was_alive"] else int(answer["code"])
 
@@ -280,4 +280,4 @@ def _nursery_of(pid: int) -> Nursery:
 
 def _known_error(name: str) -> type[Exception] | None:
     kind = getattr(errors, name, None)
-    return kind if isinstance(kind, type) and issubclass(kind, errors.FacerecError) else None
+    return kind if isinstance(kind, type) and issubclass(kind, _TOLD) else None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from facerec_models.config import LimitsConfig
-from facerec_models.confinement.bounds import Bounds
+from facerec_models.confinement.bounds import Bounds, check_memory
 from facerec_models.confinement.child import Child, ChildLostError, ChildSilentError, ChildTooLargeError
 from facerec_models.confinement.pipe import Message, Pipe
 from facerec_models.errors import ImageError, LimitExceededError
@@ -21,6 +21,7 @@ from facerec_models.types import ImageArray
 # After so many pictures a reader makes room for a fresh one: what a library has leaked, or a file has spoilt, ends with it.
 _MOST_PICTURES = 200
 _MOST_READERS = 4
+_SPARE_BYTES = 2**25
 _REFUSALS = {kind.__name__: kind for kind in (ImageError, LimitExceededError)}
 
 
@@ -74,6 +75,7 @@ def read_in_child(pipe: Pipe) -> None:
             elif kind == "format":
                 pipe.send("answer", {"answer": picture_format(source)})
         except (ImageError, LimitExceededError) as error:
+            check_memory(_SPARE_BYTES)
             pipe.send("refused", {"type": type(error).__name__, "message": str(error)})
 
 
@@ -95,25 +97,39 @@ class _Readers:
         """
         with self._places:
             reader, read = self._take()
-            is_well = False
             try:
-                reader.send(kind, facts, [np.frombuffer(data, np.uint8)], timeout_s=timeout_s)
-                answer = reader.receive(timeout_s)
-                is_well = read < _MOST_PICTURES
-            finally:
-                if is_well:
-                    self._idle.append((reader, read))
-                else:
-                    reader.close()
+                return self._read(reader, read, kind, facts, data, timeout_s)
+            except (ChildSilentError, ChildTooLargeError):
+                raise
+            except ChildLostError:
+                # A picture before this one may be to blame.
+                if read == 0:
+                    raise
+            return self._read(Child(read_in_child, self._bounds), 0, kind, facts, data, timeout_s)
+
+    def _read(
+        self, reader: Child, read: int, kind: str, facts: dict[str, Any], data: bytes, timeout_s: float
+    ) -> Message:
+        is_well = False
+        try:
+            reader.send(kind, facts, [np.frombuffer(data, np.uint8)], timeout_s=timeout_s)
+            answer = reader.receive(timeout_s)
+            is_well = read + 1 < _MOST_PICTURES
+        finally:
+            if is_well:
+                self._idle.append((reader, read + 1))
+            else:
+                reader.close()
         return answer
 
     def _take(self) -> tuple[Child, int]:
+        """Return a reader, and how many pictures it has read."""
         while self._idle:
             reader, read = self._idle.pop()
             if not reader.has_ended():
-                return reader, read + 1
+                return reader, read
             reader.close()
-        return Child(read_in_child, self._bounds), 1
+        return Child(read_in_child, self._bounds), 0
 
 
 @cache

@@ -130,6 +130,10 @@ class Pipe:
         """Whether there is something to receive, if only the end."""
         return bool(select.select([self._socket], [], [], 0)[0])
 
+    def fileno(self) -> int:
+        """Return the descriptor of this end."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Close this end."""
         self._socket.close()

@@ -20,7 +20,7 @@ _NETWORK_SINCE, _SCOPES_SINCE = 4, 6
 # What libraries read to know the machine they are on.
 _OF_SYSTEM = (
     *("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom"),
-    *("/sys/devices/system/cpu", "/sys/fs/cgroup", "/proc/cpuinfo", "/proc/stat", "/proc/meminfo"),
+    *("/sys/devices/system/cpu", "/sys/fs/cgroup", "/proc/cpuinfo", "/proc/stat", "/proc/meminfo", "/proc/self/status"),
 )
 
 

@@ -24,11 +24,14 @@ from av.stream import Stream
 
 from facerec_models.analysis.reading.clock import Clock, Sound
 from facerec_models.analysis.reading.segments import FrameIndex
+from facerec_models.confinement.bounds import check_memory
 from facerec_models.errors import VideoOpenError
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,mxf,dv,gif"
 _KINDS = "MP4, MOV, MKV, WebM, AVI, MPEG, Ogg, FLV, WMV, MXF, DV or GIF"
 _MOST_PIXELS = 2**31 - 1  # that FFmpeg can count
+# Of a picture and its neighbours' buffers, and of what else a decoder asks for at once.
+_MOST_PIXEL_BYTES, _SPARE_BYTES = 16, 2**23
 _MOST_REORDERED = 16  # pictures that a codec holds back, in H.264 and H.265
 
 
@@ -148,6 +151,7 @@ class Decoder:
             yield None  # takes out what the decoder still holds
 
     def _note_damage(self) -> None:
+        check_memory(_MOST_PIXEL_BYTES * self._stream.width * self._stream.height + _SPARE_BYTES)
         self.damaged_packets += 1
         if self.damaged_packets == 1:
             self.damaged_after = self._last_pts
