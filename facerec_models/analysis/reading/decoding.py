@@ -25,7 +25,7 @@ from av.stream import Stream
 from facerec_models.analysis.reading.clock import Clock, Sound
 from facerec_models.analysis.reading.segments import FrameIndex
 from facerec_models.confinement.bounds import check_memory
-from facerec_models.errors import VideoOpenError
+from facerec_models.errors import LimitExceededError, VideoOpenError
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,mxf,dv,gif"
 _KINDS = "MP4, MOV, MKV, WebM, AVI, MPEG, Ogg, FLV, WMV, MXF, DV or GIF"
@@ -35,18 +35,22 @@ _MOST_PIXEL_BYTES, _SPARE_BYTES = 16, 2**23
 _MOST_REORDERED = 16  # pictures that a codec holds back, in H.264 and H.265
 
 
-def open_container(path: Path, name: str) -> InputContainer:
+def open_container(path: Path, name: str, max_streams: int | None = None) -> InputContainer:
     """Open a local file with FFmpeg if it is a container of an allowed kind.
 
     Parameters
     ----------
     name : str
         What errors call the file.
+    max_streams : int, optional
+        The most tracks of any kind that it may have; see `facerec_models.config.LimitsConfig`.
 
     Raises
     ------
     VideoOpenError
         If there is no such file, or it is empty, a script or playlist, or nothing that FFmpeg knows.
+    LimitExceededError
+        If it has more tracks.
     """
     try:
         status = path.stat()
@@ -59,7 +63,7 @@ def open_container(path: Path, name: str) -> InputContainer:
     if status.st_size == 0:
         raise VideoOpenError(f"{name!r} is empty; copy it again")
     try:
-        return av.open(
+        opened = av.open(
             # The prefix keeps a name such as "a:b.mp4" from being read as a protocol.
             f"file:{os.fspath(path)}",
             options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
@@ -74,6 +78,12 @@ def open_container(path: Path, name: str) -> InputContainer:
             is_text = b"\0" not in file.read(4096)
         what = "is a text, playlist or script, not a video" if is_text else f"is no complete {_KINDS} file"
         raise VideoOpenError(f"{name!r} {what}; copy it again or convert it to MP4") from error
+    if max_streams is not None and (count := len(opened.streams)) > max_streams:
+        opened.close()
+        raise LimitExceededError(
+            f"{name!r} has {count} tracks, more than limits.max_streams = {max_streams}: leave some out"
+        )
+    return opened
 
 
 class Decoder:

@@ -161,7 +161,7 @@ class Video:
         self._limits = limits
         self._on_packet = on_packet
         self._running: Generator[DecodedFrame, None, None] | None = None
-        with open_container(path, self.name) as container:
+        with open_container(path, self.name, limits.max_streams) as container:
             track, others = choose_track(path, container, self.name, stream)
             self._stream = track.index
             self._check_size(track.width, track.height)
