@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from facerec_models.analysis.alignment import DLIB_TEMPLATE
 from facerec_models.analysis.apart.probing import probe_video
 from facerec_models.analysis.apart.scanning import ScanApart
+from facerec_models.analysis.apart.video_child import ALIVE, Pulse
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.frame_faces import Scan, Timing
 from facerec_models.analysis.frame_scanner import FrameScanner
@@ -22,6 +25,7 @@ from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.analysis.reading.segments import SegmentError, plan_segments
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import AnalysisConfig, LimitsConfig, SamplingConfig
+from facerec_models.confinement.pipe import Pipe, PipeClosedError
 from facerec_models.errors import LimitExceededError, VideoDecodeError, VideoOpenError
 from facerec_models.types import Detections, FloatArray, ImageArray
 from facerec_models.video_writer import VideoWriter
@@ -175,3 +179,28 @@ def test_nothing_is_left_of_twenty_videos(film: Path) -> None:
     assert descriptors() == before
     assert shared_memory() == shared
     wait_until(lambda: confined_children() == children)
+
+
+def test_all_that_is_read_of_a_video_is_a_sign_of_life(film: Path) -> None:
+    signs: list[int] = []
+    with Video(film, CONFIG.limits, on_packet=lambda: signs.append(1)) as video:
+        assert signs
+        for read in (lambda: list(video.frames()), video.index):
+            signs.clear()
+            read()
+            assert len(signs) >= 400
+
+
+def test_signs_of_life_are_told_each_second() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        pulse = Pulse(Pipe(here))
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            pulse()
+            time.sleep(0.01)
+        here.shutdown(socket.SHUT_WR)
+        pipe = Pipe(there)
+        assert [pipe.receive().kind for _ in range(2)] == [ALIVE, ALIVE]
+        with pytest.raises(PipeClosedError):
+            pipe.receive()
