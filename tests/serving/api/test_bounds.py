@@ -20,13 +20,13 @@ from facerec_models.errors import InputError, PlaceError
 from facerec_models.names import check_project_name, file_name_of, person_id_of
 from facerec_models.video_writer import VideoWriter
 from serving.api.ingress.documents import shorten
-from serving.api.ingress.problems import redactor
 from serving.archive.handle import Archive
 from serving.jobs.runner import JobControl, JobRunner
 from serving.settings import Settings
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
+from serving.telemetry.redaction import Redaction
 from tests.serving.routes import bare_routes, problem
 from tests.waiting import wait_until
 
@@ -196,7 +196,7 @@ def test_what_is_echoed_is_short(client: TestClient) -> None:
 
 def test_errors_name_no_place_and_no_address(client: TestClient, archive: Archive) -> None:
     settings = Settings(home=archive.files.root, store=SecretStr("mongodb://me:secret@db.internal:27017/faces"))
-    redact = redactor(settings)
+    redact = Redaction.of(settings).redact
     text = f"{archive.files.root}/weights/a.pt and mongodb://me:secret@db.internal:27017/faces, db.internal:27017, {json.__file__}"
     assert str(archive.files.root) not in redact(text)
     assert "secret" not in redact(text)
