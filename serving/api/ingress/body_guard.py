@@ -51,7 +51,9 @@ class BodyGuard:
             return
         kept = [(name, value) for name, value in scope["headers"] if name.lower() not in _NOT_FOR_CLIENTS]
         body = _Body(scope, receive, send, found, self._bounds)
-        await self._app({**scope, "headers": kept}, body.receive, body.send)
+        # In place: who measures the request from outside learns its route from what is written there.
+        scope["headers"] = kept
+        await self._app(scope, body.receive, body.send)
 
     def _head_refusal(self, scope: Scope) -> Refusal | None:
         address = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])

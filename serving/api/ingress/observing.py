@@ -41,6 +41,7 @@ class RequestObserver:
             return
         given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
         status = 500
         start = time.perf_counter()
 

@@ -17,7 +17,6 @@ from starlette.requests import ClientDisconnect
 from facerec_models.errors import MEDIA_ERRORS, BusyError, FacerecError, LimitExceededError, PlaceError
 from facerec_models.files import place_error
 from serving.api.ingress.documents import problem, title_of
-from serving.telemetry.context import bound_ids
 from serving.telemetry.metrics import count_media_failure, count_refusal
 
 _log = getLogger(__name__)
@@ -41,8 +40,9 @@ def add_problem_handlers(app: FastAPI, redact: Redact) -> None:
         headers = {"Retry-After": str(math.ceil(retry_s))} if retry_s is not None else None
         return problem(error.status, title_of(error), redact(str(error)), headers)
 
-    def unexpected() -> JSONResponse:
-        asked = bound_ids().get("request_id")
+    def unexpected(request: Request) -> JSONResponse:
+        # What nobody has foreseen is answered outside of all that binds ids.
+        asked = getattr(request.state, "request_id", None)
         which = "" if asked is None else f" (request {asked})"
         return problem(500, "Internal error", f"something went wrong{which}: the log of the service has the cause")
 
@@ -55,7 +55,7 @@ def add_problem_handlers(app: FastAPI, redact: Redact) -> None:
         if isinstance(error.cause, FacerecError):
             return told(error.cause)
         _log.error("a replica failed", exc_info=error)
-        return unexpected()
+        return unexpected(request)
 
     @app.exception_handler(BackPressureError)
     async def busy(_: Request, error: BackPressureError) -> JSONResponse:
@@ -82,7 +82,7 @@ def add_problem_handlers(app: FastAPI, redact: Redact) -> None:
         if found is not None:
             return told(found)
         _log.error("the system failed", exc_info=error)
-        return unexpected()
+        return unexpected(request)
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:
@@ -100,7 +100,7 @@ def add_problem_handlers(app: FastAPI, redact: Redact) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        return unexpected()
+        return unexpected(request)
 
 
 def _count(error: FacerecError) -> None:

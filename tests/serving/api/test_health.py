@@ -19,7 +19,7 @@ from serving.archive.handle import Archive
 from serving.jobs.runner import submit
 from serving.telemetry.context import bound_ids
 from tests.serving.in_process import handle
-from tests.serving.routes import bare_api, problem
+from tests.serving.routes import bare_api, local_client, problem
 from tests.waiting import wait_until
 
 
@@ -34,7 +34,7 @@ def ready_api(archive: Archive) -> Any:
 
 @pytest.fixture
 def client(archive: Archive) -> Iterator[TestClient]:
-    with TestClient(ready_api(archive), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    with local_client(ready_api(archive)) as client:
         yield client
 
 
@@ -65,7 +65,7 @@ def test_a_service_whose_networks_and_store_answer_is_ready(client: TestClient, 
 
 
 def test_a_service_without_networks_lives_and_is_not_ready(archive: Archive) -> None:
-    with TestClient(bare_api(archive), base_url="http://127.0.0.1") as client:
+    with local_client(bare_api(archive)) as client:
         answer = client.get("/readyz")
         assert "the networks are not loaded yet" in problem(answer, 503)
         assert answer.headers["retry-after"] == "5"
@@ -75,7 +75,7 @@ def test_a_service_without_networks_lives_and_is_not_ready(archive: Archive) -> 
 def test_networks_that_stopped_to_answer_are_missed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_NETWORKS_SILENT_S", 0.2)
     api = ready_api(archive)
-    with TestClient(api, base_url="http://127.0.0.1") as client:
+    with local_client(api) as client:
         assert client.get("/readyz").status_code == 200
 
         def die() -> str:
@@ -98,7 +98,7 @@ def test_a_store_that_hangs_makes_nobody_wait(archive: Archive, monkeypatch: pyt
 
     monkeypatch.setattr(type(archive.store), "count_jobs", hang)
     monkeypatch.setattr(type(archive.store), "list_jobs", lambda *_: release.wait(60))
-    with TestClient(ready_api(archive), base_url="http://127.0.0.1") as client:
+    with local_client(ready_api(archive)) as client:
         try:
             for _ in range(3):
                 started = time.monotonic()
@@ -119,7 +119,7 @@ def test_a_store_that_fails_is_told_without_its_address(archive: Archive, monkey
         raise StoreError("mongodb://ann:secret@db:27017 does not answer")
 
     monkeypatch.setattr(type(archive.store), "count_jobs", fail)
-    with TestClient(ready_api(archive), base_url="http://127.0.0.1") as client:
+    with local_client(ready_api(archive)) as client:
         assert problem(client.get("/readyz"), 503) == "the store does not answer (StoreError)"
 
 
@@ -162,13 +162,13 @@ def test_ids_of_a_request_are_bound_where_its_route_works(archive: Archive, monk
         return []
 
     monkeypatch.setattr(type(archive.store), "list_videos", watch)
-    with TestClient(ready_api(archive), base_url="http://127.0.0.1") as client:
+    with local_client(ready_api(archive)) as client:
         assert client.get("/v1/projects/p/videos", headers={"X-Request-ID": "r-1"}).status_code == 200
-    assert seen == [{"request_id": "r-1", "project": "p"}]
+    assert seen == [{"request_id": "r-1", "project": "p", "key_id": "local"}]
 
 
 def test_refused_requests_are_counted_by_reason(archive: Archive) -> None:
-    with TestClient(bare_api(archive, max_queued_jobs=1), base_url="http://127.0.0.1") as client:
+    with local_client(bare_api(archive, max_queued_jobs=1)) as client:
         submit(archive.store, "p", "training", {}, max_queued=9)
         before = metrics(client)["facerec_http_refused_total", "busy"]
         assert client.post("/v1/projects/p/training").status_code == 429
