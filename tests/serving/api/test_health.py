@@ -114,6 +114,19 @@ def test_a_store_that_hangs_makes_nobody_wait(archive: Archive, monkeypatch: pyt
         assert len(asked) == 2
 
 
+def test_a_store_that_is_late_now_and_then_is_not_missed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    with TestClient(ready_api(archive), base_url="http://127.0.0.1") as client:
+        assert client.get("/readyz").status_code == 200
+        monkeypatch.setattr(type(archive.store), "count_jobs", lambda *_: release.wait(60) and 0)
+        try:
+            assert client.get("/readyz").status_code == 200
+            monkeypatch.setattr(health, "_FRESH_S", 0.1)
+            assert "the store has not answered within" in problem(client.get("/readyz"), 503)
+        finally:
+            release.set()
+
+
 def test_a_store_that_fails_is_told_without_its_address(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> int:
         raise StoreError("mongodb://ann:secret@db:27017 does not answer")
