@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from facerec_models.errors import FacerecError, InputError
+from facerec_models.errors import FacerecError, InputError, SourceError
 from serving.listening import local_url, require_free
 from training.ray_environment import prepare_environment, start_local_ray
 
@@ -91,10 +91,22 @@ def prepare_worker() -> None:
 
 
 @contextmanager
-def run_service(home: Path, *, host: str, port: int, config: Path | None = None) -> Iterator[LocalService]:
+def run_service(
+    home: Path,
+    *,
+    host: str,
+    port: int,
+    config: Path | None = None,
+    when_ray_runs: Callable[[], object] = lambda: None,
+) -> Iterator[LocalService]:
     """Run the service until the block ends; yields it when it answers.
 
     At the end it takes no more requests and jobs, answers what was asked, hands back what it works on, and ends within some 10 s.
+
+    Parameters
+    ----------
+    when_ray_runs : callable
+        Called before Serve starts: Ray has installed handlers of signals by then.
 
     Raises
     ------
@@ -115,11 +127,15 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
 
     from serving.app import AppArgs, build_graph
 
-    start_local_ray(worker_setup=f"{__name__}.{prepare_worker.__name__}")
+    try:
+        start_local_ray(worker_setup=f"{__name__}.{prepare_worker.__name__}")
+    except Exception as error:  # Ray has no narrower one for its own start, as on a machine whose cores others use
+        raise SourceError(f"Ray did not start: {error}") from error
     from training.ray_processes import RayProcesses
 
     processes, name = RayProcesses(), application["name"]
     try:
+        when_ray_runs()
         serve.start(
             http_options={**document.get("http_options", {}), "host": host, "port": port},
             logging_config=document.get("logging_config"),
@@ -146,7 +162,9 @@ def _end(processes: RayProcesses, application: str) -> None:
             return True
         return False
 
-    in_order, failed = False, sys.exc_info()[0] is not None
+    in_order, why = False, sys.exc_info()[1]
+    # Whoever is asked to end while it starts has not failed.
+    failed = why is not None and not (isinstance(why, SystemExit) and why.code == 0)
     # Ray prints of each process that is ended on purpose that it died while it had work to do.
     with redirect_stdout(io.StringIO()):
         try:
