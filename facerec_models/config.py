@@ -25,6 +25,10 @@ class LimitsConfig(Config):
     max_frame_pixels: int = Field(default=7680 * 4320, ge=1, description="Largest video frame, in pixels.")
     max_video_duration_s: float = Field(default=24 * 3600, gt=0, description="Longest video.")
     max_upload_bytes: int = Field(default=20 * 2**30, ge=1, description="Largest uploaded file.")
+    max_picture_bytes: int = Field(default=64 * 2**20, ge=1, description="Largest uploaded picture.")
+    max_pictures_per_request: int = Field(default=100, ge=1, description="Pictures that are sent together.")
+    max_pictures_bytes: int = Field(default=512 * 2**20, ge=1, description="Pictures of a request together.")
+    max_streams: int = Field(default=64, ge=1, description="Tracks of a video's file: pictures, sound, text.")
 
 
 class SamplingConfig(Config):

@@ -9,11 +9,14 @@
     │   ├── VideoDecodeError       a video whose pictures cannot be read
     │   ├── ImageError             not a picture, or none that can be read
     │   └── LimitExceededError     larger than a configured bound                     413
+    ├── UnauthenticatedError       nobody, or nobody known, asks                      401
+    ├── ForbiddenError             the caller may not do that                         403
     ├── NotFoundError                                                                 404
     │   ├── ProjectNotFoundError
     │   ├── PersonNotFoundError
     │   ├── VideoNotFoundError
     │   ├── JobNotFoundError
+    │   ├── KeyNotFoundError
     │   └── ModelNotFoundError
     ├── ConflictError              the state does not allow it                        409
     │   └── GalleryError
@@ -73,6 +76,22 @@ class LimitExceededError(InputError):
     status = 413
 
 
+class UnauthenticatedError(FacerecError):
+    """The request has no key, or none that opens anything."""
+
+    status = 401
+
+
+class ForbiddenError(FacerecError):
+    """The caller is known, and may not do that."""
+
+    status = 403
+
+
+MEDIA_ERRORS = (VideoOpenError, VideoDecodeError, ImageError, LimitExceededError)
+"""What is raised for videos and pictures that cannot be read."""
+
+
 class NotFoundError(FacerecError):
     """Something was named that does not exist."""
 
@@ -93,6 +112,10 @@ class VideoNotFoundError(NotFoundError):
 
 class JobNotFoundError(NotFoundError):
     """No job has this id."""
+
+
+class KeyNotFoundError(NotFoundError):
+    """No key has this id."""
 
 
 class ModelNotFoundError(NotFoundError):

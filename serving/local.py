@@ -136,11 +136,14 @@ def run_service(
     processes, name = RayProcesses(), application["name"]
     try:
         when_ray_runs()
+        logging_config = document.get("logging_config")
         serve.start(
             http_options={**document.get("http_options", {}), "host": host, "port": port},
-            logging_config=document.get("logging_config"),
+            logging_config=logging_config,
         )
-        options = {own.pop("name"): own for own in application.get("deployments", [])}
+        # As `serve run` does: of deployments that have none of their own it is the file's.
+        inherited = {} if logging_config is None else {"logging_config": logging_config}
+        options = {own.pop("name"): {**inherited, **own} for own in application.get("deployments", [])}
         app = build_graph(AppArgs(**{**application.get("args", {}), "home": home}), options)
         serve.run(app, name=name, route_prefix=application["route_prefix"])
         yield LocalService(local_url(host, port), processes)

@@ -13,8 +13,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from facerec_models.config import AnalysisConfig, Config, IdentificationConfig
 from facerec_models.errors import ClosedPlaceError, InputError
 from facerec_models.names import check_project_name
+from serving.bounds import IngressConfig, KeepingConfig
 from serving.setting_types import Folders, Names
 from serving.sources.config import SourcesConfig
+from serving.store.access_rows import Role
+from serving.telemetry.traces import TracesConfig
 from training.crawling.bounds import CrawlConfig
 
 
@@ -43,6 +46,32 @@ class WebhookConfig(Config):
         description="How long to wait for a connection, for a message to be taken, for an answer.",
     )
     max_attempts: int = Field(default=16, ge=1, le=100, description="Tries before giving up, within some five hours.")
+
+
+class OidcConfig(Config):
+    """An identity provider (OpenID Connect) whose tokens are taken beside keys."""
+
+    issuer: str = Field(pattern=r"^https?://\S+$", description="Who must have issued a token: its claim 'iss'.")
+    audience: str = Field(min_length=1, description="Whom a token must be for: its claim 'aud'.")
+    keys_url: str = Field(pattern=r"^https?://\S+$", description="Where the provider's public keys are ('jwks_uri').")
+    groups_claim: str = Field(default="groups", description="The claim that names the groups of a user.")
+    grants: dict[str, dict[str, Role]] = Field(
+        description='The roles of groups in projects, or in "*", all of them: {"archivists": {"opera": "curate"}}.'
+    )
+
+
+class AccessConfig(Config):
+    """Who may ask; see `serving.api.ingress.access`."""
+
+    keys: bool = Field(
+        default=False,
+        description="Whether everybody needs a key. Without it, nobody on this machine needs one until there is one; from other "
+        "machines a key is always needed.",
+    )
+    per_minute: int = Field(
+        default=6000, ge=1, description="Requests a minute of a caller, but where its key says otherwise."
+    )
+    oidc: OidcConfig | None = Field(default=None, description="An identity provider whose tokens are taken, too.")
 
 
 class ExportConfig(Config):
@@ -120,9 +149,13 @@ class Settings(BaseSettings):
         default=120.0, gt=0, description="Length of the segments that long videos are divided into, in seconds."
     )
     webhook: WebhookConfig = WebhookConfig()
+    access: AccessConfig = AccessConfig()
     exports: ExportConfig = ExportConfig()
     sources: SourcesConfig = SourcesConfig()
     renditions: RenditionConfig = RenditionConfig()
+    ingress: IngressConfig = IngressConfig()
+    keeping: KeepingConfig = KeepingConfig()
+    traces: TracesConfig = TracesConfig()
 
     @model_validator(mode="after")
     def _shared_needs_a_store(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from facerec_models.proxies import is_loopback
 from facerec_models.result import Result
 from facerec_models.stills import StillResult
 from serving.api.schemas import (
+    CallerView,
     Health,
     JobView,
     PersonView,
@@ -81,12 +83,18 @@ class StoredVideo(BaseModel):
 class FacerecClient:
     """One service. May be shared by threads.
 
+    Parameters
+    ----------
+    token : str, optional
+        The key, or the identity provider's token, that is shown to the service.
+
     Every method raises `SourceError` when the service does not answer and `ServiceError` when it refuses; a service that is
     busy is asked again a few times, as late as it wishes.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, token: str | None = None) -> None:
         self.base_url = base_url.rstrip("/")
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
             self._http = httpx.Client(base_url=self.base_url, timeout=_TIMEOUT, trust_env=not is_loopback(base_url))
         except (ImportError, ValueError, httpx.InvalidURL) as error:  # of the proxy that the environment names
@@ -106,9 +114,19 @@ class FacerecClient:
         """Close the connections."""
         self._http.close()
 
+    def with_token(self, token: str | None) -> FacerecClient:
+        """Return a client that asks as another caller, over the same connections; it is not closed by itself."""
+        other = copy.copy(self)
+        other._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return other
+
+    def me(self) -> CallerView:
+        """Return who asks, and which role they have in which project."""
+        return CallerView.model_validate_json(self._send("GET", _path("me")).content)
+
     def health(self) -> Health:
-        """Return what the service runs on."""
-        content = self._send("GET", "/healthz", timeout=_PROBE_TIMEOUT_S).content
+        """Return what the service runs on, once it is ready; `ServiceError` says what is missing before."""
+        content = self._send("GET", "/readyz", timeout=_PROBE_TIMEOUT_S).content
         try:
             return Health.model_validate_json(content)
         except ValidationError as error:
@@ -338,7 +356,8 @@ class FacerecClient:
         """Ask, again while the service is busy; httpx reads files from their beginning each time."""
         for attempt in range(_BUSY_ATTEMPTS):
             try:
-                response = self._http.send(self._http.build_request(method, path, **content), stream=stream)
+                request = self._http.build_request(method, path, headers=self._headers, **content)
+                response = self._http.send(request, stream=stream)
                 if not response.is_success:
                     response.read()
             except httpx.TransportError as error:

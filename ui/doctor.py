@@ -18,6 +18,7 @@ from facerec_models.files import AnyPath, write_atomically
 from serving.archive.files import Files
 from serving.settings import Settings
 from serving.store.opening import open_store
+from training.ray_environment import INGRESS_HOOK, INGRESS_VARIABLE
 from ui.cli.common import read_settings
 from ui.ray_ports import examine_ray
 
@@ -53,6 +54,8 @@ def examine(path: Path | None) -> list[Finding]:
     settings = read_settings(path)
     home = Files(settings.home.resolve())
     findings.append(_examine_engines(settings, home.weights))
+    if "RAY_ADDRESS" in os.environ or INGRESS_VARIABLE in os.environ:
+        findings.append(_examine_ingress())
     findings += [examine_ray(), _examine_store(settings), *_examine_home(home.root)]
     try:
         findings.append(_examine_files(Files.at(settings.home, settings.files).shared_root))
@@ -74,6 +77,17 @@ def _examine_engines(settings: Settings, weights: Path) -> Finding:
     except (DeviceError, WeightsError) as error:
         return "engine", "bad", str(error)
     return "engine", "ok", f"detector: {detector}; embedder {known.name}: {embedder}"
+
+
+def _examine_ingress() -> Finding:
+    """Say whether a Ray that is started from here bounds what comes in before it keeps it; `facerec serve` always does."""
+    if os.environ.get(INGRESS_VARIABLE) == INGRESS_HOOK:
+        return "ingress", "ok", "Ray bounds bodies and connections before it keeps anything of them"
+    return (
+        "ingress",
+        "bad",
+        f"export {INGRESS_VARIABLE}={INGRESS_HOOK} before 'ray start': nothing bounds connections without it",
+    )
 
 
 def _examine_store(settings: Settings) -> Finding:

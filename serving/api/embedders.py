@@ -9,10 +9,12 @@ from fastapi import APIRouter, Query
 from facerec_models.analysis.embedders.known import find_embedder
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.errors import InputError, WeightsError
+from serving.api.ingress.access import needs
 from serving.api.schemas import Accepted, SecondSet
 from serving.api.service import ExpectedVersion, ProjectName, ServiceDep
 from serving.archive.second_embedder.compare import compare_sets
 from serving.archive.second_embedder.switch import switch_embedder
+from serving.store.access_rows import Role
 
 router = APIRouter(prefix="/projects/{project}/embedder", tags=["embedder"])
 
@@ -21,16 +23,15 @@ PreparedVersion = Annotated[
 ]
 
 
-@router.post("/prepare", status_code=202)
+@router.post("/prepare", status_code=202, openapi_extra=needs(Role.ADMIN))
 def prepare(project: ProjectName, service: ServiceDep, second: SecondSet) -> Accepted:
     """Embed stored crops with another network and train on them, as a job, beside what names now; again: what is missing."""
     service.archive.store.get_project(project)
     weights = WeightsRegistry(service.archive.files.weights)
     try:
-        wanted = find_embedder(second.embedder, weights)
+        weights.locate(find_embedder(second.embedder, weights).name)
     except WeightsError as error:
         raise InputError(str(error)) from error
-    weights.locate(wanted.name)
     return service.submit(project, "second_set", second.model_dump())
 
 
@@ -40,7 +41,7 @@ def compare(project: ProjectName, service: ServiceDep, version: PreparedVersion 
     return compare_sets(service.archive, project, version).to_dict()
 
 
-@router.post("/switch")
+@router.post("/switch", openapi_extra=needs(Role.ADMIN))
 def switch(
     project: ProjectName, service: ServiceDep, version: PreparedVersion = None, expected: ExpectedVersion = None
 ) -> dict[str, Any]:

@@ -38,11 +38,13 @@ from facerec_models.names import DEFAULT_PROJECT, check_project_name, identity_o
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
+from serving.api.ingress.access import needs
 from serving.api.ingress.guards import check_sender
 from serving.api.legacy_records import metadata_record, stranger_records, track_records
 from serving.api.playback import prepare_playback
-from serving.api.service import Service, ServiceDep
+from serving.api.service import CallerDep, Service, ServiceDep
 from serving.api.videos import find_or_fetch
+from serving.archive.access.callers import Caller
 from serving.archive.exporting import write_document
 from serving.archive.ids import find_video
 from serving.archive.naming.enable import judge_by_hand
@@ -53,6 +55,7 @@ from serving.exports.export_format import ExportFormat
 from serving.jobs.crawl import check_source
 from serving.jobs.submit import AddressedVideo, submit_video
 from serving.sources.graph import describe, locate
+from serving.store.access_rows import Role
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.naming_rows import AppearanceQuery
@@ -80,10 +83,10 @@ CheckedSender = Depends(check_sender)
 
 
 @router.get("/projects")
-def list_projects(service: ServiceDep) -> list[str]:
+def list_projects(service: ServiceDep, caller: CallerDep) -> list[str]:
     """Return the names of the projects, those with people first: the client takes the first, and asks for ever where there is none."""
     store = service.archive.store
-    names = [project.name for project in store.list_projects()]
+    names = _seen(service, caller)
     return sorted(names, key=lambda name: (not store.list_people(name), name)) or [DEFAULT_PROJECT]
 
 
@@ -126,7 +129,7 @@ async def set_disabled(project: str, request: Request, service: ServiceDep) -> d
     return await asyncio.to_thread(_disable, service, project, wanted)
 
 
-@router.get("/crawler", dependencies=[CheckedSender])
+@router.get("/crawler", dependencies=[CheckedSender], openapi_extra=needs(Role.CURATE))
 def crawl(service: ServiceDep, q: str, project: Project = DEFAULT_PROJECT) -> dict[str, Any]:
     """Collect pictures of people, as jobs."""
     started = time.perf_counter()
@@ -141,7 +144,7 @@ def crawl(service: ServiceDep, q: str, project: Project = DEFAULT_PROJECT) -> di
     return _task("crawl", started, jobs)
 
 
-@router.get("/train/{project}", dependencies=[CheckedSender])
+@router.get("/train/{project}", dependencies=[CheckedSender], openapi_extra=needs(Role.CURATE))
 def train(project: str, service: ServiceDep) -> dict[str, Any]:
     """Train a model of a project's people, as a job."""
     started = time.perf_counter()
@@ -149,10 +152,11 @@ def train(project: str, service: ServiceDep) -> dict[str, Any]:
     return _task("train", started, [service.submit(project, "training", TrainingConfig().model_dump()).job_id])
 
 
-@router.get("/track", dependencies=[CheckedSender])
+@router.get("/track", dependencies=[CheckedSender], openapi_extra=needs(Role.CURATE))
 def track(
     request: Request,
     service: ServiceDep,
+    caller: CallerDep,
     video: VideoQuery,
     project: Project = DEFAULT_PROJECT,
     speedup: Annotated[int, Query(ge=1, le=10_000)] = 25,
@@ -164,6 +168,8 @@ def track(
     if project == DEFAULT_PROJECT:
         store.create_project(project)
     store.get_project(project)
+    if own := _OWN_FILE.search(video):
+        caller.require(Role.READ, own["project"])
     known = _find(service, project, video)
     job = _active_job(service, project, video, known)
     if job is None and (no_cache or known is None or not _has_result(store, known)):
@@ -188,19 +194,19 @@ def track(
 
 
 @router.get("/get_locator")
-def get_locator(request: Request, service: ServiceDep, video: VideoQuery) -> PlainTextResponse:
+def get_locator(request: Request, service: ServiceDep, caller: CallerDep, video: VideoQuery) -> PlainTextResponse:
     """Return the address under which a video plays, as text.
 
     The client asks once, at the same time as for the track: of a video that is just being registered or fetched, it waits a little.
     """
-    if _find_anywhere(service, video) is None and (located := locate(video, service.settings)) is not None:
+    if _find_anywhere(service, caller, video) is None and (located := locate(video, service.settings)) is not None:
         return PlainTextResponse(located)
     is_web = video.startswith(("http://", "https://"))
     plays = is_web and PurePosixPath(urlsplit(video).path).suffix.lower() in _PLAYED_ENDINGS
     started = time.monotonic()
     waits_s = 0.0 if plays else _PATIENCE_S
     while True:
-        if (known := _find_anywhere(service, video)) is not None:
+        if (known := _find_anywhere(service, caller, video)) is not None:
             try:
                 _wait_for_playback(service, known, started + _PATIENCE_S)
             except VideoOpenError:
@@ -208,7 +214,7 @@ def get_locator(request: Request, service: ServiceDep, video: VideoQuery) -> Pla
                     return PlainTextResponse(known.uri)
                 raise
             return PlainTextResponse(_playable(request, known))
-        if time.monotonic() >= started + (waits_s if _may_come(service, video) else min(waits_s, _GRACE_S)):
+        if time.monotonic() >= started + (waits_s if _may_come(service, caller, video) else min(waits_s, _GRACE_S)):
             break
         time.sleep(_PERIOD_S)
     if is_web:
@@ -217,9 +223,9 @@ def get_locator(request: Request, service: ServiceDep, video: VideoQuery) -> Pla
 
 
 @router.get("/get_metadata")
-def get_metadata(service: ServiceDep, video: VideoQuery) -> dict[str, Any]:
+def get_metadata(service: ServiceDep, caller: CallerDep, video: VideoQuery) -> dict[str, Any]:
     """Return what the catalogue says of a video; nothing of each where there is none."""
-    known = _find_anywhere(service, video)
+    known = _find_anywhere(service, caller, video)
     if known is not None and known.catalogue is not None:
         return metadata_record(Catalogue(**known.catalogue))
     return metadata_record(describe(video, service.settings) or Catalogue(uri=video))
@@ -286,8 +292,8 @@ def _find(service: Service, project: str, video: str) -> VideoRow | None:
     return None
 
 
-def _find_anywhere(service: Service, video: str) -> VideoRow | None:
-    found = (_find(service, project.name, video) for project in service.archive.store.list_projects())
+def _find_anywhere(service: Service, caller: Caller, video: str) -> VideoRow | None:
+    found = (_find(service, project, video) for project in _seen(service, caller))
     return next((row for row in found if row is not None), None)
 
 
@@ -329,13 +335,18 @@ def _address(service: Service, video: str) -> str:
     )
 
 
-def _may_come(service: Service, video: str) -> bool:
+def _may_come(service: Service, caller: Caller, video: str) -> bool:
     """Whether a video may just be being registered or fetched."""
     if "://" in video and not video.startswith("file:"):
-        return any(_active_job(service, one.name, video, None) for one in service.archive.store.list_projects())
+        return any(_active_job(service, one, video, None) for one in _seen(service, caller))
     with suppress(FacerecError):
         return local_path(_address(service, video)).is_file()
     return False
+
+
+def _seen(service: Service, caller: Caller) -> list[str]:
+    """Return the names of the projects that the caller may know of."""
+    return [one.name for one in service.archive.store.list_projects() if caller.sees(one.name)]
 
 
 def _has_result(store: Store, video: VideoRow) -> bool:

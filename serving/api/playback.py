@@ -12,12 +12,15 @@ from fastapi.responses import FileResponse
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import ConflictError, NotFoundError
 from serving.api.file_answer import answer_file
+from serving.api.ingress.access import needs
 from serving.api.schemas import Accepted, PlaybackView
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.archive.renditions import Renditions, stream_of_result
+from serving.archive.room import require_room
 from serving.archive.videos import video_file
 from serving.exports.playability import Playability, judge_playability
 from serving.jobs.rendition import find_rendition_job, submit_rendition
+from serving.store.access_rows import Role
 from serving.store.rows import VideoRow
 
 router = APIRouter(tags=["playback"])
@@ -49,6 +52,7 @@ def get_playback(project: ProjectName, video_id: str, service: ServiceDep, strea
 @router.post(
     "/projects/{project}/videos/{video_id}/rendition",
     status_code=202,
+    openapi_extra=needs(Role.READ),
     responses={200: {"model": PlaybackView, "description": "Nothing is to be done."}},
     response_model=Accepted | PlaybackView,
 )
@@ -61,6 +65,7 @@ def make_rendition(
     if view.state == "ready":
         response.status_code = 200
         return view
+    require_room(service.settings)
     job = submit_rendition(service.archive.store, service.settings, found.video, found.playability.stream)
     service.analyzer.wake.remote()
     return Accepted(job_id=job.job_id, video_id=video_id)

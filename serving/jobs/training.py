@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
@@ -24,9 +26,14 @@ from serving.jobs.nodes import open_shared_archive
 from serving.jobs.runner import JobControl, JobRunner
 from serving.settings import Settings
 from serving.store import leases
+from serving.store.acting import SERVICE, Actor, acting, present_actor
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import ModelVersion
+from serving.telemetry.context import bind
+from serving.telemetry.logs import log_to_file
+from serving.telemetry.metrics import Counts, absorb, counts, kind_of
+from serving.telemetry.redaction import Redaction
 from training.progress import NoProgress
 from training.ray_tasks import TrainingStoppedError, Workers
 
@@ -52,11 +59,15 @@ class Trainer:
     def __init__(self) -> None:
         self._progress = _Progress()
 
-    def run(self, settings: Settings, job: Job) -> None:
-        """Do a job."""
+    def run(self, settings: Settings, job: Job) -> Counts:
+        """Do a job; return what was counted: this process does not live long enough to be asked."""
+        _log_beside_serve(settings, job)
         archive = open_shared_archive(settings)
         try:
-            with logged_to(job_log(archive.files, job.project, job.job_id)):
+            with (
+                bind(job_id=job.job_id, project=job.project),
+                logged_to(job_log(archive.files, job.project, job.job_id)),
+            ):
                 try:
                     self._do(settings, archive, job)
                 except Exception as error:
@@ -64,19 +75,28 @@ class Trainer:
                     raise
         finally:
             archive.store.close()
+        return counts()
 
     def _do(self, settings: Settings, archive: Archive, job: Job) -> None:
         embedding = settings.analysis.embedding
-        if job.kind == name_again.KIND:
-            name_again.name_again_as_job(archive, job, NamingWork(self._progress))
-        elif job.kind == "second_set":
-            prepare_second_set(archive, job.project, job.spec["embedder"], embedding, progress=self._progress)
-        else:
-            train(archive, job.project, TrainingConfig(**job.spec), progress=self._progress, embedding=embedding)
+        with acting(Actor(job.submitted_by or SERVICE.name, job.job_id)):
+            if job.kind == name_again.KIND:
+                name_again.name_again_as_job(archive, job, NamingWork(self._progress))
+            elif job.kind == "second_set":
+                prepare_second_set(archive, job.project, job.spec["embedder"], embedding, progress=self._progress)
+            else:
+                train(archive, job.project, TrainingConfig(**job.spec), progress=self._progress, embedding=embedding)
 
     def progress(self) -> float:
         """Return the fraction that is done."""
         return self._progress.done
+
+
+def _log_beside_serve(settings: Settings, job: Job) -> None:
+    node: Any = getattr(ray._private.worker, "_global_node", None)
+    if node is not None:
+        folder = Path(node.get_logs_dir_path()) / "serve"
+        log_to_file(Redaction.of(settings), folder / f"apart_{kind_of(job.kind)}_{os.getpid()}.log")
 
 
 def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
@@ -103,7 +123,7 @@ def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
                 control.report(ray.get(trainer.progress.remote(), timeout=_ANSWER_S))
             except GetTimeoutError:
                 continue  # it is busy in one long step
-        ray.get(done)
+        absorb(ray.get(done))
     except RayTaskError as error:  # its text is a traceback
         raise error.cause from error
     finally:
@@ -185,7 +205,8 @@ def _submit(store: Store, project: str, job_id: str, kind: str, spec: dict[str, 
         there = store.get_job(job_id)
     except JobNotFoundError:
         now = time.time()
-        store.submit_job(Job(job_id, project, kind, JobState.QUEUED, spec, now, now))
+        submitter = present_actor().name
+        store.submit_job(Job(job_id, project, kind, JobState.QUEUED, spec, now, now, submitted_by=submitter))
         return
     if there.kind != kind or there.project != project or there.state.is_final:
         raise ConflictError(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from serving.settings import Settings
 from serving.sources.media_store import MediaStore
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import AnalysisRow, VideoRow
+from serving.telemetry.metrics import count_decoded
+from serving.telemetry.traces import add_stages, now_ns, span
 
 _INDEX, _IN_ONE_GO = "frames.npz", "in-one-go"
 # What cannot be fetched a second time.
@@ -65,7 +68,8 @@ class VideoJobs:
         analysis = None if job.spec["no_cache"] else find_analysis(self._archive.store, video, config, embedder)
         if analysis is None:
             analysis = self._analyze(job, control, video, config)
-        become_answer(self._archive, analysis, job.spec["max_false_names"])
+        with span("naming"):
+            become_answer(self._archive, analysis, job.spec["max_false_names"])
         control.when_done(partial(remove_tree, self._archive.files.job_parts(job.project, job.job_id)))
         control.report(1.0)
         return video.video_id
@@ -87,10 +91,12 @@ class VideoJobs:
             if index is None:
                 raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
             scanner = FrameScanner(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
+            started = now_ns()
             try:
                 seen = scanner.scan(go_on)
             except SegmentError as error:
                 raise _undivided(folder, str(error)) from error
+        _tell(asdict(scanner.timing), started)
         write_atomically(_part(folder, segment), seen.to_bytes())
 
     def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
@@ -130,7 +136,8 @@ class VideoJobs:
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
             control.plan(())
-        return analyze_video(
+        started = now_ns()
+        analysis = analyze_video(
             self._archive,
             video,
             config,
@@ -138,6 +145,8 @@ class VideoJobs:
             on_progress=self._reporting(video, control),
             should_stop=control.should_stop,
         )
+        _tell(analysis.summary["timing"], started)
+        return analysis
 
     def _is_long(self, info: VideoInfo, config: AnalysisConfig) -> bool:
         """Whether a video is worth dividing."""
@@ -165,6 +174,12 @@ class VideoJobs:
 
         report(0.0)
         return report
+
+
+def _tell(timing: Mapping[str, float], started_ns: int) -> None:
+    """Count what was decoded, and show in the trace where the time went."""
+    count_decoded(timing)
+    add_stages(started_ns, {stage: timing[f"{stage}_s"] for stage in ("decode", "detect", "embed")})
 
 
 def _open(video: VideoRow, config: AnalysisConfig) -> Video:

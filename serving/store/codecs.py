@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerec_models.types import Decision, FloatArray, Track
+from serving.store.access_rows import ApiKey, AuditEntry, PersonNote
 from serving.store.job_rows import Job, JobState, Webhook, read_segment
 from serving.store.naming_rows import (
     AppearanceRow,
@@ -47,6 +48,9 @@ Table = (
     | NamedTracks
     | AppliedEdit
     | FormerRow
+    | ApiKey
+    | AuditEntry
+    | PersonNote
 )
 _TABLES: dict[type[Table], str] = {
     Project: "projects",
@@ -63,6 +67,9 @@ _TABLES: dict[type[Table], str] = {
     NamedTracks: "named_tracks",
     AppliedEdit: "edits",
     FormerRow: "former_rows",
+    ApiKey: "api_keys",
+    AuditEntry: "audit",
+    PersonNote: "person_notes",
 }
 _COLUMNS = {kind: tuple(field.name for field in fields(kind)) for kind in _TABLES}
 DECODERS: dict[str, Callable[[Any], Any]] = {
@@ -72,6 +79,7 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     "summary": json.loads,
     "state": JobState,
     "spec": json.loads,
+    **dict.fromkeys(("policy", "grants", "details"), json.loads),
     "catalogue": lambda text: None if text is None else json.loads(text),
     "segments": lambda text: tuple(read_segment(values) for values in json.loads(text)),
     "webhook": lambda text: None if text is None else Webhook(**json.loads(text)),
@@ -246,7 +254,14 @@ def decode_row(kind: type[Row], columns: Mapping[str, Any]) -> Row:
     """Return the row that `encode_row` was given; other columns are left out."""
     names = columns_of(kind)
     decoders = decoders_of(kind)
-    return kind(**{name: decoders[name](columns[name]) if name in decoders else columns[name] for name in names})
+    # What a program of the version before has written lacks what is new since.
+    return kind(
+        **{
+            name: decoders[name](columns[name]) if name in decoders else columns[name]
+            for name in names
+            if name in columns
+        }
+    )
 
 
 def decoders_of(kind: type[Any]) -> Mapping[str, Callable[[Any], Any]]:

@@ -9,11 +9,19 @@ from serving.store.naming_rows import NamingChange
 from serving.store.rows import ModelVersion, Project
 
 # The version of the tables and of what is kept in them. A program reads and writes the stores of its own version alone.
-SCHEMA = 19
+SCHEMA = 20
+
+
+# The oldest version that can be brought to the present one.
+OLDEST_UPGRADED = 19
 
 
 def require_schema(store: str, found: int) -> None:
     """Raise `StoreError` if a store has other tables than this program's."""
+    if OLDEST_UPGRADED <= found < SCHEMA:
+        raise StoreError(
+            f"the store {store} has schema {found}, and this program needs schema {SCHEMA}: 'facerec store upgrade' brings it there"
+        )
     if found != SCHEMA:
         raise StoreError(
             f"the store {store} has schema {found}, and this program needs schema {SCHEMA}: begin a new home (--home, FACEREC_HOME) or "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from facerec_models.types import FloatArray, Track
+from serving.store.access_rows import ApiKey, AuditEntry, PersonNote
 from serving.store.job_rows import Job, JobState
 from serving.store.naming_rows import (
     AppearanceKey,
@@ -68,6 +69,41 @@ class Store(Protocol):
 
         After an exception it is empty still, or can be opened for nothing but another copy.
         """
+
+    # Who may do what, who did what, what was agreed
+
+    def add_key(self, key: ApiKey) -> None:
+        """Add a key; raise `ConflictError` if there is one of its id."""
+
+    def get_key(self, key_id: str) -> ApiKey:
+        """Return a key, also one that has expired or was revoked; raise `KeyNotFoundError` if there is none."""
+
+    def list_keys(self) -> list[ApiKey]:
+        """Return all keys, oldest first."""
+
+    def revoke_key(self, key_id: str) -> ApiKey:
+        """Let a key open nothing any more; raise `KeyNotFoundError` if there is none."""
+
+    def log_action(self, project: str, action: str, subject: str | None = None, **details: Any) -> None:
+        """Add an entry to the audit log, for what no other method writes; the project is empty for what is of none."""
+
+    def list_audit(self, project: str, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
+        """Return entries of a project, or of no project where its name is empty, oldest first: at most `limit` after a number.
+
+        A project that was deleted has its entries still.
+        """
+
+    def put_note(self, note: PersonNote) -> None:
+        """Keep what was agreed with a person, in place of what there is."""
+
+    def list_notes(self, project: str) -> list[PersonNote]:
+        """Return what was agreed with the people of a project, by person."""
+
+    def delete_note(self, project: str, person_id: str) -> bool:
+        """Delete what was agreed with a person; return whether there was anything."""
+
+    def set_policy(self, project: str, policy: dict[str, Any]) -> None:
+        """Set what a project keeps, and for how long."""
 
     # Projects
 

@@ -96,6 +96,8 @@ class Job:
         Higher ones are done first.
     key : str or None
         What makes another submission the same one; no two jobs have the same.
+    submitted_by : str or None
+        An `Actor.name`: what the job changes is that one's doing.
     """
 
     job_id: str
@@ -116,6 +118,7 @@ class Job:
     priority: int = 0
     key: str | None = None
     webhook: Webhook | None = None
+    submitted_by: str | None = None
 
     @property
     def due_at(self) -> float | None:

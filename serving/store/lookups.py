@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from facerec_models.errors import ModelNotFoundError, ProjectNotFoundError, VideoNotFoundError
+from facerec_models.errors import JobNotFoundError, ModelNotFoundError, ProjectNotFoundError, VideoNotFoundError
 from facerec_models.names import DEFAULT_PROJECT
 from serving.store.codecs import Row
 from serving.store.rows import ModelVersion, Project, VideoRow
@@ -22,6 +22,11 @@ def require_one(tx: Transaction, kind: type[Row], where: Mapping[str, Any], erro
 def require_project(tx: Transaction, name: str) -> Project:
     """Return a project; raise `ProjectNotFoundError` if there is none."""
     return require_one(tx, Project, {"name": name}, no_project(name))
+
+
+def no_job(job_id: str) -> JobNotFoundError:
+    """Return what tells that there is no such job."""
+    return JobNotFoundError(f"no job {job_id!r}: 'facerec jobs list' names all")
 
 
 def no_project(name: str) -> ProjectNotFoundError:

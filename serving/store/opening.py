@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from facerec_models.errors import StoreError
 from serving.store.contract import Store
 from serving.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from serving.store.mongo.store import MongoStore
 
 FILE_NAME = "facerec.sqlite3"
 _MONGODB = ("mongodb://", "mongodb+srv://")
@@ -35,6 +39,26 @@ def open_store(home: Path, address: SecretStr | None = None) -> Store:
     if not uri.startswith(_MONGODB):
         raise StoreError("FACEREC_STORE must begin with mongodb://; without it SQLite is used, in the home")
     return _open_mongodb(uri)
+
+
+def upgrade_store(home: Path, address: SecretStr | None = None) -> tuple[Store, int]:
+    """Open a store, and bring it to the present version first; return it with the version that it had.
+
+    Raises
+    ------
+    StoreError
+        As `open_store` does, and where the store is of a version that cannot be upgraded.
+    """
+    store: SqliteStore | MongoStore
+    if address is None:
+        if not (home / FILE_NAME).is_file():
+            raise StoreError(f"there is no store {home / FILE_NAME}: name the home with --home")
+        store = SqliteStore(home / FILE_NAME, upgrading=True)
+    else:
+        from serving.store.mongo.store import MongoStore
+
+        store = MongoStore(address.get_secret_value(), upgrading=True)
+    return store, store.former_schema
 
 
 def open_address(address: str, *, create: bool) -> Store:

@@ -31,6 +31,8 @@ class Project:
         Raised by every write that names depend on.
     max_false_names : float or None
         The accepted error of what is named; None is the configured one.
+    policy : dict
+        What is kept and for how long, as `serving.archive.privacy.policy.Policy` reads it.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Project:
     embedder: str | None = None
     version: int = 0
     max_false_names: float | None = None
+    policy: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

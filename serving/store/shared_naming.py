@@ -29,7 +29,8 @@ from serving.store.naming_rows import (
     Promotion,
     Stranger,
 )
-from serving.store.rows import Face
+from serving.store.rows import Face, Project
+from serving.store.shared_access import log
 from serving.store.shared_corrections import corrections_of, free_analyses, move_stranger_tracks, put_corrections
 from serving.store.transaction import Database, Transaction
 
@@ -134,7 +135,34 @@ def _write(tx: Transaction, project: str, change: NamingChange) -> int:
         tx.update("edits", {"project": project, "number": change.undoes}, {"undone_at": time.time()})
         _drop_former(tx, project, change.undoes)
     raise_version(tx, project)
+    if change.edit is not None:
+        _log_edit(tx, before, number, change, change.edit)
     return number
+
+
+def _log_edit(tx: Transaction, before: Project, number: int, change: NamingChange, edit: Edit) -> None:
+    """Note who edits, and what was before and after; what is personal in it is in the edit's own row, which may be forgotten."""
+    after = require_project(tx, before.name)
+    facts = {
+        name: {"before": was, "after": now}
+        for name, was, now in (
+            ("version", before.version, after.version),
+            ("max_false_names", before.max_false_names, after.max_false_names),
+            ("embedder", before.embedder, after.embedder),
+        )
+        if was != now
+    }
+    counts = {
+        "corrections": len(edit.corrections),
+        "withdrawn": len(edit.withdrawn),
+        "faces": len(edit.faces),
+        "removed": len(edit.removed),
+        "strangers": len(edit.strangers),
+        "videos": len(change.named),
+    }
+    action = "edit" if change.undoes is None else "undo"
+    subject = str(number or change.undoes)
+    log(tx, before.name, action, subject, cause=edit.cause, model=edit.model_version, **facts, **counts)
 
 
 def raise_version(tx: Transaction, project: str) -> None:

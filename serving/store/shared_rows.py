@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from facerec_models.errors import ConflictError, JobNotFoundError, ModelNotFoundError, VideoNotFoundError
+from facerec_models.errors import ConflictError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.types import FloatArray
 from serving.store.job_rows import Job, JobState
 from serving.store.lookups import (
     latest_of,
+    no_job,
     promotions,
     require_analyses,
     require_model,
@@ -19,8 +21,12 @@ from serving.store.lookups import (
 )
 from serving.store.naming_rows import AppearanceRow
 from serving.store.rows import AnalysisRow, Face, FaceStatus, ModelVersion, Project, VideoRow
+from serving.store.shared_access import log
 from serving.store.shared_naming import raise_version
 from serving.store.transaction import Database, Transaction
+
+# Of the rows that one entry of the audit log is about, so many are listed.
+_MOST_LISTED = 200
 
 
 class SharedRows:
@@ -49,6 +55,7 @@ class SharedRows:
         with self._shared.writing(project) as tx:
             tx.put(rows, Face)
             raise_version(tx, project)
+            log(tx, project, "faces-added", **_listed([face.face_id for face in rows]))
 
     def list_faces(self, project: str, *, person_id: str | None = None, status: FaceStatus | None = None) -> list[Face]:
         """Return faces by person and path."""
@@ -68,6 +75,7 @@ class SharedRows:
             found = tx.find("faces", {"project": project}, among=("face_id", face_ids), columns=columns)
             judged = [row["face_id"] for row in found if row["embedding"] is not None and not row["by_hand"]]
             raise_version(tx, project)
+            log(tx, project, "faces-judged", after=str(status), **_listed(judged))
             return tx.update("faces", {"project": project}, {"status": status, "reason": reason}, ("face_id", judged))
 
     def set_vectors(self, project: str, embedder: str, vectors: Mapping[str, FloatArray]) -> None:
@@ -83,6 +91,7 @@ class SharedRows:
         """Delete faces; return how many there were. Their crops are files, and the caller's to remove."""
         with self._shared.writing(project) as tx:
             raise_version(tx, project)
+            log(tx, project, "faces-deleted", **_listed(face_ids))
             return tx.delete("faces", {"project": project}, ("face_id", face_ids))
 
     # Models
@@ -90,6 +99,15 @@ class SharedRows:
     def add_model(self, model: ModelVersion) -> None:
         """Add a trained version, which serves nobody until it is promoted, or replace what is known of it."""
         with self._shared.writing(model.project) as tx:
+            if not tx.count("models", {"project": model.project, "version": model.version}):
+                log(
+                    tx,
+                    model.project,
+                    "model-added",
+                    model.version,
+                    embedder=model.embedder,
+                    classifier=model.classifier,
+                )
             tx.put([model], ModelVersion)
 
     def add_new_model(self, model: ModelVersion) -> bool:
@@ -97,6 +115,15 @@ class SharedRows:
         with self._shared.writing(model.project) as tx:
             is_new = tx.count("models", {"project": model.project, "version": model.version}) == 0
             tx.put_new(model)
+            if is_new:
+                log(
+                    tx,
+                    model.project,
+                    "model-added",
+                    model.version,
+                    embedder=model.embedder,
+                    classifier=model.classifier,
+                )
             return is_new
 
     def get_model(self, project: str, version: str | None = None) -> ModelVersion:
@@ -131,11 +158,13 @@ class SharedRows:
                 raise ConflictError(f"model {version!r} of project {project!r} names now: promote another one first")
             for table in ("promotions", "models"):
                 tx.delete(table, {"project": project, "version": version})
+            log(tx, project, "model-deleted", version)
 
     def delete_corrections(self, project: str, correction_ids: Sequence[str]) -> int:
         """Delete corrections; return how many there were."""
         with self._shared.writing(project) as tx:
             raise_version(tx, project)
+            log(tx, project, "corrections-deleted", **_listed(correction_ids))
             return tx.delete("corrections", {"project": project}, ("correction_id", correction_ids))
 
     # Videos and what was found in them
@@ -143,6 +172,8 @@ class SharedRows:
     def put_video(self, video: VideoRow) -> None:
         """Add a video, replacing the row with the same project and id."""
         with self._shared.writing(video.project) as tx:
+            if not tx.count("videos", {"project": video.project, "video_id": video.video_id}):
+                log(tx, video.project, "video-added", video.video_id)
             tx.put([video], VideoRow)
 
     def get_video(self, project: str, video_id: str) -> VideoRow:
@@ -234,9 +265,7 @@ class SharedRows:
     def get_job(self, job_id: str) -> Job:
         """Return a job; raise `JobNotFoundError` if there is none."""
         with self._shared.reading() as tx:
-            return require_one(
-                tx, Job, {"job_id": job_id}, JobNotFoundError(f"no job {job_id!r}: 'facerec jobs list' names all")
-            )
+            return require_one(tx, Job, {"job_id": job_id}, no_job(job_id))
 
     def list_jobs(
         self,
@@ -259,6 +288,11 @@ class SharedRows:
         """Return how many jobs are in one of these states."""
         with self._shared.reading() as tx:
             return tx.count("jobs", {}, ("state", states))
+
+
+def _listed(ids: Sequence[str]) -> dict[str, Any]:
+    """Return what the audit log tells of many rows."""
+    return {"count": len(ids), "ids": list(ids[:_MOST_LISTED])}
 
 
 @contextmanager

@@ -73,11 +73,14 @@ class Transaction(Protocol):
 class Database(Protocol):
     """Begins transactions."""
 
+    # Of a store that was opened to be upgraded.
+    former_schema: int | None
+
     def reading(self) -> AbstractContextManager[Transaction]:
         """Begin a transaction that sees one state and writes nothing."""
 
-    def writing(self, project: str) -> AbstractContextManager[Transaction]:
-        """Begin the only transaction that writes to a project; it is durable after the block, or undone by an exception.
+    def writing(self, project: str | None = None) -> AbstractContextManager[Transaction]:
+        """Begin the only transaction that writes to a project, or to what is of none; an exception undoes it, else it is durable.
 
         Raises
         ------

@@ -19,6 +19,7 @@ import pytest
 
 from facerec_models.errors import ConflictError, StoreError
 from serving.store import leases
+from serving.store.access_rows import ApiKey, PersonNote
 from serving.store.contract import Store
 from serving.store.copying import Tally, back_up, copy_store
 from serving.store.job_rows import JobState, Webhook
@@ -57,6 +58,8 @@ def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
 
 def fill(store: Store) -> None:
     """Add some of every kind of row."""
+    store.add_key(ApiKey("k" * 12, "for tests", "d" * 64, {"p": "read"}, 1.0, "local:ada"))
+    store.put_note(PersonNote("p", "Ada_Lovelace", "form 7", None, 1.0, "local:ada"))
     store.create_project("q")
     store.fix_embedder("p", "dlib")
     odd = np.array([np.nan, -0.0, np.inf], np.float32)
@@ -140,7 +143,7 @@ def test_a_tally_changes_with_one_value(store: Store) -> None:
     before = contents(store)
     assert store.judge_faces("p", ["f1"], FaceStatus.TAKEN, "") == 1
     after = contents(store)
-    assert [table for table in after if after[table] != before[table]] == ["faces", "projects"]
+    assert [table for table in after if after[table] != before[table]] == ["audit", "faces", "projects"]
 
 
 def copy_and_die(source: Opener, target: Opener) -> None:

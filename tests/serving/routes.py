@@ -29,8 +29,13 @@ from serving.store.job_rows import Job
 def bare_routes(archive: Archive, networks: Networks | None = None, **settings: Any) -> Iterator[TestClient]:
     """Answer requests in this process until the block ends."""
     api = bare_api(archive, networks, **settings)
-    with TestClient(api, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    with local_client(api) as client:
         yield client
+
+
+def local_client(api: FastAPI, peer: str = "127.0.0.1") -> TestClient:
+    """Return a client of an application; it asks from this machine."""
+    return TestClient(api, base_url="http://127.0.0.1", client=(peer, 50000), raise_server_exceptions=False)
 
 
 def bare_api(archive: Archive, networks: Networks | None = None, **settings: Any) -> FastAPI:

@@ -146,7 +146,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def test_serve_run_listens_on_the_loopback_interface_alone(configured: Configured) -> None:
-    health = httpx.get(f"{configured.url}/healthz", timeout=WAIT_S).json()
+    health = httpx.get(f"{configured.url}/readyz", timeout=WAIT_S).json()
     assert (health["status"], health["embedder"]) == ("ok", "dlib-resnet-v1")
     port = int(configured.url.rsplit(":", 1)[1])
     listening = {

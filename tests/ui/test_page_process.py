@@ -121,6 +121,33 @@ def test_the_page_takes_uploads_from_itself(page: httpx.Client) -> None:
     assert len(answer.json()) == 1
 
 
+def test_the_page_takes_no_more_than_it_is_allowed(page: httpx.Client) -> None:
+    refused = page.post("/gradio_api/queue/join", content=17 * 2**20 * b"x")
+    assert (refused.status_code, refused.headers["content-type"]) == (413, "application/problem+json")
+    assert page.request("GET", "/", content=b"x").status_code == 400
+    policy = page.get("/").headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+def test_the_page_bounds_uploads_and_silent_connections(tmp_path: Path) -> None:
+    bounds = {
+        "FACEREC_ANALYSIS__LIMITS__MAX_UPLOAD_BYTES": "1000",
+        "FACEREC_ANALYSIS__LIMITS__MAX_PICTURES_BYTES": "1000",
+    }
+    bounds |= {"FACEREC_ANALYSIS__LIMITS__MAX_PICTURE_BYTES": "1000", "FACEREC_INGRESS__HEAD_TIMEOUT_S": "1"}
+    with (
+        running_ui(tmp_path, bounds) as (url, _),
+        httpx.Client(base_url=url, trust_env=False, timeout=WAIT_S) as client,
+    ):
+        assert client.post("/gradio_api/upload", files={"files": ("a.mp4", 2000 * b"x")}).status_code == 413
+        assert client.post("/gradio_api/upload", files={"files": ("a.mp4", 17 * 2**20 * b"x")}).status_code == 413
+        address = client.base_url
+        with socket.create_connection((address.host, address.port or 0), timeout=10) as silent:
+            silent.sendall(b"GET / HT")
+            assert silent.recv(1) == b""
+
+
 def test_the_page_answers_to_allowed_hosts(tmp_path: Path) -> None:
     with running_ui(tmp_path, {"FACEREC_ALLOWED_HOSTS": "127.0.0.1,faces.example"}) as (url, _):
         for host, status in (("faces.example", 200), ("localhost", 403)):

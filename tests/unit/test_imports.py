@@ -31,7 +31,9 @@ ORDER = (
     "serving/settings.py",
     "serving/telemetry",
     "serving/sources/config.py",  # hung into the settings
+    "serving/bounds.py",  # so is this
     "serving/setting_types.py",
+    "serving/store/access_rows.py",  # the roles, which the settings name
     "serving/listening.py",
     "training",
     "facerec_models",  # the library's face: what joins both halves

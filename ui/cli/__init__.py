@@ -82,6 +82,8 @@ _COMMANDS = {
     ),
     "cohort": ("ui.cli.cohort:app", "Strangers who calibrate names: those shipped, and your own."),
     "weights": ("ui.cli.operation.weights:app", "The networks' weights: what is there, under what terms."),
+    "keys": ("ui.cli.operation.keys:app", "API keys: who may ask the service what."),
+    "audit": ("ui.cli.operation.audit:app", "Who changed what: read, written to a file, checked."),
     "store": ("ui.cli.operation.store:app", "Where everything but files is kept."),
 }
 

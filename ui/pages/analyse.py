@@ -14,15 +14,18 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from PIL import Image
+from starlette.datastructures import Headers
 
 from facerec_models.errors import FacerecError, SourceError
 from facerec_models.result import Result
 from facerec_models.types import ImageArray
-from serving.api.schemas import JobView
+from serving.api.schemas import CallerView, JobView
 from serving.exports.labels import clock
 from serving.exports.timeline import draw_timeline
+from serving.store.access_rows import EVERY_PROJECT, Role
 from ui.client import FacerecClient, ServiceError, StoredVideo, check_success
 from ui.pages import panels
+from ui.sign_in import Visits, token_of
 
 Updates = dict[Any, Any]
 
@@ -54,8 +57,9 @@ _html = partial(gr.HTML, padding=False, apply_default_css=False)
 class AnalysePage:
     """Layout and behaviour; lives inside a `gr.Blocks`. What belongs to one visitor is in `gr.State`."""
 
-    def __init__(self, client: FacerecClient, blocks: gr.Blocks) -> None:
-        self._client = client
+    def __init__(self, client: FacerecClient, visits: Visits, blocks: gr.Blocks) -> None:
+        self._service = client
+        self._visits = visits
         self._result = gr.State(None)
         self._job_id = gr.State(None)
         _html(panels.HEADER)
@@ -124,30 +128,40 @@ class AnalysePage:
         for part in (self._table, self._faces):
             part.select(self._select, self._result, [self._evidence, self._video], show_progress="hidden")
 
-    def _choose_first_project(self) -> Updates:
-        try:
-            self._client.health()
-            projects = self._client.projects() or [_DEFAULT_PROJECT]
-        except FacerecError:
-            text = f"No service answers at {self._client.base_url}. Start it, then load this page again:"
-            return {
-                self._notice: gr.HTML(panels.notice(text, "facerec serve"), visible=True),
-                self._start: gr.Button(interactive=False),
-            }
-        first = _DEFAULT_PROJECT if _DEFAULT_PROJECT in projects else projects[0]
-        return {self._project: gr.Dropdown(projects, value=first), **self._choose_project(first)}
+    def _client_of(self, request: gr.Request) -> FacerecClient:
+        """Return the client that asks as who visits."""
+        return self._service.with_token(token_of(Headers(request.headers), self._visits))
 
-    def _choose_project(self, project: str) -> Updates:
+    def _choose_first_project(self, request: gr.Request) -> Updates:
+        client = self._client_of(request)
         try:
-            taken = sum(person.taken > 0 for person in self._client.people(project))
+            client.health()
+            projects = client.projects() or [_DEFAULT_PROJECT]
+        except FacerecError as error:
+            text = f"No service answers at {self._service.base_url}. Start it, then load this page again:"
+            told = (
+                panels.notice(error.detail) if isinstance(error, ServiceError) else panels.notice(text, "facerec serve")
+            )
+            return {self._notice: gr.HTML(told, visible=True), self._start: gr.Button(interactive=False)}
+        first = _DEFAULT_PROJECT if _DEFAULT_PROJECT in projects else projects[0]
+        return {self._project: gr.Dropdown(projects, value=first), **self._choose_project(first, request)}
+
+    def _choose_project(self, project: str, request: gr.Request) -> Updates:
+        client = self._client_of(request)
+        try:
+            taken = sum(person.taken > 0 for person in client.people(project))
             hint = (
                 panels.notice("Nobody is enrolled yet. Enrol people, then train:", "facerec people import DIR")
                 if not taken
                 else panels.notice(f"{taken} people are enrolled, but not trained yet:", "facerec train")
-                if not self._client.is_trained(project)
+                if not client.is_trained(project)
                 else ""
             )
-            stored = self._client.videos(project)
+            if Role.CURATE not in _roles(client.me(), project):
+                hint = panels.notice(
+                    "Your key opens this project for reading alone: you can open what was analysed before."
+                )
+            stored = client.videos(project)
         except ServiceError as error:
             hint, stored = panels.notice(error.detail), []
         except SourceError as error:
@@ -158,13 +172,13 @@ class AnalysePage:
             self._stored: gr.Dropdown(_choices(stored), value=None),
         }
 
-    def _analyse(self, project: str, file: str | None, per_thousand: int) -> Iterator[Updates]:
+    def _analyse(self, project: str, file: str | None, per_thousand: int, request: gr.Request) -> Iterator[Updates]:
         if not file:
             raise gr.Error("Upload a video first.", duration=_MESSAGE_S, print_exception=False)
-        yield from self._finished(self._submit(project, Path(file), per_thousand / 1000))
+        yield from self._finished(self._submit(self._client_of(request), project, Path(file), per_thousand / 1000))
 
-    def _open(self, project: str, video_id: str) -> Iterator[Updates]:
-        yield from self._finished(self._reopen(project, video_id))
+    def _open(self, project: str, video_id: str, request: gr.Request) -> Iterator[Updates]:
+        yield from self._finished(self._reopen(self._client_of(request), project, video_id))
 
     def _finished(self, steps: Iterator[Updates]) -> Iterator[Updates]:
         """Do the steps, leave the controls ready for the next, and say what went wrong."""
@@ -181,20 +195,20 @@ class AnalysePage:
             raise _told(error) from error
         yield idle
 
-    def _submit(self, project: str, file: Path, limit: float) -> Iterator[Updates]:
+    def _submit(self, client: FacerecClient, project: str, file: Path, limit: float) -> Iterator[Updates]:
         yield self._working(f"Sending {file.name}")
-        job_id, video_id = self._client.submit_video(project, file, max_false_names=limit)
-        if (yield from self._follow(job_id)):
-            yield from self._show(project, video_id)
+        job_id, video_id = client.submit_video(project, file, max_false_names=limit)
+        if (yield from self._follow(client, job_id)):
+            yield from self._show(client, project, video_id)
 
-    def _reopen(self, project: str, video_id: str) -> Iterator[Updates]:
+    def _reopen(self, client: FacerecClient, project: str, video_id: str) -> Iterator[Updates]:
         yield self._working("Opening")
-        active = [job for job in self._client.jobs(project) if job.video_id == video_id and job.state in _STATES]
+        active = [job for job in client.jobs(project) if job.video_id == video_id and job.state in _STATES]
         # A page that is loaded again shows the work that goes on.
         for job in active[-1:]:
-            if not (yield from self._follow(job.job_id)):
+            if not (yield from self._follow(client, job.job_id)):
                 return
-        yield from self._show(project, video_id)
+        yield from self._show(client, project, video_id)
 
     def _working(self, text: str, job: JobView | None = None) -> Updates:
         return {
@@ -204,9 +218,9 @@ class AnalysePage:
             self._job_id: job.job_id if job else None,
         }
 
-    def _follow(self, job_id: str) -> Generator[Updates, None, bool]:
+    def _follow(self, client: FacerecClient, job_id: str) -> Generator[Updates, None, bool]:
         """Show a job until its end; return whether it came there uncancelled."""
-        for job in self._client.follow(job_id):
+        for job in client.follow(job_id):
             if job.state in _STATES:
                 yield self._working(_STATES[job.state], job)
         if job.state == "cancelled":
@@ -215,21 +229,21 @@ class AnalysePage:
         check_success(job)
         return True
 
-    def _stop(self, job_id: str | None) -> str:
+    def _stop(self, job_id: str | None, request: gr.Request) -> str:
         if job_id is not None:
             try:
-                self._client.cancel(job_id)
+                self._client_of(request).cancel(job_id)
             except FacerecError as error:
                 raise _told(error) from error
         return panels.progress("Stopping", None)
 
-    def _show(self, project: str, video_id: str) -> Iterator[Updates]:
-        result = self._client.result(project, video_id)
-        stored = self._client.videos(project)
+    def _show(self, client: FacerecClient, project: str, video_id: str) -> Iterator[Updates]:
+        result = client.result(project, video_id)
+        stored = client.videos(project)
         name = {video.video_id: video.name for video in stored}.get(video_id, video_id)
         cast = _cast(result)
         first = cast[0] if cast else None
-        faces = {i: self._client.picture(result.appearances[i].evidence.crops[0].url) for i in cast}
+        faces = {i: client.picture(result.appearances[i].evidence.crops[0].url) for i in cast}
         thumbnails = {result.appearances[i].label: _decode(face) for i, face in faces.items()}
         yield {
             **self._working("Drawing names into the video"),
@@ -240,37 +254,41 @@ class AnalysePage:
             self._table: panels.appearance_table(result, first),
             self._timeline: draw_timeline(result, thumbnails=thumbnails),
             self._faces: gr.HTML(panels.face_gallery(result, faces, first), visible=bool(faces)),
-            self._evidence: "" if first is None else self._explain(result, first),
+            self._evidence: "" if first is None else self._explain(client, result, first),
             self._result: result,
             self._stored: gr.Dropdown(_choices(stored), value=video_id),
         }
         with TemporaryDirectory() as folder:
             drawn = Path(folder) / f"{Path(name).stem}-annotated.mp4"
-            self._client.download(f"/v1/projects/{project}/videos/{video_id}/annotated.mp4", drawn)
+            client.download(f"/v1/projects/{project}/videos/{video_id}/annotated.mp4", drawn)
             yield {self._video: gr.Video(str(drawn), playback_position=0)}
 
-    def _select(self, result: Result, event: gr.EventData) -> Updates:
+    def _select(self, result: Result, event: gr.EventData, request: gr.Request) -> Updates:
         """Explain an appearance and take the video there."""
         try:
-            explained = self._explain(result, event.index)
+            explained = self._explain(self._client_of(request), result, event.index)
         except FacerecError as error:
             raise _told(error) from error
         start_s = result.appearances[event.index].start_s
         return {self._evidence: explained, self._video: gr.Video(playback_position=start_s)}
 
-    def _explain(self, result: Result, appearance: int) -> str:
+    def _explain(self, client: FacerecClient, result: Result, appearance: int) -> str:
         view = result.appearances[appearance]
-        seen = [
-            panels.ShownPicture(self._client.picture(crop.url), clock(crop.time_s, 1)) for crop in view.evidence.crops
-        ]
+        seen = [panels.ShownPicture(client.picture(crop.url), clock(crop.time_s, 1)) for crop in view.evidence.crops]
         enrolled = [
             panels.ShownPicture(
-                self._client.picture(f"/v1/projects/{result.project}/faces/{near.face_id}.jpg"),
+                client.picture(f"/v1/projects/{result.project}/faces/{near.face_id}.jpg"),
                 f"similarity {near.similarity:.3f}",
             )
             for near in view.evidence.nearest[: len(seen)]
         ]
         return panels.evidence(result, view, seen, enrolled)
+
+
+def _roles(caller: CallerView, project: str) -> set[Role]:
+    """Return the roles that a caller has in a project, with those that they include."""
+    held = [role for name, role in caller.grants.items() if name in (project, EVERY_PROJECT)]
+    return {role for role in Role if any(one.includes(role) for one in held)}
 
 
 def _cast(result: Result) -> list[int]:

@@ -22,6 +22,7 @@ from serving.archive.naming.aliases import follow_all, moved_meanings, strangers
 from serving.archive.naming.current import read_current, revision_of
 from serving.archive.naming.named import (
     appearance_moves,
+    count_named,
     matches_of,
     name_tracks,
     stranger_moves,
@@ -34,6 +35,8 @@ from serving.archive.same_faces import unclear_corrections
 from serving.archive.videos import read_analysis
 from serving.store.naming_rows import AppearanceRow, NamingChange
 from serving.store.rows import AnalysisRow
+from serving.telemetry.metrics import measured
+from serving.telemetry.traces import span
 
 CropUrl = Callable[[AnalysisRow | AppearanceRow, int, int], str]
 
@@ -84,7 +87,10 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     if columns is None:
         raise VideoNotFoundError(f"video {analysis.video_id} of project {project!r} was deleted meanwhile")
     pair = archive.pair_scale(analysis.embedder) if current.model is None else current.model.pair
-    (names,) = identify_videos([(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, pair=pair)
+    with measured("identify"), span("identify"):
+        (names,) = identify_videos(
+            [(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, pair=pair
+        )
     was = current.named.get(analysis_id)
     decided = name_tracks(analysis, names, {}, limit, floor_of(current.model, limit))
     so_far = {} if was is None else strangers_of(was)
@@ -106,7 +112,9 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
         stranger_tracks=new,
         strangers=found.strangers,
     )
-    store.apply(project, change, if_version=current.version)
+    with span("appearances", added=len(appearances), removed=len(lost)):
+        store.apply(project, change, if_version=current.version)
+    count_named([named])
 
 
 def name_analysis(archive: Archive, analysis: AnalysisRow, version: str, max_false_names: float) -> Result:

@@ -25,7 +25,7 @@ from facerec_models.errors import StoreError
 from serving.store.codecs import Row, Table, decode_row, encode, encode_row, table_of
 from serving.store.lookups import no_project
 from serving.store.mongo.appearance_blocks import AppearanceBlocks, BlockKey, block_of, pack_block
-from serving.store.mongo.schema import FOUND_BY_ID, KEYS, key_as_id, require_collections
+from serving.store.mongo.schema import FOUND_BY_ID, KEYS, key_as_id, require_collections, upgrade_collections
 from serving.store.naming_rows import AppearanceRow, StrangerTrack
 from serving.store.transaction import Among, Filter
 
@@ -230,7 +230,7 @@ class MongoDatabase:
         How long to wait for another writer before raising `StoreError`.
     """
 
-    def __init__(self, uri: str, busy_timeout_s: float, *, copying: bool = False) -> None:
+    def __init__(self, uri: str, busy_timeout_s: float, *, copying: bool = False, upgrading: bool = False) -> None:
         self.address = _without_secrets(uri)
         self._busy_timeout_s = busy_timeout_s
         options = _unless_given(uri, serverSelectionTimeoutMS=_SERVER_WAIT_MS)
@@ -252,6 +252,7 @@ class MongoDatabase:
                 )
                 self.address = f"{self.address.rstrip('/')}/{self._database.name}"
                 self._require_transactions()
+                self.former_schema = upgrade_collections(self._database) if upgrading else None
                 require_collections(self._database, self.address)
                 if not copying:
                     self._require_whole()
@@ -295,8 +296,8 @@ class MongoDatabase:
                     session.abort_transaction()
 
     @contextmanager
-    def writing(self, project: str) -> Iterator[MongoTransaction]:
-        """Begin the only transaction that writes to a project; it is durable after the block, or undone by an exception.
+    def writing(self, project: str | None = None) -> Iterator[MongoTransaction]:
+        """Begin the only transaction that writes to a project, or to what is of none; an exception undoes it, else it is durable.
 
         Raises
         ------
@@ -329,17 +330,16 @@ class MongoDatabase:
             else:
                 return
 
-    def _lock(self, session: ClientSession, project: str) -> None:
-        """Start a transaction that has changed the project's document, and so is alone."""
+    def _lock(self, session: ClientSession, project: str | None) -> None:
+        """Start a transaction that has changed the project's document, or one for what is of no project, and so is alone."""
+        table, where = ("schema", {"_id": "service"}) if project is None else ("projects", {"name": project})
         deadline, pause = time.monotonic() + self._busy_timeout_s, 0.001
         while True:
             session.start_transaction(
                 ReadConcern("snapshot"), WriteConcern("majority", j=True), read_preference=ReadPreference.PRIMARY
             )
             try:
-                found = self._database["projects"].find_one_and_update(
-                    {"name": project}, {"$inc": {"writes": 1}}, session=session
-                )
+                found = self._database[table].find_one_and_update(where, {"$inc": {"writes": 1}}, session=session)
             except PyMongoError as error:
                 if session.in_transaction:
                     session.abort_transaction()
@@ -350,7 +350,7 @@ class MongoDatabase:
                 continue
             if found is None:
                 session.abort_transaction()
-                raise no_project(project)
+                raise no_project(project or "")
             return
 
     def _commit(self, session: ClientSession) -> None:

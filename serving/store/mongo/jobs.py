@@ -10,6 +10,7 @@ from facerec_models.errors import ConflictError
 from serving.store.codecs import decode_row, encode_row
 from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobState
 from serving.store.mongo.database import MongoDatabase, MongoDocument, MongoTransaction
+from serving.store.shared_access import log
 
 
 class MongoJobs:
@@ -33,6 +34,7 @@ class MongoJobs:
                         for there in tx.select(Job, where):
                             return there
                     tx.insert_one("jobs", _document(job))
+                    log(tx, job.project, "job-queued", job.job_id, kind=job.kind, video_id=job.video_id)
                     return job
             except DuplicateKeyError:  # the same key in another project, at the same moment
                 continue

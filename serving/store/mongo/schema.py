@@ -28,6 +28,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "former_rows": ("project", "number", "kind", "key"),
     "stranger_sums": ("project", "block"),
     "track_columns": ("project", "analysis_id", "piece"),
+    "api_keys": ("key_id",),
+    "audit": ("project", "number"),
+    "person_notes": ("project", "person_id"),
 }
 TABLES = tuple(KEYS)
 # Rows of these are asked for by their whole keys, many at once: MongoDB's own key is made of it. Tracks and appearances have it, too.
@@ -61,6 +64,7 @@ def _create(db: Database[dict[str, Any]]) -> None:
     _index(db, "jobs", "video_id")
     _index(db, "jobs", "key", unique=True, partialFilterExpression={"key": {"$type": "string"}})
     _index(db, "track_parts", "state", "at")
+    db["schema"].update_one({"_id": "service"}, {"$setOnInsert": {"writes": 0}}, upsert=True)
     db["schema"].update_one({"_id": "positions"}, {"$setOnInsert": {"last": 0}}, upsert=True)
 
 
@@ -71,6 +75,23 @@ def require_collections(db: Database[dict[str, Any]], address: str) -> None:
         # Several processes may do so at the same time.
         db["schema"].update_one({"_id": "schema"}, {"$setOnInsert": {"version": conflicts.SCHEMA}}, upsert=True)
     conflicts.require_schema(address, int((db["schema"].find_one({"_id": "schema"}) or {})["version"]))
+
+
+def upgrade_collections(db: Database[dict[str, Any]]) -> int | None:
+    """Bring the collections of an older version to the present ones; return which version it was, None for a new database.
+
+    Each step adds, and can be done again: a program of the version before that runs already goes on.
+    """
+    found = db["schema"].find_one({"_id": "schema"})
+    if found is None:
+        return None
+    version = int(found["version"])
+    if conflicts.OLDEST_UPGRADED <= version < conflicts.SCHEMA:
+        _create(db)
+        db["projects"].update_many({"policy": {"$exists": False}}, {"$set": {"policy": "{}"}})
+        db["jobs"].update_many({"submitted_by": {"$exists": False}}, {"$set": {"submitted_by": None}})
+        db["schema"].update_one({"_id": "schema", "version": version}, {"$set": {"version": conflicts.SCHEMA}})
+    return version
 
 
 def _index(db: Database[dict[str, Any]], table: str, *columns: str, unique: bool = False, **options: Any) -> None:

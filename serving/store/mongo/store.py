@@ -29,12 +29,13 @@ from serving.store.mongo.tracks import (
 )
 from serving.store.mongo.transfer import MongoTransfer
 from serving.store.rows import AnalysisRow, FaceStatus, PersonSummary, Project
+from serving.store.shared_access import SharedAccess, log
 from serving.store.shared_corrections import SharedCorrections
 from serving.store.shared_naming import SharedNaming, forget_names
 from serving.store.shared_rows import SharedRows, noting_latest
 
 
-class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSearch, MongoTransfer):
+class MongoStore(SharedAccess, SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSearch, MongoTransfer):
     """A `Store` in a MongoDB database, for many threads, processes and machines.
 
     What concerns several documents is one transaction: the server must be a replica set, if only of one member. Tracks are
@@ -48,10 +49,14 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
         How long to wait for another writer before raising `StoreError`.
     copying : bool
         Open it even if a copy into it was interrupted: to copy again.
+    upgrading : bool
+        Whether collections of an older version are brought to the present ones.
     """
 
-    def __init__(self, uri: str, *, busy_timeout_s: float = 30.0, copying: bool = False) -> None:
-        self._database = self._shared = MongoDatabase(uri, busy_timeout_s, copying=copying)
+    def __init__(
+        self, uri: str, *, busy_timeout_s: float = 30.0, copying: bool = False, upgrading: bool = False
+    ) -> None:
+        self._database = self._shared = MongoDatabase(uri, busy_timeout_s, copying=copying, upgrading=upgrading)
 
     def close(self) -> None:
         """Release connections; the store is not used afterwards."""
@@ -65,9 +70,18 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
 
     def create_project(self, name: str) -> Project:
         """Create a project, or return the one that has this name."""
-        created = {"created_at": time.time(), "embedder": None, "version": 0, "max_false_names": None, "writes": 0}
+        created = {
+            "created_at": time.time(),
+            "embedder": None,
+            "version": 0,
+            "max_false_names": None,
+            "policy": "{}",
+            "writes": 0,
+        }
         with self._database.single("projects") as projects:
-            projects.update_one({"name": name}, {"$setOnInsert": created}, upsert=True)
+            is_new = projects.update_one({"name": name}, {"$setOnInsert": created}, upsert=True).upserted_id is not None
+        if is_new:
+            self.log_action(name, "project-created")
         return self.get_project(name)
 
     def fix_embedder(self, project: str, embedder: str) -> Project:
@@ -83,8 +97,9 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
             tx.delete("jobs", {"project": name})  # first: runners renew their leases without a transaction
             _delete_analyses(tx, {"project": name})
             for table in TABLES:
-                if table not in ("projects", "tracks"):
+                if table not in ("projects", "tracks", "audit"):
                     tx.delete(table, {"project": name})
+            log(tx, name, "project-deleted")
             tx.delete("projects", {"name": name})
 
         self._database.change(name, delete)
@@ -115,6 +130,7 @@ class MongoStore(SharedRows, SharedCorrections, SharedNaming, MongoJobs, MongoSe
             forget_submissions(tx, project, video_id)
             _delete_analyses(tx, {"project": project, "video_id": video_id})
             tx.delete("videos", {"project": project, "video_id": video_id})
+            log(tx, project, "video-deleted", video_id)
 
         self._database.change(project, delete)
         sweep_parts(self._database)

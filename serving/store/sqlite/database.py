@@ -18,7 +18,7 @@ from serving.store.codecs import Row, Table, columns_of, decoders_of, encode, ro
 from serving.store.lookups import require_project
 from serving.store.naming_rows import AppearanceRow, StrangerTrack
 from serving.store.read_only import ReadOnlyFile
-from serving.store.sqlite.schema import TABLES
+from serving.store.sqlite.schema import ACCESS_TABLES, TABLES, TRIGGERS, UPGRADES
 from serving.store.transaction import Among, Filter
 
 # The rest of an extended code says where in SQLite it happened.
@@ -40,17 +40,22 @@ class SqliteDatabase:
         On a local disk: write-ahead logging needs shared memory. Created where there is none.
     busy_timeout_s : float
         How long to wait for another writer before raising `StoreError`.
+    upgrading : bool
+        Whether tables of an older version are brought to the present ones; `former_schema` then says which they were.
 
     Where the file or its folder cannot be written, the file can be read all the same; `writing` then raises `StoreError`.
     """
 
-    def __init__(self, path: Path, busy_timeout_s: float) -> None:
+    def __init__(self, path: Path, busy_timeout_s: float, *, upgrading: bool = False) -> None:
         self.path = path
         self._read_only = ReadOnlyFile.of(path)
         self._busy_timeout_s = busy_timeout_s
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
+        self.former_schema: int | None = None
         try:
+            if upgrading:
+                self.former_schema = self.upgrade()
             self._require_schema()
         except StoreError:
             self.close()
@@ -202,6 +207,22 @@ class SqliteDatabase:
                 "write there, or use a copy of the home"
             )
 
+    def upgrade(self) -> int:
+        """Bring the tables of an older version to the present ones, all at once; return which version it was.
+
+        A copy of the file as it was is made beside it first, ``NAME.schema-VERSION``.
+        """
+        with self.reading() as tx:
+            found = _version(tx)
+        if found in UPGRADES:
+            self.back_up(self.path.with_name(f"{self.path.name}.schema-{found}"))
+            with self.writing() as tx:
+                while (version := _version(tx)) in UPGRADES:
+                    for statement in UPGRADES[version]:
+                        tx.execute(statement)
+                    tx.execute(f"PRAGMA user_version = {version + 1}")
+        return found
+
     def _require_schema(self) -> None:
         """Make the tables in a new file; raise `StoreError` if another version of the program wrote it."""
         with self.reading() as tx:
@@ -213,7 +234,8 @@ class SqliteDatabase:
     def _create(self) -> int:
         with self.writing() as tx:
             if _version(tx) == 0:  # no other process was faster
-                for statement in TABLES.split(";"):  # executescript would commit before it starts
+                # Executescript would commit before it starts.
+                for statement in (*TABLES.split(";"), *ACCESS_TABLES.split(";"), *TRIGGERS):
                     tx.execute(statement)
                 tx.execute(f"PRAGMA user_version = {conflicts.SCHEMA}")
             return _version(tx)

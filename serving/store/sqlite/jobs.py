@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from facerec_models.errors import ConflictError
 from serving.store.codecs import columns_of, encode_row
 from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobState
+from serving.store.shared_access import log
 from serving.store.sqlite.database import SqliteDatabase, SqliteTransaction
 
 _COLUMNS = ", ".join(columns_of(Job))
@@ -25,10 +26,12 @@ class SqliteJobs:
         if job.state is not JobState.QUEUED:
             raise ValueError(f"job {job.job_id} must be submitted as queued, not as {job.state}")
         with self._database.writing(job.project) as tx:
-            tx.execute(
+            added = tx.execute(
                 f"INSERT INTO jobs ({_COLUMNS}, due_at) VALUES ({_VALUES}) ON CONFLICT DO NOTHING",  # noqa: S608
                 _record(job),
-            )
+            ).rowcount
+            if added:
+                log(tx, job.project, "job-queued", job.job_id, kind=job.kind, video_id=job.video_id)
             there = tx.read(
                 Job,
                 f"SELECT {_COLUMNS} FROM jobs WHERE job_id = ? OR key = ? ORDER BY job_id != ?",  # noqa: S608

@@ -11,7 +11,8 @@ CREATE TABLE projects (
     created_at REAL NOT NULL,
     embedder TEXT,
     version INTEGER NOT NULL,
-    max_false_names REAL
+    max_false_names REAL,
+    policy TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 
 CREATE TABLE faces (
@@ -112,7 +113,8 @@ CREATE TABLE jobs (
     priority INTEGER NOT NULL,
     key TEXT,
     webhook TEXT,
-    due_at REAL
+    due_at REAL,
+    submitted_by TEXT
 ) STRICT;
 CREATE INDEX jobs_by_project ON jobs (project, created_at);
 CREATE INDEX jobs_by_state ON jobs (state, kind, created_at);
@@ -253,5 +255,61 @@ CREATE TABLE stranger_sums (
     counts BLOB NOT NULL,
     totals BLOB NOT NULL,
     PRIMARY KEY (project, block)
-) STRICT
+) STRICT;
 """
+
+# Those of 20, which an older store is given when it is upgraded. A trigger's semicolon would be the end of its statement.
+ACCESS_TABLES = """
+CREATE TABLE api_keys (
+    key_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    grants TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    created_by TEXT NOT NULL,
+    expires_at REAL,
+    revoked_at REAL,
+    per_minute INTEGER
+) STRICT;
+
+CREATE TABLE audit (
+    project TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    at REAL NOT NULL,
+    actor TEXT NOT NULL,
+    request_id TEXT,
+    action TEXT NOT NULL,
+    subject TEXT,
+    details TEXT NOT NULL,
+    chain TEXT NOT NULL,
+    PRIMARY KEY (project, number)
+) STRICT;
+
+CREATE TABLE person_notes (
+    project TEXT NOT NULL REFERENCES projects ON DELETE CASCADE,
+    person_id TEXT NOT NULL,
+    consent TEXT NOT NULL,
+    expires_at REAL,
+    updated_at REAL NOT NULL,
+    updated_by TEXT NOT NULL,
+    PRIMARY KEY (project, person_id)
+) STRICT;
+"""
+# Nobody changes what was written.
+TRIGGERS = tuple(
+    f"CREATE TRIGGER audit_stays_{verb.lower()} BEFORE {verb} ON audit "
+    "BEGIN SELECT RAISE(ABORT, 'entries of the audit log are never changed'); END"
+    for verb in ("UPDATE", "DELETE")
+)
+
+
+# What brings the tables of a schema to those of the next, by the schema that is there. Each adds, and takes nothing away: a program of
+# the schema before that runs already goes on.
+UPGRADES: dict[int, tuple[str, ...]] = {
+    19: (
+        "ALTER TABLE projects ADD COLUMN policy TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE jobs ADD COLUMN submitted_by TEXT",
+        *ACCESS_TABLES.split(";"),
+        *TRIGGERS,
+    ),
+}

@@ -12,6 +12,7 @@ from serving.store import conflicts
 from serving.store.codecs import pack_columns, pack_track, unpack_track, without_embeddings
 from serving.store.lookups import require_analyses, require_project, require_video
 from serving.store.rows import AnalysisRow, PersonSummary, Project
+from serving.store.shared_access import SharedAccess, log
 from serving.store.shared_corrections import SharedCorrections
 from serving.store.shared_naming import SharedNaming, forget_names
 from serving.store.shared_rows import SharedRows, noting_latest
@@ -21,7 +22,7 @@ from serving.store.sqlite.search import SqliteSearch
 from serving.store.sqlite.transfer import SqliteTransfer
 
 
-class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, SqliteSearch, SqliteTransfer):
+class SqliteStore(SharedAccess, SharedRows, SharedCorrections, SharedNaming, SqliteJobs, SqliteSearch, SqliteTransfer):
     """A `Store` in one SQLite file.
 
     Parameters
@@ -30,10 +31,12 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
         On a local disk: write-ahead logging needs shared memory. Created where there is none.
     busy_timeout_s : float
         How long to wait for another writer before raising `StoreError`.
+    upgrading : bool
+        Whether tables of an older version are brought to the present ones.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = 30.0) -> None:
-        self._database = self._shared = SqliteDatabase(path, busy_timeout_s)
+    def __init__(self, path: Path, *, busy_timeout_s: float = 30.0, upgrading: bool = False) -> None:
+        self._database = self._shared = SqliteDatabase(path, busy_timeout_s, upgrading=upgrading)
 
     def close(self) -> None:
         """Release connections; the store is not used afterwards."""
@@ -48,7 +51,9 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
     def create_project(self, name: str) -> Project:
         """Create a project, or return the one that has this name."""
         with self._database.writing() as tx:
-            tx.put_new(Project(name, time.time()))
+            if not tx.count("projects", {"name": name}):
+                tx.put_new(Project(name, time.time()))
+                log(tx, name, "project-created")
             return require_project(tx, name)
 
     def fix_embedder(self, project: str, embedder: str) -> Project:
@@ -61,6 +66,7 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
         """Delete a project with everything in it."""
         with self._database.writing(name) as tx:
             tx.delete("projects", {"name": name})
+            log(tx, name, "project-deleted")
 
     # People
 
@@ -85,6 +91,7 @@ class SqliteStore(SharedRows, SharedCorrections, SharedNaming, SqliteJobs, Sqlit
             tx.update("jobs", {"project": project, "video_id": video_id}, {"key": None})
             forget_names(tx, project, {"video_id": video_id})
             tx.delete("videos", {"project": project, "video_id": video_id})
+            log(tx, project, "video-deleted", video_id)
 
     def put_analysis(self, analysis: AnalysisRow, tracks: Sequence[Track]) -> None:
         """Add a complete analysis with its tracks, replacing the one with the same id. Crops in tracks are not kept."""

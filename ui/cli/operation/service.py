@@ -28,6 +28,7 @@ _PROBE_PERIOD_S = 5.0
 _SILENCE_S = 120.0
 # The service listens, but all replicas are busy: with long requests, on cores that others use.
 _BUSY_S = 900.0
+_NOT_READY = 503
 
 
 def serve(
@@ -66,6 +67,7 @@ def serve(
         )
         starting.clear()
         url = service.url
+        _wait_until_ready(url, stop)
         shown = stack.enter_context(running_page(url, host, ui_port, stop)) if page else None
         if not stop.is_set():
             with redirect_stdout(answers):
@@ -154,6 +156,26 @@ def _require_allowed(url: str, allowed_hosts: frozenset[str]) -> None:
 
     if hostname(url) not in allowed_hosts:
         raise InputError(f"{url} would refuse every request: FACEREC_ALLOWED_HOSTS must name {hostname(url)!r}, too")
+
+
+def _wait_until_ready(url: str, stop: threading.Event) -> None:
+    """Wait until networks and store answer, or the end is wanted; raise `SourceError` if they do not for long."""
+    from facerec_models.errors import SourceError
+    from ui.client import FacerecClient, ServiceError
+
+    deadline = time.monotonic() + _SILENCE_S
+    with FacerecClient(url) as client:
+        while not stop.is_set():
+            try:
+                client.health()
+            except (SourceError, ServiceError) as error:
+                if isinstance(error, ServiceError) and error.status != _NOT_READY:
+                    return  # to who asks under this name it tells nothing else
+                if time.monotonic() > deadline:
+                    raise SourceError(f"the service is not ready after {_SILENCE_S:.0f} s: {error}") from error
+                stop.wait(_CHECK_PERIOD_S)
+            else:
+                return
 
 
 def _watch(url: str, checks: Sequence[Callable[[], None]], stop: threading.Event) -> None:

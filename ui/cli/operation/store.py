@@ -85,6 +85,26 @@ def backup(
     _print_files(home)
 
 
+@app.command()
+def upgrade(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Bring a store that an older version wrote to this version; services of the version before may run meanwhile.
+
+    An SQLite file is copied first, beside itself; back up a MongoDB with the version that wrote it.
+    """
+    from serving.store.opening import upgrade_store
+
+    settings = read_settings(home)
+    opened, before = upgrade_store(settings.home, settings.store)
+    with closing(opened) as store:
+        found = store.describe()
+    if as_json:
+        print_json({"store": found.address, "before": before, "schema": found.schema})
+    elif before == found.schema:
+        output.print(f"{found.address}: has schema {found.schema} already")
+    else:
+        output.print(f"{found.address}: schema {before} is schema {found.schema} now")
+
+
 @contextmanager
 def _opened(address: str | None, home: Path | None, *, create: bool = False) -> Iterator[Store]:
     """Open a store by its address, or the one in use."""

@@ -1,0 +1,245 @@
+"""Who may ask what: the key, or the identity provider's token, of each request against the role that its route needs.
+
+Plain ASGI: a refusal is answered before anything of a body is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.datastructures import Headers
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from facerec_models.errors import BusyError, FacerecError, UnauthenticatedError
+from serving.api.ingress.documents import problem, title_of
+from serving.api.ingress.guards import hostname
+from serving.api.ingress.identity_tokens import IdentityTokens
+from serving.archive.access import keys
+from serving.archive.access.callers import LOCAL, Caller
+from serving.settings import AccessConfig
+from serving.store.access_rows import Role
+from serving.store.acting import Actor, acting
+from serving.store.contract import Store
+from serving.telemetry.context import bind, bound_ids
+from serving.telemetry.metrics import count_refusal
+
+# What tells nothing of any archive: whether the service lives, and how it is asked.
+PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
+_ROLE = "x-facerec-role"
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+# Where one of these is, another machine may have asked a proxy of this one.
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+# Whether there are keys at all is asked so often, in seconds.
+_KEYS_ASKED_S = 2.0
+# Of one address: as many refused keys a minute.
+_REFUSED_PER_MINUTE = 30
+
+
+def needs(role: Role) -> dict[str, Any]:
+    """Return what a route's ``openapi_extra`` says of the role that it needs.
+
+    A route that says nothing needs ``read`` to be read, and ``curate`` for all else. ``admin`` is for what cannot be undone, and for
+    what concerns a project as a whole.
+    """
+    return {_ROLE: str(role)}
+
+
+class _Needed(NamedTuple):
+    """What a request to a route needs, and in which project: that of its path, of its query, or of neither."""
+
+    method: str
+    pattern: re.Pattern[str]
+    role: Role
+    in_query: bool
+    default: str | None
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether it is about what is of no project, and more than reading; a job's project is found with the job."""
+        return (
+            self.role is not Role.READ
+            and not self.in_query
+            and not {"project", "job_id"} & self.pattern.groupindex.keys()
+        )
+
+    def project(self, path: str, query: bytes) -> str | None:
+        found = self.pattern.match(path)
+        named = {} if found is None else found.groupdict()
+        if "project" in named or not self.in_query:
+            return named.get("project")
+        return parse_qs(query.decode("latin-1")).get("project", [self.default])[-1]
+
+
+class AccessGuard:
+    """Ask for a key, unless the request comes from this machine and there is no key.
+
+    What it finds is in the request's state: ``caller``, and ``needed``, the role that the route needs.
+
+    Parameters
+    ----------
+    app : ASGIApp
+    api : FastAPI
+        Whose routes are guarded.
+    store : Store
+    config : AccessConfig
+    """
+
+    def __init__(self, app: ASGIApp, api: FastAPI, store: Store, config: AccessConfig) -> None:
+        self._app = app
+        self._api = api
+        self._store = store
+        self._config = config
+        self._tokens = None if config.oidc is None else IdentityTokens(config.oidc)
+        self._routes: list[_Needed] | None = None
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._keys_asked_at = -_KEYS_ASKED_S
+        self._has_keys = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401, 403 or 429, or pass the request on as its caller's."""
+        if scope["type"] != "http" or self._path(scope) in PUBLIC:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            caller = await asyncio.to_thread(self._admit, scope, headers)
+        except FacerecError as error:
+            await _refusal(error)(scope, receive, send)
+            return
+        with acting(Actor(caller.name, bound_ids().get("request_id"))), bind(key_id=caller.name):
+            await self._app(scope, receive, send)
+
+    def _admit(self, scope: Scope, headers: Headers) -> Caller:
+        caller = self._identify(scope, headers)
+        self._count(caller.name, caller.per_minute or self._config.per_minute)
+        needed = self._needed(scope)
+        state = scope.setdefault("state", {})
+        state["caller"] = caller
+        state["needed"] = Role.ADMIN if needed is None else needed.role
+        project = None if needed is None else needed.project(self._path(scope), scope["query_string"])
+        if needed is not None and project is not None:
+            caller.require(needed.role, project)
+        elif needed is not None and needed.is_of_all:
+            caller.require(needed.role)
+        return caller
+
+    def _identify(self, scope: Scope, headers: Headers) -> Caller:
+        given = given_token(headers)
+        if given is None:
+            if self._is_open(scope, headers):
+                return LOCAL
+            raise UnauthenticatedError(
+                "a key is needed: send it as 'Authorization: Bearer facerec_...'; 'facerec keys create' makes one"
+            )
+        address = f"address:{(scope.get('client') or ['unknown'])[0]}"
+        try:
+            if self._tokens is not None and not given.startswith("facerec_"):
+                return self._tokens.caller(given)
+            return keys.find_caller(self._store, given)
+        except UnauthenticatedError:
+            # Who has a key is answered, however many others of the same address, as of a proxy, have none.
+            refused = RateLimitItemPerMinute(_REFUSED_PER_MINUTE)
+            if not self._limiter.hit(refused, address):
+                raise self._too_many(refused, address) from None
+            raise
+
+    def _is_open(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a request without a key is answered: it comes from this machine, for this machine, and there is no key."""
+        if self._config.keys or not comes_from_here(scope, headers):
+            return False
+        now = time.monotonic()
+        if now - self._keys_asked_at >= _KEYS_ASKED_S:
+            self._has_keys = keys.are_asked_for(self._store)
+            self._keys_asked_at = now
+        return not self._has_keys
+
+    def _count(self, caller: str, per_minute: int) -> None:
+        item = RateLimitItemPerMinute(per_minute)
+        if not self._limiter.hit(item, caller):
+            raise self._too_many(item, caller)
+
+    def _too_many(self, item: RateLimitItemPerMinute, who: str) -> BusyError:
+        wait_s = max(1.0, self._limiter.get_window_stats(item, who).reset_time - time.time())
+        return BusyError(f"{who} has asked {item.amount} times within a minute: ask less often", retry_after_s=wait_s)
+
+    def _needed(self, scope: Scope) -> _Needed | None:
+        if self._routes is None:
+            self._routes = list(_needs_of(self._api))
+        path = self._path(scope)
+        for needed in self._routes:
+            if scope["method"] == needed.method and needed.pattern.match(path):
+                return needed
+        return None
+
+    @staticmethod
+    def _path(scope: Scope) -> str:
+        # The application may be mounted below a path of its own.
+        return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def _needs_of(api: FastAPI) -> Iterator[_Needed]:
+    for context in iter_route_contexts(api.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and context.path is not None:
+            pattern, _, _ = compile_path(context.path)
+            asked = [field for field in route.dependant.query_params if field.name == "project"]
+            default = asked[0].default if asked else None
+            for method in route.methods or ():
+                yield _Needed(method, pattern, role_of(route.openapi_extra, method), bool(asked), default)
+
+
+def role_of(openapi_extra: Mapping[str, Any] | None, method: str) -> Role:
+    """Return the role that a route needs, see `needs`."""
+    stated = (openapi_extra or {}).get(_ROLE)
+    return Role(stated) if stated is not None else Role.READ if method in _READING else Role.CURATE
+
+
+def comes_from_here(scope: Scope, headers: Headers) -> bool:
+    """Whether a request comes from this machine and is for this machine, and no proxy says that it asks for another one."""
+    peer = (scope.get("client") or [""])[0]
+    return (
+        _is_loopback(peer)
+        and hostname(f"//{headers.get('host', '')}") in _LOOPBACK_NAMES
+        and not any(name in headers for name in _FORWARDED)
+    )
+
+
+def given_token(headers: Headers) -> str | None:
+    """Return the key or token that a request sends."""
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and value.strip():
+        return value.strip()
+    return headers.get("x-api-key")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return bool((mapped or ip).is_loopback)
+
+
+def _refusal(error: FacerecError) -> ASGIApp:
+    headers = {}
+    count_refusal("rate" if isinstance(error, BusyError) else "key")
+    if isinstance(error, UnauthenticatedError):
+        headers["WWW-Authenticate"] = 'Bearer realm="facerec"'
+    if isinstance(error, BusyError):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return problem(error.status, title_of(error), str(error), headers)

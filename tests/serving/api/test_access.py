@@ -1,0 +1,298 @@
+"""Keys, roles, limits of how often, and the audit log: who is answered what, at every route."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from facerec_models.errors import InputError, UnauthenticatedError
+from serving.api.ingress.access import role_of
+from serving.archive.access import keys
+from serving.archive.access.audit import check_audit
+from serving.archive.handle import Archive
+from serving.settings import AccessConfig, OidcConfig
+from serving.store.access_rows import Role
+from serving.store.acting import Actor, acting
+from tests.contract.store_cases import make_job, make_video
+from tests.serving.routes import bare_api, local_client, ok, problem
+
+# What a route's own parameters are called here, so that each path leads to its route.
+_VALUES = {"project": "p", "job_id": "j-0123456789abcdef", "number": "1", "track_id": "1", "k": "0"}
+_ABSENT = "x-absent"
+
+
+@pytest.fixture
+def api(archive: Archive) -> FastAPI:
+    """The routes, the predecessor's too, over the projects ``p``, which has a job, and ``q``."""
+    for name in ("p", "q"):
+        archive.store.create_project(name)
+    archive.store.put_video(make_video("v-" + "a" * 16))
+    archive.store.submit_job(make_job(_VALUES["job_id"]))
+    return bare_api(archive, legacy_api=True)
+
+
+@pytest.fixture
+def client(api: FastAPI) -> Iterator[TestClient]:
+    with local_client(api) as client:
+        yield client
+
+
+def key_of(archive: Archive, **grants: str) -> dict[str, str]:
+    """Return the headers of a new key."""
+    _, key = keys.create_key(
+        archive.store, "for a test", {name.replace("every", "*"): role for name, role in grants.items()}
+    )
+    return {"Authorization": f"Bearer {key}"}
+
+
+def operations(api: FastAPI) -> list[tuple[str, str, Role]]:
+    """Return method, path and needed role of every operation that OpenAPI shows, and of the predecessor's."""
+    found = []
+    for path, methods in api.openapi()["paths"].items():
+        for method, operation in methods.items():
+            stated = {"x-facerec-role": operation["x-facerec-role"]} if "x-facerec-role" in operation else None
+            found.append((method.upper(), path, role_of(stated, method.upper())))
+    found += [("GET", "/train/{project}", Role.CURATE), ("GET", "/disabled/{project}", Role.READ)]
+    found += [("POST", "/disabled/{project}", Role.CURATE), ("GET", "/crawler?project=p&q=Ada", Role.CURATE)]
+    found += [("GET", "/track?project=p&video=x", Role.CURATE), ("GET", "/training-set?project=p", Role.READ)]
+    return found
+
+
+def filled(path: str) -> str:
+    return re.sub(r"{(\w+)}", lambda found: _VALUES.get(found[1], _ABSENT), path)
+
+
+def test_every_route_asks_for_its_role(api: FastAPI, client: TestClient, archive: Archive) -> None:
+    """The matrix: each operation, without a key, with a key of another project, and with each role."""
+    by_role = {role: key_of(archive, p=role) for role in Role}
+    whole = {role: key_of(archive, every=role) for role in Role}
+    other = key_of(archive, q="admin")
+    checked = 0
+    # What deletes comes last.
+    for method, path, needed in sorted(operations(api), key=lambda one: (one[0] == "DELETE", one)):
+        if path in ("/healthz", "/readyz"):
+            assert client.request(method, path).status_code not in (401, 403), path
+            continue
+        address, of_project = filled(path), "{project}" in path or "project=" in path
+        refused = client.request(method, address)
+        assert refused.status_code == 401, (method, path)
+        assert problem(refused, 401)
+        assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+        if of_project or "{job_id}" in path:
+            answer = client.request(method, address, headers=other)
+            # A job of a project that is not seen is not there.
+            assert answer.status_code == (403 if of_project else 404), (method, path, answer.text)
+        for role in Role:
+            headers = by_role[role] if of_project or "{job_id}" in path else whole[role]
+            if role.includes(needed) and "events" not in path:
+                answer = client.request(method, address, headers=headers)
+                assert answer.status_code not in (401, 403), (method, path, role, answer.text)
+            elif not role.includes(needed):
+                assert problem(client.request(method, address, headers=headers), 403), (method, path, role)
+            checked += 1
+    assert checked > 150
+
+
+def test_a_route_that_states_nothing_needs_a_role_all_the_same() -> None:
+    assert role_of(None, "GET") is Role.READ
+    assert role_of({}, "HEAD") is Role.READ
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        assert role_of({}, method) is Role.CURATE
+
+
+def test_without_keys_this_machine_alone_is_answered(api: FastAPI, archive: Archive) -> None:
+    local = local_client(api)
+    assert local.get("/v1/projects").status_code == 200
+    assert local.get("/v1/me").json() == {"name": "local", "grants": {"*": "admin"}}
+    for header in ({"X-Forwarded-For": "10.0.0.1"}, {"Forwarded": "for=10.0.0.1"}, {"Via": "1.1 proxy"}):
+        assert local.get("/v1/projects", headers=header).status_code == 401, "a proxy of this machine asks for others"
+    assert local_client(api, peer="10.0.0.7").get("/v1/projects").status_code == 401
+    assert local_client(api, peer="10.0.0.7").get("/healthz").status_code != 401
+    key = key_of(archive, every="read")
+    assert local_client(api, peer="10.0.0.7").get("/v1/projects", headers=key).status_code == 200
+
+
+def test_the_first_key_locks_the_door_for_all(archive: Archive) -> None:
+    with local_client(bare_api(archive)) as local:
+        key_id = ok(local.post("/v1/keys", json={"name": "first", "grants": {"*": "admin"}}))["key_id"]
+        deadline = time.monotonic() + 10
+        while local.get("/v1/projects").status_code != 401:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        archive.store.revoke_key(key_id)
+        while local.get("/v1/projects").status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_keys_can_be_asked_for_everywhere(archive: Archive) -> None:
+    assert local_client(bare_api(archive, access=AccessConfig(keys=True))).get("/v1/projects").status_code == 401
+
+
+def test_a_caller_sees_its_own_projects_alone(client: TestClient, archive: Archive) -> None:
+    own, every = key_of(archive, q="curate"), key_of(archive, every="read")
+    assert [one["name"] for one in ok(client.get("/v1/projects", headers=own))] == ["q"]
+    assert client.get("/projects", headers=own).json() == ["q"]
+    assert ok(client.get("/v1/jobs", headers=own)) == []
+    assert [job["job_id"] for job in ok(client.get("/v1/jobs", headers=every))] == [_VALUES["job_id"]]
+    assert client.get("/v1/jobs", params={"project": "p"}, headers=own).status_code == 403
+    for beginning in ("j-0", _VALUES["job_id"]):
+        assert "no job" in problem(client.get(f"/v1/jobs/{beginning}", headers=own), 404)
+    assert problem(client.get("/v1/projects/p/videos", headers=own), 403) == problem(
+        client.get("/v1/projects/p/videos", headers=own), 403
+    )
+    hidden = problem(client.get("/v1/projects/absent/videos", headers=own), 403)
+    assert hidden.replace("absent", "p") == problem(client.get("/v1/projects/p/videos", headers=own), 403)
+    assert client.put("/v1/projects/r", headers=own).status_code == 403
+    address = "http://127.0.0.1/v1/projects/p/videos/v-" + "a" * 16 + "/file"
+    assert client.get("/track", params={"project": "q", "video": address}, headers=own).status_code == 403
+    assert client.get("/get_locator", params={"video": "v-" + "a" * 16}, headers=own).status_code == 404
+
+
+def test_a_key_is_told_once_and_ends(client: TestClient, archive: Archive) -> None:
+    admin = key_of(archive, every="admin")
+    made = ok(client.post("/v1/keys", headers=admin, json={"name": "nightly", "grants": {"p": "read"}}))
+    assert made["expires_at"] == pytest.approx(time.time() + 365 * 24 * 3600, abs=60)
+    listed = client.get("/v1/keys", headers=admin)
+    assert made["key_id"] in listed.text
+    assert made["key"].rpartition("_")[2] not in listed.text
+    assert made["key"] not in str(archive.store.list_keys())
+    headers = {"X-API-Key": made["key"]}
+    assert client.get("/v1/projects/p/videos", headers=headers).status_code == 200
+    assert client.post("/v1/keys", headers=headers, json={"name": "mine", "grants": {"*": "admin"}}).status_code == 403
+    ok(client.delete(f"/v1/keys/{made['key_id']}", headers=admin))
+    assert "revoked" in problem(client.get("/v1/projects/p/videos", headers=headers), 401)
+    assert client.post("/v1/keys", headers=admin, json={"name": "x", "grants": {"../p": "read"}}).status_code == 422
+    assert client.post("/v1/keys", headers=admin, json={"name": "x", "grants": {"p": "owner"}}).status_code == 422
+
+
+def test_a_key_of_others_or_of_another_time_opens_nothing(archive: Archive) -> None:
+    row, key = keys.create_key(archive.store, "one", {"*": "read"}, expires_at=time.time() + 1)
+    assert keys.find_caller(archive.store, key).name == f"key:{row.key_id}"
+    wrong = key[:-1] + ("A" if key[-1] != "A" else "B")
+    for given in (wrong, key[:-1], "", "facerec_" + "a" * 12 + "_" + "b" * 43):
+        with pytest.raises(UnauthenticatedError):
+            keys.find_caller(archive.store, given)
+    time.sleep(1.1)
+    with pytest.raises(UnauthenticatedError, match="expired"):
+        keys.find_caller(archive.store, key)
+    assert not keys.are_asked_for(archive.store), "a key that is over locks no door"
+    for name, grants in (("", {"*": "read"}), ("two\nlines", {"*": "read"}), ("none", {})):
+        with pytest.raises(InputError):
+            keys.create_key(archive.store, name, grants)
+
+
+def test_who_asks_too_often_is_told_to_wait(client: TestClient, archive: Archive) -> None:
+    _, key = keys.create_key(archive.store, "slow", {"*": "read"}, per_minute=3)
+    headers = {"Authorization": f"Bearer {key}"}
+    answers = [client.get("/v1/projects", headers=headers) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    assert client.get("/v1/projects", headers=key_of(archive, every="read")).status_code == 200, "others may ask"
+
+
+def test_who_guesses_keys_is_told_to_wait(client: TestClient, archive: Archive) -> None:
+    key_of(archive, every="read")
+    guesses = [{"Authorization": f"Bearer facerec_{'a' * 12}_{i:043d}"} for i in range(31)]
+    statuses = [client.get("/v1/projects", headers=guess).status_code for guess in guesses]
+    assert statuses == [401] * 30 + [429]
+
+
+def test_what_is_changed_is_its_callers_doing(client: TestClient, archive: Archive) -> None:
+    admin = key_of(archive, p="admin")
+    name = client.get("/v1/me", headers=admin).json()["name"]
+    ok(client.post(f"/v1/jobs/{_VALUES['job_id']}/cancel", headers={**admin, "X-Request-ID": "r-1"}))
+    entry = ok(client.get("/v1/projects/p/audit", headers=admin))[-1]
+    assert (entry["actor"], entry["request_id"], entry["action"]) == (name, "r-1", "job-cancelled")
+    assert entry["subject"] == _VALUES["job_id"]
+    assert ok(client.get("/v1/projects/p/audit", headers=admin, params={"after": entry["number"]})) == []
+    assert client.get("/v1/audit", headers=admin).status_code == 403, "that is of no project"
+    assert ok(client.get("/v1/audit", headers=key_of(archive, every="admin")))[0]["action"] == "key-created"
+    assert check_audit(archive.store, "p") is None
+    with acting(Actor("key:other")):
+        archive.store.log_action("p", "note")
+    assert check_audit(archive.store, "p") is None
+
+
+# Of an identity provider
+
+
+class _Provider(BaseHTTPRequestHandler):
+    """Gives out public keys."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"keys": self.server.published}).encode()  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def signing_key() -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": "one"}, private=True)
+
+
+@pytest.fixture
+def provider(signing_key: RSAKey) -> Iterator[str]:
+    """The address of the public keys of an identity provider."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Provider)
+    server.published = [signing_key.as_dict(private=False)]  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/keys"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_tokens_of_the_identity_provider_are_taken(archive: Archive, provider: str, signing_key: RSAKey) -> None:
+    archive.store.create_project("p")
+    oidc = OidcConfig(
+        issuer="https://id.example",
+        audience="facerec",
+        keys_url=provider,
+        grants={"archivists": {"p": Role.CURATE}, "heads": {"*": Role.ADMIN}},
+    )
+    claims: dict[str, Any] = {
+        "iss": "https://id.example",
+        "aud": "facerec",
+        "sub": "ada",
+        "exp": int(time.time()) + 300,
+        "groups": ["archivists", "others"],
+    }
+
+    def ask(path: str = "/v1/me", key: RSAKey = signing_key, algorithm: str = "RS256", **changed: Any) -> Any:
+        token = jwt.encode({"alg": algorithm, "kid": "one"}, {**claims, **changed}, key)
+        return client.get(path, headers={"Authorization": f"Bearer {token}"})
+
+    with local_client(bare_api(archive, access=AccessConfig(oidc=oidc, keys=True))) as client:
+        assert ok(ask()) == {"name": "user:ada", "grants": {"p": "curate"}}
+        assert ask("/v1/projects/p/videos").status_code == 200
+        assert ask("/v1/projects/p/audit").status_code == 403
+        assert ask("/v1/projects/p/audit", groups="heads").status_code == 200
+        for wrong in (
+            {"iss": "https://other.example"},
+            {"aud": "another"},
+            {"exp": int(time.time()) - 600},
+            {"groups": ["others"]},
+            {"groups": None},
+            {"sub": None},
+        ):
+            problem(ask(**wrong), 401)
+        problem(ask(key=RSAKey.generate_key(2048, {"kid": "one"}, private=True)), 401)
+        unsigned = "eyJhbGciOiJub25lIn0." + "e30" + "."
+        problem(client.get("/v1/me", headers={"Authorization": f"Bearer {unsigned}"}), 401)
