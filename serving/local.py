@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,7 @@ def run_service(
     port: int,
     config: Path | None = None,
     when_ray_runs: Callable[[], object] = lambda: None,
+    is_asked_to_end: Callable[[], bool] = lambda: False,
 ) -> Iterator[LocalService]:
     """Run the service until the block ends; yields it when it answers.
 
@@ -107,6 +109,8 @@ def run_service(
     ----------
     when_ray_runs : callable
         Called before Serve starts: Ray has installed handlers of signals by then.
+    is_asked_to_end : callable
+        Whether what is raised comes of that, and is no failure.
 
     Raises
     ------
@@ -134,6 +138,7 @@ def run_service(
     from training.ray_processes import RayProcesses
 
     processes, name = RayProcesses(), application["name"]
+    has_started = False
     try:
         when_ray_runs()
         logging_config = document.get("logging_config")
@@ -146,13 +151,22 @@ def run_service(
         options = {own.pop("name"): {**inherited, **own} for own in application.get("deployments", [])}
         app = build_graph(AppArgs(**{**application.get("args", {}), "home": home}), options)
         serve.run(app, name=name, route_prefix=application["route_prefix"])
+        has_started = True
         yield LocalService(local_url(host, port), processes)
     finally:
-        _end(processes, name)
+        _end(
+            processes, name if has_started else None, has_failed=sys.exc_info()[0] is not None and not is_asked_to_end()
+        )
 
 
-def _end(processes: RayProcesses, application: str) -> None:
-    """End Serve and Ray in order, each within its time; by force what does not, or where Ray is dead already."""
+def _end(processes: RayProcesses, application: str | None, *, has_failed: bool) -> None:
+    """End Serve and Ray in order, each within its time; by force what does not, or where Ray is dead already.
+
+    Parameters
+    ----------
+    application : str or None
+        What may be at work; None if it never ran.
+    """
     import ray
     from ray import serve
 
@@ -165,21 +179,22 @@ def _end(processes: RayProcesses, application: str) -> None:
             return True
         return False
 
-    in_order, why = False, sys.exc_info()[1]
-    # Whoever is asked to end while it starts has not failed.
-    failed = why is not None and not (isinstance(why, SystemExit) and why.code == 0)
+    in_order = False
     # Ray prints of each process that is ended on purpose that it died while it had work to do.
     with redirect_stdout(io.StringIO()):
         try:
             if not is_dead():
-                within(_DRAIN_S, lambda: _drain(application), is_dead)
+                if application is not None:
+                    within(_DRAIN_S, partial(_drain, application), is_dead)
                 in_order = within(_SHUTDOWN_S, serve.shutdown, is_dead)
                 in_order = in_order and within(_RAY_S, ray.shutdown, is_dead)
         finally:
             processes.kill()
     if not in_order:
         # Or Ray, whose other half is gone, would wait for it at the end of this process, for a minute.
-        atexit.register(_leave, int(failed))
+        atexit.register(_leave, int(has_failed))
+        # It would tell the dead one of the error, and wait for its answer.
+        sys.excepthook = sys.__excepthook__
 
 
 def _drain(application: str) -> None:

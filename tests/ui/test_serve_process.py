@@ -150,7 +150,8 @@ def test_a_service_that_is_stopped_while_it_starts_ends_in_order(tmp_path: Path)
     log = tmp_path / "log"
     command = [sys.executable, "-m", "ui.cli", "serve", "--no-ui", "--home", str(tmp_path), "--port", str(free_port())]
     with log.open("w") as messages, subprocess.Popen(command, stdout=messages, stderr=messages) as process:
-        wait_until(lambda: "Started Serve" in log.read_text())
+        wait_until(lambda: "Started Serve" in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
         started = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)
         began = time.monotonic()

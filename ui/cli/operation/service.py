@@ -62,9 +62,20 @@ def serve(
         stack.enter_context(redirect_stdout(sys.stderr))
         starting = threading.Event()
         starting.set()
-        service = stack.enter_context(
-            run_service(root, host=host, port=port, config=config, when_ray_runs=lambda: _end_by_signal(stop, starting))
+        running = run_service(
+            root,
+            host=host,
+            port=port,
+            config=config,
+            when_ray_runs=lambda: _end_by_signal(stop, starting),
+            is_asked_to_end=stop.is_set,
         )
+        try:
+            service = stack.enter_context(running)
+        except BaseException:
+            if stop.is_set():  # whatever Ray makes of what broke its start off
+                raise SystemExit(0) from None
+            raise
         starting.clear()
         url = service.url
         _wait_until_ready(url, stop)
