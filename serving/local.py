@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from facerec_models.errors import FacerecError, InputError
+from facerec_models.errors import FacerecError, InputError, SourceError
 from serving.listening import local_url, require_free
 from training.ray_environment import prepare_environment, start_local_ray
 
@@ -91,10 +92,25 @@ def prepare_worker() -> None:
 
 
 @contextmanager
-def run_service(home: Path, *, host: str, port: int, config: Path | None = None) -> Iterator[LocalService]:
+def run_service(
+    home: Path,
+    *,
+    host: str,
+    port: int,
+    config: Path | None = None,
+    when_ray_runs: Callable[[], object] = lambda: None,
+    is_asked_to_end: Callable[[], bool] = lambda: False,
+) -> Iterator[LocalService]:
     """Run the service until the block ends; yields it when it answers.
 
     At the end it takes no more requests and jobs, answers what was asked, hands back what it works on, and ends within some 10 s.
+
+    Parameters
+    ----------
+    when_ray_runs : callable
+        Called before Serve starts: Ray has installed handlers of signals by then.
+    is_asked_to_end : callable
+        Whether what is raised comes of that, and is no failure.
 
     Raises
     ------
@@ -115,11 +131,16 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
 
     from serving.app import AppArgs, build_graph
 
-    start_local_ray(worker_setup=f"{__name__}.{prepare_worker.__name__}")
+    try:
+        start_local_ray(worker_setup=f"{__name__}.{prepare_worker.__name__}")
+    except Exception as error:  # Ray has no narrower one for its own start, as on a machine whose cores others use
+        raise SourceError(f"Ray did not start: {error}") from error
     from training.ray_processes import RayProcesses
 
     processes, name = RayProcesses(), application["name"]
+    has_started = False
     try:
+        when_ray_runs()
         logging_config = document.get("logging_config")
         serve.start(
             http_options={**document.get("http_options", {}), "host": host, "port": port},
@@ -130,13 +151,22 @@ def run_service(home: Path, *, host: str, port: int, config: Path | None = None)
         options = {own.pop("name"): {**inherited, **own} for own in application.get("deployments", [])}
         app = build_graph(AppArgs(**{**application.get("args", {}), "home": home}), options)
         serve.run(app, name=name, route_prefix=application["route_prefix"])
+        has_started = True
         yield LocalService(local_url(host, port), processes)
     finally:
-        _end(processes, name)
+        _end(
+            processes, name if has_started else None, has_failed=sys.exc_info()[0] is not None and not is_asked_to_end()
+        )
 
 
-def _end(processes: RayProcesses, application: str) -> None:
-    """End Serve and Ray in order, each within its time; by force what does not, or where Ray is dead already."""
+def _end(processes: RayProcesses, application: str | None, *, has_failed: bool) -> None:
+    """End Serve and Ray in order, each within its time; by force what does not, or where Ray is dead already.
+
+    Parameters
+    ----------
+    application : str or None
+        What may be at work; None if it never ran.
+    """
     import ray
     from ray import serve
 
@@ -149,19 +179,22 @@ def _end(processes: RayProcesses, application: str) -> None:
             return True
         return False
 
-    in_order, failed = False, sys.exc_info()[0] is not None
+    in_order = False
     # Ray prints of each process that is ended on purpose that it died while it had work to do.
     with redirect_stdout(io.StringIO()):
         try:
             if not is_dead():
-                within(_DRAIN_S, lambda: _drain(application), is_dead)
+                if application is not None:
+                    within(_DRAIN_S, partial(_drain, application), is_dead)
                 in_order = within(_SHUTDOWN_S, serve.shutdown, is_dead)
                 in_order = in_order and within(_RAY_S, ray.shutdown, is_dead)
         finally:
             processes.kill()
     if not in_order:
         # Or Ray, whose other half is gone, would wait for it at the end of this process, for a minute.
-        atexit.register(_leave, int(failed))
+        atexit.register(_leave, int(has_failed))
+        # It would tell the dead one of the error, and wait for its answer.
+        sys.excepthook = sys.__excepthook__
 
 
 def _drain(application: str) -> None:

@@ -14,8 +14,8 @@ from facerec_models.errors import SourceError
 # They are counted now and then: whoever loses its parent is nobody's descendant any more.
 _COUNT_PERIOD_S = 5.0
 # What has lost its Ray mostly ends by itself.
-_OWN_END_S = 3.0
-_KILLED_END_S = 2.0
+_OWN_END_S = 1.5
+_KILLED_END_S = 1.0
 
 
 class RayProcesses:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -18,7 +20,7 @@ import pytest
 
 from serving.store.job_rows import Job, JobState
 from serving.store.opening import open_store
-from tests.serving.service import RunningService, running_service
+from tests.serving.service import RunningService, free_port, running_service
 from tests.waiting import WAIT_S, wait_until
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial
@@ -142,6 +144,22 @@ def test_a_stopped_service_hands_its_work_to_the_next(material: DemoMaterial, tm
         assert client.wait(job_id).state == "succeeded"
     assert {name: seen[name] for name in parts} == parts  # what was done is not done again
     assert {segment.attempt for segment in job(job_id).segments} == {1}
+
+
+def test_a_service_that_is_stopped_while_it_starts_ends_in_order(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "ui.cli", "serve", "--no-ui", "--home", str(tmp_path), "--port", str(free_port())]
+    with log.open("w") as messages, subprocess.Popen(command, stdout=messages, stderr=messages) as process:
+        wait_until(lambda: "Started Serve" in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert process.wait(WAIT_S) == 0
+    assert time.monotonic() - began < _STOPPED_S
+    assert not re.search(r"SIGTERM|Traceback|Aborted", log.read_text()), log.read_text()
+    _, left = psutil.wait_procs(started, 1.0)
+    assert left == []
 
 
 def test_serve_ends_with_an_error_when_its_ray_has_died(service: RunningService) -> None:

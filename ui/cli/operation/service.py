@@ -60,10 +60,24 @@ def serve(
     with ExitStack() as stack:
         # What Ray prints, whenever it does, is no answer.
         stack.enter_context(redirect_stdout(sys.stderr))
-        service = stack.enter_context(run_service(root, host=host, port=port, config=config))
+        starting = threading.Event()
+        starting.set()
+        running = run_service(
+            root,
+            host=host,
+            port=port,
+            config=config,
+            when_ray_runs=lambda: _end_by_signal(stop, starting),
+            is_asked_to_end=stop.is_set,
+        )
+        try:
+            service = stack.enter_context(running)
+        except BaseException:
+            if stop.is_set():  # whatever Ray makes of what broke its start off
+                raise SystemExit(0) from None
+            raise
+        starting.clear()
         url = service.url
-        # Ray installs handlers of its own when it starts: these must come after.
-        _end_by_signal(stop)
         _wait_until_ready(url, stop)
         shown = stack.enter_context(running_page(url, host, ui_port, stop)) if page else None
         if not stop.is_set():
@@ -133,9 +147,17 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _end_by_signal(stop: threading.Event) -> None:
+def _end_by_signal(stop: threading.Event, starting: threading.Event | None = None) -> None:
+    """Let signals ask for the end; what is starting does not go on, and is ended in order."""
+
+    def end(*_: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            if starting is not None and starting.is_set():
+                raise SystemExit(0)
+
     for number in _ENDING:
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
 
 
 def _require_allowed(url: str, allowed_hosts: frozenset[str]) -> None:
