@@ -11,7 +11,7 @@ WORKERS ?= 2
 COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types docs check bench mutants clean
+.PHONY: demo test lint types docs check bench mutants locks clean
 
 demo: $(VENV)/.demo
 	$(BIN)/facerec demo --dir $(DEMO_DIR)
@@ -42,6 +42,12 @@ mutants: $(VENV)/.test
 	$(INSTALL) --editable '.[mutation]'
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
+
+# What the image installs, each wheel with its hash, for the Python that makes it: for CUDA, and, where INDEX names an index of torch's
+# builds for the CPU, for that.
+locks: $(VENV)/.test
+	$(BIN)/python .ci/lock.py requirements.cuda.txt
+	$(if $(INDEX),$(BIN)/python .ci/lock.py requirements.cpu.txt --extra-index-url $(INDEX),@echo "no INDEX is given: only for CUDA")
 
 clean:
 	rm -rf $(VENV) $(DEMO_DIR)

@@ -90,7 +90,7 @@ def _route(method: str, path: str, route: Mapping[str, Any]) -> list[str]:
     for media, content in route.get("requestBody", {}).get("content", {}).items():
         lines += [f"Takes `{media}`: {_type(content.get('schema', {}))}.", ""]
     for status, answer in route["responses"].items():
-        if status != "422":
+        if "$ref" not in answer:  # errors, which are alike everywhere
             types = {_type(content.get("schema", {})) for content in answer.get("content", {}).values()}
             lines += [f"Answers {status}{': ' + ', '.join(sorted(types)) if types - {'any'} else ''}.", ""]
     return lines

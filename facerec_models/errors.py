@@ -88,6 +88,10 @@ class ForbiddenError(FacerecError):
     status = 403
 
 
+MEDIA_ERRORS = (VideoOpenError, VideoDecodeError, ImageError, LimitExceededError)
+"""What is raised for videos and pictures that cannot be read."""
+
+
 class NotFoundError(FacerecError):
     """Something was named that does not exist."""
 

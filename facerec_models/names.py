@@ -18,10 +18,16 @@ STRANGER_PREFIX = "stranger-"
 
 # What a file system takes, less the checksum that an upload is kept under.
 _MAX_NAME_BYTES = 100
+_MAX_PERSON_BYTES = 200
 _MAX_DIGITS = 18  # fits the 64 bits of a store's whole numbers
 
 # Controls that turn the direction of what follows: a name would show as another.
 _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+# Characters that do not show, lines within a name, halves of characters; but those that join letters in some scripts.
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"
+# Names of devices, which no file may have on some systems.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 _STRANGER = re.compile(rf"{STRANGER_PREFIX}.*|unknown_*\d+", re.IGNORECASE)
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -38,6 +44,8 @@ def check_project_name(name: str) -> str:
     Traceback (most recent call last):
     facerec_models.errors.InputError: project name '../etc' must be 1 to 64 letters, ...
     """
+    if _DEVICE.fullmatch(name) or name.endswith("."):
+        raise InputError(f"project name {name!r} is none that every system takes for a folder: choose another")
     if not _PROJECT.fullmatch(name):
         raise InputError(
             f"project name {name!r} must be 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
@@ -66,13 +74,28 @@ def person_id_of(folder: str) -> str:
         raise InputError(f'person name {folder!r} must not be empty or contain / \\ : * ? " < > |')
     if ";" in person_id:
         raise InputError(f"person name {folder!r} must not contain a semicolon, which separates names in searches")
-    if any(unicodedata.category(c) in {"Cc", "Cs"} or unicodedata.bidirectional(c) in _TURNING for c in person_id):
+    if any(is_hidden(c) for c in person_id):
         raise InputError(f"person name {folder!r} must not contain control characters")
+    if len(person_id.encode()) > _MAX_PERSON_BYTES:
+        raise InputError(f"person name {folder!r} is too long: at most {_MAX_PERSON_BYTES} bytes")
     if means_stranger(person_id):
         raise InputError(f"person name {folder!r} is what strangers are called: choose another")
     if person_id.casefold() == "undecidable":
         raise InputError(f"person name {folder!r} is what faces are called that may be anybody: choose another")
     return person_id
+
+
+def is_hidden(character: str) -> bool:
+    r"""Whether a character does not show, or turns the direction of what follows.
+
+    Examples
+    --------
+    >>> is_hidden("\u202e"), is_hidden("\0"), is_hidden("é")
+    (True, True, False)
+    """
+    if character in _JOINERS:
+        return False
+    return unicodedata.category(character) in _HIDDEN or unicodedata.bidirectional(character) in _TURNING
 
 
 def means_stranger(name: str) -> bool:
@@ -108,7 +131,8 @@ def file_name_of(given: str | None, default: str) -> str:
     >>> file_name_of("holiday/clip.mp4", "video"), file_name_of(None, "video"), file_name_of("..", "video")
     ('clip.mp4', 'video', 'video')
     """
-    name = Path((given or "").replace("\0", "")).name
+    shown = "".join(c for c in unicodedata.normalize("NFC", given or "") if not is_hidden(c))
+    name = Path(shown).name
     name = name.encode(errors="ignore")[-_MAX_NAME_BYTES:].decode(errors="ignore")
     return default if name in {"", ".."} else name
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from facerec_models.analysis.faces import find_faces
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.confinement.pictures import read_image_apart
 from facerec_models.documents import Document
 from facerec_models.errors import InputError
 from facerec_models.identification.identify import identify_faces
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
-from facerec_models.images import read_image
 from facerec_models.names import identity_of
 from facerec_models.result import CandidateView
 from facerec_models.types import FaceSet, ImageArray
@@ -47,7 +47,7 @@ class StillResult(Document):
 
 
 def find_stills(
-    pictures: Sequence[tuple[str, Path | bytes]], networks: Networks, analysis: AnalysisConfig
+    pictures: Iterable[tuple[str, Path | bytes]], networks: Networks, analysis: AnalysisConfig
 ) -> list[FaceSet | StillResult]:
     """Find the faces of pictures, given as names with files or contents; a picture that cannot be read gives its error.
 
@@ -55,17 +55,25 @@ def find_stills(
     """
     found: dict[int, FaceSet | StillResult] = {}
     images: dict[int, ImageArray] = {}
+    i = -1
     for i, (name, source) in enumerate(pictures):
         try:
-            images[i] = read_image(source, analysis.limits, name=name)
+            images[i] = read_image_apart(source, analysis.limits, name=name)
         except InputError as error:
             found[i] = StillResult(path=name, faces=[], error=str(error))
         pixels = sum(image.shape[0] * image.shape[1] for image in images.values())
-        if i == len(pictures) - 1 or len(images) == _BATCH or pixels >= _BATCH_PIXELS:
-            faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
-            found.update(zip(images, faces, strict=True))
+        if len(images) == _BATCH or pixels >= _BATCH_PIXELS:
+            found.update(_faces_of(images, networks, analysis))
             images = {}
-    return [found[i] for i in range(len(pictures))]
+    found.update(_faces_of(images, networks, analysis))
+    return [found[k] for k in range(i + 1)]
+
+
+def _faces_of(images: dict[int, ImageArray], networks: Networks, analysis: AnalysisConfig) -> dict[int, FaceSet]:
+    if not images:
+        return {}
+    faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
+    return dict(zip(images, faces, strict=True))
 
 
 def name_still(

@@ -12,6 +12,7 @@ from av.video.frame import PictureType
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from facerec_models.analysis.reading.video import Video
+from facerec_models.errors import InputError
 from facerec_models.files import writing_to
 from facerec_models.mp4_file import Mp4File
 from facerec_models.types import ImageArray
@@ -22,6 +23,9 @@ PIXEL_FORMAT = "yuv420p"
 _TICKS_PER_S = 90_000
 # Players begin to decode at a keyframe before the place that is sought.
 _KEYFRAME_S = 2.0
+
+# What MP4 has for the time that a picture is shown.
+_MOST_TICKS = 2**31 - 1
 
 
 class VideoWriter(Mp4File):
@@ -44,6 +48,8 @@ class VideoWriter(Mp4File):
         jumps, the sound follows the frames that it has given so far.
     is_private : bool
         Whether its owner alone may read the file; otherwise it is of the mode that the umask gives.
+    unfinished : Path, optional
+        As of `Mp4File`.
     """
 
     def __init__(
@@ -55,8 +61,9 @@ class VideoWriter(Mp4File):
         *,
         audio_from: Video | None = None,
         is_private: bool = False,
+        unfinished: Path | None = None,
     ) -> None:
-        super().__init__(path, audio_from=audio_from, is_private=is_private)
+        super().__init__(path, audio_from=audio_from, is_private=is_private, unfinished=unfinished)
         self._fps = Fraction(fps).limit_denominator(100_000)
         self._size = width, height
         self._count = 0
@@ -116,6 +123,8 @@ class VideoWriter(Mp4File):
         ------
         ValueError
             If the picture has another size or format, or its time is not after the one before.
+        InputError
+            If so much time passes before it that the file cannot say so.
         """
         expected = self._stream.width, self._stream.height, PIXEL_FORMAT
         if (picture.width, picture.height, picture.format.name) != expected:
@@ -126,6 +135,11 @@ class VideoWriter(Mp4File):
         pts = round(elapsed_s * _TICKS_PER_S)
         if pts <= self._last_pts:
             raise ValueError(f"picture {self._count} at {time_s} s is not after the one before")
+        if pts - max(self._last_pts, 0) > _MOST_TICKS:
+            gap_s = (pts - max(self._last_pts, 0)) / _TICKS_PER_S
+            raise InputError(
+                f"between two pictures {gap_s:.0f} s pass, which MP4 cannot hold: choose a part on one side"
+            )
         picture.pts, picture.time_base = pts, Fraction(1, _TICKS_PER_S)
         # What kind of picture it was in the source would bind the encoder.
         picture.pict_type = PictureType.I if pts >= self._next_keyframe_pts else PictureType.NONE

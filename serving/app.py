@@ -103,8 +103,12 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
         own = options.get(name, {})
         return serve.deployment(name=name, **{"num_replicas": replicas, "ray_actor_options": resources, **own})(replica)
 
-    detector = deployment(DetectorReplica, "FaceDetector", network(detector_gpu)).bind(detection, threads)
-    embedder = deployment(EmbedderReplica, "FaceEmbedder", network(embedder_gpu)).bind(embedding, home.weights, threads)
+    detector = deployment(DetectorReplica, "FaceDetector", network(detector_gpu)).bind(
+        detection, threads, settings=settings
+    )
+    embedder = deployment(EmbedderReplica, "FaceEmbedder", network(embedder_gpu)).bind(
+        embedding, home.weights, threads, settings=settings
+    )
     light = {"num_cpus": 0.1, "runtime_env": {"env_vars": {**quiet, "MALLOC_MMAP_THRESHOLD_": str(128 * 2**10)}}}
     classifier = deployment(ClassifierReplica, "IdentityClassifier", light).bind(settings)
     analyzers = args.analyzers or min(_MAX_ANALYZERS, int(cluster.get("CPU", 1)) or 1)

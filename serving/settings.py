@@ -13,9 +13,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from facerec_models.config import AnalysisConfig, Config, IdentificationConfig
 from facerec_models.errors import ClosedPlaceError, InputError
 from facerec_models.names import check_project_name
+from serving.bounds import IngressConfig, KeepingConfig
 from serving.setting_types import Folders, Names
 from serving.sources.config import SourcesConfig
 from serving.store.access_rows import Role
+from serving.telemetry.traces import TracesConfig
 from training.crawling.bounds import CrawlConfig
 
 
@@ -151,6 +153,9 @@ class Settings(BaseSettings):
     exports: ExportConfig = ExportConfig()
     sources: SourcesConfig = SourcesConfig()
     renditions: RenditionConfig = RenditionConfig()
+    ingress: IngressConfig = IngressConfig()
+    keeping: KeepingConfig = KeepingConfig()
+    traces: TracesConfig = TracesConfig()
 
     @model_validator(mode="after")
     def _shared_needs_a_store(self) -> Self:

@@ -53,6 +53,7 @@ _START_RAY = {
     "test_naming_tasks.py",
     "test_nodes.py",
     "test_page.py",
+    "test_seen.py",
     "test_serve_process.py",
     "test_serve_run.py",
     "test_soak.py",

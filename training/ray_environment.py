@@ -9,6 +9,10 @@ from typing import Any
 
 from facerec_models.files import writing_to
 
+# Ray Serve's process that answers HTTP calls this when it starts, where its environment says so.
+INGRESS_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+INGRESS_HOOK = "serving.api.ingress.proxy.middlewares"
+
 # Some chunks of frames for each of a few videos; what is touched once counts as used memory for ever.
 _OBJECT_STORE_BYTES = 256 * 2**20
 
@@ -28,8 +32,12 @@ def prepare_environment(home: Path) -> None:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            INGRESS_VARIABLE: INGRESS_HOOK,
             # On busy cores what answers HTTP needs longer to begin than the 5 s after which Serve kills it, and fails.
             "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+            # A proxy that has died is started again after three checks: some 8 s instead of 40. One that is busy has time to answer.
+            "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
+            "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
             # Every replica is a process of its own environment: one that is started in advance fits none, and waits for ever.
             "RAY_prestart_worker_first_driver": "0",
             "RAY_enable_worker_prestart": "0",

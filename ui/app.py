@@ -21,17 +21,25 @@ with without_proxies():
 import uvicorn
 from fastapi import FastAPI
 
+from facerec_models.config import LimitsConfig
 from facerec_models.errors import FacerecError
+from serving.api.ingress.body_guard import BodyGuard
+from serving.api.ingress.connections import guarded_protocol
 from serving.api.ingress.guards import HostGuard
+from serving.bounds import IngressConfig
 from serving.listening import listen
 from serving.settings import read_settings
+from serving.telemetry.logs import log_to_stderr
+from serving.telemetry.redaction import Redaction
 from ui.client import FacerecClient
+from ui.page_guard import PageRequests, page_headers
 from ui.page_process import READY
 from ui.pages.analyse import AnalysePage
 from ui.sign_in import SignInGuard, Visits
 
-_CACHE_CHECK_S = 3600
-_CACHE_KEEP_S = 24 * 3600
+# Uploads go to the service at once; what it played to a visitor is made again where it is missed.
+_CACHE_CHECK_S = 300
+_CACHE_KEEP_S = 3600
 _VISITORS_AT_ONCE = 32
 # An open tab holds a connection for ever.
 _CLOSING_S = 2
@@ -69,12 +77,15 @@ def build_theme() -> gr.themes.Base:
     )
 
 
-def build_app(client: FacerecClient, allowed_hosts: frozenset[str]) -> FastAPI:
-    """Make the whole application of the page: foreign hosts and origins are refused whatever is asked."""
+def build_app(
+    client: FacerecClient, allowed_hosts: frozenset[str], bounds: IngressConfig, limits: LimitsConfig
+) -> FastAPI:
+    """Make the whole application of the page: foreign hosts and origins, and what is too large, are refused whatever is asked."""
     app = FastAPI(title="FaceRec", openapi_url=None, docs_url=None, redoc_url=None)
     visits = Visits()
     app.add_middleware(SignInGuard, client=client, visits=visits)
-    app.add_middleware(HostGuard, allowed_hosts=allowed_hosts)
+    app.add_middleware(BodyGuard, classes=PageRequests(bounds, limits), bounds=bounds)
+    app.add_middleware(HostGuard, allowed_hosts=allowed_hosts, headers=page_headers)
     blocks = build_page(client, visits)
     blocks.max_threads = 2 * _VISITORS_AT_ONCE
     gr.mount_gradio_app(
@@ -82,6 +93,7 @@ def build_app(client: FacerecClient, allowed_hosts: frozenset[str]) -> FastAPI:
         blocks.queue(default_concurrency_limit=_VISITORS_AT_ONCE, api_open=False),
         path="/",
         show_error=False,
+        max_file_size=max(limits.max_upload_bytes, limits.max_picture_bytes),
         ssr_mode=False,
         enable_monitoring=False,
         run_history=False,
@@ -122,15 +134,18 @@ def main() -> None:
     keep_loopback_direct()
     try:
         client = FacerecClient(args.service)
-        allowed_hosts = read_settings().allowed_hosts
+        settings = read_settings()
         listener = listen(args.host, args.port)
     except FacerecError as error:
         sys.exit(f"facerec: {error}")
+    log_to_stderr(Redaction.of(settings))
     parent = None if args.parent is None else socket.socket(fileno=args.parent)
     with listener, client:
         config = uvicorn.Config(
-            build_app(client, allowed_hosts),
+            build_app(client, settings.allowed_hosts, settings.ingress, settings.analysis.limits),
+            http=guarded_protocol(settings.ingress),
             log_level="warning",
+            log_config=None,
             timeout_graceful_shutdown=_CLOSING_S,
             server_header=False,
         )

@@ -125,8 +125,8 @@ class FacerecClient:
         return CallerView.model_validate_json(self._send("GET", _path("me")).content)
 
     def health(self) -> Health:
-        """Return what the service runs on."""
-        content = self._send("GET", "/healthz", timeout=_PROBE_TIMEOUT_S).content
+        """Return what the service runs on, once it is ready; `ServiceError` says what is missing before."""
+        content = self._send("GET", "/readyz", timeout=_PROBE_TIMEOUT_S).content
         try:
             return Health.model_validate_json(content)
         except ValidationError as error:

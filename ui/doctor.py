@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Literal
 
 from facerec_models.analysis.engines.choice import choose_engine, has_cuda
+from facerec_models.confinement.trial import missing_guards
 from facerec_models.errors import DeviceError, FacerecError, PlaceError, WeightsError
 from facerec_models.files import AnyPath, write_atomically
 from serving.archive.files import Files
 from serving.settings import Settings
 from serving.store.opening import open_store
+from training.ray_environment import INGRESS_HOOK, INGRESS_VARIABLE
 from ui.cli.common import read_settings
+from ui.ray_ports import examine_ray
 
 Finding = tuple[str, Literal["ok", "note", "bad"], str]
 
@@ -28,7 +31,7 @@ _PACKAGES = ("ray", "torch", "openvino", "facenet-pytorch", "av", "opencv-python
 
 
 def examine(path: Path | None) -> list[Finding]:
-    """Examine the system, the packages, the store, the disk, the networks and the codecs."""
+    """Examine the system, the packages, Ray's ports, the store, the disk, the networks and the codecs."""
     import av
 
     findings: list[Finding] = [
@@ -49,15 +52,30 @@ def examine(path: Path | None) -> list[Finding]:
             "H.264 can be written" if h264 else "PyAV lacks libx264: no annotated video",
         )
     )
+    findings.append(_examine_decoders())
     settings = read_settings(path)
     home = Files(settings.home.resolve())
     findings.append(_examine_engines(settings, home.weights))
-    findings += [_examine_store(settings), *_examine_home(home.root)]
+    if "RAY_ADDRESS" in os.environ or INGRESS_VARIABLE in os.environ:
+        findings.append(_examine_ingress())
+    findings += [examine_ray(), _examine_store(settings), *_examine_home(home.root)]
     try:
         findings.append(_examine_files(Files.at(settings.home, settings.files).shared_root))
     except FacerecError as error:
         findings.append(("files", "bad", str(error)))
     return findings + _examine_weights(home.weights)
+
+
+def _examine_decoders() -> Finding:
+    """Say what keeps a file that is made to take over its decoder from doing harm here."""
+    missing = missing_guards()
+    if not missing:
+        return (
+            "decoders",
+            "ok",
+            "pictures and videos are decoded in processes without network, other files or more memory",
+        )
+    return "decoders", "note", "a decoder that a file has taken over can " + "; it can ".join(missing)
 
 
 def _examine_engines(settings: Settings, weights: Path) -> Finding:
@@ -73,6 +91,17 @@ def _examine_engines(settings: Settings, weights: Path) -> Finding:
     except (DeviceError, WeightsError) as error:
         return "engine", "bad", str(error)
     return "engine", "ok", f"detector: {detector}; embedder {known.name}: {embedder}"
+
+
+def _examine_ingress() -> Finding:
+    """Say whether a Ray that is started from here bounds what comes in before it keeps it; `facerec serve` always does."""
+    if os.environ.get(INGRESS_VARIABLE) == INGRESS_HOOK:
+        return "ingress", "ok", "Ray bounds bodies and connections before it keeps anything of them"
+    return (
+        "ingress",
+        "bad",
+        f"export {INGRESS_VARIABLE}={INGRESS_HOOK} before 'ray start': nothing bounds connections without it",
+    )
 
 
 def _examine_store(settings: Settings) -> Finding:

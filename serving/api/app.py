@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
+from logging import getLogger
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -16,8 +18,8 @@ from serving.api import (
     corrections,
     embedders,
     exports,
+    health,
     jobs,
-    legacy,
     people,
     playback,
     privacy,
@@ -26,14 +28,25 @@ from serving.api import (
     videos,
 )
 from serving.api.ingress.access import AccessGuard
+from serving.api.ingress.back_pressure import bound_replica_queue
+from serving.api.ingress.body_guard import BodyGuard
+from serving.api.ingress.declared import complete_openapi
+from serving.api.ingress.documents import DocumentedErrors
+from serving.api.ingress.draining import DrainGuard
 from serving.api.ingress.guards import HostGuard, ProjectGuard
+from serving.api.ingress.observing import RequestObserver
 from serving.api.ingress.problems import add_problem_handlers
-from serving.api.path_ids import complete_path_ids
-from serving.api.schemas import Health
-from serving.api.service import Service, ServiceDep
+from serving.api.ingress.request_class import RequestClasses
+from serving.api.legacy import routes as legacy
+from serving.api.path_ids import check_address, complete_path_ids
+from serving.api.service import Service
+from serving.deployments.reporting import begin_reporting
 from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
-from serving.store.job_rows import JobState
+from serving.telemetry.redaction import Redaction
+from training.ray_environment import INGRESS_HOOK, INGRESS_VARIABLE
+
+_log = getLogger(__name__)
 
 
 def build_api(service: Service) -> FastAPI:
@@ -44,8 +57,10 @@ def build_api(service: Service) -> FastAPI:
         description="Finds who appears in a video, when, and on what evidence.",
     )
     app.state.service = service
-    add_problem_handlers(app)
-    for part in (
+    app.state.readiness = health.Readiness(service)
+    settings = service.settings
+    add_problem_handlers(app, Redaction.of(settings).redact)
+    parts = (
         access,
         projects,
         privacy,
@@ -58,11 +73,13 @@ def build_api(service: Service) -> FastAPI:
         batches,
         embedders,
         jobs,
-    ):
-        app.include_router(part.router, prefix="/v1", dependencies=[Depends(complete_path_ids)])
+    )
+    for part in parts:
+        app.include_router(part.router, prefix="/v1", dependencies=[Depends(check_address), Depends(complete_path_ids)])
 
+    app.include_router(health.router)
     if service.settings.legacy_api:
-        app.include_router(legacy.router)
+        app.include_router(legacy.router, dependencies=[Depends(check_address)])
 
     app.add_middleware(ProjectGuard, store=service.archive.store)
     app.add_middleware(AccessGuard, api=app, store=service.archive.store, config=service.settings.access)
@@ -74,19 +91,15 @@ def build_api(service: Service) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["Content-Disposition", "Content-Range"],
         )
+    app.add_middleware(DocumentedErrors)
+    # Once more behind the bounds of what answers HTTP: who starts Ray without them has these.
+    classes = RequestClasses(settings.ingress, settings.analysis.limits)
+    app.add_middleware(BodyGuard, classes=classes, bounds=settings.ingress)
+    app.add_middleware(DrainGuard, door=service.door)
     app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts, origins=service.settings.cors_origins)
-
-    @app.get("/healthz", tags=["service"])
-    def healthz(service: ServiceDep) -> Health:
-        """Say that the service answers, and what it runs on."""
-        return Health(
-            status="ok",
-            version=app.version,
-            embedder=service.networks.embedder.name,
-            queued_jobs=service.archive.store.count_jobs([JobState.QUEUED]),
-            running_jobs=service.archive.store.count_jobs([JobState.RUNNING]),
-        )
-
+    # The last one is the first that a request passes.
+    app.add_middleware(RequestObserver)
+    complete_openapi(app)
     return app
 
 
@@ -102,7 +115,20 @@ class ApiReplica:
         classifier: DeploymentHandle[Any],
         analyzer: DeploymentHandle[Any],
     ) -> None:
-        self._service = Service(settings, open_shared_archive(settings), detector, embedder, classifier, analyzer)
+        bound_replica_queue()
+        if os.environ.get(INGRESS_VARIABLE) != INGRESS_HOOK:
+            _log.warning(
+                "%s is not %s: bodies and connections have no bound before they reach this",
+                INGRESS_VARIABLE,
+                INGRESS_HOOK,
+            )
+        publisher = begin_reporting(settings)
+        archive = open_shared_archive(settings)
+        self._service = Service(settings, archive, detector, embedder, classifier, analyzer, publisher)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Take no more requests, and wait for those that are under way; return how many are left when the time is over."""
+        return await self._service.door.close(timeout_s)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application in the replica."""

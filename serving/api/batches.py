@@ -12,13 +12,15 @@ from facerec_models.errors import ClosedPlaceError, FacerecError, InputError, Vi
 from facerec_models.names import person_id_of
 from serving.api.schemas import BatchItem, VideoRequest
 from serving.api.service import ProjectName, Service, ServiceDep
+from serving.api.uploads import bounded_route, of_a_table
 from serving.api.videos import find_or_fetch, parse_settings
 from serving.archive.ids import find_video
+from serving.archive.room import require_room
 from serving.jobs.submit import AddressedVideo, submit_video
 from serving.store.rows import VideoRow
 from training.batch_table import read_batch
 
-router = APIRouter(tags=["videos"])
+router = APIRouter(tags=["videos"], route_class=bounded_route(of_a_table))
 
 _MAX_TABLE_BYTES = 16 * 2**20
 
@@ -48,6 +50,7 @@ def submit_batch(
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{name!r} cannot be read as CSV: {error}") from error
+    require_room(service.settings)
     service.archive.store.get_project(project)
     videos: dict[str, VideoRow | AddressedVideo | str] = {}
     items = []

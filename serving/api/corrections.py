@@ -6,11 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter, UploadFile
 
-from facerec_models.errors import LimitExceededError
 from facerec_models.names import file_name_of, person_id_of
 from serving.api.ingress.access import needs
 from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName
 from serving.api.service import HowToApply, ProjectName, ServiceDep
+from serving.api.uploads import bounded_route, content_of, of_a_table
 from serving.archive.forget import forget
 from serving.archive.ids import find_video
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
@@ -20,9 +20,7 @@ from serving.archive.returned_table import read_corrections
 from serving.store.access_rows import Role
 from serving.store.naming_rows import CorrectionKind
 
-router = APIRouter(tags=["corrections"])
-
-_MOST_TABLE_BYTES = 64 << 20
+router = APIRouter(tags=["corrections"], route_class=bounded_route(of_a_table))
 
 
 @router.post("/projects/{project}/videos/{video_id}/tracks/{track_id}/corrections")
@@ -37,9 +35,7 @@ def correct_track(
 @router.post("/projects/{project}/corrections")
 def correct_by_table(project: ProjectName, file: UploadFile, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
     """Take back an exported table, CSV or XLSX, in which names were changed: all corrections as one edit, or what they would change."""
-    data = file.file.read(_MOST_TABLE_BYTES + 1)
-    if len(data) > _MOST_TABLE_BYTES:
-        raise LimitExceededError(f"{file.filename!r} is larger than {_MOST_TABLE_BYTES} bytes: send it in parts")
+    data = content_of(file)
     archive = service.archive
     name = file_name_of(file.filename, "table.csv")
     corrections = read_corrections(

@@ -29,10 +29,9 @@ def prepare(project: ProjectName, service: ServiceDep, second: SecondSet) -> Acc
     service.archive.store.get_project(project)
     weights = WeightsRegistry(service.archive.files.weights)
     try:
-        wanted = find_embedder(second.embedder, weights)
+        weights.locate(find_embedder(second.embedder, weights).name)
     except WeightsError as error:
         raise InputError(str(error)) from error
-    weights.locate(wanted.name)
     return service.submit(project, "second_set", second.model_dump())
 
 

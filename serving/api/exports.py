@@ -76,7 +76,8 @@ async def get_annotated(
     end_s: Annotated[float | None, Query(gt=0, description="Only to here.")] = None,
 ) -> Response:
     """Return the video, or a part of it, with boxes and names; drawn when it is first asked for. Byte ranges are answered."""
-    found = Result.model_validate_json(await service.classifier.result.remote(project, video_id, crop_address))
+    result = await service.classifier.result.remote(project, video_id, crop_address)
+    found = Result.model_validate_json(result.unwrap())
     if start_s is not None or end_s is not None:
         found = only_part(found, start_s or 0.0, found.video.duration_s if end_s is None else end_s)
     path = await asyncio.to_thread(_draw, service, project, found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -12,15 +12,16 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.schemas import JobView
-from serving.api.service import CallerDep, PartOfList, ServiceDep
+from serving.api.service import CallerDep, PartOfList, Service, ServiceDep
 from serving.archive.asked_for import with_asked
 from serving.archive.former_names import name_now
+from serving.archive.room import why_jobs_wait
 from serving.jobs import submit as submissions
 from serving.jobs.name_again import change_of, is_naming
 from serving.jobs.submit import analysis_of
 from serving.store import leases
 from serving.store.access_rows import EVERY_PROJECT
-from serving.store.job_rows import JobState
+from serving.store.job_rows import Job, JobState
 
 router = APIRouter(tags=["jobs"])
 
@@ -43,16 +44,17 @@ def list_jobs(
     last = None if after is None else store.get_job(after)
     states = [state] if state else []
     if project is not None or caller.sees(EVERY_PROJECT):
-        return [JobView.of(job) for job in store.list_jobs(project, states, after=last, limit=limit)]
+        return _views(service, store.list_jobs(project, states, after=last, limit=limit))
     seen = [one.name for one in store.list_projects() if caller.sees(one.name)]
     found = [job for one in seen for job in store.list_jobs(one, states, after=last, limit=limit)]
-    return [JobView.of(job) for job in sorted(found, key=lambda job: (job.created_at, job.job_id))[:limit]]
+    return _views(service, sorted(found, key=lambda job: (job.created_at, job.job_id))[:limit])
 
 
 @router.get("/jobs/{job_id}")
 def get_job(job_id: str, service: ServiceDep) -> JobView:
     """Say how far a job is."""
-    return JobView.of(service.archive.store.get_job(job_id))
+    (view,) = _views(service, [service.archive.store.get_job(job_id)])
+    return view
 
 
 @router.post("/jobs/{job_id}/cancel")
@@ -80,7 +82,8 @@ async def job_result(job_id: str, service: ServiceDep) -> Response:
     if is_naming(job):
         return JSONResponse(await asyncio.to_thread(change_of, service.archive, job))
     analysis = await asyncio.to_thread(analysis_of, service.archive.store, job, service.settings)
-    text = await service.classifier.result_of.remote(analysis, crop_address)
+    answer = await service.classifier.result_of.remote(analysis, crop_address)
+    text: str = answer.unwrap()
     if (given := job.spec.get("person_id")) is not None:
         person_id = await asyncio.to_thread(name_now, service.archive.store, job.project, given, job.created_at)
         found = Result.model_validate_json(text)
@@ -96,7 +99,11 @@ def job_log(job_id: str, service: ServiceDep) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-@router.get("/jobs/{job_id}/events")
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events, the last of which is the end."}},
+)
 async def job_events(job_id: str, service: ServiceDep) -> StreamingResponse:
     """Send a job's changes as server-sent events; the last is ``event: end``, and a stream without it was cut off."""
     first = await asyncio.to_thread(service.archive.store.get_job, job_id)
@@ -104,7 +111,8 @@ async def job_events(job_id: str, service: ServiceDep) -> StreamingResponse:
     async def events() -> AsyncIterator[str]:
         job, shown = first, ""
         for _ in range(_MAX_EVENTS):
-            view = JobView.of(job).model_dump_json()
+            (shown_now,) = _views(service, [job])
+            view = shown_now.model_dump_json()
             if view != shown:
                 yield f"event: job\ndata: {view}\n\n"
                 shown = view
@@ -115,3 +123,13 @@ async def job_events(job_id: str, service: ServiceDep) -> StreamingResponse:
         yield f"event: end\ndata: {shown}\n\n"
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+
+
+def _views(service: Service, found: Sequence[Job]) -> list[JobView]:
+    """Show jobs; those that have not ended say why they wait, where their own rows cannot: on a full disk nothing is written."""
+    views = [JobView.of(job) for job in found]
+    waiting = [view for view in views if not JobState(view.state).is_final and view.error is None]
+    if waiting and (why := why_jobs_wait(service.settings)) is not None:
+        for view in waiting:
+            view.error = why
+    return views

@@ -1,10 +1,14 @@
-"""Ids in a request's path, which may be given by their beginning."""
+"""What a request's address says: texts that can be names, and ids, which may be given by their beginning."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
+
 from fastapi import Request
 
-from facerec_models.errors import JobNotFoundError, NotFoundError
+from facerec_models.errors import InputError, JobNotFoundError, NotFoundError
+from facerec_models.names import is_hidden
 from serving.api.service import ServiceDep
 from serving.archive.access.callers import Caller
 from serving.archive.ids import IdKind, complete, find_video, full_id
@@ -17,6 +21,40 @@ _KINDS = {
     "analysis_id": IdKind.ANALYSIS,
     "face_id": IdKind.FACE,
 }
+
+
+_MOST_LETTERS = 2000
+_MOST_DIGITS = 18
+# Of one name in a query: people who are searched for together, videos that are exported together.
+_MOST_VALUES = {"video": 500}
+_USUAL_VALUES = 20
+
+
+def check_address(request: Request) -> None:
+    """Refuse values that can be no name, number or list of anything here, whatever the route does with them.
+
+    Raises
+    ------
+    InputError
+        Says which value of the path or the query that is.
+    """
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    for name, count in counts.items():
+        most = _MOST_VALUES.get(name, _USUAL_VALUES)
+        if count > most:
+            raise InputError(f"{name!r} is given {count} times: at most {most} are taken at once")
+    given = [*request.path_params.items(), *request.query_params.multi_items()]
+    for name, value in given:
+        text = str(value)
+        if len(text) > _MOST_LETTERS:
+            raise InputError(f"{name} has {len(text)} characters: at most {_MOST_LETTERS} are taken")
+        if any(is_hidden(c) for c in text):
+            raise InputError(f"{name} {text!r} must not contain control characters")
+        if text.lstrip("+-").isdecimal() and len(text) > _MOST_DIGITS:
+            raise InputError(f"{name} is a number of {len(text)} digits: at most {_MOST_DIGITS} are taken")
+    for name, value in request.path_params.items():
+        if isinstance(value, str):
+            request.path_params[name] = unicodedata.normalize("NFC", value)
 
 
 def complete_path_ids(request: Request, service: ServiceDep) -> None:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
 
-from facerec_models.errors import LimitExceededError, NotFoundError, PersonNotFoundError
+from facerec_models.errors import NotFoundError, PersonNotFoundError
 from facerec_models.names import DEFAULT_PROJECT, person_id_of
 from facerec_models.stills import StillResult, find_stills
 from facerec_models.types import FaceSet
@@ -19,15 +19,16 @@ from serving.api.file_answer import answer_file
 from serving.api.ingress.access import needs
 from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange
 from serving.api.service import HowToApply, ProjectName, Service, ServiceDep
+from serving.api.uploads import bounded_route, content_of, of_pictures
 from serving.archive.learning.enrol import enrol
 from serving.archive.naming.enable import enable_faces
+from serving.archive.room import require_more
 from serving.jobs.crawl import check_source
 from serving.store.access_rows import Role
+from serving.telemetry.metrics import count_unreadable_pictures
 from training.pictures import Picture
 
-router = APIRouter(tags=["people"])
-
-_MAX_PICTURE_BYTES = 64 * 2**20
+router = APIRouter(tags=["people"], route_class=bounded_route(of_pictures))
 
 
 @router.get("/projects/{project}/people")
@@ -52,12 +53,17 @@ def add_pictures(
 ) -> list[PictureView]:
     """Enrol pictures of a person; takes effect with the next training."""
     person_id = person_id_of(person_id)
+    keeping, people = service.settings.keeping, service.archive.store.list_people(project)
+    there = {person.person_id: person.taken + person.disabled + person.refused for person in people}
+    if person_id not in there:
+        require_more("people in the project", len(there), keeping.max_people)
+    require_more("pictures of this person", there.get(person_id, 0), keeping.max_pictures, len(files))
     with tempfile.TemporaryDirectory() as folder:
         pictures = []
         for i, upload in enumerate(files):
             name = Path(upload.filename or "picture").name
             file = Path(folder) / str(i)
-            file.write_bytes(read_picture(upload))
+            file.write_bytes(content_of(upload))
             pictures.append(Picture(file, f"{person_id}/{name}", person_id, disabled=False))
         faces = enrol(service.archive, project, pictures, service.networks, service.settings.analysis)
         return [PictureView.of(face) for face in faces]
@@ -109,7 +115,7 @@ async def name_faces(
     found = await asyncio.to_thread(_find, service, names, files)
     classifier = service.classifier.options(multiplexed_model_id=f"{project}/{model.version}")
     replies = [classifier.name_still.remote(name, one, max_false_names) for name, one in zip(names, found, strict=True)]
-    return [await reply for reply in replies]
+    return [(await reply).unwrap() for reply in replies]
 
 
 @router.post("/faces", openapi_extra=needs(Role.READ))
@@ -124,15 +130,7 @@ async def name_faces_of(
 
 
 def _find(service: Service, names: list[str], files: list[UploadFile]) -> list[FaceSet | StillResult]:
-    pictures = [(name, read_picture(upload)) for name, upload in zip(names, files, strict=True)]
-    return find_stills(pictures, service.networks, service.settings.analysis)
-
-
-def read_picture(upload: UploadFile) -> bytes:
-    """Return the content of an uploaded picture; raise `LimitExceededError` if it is too large."""
-    data = upload.file.read(_MAX_PICTURE_BYTES + 1)
-    if len(data) > _MAX_PICTURE_BYTES:
-        raise LimitExceededError(
-            f"{upload.filename!r} is larger than {_MAX_PICTURE_BYTES >> 20} MiB: reduce the picture"
-        )
-    return data
+    pictures = ((name, content_of(upload)) for name, upload in zip(names, files, strict=True))
+    found = find_stills(pictures, service.networks, service.settings.analysis)
+    count_unreadable_pictures(sum(isinstance(one, StillResult) for one in found))
+    return found

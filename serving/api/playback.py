@@ -16,6 +16,7 @@ from serving.api.ingress.access import needs
 from serving.api.schemas import Accepted, PlaybackView
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.archive.renditions import Renditions, stream_of_result
+from serving.archive.room import require_room
 from serving.archive.videos import video_file
 from serving.exports.playability import Playability, judge_playability
 from serving.jobs.rendition import find_rendition_job, submit_rendition
@@ -64,6 +65,7 @@ def make_rendition(
     if view.state == "ready":
         response.status_code = 200
         return view
+    require_room(service.settings)
     job = submit_rendition(service.archive.store, service.settings, found.video, found.playability.stream)
     service.analyzer.wake.remote()
     return Accepted(job_id=job.job_id, video_id=video_id)

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from facerec_models.config import TrainingConfig
+from facerec_models.errors import ConflictError
+from facerec_models.names import check_project_name
 from serving.api.ingress.access import needs
 from serving.api.schemas import Accepted, EditView
 from serving.api.service import CallerDep, HowToApply, ProjectName, ServiceDep
@@ -15,6 +17,7 @@ from serving.archive import projects
 from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.undo import undo_edit
+from serving.archive.room import require_more, require_room
 from serving.jobs.name_again import NamingRequest, submit_naming
 from serving.store.access_rows import Role
 
@@ -33,7 +36,17 @@ def list_projects(service: ServiceDep, caller: CallerDep) -> list[dict[str, Any]
 @router.put("/projects/{project}", status_code=201, openapi_extra=needs(Role.ADMIN))
 def create_project(project: ProjectName, service: ServiceDep) -> dict[str, Any]:
     """Create a project, or find it there."""
-    return asdict(service.archive.store.create_project(project))
+    check_project_name(project)
+    store = service.archive.store
+    there = [one.name for one in store.list_projects()]
+    if project not in there:
+        # Their folders would be one on a file system that does not tell them apart.
+        if alike := next((name for name in there if name.casefold() == project.casefold()), None):
+            raise ConflictError(
+                f"there is a project {alike!r}: names must differ by more than small and capital letters"
+            )
+        require_more("projects", len(there), service.settings.keeping.max_projects)
+    return asdict(store.create_project(project))
 
 
 @router.delete("/projects/{project}", status_code=204, openapi_extra=needs(Role.ADMIN))
@@ -85,6 +98,7 @@ def identify(
     asked = NamingRequest(max_false_names, model, **how)
     if asked.preview and len(service.archive.store.latest_analyses(project)) <= _MOST_AT_ONCE:
         return identify_archive(service.archive, project, **asdict(asked)).to_dict()
+    require_room(service.settings)
     job = submit_naming(service.archive, service.settings, project, asked)
     service.analyzer.wake.remote()
     response.status_code = 202

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from facerec_models.config import SamplingConfig
-from facerec_models.names import identity_of
+from facerec_models.names import identity_of, is_hidden
 from facerec_models.types import Decision
 from serving.archive.search.people_and_faces import FaceHit, Hit
 from serving.archive.search.strangers import Sighting, StrangerSummary
@@ -17,6 +18,15 @@ from serving.store.access_rows import Role
 from serving.store.job_rows import Job
 from serving.store.naming_rows import AppearanceRow, AppliedEdit
 from serving.store.rows import Face, PersonSummary
+
+
+def _visible(text: str) -> str:
+    if any(map(is_hidden, text)):
+        raise ValueError("must not contain control characters")
+    return unicodedata.normalize("NFC", text)
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_visible)]
 
 
 class _Model(BaseModel):
@@ -31,7 +41,7 @@ class VideoRequest(_Model):
     max_false_names: float | None = Field(default=None, gt=0, lt=1)
     no_cache: bool = Field(default=False, description="Analyse again, though the same was submitted before.")
     priority: int = Field(default=0, ge=-100, le=100, description="Jobs of higher priority are done first.")
-    webhook: str | None = Field(default=None, description="Address to be told when the job has ended.")
+    webhook: _Text | None = Field(default=None, description="Address to be told when the job has ended.")
 
     def full_sampling(self) -> SamplingConfig:
         """Return the sampling with the fragment in it."""
@@ -43,7 +53,7 @@ class VideoRequest(_Model):
 class VideoAddress(VideoRequest):
     """A video by its address, and how to analyse and name it."""
 
-    uri: str
+    uri: Annotated[_Text, Field(max_length=4000)]
 
 
 class Accepted(_Model):
@@ -161,7 +171,7 @@ class PictureView(_Model):
 class CrawlRequest(_Model):
     """Where to search for pictures of a person, and how many to have in the end."""
 
-    source: str = Field(
+    source: _Text = Field(
         default="bing",
         description="bing, google, baidu, site:URL, or urls:FILE or folder:DIR of a folder that is open.",
     )
@@ -172,7 +182,7 @@ class CrawlRequest(_Model):
 class StatusChange(_Model):
     """Enable or disable faces."""
 
-    face_ids: list[str] = Field(min_length=1)
+    face_ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=10_000)
     enabled: bool
 
 
@@ -299,26 +309,26 @@ class FaceSearch(_Model):
 class SecondSet(_Model):
     """With which network crops are embedded again."""
 
-    embedder: str = Field(description="Its name: a built-in network's, or one that was added.")
+    embedder: _Text = Field(description="Its name: a built-in network's, or one that was added.")
 
 
 class CorrectionRequest(_Model):
     """Who a track is, or is not: a person, or for "is_not" also a stranger."""
 
     kind: Literal["is", "is_not"]
-    person_id: str = Field(min_length=1)
+    person_id: _Text
 
 
 class PersonName(_Model):
     """A person's name: one that the project knows, or a new one."""
 
-    person_id: str = Field(min_length=1)
+    person_id: _Text
 
 
 class OtherStranger(_Model):
     """The stranger who another one is, by id or number."""
 
-    stranger: str = Field(min_length=1)
+    stranger: _Text
 
 
 class StrangerView(_Model):
@@ -368,6 +378,13 @@ class StrangerPage(_Model):
     items: list[StrangerView]
     next_cursor: str | None
     note: str | None = None
+
+
+class Alive(_Model):
+    """That the service lives."""
+
+    status: Literal["ok"]
+    version: str
 
 
 class Health(_Model):

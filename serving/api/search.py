@@ -12,15 +12,15 @@ from facerec_models.errors import InputError
 from facerec_models.stills import StillResult, find_stills
 from serving.api.addresses import crop_address
 from serving.api.ingress.access import needs
-from serving.api.people import read_picture
 from serving.api.schemas import AppearancePage, FaceSearch, FoundAppearance, FoundFace, StrangerPage, StrangerView
 from serving.api.service import ProjectName, ServiceDep
+from serving.api.uploads import bounded_route, content_of, of_pictures
 from serving.archive.search.people_and_faces import search_face, search_people
 from serving.archive.search.strangers import Sighting, rank_strangers, show_stranger
 from serving.store.access_rows import Role
 from serving.store.naming_rows import AppearanceQuery
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], route_class=bounded_route(of_pictures))
 
 
 def _query(
@@ -93,7 +93,7 @@ def find_faces(
     """
     service.require_embedder(project)
     name = Path(file.filename or "picture").name
-    (found,) = find_stills([(name, read_picture(file))], service.networks, service.settings.analysis)
+    (found,) = find_stills([(name, content_of(file))], service.networks, service.settings.analysis)
     if isinstance(found, StillResult):
         raise InputError(found.error or f"{name!r} cannot be read")
     index = service.indexes.of(project)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -11,15 +11,19 @@ from ray.serve.handle import DeploymentHandle
 
 from facerec_models.analysis.networks import Networks
 from facerec_models.errors import GalleryMismatchError
+from serving.api.ingress.draining import Door
 from serving.api.schemas import Accepted
 from serving.archive.access.callers import Caller
 from serving.archive.handle import Archive
 from serving.archive.naming.preview import ApplyOptions
+from serving.archive.room import require_room
 from serving.archive.search.track_index import TrackIndexes
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
+from serving.deployments.reporting import begin_reporting
 from serving.jobs.runner import submit
 from serving.settings import Settings
+from serving.telemetry.publishing import Publisher
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Service:
     embedder: DeploymentHandle[Any]
     classifier: DeploymentHandle[Any]
     analyzer: DeploymentHandle[Any]
+    publisher: Publisher = field(default_factory=lambda: begin_reporting(None))
+    door: Door = field(default_factory=Door)
 
     @cached_property
     def networks(self) -> Networks:
@@ -49,6 +55,7 @@ class Service:
 
     def submit(self, project: str, kind: str, spec: dict[str, Any]) -> Accepted:
         """Queue a job that is about no single video."""
+        require_room(self.settings)
         job = submit(self.archive.store, project, kind, spec, max_queued=self.settings.max_queued_jobs)
         self.analyzer.wake.remote()
         return Accepted(job_id=job.job_id, video_id=None)

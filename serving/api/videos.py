@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 
 from facerec_models.config import AnalysisConfig
-from facerec_models.errors import InputError, LimitExceededError, NotFoundError
-from facerec_models.files import UNFINISHED, writing_to
+from facerec_models.errors import InputError, NotFoundError
+from facerec_models.files import writing_to
 from facerec_models.names import file_name_of
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
@@ -24,7 +23,9 @@ from serving.api.file_answer import answer_file
 from serving.api.ingress.access import needs
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
+from serving.api.uploads import unfinished, video_form
 from serving.archive import deletion
+from serving.archive.room import require_room
 from serving.archive.video_overview import VideoOverview
 from serving.archive.videos import add_video, register_video
 from serving.jobs import submit as submissions
@@ -74,10 +75,13 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
     settings: VideoRequest
     video: VideoRow | AddressedVideo
     if request.headers.get("content-type", "").startswith("application/json"):
+        require_room(service.settings)
         settings = address = parse_settings(VideoAddress, await request.body())
         video = await asyncio.to_thread(find_or_fetch, service, project, address.uri, _with_sampling(service, settings))
     else:
-        async with _form(request) as form:
+        declared = request.headers.get("content-length", "0")
+        require_room(service.settings, int(declared) if declared.isdecimal() else 0)
+        async with video_form(request, service.archive.files.uploads) as form:
             upload = form.get("file")
             if not isinstance(upload, UploadFile):
                 raise InputError("the form must have a 'file'")
@@ -131,8 +135,8 @@ def delete_video(project: ProjectName, video_id: str, service: ServiceDep) -> di
 @router.get("/projects/{project}/videos/{video_id}/result", response_model=Result)
 async def get_result(project: ProjectName, video_id: str, service: ServiceDep) -> Response:
     """Say who is in a video, when, and on what evidence."""
-    text = await service.classifier.result.remote(project, video_id, crop_address)
-    return Response(text, media_type="application/json")
+    answer = await service.classifier.result.remote(project, video_id, crop_address)
+    return Response(answer.unwrap(), media_type="application/json")
 
 
 @router.get("/projects/{project}/videos/{video_id}/file", response_class=FileResponse)
@@ -161,15 +165,6 @@ def get_crop(
     if analysis.video_id != video_id or answer is None:
         raise NotFoundError(f"video {video_id} has no crop {k} of track {track_id}")
     return answer
-
-
-@asynccontextmanager
-async def _form(request: Request) -> AsyncIterator[FormData]:
-    """Read a form; what is large lies in the folder of temporary files until it has been kept."""
-    async with AsyncExitStack() as stack:
-        with writing_to(tempfile.gettempdir()):
-            form = await stack.enter_async_context(request.form())
-        yield form
 
 
 def parse_settings(kind: type[_Request], raw: str | bytes) -> _Request:
@@ -206,35 +201,30 @@ def _with_sampling(service: Service, request: VideoRequest) -> AnalysisConfig:
 
 def _take_upload(service: Service, project: str, upload: UploadFile, config: AnalysisConfig) -> VideoRow:
     """Keep an upload under the name of its content; nothing is left of one that is no video."""
-    while True:
-        video = _keep_upload(service, project, upload, config)
-        if Path(video.file).is_file():
-            return video
-        # Another project was deleted that had the same content, before this one's row could be seen.
-        upload.file.seek(0)
+    upload.file.flush()
+    file = Path(str(upload.file.name))
+    named = file.with_name(file_name_of(upload.filename, "video"))
+    video = _register(service, project, file.replace(named), config)
+    while not Path(video.file).is_file():
+        # Another project was deleted that had the same content, before this one's row could be seen. What is open is still there.
+        with unfinished(service.archive.files.uploads) as folder:
+            upload.file.seek(0)
+            with (folder / named.name).open("wb") as target:
+                shutil.copyfileobj(upload.file, target, _COPY_BYTES)
+            video = _register(service, project, folder / named.name, config)
+    return video
 
 
-def _keep_upload(service: Service, project: str, upload: UploadFile, config: AnalysisConfig) -> VideoRow:
-    name = file_name_of(upload.filename, "video")
-    limit = config.limits.max_upload_bytes
-    with writing_to(service.archive.files.uploads), ExitStack() as stack:
-        service.archive.files.uploads.mkdir(parents=True, exist_ok=True)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=service.archive.files.uploads, suffix=UNFINISHED))
-        file = Path(folder) / name
-        size = 0
-        with file.open("wb") as target:
-            while chunk := upload.file.read(_COPY_BYTES):
-                size += len(chunk)
-                if size > limit:
-                    raise LimitExceededError(f"{name!r} is larger than limits.max_upload_bytes = {limit}")
-                target.write(chunk)
+def _register(service: Service, project: str, file: Path, config: AnalysisConfig) -> VideoRow:
+    files = service.archive.files
+    with writing_to(files.uploads):
         return register_video(
             service.archive.store,
             project,
             file,
             config,
-            name=name,
-            place=lambda sha256: service.archive.files.upload(sha256, file.suffix),
+            name=file.name,
+            place=lambda sha256: files.upload(sha256, file.suffix),
         )
 
 

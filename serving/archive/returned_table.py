@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -218,6 +219,12 @@ def _read_workbook(name: str, data: bytes) -> tuple[set[str], Iterator[Line]]:
         ValueError,
         IndexError,
         TypeError,
+        # Of archives that are packed, locked or damaged in ways that nobody foresaw.
+        RuntimeError,
+        AttributeError,
+        ArithmeticError,
+        EOFError,
+        struct.error,
     )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:

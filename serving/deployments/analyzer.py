@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
 from facerec_models.analysis.networks import Networks
+from serving.archive.room import has_room_for_jobs
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
+from serving.deployments.reporting import begin_reporting
 from serving.jobs.crawl import crawl_person
 from serving.jobs.fetch import FETCH, fetch_video
 from serving.jobs.name_again import KIND
 from serving.jobs.nodes import open_shared_archive
 from serving.jobs.rendition import RENDITION, make_rendition
-from serving.jobs.runner import JobRunner, Work
+from serving.jobs.runner import JobRunner, Work, stop_all
 from serving.jobs.sweep import sweep
 from serving.jobs.training import run_apart
 from serving.jobs.video import VideoJobs
 from serving.jobs.watched_folders import FolderWatcher
 from serving.jobs.webhooks import WebhookSender
 from serving.settings import Settings
+from serving.telemetry.metrics import expect_jobs
 
 # An analysis that is under way waits for room in a full queue rather than begin again.
 _PATIENCE_S = 300.0
+# Within the `graceful_shutdown_timeout_s` of serve_config.yaml, after which Serve kills the replica.
+_STOP_S = 10.0
 # They wait for servers, and compute little.
 _FETCHES = 2
 
@@ -41,6 +47,8 @@ class AnalyzerReplica:
     def __init__(
         self, settings: Settings, detector: DeploymentHandle[Any], embedder: DeploymentHandle[Any], slots: int = 1
     ) -> None:
+        expect_jobs()
+        begin_reporting(settings)
         self._archive = open_shared_archive(settings)
         self._detector = detector
         self._embedder = embedder
@@ -51,6 +59,7 @@ class AnalyzerReplica:
             "video": videos.lead,
         }
         apart: dict[str, Work] = dict.fromkeys(("training", "second_set", KIND), partial(run_apart, settings))
+        has_room = has_room_for_jobs(settings)
         # What computes in a process of its own takes no video's place.
         self._runners = [
             JobRunner(
@@ -60,11 +69,22 @@ class AnalyzerReplica:
                 slots=slots,
                 webhooks=WebhookSender(settings.webhook),
                 when_idle=partial(sweep, self._archive, settings.sources),
+                has_room=has_room,
             ),
-            JobRunner(self._archive.store, apart, slots=1),
-            JobRunner(self._archive.store, {FETCH: partial(fetch_video, self._archive, settings)}, slots=_FETCHES),
+            JobRunner(self._archive.store, apart, slots=1, has_room=has_room),
+            JobRunner(
+                self._archive.store,
+                {FETCH: partial(fetch_video, self._archive, settings)},
+                slots=_FETCHES,
+                has_room=has_room,
+            ),
             # In a thread that gives way to all others.
-            JobRunner(self._archive.store, {RENDITION: partial(make_rendition, self._archive, settings)}, slots=1),
+            JobRunner(
+                self._archive.store,
+                {RENDITION: partial(make_rendition, self._archive, settings)},
+                slots=1,
+                has_room=has_room,
+            ),
         ]
         for runner in self._runners:
             runner.start()
@@ -84,11 +104,18 @@ class AnalyzerReplica:
         if self._watcher is not None:
             self._watcher.check_health()
 
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more jobs, and hand back those that are under way, for others to go on with at once."""
+        await asyncio.to_thread(self._stop, timeout_s)
+
     def __del__(self) -> None:
-        for runner in self._runners:
-            runner.stop()
+        if hasattr(self, "_watcher"):  # it was made
+            self._stop(_STOP_S)
+
+    def _stop(self, timeout_s: float) -> None:
         if self._watcher is not None:
             self._watcher.stop()
+        stop_all(self._runners, timeout_s)
 
     def _connect(self) -> Networks:
         if self._networks is None:

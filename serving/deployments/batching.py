@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from facerec_models.errors import FacerecError
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -45,7 +47,11 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult(Generic[Answer]):
-    """A value or an error for one item of a batch: an exception inside a batched call would fail every caller in it."""
+    """A value or an error: of one item of a batch, where an exception would fail every caller in it, or of a call to a replica.
+
+    What a replica raises is logged with a traceback by Serve. An error that is an answer, such as that a video is not there, is
+    returned by `for_caller` and raised by whoever called.
+    """
 
     value: Answer | None = None
     error: Exception | None = None
@@ -55,6 +61,20 @@ class ItemResult(Generic[Answer]):
         if self.error is not None:
             raise self.error
         return self.value  # type: ignore[return-value]
+
+    def for_caller(self) -> ItemResult[Answer]:
+        """Return it as the answer of a replica; raise the error if nobody expects it."""
+        if self.error is not None and not isinstance(self.error, FacerecError):
+            raise self.error
+        return self
+
+
+async def answer_of(function: Callable[..., Answer], *arguments: Any) -> ItemResult[Answer]:
+    """Call a function in a thread; return its value, or an error that was raised on purpose, as a replica's answer."""
+    try:
+        return ItemResult(await asyncio.to_thread(function, *arguments))
+    except FacerecError as error:
+        return ItemResult(error=error)
 
 
 def run_batch(

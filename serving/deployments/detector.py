@@ -15,6 +15,9 @@ from facerec_models.config import DetectionConfig
 from facerec_models.types import Detections, ImageArray
 from serving.deployments.batching import ItemResult, Worker, run_batch
 from serving.deployments.remote_call import call
+from serving.deployments.reporting import begin_reporting, gpu_memory
+from serving.settings import Settings
+from serving.telemetry.metrics import BATCH_REQUESTS, FRAMES_SEARCHED, expect_batches, measured
 
 
 class DetectorReplica:
@@ -26,9 +29,19 @@ class DetectorReplica:
         Of the network: replicas on one machine share its cores.
     engine : FaceDetector, optional
         What detects; MTCNN of `config` by default.
+    settings : Settings, optional
+        Of the service, for its log lines.
     """
 
-    def __init__(self, config: DetectionConfig, threads: int = 1, engine: FaceDetector | None = None) -> None:
+    def __init__(
+        self,
+        config: DetectionConfig,
+        threads: int = 1,
+        engine: FaceDetector | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        expect_batches("detect")
+        begin_reporting(settings, gpu_memory if config.device == "cuda" else None)
         if engine is None:
             # Here and not above: the process that wires the graph needs no network.
             from facerec_models.analysis.mtcnn import MtcnnDetector
@@ -39,7 +52,10 @@ class DetectorReplica:
 
     def detect_all(self, requests: Sequence[Sequence[ImageArray]]) -> list[ItemResult[list[Detections]]]:
         """Find the faces of the pictures of several requests in one go."""
-        return run_batch(requests, self._detect)
+        BATCH_REQUESTS.labels("detect").observe(len(requests))
+        FRAMES_SEARCHED.inc(sum(map(len, requests)))
+        with measured("detect"):
+            return run_batch(requests, self._detect)
 
     def _detect(self, requests: Sequence[Sequence[ImageArray]]) -> list[list[Detections]]:
         found = self._engine.detect([image for images in requests for image in images])
@@ -50,10 +66,10 @@ class DetectorReplica:
     async def _batched(self, requests: list[Sequence[ImageArray]]) -> list[ItemResult[list[Detections]]]:
         return await self._worker.run(self.detect_all, requests)
 
-    async def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
+    async def detect(self, images: Sequence[ImageArray]) -> ItemResult[list[Detections]]:
         """Find the faces of the pictures of one request."""
         answer: ItemResult[list[Detections]] = await self._batched(images)
-        return answer.unwrap()
+        return answer.for_caller()
 
     async def engine(self) -> str:
         """Say what computes the detector."""
@@ -76,5 +92,5 @@ class DetectorProxy:
         """See `FaceDetector.detect`."""
         if not images:
             return []
-        found: list[Detections] = call(self._handle.detect, list(images), patience_s=self._patience_s)
-        return found
+        answer: ItemResult[list[Detections]] = call(self._handle.detect, list(images), patience_s=self._patience_s)
+        return answer.unwrap()

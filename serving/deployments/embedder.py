@@ -18,6 +18,9 @@ from facerec_models.config import EmbeddingConfig
 from facerec_models.types import FloatArray, ImageArray
 from serving.deployments.batching import ItemResult, Worker, run_batch
 from serving.deployments.remote_call import call
+from serving.deployments.reporting import begin_reporting, gpu_memory
+from serving.settings import Settings
+from serving.telemetry.metrics import BATCH_REQUESTS, FACES_EMBEDDED, expect_batches, measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,20 @@ class EmbedderReplica:
         Of the network: replicas on one machine share its cores.
     engine : FaceEmbedder, optional
         What embeds; the network of `config` by default.
+    settings : Settings, optional
+        Of the service, for its log lines.
     """
 
     def __init__(
-        self, config: EmbeddingConfig, weights: Path, threads: int = 1, engine: FaceEmbedder | None = None
+        self,
+        config: EmbeddingConfig,
+        weights: Path,
+        threads: int = 1,
+        engine: FaceEmbedder | None = None,
+        settings: Settings | None = None,
     ) -> None:
+        expect_batches("embed")
+        begin_reporting(settings, gpu_memory if config.device == "cuda" else None)
         if engine is None:
             # Here and not above: the process that wires the graph needs no network.
             from facerec_models.analysis.embedders.known import build_embedder
@@ -57,7 +69,10 @@ class EmbedderReplica:
 
     def embed_all(self, requests: Sequence[ImageArray]) -> list[ItemResult[FloatArray]]:
         """Embed the crops of several requests in one go."""
-        return run_batch(requests, self._embed)
+        BATCH_REQUESTS.labels("embed").observe(len(requests))
+        FACES_EMBEDDED.inc(sum(map(len, requests)))
+        with measured("embed"):
+            return run_batch(requests, self._embed)
 
     def _embed(self, requests: Sequence[ImageArray]) -> list[FloatArray]:
         embeddings = self._engine.embed(np.concatenate(requests))
@@ -67,10 +82,10 @@ class EmbedderReplica:
     async def _batched(self, requests: list[ImageArray]) -> list[ItemResult[FloatArray]]:
         return await self._worker.run(self.embed_all, requests)
 
-    async def embed(self, crops: ImageArray) -> FloatArray:
+    async def embed(self, crops: ImageArray) -> ItemResult[FloatArray]:
         """Embed the crops of one request."""
         answer: ItemResult[FloatArray] = await self._batched(crops)
-        return answer.unwrap()
+        return answer.for_caller()
 
     async def facts(self) -> EmbedderFacts:
         """Say which embedder this is."""
@@ -100,5 +115,5 @@ class EmbedderProxy:
         """See `FaceEmbedder.embed`."""
         if len(crops) == 0:
             return np.zeros((0, self.dimension), np.float32)
-        embeddings: FloatArray = call(self._handle.embed, crops, patience_s=self._patience_s)
-        return embeddings
+        answer: ItemResult[FloatArray] = call(self._handle.embed, crops, patience_s=self._patience_s)
+        return answer.unwrap()

@@ -9,13 +9,16 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from facerec_models.errors import BusyError, FacerecError, StoreError
+from facerec_models.errors import MEDIA_ERRORS, BusyError, FacerecError, PlaceError, StoreError, StoreFullError
 from serving.jobs.webhooks import WebhookSender
 from serving.store import leases
 from serving.store.acting import SERVICE, Actor, acting, present_actor
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobSegment, JobState, Webhook
 from serving.store.leases import Lease
+from serving.telemetry.context import bind
+from serving.telemetry.metrics import JOB_ATTEMPTS_FAILED, JOB_WAIT_SECONDS, count_media_failure, kind_of
+from serving.telemetry.traces import PARENT, span, traceparent
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +26,10 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 MAX_CLAIMS = 5
 _RENEWALS_PER_LEASE = 12
+# Kinds of jobs whose rows keep who submitted them: the specs of others have room for nothing else.
+TRACED = ("video", "fetch")
 _IDLE_PERIOD_S = 3600.0
+_FULL_PAUSE_S = 5.0
 
 
 class JobControl:
@@ -121,22 +127,24 @@ def submit(
             f"{waiting} jobs wait, as many as FACEREC_MAX_QUEUED_JOBS allows: try again later", retry_after_s=10.0
         )
     now = time.time()
-    return store.submit_job(
-        Job(
-            job_id=job_id or f"j-{uuid.uuid4().hex[:16]}",
-            project=project,
-            kind=kind,
-            state=JobState.QUEUED,
-            spec=spec,
-            created_at=now,
-            updated_at=now,
-            video_id=video_id,
-            priority=priority,
-            key=key,
-            webhook=None if webhook_url is None else Webhook(webhook_url),
-            submitted_by=present_actor().name,
+    with span("submit", role="producer", kind=kind):
+        parent = traceparent() if kind in TRACED else None
+        return store.submit_job(
+            Job(
+                job_id=job_id or f"j-{uuid.uuid4().hex[:16]}",
+                project=project,
+                kind=kind,
+                state=JobState.QUEUED,
+                spec=spec if parent is None else {**spec, PARENT: parent},
+                created_at=now,
+                updated_at=now,
+                video_id=video_id,
+                priority=priority,
+                key=key,
+                webhook=None if webhook_url is None else Webhook(webhook_url),
+                submitted_by=present_actor().name,
+            )
         )
-    )
 
 
 class JobRunner:
@@ -156,6 +164,8 @@ class JobRunner:
         A runner that does not renew for so long has lost its job to the next.
     webhooks : WebhookSender, optional
         Tells who wants to know when a job has ended.
+    has_room : callable
+        Whether the disk lets another job begin.
     when_idle : callable, optional
         Called now and then when there is nothing to do.
     """
@@ -171,6 +181,7 @@ class JobRunner:
         poll_s: float = 1.0,
         webhooks: WebhookSender | None = None,
         when_idle: Callable[[], object] | None = None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self.name = f"runner-{uuid.uuid4().hex[:12]}"
         self.store = store
@@ -181,6 +192,7 @@ class JobRunner:
         self._webhooks = webhooks or WebhookSender()
         self._when_idle = when_idle
         self._idle_again = 0.0
+        self._has_room = has_room
         self._stopping = threading.Event()
         self._wake = threading.Semaphore(0)
         self._running: dict[str, tuple[Lease, JobControl]] = {}
@@ -204,19 +216,44 @@ class JobRunner:
             raise RuntimeError(f"threads have died: {', '.join(dead)}")
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Stop working and give back what is not finished."""
+        """Stop working and give back what is not finished; see `stop_all`."""
+        stop_all([self], timeout_s)
+
+    def begin_to_stop(self) -> None:
+        """Claim nothing any more, and tell the work that is under way to end."""
         self._stopping.set()
         with self._lock:
             for _, control in self._running.values():
                 control.must_stop = True
         for _ in self._threads:
             self._wake.release()
-        deadline = time.monotonic() + timeout_s
+
+    def give_back(self, deadline: float) -> None:
+        """Wait for the work to end, at the latest until `time.monotonic` is at the deadline; give back what goes on then.
+
+        Whoever takes it does it again. What the threads here still write of it is refused: they do not own it any more.
+        """
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            left = [claimed for claimed, _ in self._running.values()]
+        for claimed in left:
+            logger.warning("job %s is given back while it is worked on", claimed.job.job_id)
+            leases.release(self.store, claimed)
 
     def do(self, claimed: Lease) -> None:
         """Work on what was claimed, and write how it ended."""
+        job = claimed.job
+        number = claimed.segment
+        name = "webhook" if claimed.webhook else "job" if number is None else "segment"
+        with (
+            bind(job_id=job.job_id, video_id=job.video_id, project=job.project),
+            # A segment that the leader does itself is below the leader's span already, and is shown beside those of others.
+            span(name, parent=job.spec.get(PARENT), role="consumer", kind=job.kind, segment=number),
+        ):
+            self._do(claimed)
+
+    def _do(self, claimed: Lease) -> None:
         if claimed.webhook:
             self._webhooks.deliver(self.store, claimed)
             return
@@ -233,6 +270,9 @@ class JobRunner:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             try:
+                if not self._has_room():
+                    self._stopping.wait(self.poll_s)
+                    continue
                 claimed = leases.claim(
                     self.store,
                     list(self._work),
@@ -268,6 +308,8 @@ class JobRunner:
         job, number = claimed.job, claimed.segment
         what = f"job {job.job_id}" + ("" if number is None else f", segment {number}")
         attempt = job.attempt if number is None else job.segments[number].attempt
+        if number is None and attempt == 1:
+            JOB_WAIT_SECONDS.labels(kind_of(job.kind)).observe(max(0.0, time.time() - job.created_at))
         if attempt > MAX_CLAIMS:
             self._end(
                 claimed,
@@ -276,12 +318,21 @@ class JobRunner:
             )
             return
         try:
+            logger.info("%s begins, attempt %d", what, attempt)
             with acting(Actor(job.submitted_by or SERVICE.name, job.job_id)):
                 if number is None:
                     video_id = self._work[job.kind](job, control)
                 else:
                     video_id = None
                     self._segment_work[job.kind](job, job.segments[number], control)
+        except (StoreFullError, PlaceError) as error:
+            # Room may be made: it is tried again after a while, and says meanwhile what it waits for.
+            logger.warning("%s: attempt %d: %s", what, attempt, error, extra={"job_id": job.job_id})
+            if attempt >= MAX_ATTEMPTS:
+                self._end(claimed, JobState.FAILED, f"failed {attempt} times, at last with: {error}")
+            else:
+                leases.release(self.store, claimed, str(error))
+                self._stopping.wait(_FULL_PAUSE_S)
         except StoreError:
             # Nothing is given back: until the lease ends nobody takes it again, and the store has time to recover.
             logger.warning(
@@ -289,12 +340,15 @@ class JobRunner:
             )
         except FacerecError as error:
             logger.warning("%s failed: %s", what, error, extra={"job_id": job.job_id})
+            if isinstance(error, MEDIA_ERRORS):
+                count_media_failure(error)
             self._end(claimed, JobState.FAILED, str(error))
         except Exception as error:
             if control.must_stop:  # the store ends it if it was cancelled; a job whose project was deleted is gone
                 leases.release(self.store, claimed)
                 return
             logger.warning("%s: attempt %d failed", what, attempt, exc_info=True, extra={"job_id": job.job_id})
+            JOB_ATTEMPTS_FAILED.labels(kind_of(job.kind)).inc()
             reason = f"{type(error).__name__}: {error}"
             if attempt >= MAX_ATTEMPTS:
                 self._end(claimed, JobState.FAILED, f"failed {attempt} times, at last with {reason}")
@@ -305,6 +359,7 @@ class JobRunner:
                 leases.hand_on(self.store, claimed, *control.next_work, video_id)
             elif self._end(claimed, JobState.SUCCEEDED, video_id=video_id):
                 _tidy_up(control, what)
+            logger.info("%s is done", what)
 
     def _end(self, claimed: Lease, state: JobState, error: str | None = None, video_id: str | None = None) -> bool:
         if claimed.segment is None:
@@ -331,3 +386,12 @@ def _tidy_up(control: JobControl, what: str) -> None:
             tidy_up()
         except Exception:  # the sweep does it
             logger.exception("%s has succeeded, but something is left of it", what)
+
+
+def stop_all(runners: Sequence[JobRunner], timeout_s: float) -> None:
+    """Stop runners together, within one time; what they work on is given back, for others to take at once."""
+    deadline = time.monotonic() + timeout_s
+    for runner in runners:
+        runner.begin_to_stop()
+    for runner in runners:
+        runner.give_back(deadline)

@@ -19,6 +19,7 @@ from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import AnalysisRow, VideoRow
+from serving.telemetry.traces import PARENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,8 @@ def _is_over(job: Job) -> bool:
 def submission_key(store: Store, video: VideoRow | AddressedVideo, spec: dict[str, Any], webhook: str | None) -> str:
     """Return what makes a submission the same as another: content or address, settings, and the model that names now."""
     version = promoted_version(store, video.project)
+    # Who submits it makes no difference.
+    spec = {name: value for name, value in spec.items() if name != PARENT}
     what = video.sha256 if isinstance(video, VideoRow) else video.uri
     return short_id("k", video.project, what, json.dumps(spec, sort_keys=True), repr(version), repr(webhook))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
@@ -28,6 +30,10 @@ from serving.store.acting import SERVICE, Actor, acting, present_actor
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
 from serving.store.rows import ModelVersion
+from serving.telemetry.context import bind
+from serving.telemetry.logs import log_to_file
+from serving.telemetry.metrics import Counts, absorb, counts, kind_of
+from serving.telemetry.redaction import Redaction
 from training.progress import NoProgress
 from training.ray_tasks import TrainingStoppedError, Workers
 
@@ -36,7 +42,7 @@ Made = TypeVar("Made")
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.5
-_ANSWER_S = 5.0
+_ANSWER_S = 2.0
 _RECORDED_POLL_S = 0.2
 
 
@@ -53,11 +59,15 @@ class Trainer:
     def __init__(self) -> None:
         self._progress = _Progress()
 
-    def run(self, settings: Settings, job: Job) -> None:
-        """Do a job."""
+    def run(self, settings: Settings, job: Job) -> Counts:
+        """Do a job; return what was counted: this process does not live long enough to be asked."""
+        _log_beside_serve(settings, job)
         archive = open_shared_archive(settings)
         try:
-            with logged_to(job_log(archive.files, job.project, job.job_id)):
+            with (
+                bind(job_id=job.job_id, project=job.project),
+                logged_to(job_log(archive.files, job.project, job.job_id)),
+            ):
                 try:
                     self._do(settings, archive, job)
                 except Exception as error:
@@ -65,6 +75,7 @@ class Trainer:
                     raise
         finally:
             archive.store.close()
+        return counts()
 
     def _do(self, settings: Settings, archive: Archive, job: Job) -> None:
         embedding = settings.analysis.embedding
@@ -79,6 +90,13 @@ class Trainer:
     def progress(self) -> float:
         """Return the fraction that is done."""
         return self._progress.done
+
+
+def _log_beside_serve(settings: Settings, job: Job) -> None:
+    node: Any = getattr(ray._private.worker, "_global_node", None)
+    if node is not None:
+        folder = Path(node.get_logs_dir_path()) / "serve"
+        log_to_file(Redaction.of(settings), folder / f"apart_{kind_of(job.kind)}_{os.getpid()}.log")
 
 
 def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
@@ -105,7 +123,7 @@ def run_apart(settings: Settings, job: Job, control: JobControl) -> None:
                 control.report(ray.get(trainer.progress.remote(), timeout=_ANSWER_S))
             except GetTimeoutError:
                 continue  # it is busy in one long step
-        ray.get(done)
+        absorb(ray.get(done))
     except RayTaskError as error:  # its text is a traceback
         raise error.cause from error
     finally:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from facerec_models.analysis.analyze import AnalysisStoppedError
+from facerec_models.analysis.apart.probing import VideoProbe, probe_video
+from facerec_models.analysis.apart.scanning import ScanApart
 from facerec_models.analysis.frame_faces import Scan
-from facerec_models.analysis.frame_scanner import FrameScanner
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.segments import FrameIndex, Segment, SegmentError, plan_segments
-from facerec_models.analysis.reading.video import Video, VideoInfo
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
 from facerec_models.files import AnyPath, remove_tree, write_atomically
@@ -31,6 +33,8 @@ from serving.settings import Settings
 from serving.sources.media_store import MediaStore
 from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import AnalysisRow, VideoRow
+from serving.telemetry.metrics import count_decoded
+from serving.telemetry.traces import add_stages, now_ns, span
 
 _INDEX, _IN_ONE_GO = "frames.npz", "in-one-go"
 # What cannot be fetched a second time.
@@ -65,7 +69,8 @@ class VideoJobs:
         analysis = None if job.spec["no_cache"] else find_analysis(self._archive.store, video, config, embedder)
         if analysis is None:
             analysis = self._analyze(job, control, video, config)
-        become_answer(self._archive, analysis, job.spec["max_false_names"])
+        with span("naming"):
+            become_answer(self._archive, analysis, job.spec["max_false_names"])
         control.when_done(partial(remove_tree, self._archive.files.job_parts(job.project, job.job_id)))
         control.report(1.0)
         return video.video_id
@@ -81,16 +86,18 @@ class VideoJobs:
             if control.should_stop():
                 raise AnalysisStoppedError(f"segment {segment.index} of {video.name!r} was stopped")
 
-        with _open(video, config) as opened:
-            # Where the leader's list was swept up in the last moment, it is made again: that costs no attempt.
-            index = _list_frames(folder, opened)
-            if index is None:
-                raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
-            scanner = FrameScanner(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
-            try:
-                seen = scanner.scan(go_on)
-            except SegmentError as error:
-                raise _undivided(folder, str(error)) from error
+        # Where the leader's list was swept up in the last moment, it is made again: that costs no attempt.
+        index = _list_frames(folder, video, config)
+        if index is None:
+            raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
+        part = index, _read(job, segment)
+        scan = ScanApart(video_file(video), config, networks.detector, networks.embedder, name=video.name, segment=part)
+        started = now_ns()
+        try:
+            seen = scan.scan(go_on)
+        except SegmentError as error:
+            raise _undivided(folder, str(error)) from error
+        _tell(asdict(scan.timing), started)
         write_atomically(_part(folder, segment), seen.to_bytes())
 
     def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
@@ -102,10 +109,10 @@ class VideoJobs:
         # on it.
         if job.segments and not is_planned and not control.plan(()):
             raise stopped
-        with _open(video, config) as opened:
-            info, warnings = opened.info, opened.warnings
-            is_divided = is_planned or (not is_whole and self._is_long(info, config))
-            index = _list_frames(folder, opened) if is_divided else None
+        probe = _probe(video, config)
+        info, warnings = probe.info, probe.warnings
+        is_divided = is_planned or (not is_whole and self._is_long(info, config))
+        index = _list_frames(folder, video, config) if is_divided else None
         if index is not None:
             if not is_planned and not control.plan(_plan(index, info, config, self._settings.segment_s)):
                 raise stopped
@@ -130,7 +137,8 @@ class VideoJobs:
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
             control.plan(())
-        return analyze_video(
+        started = now_ns()
+        analysis = analyze_video(
             self._archive,
             video,
             config,
@@ -138,6 +146,8 @@ class VideoJobs:
             on_progress=self._reporting(video, control),
             should_stop=control.should_stop,
         )
+        _tell(analysis.summary["timing"], started)
+        return analysis
 
     def _is_long(self, info: VideoInfo, config: AnalysisConfig) -> bool:
         """Whether a video is worth dividing."""
@@ -167,17 +177,25 @@ class VideoJobs:
         return report
 
 
-def _open(video: VideoRow, config: AnalysisConfig) -> Video:
-    return Video(video_file(video), config.limits, name=video.name, stream=config.sampling.stream)
+def _tell(timing: Mapping[str, float], started_ns: int) -> None:
+    """Count what was decoded, and show in the trace where the time went."""
+    count_decoded(timing)
+    add_stages(started_ns, {stage: timing[f"{stage}_s"] for stage in ("decode", "detect", "embed")})
 
 
-def _list_frames(folder: AnyPath, opened: Video) -> FrameIndex | None:
+def _probe(video: VideoRow, config: AnalysisConfig, *, wants_index: bool = False) -> VideoProbe:
+    return probe_video(
+        video_file(video), config.limits, name=video.name, stream=config.sampling.stream, wants_index=wants_index
+    )
+
+
+def _list_frames(folder: AnyPath, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
     """List the frames of a video, if that can be done; the list stays for those who help."""
     kept = folder / _INDEX
     try:
         return FrameIndex.from_bytes(kept.read_bytes())
     except FileNotFoundError:
-        index = opened.index()
+        index = _probe(video, config, wants_index=True).index
         if index is not None:
             write_atomically(kept, index.to_bytes())
         return index

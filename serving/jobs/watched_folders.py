@@ -18,11 +18,13 @@ from facerec_models.errors import (
     FacerecError,
     InputError,
     JobNotFoundError,
+    PlaceError,
     ProjectNotFoundError,
     StoreError,
 )
 from facerec_models.names import short_id
 from serving.archive.handle import Archive
+from serving.archive.room import require_room
 from serving.archive.videos import register_video
 from serving.jobs.submit import submit_video
 from serving.settings import Settings
@@ -121,7 +123,7 @@ class FolderWatcher:
         for file in self._settled(folder):
             try:
                 count += self._submit(project, file)
-            except BusyError as error:
+            except (BusyError, PlaceError) as error:
                 self._tell(f"files of {str(folder)!r} are submitted later: {error}")
                 break
             except (StoreError, ProjectNotFoundError):
@@ -149,6 +151,7 @@ class FolderWatcher:
             waiting = store.count_jobs([JobState.QUEUED])
             if waiting >= settings.max_queued_jobs:  # to register a video is to read all of its file
                 raise BusyError(f"{waiting} jobs wait, as many as FACEREC_MAX_QUEUED_JOBS allows")
+            require_room(settings)
             try:
                 video = register_video(store, project, file.path, settings.analysis)
                 # With a key of its own: the job of another submission of the same would not have this id.

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from facerec_models.errors import ConflictError, ProjectNotFoundError
 from serving.store.contract import Store
 from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobSegment, JobState, has_ended
+from serving.telemetry.metrics import count_end
 
 Work = TypeVar("Work", Job, JobSegment)
 
@@ -101,7 +102,7 @@ def _take(
                 return _with_delivery(job, owner, now, *delivery)
         return None if job.cancel_requested else _with_segment(job, owner, now, lease_s)
 
-    job = store.update_job(job_id, change)
+    job = _counted(store.update_job(job_id, change))
     if job is None:
         return None
     if job.owner == owner:
@@ -226,7 +227,7 @@ def finish(
             return None
         return _ended(replace(job, video_id=video_id or job.video_id), state, time.time(), error)
 
-    return store.update_job(lease.job.job_id, change) is not None
+    return _counted(store.update_job(lease.job.job_id, change)) is not None
 
 
 def release(store: Store, lease: Lease, error: str | None = None) -> None:
@@ -243,7 +244,7 @@ def release(store: Store, lease: Lease, error: str | None = None) -> None:
             return _ended(job, JobState.CANCELLED, now)
         return replace(_released(job, error), updated_at=now)
 
-    store.update_job(lease.job.job_id, change)
+    _counted(store.update_job(lease.job.job_id, change))
 
 
 def hand_on(store: Store, lease: Lease, kind: str, spec: dict[str, Any], video_id: str) -> bool:
@@ -257,7 +258,16 @@ def hand_on(store: Store, lease: Lease, kind: str, spec: dict[str, Any], video_i
         queued = replace(_released(job, None), kind=kind, spec=spec, video_id=video_id)
         return replace(queued, attempt=0, error=None, updated_at=time.time())
 
-    return store.update_job(lease.job.job_id, change) is not None
+    return _counted(store.update_job(lease.job.job_id, change)) is not None
+
+
+def _counted(job: Job | None) -> Job | None:
+    """Count a job if what was written is its end."""
+    # A delivery that is given up is no end: the job had ended before.
+    is_given_up = job is not None and job.webhook is not None and job.webhook.due_at is None
+    if job is not None and job.state.is_final and job.owner is None and not is_given_up:
+        count_end(job.kind, job.state.value, job.updated_at - job.created_at)
+    return job
 
 
 def _released(work: Work, error: str | None) -> Work:
@@ -292,7 +302,7 @@ def cancel(store: Store, job_id: str) -> Job:
         # The same submission from now on is one that nobody has cancelled.
         return replace(job, cancel_requested=True, key=None, updated_at=now)
 
-    changed = store.update_job(job_id, change)
+    changed = _counted(store.update_job(job_id, change))
     if changed is None:
         return store.get_job(job_id)
     if is_first:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import DetectionConfig, EmbeddingConfig
+from facerec_models.errors import FacerecError
 from serving.api.app import build_api
 from serving.api.service import Service
 from serving.archive.handle import Archive
@@ -20,6 +21,7 @@ from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming import one_video as naming
 from serving.archive.naming.one_video import CropUrl, stored_result
 from serving.deployments.analyzer import AnalyzerReplica
+from serving.deployments.batching import ItemResult
 from serving.deployments.classifier import ClassifierReplica
 from serving.deployments.detector import DetectorReplica
 from serving.deployments.embedder import EmbedderReplica
@@ -40,6 +42,14 @@ class Reply:
 
     def result(self, timeout_s: float) -> Any:
         return self._value
+
+
+def answer(function: Callable[[], str]) -> ItemResult[str]:
+    """Return what a replica answers, see `serving.deployments.batching.answer_of`."""
+    try:
+        return ItemResult(function())
+    except FacerecError as error:
+        return ItemResult(error=error)
 
 
 def handle(**methods: Any) -> Any:
@@ -63,20 +73,18 @@ def in_process(
     def name_still(model_id: str, *request: Any) -> Any:
         project, version = model_id.split("/")
         name, found, limit = request
-        return namer.name_all([(name, found, load_model(archive.files, project, version), limit)])[0].unwrap()
+        return namer.name_all([(name, found, load_model(archive.files, project, version), limit)])[0]
 
-    detectors = handle(
-        detect=lambda images: finder.detect_all([images])[0].unwrap(), engine=lambda: asyncio.run(finder.engine())
-    )
-    embedders = handle(
-        embed=lambda crops: network.embed_all([crops])[0].unwrap(), facts=lambda: asyncio.run(network.facts())
-    )
+    # Here and not when it is asked: that may be within a loop.
+    engine, facts = asyncio.run(finder.engine()), asyncio.run(network.facts())
+    detectors = handle(detect=lambda images: finder.detect_all([images])[0], engine=lambda: engine)
+    embedders = handle(embed=lambda crops: network.embed_all([crops])[0], facts=lambda: facts)
 
-    def result(project: str, video_id: str, crop_url: CropUrl) -> str:
-        return stored_result(archive, project, video_id, crop_url).to_json()
+    def result(project: str, video_id: str, crop_url: CropUrl) -> ItemResult[str]:
+        return answer(lambda: stored_result(archive, project, video_id, crop_url).to_json())
 
-    def result_of(analysis: AnalysisRow, crop_url: CropUrl) -> str:
-        return naming.result_of(archive, analysis, crop_url).to_json()
+    def result_of(analysis: AnalysisRow, crop_url: CropUrl) -> ItemResult[str]:
+        return answer(lambda: naming.result_of(archive, analysis, crop_url).to_json())
 
     classifiers = handle(name_still=name_still, result=result, result_of=result_of)
     analyzer = AnalyzerReplica(settings, detectors, embedders, slots=1)

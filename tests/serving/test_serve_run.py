@@ -123,7 +123,7 @@ def _wait_for(url: str, process: subprocess.Popen[str], log: Path) -> None:
         assert process.poll() is None, f"the service did not start:\n{log.read_text()[-4000:]}"
         assert time.monotonic() < deadline, f"the service does not answer:\n{log.read_text()[-4000:]}"
         try:
-            if httpx.get(f"{url}/healthz", timeout=WAIT_S).status_code == 200:
+            if httpx.get(f"{url}/readyz", timeout=WAIT_S).status_code == 200:
                 return
         except httpx.TransportError:
             pass
@@ -146,7 +146,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def test_serve_run_listens_on_the_loopback_interface_alone(configured: Configured) -> None:
-    health = httpx.get(f"{configured.url}/healthz", timeout=WAIT_S).json()
+    health = httpx.get(f"{configured.url}/readyz", timeout=WAIT_S).json()
     assert (health["status"], health["embedder"]) == ("ok", "dlib-resnet-v1")
     port = int(configured.url.rsplit(":", 1)[1])
     listening = {

@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ import pytest
 from facerec_models.errors import SourceError
 from tests.serving.service import free_port, stop
 from tests.ui.command import run
-from tests.waiting import WAIT_S
+from tests.waiting import WAIT_S, wait_until
+from ui import page_process
 from ui.cli.operation import service as command
-from ui.page_process import running_page
+from ui.page_process import PageProcess, running_page
 
 _ENDING_S = WAIT_S
 # Nothing listens there, and nothing here speaks SOCKS: who asks through them gets no answer.
@@ -53,6 +55,14 @@ def running_ui(home: Path, environment: Mapping[str, str] | None = None) -> Iter
             yield json.loads(line)["page"], process
         finally:
             stop(process)
+
+
+@contextmanager
+def closing_page(page: PageProcess) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        page.end()
 
 
 def only_child(process: subprocess.Popen[str]) -> psutil.Process:
@@ -111,6 +121,33 @@ def test_the_page_takes_uploads_from_itself(page: httpx.Client) -> None:
     assert len(answer.json()) == 1
 
 
+def test_the_page_takes_no_more_than_it_is_allowed(page: httpx.Client) -> None:
+    refused = page.post("/gradio_api/queue/join", content=17 * 2**20 * b"x")
+    assert (refused.status_code, refused.headers["content-type"]) == (413, "application/problem+json")
+    assert page.request("GET", "/", content=b"x").status_code == 400
+    policy = page.get("/").headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+def test_the_page_bounds_uploads_and_silent_connections(tmp_path: Path) -> None:
+    bounds = {
+        "FACEREC_ANALYSIS__LIMITS__MAX_UPLOAD_BYTES": "1000",
+        "FACEREC_ANALYSIS__LIMITS__MAX_PICTURES_BYTES": "1000",
+    }
+    bounds |= {"FACEREC_ANALYSIS__LIMITS__MAX_PICTURE_BYTES": "1000", "FACEREC_INGRESS__HEAD_TIMEOUT_S": "1"}
+    with (
+        running_ui(tmp_path, bounds) as (url, _),
+        httpx.Client(base_url=url, trust_env=False, timeout=WAIT_S) as client,
+    ):
+        assert client.post("/gradio_api/upload", files={"files": ("a.mp4", 2000 * b"x")}).status_code == 413
+        assert client.post("/gradio_api/upload", files={"files": ("a.mp4", 17 * 2**20 * b"x")}).status_code == 413
+        address = client.base_url
+        with socket.create_connection((address.host, address.port or 0), timeout=10) as silent:
+            silent.sendall(b"GET / HT")
+            assert silent.recv(1) == b""
+
+
 def test_the_page_answers_to_allowed_hosts(tmp_path: Path) -> None:
     with running_ui(tmp_path, {"FACEREC_ALLOWED_HOSTS": "127.0.0.1,faces.example"}) as (url, _):
         for host, status in (("faces.example", 200), ("localhost", 403)):
@@ -127,13 +164,50 @@ def test_the_page_ends_with_the_command_however_that_ends(tmp_path: Path, number
         assert gone == [child]
 
 
-def test_the_command_ends_with_an_error_when_the_page_does(tmp_path: Path) -> None:
+def test_the_command_starts_its_page_again_at_the_same_address(tmp_path: Path) -> None:
     with running_ui(tmp_path) as (url, process):
-        only_child(process).kill()
-        assert process.wait(_ENDING_S) == 1
-        assert process.stderr is not None
-        (line,) = process.stderr.read().splitlines()
-        assert line.startswith(f"facerec: the page at {url} has ended by itself (signal 9)")
+        first = only_child(process)
+        first.kill()
+
+        def answers() -> bool:
+            with suppress(httpx.TransportError):
+                return httpx.get(url, trust_env=False, timeout=WAIT_S).status_code == 200
+            return False
+
+        wait_until(answers)
+        assert only_child(process).pid != first.pid
+        assert process.poll() is None
+
+
+def test_a_page_that_ends_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(page_process, "_FIRST_PAUSE_S", 0.05)
+    starts = tmp_path / "starts"
+    note = f"open({str(starts)!r}, 'a').write('x'); raise SystemExit(3)"
+    page = PageProcess("http://127.0.0.1:1", [sys.executable, "-c", note])
+    began = time.monotonic()
+
+    def watch() -> None:
+        while time.monotonic() < began + WAIT_S:
+            page.keep_alive()
+            time.sleep(0.01)
+
+    with closing_page(page), pytest.raises(SourceError, match=r"ended by itself \(exit status 3\) after 5 new starts"):
+        watch()
+    assert starts.read_text() == "x" * 6
+    # Each pause is twice the one before.
+    assert time.monotonic() - began >= 0.05 * (1 + 2 + 4 + 8 + 16)
+
+
+def test_a_page_that_lived_for_long_may_end_as_often_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_process, "_FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(page_process, "_STABLE_S", 0.0)
+    page = PageProcess("http://127.0.0.1:1", [sys.executable, "-c", "raise SystemExit(3)"])
+    began = time.monotonic()
+    with closing_page(page):
+        while page.starts < 9:
+            assert time.monotonic() < began + WAIT_S
+            page.keep_alive()
+            time.sleep(0.01)
 
 
 def test_a_page_that_dies_at_its_start_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +274,7 @@ def test_a_service_that_is_silent_for_long_ends_the_command(monkeypatch: pytest.
     monkeypatch.setattr(command, "_SILENCE_S", 0.5)
     monkeypatch.setattr(command, "_PROBE_PERIOD_S", 0.1)
     with pytest.raises(SourceError, match=r"the service has not answered for \d+ s"):
-        command._watch(f"http://127.0.0.1:{free_port()}", None, threading.Event())
+        command._watch(f"http://127.0.0.1:{free_port()}", [], threading.Event())
 
 
 def test_a_service_that_is_busy_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +287,7 @@ def test_a_service_that_is_busy_is_left_alone(monkeypatch: pytest.MonkeyPatch) -
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         watching = threading.Thread(
-            target=command._watch, args=[f"http://127.0.0.1:{busy.getsockname()[1]}", None, ended]
+            target=command._watch, args=[f"http://127.0.0.1:{busy.getsockname()[1]}", [], ended]
         )
         watching.start()
         asked = [busy.accept()[0] for _ in range(3)]

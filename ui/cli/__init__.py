@@ -64,7 +64,7 @@ _COMMANDS = {
     ),
     "serve": (
         "ui.cli.operation.service:serve",
-        "Run the service, and the page, until Ctrl-C; ends with an error if either of them does.",
+        "Run the service, and the page, until Ctrl-C; ends with an error if what it needs has died and does not start again.",
     ),
     "ui": ("ui.cli.operation.service:ui", "Run the page for a service that runs already, until Ctrl-C."),
     "doctor": ("ui.cli.operation.service:doctor", "Check what FaceRec stands on, and say what it found."),

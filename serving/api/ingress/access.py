@@ -33,6 +33,8 @@ from serving.settings import AccessConfig
 from serving.store.access_rows import Role
 from serving.store.acting import Actor, acting
 from serving.store.contract import Store
+from serving.telemetry.context import bind, bound_ids
+from serving.telemetry.metrics import count_refusal
 
 # What tells nothing of any archive: whether the service lives, and how it is asked.
 PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
@@ -118,7 +120,7 @@ class AccessGuard:
         except FacerecError as error:
             await _refusal(error)(scope, receive, send)
             return
-        with acting(Actor(caller.name, headers.get("x-request-id"))):
+        with acting(Actor(caller.name, bound_ids().get("request_id"))), bind(key_id=caller.name):
             await self._app(scope, receive, send)
 
     def _admit(self, scope: Scope, headers: Headers) -> Caller:
@@ -235,6 +237,7 @@ def _is_loopback(address: str) -> bool:
 
 def _refusal(error: FacerecError) -> ASGIApp:
     headers = {}
+    count_refusal("rate" if isinstance(error, BusyError) else "key")
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="facerec"'
     if isinstance(error, BusyError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -18,22 +18,31 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facerec_models.errors import FacerecError, InputError, ProjectNotFoundError
 from facerec_models.names import DEFAULT_PROJECT, check_project_name
-from serving.api.ingress.documents import problem, title_of
+from serving.api.ingress.documents import SAFE_HEADERS, problem, title_of
 from serving.store.contract import Store
 
 # What is below a project; the project itself is created, shown and deleted by name.
 _BELOW_PROJECT = re.compile(r"/v1/projects/([^/]+)/.")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-# An answer is what its type says, and is shown in no frame of another page, where a click can be led astray.
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "frame-ancestors 'none'",
+# The interface under /docs is a page: its scripts and styles come from where FastAPI says.
+_DOCS_SOURCE = "https://cdn.jsdelivr.net"
+_DOCS_HEADERS = {
+    **SAFE_HEADERS,
+    "Content-Security-Policy": "default-src 'none'; "
+    f"script-src 'unsafe-inline' {_DOCS_SOURCE}; style-src 'unsafe-inline' {_DOCS_SOURCE}; "
+    "img-src 'self' data: https://fastapi.tiangolo.com; connect-src 'self'; worker-src blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
+_DOCS = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
+
+
+def api_headers(path: str) -> Mapping[str, str]:
+    """Return the headers of every answer of the service at a path."""
+    return _DOCS_HEADERS if path in _DOCS else SAFE_HEADERS
 
 
 class HostGuard:
-    """Let no web page elsewhere use what this application offers through its visitor's browser: there are no keys.
+    """Let no web page elsewhere use what this application offers through its visitor's browser, which may need no key.
 
     A page of another name that resolves to this machine sends its own name as host, and a page of another site its origin.
 
@@ -43,12 +52,21 @@ class HostGuard:
         Names, without ports, under which the application may be asked; see `Settings.allowed_hosts`.
     origins : frozenset of str
         Origins of pages elsewhere that may ask; see `Settings.cors_origins`.
+    headers : callable
+        What answers at a path carry, unless they say otherwise.
     """
 
-    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str], origins: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        allowed_hosts: frozenset[str],
+        origins: frozenset[str] = frozenset(),
+        headers: Callable[[str], Mapping[str, str]] = api_headers,
+    ) -> None:
         self._app = app
         self._allowed = allowed_hosts
         self._origins = origins
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a foreign request with 403, and pass any other on."""
@@ -57,9 +75,10 @@ class HostGuard:
             return
         refusal = self._refusal(Headers(scope=scope))
         if refusal is None:
-            await self._app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
+            headers = self._headers(scope["path"].removeprefix(scope.get("root_path", "")))
+            await self._app(scope, receive, _with_headers(send, headers) if scope["type"] == "http" else send)
         elif scope["type"] == "http":
-            await problem(403, "Forbidden", refusal)(scope, receive, _with_headers(send))
+            await problem(403, "Forbidden", refusal)(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008, "reason": "foreign host or origin"})
 
@@ -147,11 +166,11 @@ def _project_of(scope: Scope) -> Iterator[str]:
                 yield check_project_name(found[1])
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, own: Mapping[str, str]) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
+            for name, value in own.items():
                 headers.setdefault(name, value)
         await send(message)
 

@@ -14,7 +14,7 @@ from serving.archive.naming.affected import Rows, affected
 from serving.archive.naming.correction_rows import with_corrections
 from serving.archive.naming.current import CurrentNaming, read_current, revision_of
 from serving.archive.naming.figures import ScoreFigures
-from serving.archive.naming.named import is_same, rows_by_analysis
+from serving.archive.naming.named import count_named, is_same, rows_by_analysis
 from serving.archive.naming.preview import Comparison, IdentificationChange, Perhaps
 from serving.archive.naming.whole_archive import (
     BLOCK,
@@ -26,6 +26,7 @@ from serving.archive.naming.whole_archive import (
 )
 from serving.store.conflicts import require_version
 from serving.store.naming_rows import AppearanceRow, Edit, NamedTracks, NamingChange, Stranger
+from serving.telemetry.metrics import EDITS, measured
 
 _ATTEMPTS = 5
 
@@ -144,7 +145,7 @@ def change_names(
         if expected is not None:
             require_version(project, expected, current.version)
         try:
-            with _without_collecting():
+            with _without_collecting(), measured("identify"):
                 planned = plan(current)
                 worked = work_out(archive, current, planned)
                 refined = None if refine is None else refine(current, planned, worked)
@@ -158,6 +159,7 @@ def change_names(
                 with planned.files():
                     change.edit = archive.store.apply(project, worked.names, if_version=current.version) or None
                 change.applied = True
+                _count(worked.names)
         except ConflictError:
             if attempts == 0 or archive.store.get_project(project).version == current.version:
                 raise
@@ -182,21 +184,29 @@ def change_alone(
     on_worked_out : callable
         Is given what will be applied, right before that.
     """
-    found: list[IdentificationChange] = []
+    found: list[WorkedOut] = []
 
     def work() -> NamingChange | None:
         current = read_current(archive, project, None)
-        with _without_collecting():
+        with _without_collecting(), measured("identify"):
             planned = plan(current)
             worked = work_out(archive, current, planned)
         on_worked_out(worked.change)
-        found.append(worked.change)
+        found.append(worked)
         return None if preview else worked.names
 
     number = archive.store.apply_alone(project, work)
-    change = found[-1]
+    change = found[-1].change
     change.edit, change.applied = number or None, not preview
+    if not preview:
+        _count(found[-1].names)
     return change
+
+
+def _count(written: NamingChange) -> None:
+    count_named(written.named)
+    if written.edit is not None:
+        EDITS.labels(written.edit.cause).inc()
 
 
 @contextmanager

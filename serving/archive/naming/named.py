@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from facerec_models.names import STRANGER_PREFIX, identity_of
 from facerec_models.types import Decision, FloatArray, IndexArray, Match, UndecidableReason
 from serving.store.naming_rows import AppearanceRow, NamedTracks, StrangerTrack
 from serving.store.rows import AnalysisRow
+from serving.telemetry.metrics import count_decisions
 
 _DECISIONS, _REASONS = tuple(Decision), tuple(UndecidableReason)
 # What of tracks is seen in answers, beside scores.
@@ -82,6 +83,14 @@ def _decided_of(names: VideoNames, floor: float) -> _Decided:
         np.where(names.scores >= floor, names.scores, -np.inf).astype(np.float32).ravel(),
         np.array([match.score for match in matches], np.float32),
     )
+
+
+def count_named(rows: Iterable[NamedTracks]) -> None:
+    """Count what was decided of all tracks of some analyses, which was written."""
+    counts = sum(
+        (np.bincount(row.decisions, minlength=len(_DECISIONS)) for row in rows), np.zeros(len(_DECISIONS), int)
+    )
+    count_decisions({decision.value: int(count) for decision, count in zip(_DECISIONS, counts, strict=True)})
 
 
 def owners_of(named: NamedTracks) -> list[str | None]:

@@ -24,6 +24,7 @@ from serving.archive.naming.aliases import follow_all, moved_meanings, strangers
 from serving.archive.naming.current import CurrentNaming, read_current, revision_of
 from serving.archive.naming.named import (
     appearance_moves,
+    count_named,
     matches_of,
     name_tracks,
     stranger_moves,
@@ -40,6 +41,8 @@ from serving.archive.same_faces import unclear_corrections
 from serving.archive.videos import read_analysis
 from serving.store.naming_rows import AppearanceRow, NamedTracks, NamingChange
 from serving.store.rows import AnalysisRow
+from serving.telemetry.metrics import measured
+from serving.telemetry.traces import span
 
 CropUrl = Callable[[AnalysisRow | AppearanceRow, int, int], str]
 
@@ -112,7 +115,9 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
         stranger_tracks=new,
         strangers=found.strangers,
     )
-    store.apply(project, change, if_version=current.version)
+    with span("appearances", added=len(appearances), removed=len(lost)):
+        store.apply(project, change, if_version=current.version)
+    count_named([named])
 
 
 def _decide(
@@ -125,9 +130,10 @@ def _decide(
         raise VideoNotFoundError(f"video {analysis.video_id} of project {analysis.project!r} was deleted meanwhile")
     pair = archive.pair_scale(analysis.embedder) if model is None else model.pair
     kept = kept_names(columns, current.named.get(analysis_id), model, current.corrections)
-    (names,) = identify_videos(
-        [(analysis_id, columns)], model, archive.rules, max_false_names=limit, pair=pair, kept=[kept]
-    )
+    with measured("identify"), span("identify"):
+        (names,) = identify_videos(
+            [(analysis_id, columns)], model, archive.rules, max_false_names=limit, pair=pair, kept=[kept]
+        )
     return columns, pair, name_tracks(analysis, names, {}, limit, floor_of(model, limit))
 
 

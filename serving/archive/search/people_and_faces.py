@@ -215,9 +215,8 @@ def _face_hits(
                 return
             if (row.analysis_id, row.first_track) in seen or not _is_within(row, query):
                 continue
-            if (
-                not keeps_unmatched and row.decision is not Decision.NAMED
-            ):  # what is left of them goes with the next sweep
+            # What is left of those goes with the next sweep.
+            if not keeps_unmatched and row.decision is not Decision.NAMED:
                 continue
             seen.add((row.analysis_id, row.first_track))
             is_match = track.similarity >= stranger_similarity(pair)

@@ -59,7 +59,7 @@ def test_a_video_goes_through(client: TestClient, clip: Path) -> None:
     assert client.get(f"{base}/annotated.mp4").headers["content-type"] == "video/mp4"
     assert client.get(f"{base}/export", params={"format": "annotated"}).headers["content-type"] == "video/mp4"
     assert client.get(f"{base}/file", headers={"Range": "bytes=5-9"}).status_code == 206
-    assert client.get("/healthz").json()["embedder"] == "dlib-resnet-v1"
+    assert client.get("/readyz").json()["embedder"] == "dlib-resnet-v1"
     assert client.get("/v1/projects/shown/videos").json()[0]["name"] == "a.mp4"
     assert client.post("/v1/projects/shown/identify?preview=true").json()["tracks"] > 0
 

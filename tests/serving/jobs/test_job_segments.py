@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from facerec_models.errors import InputError
-from serving.jobs.runner import JobControl, submit
+from serving.jobs.runner import JobControl, JobRunner, submit
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobSegment, JobState
 from tests.serving.jobs.runners import final, give, running
@@ -90,3 +90,25 @@ def test_a_leader_that_stops_leaves_its_finished_segments_to_the_next(store: Sto
     with running(store, lead, segment_work={"video": do}):
         assert final(store, job_id).state is JobState.SUCCEEDED
     assert done == [0, 1, 2, 3]
+
+
+def test_work_that_does_not_end_in_time_is_given_back_all_the_same(store: Store) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def stubborn(job: Job, control: JobControl) -> str:
+        begun.set()
+        assert may_end.wait(WAIT_S)
+        return "v"
+
+    runner = JobRunner(store, {"video": stubborn}, slots=1, lease_s=60.0, poll_s=0.02)
+    runner.start()
+    job_id = give(store)
+    assert begun.wait(WAIT_S)
+    runner.stop(timeout_s=0.1)
+    left = store.get_job(job_id)
+    assert (left.state, left.owner, left.attempt) == (JobState.QUEUED, None, 0)
+    # What it still says is refused, and whoever takes it now does it.
+    may_end.set()
+    with running(store, lambda job, control: "w"):
+        job = final(store, job_id)
+    assert (job.state, job.video_id, job.attempt) == (JobState.SUCCEEDED, "w", 1)

@@ -16,7 +16,7 @@ from rich.text import Text
 from ui.cli.common import HomeOption, JsonOption, messages, open_home, output, print_json, read_settings
 
 if TYPE_CHECKING:
-    from ui.page_process import PageProcess
+    from collections.abc import Callable, Sequence
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PagePortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")]
@@ -28,6 +28,7 @@ _PROBE_PERIOD_S = 5.0
 _SILENCE_S = 120.0
 # The service listens, but all replicas are busy: with long requests, on cores that others use.
 _BUSY_S = 900.0
+_NOT_READY = 503
 
 
 def serve(
@@ -39,7 +40,7 @@ def serve(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the service, and the page, until Ctrl-C; ends with an error if either of them does."""
+    """Run the service, and the page, until Ctrl-C; ends with an error if what it needs has died and does not start again."""
     from serving.listening import local_url, require_free
     from serving.local import run_service
     from ui.page_process import running_page
@@ -59,9 +60,25 @@ def serve(
     with ExitStack() as stack:
         # What Ray prints, whenever it does, is no answer.
         stack.enter_context(redirect_stdout(sys.stderr))
-        url = stack.enter_context(run_service(root, host=host, port=port, config=config))
-        # Ray installs handlers of its own when it starts: these must come after.
-        _end_by_signal(stop)
+        starting = threading.Event()
+        starting.set()
+        running = run_service(
+            root,
+            host=host,
+            port=port,
+            config=config,
+            when_ray_runs=lambda: _end_by_signal(stop, starting),
+            is_asked_to_end=stop.is_set,
+        )
+        try:
+            service = stack.enter_context(running)
+        except BaseException:
+            if stop.is_set():  # whatever Ray makes of what broke its start off
+                raise SystemExit(0) from None
+            raise
+        starting.clear()
+        url = service.url
+        _wait_until_ready(url, stop)
         shown = stack.enter_context(running_page(url, host, ui_port, stop)) if page else None
         if not stop.is_set():
             with redirect_stdout(answers):
@@ -73,7 +90,7 @@ def serve(
                         output.print(f"page     {shown.url}")
                     output.print("Ctrl-C stops both.")
                 sys.stdout.flush()
-            _watch(url, shown, stop)
+            _watch(url, [service.require_alive, *([shown.keep_alive] if shown else [])], stop)
         messages.print("stopping ...")
 
 
@@ -101,7 +118,7 @@ def ui(
             output.print(f"page     {shown.url}")
         sys.stdout.flush()
         while not stop.wait(_CHECK_PERIOD_S):
-            shown.require_alive()
+            shown.keep_alive()
 
 
 def demo(
@@ -130,9 +147,17 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _end_by_signal(stop: threading.Event) -> None:
+def _end_by_signal(stop: threading.Event, starting: threading.Event | None = None) -> None:
+    """Let signals ask for the end; what is starting does not go on, and is ended in order."""
+
+    def end(*_: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            if starting is not None and starting.is_set():
+                raise SystemExit(0)
+
     for number in _ENDING:
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
 
 
 def _require_allowed(url: str, allowed_hosts: frozenset[str]) -> None:
@@ -144,8 +169,39 @@ def _require_allowed(url: str, allowed_hosts: frozenset[str]) -> None:
         raise InputError(f"{url} would refuse every request: FACEREC_ALLOWED_HOSTS must name {hostname(url)!r}, too")
 
 
-def _watch(url: str, page: PageProcess | None, stop: threading.Event) -> None:
-    """Wait for the end; raise `SourceError` if the page has ended, or the service has been silent for long."""
+def _wait_until_ready(url: str, stop: threading.Event) -> None:
+    """Wait until networks and store answer, or the end is wanted; raise `SourceError` if they do not for long."""
+    from facerec_models.errors import SourceError
+    from ui.client import FacerecClient, ServiceError
+
+    deadline = time.monotonic() + _SILENCE_S
+    with FacerecClient(url) as client:
+        while not stop.is_set():
+            try:
+                client.health()
+            except (SourceError, ServiceError) as error:
+                if isinstance(error, ServiceError) and error.status != _NOT_READY:
+                    return  # to who asks under this name it tells nothing else
+                if time.monotonic() > deadline:
+                    raise SourceError(f"the service is not ready after {_SILENCE_S:.0f} s: {error}") from error
+                stop.wait(_CHECK_PERIOD_S)
+            else:
+                return
+
+
+def _watch(url: str, checks: Sequence[Callable[[], None]], stop: threading.Event) -> None:
+    """Wait for the end.
+
+    Parameters
+    ----------
+    checks : sequence of callable
+        Called twice a second; each raises when there is no point in going on.
+
+    Raises
+    ------
+    SourceError
+        If a check does, or the service has been silent for long.
+    """
     import httpx
 
     from facerec_models.errors import SourceError
@@ -154,8 +210,8 @@ def _watch(url: str, page: PageProcess | None, stop: threading.Event) -> None:
     heard_at = asked_at = time.monotonic()
     with FacerecClient(url) as client:
         while not stop.wait(_CHECK_PERIOD_S):
-            if page is not None:
-                page.require_alive()
+            for check in checks:
+                check()
             if time.monotonic() < asked_at + _PROBE_PERIOD_S:
                 continue
             try:

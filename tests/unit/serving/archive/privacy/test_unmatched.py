@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,12 @@ from serving.archive.search.strangers import rank_strangers, show_stranger
 from serving.archive.search.track_index import TrackIndex
 from serving.archive.videos import analyze_video, register_video
 from serving.settings import Settings
+from serving.store import leases
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceQuery
 from tests.archive import fill, put_video
 from tests.builders import face_of
+from tests.contract.store_cases import make_job
 from tests.unit.serving.archive.edits import labels_in, result_in
 
 
@@ -98,6 +101,9 @@ def test_an_analysis_that_nothing_has_named_loses_its_vectors_unless_a_job_is_ab
     keep_none(store)
     apply_policy(archive, "p")
     put_video(archive, "v-3", 2)
+    store.submit_job(replace(make_job("j-1"), video_id="v-3"))
+    assert not apply_policy(archive, "p").removes_anything
+    leases.cancel(store, "j-1")
     report = apply_policy(archive, "p")
     assert (report.tracks, report.crops) == (4, 8)
     assert not list(archive.files.analysis("p", "a-v-3").glob("*.jpg"))
