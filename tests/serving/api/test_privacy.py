@@ -5,14 +5,20 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from facerec_models.analysis.embedding import FaceEmbedder
+from facerec_models.analysis.mtcnn import MtcnnDetector
 from serving.archive.handle import Archive
+from serving.settings import Settings
 from serving.store.contract import Store
 from tests.archive import fill
+from tests.serving.in_process import in_process
 from tests.serving.routes import bare_api, ok, problem
+from ui.demo_material import DemoMaterial
 
 BASE = "/v1/projects/p"
 FOR_EVER = {
@@ -97,6 +103,20 @@ def test_a_person_is_exported(client: TestClient, store: Store) -> None:
         assert json.loads(found.read("person.json"))["person_id"] == "Bob"
     assert store.list_audit("p")[-1].action == "person-exported"
     problem(client.get(f"{BASE}/people/Eve/export"), 404)
+
+
+def test_faces_in_pictures_are_named_and_not_kept(
+    own_trained_home: Path, material: DemoMaterial, detector: MtcnnDetector, embedder: FaceEmbedder
+) -> None:
+    picture = next(path for path in sorted(material.people.rglob("*")) if path.suffix in (".jpg", ".png"))
+    pictures = {path: path.read_bytes() for path in own_trained_home.rglob("*.jpg")}
+    with in_process(Settings(home=own_trained_home), detector, embedder) as (client, service):
+        rows = service.archive.store.describe()
+        files = {"files": ("one.jpg", picture.read_bytes())}
+        (named,) = ok(client.post("/v1/projects/default/faces", files=files))
+        assert named["faces"]
+        assert service.archive.store.describe() == rows
+    assert {path: path.read_bytes() for path in own_trained_home.rglob("*.jpg")} == pictures
 
 
 def test_each_of_these_routes_states_its_role(archive: Archive) -> None:
