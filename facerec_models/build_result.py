@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from facerec_models.analysis.analyze import Analysis
 
 _SHOWN_CROPS = 3
+_NO_PICTURES = "pictures of it are no longer kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def build_result(
     strangers: Mapping[int, StrangerLabel],
     crop_url: Callable[[int, int], str],
     identify_s: float,
+    has_crop: Callable[[int, int], bool] = lambda _track_id, _k: True,
 ) -> Result:
     """Make the document from what was found and who it is.
 
@@ -82,6 +84,8 @@ def build_result(
         Who the unknown tracks show, by track id.
     crop_url : callable
         Takes a track's id and the number of one of its kept crops, returns that picture's address.
+    has_crop : callable, optional
+        Whether that picture is still kept; by default all are.
     """
     tracks = analysis.tracks
     owners = [owner_of(t, m, strangers.get(t.track_id)) for t, m in zip(tracks, matches, strict=True)]
@@ -112,6 +116,7 @@ def build_result(
                     next(tracks[i] for i in members if matches[i] == appearance.match),
                     model,
                     crop_url,
+                    has_crop,
                 ),
             )
         )
@@ -148,7 +153,12 @@ def build_result(
 
 
 def _evidence(
-    match: Match, tracks: Sequence[Track], best: Track, model: NamingModel | None, crop_url: Callable[[int, int], str]
+    match: Match,
+    tracks: Sequence[Track],
+    best: Track,
+    model: NamingModel | None,
+    crop_url: Callable[[int, int], str],
+    has_crop: Callable[[int, int], bool],
 ) -> Evidence:
     """Return the evidence for the decision about some tracks; `best` is the track that `match` belongs to."""
     crops = sorted(
@@ -163,15 +173,18 @@ def _evidence(
     shown = match.person_id or match.beside
     nearest = model.nearest_faces(track_embedding(crops[0][1]), shown) if model and shown and crops else []
     runner_up, margin = (None, None) if model is None else _runner_up(match, best, model)
+    shown_crops = [
+        CropView(time_s=float(track.times_s[sample]), url=crop_url(track.track_id, k))
+        for _, track, k, sample in crops
+        if has_crop(track.track_id, k)
+    ]
     return Evidence(
-        crops=[
-            CropView(time_s=float(track.times_s[sample]), url=crop_url(track.track_id, k))
-            for _, track, k, sample in crops
-        ],
+        crops=shown_crops,
         nearest=[NearestView(face_id=face_id, similarity=similarity) for face_id, similarity in nearest],
         runner_up=CandidateView.of(runner_up) if runner_up else None,
         margin=margin,
         told_apart=told_apart(model, track_embedding(best)) if model and len(best.embedded) else None,
+        note=None if shown_crops else _NO_PICTURES,
     )
 
 

@@ -50,7 +50,7 @@ class Evidence(Document):
     `runner_up` is the nearest person by similarity other than the one who is named; where nobody is named, the nearest of all.
     `margin` is the similarity to the one who is named less that to the runner-up: below 0 where the runner-up is nearer. Where
     nobody is named, it is the similarity to the runner-up less that to the next. People whom a correction rules out count for
-    neither. `told_apart` is the nearest of all where a correction rules them out.
+    neither. `told_apart` is the nearest of all where a correction rules them out. `note` says so where pictures are no longer kept.
     """
 
     crops: list[CropView]
@@ -58,6 +58,7 @@ class Evidence(Document):
     runner_up: CandidateView | None
     margin: float | None
     told_apart: str | None = None
+    note: str | None = None
 
 
 class AppearanceView(Document):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,8 @@ from facerec_models.vectors import PairScale
 CANDIDATES = 5
 # Evidence, in nats, that two faces of one frame are one picture: for the packaged network a cosine of .980.
 _ONE_PICTURE_LOG_ODDS = 11.0
+# In place of -inf, of which nothing can be computed.
+_NO_SCORE = -1e9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +56,13 @@ class VideoNames:
     matches: list[Match]
     scores: FloatArray
     is_contended: bool
+
+
+class KeptName(NamedTuple):
+    """Whom a track showed, and with which score, when it still had a vector; see `decide`."""
+
+    person_id: str
+    score: float
 
 
 NO_TRACKS = VideoNames([], np.zeros((0, 0), np.float32), is_contended=False)
@@ -165,8 +175,21 @@ def decide(
     rules: DecisionRules,
     confirmed: Mapping[int, str],
     no_images: Set[int],
+    kept: Mapping[int, KeptName] | None = None,
 ) -> VideoNames:
-    """Give each face a person if few enough strangers are as near to anybody, and nobody twice among faces that are `apart`."""
+    """Give each face a person if few enough strangers are as near to anybody, and nobody twice among faces that are `apart`.
+
+    Parameters
+    ----------
+    confirmed : mapping of int to str
+        Faces that a user has said to be people.
+    no_images : set of int
+        Faces that are no image of another one.
+    kept : mapping of int to KeptName, optional
+        Faces whose vectors are gone, and that stay whom they were named.
+    """
+    kept = {i: one for i, one in (kept or {}).items() if i not in confirmed}
+    settled = dict(confirmed) | {i: one.person_id for i, one in kept.items()}
     people, config, pair = rules.people, rules.config, rules.pair
     if pair is None:
         raise ValueError("without a model what similarities tell must be given")
@@ -174,15 +197,15 @@ def decide(
     one_picture = pair.midpoint + _ONE_PICTURE_LOG_ODDS / pair.slope
     alike = find_alike(scored.embeddings, apart, quality >= config.min_quality_unknown, stranger_similarity(pair))
     own = (scores >= rules.least_score) & (quality >= rules.least_quality)[:, None] & ~scored.ruled_out
-    own[list(confirmed)] = False
-    margin = _margins(scored, own, apart, rules, confirmed)
+    own[list(settled)] = False
+    margin = _margins(scored, own, apart, rules, settled)
     _leave_out_repeated(margin, scored.embeddings, apart)
     refuted: dict[int, str] = {}
     while True:
         chosen = assign_people(nearest, margin, apart)
         of_score = {i: k for i, k in enumerate(chosen) if k is not None}
-        given = {i: str(people[nearest[i, k]]) for i, k in of_score.items()} | dict(confirmed)
-        strength = {i: float(scores[i, k]) for i, k in of_score.items()} | dict.fromkeys(confirmed, np.inf)
+        given = {i: str(people[nearest[i, k]]) for i, k in of_score.items()} | settled
+        strength = {i: float(scores[i, k]) for i, k in of_score.items()} | dict.fromkeys(settled, np.inf)
         found = find_contradicted(given, strength, alike, one_picture)
         if not found:
             break
@@ -195,7 +218,7 @@ def decide(
     unknown = [i for i in range(len(quality)) if i not in given and i not in reasons and i not in no_images]
     for i, similarity in find_repeated(unknown, scored.weight, alike).items():
         reasons[i] = _beside_reason(similarity, one_picture), None
-    matches = make_matches(scored, chosen, confirmed, reasons, rules)
+    matches = make_matches(scored, chosen, confirmed, reasons, rules, kept)
     return VideoNames(matches, scores, are_contended(nearest, margin, apart))
 
 
@@ -304,8 +327,9 @@ def make_matches(
     confirmed: Mapping[int, str],
     reasons: Mapping[int, tuple[UndecidableReason, str | None]],
     rules: DecisionRules,
+    kept: Mapping[int, KeptName] | None = None,
 ) -> list[Match]:
-    """Return the matches of faces that are decided: by a place among the likeliest, by a user, or undecidable for a reason."""
+    """Return the matches of decided faces: by a place among the likeliest, by a user, as before, or undecidable for a reason."""
     if rules.model is None or rules.calibration is None:
         return [_nobody(reasons.get(i)) for i in range(len(chosen))]
     # The figures of a face without a name are those of its first candidate. If all are ruled out, the others score no better than
@@ -320,6 +344,9 @@ def make_matches(
     for i, k in enumerate(chosen):
         if i in confirmed:
             matches.append(_confirmed(confirmed[i], scored.embeddings[i], rules.model, rules.calibration))
+            continue
+        if kept and i in kept:
+            matches.append(_kept(kept[i], rules.calibration))
             continue
         if is_nobody[i]:
             matches.append(_nobody(reasons.get(i)))
@@ -348,6 +375,13 @@ def _nobody(reason: tuple[UndecidableReason, str | None] | None) -> Match:
     if reason is None:
         return Match(Decision.UNKNOWN, None, 1.0, 1.0)
     return Match(Decision.UNDECIDABLE, None, 1.0, 1.0, reason=reason[0], beside=reason[1])
+
+
+def _kept(one: KeptName, calibration: ScoreCalibration) -> Match:
+    """Return the match of a track whose vectors are gone: what its score means now, and nobody it is compared with."""
+    score = np.array([max(one.score, _NO_SCORE)])
+    probability, rate = calibration.probability(score), calibration.false_name_rate(score)
+    return Match(Decision.NAMED, one.person_id, float(probability[0]), float(rate[0]), score=one.score)
 
 
 def _confirmed(person_id: str, embedding: FloatArray, model: NamingModel, calibration: ScoreCalibration) -> Match:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from facerec_models.identification.corrections import Corrections
 from facerec_models.identification.decide import (
     NO_TRACKS,
     DecisionRules,
+    KeptName,
     ScoredFaces,
     VideoNames,
     decide,
@@ -18,7 +19,7 @@ from facerec_models.identification.decide import (
 )
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.track_columns import TrackColumns
-from facerec_models.types import Candidate, FloatArray, Match, Track
+from facerec_models.types import Candidate, Decision, FloatArray, Match, Track
 from facerec_models.vectors import PairScale
 
 
@@ -112,6 +113,7 @@ def identify_videos(
     max_false_names: float | None = None,
     pair: PairScale | None = None,
     lists_candidates: bool = True,
+    kept: Sequence[Mapping[int, KeptName]] = (),
 ) -> list[VideoNames]:
     """Name the tracks of several videos, each video as `identify_tracks` does, but all of them scored at once.
 
@@ -125,6 +127,8 @@ def identify_videos(
         What similarities of the tracks tell; needed only without a model.
     lists_candidates : bool
         Whether matches have their candidates.
+    kept : sequence of mapping of int to KeptName
+        For each video the rows of tracks without vectors that stay whom they were named; by default none.
 
     Returns
     -------
@@ -138,11 +142,12 @@ def identify_videos(
     rules = DecisionRules.of_tracks(model, config, max_false_names, pair, lists_candidates=lists_candidates)
     found: list[VideoNames] = []
     start = 0
-    for analysis_id, columns in videos:
+    for number, (analysis_id, columns) in enumerate(videos):
         part = scored.part(start, start + len(columns))
         start += len(columns)
         confirmed, no_images = _corrected(columns, analysis_id, None if model is None else model.corrections)
-        found.append(decide(part, columns.apart(), rules, confirmed, no_images))
+        of_video = kept[number] if kept else None
+        found.append(decide(part, columns.apart(), rules, confirmed, no_images, of_video))
     return found
 
 
@@ -176,15 +181,19 @@ def match_again(
     people = rules.people[scored.nearest]
     chosen: list[int | None] = []
     confirmed: dict[int, str] = {}
+    kept: dict[int, KeptName] = {}
+    is_embedded = columns.is_embedded
     for i, match in enumerate(decided):
         at = np.flatnonzero(people[i] == match.person_id).tolist()
         chosen.append(at[0] if at else None)
         if match.person_id is not None and match.is_confirmed:
             confirmed[i] = match.person_id
+        elif match.decision is Decision.NAMED and match.person_id is not None and not is_embedded[i]:
+            kept[i] = KeptName(match.person_id, match.score)
         elif match.person_id is not None and not at:
             raise ValueError(f"{match.person_id!r} is not among the likeliest people of track {columns.track_ids[i]}")
     reasons = {i: (match.reason, match.beside) for i, match in enumerate(decided) if match.reason is not None}
-    return make_matches(scored, chosen, confirmed, reasons, rules)
+    return make_matches(scored, chosen, confirmed, reasons, rules, kept)
 
 
 def match_unnamed(embeddings: FloatArray, model: NamingModel, config: IdentificationConfig) -> list[Match]:

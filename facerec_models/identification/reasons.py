@@ -7,7 +7,10 @@ from facerec_models.types import Match, UndecidableReason
 _ALONE = {
     UndecidableReason.POOR: "too small, blurred, turned or cut off to say who this is, or that it is nobody enrolled",
     UndecidableReason.MAYBE_NO_FACE: "may be no face at all: the detector was never sure of it",
-    UndecidableReason.NO_VECTORS: "nothing is left to compare: its vectors were deleted when a person was forgotten",
+    UndecidableReason.NO_VECTORS: (
+        "nothing is left to compare: its vectors were deleted, as they are when a person is forgotten, when a project's time for them "
+        "is over, and where a project keeps nothing of faces that match nobody enrolled"
+    ),
 }
 _BESIDE = {
     UndecidableReason.SAME_FACE_BESIDE: "looks like {}: a mirror, a screen, or a look-alike",

@@ -22,6 +22,7 @@ from serving.api import (
     jobs,
     people,
     playback,
+    privacy,
     projects,
     search,
     videos,
@@ -45,6 +46,10 @@ from serving.settings import Settings
 from training.ray_environment import INGRESS_HOOK, INGRESS_VARIABLE
 
 _log = getLogger(__name__)
+_PARTS = (
+    *(access, projects, privacy, people, corrections, search, videos, playback, exports, batches),
+    *(embedders, jobs),
+)
 
 
 def build_api(service: Service) -> FastAPI:
@@ -58,7 +63,7 @@ def build_api(service: Service) -> FastAPI:
     app.state.readiness = health.Readiness(service)
     settings = service.settings
     add_problem_handlers(app, service.redaction.redact)
-    for part in (access, projects, people, corrections, search, videos, playback, exports, batches, embedders, jobs):
+    for part in _PARTS:
         app.include_router(part.router, prefix="/v1", dependencies=[Depends(check_address), Depends(complete_path_ids)])
 
     app.include_router(health.router)

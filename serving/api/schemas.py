@@ -215,7 +215,7 @@ class EditView(_Model):
 class FoundAppearance(_Model):
     """A person or stranger in view in a video. Neither person nor stranger: undecidable, and `reason` says why.
 
-    `shots` are the shots that it reaches over; with company, those in which all are seen.
+    `shots` are the shots that it reaches over; with company, those in which all are seen. `crop` is null where no picture is kept.
     """
 
     video_id: str
@@ -233,7 +233,7 @@ class FoundAppearance(_Model):
     probability: float
     false_name_rate: float
     track_ids: list[int]
-    crop: str
+    crop: str | None
     company: list[FoundAppearance]
 
     @classmethod
@@ -257,7 +257,7 @@ class FoundAppearance(_Model):
             probability=hit.figure.probability,
             false_name_rate=hit.figure.false_name_rate,
             track_ids=list(row.track_ids),
-            crop=crop_url(row, row.track_ids[0], 0),
+            crop=crop_url(row, row.track_ids[0], 0) if hit.has_picture else None,
             company=[cls.of(one, crop_url) for one in hit.company],
         )
 
@@ -296,13 +296,17 @@ class FoundFace(FoundAppearance):
 
 
 class FaceSearch(_Model):
-    """A face of the picture, and who resembles it, the most alike first; `next_cursor` leads to more, and is null at the end."""
+    """A face of the picture, and who resembles it, the most alike first; `next_cursor` leads to more, and is null at the end.
+
+    `note` says so where the project keeps nothing of faces that match nobody.
+    """
 
     box_xyxy: tuple[float, float, float, float]
     score: float
     quality: float
     hits: list[FoundFace]
     next_cursor: str | None
+    note: str | None = None
 
 
 class SecondSet(_Model):
@@ -344,7 +348,7 @@ class StrangerView(_Model):
 
     @classmethod
     def of(cls, stranger: StrangerSummary, crop_url: Callable[[Sighting], str]) -> StrangerView:
-        """Show a stranger; `crop_url` says where the best face of a track is."""
+        """Show a stranger; `crop_url` says where the best face of a track is, as long as it is kept."""
         return cls(
             stranger=stranger.stranger_id,
             label=f"Unknown {stranger.number}",
@@ -361,7 +365,7 @@ class StrangerView(_Model):
                     "start_s": one.start_s,
                     "end_s": one.end_s,
                     "quality": one.quality,
-                    "crop": crop_url(one),
+                    "crop": None if one.crop is None else crop_url(one),
                 }
                 for one in stranger.sightings
             ],
@@ -369,10 +373,14 @@ class StrangerView(_Model):
 
 
 class StrangerPage(_Model):
-    """Some strangers, the longest seen first; `next_cursor` leads to the rest, and is null at the end."""
+    """Some strangers, the longest seen first; `next_cursor` leads to the rest, and is null at the end.
+
+    `note` says so where the project keeps none.
+    """
 
     items: list[StrangerView]
     next_cursor: str | None
+    note: str | None = None
 
 
 class Alive(_Model):

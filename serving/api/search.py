@@ -106,7 +106,12 @@ def find_faces(
         hits = [FoundFace.of_face(one, crop_address) for one in page.hits]
         answers.append(
             FaceSearch(
-                box_xyxy=tuple(box), score=score, quality=float(quality), hits=hits, next_cursor=page.next_cursor
+                box_xyxy=tuple(box),
+                score=score,
+                quality=float(quality),
+                hits=hits,
+                next_cursor=page.next_cursor,
+                note=page.note,
             )
         )
     return answers
@@ -133,7 +138,9 @@ def list_strangers(
         cursor=cursor,
     )
     return StrangerPage(
-        items=[StrangerView.of(one, _best_crop) for one in page.strangers], next_cursor=page.next_cursor
+        items=[StrangerView.of(one, _best_crop) for one in page.strangers],
+        next_cursor=page.next_cursor,
+        note=page.note,
     )
 
 

@@ -18,12 +18,11 @@ from facerec_models.errors import (
     ModelNotFoundError,
     PersonNotFoundError,
 )
-from facerec_models.files import AnyPath, remove_tree
+from facerec_models.files import remove_tree
 from facerec_models.identification.identify import identify_videos
 from facerec_models.names import person_id_of
 from facerec_models.types import Decision
 from facerec_models.vectors import track_embedding
-from serving.archive.files import Files
 from serving.archive.former_names import name_now
 from serving.archive.handle import Archive
 from serving.archive.known_by_versions import has_learned, known_otherwise, knows, remove_models
@@ -34,6 +33,7 @@ from serving.archive.naming.faces_of_tracks import is_of_track, track_of_face
 from serving.archive.naming.identify import name_nobody
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.refit import refit_and_name
+from serving.archive.track_removal import remove_drawn, remove_tracks, unlink
 from serving.archive.vector_sets import count_corrections, drop_vectors, in_all_sets, present_analyses
 from serving.store import leases
 from serving.store.contract import Store
@@ -104,8 +104,8 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     was_asked_for = sum(_unask(archive.store, project, name) for name in names) > 0
     # Then: an enrolment that is under way finds that its mark is gone, and one that was killed has no rows.
     marks = [mark for name in names for mark in marks_of(archive.files, project, name)]
-    crops = _unlink(path for mark in marks for path in crops_of(archive.files, project, mark).values())
-    _unlink(marks)
+    crops = unlink(path for mark in marks for path in crops_of(archive.files, project, mark).values())
+    unlink(marks)
     faces = archive.store.list_faces(project, person_id=person_id)
     corrections = archive.store.list_corrections(project, person_id=person_id)
     corrections_made = count_corrections(archive.store, project, corrections)
@@ -123,6 +123,8 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         or was_asked_for
         or any(album.is_dir() for album in albums.values())
     ):
+        for name in names:
+            archive.store.delete_note(project, name)
         archive.store.scrub()  # in case that is all that an earlier try left to do
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}; 'facerec people list' names all")
     # Before all else: what undoing takes knows them too, and nobody goes back any more.
@@ -139,8 +141,8 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     remove_models(archive, project, otherwise)
     archive.store.delete_corrections(project, [correction.correction_id for correction in corrections])
     # Files before rows, here and below: by the rows an interrupted try is done again.
-    crops += _unlink(archive.files.face_crop(project, face.face_id) for face in faces)
-    pictures = _unlink(archive.files.pictures(project, one) / name for one, name in _collected(faces))
+    crops += unlink(archive.files.face_crop(project, face.face_id) for face in faces)
+    pictures = unlink(archive.files.pictures(project, one) / name for one, name in _collected(faces))
     # A person who was renamed may have pictures in the album of another one who has the former name now.
     of_others = {
         (one, name)
@@ -148,7 +150,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         if (one, name) not in set(_collected(faces))
     }
     for one, album in albums.items():
-        pictures += _unlink([path for path in album.rglob("*") if (one, path.name) not in of_others])
+        pictures += unlink([path for path in album.rglob("*") if (one, path.name) not in of_others])
         if not any(path.is_file() for path in album.rglob("*")):
             remove_tree(album)
     # Also before the rows: no model need have learned the person, and then nothing else tells what is left to do.
@@ -198,7 +200,9 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     remove_models(archive, project, models)
     drop_loaded_models()
     archive.store.seal_edits(project)
-    _unlink(archive.files.job_change(project, "").parent.glob("*.json"))
+    unlink(archive.files.job_change(project, "").parent.glob("*.json"))
+    for name in names:
+        archive.store.delete_note(project, name)
     archive.store.scrub()
     return Receipt(
         person_id, time.time(), len(faces), crops, pictures, corrections_made, emptied, track_crops,
@@ -313,23 +317,9 @@ def _name_emptied(archive: Archive, project: str, analyses: Sequence[AnalysisRow
 
 
 def _remove_tracks(archive: Archive, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:
-    """Remove the vectors and face files of tracks, and drawn videos, which show names; return how many of the first two.
-
-    One that is being drawn is removed under its hidden name, which ends the drawing; what is drawn of an older result is swept. Of
-    tracks that are in two sets, both are removed.
-    """
-    _unlink(
-        drawn
-        for analysis in archive.store.list_analyses(project)
-        for pattern in ("annotated-*", ".annotated-*")
-        for drawn in archive.files.analysis(project, analysis.analysis_id).glob(pattern)
-    )
-    emptied, crops = 0, 0
-    for _ in range(2):  # a second set that was being made the first time is there the second time
-        everywhere = in_all_sets(archive.store, project, tracks)
-        crops += _unlink(_crops_of(archive.files, project, everywhere))
-        emptied += archive.store.empty_tracks(project, everywhere)
-    return emptied, crops
+    """Remove the vectors and face files of tracks, and all drawn videos; return how many of the first two."""
+    remove_drawn(archive.files, project, [row.analysis_id for row in archive.store.list_analyses(project)])
+    return remove_tracks(archive, project, tracks)
 
 
 class _OfOthers(NamedTuple):
@@ -389,23 +379,3 @@ def _unname_strangers(store: Store, project: str, person_id: str) -> None:
         except ConflictError:  # something else has changed
             continue
         return
-
-
-def _crops_of(files: Files, project: str, tracks: Sequence[tuple[str, int]]) -> Iterator[AnyPath]:
-    """Yield the face files of tracks; each analysis' folder is listed once."""
-    wanted: dict[str, set[str]] = {}
-    for analysis_id, track_id in tracks:
-        wanted.setdefault(analysis_id, set()).add(str(track_id))
-    for analysis_id, track_ids in wanted.items():
-        for path in files.analysis(project, analysis_id).glob("*-*.jpg"):
-            if path.name.partition("-")[0] in track_ids:
-                yield path
-
-
-def _unlink(paths: Iterable[AnyPath]) -> int:
-    count = 0
-    for path in paths:
-        if path.is_file():
-            path.unlink()
-            count += 1
-    return count

@@ -64,6 +64,9 @@ def in_all_sets(store: Store, project: str, tracks: Sequence[TrackKey]) -> list[
     analyses = store.list_analyses(project)
     origin = origins(analyses)
     wanted = {origin(*key) for key in tracks}
+    of_root: dict[str, list[int]] = {}
+    for analysis_id, track_id in sorted(wanted):
+        of_root.setdefault(analysis_id, []).append(track_id)
     found: list[TrackKey] = []
     for row in analyses:
         if JOINED in row.summary:
@@ -71,7 +74,7 @@ def in_all_sets(store: Store, project: str, tracks: Sequence[TrackKey]) -> list[
             found += [(row.analysis_id, one) for one in numbers if origin(row.analysis_id, one) in wanted]
         else:
             root, _ = origin(row.analysis_id, 0)
-            found += [(row.analysis_id, track_id) for analysis_id, track_id in sorted(wanted) if analysis_id == root]
+            found += [(row.analysis_id, track_id) for track_id in of_root.get(root, ())]
     return found
 
 

@@ -1,22 +1,27 @@
-"""Remove what killed processes left behind: parts of jobs that have ended, files and crops that were never finished.
+"""Remove what projects keep no longer, and what killed processes left behind: parts of ended jobs, files that were never finished.
 
-What is removed says of itself that it is unfinished, or is drawn again when it is asked for. That a store does not know a file is no
-reason: it may be another store.
+What was left behind says of itself that it is unfinished, or is drawn again when it is asked for. That a store does not know a file
+is no reason: it may be another store.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from facerec_models.errors import FacerecError, ProjectNotFoundError
 from facerec_models.files import UNFINISHED, AnyPath, RemotePath, remove_tree
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
+from serving.archive.privacy.retention import apply_policy, has_policy
 from serving.sources.config import SourcesConfig
 from serving.sources.media_store import MediaStore
 from serving.store.job_rows import JobState
+
+logger = logging.getLogger(__name__)
 
 # So long nobody takes to write a file, or a video's crops between two of which some minutes may lie, or to send an upload.
 _AGE_S = 24 * 3600.0
@@ -57,7 +62,20 @@ def sweep(archive: Archive, config: SourcesConfig, *, age_s: float = _AGE_S) -> 
                 path.unlink(missing_ok=True)
         except FileNotFoundError:  # another process sweeps, too
             continue
+    _apply_policies(archive)
     return len(left_over) + fetched.sweep(config.max_partial_age_s)
+
+
+def _apply_policies(archive: Archive) -> None:
+    """Remove what projects keep no longer; one that fails is in no other's way."""
+    for project in archive.store.list_projects():
+        try:
+            if has_policy(archive, project.name):
+                apply_policy(archive, project.name)
+        except ProjectNotFoundError:  # it was deleted just now
+            continue
+        except FacerecError:
+            logger.exception("the policy of project %s was not applied; it is tried again later", project.name)
 
 
 def _unfinished(files: Files) -> Iterator[Path]:

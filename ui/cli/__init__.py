@@ -84,6 +84,7 @@ _COMMANDS = {
     "weights": ("ui.cli.operation.weights:app", "The networks' weights: what is there, under what terms."),
     "keys": ("ui.cli.operation.keys:app", "API keys: who may ask the service what."),
     "audit": ("ui.cli.operation.audit:app", "Who changed what: read, written to a file, checked."),
+    "privacy": ("ui.cli.operation.privacy:app", "What a project keeps, and for how long."),
     "store": ("ui.cli.operation.store:app", "Where everything but files is kept."),
 }
 

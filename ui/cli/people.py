@@ -12,6 +12,7 @@ from rich.table import Table
 from facerec_models.errors import PersonNotFoundError
 from training.outlier_strategy import OutlierStrategy
 from ui.cli import crawl
+from ui.cli.archive import person_records
 from ui.cli.common import (
     DEFAULT_PROJECT,
     HomeOption,
@@ -22,6 +23,7 @@ from ui.cli.common import (
     open_home,
     output,
     print_json,
+    print_note,
     progress_bar,
 )
 from ui.cli.enrolment_table import count_statuses, enrolled_document, print_enrolled, print_reasons
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Enrol people and inspect their pictures.", no_args_is_help=True)
 app.command()(crawl.crawl)
+app.command()(person_records.consent)
+app.command()(person_records.export)
 
 PersonArgument = Annotated[str, typer.Argument(metavar="PERSON", help="A person's name or id.")]
 FaceIds = Annotated[
@@ -133,19 +137,29 @@ def _tell_doubtful(face: Face, directory: Path) -> Face:
 def list_people(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List everyone who is enrolled."""
     from facerec_models.names import identity_of
+    from serving.archive.privacy.consent import is_over, note_document, notes_of
 
     with open_home(home) as opened:
         people = opened.archive.store.list_people(project)
+        notes = notes_of(opened.archive.store, project)
     if as_json:
         from serving.api.schemas import PersonView
 
-        print_json([PersonView.of(person).model_dump() for person in people])
+        documents = [PersonView.of(person).model_dump() for person in people]
+        for one in documents:
+            if one["person_id"] in notes:
+                one["consent"] = note_document(notes[one["person_id"]])
+        print_json(documents)
         return
-    table = Table("person", "id", "taken", "disabled", "refused")
+    table = Table("person", "id", "taken", "disabled", "refused", *(["consent"] if notes else []))
     for person in people:
         counts = (str(person.taken), str(person.disabled), str(person.refused))
-        table.add_row(identity_of(person.person_id), person.person_id, *counts)
+        note = notes.get(person.person_id)
+        agreed = ["" if note is None else person_records.consent_text(note)] if notes else []
+        table.add_row(identity_of(person.person_id), person.person_id, *counts, *agreed)
     print_table(table)
+    if over := sum(is_over(note) for note in notes.values()):
+        print_note("note:", f"the consent of {counted(over, 'person', 'people')} is over", "yellow")
 
 
 @app.command()
@@ -157,6 +171,7 @@ def show(
 ) -> None:
     """Show the pictures of a person and what became of each."""
     from facerec_models.names import person_id_of
+    from serving.archive.privacy.consent import note_document, notes_of
 
     person_id = person_id_of(person)
     with open_home(home) as opened:
@@ -166,6 +181,8 @@ def show(
                 f"project {project!r} has no person {person_id!r}; 'facerec people list' names all"
             )
         crops = [str(opened.archive.files.face_crop(project, face.face_id)) if face.crop else None for face in faces]
+        note = notes_of(opened.archive.store, project).get(person_id)
+    agreed = {} if note is None else {"consent": note_document(note)}
     if as_json:
         print_json(
             [
@@ -176,6 +193,7 @@ def show(
                     "reason": face.reason,
                     "quality": face.quality,
                     "crop": crop,
+                    **agreed,
                 }
                 for face, crop in zip(faces, crops, strict=True)
             ]
@@ -185,6 +203,8 @@ def show(
     for face in faces:
         table.add_row(face.face_id, face.path, face.status.value, f"{face.quality:.2f}", face.reason or "")
     print_table(table)
+    if note is not None:
+        output.print(f"Consent: {person_records.consent_text(note)}")
 
 
 @app.command()

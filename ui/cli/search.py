@@ -138,6 +138,7 @@ def face(
                         "box_xyxy": box,
                         "hits": [_face_document(opened, hit) for hit in page.hits],
                         "next_cursor": page.next_cursor,
+                        "note": page.note,
                     }
                     for box, page in zip(boxes, answers, strict=True)
                 ]
@@ -156,6 +157,8 @@ def _print_face(box: Sequence[float], page: Page[FaceHit]) -> None:
         mark = "yes" if one.is_match else "perhaps" if one.probability >= 0.5 else "no"
         table.add_row(*_cells(one.hit), f"{one.similarity:.3f}", mark)
     print_table(table)
+    if page.note is not None:
+        messages.print(page.note, soft_wrap=True)
     _print_more(page.next_cursor)
 
 

@@ -17,6 +17,7 @@ from ui.cli.common import (
     Opened,
     ProjectOption,
     counted,
+    messages,
     open_home,
     output,
     print_json,
@@ -62,11 +63,16 @@ def list_unknowns(
             until=until,
             within=within,
         )
-        strangers = rank_strangers(
+        page = rank_strangers(
             opened.archive, project, query, min_probability=min_probability, with_hidden=hidden, limit=limit
-        ).strangers
+        )
+        strangers = page.strangers
+    if page.note is not None:
+        messages.print(page.note, soft_wrap=True)
     if as_json:
         print_json([_document(stranger) for stranger in strangers])
+        return
+    if page.note is not None:
         return
     table = Table("stranger", "id", "seconds", "tracks", "videos")
     for stranger in strangers:
@@ -105,7 +111,8 @@ def show(
     output.print(f"Unknown {found.number}, {found.stranger_id}: {seen}{also}{hidden}")
     for one in summary.sightings:
         output.print(
-            f"{one.video}, {one.start_s:.1f} to {one.end_s:.1f} s, track {one.track_id}, quality {one.quality:.2f}: {one.crop}"
+            f"{one.video}, {one.start_s:.1f} to {one.end_s:.1f} s, track {one.track_id}, quality {one.quality:.2f}: "
+            f"{one.crop or 'its pictures are no longer kept'}"
         )
 
 

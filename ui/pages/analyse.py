@@ -243,7 +243,8 @@ class AnalysePage:
         name = {video.video_id: video.name for video in stored}.get(video_id, video_id)
         cast = _cast(result)
         first = cast[0] if cast else None
-        faces = {i: client.picture(result.appearances[i].evidence.crops[0].url) for i in cast}
+        shown = {i: result.appearances[i].evidence.crops for i in cast}
+        faces = {i: client.picture(crops[0].url) for i, crops in shown.items() if crops}
         thumbnails = {result.appearances[i].label: _decode(face) for i, face in faces.items()}
         yield {
             **self._working("Drawing names into the video"),

@@ -109,7 +109,7 @@ def evidence(
     result: Result, view: AppearanceView, seen: Sequence[ShownPicture], enrolled: Sequence[ShownPicture]
 ) -> str:
     """Return what the decision about an appearance rests on: pictures side by side, and the figures explained."""
-    faces = _figure("In the video", seen)
+    faces = _figure("In the video", seen) if seen else ""
     if enrolled:
         faces += _ARROW + _figure("Nearest enrolled", enrolled)
     points = "".join(f"<li>{point}</li>" for point in _reasons(result, view))
@@ -129,6 +129,8 @@ def _reasons(result: Result, view: AppearanceView) -> list[str]:
     """Return what a decision rests on as sentences in HTML."""
     told = explain_appearance(view, result)
     points = [f"{escape(told[:1].upper() + told[1:] if view.person_id is None else told)}."]
+    if view.evidence.note is not None:
+        points.append(f"{escape(view.evidence.note[:1].upper() + view.evidence.note[1:])}.")
     other, margin = view.evidence.runner_up, view.evidence.margin
     if other is None:
         return points

@@ -14,7 +14,7 @@ from serving.archive.naming.affected import Rows, affected
 from serving.archive.naming.correction_rows import with_corrections
 from serving.archive.naming.current import CurrentNaming, read_current, revision_of
 from serving.archive.naming.figures import ScoreFigures
-from serving.archive.naming.named import count_named, is_same
+from serving.archive.naming.named import count_named, is_same, rows_by_analysis
 from serving.archive.naming.preview import Comparison, IdentificationChange, Perhaps
 from serving.archive.naming.whole_archive import (
     BLOCK,
@@ -23,7 +23,6 @@ from serving.archive.naming.whole_archive import (
     NewNames,
     batched,
     name_again,
-    rows_by_analysis,
 )
 from serving.store.conflicts import require_version
 from serving.store.naming_rows import AppearanceRow, Edit, NamedTracks, NamingChange, Stranger
@@ -70,6 +69,8 @@ class PlannedEdit:
         Who may be meant as well, and is left as they are.
     work : NamingWork or None
         What was worked out when this edit was planned before, for all tracks of all analyses.
+    renamed : (str, str) or None
+        The former name and the name of a person to whom this gives an earlier name back.
     """
 
     edit: Edit
@@ -89,6 +90,7 @@ class PlannedEdit:
     again: Mapping[str, Rows] | None = None
     perhaps: Sequence[Perhaps] = ()
     work: NamingWork | None = None
+    renamed: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,6 +260,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
             unnamed=planned.unnamed,
             strangers=edit.strangers,
             work=planned.work,
+            renamed=edit.renamed or planned.renamed,
         ),
         counted.add,
     )

@@ -215,6 +215,14 @@ def appearance_rows(
     return rows
 
 
+def rows_by_analysis(rows: Sequence[AppearanceRow]) -> dict[str, list[AppearanceRow]]:
+    """Return appearances by analysis."""
+    found: dict[str, list[AppearanceRow]] = {}
+    for row in rows:
+        found.setdefault(row.analysis_id, []).append(row)
+    return found
+
+
 def is_same(row: NamedTracks, other: NamedTracks | None) -> bool:
     """Whether two rows say the same of the same tracks, by the same limit."""
     if other is None:

@@ -13,13 +13,15 @@ from facerec_models.errors import ConflictError, GalleryMismatchError, ModelNotF
 from facerec_models.identification.clustering import group_unknown
 from facerec_models.identification.identify import identify_videos, match_again
 from facerec_models.identification.naming_model import NamingModel
+from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.result import ModelView, Result, VideoView
 from facerec_models.types import Match
+from facerec_models.vectors import PairScale
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.affected import floor_of
 from serving.archive.naming.aliases import follow_all, moved_meanings, strangers_in
-from serving.archive.naming.current import read_current, revision_of
+from serving.archive.naming.current import CurrentNaming, read_current, revision_of
 from serving.archive.naming.named import (
     appearance_moves,
     count_named,
@@ -31,9 +33,13 @@ from serving.archive.naming.named import (
     with_strangers,
 )
 from serving.archive.naming.strangers import UnknownTracks, settle
+from serving.archive.privacy.kept_names import kept_names
+from serving.archive.privacy.kept_pictures import pictures_of
+from serving.archive.privacy.policy import read_policy
+from serving.archive.privacy.unmatched import remove_unmatched, scrub_soon, unmatched_tracks
 from serving.archive.same_faces import unclear_corrections
 from serving.archive.videos import read_analysis
-from serving.store.naming_rows import AppearanceRow, NamingChange
+from serving.store.naming_rows import AppearanceRow, NamedTracks, NamingChange
 from serving.store.rows import AnalysisRow
 from serving.telemetry.metrics import measured
 from serving.telemetry.traces import span
@@ -58,6 +64,8 @@ def assign_current(archive: Archive, analysis: AnalysisRow, max_false_names: flo
         If others were always faster, for minutes.
     """
     patiently(lambda: _assign(archive, analysis, max_false_names))
+    if not read_policy(archive.store, analysis.project).keep_unmatched:
+        scrub_soon(archive.store)
 
 
 def patiently(write: Callable[[], object]) -> None:
@@ -83,16 +91,11 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     limit = current.max_false_names if max_false_names is None else max_false_names
     if current.model is not None:
         current.model.check_embedder(analysis.embedder)
-    columns = store.get_columns(project, [analysis_id]).get(analysis_id)
-    if columns is None:
-        raise VideoNotFoundError(f"video {analysis.video_id} of project {project!r} was deleted meanwhile")
-    pair = archive.pair_scale(analysis.embedder) if current.model is None else current.model.pair
-    with measured("identify"), span("identify"):
-        (names,) = identify_videos(
-            [(analysis_id, columns)], current.model, archive.rules, max_false_names=limit, pair=pair
-        )
     was = current.named.get(analysis_id)
-    decided = name_tracks(analysis, names, {}, limit, floor_of(current.model, limit))
+    columns, pair, decided = _decide(archive, analysis, current, limit)
+    if not read_policy(store, project).keep_unmatched and (unmatched := unmatched_tracks(decided, columns)):
+        remove_unmatched(archive, project, unmatched)
+        columns, pair, decided = _decide(archive, analysis, current, limit)
     so_far = {} if was is None else strangers_of(was)
     rows = unknown_rows(decided, columns)
     held = {row: so_far[row] for row in rows if row in so_far}
@@ -115,6 +118,23 @@ def _assign(archive: Archive, analysis: AnalysisRow, max_false_names: float | No
     with span("appearances", added=len(appearances), removed=len(lost)):
         store.apply(project, change, if_version=current.version)
     count_named([named])
+
+
+def _decide(
+    archive: Archive, analysis: AnalysisRow, current: CurrentNaming, limit: float
+) -> tuple[TrackColumns, PairScale, NamedTracks]:
+    """Return the columns of an analysis, what similarities of them tell, and who its tracks are but for strangers."""
+    analysis_id, model = analysis.analysis_id, current.model
+    columns = archive.store.get_columns(analysis.project, [analysis_id]).get(analysis_id)
+    if columns is None:
+        raise VideoNotFoundError(f"video {analysis.video_id} of project {analysis.project!r} was deleted meanwhile")
+    pair = archive.pair_scale(analysis.embedder) if model is None else model.pair
+    kept = kept_names(columns, current.named.get(analysis_id), model, current.corrections)
+    with measured("identify"), span("identify"):
+        (names,) = identify_videos(
+            [(analysis_id, columns)], model, archive.rules, max_false_names=limit, pair=pair, kept=[kept]
+        )
+    return columns, pair, name_tracks(analysis, names, {}, limit, floor_of(model, limit))
 
 
 def name_analysis(archive: Archive, analysis: AnalysisRow, version: str, max_false_names: float) -> Result:
@@ -222,4 +242,5 @@ def _result(
         strangers=strangers,
         crop_url=lambda track_id, k: crop_url(analysis, track_id, k),
         identify_s=time.perf_counter() - started,
+        has_crop=pictures_of(archive, project, analysis_id),
     )

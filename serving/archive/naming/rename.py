@@ -16,6 +16,7 @@ from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.refit import plan_faces
+from serving.archive.privacy.consent import move_note
 from serving.store.contract import Store
 from serving.store.naming_rows import Correction, CorrectionKind, Edit
 
@@ -59,7 +60,7 @@ def rename_person(
         require_unlike(current, person_id, but=former)
         return plan_faces(archive, current, _edit(archive.store, current, RENAME, former, person_id))
 
-    return _change(archive, project, plan, given, preview, expected)
+    return _change(archive, project, plan, given, name, preview, expected)
 
 
 def merge_people(
@@ -96,7 +97,7 @@ def merge_people(
         _require_person(current, person_id)
         return plan_faces(archive, current, _edit(archive.store, current, MERGE, former, person_id))
 
-    return _change(archive, project, plan, given, preview, expected)
+    return _change(archive, project, plan, given, into, preview, expected)
 
 
 def require_unlike(current: CurrentNaming, person_id: str, *, but: str | None = None) -> None:
@@ -126,12 +127,15 @@ def _change(
     project: str,
     plan: Callable[[CurrentNaming], PlannedEdit],
     given: str,
+    name: str,
     preview: bool,
     expected: int | None,
 ) -> IdentificationChange:
     """Change names, and warn where the evaluation set has the former one."""
     change = change_names(archive, project, plan, preview=preview, expected=expected)
     former = person_id_of(given)
+    if change.applied:
+        move_note(archive.store, project, former, person_id_of(name))
     truths = kept_truths(archive.files, project).values()
     if count := sum(any(person.name == former for person in truth.people) for truth in truths):
         logger.warning(

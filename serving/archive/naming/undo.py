@@ -10,12 +10,14 @@ from dataclasses import replace
 from facerec_models.errors import ConflictError, ModelNotFoundError
 from facerec_models.identification.naming_model import NamingModel
 from serving.archive.coverage import MADE_FROM
+from serving.archive.former_names import RENAME
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.unfinished_enrolments import enrolling
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.preview import IdentificationChange
+from serving.archive.privacy.consent import move_note
 from serving.store.contract import Store
 from serving.store.naming_rows import AppliedEdit, Edit
 
@@ -46,11 +48,17 @@ def undo_edit(
     ConflictError
         If another one was applied since, if it was undone already, or if a person was forgotten since.
     """
+    undone: list[AppliedEdit] = []
 
     def plan(current: CurrentNaming) -> PlannedEdit:
-        return _plan(archive, current, _last(archive.store, project, number))
+        undone[:] = [_last(archive.store, project, number)]
+        return _plan(archive, current, undone[0])
 
-    return change_names(archive, project, plan, preview=preview, expected=expected)
+    change = change_names(archive, project, plan, preview=preview, expected=expected)
+    renamed = undone[0].renamed
+    if change.applied and renamed is not None and undone[0].cause == RENAME:
+        move_note(archive.store, project, renamed[1], renamed[0])
+    return change
 
 
 def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> PlannedEdit:
@@ -93,6 +101,7 @@ def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> Planne
         stands_for=stands_for,
         files=lambda: _without_crops(archive, project, inverse.removed),
         undoes=edit.number,
+        renamed=edit.renamed[::-1] if edit.renamed is not None and edit.cause == RENAME else None,
     )
 
 

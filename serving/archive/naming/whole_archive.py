@@ -12,6 +12,7 @@ import numpy as np
 
 from facerec_models.config import IdentificationConfig
 from facerec_models.errors import ConflictError
+from facerec_models.identification.decide import KeptName
 from facerec_models.identification.identify import identify_videos
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.track_columns import TrackColumns
@@ -31,6 +32,7 @@ from serving.archive.naming.named import (
     with_strangers,
 )
 from serving.archive.naming.strangers import Grouping, StrangerGroups, TrackKey, UnknownTracks, denied_strangers
+from serving.archive.privacy.kept_names import among, kept_names, without_lost_strangers
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, Correction, NamedTracks, Stranger, StrangerTrack
 from serving.store.rows import AnalysisRow
@@ -41,9 +43,8 @@ Item = TypeVar("Item")
 
 # Analyses whose tracks are in memory at once.
 BLOCK = 256
-# So many blocks are worth tasks of a Ray that runs.
+# So many blocks are worth tasks of a Ray that runs, and so many are in memory at once then.
 _WORTH_TASKS = 8
-# So many are in memory at once then.
 _MOST_TASKS = 8
 # Where the parts of the work begin, as fractions of all.
 _GROUP_FROM, _COMPARE_FROM = 0.45, 0.95
@@ -91,6 +92,8 @@ class Again:
         Those that the edit changes, as they are then.
     work : NamingWork or None
         What an earlier attempt has worked out, and what this one does; then it must be all tracks of each analysis.
+    renamed : (str, str) or None
+        As of `PlannedEdit`.
     """
 
     rows: Mapping[str, Rows]
@@ -103,6 +106,7 @@ class Again:
     unnamed: Collection[str] = ()
     strangers: Sequence[Stranger] = ()
     work: NamingWork | None = None
+    renamed: tuple[str, str] | None = None
 
 
 def name_again(
@@ -113,14 +117,14 @@ def name_again(
     how: Again,
     on_block: Callable[[Sequence[AppearanceRow], Sequence[AppearanceRow]], None],
 ) -> NewNames:
-    """Name analyses; unknown tracks keep their strangers, and others get one. The vectors of some analyses are in memory at once.
+    """Name analyses; unknown tracks keep their strangers, and others get one. The vectors of some are in memory at once.
 
     Parameters
     ----------
     wanted : sequence of AnalysisRow
         Of one embedder; those with one limit follow each other.
     on_block : callable
-        Is given the appearances of some analyses that are there no more, and those that are new.
+        Is given appearances that are there no more, and those that are new.
     """
     found = NewNames()
     if not wanted:
@@ -300,6 +304,7 @@ class _ToName(NamedTuple):
     limit: float
     before: NamedTracks | None
     rows: IndexArray
+    kept: Mapping[int, KeptName]
 
 
 def _decide(
@@ -324,7 +329,7 @@ def _decide(
             rows = {row.analysis_id: _rows_of(row.analysis_id, own[row.analysis_id], how) for row in part}
             reading[number] = part, own, rows
             yield [
-                _to_name(row, own[row.analysis_id], rows[row.analysis_id], how)
+                _to_name(row, own[row.analysis_id], rows[row.analysis_id], how, model)
                 for row in part
                 if row.analysis_id not in how.restored
             ]
@@ -334,8 +339,9 @@ def _decide(
         new = {row.analysis_id: row for row in named}
         for analysis in part:
             analysis_id = analysis.analysis_id
-            then = new[analysis_id] if analysis_id in new else how.restored[analysis_id]
-            tracks = _decided_tracks(then, analysis.video_id, own[analysis_id], rows[analysis_id], how)
+            of = own[analysis_id]
+            then = new[analysis_id] if analysis_id in new else without_lost_strangers(how.restored[analysis_id], of)
+            tracks = _decided_tracks(then, analysis.video_id, of, rows[analysis_id], how)
             decided[analysis_id] = tracks
             if analysis_id in states:
                 work.keep(analysis_id, states[analysis_id], tracks)
@@ -357,11 +363,15 @@ def _states(store: Store, project: str, wanted: Sequence[AnalysisRow], how: Agai
     return {one: (how.now[one].version if one in how.now else None, positions.get(one), how.limits[one]) for one in ids}
 
 
-def _to_name(analysis: AnalysisRow, columns: TrackColumns, rows: IndexArray, how: Again) -> _ToName:
+def _to_name(
+    analysis: AnalysisRow, columns: TrackColumns, rows: IndexArray, how: Again, model: NamingModel | None
+) -> _ToName:
     analysis_id = analysis.analysis_id
-    is_whole = how.rows.get(analysis_id) is None or analysis_id not in how.now
+    named = how.held.get(analysis_id) or how.now.get(analysis_id)
+    kept = among(kept_names(columns, named, model, how.corrections, how.renamed), rows)
+    was = None if how.rows.get(analysis_id) is None else how.now.get(analysis_id)
     some = columns if len(rows) == len(columns) else columns.select(rows)
-    return _ToName(analysis, some, how.limits[analysis_id], None if is_whole else how.now[analysis_id], rows)
+    return _ToName(analysis, some, how.limits[analysis_id], was, rows, kept)
 
 
 def name_block(
@@ -379,6 +389,7 @@ def name_block(
             max_false_names=limit,
             pair=pair,
             lists_candidates=False,
+            kept=[one.kept for one in part],
         )
         for one, found in zip(part, names, strict=True):
             if one.before is None:
@@ -437,11 +448,3 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     rest = iter(items)
     while part := list(islice(rest, size)):
         yield part
-
-
-def rows_by_analysis(rows: Sequence[AppearanceRow]) -> dict[str, list[AppearanceRow]]:
-    """Return appearances by analysis."""
-    found: dict[str, list[AppearanceRow]] = {}
-    for row in rows:
-        found.setdefault(row.analysis_id, []).append(row)
-    return found

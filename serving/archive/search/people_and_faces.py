@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from facerec_models.errors import PersonNotFoundError
+from facerec_models.errors import NotFoundError, PersonNotFoundError
 from facerec_models.identification.clustering import stranger_similarity
 from facerec_models.names import STRANGER_PREFIX, identity_of, person_id_of
 from facerec_models.types import Decision, FloatArray
@@ -19,6 +19,8 @@ from serving.archive.handle import Archive
 from serving.archive.naming.aliases import aliases, find_stranger, follow_all
 from serving.archive.naming.figures import Figure
 from serving.archive.naming.whole_archive import batched
+from serving.archive.privacy.kept_pictures import best_pictures
+from serving.archive.privacy.policy import nothing_kept, read_policy
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from serving.archive.search.exact_figures import ExactFigures
 from serving.archive.search.track_index import TrackHit, TrackIndex
@@ -46,6 +48,8 @@ class Hit:
         Numbers of the shots that it reaches over; with company, those in which all are seen.
     company : tuple of Hit
         The appearances of the others in these shots.
+    has_picture : bool
+        Whether the best picture of its first track is still kept.
     """
 
     row: AppearanceRow
@@ -54,6 +58,7 @@ class Hit:
     figure: Figure
     shots: tuple[int, ...]
     company: tuple[Hit, ...] = ()
+    has_picture: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,11 @@ Found = TypeVar("Found", Hit, FaceHit)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Found]):
-    """Some of what was found; `next_cursor` leads to the rest, and is None at the end."""
+    """Some of what was found; `next_cursor` leads to the rest, and is None at the end; `note` says what cannot be found, and why."""
 
     hits: list[Found]
     next_cursor: str | None
+    note: str | None = None
 
 
 def search_people(
@@ -181,7 +187,8 @@ def search_face(
     index.refresh()
     found = _face_hits(archive, index, face, query, min_probability, passed + limit + 1)
     hits = list(islice(found, passed, None))
-    return Page(hits[:limit], write_cursor(search, (passed + limit,)) if len(hits) > limit else None)
+    note = None if read_policy(archive.store, index.project).keep_unmatched else nothing_kept(index.project)
+    return Page(hits[:limit], write_cursor(search, (passed + limit,)) if len(hits) > limit else None, note)
 
 
 def _face_hits(
@@ -198,6 +205,7 @@ def _face_hits(
     embedder = store.get_project(project).embedder
     pair = archive.pair_scale(embedder) if embedder else PairScale(1.0, 1.0)
     names = _Names(archive, project)
+    keeps_unmatched = read_policy(store, project).keep_unmatched
     seen: set[tuple[str, int]] = set()
     compared, tracks = 0, index.search(face, analyses, wanted * _TRACKS_PER_HIT)
     while len(tracks) > compared:
@@ -206,6 +214,10 @@ def _face_hits(
             if probability < min_probability:
                 return
             if (row.analysis_id, row.first_track) in seen or not _is_within(row, query):
+                continue
+            if (
+                not keeps_unmatched and row.decision is not Decision.NAMED
+            ):  # what is left of them goes with the next sweep
                 continue
             seen.add((row.analysis_id, row.first_track))
             is_match = track.similarity >= stranger_similarity(pair)
@@ -312,6 +324,7 @@ class _Names:
         self._store = archive.store
         self._project = project
         self.figures = ExactFigures(archive, project)
+        self._has_picture = best_pictures(archive, project)
         self._figures: dict[tuple[str, int], Figure] = {}
         self._videos: dict[str, str] = {}
         self._numbers: dict[str, int] = {}
@@ -331,7 +344,8 @@ class _Names:
         if row.video_id not in self._videos:
             self._videos[row.video_id] = self._store.get_video(self._project, row.video_id).name
         shots = tuple(range(row.first_shot, row.last_shot + 1))
-        return Hit(row, self._videos[row.video_id], self._label(row), self._figure(row), shots)
+        has_picture = self._has_picture(row.analysis_id, row.track_ids[0])
+        return Hit(row, self._videos[row.video_id], self._label(row), self._figure(row), shots, has_picture=has_picture)
 
     def _figure(self, row: AppearanceRow) -> Figure:
         self.learn([row])
@@ -351,6 +365,8 @@ def _ids_of(store: Store, project: str, who: str) -> tuple[str, ...]:
     """Return all ids that mean one person: of a stranger those that were merged, and the person whom they were named."""
     if not _is_stranger(who):
         return (person_id_of(who),)
+    if not read_policy(store, project).keep_unmatched:
+        raise NotFoundError(nothing_kept(project))
     found = find_stranger(store, project, who)
     others = aliases(store, project, [found.stranger_id])[found.stranger_id]
     return (found.stranger_id, *others, *([found.person_id] if found.person_id else []))

@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from facerec_models.errors import NotFoundError
 from facerec_models.files import AnyPath
 from facerec_models.types import Decision
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import aliases, find_stranger
 from serving.archive.naming.whole_archive import batched
+from serving.archive.privacy.kept_pictures import best_pictures
+from serving.archive.privacy.policy import nothing_kept, read_policy
 from serving.archive.search.cursors import MAX_LIMIT, check_limit, read_cursor, write_cursor
 from serving.archive.search.exact_figures import ExactFigures
 from serving.store.contract import Store
@@ -23,7 +26,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A track of a stranger: where and when, and the file of its best face."""
+    """A track of a stranger: where and when, and the file of its best face, None where that is no longer kept."""
 
     project: str
     analysis_id: str
@@ -33,7 +36,7 @@ class Sighting:
     start_s: float
     end_s: float
     quality: float
-    crop: AnyPath
+    crop: AnyPath | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,11 @@ class StrangerSummary:
 
 @dataclass(frozen=True, slots=True)
 class RankedStrangers:
-    """Some strangers; `next_cursor` leads to the rest, and is None at the end."""
+    """Some strangers; `next_cursor` leads to the rest, and is None at the end; `note` says so where a project keeps none."""
 
     strangers: list[StrangerSummary]
     next_cursor: str | None
+    note: str | None = None
 
 
 def rank_strangers(
@@ -108,6 +112,8 @@ def rank_strangers(
     if limit is not None:
         check_limit(limit)
     store = archive.store
+    if not read_policy(store, project).keep_unmatched:
+        return RankedStrangers([], None, nothing_kept(project))
     search = ("strangers", project, query, min_probability, with_hidden)
     sure = _sure(archive, project, query, min_probability) if min_probability > 0 else None
     times = {
@@ -155,8 +161,10 @@ def show_stranger(archive: Archive, project: str, stranger: str) -> tuple[Strang
     Raises
     ------
     NotFoundError
-        If there is no such stranger.
+        If there is no such stranger, or the project keeps none.
     """
+    if not read_policy(archive.store, project).keep_unmatched:
+        raise NotFoundError(nothing_kept(project))
     found = find_stranger(archive.store, project, stranger)
     query = AppearanceQuery(owners=((found.stranger_id,),))
     page = rank_strangers(archive, project, query, with_hidden=True, most=None)
@@ -196,6 +204,7 @@ def _sightings(
     store = archive.store
     seen: dict[str, list[Sighting]] = {stranger_id: [] for stranger_id in wanted}
     names: dict[str, str] = {}
+    has_picture = best_pictures(archive, project)
     for rows in found:
         others = {row.video_id for row in rows} - names.keys()
         names |= {video.video_id: video.name for video in store.find_videos(project, sorted(others))}
@@ -216,7 +225,9 @@ def _sightings(
                         track.start_s,
                         track.end_s,
                         float(track.quality.max()),
-                        archive.files.track_crop(project, analysis_id, track.track_id, 0),
+                        archive.files.track_crop(project, analysis_id, track.track_id, 0)
+                        if has_picture(analysis_id, track.track_id)
+                        else None,
                     )
                 )
     for sightings in seen.values():

@@ -12,8 +12,8 @@ from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.naming.current import CurrentNaming, read_current
 from serving.archive.naming.edits import PlannedEdit, change_names, work_out
+from serving.archive.naming.named import rows_by_analysis
 from serving.archive.naming.preview import IdentificationChange
-from serving.archive.naming.whole_archive import rows_by_analysis
 from serving.archive.vector_sets import (
     carry_corrections,
     drop_vectors,

@@ -137,7 +137,7 @@ def test_the_json_has_exactly_the_fields_of_the_contract(example: Result) -> Non
             assert fields is None or set(item) == fields, name
     for appearance in document["appearances"]:
         evidence = appearance["evidence"]
-        assert set(evidence) == {"crops", "nearest", "runner_up", "margin", "told_apart"}
+        assert set(evidence) == {"crops", "nearest", "runner_up", "margin", "told_apart", "note"}
         assert set(evidence["runner_up"]) == CANDIDATE
         assert all(set(crop) == {"time_s", "url"} for crop in evidence["crops"])
         assert all(set(face) == {"face_id", "similarity"} for face in evidence["nearest"])
