@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from facerec_models.analysis.analyze import Analysis
     from facerec_models.analysis.networks import Networks, load_networks
-    from facerec_models.analysis.reading.video import VideoInfo
+    from facerec_models.analysis.reading.video_info import VideoInfo
     from facerec_models.config import (
         AnalysisConfig,
         DetectionConfig,

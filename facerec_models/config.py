@@ -19,7 +19,7 @@ class Config(BaseModel):
 
 
 class LimitsConfig(Config):
-    """Bounds on what is opened at all, read from headers before anything is decoded."""
+    """Bounds on what is opened at all, read from headers before anything is decoded, and on the processes that decode it."""
 
     max_image_pixels: int = Field(default=80_000_000, ge=1, description="Largest still, in pixels.")
     max_frame_pixels: int = Field(default=7680 * 4320, ge=1, description="Largest video frame, in pixels.")
@@ -29,6 +29,13 @@ class LimitsConfig(Config):
     max_pictures_per_request: int = Field(default=100, ge=1, description="Pictures that are sent together.")
     max_pictures_bytes: int = Field(default=512 * 2**20, ge=1, description="Pictures of a request together.")
     max_streams: int = Field(default=64, ge=1, description="Tracks of a video's file: pictures, sound, text.")
+    decoder_memory_bytes: int = Field(
+        default=6 * 2**30, ge=2**26, description="Address space of a process that decodes, beside its own code."
+    )
+    decoder_silence_s: float = Field(
+        default=60.0, gt=0, description="A process that reads no further in a video for so long is ended."
+    )
+    picture_timeout_s: float = Field(default=20.0, gt=0, description="Longest time that a still may take to decode.")
 
 
 class SamplingConfig(Config):

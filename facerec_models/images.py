@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -17,15 +19,19 @@ from facerec_models.errors import ImageError, LimitExceededError
 from facerec_models.types import ImageArray
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+_MOST_BYTES = 2**30
 _CROP_JPEG_QUALITY = 95
 _TIFF_PHOTOMETRIC = 262
 _KINDS = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC and JPEG 2000"
-_SUFFIXES = {
+SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"),
     *(".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx"),
 }
 # The first 12 bytes of a HEIF file are a box of this type and the file's brand; Pillow reads those of AVIF itself.
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
+# What files of the other kinds begin with, and the types of the boxes that those of AVIF, HEIC and JPEG 2000 do.
+_HEADS = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II", b"MM", b"\xff\x4f\xff\x51")
+_HEAD_BOXES = (b"ftyp", b"jP  ")
 # Formats whose colours may have 16 bits a channel.
 _DEEP = {"PNG", "TIFF", "JPEG2000"}
 # A picture whose brightest place is below this part of the range is almost black: 12 or 14 bits kept in 16, or these made 8.
@@ -108,15 +114,16 @@ def read_image(source: Path | bytes, limits: LimitsConfig, *, name: str | None =
         return np.array(upright)
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a file begins as a picture of an allowed kind does, or is called like one; it may still be damaged."""
-    if path.suffix.lower() in _SUFFIXES:
+def may_be_picture(path: Path) -> bool:
+    """Whether a file is called like a picture of an allowed kind, or has the first bytes of one."""
+    if path.suffix.lower() in SUFFIXES:
         return True
     try:
-        with _open(path, repr(str(path))):
-            return True
-    except (ImageError, LimitExceededError) as error:
-        return isinstance(error, LimitExceededError)
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    return head.startswith(_HEADS) or head[4:8] in _HEAD_BOXES
 
 
 def picture_format(source: Path | bytes) -> str:
@@ -131,15 +138,38 @@ def picture_format(source: Path | bytes) -> str:
         return str(opened.format)
 
 
+def picture_content(path: Path, *, name: str | None = None) -> bytes:
+    """Return the content of a file that is to be a picture.
+
+    Raises
+    ------
+    ImageError
+        If there is no such file, or it may not be read.
+    LimitExceededError
+        If no picture is so large.
+    """
+    label = repr(name if name is not None else str(path))
+    with _explaining(label):
+        if path.stat().st_size > _MOST_BYTES:
+            raise LimitExceededError(f"{label} has more than {_MOST_BYTES / 2**30:g} GiB; reduce the picture")
+        return path.read_bytes()
+
+
 def _open(source: Path | bytes, label: str) -> Image.Image:
     """Open a picture of an allowed kind; nothing is decoded."""
+    # Pillow warns of large pictures; the limit is the one that counts.
+    with _explaining(label), warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        if _is_heif(source):
+            return _open_heif(source, label)
+        return Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
+
+
+@contextmanager
+def _explaining(label: str) -> Iterator[None]:
+    """Raise errors of ours for what goes wrong when a picture is opened."""
     try:
-        # Pillow warns of large pictures; the limit is the one that counts.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            if _is_heif(source):
-                return _open_heif(source, label)
-            return Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
+        yield
     except Image.DecompressionBombError as error:
         raise LimitExceededError(f"{label} has more pixels than Pillow opens ({error}); reduce it") from error
     except FileNotFoundError as error:

@@ -63,18 +63,31 @@ class Mp4File(ABC):
         jumps, the sound follows the frames that it has given so far.
     is_private : bool
         Whether its owner alone may read the file; otherwise it is of the mode that the umask gives.
+    unfinished : Path, optional
+        A file that is there and is written instead: whoever made it gives it its name, or removes it.
     """
 
-    def __init__(self, path: Path, *, audio_from: Video | None = None, is_private: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        audio_from: Video | None = None,
+        is_private: bool = False,
+        unfinished: Path | None = None,
+    ) -> None:
         self._path = path
+        self._unfinished = unfinished
         self._is_private = is_private
         self._audio_from = audio_from
         self._sound: _Sound | None = None
 
     def __enter__(self) -> Self:
         with writing_to(self._path), ExitStack() as undo:
-            self._temporary = create_unfinished(self._path, is_private=self._is_private)
-            undo.callback(self._temporary.unlink, missing_ok=True)
+            if self._unfinished is None:
+                self._temporary = create_unfinished(self._path, is_private=self._is_private)
+                undo.callback(self._temporary.unlink, missing_ok=True)
+            else:
+                self._temporary = self._unfinished
             self._container: OutputContainer = undo.enter_context(
                 av.open(f"file:{os.fspath(self._temporary)}", "w", format="mp4", options={"movflags": "+faststart"})
             )
@@ -102,7 +115,8 @@ class Mp4File(ABC):
                 self._sound.finish()
             try:
                 self._container.close()
-                self._temporary.replace(self._path)
+                if self._unfinished is None:
+                    self._temporary.replace(self._path)
             except FileNotFoundError as gone:
                 raise ConflictError(f"{self._path.name!r} was removed while it was written: ask for it again") from gone
 

@@ -9,12 +9,12 @@ from typing import Literal
 from facerec_models.analysis.faces import find_faces
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.confinement.pictures import read_image_apart
 from facerec_models.documents import Document
 from facerec_models.errors import InputError
 from facerec_models.identification.identify import identify_faces
 from facerec_models.identification.naming_model import NamingModel
 from facerec_models.identification.reasons import reason_of
-from facerec_models.images import read_image
 from facerec_models.names import identity_of
 from facerec_models.result import CandidateView
 from facerec_models.types import FaceSet, ImageArray
@@ -58,7 +58,7 @@ def find_stills(
     i = -1
     for i, (name, source) in enumerate(pictures):
         try:
-            images[i] = read_image(source, analysis.limits, name=name)
+            images[i] = read_image_apart(source, analysis.limits, name=name)
         except InputError as error:
             found[i] = StillResult(path=name, faces=[], error=str(error))
         pixels = sum(image.shape[0] * image.shape[1] for image in images.values())

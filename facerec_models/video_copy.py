@@ -30,14 +30,12 @@ class VideoCopier(Mp4File):
         H.264, for browsers to play it.
     decoding_times : (N,) int64
         What `plan_copy` returns for the source.
-    is_private : bool
-        Whether its owner alone may read the file; otherwise it is of the mode that the umask gives.
+    unfinished : Path
+        As of `Mp4File`.
     """
 
-    def __init__(
-        self, path: Path, source: Video, decoding_times: npt.NDArray[np.int64], *, is_private: bool = False
-    ) -> None:
-        super().__init__(path, audio_from=source, is_private=is_private)
+    def __init__(self, path: Path, source: Video, decoding_times: npt.NDArray[np.int64], *, unfinished: Path) -> None:
+        super().__init__(path, audio_from=source, unfinished=unfinished)
         self._source = source
         self._decoding_times = decoding_times
         self._end_s = 0.0

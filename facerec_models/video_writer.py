@@ -48,6 +48,8 @@ class VideoWriter(Mp4File):
         jumps, the sound follows the frames that it has given so far.
     is_private : bool
         Whether its owner alone may read the file; otherwise it is of the mode that the umask gives.
+    unfinished : Path, optional
+        As of `Mp4File`.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class VideoWriter(Mp4File):
         *,
         audio_from: Video | None = None,
         is_private: bool = False,
+        unfinished: Path | None = None,
     ) -> None:
-        super().__init__(path, audio_from=audio_from, is_private=is_private)
+        super().__init__(path, audio_from=audio_from, is_private=is_private, unfinished=unfinished)
         self._fps = Fraction(fps).limit_denominator(100_000)
         self._size = width, height
         self._count = 0

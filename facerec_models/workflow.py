@@ -22,6 +22,7 @@ from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.weights import file_sha256
 from facerec_models.build_result import StrangerLabel, build_result, owner_of, stranger_id
 from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.confinement.pictures import is_picture_apart
 from facerec_models.errors import EmptyGalleryError, InputError
 from facerec_models.identification.appearances import build_appearances
 from facerec_models.identification.classifiers import DEFAULT_CLASSIFIER
@@ -31,7 +32,6 @@ from facerec_models.identification.fit import fit_model
 from facerec_models.identification.identify import identify_tracks
 from facerec_models.identification.naming_model import Gallery, NamingModel
 from facerec_models.identification.track_columns import TrackColumns
-from facerec_models.images import is_picture
 from facerec_models.names import person_id_of, short_id
 from facerec_models.result import ModelView, Result, VideoView
 from facerec_models.stills import StillResult, find_stills, name_still
@@ -105,7 +105,7 @@ def enrol(
             continue
         entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
         pictures = [
-            (path.relative_to(root).as_posix(), path) for path in entries if path.is_file() and is_picture(path)
+            (path.relative_to(root).as_posix(), path) for path in entries if path.is_file() and is_picture_apart(path)
         ]
         others = {path.relative_to(root).as_posix() for path in entries} - {name for name, _ in pictures}
         refused.update((name, "it is no picture") for name in sorted(others))

@@ -13,10 +13,10 @@ from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import find_faces
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig
+from facerec_models.confinement.pictures import read_image_apart
 from facerec_models.errors import ImageError, InputError
 from facerec_models.identification.calibration import GenuineScale
 from facerec_models.identification.cohort import Cohort
-from facerec_models.images import read_image
 from facerec_models.types import FloatArray, ImageArray
 from facerec_models.vectors import PairScale, normalize
 from training.footage import Portrait, as_tracks, face_colours, in_colours
@@ -119,7 +119,7 @@ def find_portraits(
         read: list[tuple[str, Path, ImageArray]] = []
         for person, path in pictures[start : start + _BATCH]:
             try:
-                read.append((person, path, read_image(path, config.limits)))
+                read.append((person, path, read_image_apart(path, config.limits)))
             except ImageError:  # one of thousands: who is left is counted
                 continue
         faces = find_faces([image for _, _, image in read], networks.detector, networks.embedder, config.detection)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facerec_models.analysis.weights import file_sha256
+from facerec_models.confinement.pictures import is_picture_apart
 from facerec_models.errors import InputError
-from facerec_models.images import is_picture
 from facerec_models.names import person_id_of
 
 DISABLED_LIST = "disabled.txt"
@@ -164,7 +164,7 @@ def _files_below(folder: Path) -> list[tuple[Path, str | None]]:
 
 def _shows(file: Path) -> bool:
     """Whether a file seems to be a picture, or a link to one that is not there now; nothing but files is opened."""
-    return (file.is_file() or not file.exists()) and is_picture(file)
+    return (file.is_file() or not file.exists()) and is_picture_apart(file)
 
 
 def _why_no_file(file: Path) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from facerec_models.analysis.engines.choice import choose_engine, has_cuda
+from facerec_models.confinement.trial import missing_guards
 from facerec_models.errors import DeviceError, FacerecError, PlaceError, WeightsError
 from facerec_models.files import AnyPath, write_atomically
 from serving.archive.files import Files
@@ -51,6 +52,7 @@ def examine(path: Path | None) -> list[Finding]:
             "H.264 can be written" if h264 else "PyAV lacks libx264: no annotated video",
         )
     )
+    findings.append(_examine_decoders())
     settings = read_settings(path)
     home = Files(settings.home.resolve())
     findings.append(_examine_engines(settings, home.weights))
@@ -62,6 +64,18 @@ def examine(path: Path | None) -> list[Finding]:
     except FacerecError as error:
         findings.append(("files", "bad", str(error)))
     return findings + _examine_weights(home.weights)
+
+
+def _examine_decoders() -> Finding:
+    """Say what keeps a file that is made to take over its decoder from doing harm here."""
+    missing = missing_guards()
+    if not missing:
+        return (
+            "decoders",
+            "ok",
+            "pictures and videos are decoded in processes without network, other files or more memory",
+        )
+    return "decoders", "note", "a decoder that a file has taken over can " + "; it can ".join(missing)
 
 
 def _examine_engines(settings: Settings, weights: Path) -> Finding:

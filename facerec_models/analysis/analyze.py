@@ -1,7 +1,7 @@
 """The chain from a video to tracks with embeddings: heavy, depends on no name, done once.
 
-`analyze` does all of it in one process. The service scans each segment of a long video with a `FrameScanner` of its own, and links
-the scans with the same `Linker`. Everything with state (decoder, shots, sampler, tracker) belongs to one analysis.
+`analyze` does all of it, and decodes in a process of its own. The service scans each segment of a long video with a `ScanApart` of
+its own, and links the scans with the same `Linker`. Everything with state (decoder, shots, sampler, tracker) belongs to one analysis.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from facerec_models.analysis.apart.scanning import ScanApart
 from facerec_models.analysis.detection import FaceDetector
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.frame_faces import Engines, FrameFaces, Scan, Timing
-from facerec_models.analysis.frame_scanner import FrameScanner
 from facerec_models.analysis.reading.sampling import Sampler, sampling_period_s
-from facerec_models.analysis.reading.video import Video, VideoInfo
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.analysis.tracking import Tracker, in_view
 from facerec_models.analysis.transitions import APART_S, Transition, TransitionDetector, keep_clear
 from facerec_models.config import AnalysisConfig
@@ -106,22 +106,24 @@ def analyze(
     Raises
     ------
     VideoOpenError, VideoDecodeError, LimitExceededError
-        If the file is no video that can be read.
+        If the file is no video that can be read, or its decoder crashes, hangs or needs too much.
     AnalysisStoppedError
         If `should_stop` returned True.
     """
-    with Video(path, config.limits, name=name, stream=config.sampling.stream) as video:
-        scanner = FrameScanner(video, config, detector, embedder)
-        linker = Linker(video.info, config, embedder.name, pair, take_crops)
-        with scanner.timing.measure("wall_s"), closing(scanner.parts()) as parts:
-            for part, fraction in parts:
-                linker.link(part)
-                if should_stop is not None and should_stop():
-                    raise AnalysisStoppedError(f"the analysis of {video.name!r} was stopped")
-                if on_progress is not None:
-                    on_progress(fraction)
-        linker.link(Scan(timing=scanner.timing, engines=scanner.engines))
-        return linker.result(video.info, complete=video.complete, warnings=video.warnings)
+    scan = ScanApart(path, config, detector, embedder, name=name)
+    linker: Linker | None = None
+    whole = Timing()
+    with whole.measure("wall_s"), closing(scan.parts()) as parts:
+        for part, fraction in parts:
+            linker = linker or Linker(scan.info, config, embedder.name, pair, take_crops)
+            linker.link(part)
+            if should_stop is not None and should_stop():
+                raise AnalysisStoppedError(f"the analysis of {scan.name!r} was stopped")
+            if on_progress is not None:
+                on_progress(fraction)
+    linker = linker or Linker(scan.info, config, embedder.name, pair, take_crops)
+    linker.link(Scan(timing=scan.timing + whole, engines=scan.engines))
+    return linker.result(scan.info, complete=scan.complete, warnings=scan.warnings)
 
 
 def link_segments(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from facerec_models.analysis.transitions import Thumbnail
 from facerec_models.images import encode_crop
@@ -52,6 +54,8 @@ class FrameFaces:
         frame_index: int,
         faces: FaceSet,
         place: Callable[[Detections], Detections] = lambda found: found,
+        *,
+        keeps_crops: bool = True,
     ) -> FrameFaces:
         """Keep the faces of a frame, their crops as files.
 
@@ -59,8 +63,10 @@ class FrameFaces:
         ----------
         place : callable, optional
             Takes boxes and landmarks from the picture in which they were found to the stored one.
+        keeps_crops : bool
+            Whether crops are kept here; somebody else has them otherwise.
         """
-        crops = tuple(map(encode_crop, faces.crops))
+        crops = tuple(map(encode_crop, faces.crops)) if keeps_crops else ()
         return cls(time_s, until_s, frame_index, place(faces.detections), faces.quality, faces.embeddings, crops)
 
     def __len__(self) -> int:
@@ -152,40 +158,33 @@ class Scan:
             self.engines + other.engines,
         )
 
-    def to_bytes(self) -> bytes:
-        """Return the scan as a file, an ``.npz`` without pickle."""
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Return the scan as what JSON holds, and arrays of numbers."""
         frame_faces, small = self.frame_faces, self.thumbnails
         facts = {"cuts_s": self.cuts_s, "frames": self.frames, "end_s": self.end_s}
         facts |= {"timing": asdict(self.timing), "engines": asdict(self.engines)}
         crops = [crop for frame in frame_faces for crop in frame.crops]
-        target = io.BytesIO()
-        np.savez(
-            target,
-            facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
-            times_s=np.array([frame.time_s for frame in frame_faces], np.float64),
-            until_s=np.array([frame.until_s for frame in frame_faces], np.float64),
-            frame_indexes=np.array([frame.frame_index for frame in frame_faces], np.int64),
-            faces=np.array([len(frame) for frame in frame_faces], np.int64),
-            boxes=_joined([frame.detections.boxes for frame in frame_faces], (0, 4)),
-            scores=_joined([frame.detections.scores for frame in frame_faces], (0,)),
-            landmarks=_joined([frame.detections.landmarks for frame in frame_faces], (0, 5, 2)),
-            quality=_joined([frame.quality for frame in frame_faces], (0,)),
-            embeddings=_joined([frame.embeddings for frame in frame_faces], (0, 0)),
-            crop_sizes=np.array([len(crop) for crop in crops], np.int64),
-            crops=np.frombuffer(b"".join(crops), np.uint8),
-            thumbnail_times_s=np.array([one.time_s for one in small], np.float64),
-            thumbnail_sizes=np.array([one.picture.shape for one in small], np.int64).reshape(-1, 3),
-            thumbnail_begins=np.array([one.begins_shot for one in small], bool),
-            thumbnails=np.concatenate([one.picture.reshape(-1) for one in small] or [np.zeros(0, np.uint8)]),
-        )
-        return target.getvalue()
+        return facts, {
+            "times_s": np.array([frame.time_s for frame in frame_faces], np.float64),
+            "until_s": np.array([frame.until_s for frame in frame_faces], np.float64),
+            "frame_indexes": np.array([frame.frame_index for frame in frame_faces], np.int64),
+            "faces": np.array([len(frame) for frame in frame_faces], np.int64),
+            "boxes": _joined([frame.detections.boxes for frame in frame_faces], (0, 4)),
+            "scores": _joined([frame.detections.scores for frame in frame_faces], (0,)),
+            "landmarks": _joined([frame.detections.landmarks for frame in frame_faces], (0, 5, 2)),
+            "quality": _joined([frame.quality for frame in frame_faces], (0,)),
+            "embeddings": _joined([frame.embeddings for frame in frame_faces], (0, 0)),
+            "crop_sizes": np.array([len(crop) for crop in crops], np.int64),
+            "crops": np.frombuffer(b"".join(crops), np.uint8),
+            "thumbnail_times_s": np.array([one.time_s for one in small], np.float64),
+            "thumbnail_sizes": np.array([one.picture.shape for one in small], np.int64).reshape(-1, 3),
+            "thumbnail_begins": np.array([one.begins_shot for one in small], bool),
+            "thumbnails": np.concatenate([one.picture.reshape(-1) for one in small] or [np.zeros(0, np.uint8)]),
+        }
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Scan:
-        """Return what `to_bytes` wrote."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        facts = json.loads(arrays["facts"].tobytes())
+    def of_arrays(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Scan:
+        """Return what `to_arrays` took apart."""
         crops = _split(arrays["crops"].tobytes(), arrays["crop_sizes"].tolist())
         bounds = list(accumulate(arrays["faces"].tolist(), initial=0))
         frame_faces = tuple(
@@ -210,6 +209,37 @@ class Scan:
         )
         timing, engines = Timing(**facts["timing"]), Engines(**facts["engines"])
         return cls(frame_faces, tuple(facts["cuts_s"]), thumbnails, facts["frames"], facts["end_s"], timing, engines)
+
+    def to_bytes(self) -> bytes:
+        """Return the scan as a file, an ``.npz`` without pickle."""
+        facts, arrays = self.to_arrays()
+        target = io.BytesIO()
+        np.savez(target, allow_pickle=False, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
+        return target.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Scan:
+        """Return what `to_bytes` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return cls.of_arrays(json.loads(arrays.pop("facts").tobytes()), arrays)
+
+    def described(self, embeddings: FloatArray, crops: Sequence[bytes]) -> Scan:
+        """Return the scan with embeddings and crops of all its faces, given in their order.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer than faces.
+        """
+        bounds = list(accumulate(map(len, self.frame_faces), initial=0))
+        if not bounds[-1] == len(embeddings) == len(crops):
+            raise ValueError(f"a scan of {bounds[-1]} faces with {len(embeddings)} embeddings and {len(crops)} crops")
+        described = (
+            replace(frame, embeddings=embeddings[a:b], crops=tuple(crops[a:b]))
+            for frame, (a, b) in zip(self.frame_faces, pairwise(bounds), strict=True)
+        )
+        return replace(self, frame_faces=tuple(described))
 
 
 def _distinct(*lists: str) -> str:

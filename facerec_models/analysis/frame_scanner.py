@@ -137,6 +137,8 @@ class FrameScanner:
         Only its sampling, shots and detection are used.
     segment : tuple of FrameIndex and Segment, optional
         What to scan; by default the whole video, or its fragment, from the beginning.
+    keeps_crops : bool
+        Whether what is found has the crops of its faces.
 
     Attributes
     ----------
@@ -151,6 +153,8 @@ class FrameScanner:
         detector: FaceDetector,
         embedder: FaceEmbedder,
         segment: tuple[FrameIndex, Segment] | None = None,
+        *,
+        keeps_crops: bool = True,
     ) -> None:
         info = video.info
         self._video = video
@@ -158,6 +162,7 @@ class FrameScanner:
         self._detector = detector
         self._embedder = embedder
         self._segment = segment
+        self._keeps_crops = keeps_crops
         if segment is None:
             self._start_s, self._end_s = config.sampling.fragment or (0.0, info.duration_s)
             self._sampler = Sampler(config.sampling, info.fps, self._start_s)
@@ -330,7 +335,12 @@ class FrameScanner:
         self.timing.faces_embedded += sum(map(len, described))
         return [
             FrameFaces.of(
-                step.frames[i].time_s, step.until_s[i], step.frames[i].index, faces, step.frames[i].geometry.unstretch
+                step.frames[i].time_s,
+                step.until_s[i],
+                step.frames[i].index,
+                faces,
+                step.frames[i].geometry.unstretch,
+                keeps_crops=self._keeps_crops,
             )
             for (step, i), faces in zip(sampled, described, strict=True)
         ]

@@ -20,7 +20,6 @@ from serving.api import (
     exports,
     health,
     jobs,
-    legacy,
     people,
     playback,
     projects,
@@ -37,6 +36,7 @@ from serving.api.ingress.guards import HostGuard, ProjectGuard
 from serving.api.ingress.observing import RequestObserver
 from serving.api.ingress.problems import add_problem_handlers
 from serving.api.ingress.request_class import RequestClasses
+from serving.api.legacy import routes as legacy
 from serving.api.path_ids import check_address, complete_path_ids
 from serving.api.service import Service
 from serving.deployments.reporting import begin_reporting

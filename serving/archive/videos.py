@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from facerec_models.analysis.analyze import Analysis, analyze, link_segments
+from facerec_models.analysis.apart.probing import probe_video
 from facerec_models.analysis.frame_faces import Engines, Scan, Timing
 from facerec_models.analysis.networks import Networks
-from facerec_models.analysis.reading.video import Video, VideoInfo
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.analysis.weights import file_sha256
 from facerec_models.catalogue import Catalogue
 from facerec_models.config import AnalysisConfig
@@ -70,8 +71,7 @@ def register_video(
         If there is no such project: nothing is stored.
     """
     store.get_project(project)
-    with Video(file, config.limits, name=name, stream=config.sampling.stream):
-        pass
+    probe_video(file, config.limits, name=name, stream=config.sampling.stream)
     sha256 = file_sha256(file)
     video_id = short_id("v", project, sha256)
     known = _known_video(store, project, video_id)

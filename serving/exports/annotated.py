@@ -15,9 +15,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from facerec_models.analysis.apart.video_child import next_answer, open_video, video_child, video_facts
 from facerec_models.analysis.reading.geometry import Geometry
-from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
+from facerec_models.confinement.child import ChildLostError
+from facerec_models.confinement.pipe import Pipe
 from facerec_models.errors import InputError
 from facerec_models.files import write_atomically
 from facerec_models.metrics.intervals import intersect
@@ -26,12 +28,12 @@ from facerec_models.types import ImageArray
 from facerec_models.video_writer import VideoWriter
 from serving.exports.colours import INK, Colour, label_colours
 from serving.exports.drawing import Box, blend, put_text, round_opacity, shorten, stroke_round, text_width
+from serving.exports.written_apart import Telling, write_apart
 
 _WEIGHT = 500
 _LEAST_TEXT_PX = 12
 # The longer part of a period of five samples that is halved.
 _HALF = 0.6
-_PROGRESS_STEP = 0.01
 # Times of samples are kept to fractions of a millisecond.
 _FRAME_SLACK_S = 0.002
 _MOST_LETTERS = 100
@@ -69,20 +71,37 @@ def write_annotated(
     InputError
         If `video` cannot be read, or its pictures have another size than the result's.
     """
-    with Video(video, limits, stream=result.video.stream) as source:
+    write_apart(
+        draw_in_child,
+        {"result": result.to_json()},
+        video,
+        target,
+        limits,
+        stream=result.video.stream,
+        is_private=is_private,
+        on_progress=on_progress,
+    )
+
+
+def draw_in_child(pipe: Pipe) -> None:
+    """Write a video with the faces of a result; runs in a child."""
+    facts = pipe.receive().facts
+    result = Result.model_validate_json(facts["result"])
+    tell = Telling(pipe)
+    with open_video(pipe, facts["video"]) as source:
         info = source.info
         if (info.width, info.height) != (result.video.width, result.video.height):
             raise InputError(
-                f"{str(video)!r} has pictures of {info.width}x{info.height} pixels, but the result is about a video of "
+                f"{source.name!r} has pictures of {info.width}x{info.height} pixels, but the result is about a video of "
                 f"{result.video.width}x{result.video.height}; give the video that was analysed"
             )
         annotator = Annotator(result)
         start_s, end_s = result.sampling.fragment or (0.0, None)
         length_s = (result.video.duration_s if end_s is None else min(end_s, result.video.duration_s)) - start_s
         gaps = deque((a[1], b[0]) for a, b in pairwise(result.sampling.fragments or ()))
-        reported = 0.0
         size = source.geometry.square_size
-        with VideoWriter(target, info.fps, *size, audio_from=source, is_private=is_private) as writer:
+        target, unfinished = Path(facts["target"]), Path(facts["unfinished"])
+        with VideoWriter(target, info.fps, *size, audio_from=source, unfinished=unfinished) as writer:
             for decoded in source.frames(start_s, end_s):
                 while gaps and decoded.time_s >= gaps[0][1]:
                     writer.leave_out(*gaps.popleft())
@@ -93,12 +112,7 @@ def write_annotated(
                 image = place.fit(frame.image)
                 annotator.draw(image, frame.time_s, place)
                 writer.write(image, frame.time_s)
-                done = (frame.time_s - start_s) / max(length_s, frame.time_s - start_s, 1e-9)
-                if on_progress is not None and done >= reported + _PROGRESS_STEP:
-                    on_progress(done)
-                    reported = done
-    if on_progress is not None:
-        on_progress(1.0)
+                tell((frame.time_s - start_s) / max(length_s, frame.time_s - start_s, 1e-9))
 
 
 def only_part(result: Result, start_s: float, end_s: float) -> Result:
@@ -124,27 +138,49 @@ def write_frames(result: Result, video: Path, folder: Path, limits: LimitsConfig
     A file's name is the time, in seconds, and the labels of those whose best face it shows. Undecidable faces have no frame of their
     own.
     """
-    shown: dict[float, list[str]] = {}
-    for view in result.appearances:
-        if view.evidence.crops and (view.person_id is not None or view.stranger is not None):
-            shown.setdefault(round(view.evidence.crops[0].time_s, 3), []).append(view.label)
     written = []
+    opened = video_facts(video, limits, None, result.video.stream)
+    shown = _frames_shown(result)
+    with video_child(draw_frames_in_child, opened, limits) as child:
+        child.send("draw", {"video": opened, "result": result.to_json()}, timeout_s=limits.decoder_silence_s)
+        while (message := next_answer(child, limits)).kind != "end":
+            time_s = message.facts.get("time_s")
+            labels = shown.pop(time_s, None) if isinstance(time_s, float) else None
+            if labels is None or [image.shape[2:] for image in message.arrays if image.dtype == np.uint8] != [(3,)]:
+                raise ChildLostError("sent what cannot be a frame of the video")
+            data = io.BytesIO()
+            Image.fromarray(message.arrays[0]).save(data, "JPEG", quality=92)
+            names = "_".join(dict.fromkeys(label.replace(" ", "_") for label in labels))
+            written.append(folder / f"{time_s:09.3f}_{names[:_MOST_LETTERS]}.jpg")
+            write_atomically(written[-1], data.getvalue(), is_private=False)
+    return written
+
+
+def draw_frames_in_child(pipe: Pipe) -> None:
+    """Draw the frames with the best faces of a result; runs in a child."""
+    facts = pipe.receive().facts
+    result = Result.model_validate_json(facts["result"])
+    shown = _frames_shown(result)
     annotator = Annotator(result)
-    with Video(video, limits, stream=result.video.stream) as source:
+    with open_video(pipe, facts["video"]) as source:
         size = source.geometry.square_size
         for decoded in source.frames(end_s=max(shown, default=0.0) + _FRAME_SLACK_S):
-            labels = shown.pop(round(decoded.time_s, 3), None)
-            if labels is None:
+            time_s = round(decoded.time_s, 3)
+            if shown.pop(time_s, None) is None:
                 continue
             place = Place.of(decoded.geometry, size)
             image = place.fit(decoded.to_square_frame().image)
             annotator.draw(image, decoded.time_s, place)
-            data = io.BytesIO()
-            Image.fromarray(image).save(data, "JPEG", quality=92)
-            names = "_".join(dict.fromkeys(label.replace(" ", "_") for label in labels))
-            written.append(folder / f"{decoded.time_s:09.3f}_{names[:_MOST_LETTERS]}.jpg")
-            write_atomically(written[-1], data.getvalue(), is_private=False)
-    return written
+            pipe.send("frame", {"time_s": time_s}, [image])
+
+
+def _frames_shown(result: Result) -> dict[float, list[str]]:
+    """Return the times of the frames with the best face of each appearance, and whose they are."""
+    shown: dict[float, list[str]] = {}
+    for view in result.appearances:
+        if view.evidence.crops and (view.person_id is not None or view.stranger is not None):
+            shown.setdefault(round(view.evidence.crops[0].time_s, 3), []).append(view.label)
+    return shown
 
 
 @dataclass(frozen=True, slots=True)

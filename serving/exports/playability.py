@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +12,14 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
+from facerec_models.analysis.apart.video_child import Pulse, next_answer, video_child, video_facts
 from facerec_models.analysis.reading.decoding import Decoder, open_container
 from facerec_models.analysis.reading.geometry import Orientation, usable_ratio
 from facerec_models.analysis.reading.picture_tracks import choose_track
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
+from facerec_models.confinement.child import ChildLostError
+from facerec_models.confinement.pipe import Pipe
 from facerec_models.errors import VideoDecodeError
 from facerec_models.mp4_file import choose_sound, plays_in_mp4
 
@@ -81,7 +85,39 @@ def judge_playability(
     Raises
     ------
     InputError
-        If the file is no video that can be read, or larger than `limits` allow.
+        If the file is no video that can be read, larger than `limits` allow, or its decoder crashes, hangs or needs too much.
+    """
+    facts = video_facts(file, limits, name, stream)
+    with video_child(judge_in_child, facts, limits) as child:
+        child.send("judge", facts, timeout_s=limits.decoder_silence_s)
+        try:
+            return Playability(**next_answer(child, limits).facts)
+        except TypeError as error:
+            raise ChildLostError(f"sent what cannot be said of a video: {error}") from error
+
+
+def judge_in_child(pipe: Pipe) -> None:
+    """Say whether browsers play a video; runs in a child."""
+    facts = pipe.receive().facts
+    limits = LimitsConfig.model_validate(facts["limits"])
+    found = find_faults(Path(facts["path"]), limits, stream=facts["stream"], name=facts["name"], on_packet=Pulse(pipe))
+    pipe.send("judged", asdict(found))
+
+
+def find_faults(
+    file: Path,
+    limits: LimitsConfig,
+    *,
+    stream: int | None = None,
+    name: str | None = None,
+    on_packet: Callable[[], None] | None = None,
+) -> Playability:
+    """Do what `judge_playability` does, in this process.
+
+    Parameters
+    ----------
+    on_packet : callable, optional
+        As of `facerec_models.analysis.reading.video.Video`.
     """
     name = str(file) if name is None else name
     with open_container(file, name) as container:
@@ -100,7 +136,7 @@ def judge_playability(
         stream = track.index
         doubts_clock = fault is None and picture is None and (is_webm or _has_long_step(track))
     if doubts_clock:
-        with Video(file, limits, name=name, stream=stream) as video:
+        with Video(file, limits, name=name, stream=stream, on_packet=on_packet) as video:
             if video.index() is None:
                 picture = "its timestamps jump, are missing or break off"
     return Playability(stream, "video/webm" if is_webm else "video/mp4", fault, picture, sound)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from facerec_models.analysis.apart.video_child import open_video
 from facerec_models.analysis.reading.geometry import Geometry
 from facerec_models.analysis.reading.video import Video
 from facerec_models.config import LimitsConfig
+from facerec_models.confinement.pipe import Pipe
 from facerec_models.video_copy import VideoCopier, plan_copy
 from facerec_models.video_writer import VideoWriter
-from serving.exports.playability import judge_playability
+from serving.exports.playability import find_faults
 from serving.exports.upright_pictures import to_pictures
+from serving.exports.written_apart import Telling, write_apart
 
 _LONG_SIDE, _SHORT_SIDE = 1920, 1080
-_PROGRESS_STEP = 0.01
 
 
 class RenditionStoppedError(Exception):
@@ -50,28 +52,52 @@ def write_rendition(
     on_progress : callable, optional
         Told the finished fraction whenever one per cent more is done, and 1 at the end.
     should_stop : callable, optional
-        Asked after each frame.
+        Asked whenever one per cent more is done, and each second in which something is read.
     name : str, optional
         What errors call the file; its path by default.
 
     Raises
     ------
     InputError
-        If not one frame can be read, or the file is larger than `limits` allow.
+        If not one frame can be read, the file is larger than `limits` allow, or its decoder crashes, hangs or needs too much.
     PlaceError
         If `target` cannot be written.
     RenditionStoppedError
         If `should_stop` returned true.
     """
-    with Video(file, limits, name=name, stream=stream) as video:
-        playability = judge_playability(file, limits, stream=video.info.stream, name=video.name)
+
+    def check() -> None:
+        if should_stop is not None and should_stop():
+            raise RenditionStoppedError(f"the rendition of {name or str(file)!r} was stopped")
+
+    write_apart(
+        render_in_child,
+        {},
+        file,
+        target,
+        limits,
+        name=name,
+        stream=stream,
+        is_private=True,
+        on_progress=on_progress,
+        on_sign=check,
+    )
+
+
+def render_in_child(pipe: Pipe) -> None:
+    """Write a rendition; runs in a child."""
+    facts = pipe.receive().facts
+    target, unfinished, tell = Path(facts["target"]), Path(facts["unfinished"]), Telling(pipe)
+    with open_video(pipe, facts["video"]) as video:
+        limits = LimitsConfig.model_validate(facts["video"]["limits"])
+        playability = find_faults(video.path, limits, stream=video.info.stream, name=video.name)
         # What is copied is H.264: VP8 and VP9 are not played from an MP4.
         may_copy = playability.picture is None and playability.media_type == "video/mp4"
         plan = plan_copy(video) if may_copy else None
-        with closing(_encoded(video, target) if plan is None else _copied(video, target, plan)) as work:
-            _go_through(work, video, on_progress, should_stop)
-    if on_progress is not None:
-        on_progress(1.0)
+        work = _encoded(video, target, unfinished) if plan is None else _copied(video, target, unfinished, plan)
+        with closing(work):
+            for done_s in work:
+                tell(done_s / max(video.info.duration_s or 0.0, done_s, 1e-9))
 
 
 def rendition_size(geometry: Geometry) -> tuple[int, int]:
@@ -80,7 +106,8 @@ def rendition_size(geometry: Geometry) -> tuple[int, int]:
     Examples
     --------
     >>> from fractions import Fraction
-    >>> from facerec_models.analysis.reading.geometry import Orientation
+    >>> from facerec_models.analysis.apart.video_child import open_video
+    from facerec_models.analysis.reading.geometry import Orientation
     >>> turned = Orientation(True, True, False)
     >>> rendition_size(Geometry(720, 576, Fraction(16, 15), turned)), rendition_size(Geometry(3840, 2160, Fraction(1), turned))
     ((576, 768), (1080, 1920))
@@ -91,30 +118,14 @@ def rendition_size(geometry: Geometry) -> tuple[int, int]:
     return width, height
 
 
-def _copied(video: Video, target: Path, decoding_times: npt.NDArray[np.int64]) -> Generator[float]:
-    with VideoCopier(target, video, decoding_times, is_private=True) as copier:
+def _copied(video: Video, target: Path, unfinished: Path, decoding_times: npt.NDArray[np.int64]) -> Generator[float]:
+    with VideoCopier(target, video, decoding_times, unfinished=unfinished) as copier:
         yield from copier.copy()
 
 
-def _encoded(video: Video, target: Path) -> Generator[float]:
+def _encoded(video: Video, target: Path, unfinished: Path) -> Generator[float]:
     size = rendition_size(video.geometry)
-    with VideoWriter(target, video.info.fps, *size, audio_from=video, is_private=True) as writer:
+    with VideoWriter(target, video.info.fps, *size, audio_from=video, unfinished=unfinished) as writer:
         for time_s, picture in to_pictures(video.frames(), size):
             writer.write_converted(picture, time_s)
             yield time_s
-
-
-def _go_through(
-    work: Iterable[float],
-    video: Video,
-    on_progress: Callable[[float], None] | None,
-    should_stop: Callable[[], bool] | None,
-) -> None:
-    reported = 0.0
-    for done_s in work:
-        if should_stop is not None and should_stop():
-            raise RenditionStoppedError(f"the rendition of {video.name!r} was stopped")
-        done = done_s / max(video.info.duration_s or 0.0, done_s, 1e-9)
-        if on_progress is not None and done >= reported + _PROGRESS_STEP:
-            on_progress(done)
-            reported = done

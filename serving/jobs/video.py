@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from facerec_models.analysis.analyze import AnalysisStoppedError
+from facerec_models.analysis.apart.probing import VideoProbe, probe_video
+from facerec_models.analysis.apart.scanning import ScanApart
 from facerec_models.analysis.frame_faces import Scan
-from facerec_models.analysis.frame_scanner import FrameScanner
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.segments import FrameIndex, Segment, SegmentError, plan_segments
-from facerec_models.analysis.reading.video import Video, VideoInfo
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import FacerecError
 from facerec_models.files import AnyPath, remove_tree, write_atomically
@@ -85,18 +86,18 @@ class VideoJobs:
             if control.should_stop():
                 raise AnalysisStoppedError(f"segment {segment.index} of {video.name!r} was stopped")
 
-        with _open(video, config) as opened:
-            # Where the leader's list was swept up in the last moment, it is made again: that costs no attempt.
-            index = _list_frames(folder, opened)
-            if index is None:
-                raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
-            scanner = FrameScanner(opened, config, networks.detector, networks.embedder, (index, _read(job, segment)))
-            started = now_ns()
-            try:
-                seen = scanner.scan(go_on)
-            except SegmentError as error:
-                raise _undivided(folder, str(error)) from error
-        _tell(asdict(scanner.timing), started)
+        # Where the leader's list was swept up in the last moment, it is made again: that costs no attempt.
+        index = _list_frames(folder, video, config)
+        if index is None:
+            raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
+        part = index, _read(job, segment)
+        scan = ScanApart(video_file(video), config, networks.detector, networks.embedder, name=video.name, segment=part)
+        started = now_ns()
+        try:
+            seen = scan.scan(go_on)
+        except SegmentError as error:
+            raise _undivided(folder, str(error)) from error
+        _tell(asdict(scan.timing), started)
         write_atomically(_part(folder, segment), seen.to_bytes())
 
     def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
@@ -108,10 +109,10 @@ class VideoJobs:
         # on it.
         if job.segments and not is_planned and not control.plan(()):
             raise stopped
-        with _open(video, config) as opened:
-            info, warnings = opened.info, opened.warnings
-            is_divided = is_planned or (not is_whole and self._is_long(info, config))
-            index = _list_frames(folder, opened) if is_divided else None
+        probe = _probe(video, config)
+        info, warnings = probe.info, probe.warnings
+        is_divided = is_planned or (not is_whole and self._is_long(info, config))
+        index = _list_frames(folder, video, config) if is_divided else None
         if index is not None:
             if not is_planned and not control.plan(_plan(index, info, config, self._settings.segment_s)):
                 raise stopped
@@ -182,17 +183,19 @@ def _tell(timing: Mapping[str, float], started_ns: int) -> None:
     add_stages(started_ns, {stage: timing[f"{stage}_s"] for stage in ("decode", "detect", "embed")})
 
 
-def _open(video: VideoRow, config: AnalysisConfig) -> Video:
-    return Video(video_file(video), config.limits, name=video.name, stream=config.sampling.stream)
+def _probe(video: VideoRow, config: AnalysisConfig, *, wants_index: bool = False) -> VideoProbe:
+    return probe_video(
+        video_file(video), config.limits, name=video.name, stream=config.sampling.stream, wants_index=wants_index
+    )
 
 
-def _list_frames(folder: AnyPath, opened: Video) -> FrameIndex | None:
+def _list_frames(folder: AnyPath, video: VideoRow, config: AnalysisConfig) -> FrameIndex | None:
     """List the frames of a video, if that can be done; the list stays for those who help."""
     kept = folder / _INDEX
     try:
         return FrameIndex.from_bytes(kept.read_bytes())
     except FileNotFoundError:
-        index = opened.index()
+        index = _probe(video, config, wants_index=True).index
         if index is not None:
             write_atomically(kept, index.to_bytes())
         return index

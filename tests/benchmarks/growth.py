@@ -28,7 +28,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from facerec_models.analysis.analyze import Analysis
-from facerec_models.analysis.reading.video import VideoInfo
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.config import TrainingConfig
 from facerec_models.files import write_atomically
 from facerec_models.types import FloatArray, Track

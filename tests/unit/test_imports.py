@@ -105,7 +105,7 @@ def room_of(module: str) -> str:
     room = max(rooms, key=len, default="")
     assert room or path == "serving", f"{module} is in no room: add one to ORDER"
     name = path.removeprefix("facerec_models/")
-    is_ground = name in GROUND or name.startswith(("metrics", "cohorts"))
+    is_ground = name in GROUND or name.startswith(("metrics", "cohorts", "confinement"))
     return "facerec_models/ground" if room == "facerec_models" and is_ground else room
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facerec_models.config import LimitsConfig
+from facerec_models.confinement.pictures import picture_format_apart, read_image_apart
 from facerec_models.errors import InputError
 from facerec_models.files import write_atomically
-from facerec_models.images import picture_format, read_image
 from facerec_models.types import ImageArray
 from training.crawling.bounds import CrawlConfig
 
@@ -186,12 +186,12 @@ class Album:
         """Decode a picture; return it and the suffix of its kind."""
         least = self._config.min_side_px
         try:
-            image = read_image(data, self._limits, name="it")
+            image = read_image_apart(data, self._limits, name="it")
         except InputError as error:
             raise PictureDroppedError(str(error).removeprefix("'it' ")) from error
         if min(image.shape[:2]) < least:
             raise PictureDroppedError(f"{image.shape[1]}x{image.shape[0]} pixels, fewer than {least}x{least}")
-        return image, _SUFFIXES[picture_format(data)]
+        return image, _SUFFIXES[picture_format_apart(data, self._limits)]
 
     def _check_new(self, picture: AlbumPicture) -> None:
         if picture.sha256 in self._known:

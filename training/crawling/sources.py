@@ -11,8 +11,8 @@ from urllib.parse import quote, urldefrag, urljoin, urlsplit
 from bs4 import BeautifulSoup
 from requests import Response
 
+from facerec_models.confinement.pictures import is_picture_apart
 from facerec_models.errors import InputError
-from facerec_models.images import is_picture
 
 _SITE_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jp2")
 # Links to files of these kinds lead to no page.
@@ -123,7 +123,7 @@ def list_folder(folder: Path, person_id: str, *, alone: bool) -> list[Path]:
     files = [
         path
         for path in sorted(start.rglob("*") if own else start.glob("*"))
-        if path.is_file() and path.resolve().is_relative_to(root) and is_picture(path)
+        if path.is_file() and path.resolve().is_relative_to(root) and is_picture_apart(path)
     ]
     if not files:
         raise InputError(f"{str(start)!r} has no picture")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -24,26 +24,33 @@ from av.stream import Stream
 
 from facerec_models.analysis.reading.clock import Clock, Sound
 from facerec_models.analysis.reading.segments import FrameIndex
-from facerec_models.errors import VideoOpenError
+from facerec_models.confinement.bounds import check_memory
+from facerec_models.errors import LimitExceededError, VideoOpenError
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,mxf,dv,gif"
 _KINDS = "MP4, MOV, MKV, WebM, AVI, MPEG, Ogg, FLV, WMV, MXF, DV or GIF"
 _MOST_PIXELS = 2**31 - 1  # that FFmpeg can count
+# Of a picture and its neighbours' buffers, and of what else a decoder asks for at once.
+_MOST_PIXEL_BYTES, _SPARE_BYTES = 16, 2**23
 _MOST_REORDERED = 16  # pictures that a codec holds back, in H.264 and H.265
 
 
-def open_container(path: Path, name: str) -> InputContainer:
+def open_container(path: Path, name: str, max_streams: int | None = None) -> InputContainer:
     """Open a local file with FFmpeg if it is a container of an allowed kind.
 
     Parameters
     ----------
     name : str
         What errors call the file.
+    max_streams : int, optional
+        The most tracks of any kind that it may have; see `facerec_models.config.LimitsConfig`.
 
     Raises
     ------
     VideoOpenError
         If there is no such file, or it is empty, a script or playlist, or nothing that FFmpeg knows.
+    LimitExceededError
+        If it has more tracks.
     """
     try:
         status = path.stat()
@@ -56,7 +63,7 @@ def open_container(path: Path, name: str) -> InputContainer:
     if status.st_size == 0:
         raise VideoOpenError(f"{name!r} is empty; copy it again")
     try:
-        return av.open(
+        opened = av.open(
             # The prefix keeps a name such as "a:b.mp4" from being read as a protocol.
             f"file:{os.fspath(path)}",
             options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
@@ -64,11 +71,19 @@ def open_container(path: Path, name: str) -> InputContainer:
         )
     except PermissionError as error:
         raise VideoOpenError(f"{name!r} may not be read; check its permissions") from error
+    except MemoryError:  # one of FFmpeg's errors as well
+        raise
     except av.FFmpegError as error:
         with path.open("rb") as file:
             is_text = b"\0" not in file.read(4096)
         what = "is a text, playlist or script, not a video" if is_text else f"is no complete {_KINDS} file"
         raise VideoOpenError(f"{name!r} {what}; copy it again or convert it to MP4") from error
+    if max_streams is not None and (count := len(opened.streams)) > max_streams:
+        opened.close()
+        raise LimitExceededError(
+            f"{name!r} has {count} tracks, more than limits.max_streams = {max_streams}: leave some out"
+        )
+    return opened
 
 
 class Decoder:
@@ -81,6 +96,8 @@ class Decoder:
     max_pixels : int
         A picture with more than twice as many is damage. Headers are checked before; this stops a stream that grows
         later. Twice, because decoders round sizes up.
+    on_packet : callable, optional
+        Called for each packet of the file.
 
     Attributes
     ----------
@@ -92,8 +109,15 @@ class Decoder:
         When there is sound, as far as was read.
     """
 
-    def __init__(self, container: InputContainer, stream: av.VideoStream, max_pixels: int) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: av.VideoStream,
+        max_pixels: int,
+        on_packet: Callable[[], None] | None = None,
+    ) -> None:
         self._container = container
+        self._on_packet = on_packet
         self._stream = stream
         # Where only the container has a duration, the sound may be what lasts so long; and a pause in which it runs on is real.
         self._streams: list[Stream] = [stream, *container.streams.audio]
@@ -105,13 +129,23 @@ class Decoder:
         stream.codec_context.options = {"max_pixels": str(min(2 * max_pixels, _MOST_PIXELS))}
 
     def pictures(self) -> Iterator[av.VideoFrame]:
-        """Decode from the beginning to the end, skipping what cannot be decoded."""
+        """Decode from the beginning to the end, skipping what cannot be decoded.
+
+        Raises
+        ------
+        MemoryError
+            While iterating, where there is no memory for a picture: the next ones would not be decoded either.
+        """
         for packet in self._packets():
+            if self._on_packet is not None:
+                self._on_packet()
             if packet is not None and packet.stream is not self._stream:
                 _add_sound(self.sound, packet)
                 continue
             try:
                 pictures = self._stream.decode(packet)
+            except MemoryError:  # one of FFmpeg's errors as well
+                raise
             except av.FFmpegError:
                 self._note_damage()
                 continue
@@ -127,6 +161,7 @@ class Decoder:
             yield None  # takes out what the decoder still holds
 
     def _note_damage(self) -> None:
+        check_memory(_MOST_PIXEL_BYTES * self._stream.width * self._stream.height + _SPARE_BYTES)
         self.damaged_packets += 1
         if self.damaged_packets == 1:
             self.damaged_after = self._last_pts
@@ -175,13 +210,21 @@ class PacketList:
     time_base: Fraction | None
 
     @classmethod
-    def read(cls, container: InputContainer, stream: av.VideoStream, most: int | None = None) -> PacketList:
+    def read(
+        cls,
+        container: InputContainer,
+        stream: av.VideoStream,
+        most: int | None = None,
+        on_packet: Callable[[], None] | None = None,
+    ) -> PacketList:
         """Read the packets of an opened file, all or those up to `most` pictures."""
         entries: list[_Entry] = []
         sound, is_whole, is_all = Sound(), True, True
         places: list[int] = []
         try:
             for packet in container.demux(stream, *container.streams.audio):
+                if on_packet is not None:
+                    on_packet()
                 if packet.size == 0 or packet.is_discard:
                     continue
                 is_whole &= not packet.is_corrupt

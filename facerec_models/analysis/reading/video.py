@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,7 @@ from facerec_models.analysis.reading.geometry import Geometry, Orientation, usab
 from facerec_models.analysis.reading.picture_tracks import choose_track
 from facerec_models.analysis.reading.segments import FrameIndex, SegmentError
 from facerec_models.analysis.reading.stated_time import StatedTime
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.analysis.reading.video_report import VideoReport
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import LimitExceededError, VideoDecodeError
@@ -35,57 +36,6 @@ _STEADY = 0.05
 # A file that would last so many times less at the rate of its first pictures has a clock that jumps by hours: all its packets are
 # read for its length. Lesser jumps are found when it is decoded. A dull beginning or a lively one makes less of a difference.
 _DOUBTFUL = 10
-
-
-@dataclass(frozen=True, slots=True)
-class VideoInfo:
-    """What a video says about itself.
-
-    Parameters
-    ----------
-    path : Path
-    container, codec : str
-        FFmpeg's names.
-    stream : int
-        Number of the picture track among all streams of the file.
-    duration_s : float or None
-        What the header says, unless a clock that jumps ahead made it say so; None when it says nothing.
-    fps : float
-        Frames per second on average: what the header says where the timestamps of the first frames agree, else what they say.
-    interval_s : float
-        What is usual between two frames: the median of the first ones, or that of a steady rate.
-    width, height : int
-        Stored pixels of the upright picture. A stream that changes its size begins with this one.
-    sample_aspect_ratio : float
-        Width of a pixel over its height in the upright picture.
-    rotation_deg : int
-        How far the stored picture is turned clockwise to be upright: 0, 90, 180 or 270.
-    start_pts_s : float
-        The container's time of the first decoded frame.
-    time_base : Fraction
-        Seconds per unit of the frames' timestamps.
-    frame_rate : Fraction or None
-        Frames per second, exactly; None where the rate varies.
-    start_timecode : str or None
-        SMPTE timecode of the first frame, ``hh:mm:ss:ff`` or with a semicolon before the frames where it drops some; None where the
-        file has none.
-    """
-
-    path: Path
-    container: str
-    codec: str
-    stream: int
-    duration_s: float | None
-    fps: float
-    interval_s: float
-    width: int
-    height: int
-    sample_aspect_ratio: float
-    rotation_deg: int
-    start_pts_s: float
-    time_base: Fraction
-    frame_rate: Fraction | None = None
-    start_timecode: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,6 +119,8 @@ class Video:
         What errors call the file, where its path would tell nobody anything; the path by default.
     stream : int, optional
         Number of the picture track among all streams of the file; the main one by default.
+    on_packet : callable, optional
+        Called whenever a part of the file was read: it is being worked on.
 
     Attributes
     ----------
@@ -193,14 +145,23 @@ class Video:
         If the video is larger or longer than `limits` allow.
     """
 
-    def __init__(self, path: Path, limits: LimitsConfig, *, name: str | None = None, stream: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        limits: LimitsConfig,
+        *,
+        name: str | None = None,
+        stream: int | None = None,
+        on_packet: Callable[[], None] | None = None,
+    ) -> None:
         self.path = path
         self.name = str(path) if name is None else name
         self.complete = False
         self.jumps: list[Jump] = []
         self._limits = limits
+        self._on_packet = on_packet
         self._running: Generator[DecodedFrame, None, None] | None = None
-        with open_container(path, self.name) as container:
+        with open_container(path, self.name, limits.max_streams) as container:
             track, others = choose_track(path, container, self.name, stream)
             self._stream = track.index
             self._check_size(track.width, track.height)
@@ -209,7 +170,7 @@ class Video:
             if self._fixed_ratio == track.codec_context.sample_aspect_ratio:
                 self._fixed_ratio = None
             self._header_s = _duration_s(container, track)
-            first = next(Decoder(container, track, limits.max_frame_pixels).pictures(), None)
+            first = next(Decoder(container, track, limits.max_frame_pixels, on_packet).pictures(), None)
             if first is None or first.time_base is None:
                 raise VideoDecodeError(
                     f"{self.name!r} has no readable picture (codec {track.codec_context.name}): it is damaged or "
@@ -304,7 +265,7 @@ class Video:
                 track = self._track(container)
                 if entry is not None:
                     container.seek(entry, stream=track)
-                decoder = Decoder(container, track, self._limits.max_frame_pixels)
+                decoder = Decoder(container, track, self._limits.max_frame_pixels, self._on_packet)
                 for picture in decoder.pictures():
                     found = index.find(picture.pts)
                     if found is not None and found < first and expected == first:
@@ -328,7 +289,7 @@ class Video:
         info = self.info
         with open_container(self.path, self.name) as container:
             track = self._track(container)
-            decoder = Decoder(container, track, self._limits.max_frame_pixels)
+            decoder = Decoder(container, track, self._limits.max_frame_pixels, self._on_packet)
             clock = self._clock(info, decoder.sound)
             self.jumps = clock.jumps
             report = VideoReport()
@@ -364,7 +325,7 @@ class Video:
     def _packets(self, most: int | None) -> PacketList:
         with open_container(self.path, self.name) as container:
             track = self._track(container)
-            return PacketList.read(container, track, most)
+            return PacketList.read(container, track, most, self._on_packet)
 
     def _measure(self, info: VideoInfo) -> VideoInfo:
         """Return what the packets of the first pictures say of the rate, and all of them of the duration where it is doubtful."""

@@ -15,9 +15,9 @@ from facerec_models.analysis.faces import largest_face
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.weights import WeightsRegistry
 from facerec_models.config import AnalysisConfig
+from facerec_models.confinement.pictures import is_picture_apart
 from facerec_models.errors import InputError
 from facerec_models.identification.cohort import Cohort, cohort_file, is_measured, load_cohort, read_cohort, save_cohort
-from facerec_models.images import is_picture
 from facerec_models.stills import find_stills
 from facerec_models.types import FaceSet, FloatArray
 from facerec_models.vectors import normalize
@@ -144,7 +144,7 @@ def import_cohort(
     """
     if not directory.is_dir():
         raise InputError(f"{str(directory)!r} is no folder; give one with pictures of people whom you will not enrol")
-    pictures = sorted(path for path in directory.rglob("*") if path.is_file() and is_picture(path))
+    pictures = sorted(path for path in directory.rglob("*") if path.is_file() and is_picture_apart(path))
     source = f"pictures of {directory.name} ({_digest(pictures)})"
     embedder = networks.embedder.name
     if not is_measured(embedder, archive.files.weights):

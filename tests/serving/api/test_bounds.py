@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import time
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from facerec_models.errors import InputError, PlaceError
 from facerec_models.names import check_project_name, file_name_of, person_id_of
+from facerec_models.video_writer import VideoWriter
 from serving.api.ingress.documents import shorten
-from serving.api.ingress.problems import redactor
 from serving.archive.handle import Archive
 from serving.jobs.runner import JobControl, JobRunner
 from serving.settings import Settings
 from serving.store import leases
 from serving.store.contract import Store
 from serving.store.job_rows import Job, JobState
+from serving.telemetry.redaction import Redaction
 from tests.serving.routes import bare_routes, problem
 from tests.waiting import wait_until
 
@@ -103,7 +107,7 @@ def test_jobs_wait_for_room_and_say_so(client: TestClient, store: Store, monkeyp
     runner = JobRunner(store, {"training": work}, slots=1, poll_s=0.02, has_room=lambda: bool(room))
     runner.start()
     try:
-        wait_until(lambda: True)
+        time.sleep(0.5)  # many polls
         assert store.get_job(job_id).state is JobState.QUEUED
         room.append(1)
         wait_until(lambda: store.get_job(job_id).state is JobState.SUCCEEDED)
@@ -192,7 +196,7 @@ def test_what_is_echoed_is_short(client: TestClient) -> None:
 
 def test_errors_name_no_place_and_no_address(client: TestClient, archive: Archive) -> None:
     settings = Settings(home=archive.files.root, store=SecretStr("mongodb://me:secret@db.internal:27017/faces"))
-    redact = redactor(settings)
+    redact = Redaction.of(settings).redact
     text = f"{archive.files.root}/weights/a.pt and mongodb://me:secret@db.internal:27017/faces, db.internal:27017, {json.__file__}"
     assert str(archive.files.root) not in redact(text)
     assert "secret" not in redact(text)
@@ -230,3 +234,29 @@ def test_every_error_is_declared(client: TestClient) -> None:
 def test_what_has_no_route_is_a_document_too(client: TestClient) -> None:
     problem(client.get("/nothing"), 404)
     problem(client.delete("/v1/projects/p/people"), 405)
+
+
+def test_a_file_has_no_more_tracks_than_are_allowed(archive: Archive, clip: Path) -> None:
+    with av.open(str(clip)) as opened:
+        count = len(opened.streams)
+    with bare_routes(archive, analysis={"limits": {"max_streams": count}}) as client:
+        assert client.post(VIDEOS, files={"file": ("a.mp4", clip.read_bytes())}).status_code == 202
+    many = archive.files.root / "many.mkv"
+    with av.open(str(many), "w") as target:
+        streams = [target.add_stream("libx264", rate=10) for _ in range(count + 1)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for stream in streams:
+            target.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+            target.mux(stream.encode(None))
+    with bare_routes(archive, analysis={"limits": {"max_streams": count}}) as client:
+        answer = client.post(VIDEOS, files={"file": ("a.mkv", many.read_bytes())})
+    assert "limits.max_streams" in problem(answer, 413)
+
+
+def test_a_gap_that_a_file_cannot_hold_is_refused(tmp_path: Path) -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    with VideoWriter(tmp_path / "a.mp4", 10, 64, 48) as writer:
+        writer.write(picture, 0.0)
+        with pytest.raises(InputError, match="80000 s pass"):
+            writer.write(picture, 80_000.0)

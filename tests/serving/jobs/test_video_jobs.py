@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facerec_models.analysis.apart.probing import VideoProbe
 from facerec_models.analysis.networks import Networks
 from facerec_models.analysis.reading.segments import FrameIndex, plan_segments
 from facerec_models.analysis.reading.video import Video
@@ -25,6 +26,7 @@ from serving.archive.handle import Archive, open_archive
 from serving.archive.learning.enrol import enrol
 from serving.archive.learning.model_versions import train
 from serving.archive.videos import analyze_video, find_analysis, read_analysis, register_video
+from serving.jobs import video as video_jobs
 from serving.jobs.runner import JobControl, JobRunner, submit
 from serving.jobs.submit import submission_key
 from serving.jobs.sweep import sweep
@@ -170,13 +172,13 @@ def test_seven_segments_give_the_tracks_of_one(people: Callable[[str], Analysed]
 @pytest.fixture
 def slow_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Listing the frames takes as long as of a very long video."""
-    truth = Video.index
+    truth = video_jobs.probe_video
 
-    def index(video: Video) -> FrameIndex | None:
-        time.sleep(1.5)
-        return truth(video)
+    def probe(*args: Any, wants_index: bool = False, **kwargs: Any) -> VideoProbe:
+        time.sleep(1.5 * wants_index)
+        return truth(*args, wants_index=wants_index, **kwargs)
 
-    monkeypatch.setattr(Video, "index", index)
+    monkeypatch.setattr(video_jobs, "probe_video", probe)
 
 
 @pytest.mark.usefixtures("slow_lists")

@@ -65,6 +65,9 @@ CHANGES_NOTHING: dict[tuple[str, str], Any] = {
     ("limits", "max_pictures_per_request"): 7,
     ("limits", "max_pictures_bytes"): 1_000_000,
     ("limits", "max_streams"): 7,
+    ("limits", "decoder_memory_bytes"): 2**30,
+    ("limits", "decoder_silence_s"): 5.0,
+    ("limits", "picture_timeout_s"): 5.0,
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from facerec_models.analysis.analyze import Analysis, Timing
-from facerec_models.analysis.reading.video import VideoInfo
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.build_result import StrangerLabel, build_result, stranger_id
 from facerec_models.identification.fit import fit_model
 from facerec_models.identification.naming_model import Gallery, NamingModel

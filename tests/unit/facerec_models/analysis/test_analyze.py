@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from facerec_models.analysis import frame_scanner as module
 from facerec_models.analysis.analyze import Analysis, AnalysisStoppedError, analyze
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.faces import find_faces
+from facerec_models.analysis.frame_faces import Timing
 from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.config import AnalysisConfig, DetectionConfig, LimitsConfig, SamplingConfig
 from facerec_models.errors import InputError, LimitExceededError, VideoOpenError
@@ -24,6 +26,7 @@ from facerec_models.types import ImageArray, Track
 from facerec_models.vectors import track_embedding
 from facerec_models.video_writer import VideoWriter
 from tests.builders import cohort, sample_picture
+from tests.scanning_here import analyze_here
 
 FPS, WIDTH, HEIGHT = 25, 320, 240
 PAIR = cohort().pair
@@ -167,7 +170,7 @@ def test_faces_sought_near_their_places_are_those_that_the_whole_search_finds(
     clip: Path, found: Analysis, detector: MtcnnDetector, embedder: FaceEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module.FrameScanner, "_detect_near", lambda scanner, wanted: None)
-    whole = analyze(clip, AnalysisConfig(), detector, embedder, PAIR)
+    whole = analyze_here(clip, AnalysisConfig(), detector, embedder, PAIR)
     assert whole.shots == found.shots
     for ours, theirs in zip(found.tracks, whole.tracks, strict=True):
         np.testing.assert_array_equal(ours.frame_indexes, theirs.frame_indexes)
@@ -197,12 +200,24 @@ def test_who_walks_in_is_seen_before_the_next_coarse_frame(
 def test_whoever_stops_in_the_middle_can_close_the_video(
     clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def stop(fraction: float) -> None:
+        raise AnalysisStoppedError("stopped")
+
     monkeypatch.setattr(module, "_MAX_CHUNK_STEPS", 1)
     for fragment in (None, (6.0, 8.0)):
         config = AnalysisConfig(sampling=SamplingConfig(fragment=fragment))
         with pytest.raises(AnalysisStoppedError):
-            analyze(clip, config, detector, embedder, PAIR, should_stop=lambda: True)
+            analyze_here(clip, config, detector, embedder, PAIR, stop)
         assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+
+
+def test_decoding_here_finds_what_decoding_apart_does(
+    clip: Path, found: Analysis, detector: MtcnnDetector, embedder: FaceEmbedder
+) -> None:
+    here = analyze_here(clip, AnalysisConfig(), detector, embedder, PAIR)
+    assert_same(here, found)
+    assert replace(here, tracks=(), timing=Timing()) == replace(found, tracks=(), timing=Timing())
+    assert [track.crops for track in here.tracks] == [track.crops for track in found.tracks]
 
 
 def test_frames_too_large_to_keep_more_of_are_not_decoded_ahead(
@@ -210,7 +225,7 @@ def test_frames_too_large_to_keep_more_of_are_not_decoded_ahead(
 ) -> None:
     monkeypatch.setattr(module, "_MOST_PIXELS_AHEAD", 0)
     monkeypatch.setattr(module, "ahead", None)
-    assert_same(analyze(clip, AnalysisConfig(), detector, embedder, PAIR), found)
+    assert_same(analyze_here(clip, AnalysisConfig(), detector, embedder, PAIR), found)
 
 
 def test_a_face_that_is_not_found_near_its_place_is_sought_everywhere(
@@ -221,7 +236,7 @@ def test_a_face_that_is_not_found_near_its_place_is_sought_everywhere(
     path = write(tmp_path / "hopping.mp4", frames)
     analysis = analyze(path, AnalysisConfig(), detector, embedder, PAIR)
     monkeypatch.setattr(module.FrameScanner, "_detect_near", lambda scanner, wanted: None)
-    whole = analyze(path, AnalysisConfig(), detector, embedder, PAIR)
+    whole = analyze_here(path, AnalysisConfig(), detector, embedder, PAIR)
     assert sum(map(len, analysis.tracks)) == sum(map(len, whole.tracks))
 
 
@@ -309,33 +324,33 @@ def test_the_size_of_chunks_changes_no_track(
     steps: int,
 ) -> None:
     monkeypatch.setattr(module, "_MAX_CHUNK_STEPS", steps)
-    again = analyze(clip, AnalysisConfig(), detector, embedder, PAIR)
+    again = analyze_here(clip, AnalysisConfig(), detector, embedder, PAIR)
     assert_same(again, found)
     assert again.frames_sampled == found.frames_sampled
 
 
-def test_progress_ascends_to_one(
-    clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_MAX_CHUNK_STEPS", 1)
-    for fragment in (None, (1.0, 7.0)):
+def long_clip(tmp_path: Path) -> Path:
+    """Write more than three chunks of video."""
+    return write(tmp_path / "long.mp4", [*cup(300), *launch(300), *cup(200)])
+
+
+def test_progress_ascends_to_one(tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder) -> None:
+    path = long_clip(tmp_path)
+    for fragment in (None, (1.0, 31.0)):
         progress: list[float] = []
         config = AnalysisConfig(sampling=SamplingConfig(fragment=fragment))
-        analyze(clip, config, detector, embedder, PAIR, on_progress=progress.append)
+        analyze(path, config, detector, embedder, PAIR, on_progress=progress.append)
         assert len(progress) > 3
         assert progress[0] < 0.4
         assert all(0 <= earlier < later for earlier, later in pairwise(progress))
         assert progress[-1] == 1
 
 
-def test_an_analysis_can_be_stopped(
-    clip: Path, detector: MtcnnDetector, embedder: FaceEmbedder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_MAX_CHUNK_STEPS", 1)
+def test_an_analysis_can_be_stopped(tmp_path: Path, detector: MtcnnDetector, embedder: FaceEmbedder) -> None:
     progress: list[float] = []
-    with pytest.raises(AnalysisStoppedError, match=r"clip\.mp4' was stopped"):
+    with pytest.raises(AnalysisStoppedError, match=r"long\.mp4' was stopped"):
         analyze(
-            clip,
+            long_clip(tmp_path),
             AnalysisConfig(),
             detector,
             embedder,

@@ -10,7 +10,7 @@ import pytest
 
 from facerec_models.analysis.analyze import Analysis, AnalysisStoppedError, Linker, link_segments
 from facerec_models.analysis.frame_faces import FrameFaces, Scan
-from facerec_models.analysis.reading.video import VideoInfo
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.analysis.transitions import Thumbnail
 from facerec_models.config import AnalysisConfig, SamplingConfig
 from tests.builders import Seen, cohort, face_set

@@ -10,7 +10,8 @@ import av
 import pytest
 
 from facerec_models.analysis.reading.stated_time import StatedTime
-from facerec_models.analysis.reading.video import Video, VideoInfo
+from facerec_models.analysis.reading.video import Video
+from facerec_models.analysis.reading.video_info import VideoInfo
 from tests.unit.facerec_models.analysis.reading.written_video import LIMITS, ODD_TIMES, painted, write_video
 
 FILM, PAL, NTSC = Fraction(24_000, 1001), Fraction(25), Fraction(30_000, 1001)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis.analyze import Analysis
-from facerec_models.analysis.reading.video import VideoInfo
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.config import IdentificationConfig, TrainingConfig
 from facerec_models.errors import InputError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.metrics import NamedTime

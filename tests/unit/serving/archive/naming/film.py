@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from facerec_models.analysis.analyze import Analysis
-from facerec_models.analysis.reading.video import VideoInfo
+from facerec_models.analysis.reading.video_info import VideoInfo
 from facerec_models.config import AnalysisConfig, SamplingConfig
 from facerec_models.files import write_atomically
 from facerec_models.types import Interval, Track

@@ -40,7 +40,7 @@ from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
 from serving.api.ingress.access import needs
 from serving.api.ingress.guards import check_sender
-from serving.api.legacy_records import metadata_record, stranger_records, track_records
+from serving.api.legacy.records import metadata_record, stranger_records, track_records
 from serving.api.playback import prepare_playback
 from serving.api.service import CallerDep, Service, ServiceDep
 from serving.api.videos import find_or_fetch

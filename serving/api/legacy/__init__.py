@@ -1,0 +1,1 @@
+"""The predecessor's API, for its clients as they are."""
