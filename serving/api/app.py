@@ -43,10 +43,13 @@ from serving.api.service import Service
 from serving.deployments.reporting import begin_reporting
 from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
-from serving.telemetry.redaction import Redaction
 from training.ray_environment import INGRESS_HOOK, INGRESS_VARIABLE
 
 _log = getLogger(__name__)
+_PARTS = (
+    *(access, projects, privacy, people, corrections, search, videos, playback, exports, batches),
+    *(embedders, jobs),
+)
 
 
 def build_api(service: Service) -> FastAPI:
@@ -59,22 +62,8 @@ def build_api(service: Service) -> FastAPI:
     app.state.service = service
     app.state.readiness = health.Readiness(service)
     settings = service.settings
-    add_problem_handlers(app, Redaction.of(settings).redact)
-    parts = (
-        access,
-        projects,
-        privacy,
-        people,
-        corrections,
-        search,
-        videos,
-        playback,
-        exports,
-        batches,
-        embedders,
-        jobs,
-    )
-    for part in parts:
+    add_problem_handlers(app, service.redaction.redact)
+    for part in _PARTS:
         app.include_router(part.router, prefix="/v1", dependencies=[Depends(check_address), Depends(complete_path_ids)])
 
     app.include_router(health.router)

@@ -60,7 +60,8 @@ def get_job(job_id: str, service: ServiceDep) -> JobView:
 @router.post("/jobs/{job_id}/cancel")
 def cancel_job(job_id: str, service: ServiceDep) -> JobView:
     """End a queued job, ask a running one to stop, leave a finished one."""
-    return JobView.of(leases.cancel(service.archive.store, job_id))
+    (view,) = _views(service, [leases.cancel(service.archive.store, job_id)])
+    return view
 
 
 @router.post("/jobs/{job_id}/retry", status_code=202)
@@ -68,7 +69,8 @@ def retry_job(job_id: str, service: ServiceDep) -> JobView:
     """Queue a failed or cancelled job again; what was done of its segments stays done."""
     job = submissions.retry(service.archive.store, job_id)
     service.analyzer.wake.remote()
-    return JobView.of(job)
+    (view,) = _views(service, [job])
+    return view
 
 
 @router.get("/jobs/{job_id}/result", response_model=Result | dict[str, Any])
@@ -127,7 +129,7 @@ async def job_events(job_id: str, service: ServiceDep) -> StreamingResponse:
 
 def _views(service: Service, found: Sequence[Job]) -> list[JobView]:
     """Show jobs; those that have not ended say why they wait, where their own rows cannot: on a full disk nothing is written."""
-    views = [JobView.of(job) for job in found]
+    views = [JobView.of(job, service.redaction.redact) for job in found]
     waiting = [view for view in views if not JobState(view.state).is_final and view.error is None]
     if waiting and (why := why_jobs_wait(service.settings)) is not None:
         for view in waiting:

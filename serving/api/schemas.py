@@ -126,9 +126,12 @@ class JobView(_Model):
     webhook: WebhookView | None
 
     @classmethod
-    def of(cls, job: Job) -> JobView:
-        """Show a row."""
+    def of(cls, job: Job, redact: Callable[[str], str] = str) -> JobView:
+        """Show a row; `redact` takes out of errors what is not for who asks."""
         view = cls.model_validate(job, from_attributes=True)
+        view.error = view.error and redact(view.error)
+        for segment in view.segments:
+            segment.error = segment.error and redact(segment.error)
         if not view.segments:
             whole = SegmentView(state=view.state, progress=view.progress, attempt=view.attempt, error=view.error)
             view.segments.append(whole)

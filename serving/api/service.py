@@ -24,6 +24,7 @@ from serving.deployments.reporting import begin_reporting
 from serving.jobs.runner import submit
 from serving.settings import Settings
 from serving.telemetry.publishing import Publisher
+from serving.telemetry.redaction import Redaction
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Service:
     analyzer: DeploymentHandle[Any]
     publisher: Publisher = field(default_factory=lambda: begin_reporting(None))
     door: Door = field(default_factory=Door)
+
+    @cached_property
+    def redaction(self) -> Redaction:
+        """What takes places of this machine and secrets out of texts that are answered."""
+        return Redaction.of(self.settings)
 
     @cached_property
     def networks(self) -> Networks:

@@ -30,6 +30,7 @@ _RENEWALS_PER_LEASE = 12
 TRACED = ("video", "fetch")
 _IDLE_PERIOD_S = 3600.0
 _FULL_PAUSE_S = 5.0
+_LINE_END = "\n"
 
 
 class JobControl:
@@ -349,7 +350,8 @@ class JobRunner:
                 return
             logger.warning("%s: attempt %d failed", what, attempt, exc_info=True, extra={"job_id": job.job_id})
             JOB_ATTEMPTS_FAILED.labels(kind_of(job.kind)).inc()
-            reason = f"{type(error).__name__}: {error}"
+            # The log has all of it; who submitted the job is told no trace.
+            reason = f"{type(error).__name__}: {str(error).strip().partition(_LINE_END)[0]}"
             if attempt >= MAX_ATTEMPTS:
                 self._end(claimed, JobState.FAILED, f"failed {attempt} times, at last with {reason}")
             else:

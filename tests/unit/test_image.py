@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +125,9 @@ def test_each_package_of_the_lock_has_a_hash_and_the_version_that_is_tested() ->
         name = re.sub(r"[-_.]+", "-", found[1])
         names.add(name)
         assert tested.get(name, found[2]) == found[2], line
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = {re.sub(r"[-_.]+", "-", re.split(r"[\[<>=~!; ]", one)[0]).lower() for one in project["dependencies"]}
+    assert needed - names == set(), "make locks"
     assert {"ray", "torch", "setuptools", "wheel", "psutil"} <= names
 
 
