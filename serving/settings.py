@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
@@ -116,6 +116,10 @@ class Settings(BaseSettings):
     store: SecretStr | None = Field(
         default=None, description="Address of a MongoDB database, mongodb://...; without one: SQLite in the home."
     )
+    store_file: Path | None = Field(
+        default=None,
+        description="A file with the address of the database, as secrets of containers are given; instead of 'store'.",
+    )
     shared_home: bool = Field(
         default=False, description="Whether the home is on a file system that all nodes of a cluster share."
     )
@@ -156,6 +160,20 @@ class Settings(BaseSettings):
     ingress: IngressConfig = IngressConfig()
     keeping: KeepingConfig = KeepingConfig()
     traces: TracesConfig = TracesConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_store(cls, given: dict[str, Any]) -> dict[str, Any]:
+        file = given.get("store_file")
+        if not file:
+            return given
+        if given.get("store"):
+            raise ValueError("FACEREC_STORE and FACEREC_STORE_FILE are both set: set one")
+        try:
+            address = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise ValueError(f"FACEREC_STORE_FILE: {file} cannot be read ({type(error).__name__})") from error
+        return {**given, "store": address, "store_file": None}
 
     @model_validator(mode="after")
     def _shared_needs_a_store(self) -> Self:

@@ -48,13 +48,13 @@ _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
-def build_page(client: FacerecClient, visits: Visits) -> gr.Blocks:
+def build_page(client: FacerecClient) -> gr.Blocks:
     """Make the page for a service."""
     blocks = gr.Blocks(
         title="FaceRec", analytics_enabled=False, fill_width=True, delete_cache=(_CACHE_CHECK_S, _CACHE_KEEP_S)
     )
     with blocks:
-        AnalysePage(client, visits, blocks)
+        AnalysePage(client, blocks)
     return blocks
 
 
@@ -86,7 +86,7 @@ def build_app(
     app.add_middleware(SignInGuard, client=client, visits=visits)
     app.add_middleware(BodyGuard, classes=PageRequests(bounds, limits), bounds=bounds)
     app.add_middleware(HostGuard, allowed_hosts=allowed_hosts, headers=page_headers)
-    blocks = build_page(client, visits)
+    blocks = build_page(client)
     blocks.max_threads = 2 * _VISITORS_AT_ONCE
     gr.mount_gradio_app(
         app,

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,13 @@ from facerec_models.files import write_atomically, writing_to
 from facerec_models.names import identity_of
 from facerec_models.result import Result
 from facerec_models.types import ImageArray
+from serving.archive.access.keys import are_asked_for, create_key
+from serving.archive.handle import open_archive
 from serving.exports.timeline import write_timeline
 from training.evaluation.counting import VideoScore, score_video
 from training.evaluation.results import MeasuredResult
 from training.evaluation.truth import Truth
-from ui.cli.common import messages, output, print_json, progress_bar
+from ui.cli.common import messages, output, print_json, progress_bar, read_settings
 from ui.cli.tables import print_table
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial, prepare
@@ -33,6 +36,7 @@ from ui.views import APPEARANCE_COLUMNS, appearance_rows
 
 _PROJECT = "demo"
 _START_TIMEOUT_S = 180.0
+_HOUR_S = 3600.0
 _STOP_TIMEOUT_S = 60.0
 
 
@@ -103,7 +107,7 @@ def _service(home: Path) -> Iterator[tuple[FacerecClient, str]]:
             status = process.wait(_STOP_TIMEOUT_S)
             raise SourceError(f"the service did not start (exit status {status}): {log} says why")
         addresses = json.loads(line)
-        with FacerecClient(addresses["service"]) as client:
+        with _own_key(home) as key, FacerecClient(addresses["service"], key) as client:
             yield client, addresses["page"]
     finally:
         hanging.cancel()
@@ -115,6 +119,21 @@ def _service(home: Path) -> Iterator[tuple[FacerecClient, str]]:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextmanager
+def _own_key(home: Path) -> Iterator[str | None]:
+    """Make a key for the demonstration, for an hour, where the home's service asks for one."""
+    settings = read_settings(home)
+    with open_archive(settings) as archive:
+        if not (settings.access.keys or settings.access.oidc or are_asked_for(archive.store)):
+            yield None
+            return
+        row, key = create_key(archive.store, "facerec demo", {"*": "admin"}, expires_at=time.time() + _HOUR_S)
+        try:
+            yield key
+        finally:
+            archive.store.revoke_key(row.key_id)
 
 
 def _free_port(wanted: int) -> int:
@@ -175,8 +194,8 @@ def _show(result: Result, score: VideoScore, directory: Path) -> None:
         title="Against the truth",
         title_justify="left",
     )
-    for person_id, time in score.people.items():
-        seconds = (time.clear_s, time.found_s, time.right_s, time.wrong_s)
+    for person_id, spent in score.people.items():
+        seconds = (spent.clear_s, spent.found_s, spent.right_s, spent.wrong_s)
         truth.add_row(identity_of(person_id), *(f"{value:.1f} s" for value in seconds))
     print_table(truth)
     total = score.total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 import threading
 import time
@@ -26,6 +27,11 @@ _VISIT_S = 12 * 3600.0
 _MOST_VISITS = 10_000
 _MOST_FORM_BYTES = 16_384
 _OPEN_ASKED_S = 2.0
+# So long a key that was taken is not asked about again, and of so many.
+_TAKEN_S = 5.0
+_MOST_TAKEN = 1000
+# In the state of a request: what its visitor shows to the service; None for who needs no key.
+SHOWN_BY = "shown_by_visitor"
 _REFUSALS = (401, 403, 429)
 _FORM = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>FaceRec: sign in</title>
 <meta name="viewport" content="width=device-width"><style>
@@ -88,6 +94,8 @@ class SignInGuard:
         self._visits = visits
         self._open_asked_at = -_OPEN_ASKED_S
         self._is_open = False
+        self._taken: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the form, or pass on who may visit."""
@@ -114,8 +122,10 @@ class SignInGuard:
 
     def _may_visit(self, scope: Scope) -> bool:
         headers = Headers(scope=scope)
-        if token_of(headers, self._visits) is not None:
-            return True
+        token = given_token(headers) or self._visits.key_of(_visit_of(headers))
+        scope.setdefault("state", {})[SHOWN_BY] = token
+        if token:
+            return self._is_taken(token)
         if not comes_from_here(scope, headers):
             return False
         now = time.monotonic()
@@ -124,11 +134,28 @@ class SignInGuard:
             self._open_asked_at = now
         return self._is_open
 
+    def _is_taken(self, token: str) -> bool:
+        """Whether the service takes a key or token; what it has taken just now is not asked about again."""
+        digest, now = hashlib.sha256(token.encode("utf-8", "replace")).digest(), time.monotonic()
+        with self._lock:
+            if now < self._taken.get(digest, 0.0):
+                return True
+        try:
+            self._client.with_token(token).me()
+        except (FacerecError, ValueError):  # refused, not answered, or nothing that can be sent
+            return False
+        with self._lock:
+            self._taken[digest] = now + _TAKEN_S
+            while len(self._taken) > _MOST_TAKEN:
+                self._taken.popitem(last=False)
+        return True
+
     def _answers_without_key(self) -> bool:
         try:
             self._client.me()
         except ServiceError as error:
-            return error.status not in _REFUSALS
+            # A service that is about to be ready tells nothing of keys: what it told before holds.
+            return False if error.status in _REFUSALS else self._is_open
         except SourceError:  # the page itself tells that no service answers
             return True
         return True
@@ -142,6 +169,8 @@ class SignInGuard:
             if len(body) > _MOST_FORM_BYTES:
                 return HTMLResponse(_form("That is too long to be a key."), 413)
         key = parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0].strip()
+        if not key or not key.isascii() or not key.isprintable():
+            return HTMLResponse(_form("That is no key: one begins with facerec_ and is given whole."), 401)
         try:
             await asyncio.to_thread(self._client.with_token(key).me)
         except ServiceError as error:
@@ -159,11 +188,6 @@ class SignInGuard:
             secure=is_secure,
         )
         return answer
-
-
-def token_of(headers: Headers, visits: Visits) -> str | None:
-    """Return what a visitor shows to the service: what a proxy in front sends for them, or the key of their visit."""
-    return given_token(headers) or visits.key_of(_visit_of(headers))
 
 
 def _visit_of(headers: Headers) -> str:

@@ -71,7 +71,13 @@ def build_api(service: Service) -> FastAPI:
         app.include_router(legacy.router, dependencies=[Depends(check_address)])
 
     app.add_middleware(ProjectGuard, store=service.archive.store)
-    app.add_middleware(AccessGuard, api=app, store=service.archive.store, config=service.settings.access)
+    app.add_middleware(
+        AccessGuard,
+        api=app,
+        store=service.archive.store,
+        config=service.settings.access,
+        redact=service.redaction.redact,
+    )
     if origins := service.settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -16,9 +16,11 @@ from prometheus_client import Metric
 from ray.serve.exceptions import BackPressureError
 
 from facerec_models.errors import FacerecError
+from serving.api.ingress.access import needs
 from serving.api.ingress.documents import problem
 from serving.api.schemas import Alive, Health
 from serving.api.service import Service, ServiceDep
+from serving.store.access_rows import Role
 from serving.store.job_rows import Job, JobState
 from serving.telemetry.metrics import KINDS, kind_of
 from serving.telemetry.publishing import exposition
@@ -156,7 +158,7 @@ async def readyz(readiness: ReadinessDep) -> Response:
     return Response(health.model_dump_json(), media_type="application/json")
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, openapi_extra=needs(Role.READ, everywhere=True))
 async def metrics(service: ServiceDep, readiness: ReadinessDep) -> Response:
     """Return what all processes of the service have counted, in Prometheus' text format."""
     jobs = await readiness.waiting_jobs()

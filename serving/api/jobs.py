@@ -22,6 +22,7 @@ from serving.jobs.submit import analysis_of
 from serving.store import leases
 from serving.store.access_rows import EVERY_PROJECT
 from serving.store.job_rows import Job, JobState
+from serving.store.lookups import no_job
 
 router = APIRouter(tags=["jobs"])
 
@@ -42,6 +43,8 @@ def list_jobs(
     """List jobs, oldest first: of a project, or of all that the caller may know of."""
     store = service.archive.store
     last = None if after is None else store.get_job(after)
+    if last is not None and not caller.sees(last.project):
+        raise no_job(str(after))
     states = [state] if state else []
     if project is not None or caller.sees(EVERY_PROJECT):
         return _views(service, store.list_jobs(project, states, after=last, limit=limit))

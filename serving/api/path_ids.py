@@ -12,6 +12,7 @@ from facerec_models.names import is_hidden
 from serving.api.service import ServiceDep
 from serving.archive.access.callers import Caller
 from serving.archive.ids import IdKind, complete, find_video, full_id
+from serving.store.access_rows import Role
 from serving.store.contract import Store
 from serving.store.lookups import no_job
 
@@ -57,6 +58,10 @@ def check_address(request: Request) -> None:
             request.path_params[name] = unicodedata.normalize("NFC", value)
 
 
+# Who may not begin a job of these kinds may not begin it again either, nor end it.
+_ROLES = {"second_set": Role.ADMIN}
+
+
 def complete_path_ids(request: Request, service: ServiceDep) -> None:
     """Put whole ids in the place of their beginnings, before the route reads them; a video may be named by its file's name.
 
@@ -90,5 +95,6 @@ def _own_job(request: Request, store: Store, given: str) -> str:
         )
     if not caller.sees(job.project):
         raise no_job(given)
-    caller.require(request.state.needed, job.project)
+    needed: Role = request.state.needed
+    caller.require(needed if needed is Role.READ else _ROLES.get(job.kind, needed), job.project)
     return job.job_id

@@ -8,8 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from facerec_models.config import TrainingConfig
-from facerec_models.errors import ConflictError
-from facerec_models.names import check_project_name
 from serving.api.ingress.access import needs
 from serving.api.schemas import Accepted, EditView
 from serving.api.service import CallerDep, HowToApply, ProjectName, ServiceDep
@@ -17,7 +15,7 @@ from serving.archive import projects
 from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.undo import undo_edit
-from serving.archive.room import require_more, require_room
+from serving.archive.room import require_room
 from serving.jobs.name_again import NamingRequest, submit_naming
 from serving.store.access_rows import Role
 
@@ -36,17 +34,7 @@ def list_projects(service: ServiceDep, caller: CallerDep) -> list[dict[str, Any]
 @router.put("/projects/{project}", status_code=201, openapi_extra=needs(Role.ADMIN))
 def create_project(project: ProjectName, service: ServiceDep) -> dict[str, Any]:
     """Create a project, or find it there."""
-    check_project_name(project)
-    store = service.archive.store
-    there = [one.name for one in store.list_projects()]
-    if project not in there:
-        # Their folders would be one on a file system that does not tell them apart.
-        if alike := next((name for name in there if name.casefold() == project.casefold()), None):
-            raise ConflictError(
-                f"there is a project {alike!r}: names must differ by more than small and capital letters"
-            )
-        require_more("projects", len(there), service.settings.keeping.max_projects)
-    return asdict(store.create_project(project))
+    return asdict(projects.begin_project(service.archive.store, project, service.settings.keeping.max_projects))
 
 
 @router.delete("/projects/{project}", status_code=204, openapi_extra=needs(Role.ADMIN))

@@ -7,12 +7,39 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from facerec_models.errors import ProjectNotFoundError
+from facerec_models.errors import ConflictError, ProjectNotFoundError
 from facerec_models.files import remove_tree
+from facerec_models.names import check_project_name
 from serving.archive.deletion import end_jobs, remove_uploads
 from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.renditions import remove_renditions
+from serving.archive.room import require_more
+from serving.store.contract import Store
+from serving.store.rows import Project
+
+
+def begin_project(store: Store, name: str, most: int) -> Project:
+    """Return the project of a name, or make it.
+
+    Raises
+    ------
+    InputError
+        If no project may be called so.
+    ConflictError
+        If there is one whose name differs by small and capital letters alone: their folders would be one on some file systems.
+    LimitExceededError
+        If there are `most` projects.
+    """
+    check_project_name(name)
+    there = [one.name for one in store.list_projects()]
+    if name not in there:
+        if alike := next((one for one in there if one.casefold() == name.casefold()), None):
+            raise ConflictError(
+                f"there is a project {alike!r}: names must differ by more than small and capital letters"
+            )
+        require_more("projects", len(there), most)
+    return store.create_project(name)
 
 
 def delete_project(archive: Archive, name: str) -> None:

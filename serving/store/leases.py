@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from facerec_models.errors import ConflictError, ProjectNotFoundError
+from serving.store.acting import present_actor
 from serving.store.contract import Store
 from serving.store.job_rows import LONGEST_LEASE_S, LONGEST_WAIT_S, Job, JobSegment, JobState, has_ended
 from serving.telemetry.metrics import count_end
@@ -340,6 +341,7 @@ def retry(store: Store, job_id: str) -> Job:
             attempt=0,
             error=None,
             cancel_requested=False,
+            submitted_by=present_actor().name,
             updated_at=time.time(),
             webhook=job.webhook and replace(job.webhook, due_at=None, attempt=0, error=None, delivered_at=None),
         )
@@ -348,6 +350,8 @@ def retry(store: Store, job_id: str) -> Job:
     if queued is None:
         state = store.get_job(job_id).state
         raise ConflictError(f"job {job_id} is {state}: only a failed or cancelled job can be tried again")
+    with suppress(ProjectNotFoundError):  # it was deleted just now
+        store.log_action(queued.project, "job-retried", job_id)
     return queued
 
 

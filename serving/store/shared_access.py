@@ -95,7 +95,10 @@ class SharedAccess:
     def delete_note(self, project: str, person_id: str) -> bool:
         """Delete what was agreed with a person; return whether there was anything."""
         with self._shared.writing(project) as tx:
-            return bool(tx.delete("person_notes", {"project": project, "person_id": person_id}))
+            is_gone = bool(tx.delete("person_notes", {"project": project, "person_id": person_id}))
+            if is_gone:
+                log(tx, project, "consent-removed")
+            return is_gone
 
     def set_policy(self, project: str, policy: dict[str, Any]) -> None:
         """Set what a project keeps, and for how long."""

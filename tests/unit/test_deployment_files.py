@@ -85,4 +85,5 @@ def test_prometheus_scrapes_the_service_as_it_does_without_containers(compose: d
     for document in (here, alone):
         for job in document["scrape_configs"]:
             job["static_configs"] = None
+            job.pop("authorization", None)  # where keys are asked for, which is always so in containers
     assert here == alone

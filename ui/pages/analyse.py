@@ -14,7 +14,6 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from PIL import Image
-from starlette.datastructures import Headers
 
 from facerec_models.errors import FacerecError, SourceError
 from facerec_models.result import Result
@@ -25,7 +24,7 @@ from serving.exports.timeline import draw_timeline
 from serving.store.access_rows import EVERY_PROJECT, Role
 from ui.client import FacerecClient, ServiceError, StoredVideo, check_success
 from ui.pages import panels
-from ui.sign_in import Visits, token_of
+from ui.sign_in import SHOWN_BY
 
 Updates = dict[Any, Any]
 
@@ -57,9 +56,8 @@ _html = partial(gr.HTML, padding=False, apply_default_css=False)
 class AnalysePage:
     """Layout and behaviour; lives inside a `gr.Blocks`. What belongs to one visitor is in `gr.State`."""
 
-    def __init__(self, client: FacerecClient, visits: Visits, blocks: gr.Blocks) -> None:
+    def __init__(self, client: FacerecClient, blocks: gr.Blocks) -> None:
         self._service = client
-        self._visits = visits
         self._result = gr.State(None)
         self._job_id = gr.State(None)
         _html(panels.HEADER)
@@ -129,8 +127,11 @@ class AnalysePage:
             part.select(self._select, self._result, [self._evidence, self._video], show_progress="hidden")
 
     def _client_of(self, request: gr.Request) -> FacerecClient:
-        """Return the client that asks as who visits."""
-        return self._service.with_token(token_of(Headers(request.headers), self._visits))
+        """Return the client that asks as who visits, by what the guard in front has found."""
+        asked = request.request
+        if asked is None:
+            raise gr.Error("This page must be loaded again.", duration=_MESSAGE_S, print_exception=False)
+        return self._service.with_token(getattr(asked.state, SHOWN_BY))
 
     def _choose_first_project(self, request: gr.Request) -> Updates:
         client = self._client_of(request)

@@ -10,7 +10,7 @@ import ipaddress
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -18,12 +18,12 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from facerec_models.errors import BusyError, FacerecError, UnauthenticatedError
+from facerec_models.errors import BusyError, FacerecError, ForbiddenError, UnauthenticatedError
 from serving.api.ingress.documents import problem, title_of
 from serving.api.ingress.guards import hostname
 from serving.api.ingress.identity_tokens import IdentityTokens
@@ -38,7 +38,7 @@ from serving.telemetry.metrics import count_refusal
 
 # What tells nothing of any archive: whether the service lives, and how it is asked.
 PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
-_ROLE = "x-facerec-role"
+_ROLE, _EVERYWHERE = "x-facerec-role", "x-facerec-in-every-project"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 # Where one of these is, another machine may have asked a proxy of this one.
@@ -49,13 +49,13 @@ _KEYS_ASKED_S = 2.0
 _REFUSED_PER_MINUTE = 30
 
 
-def needs(role: Role) -> dict[str, Any]:
-    """Return what a route's ``openapi_extra`` says of the role that it needs.
+def needs(role: Role, *, everywhere: bool = False) -> dict[str, Any]:
+    """Return what a route's ``openapi_extra`` says of the role that it needs, in the project that it names or in every one.
 
     A route that says nothing needs ``read`` to be read, and ``curate`` for all else. ``admin`` is for what cannot be undone, and for
     what concerns a project as a whole.
     """
-    return {_ROLE: str(role)}
+    return {_ROLE: str(role), **({_EVERYWHERE: True} if everywhere else {})}
 
 
 class _Needed(NamedTuple):
@@ -66,15 +66,13 @@ class _Needed(NamedTuple):
     role: Role
     in_query: bool
     default: str | None
+    everywhere: bool
 
     @property
     def is_of_all(self) -> bool:
         """Whether it is about what is of no project, and more than reading; a job's project is found with the job."""
-        return (
-            self.role is not Role.READ
-            and not self.in_query
-            and not {"project", "job_id"} & self.pattern.groupindex.keys()
-        )
+        named = {"project", "job_id"} & self.pattern.groupindex.keys()
+        return self.everywhere or (self.role is not Role.READ and not self.in_query and not named)
 
     def project(self, path: str, query: bytes) -> str | None:
         found = self.pattern.match(path)
@@ -96,16 +94,22 @@ class AccessGuard:
         Whose routes are guarded.
     store : Store
     config : AccessConfig
+    redact : callable
+        Takes out of an error what is not for who asks.
     """
 
-    def __init__(self, app: ASGIApp, api: FastAPI, store: Store, config: AccessConfig) -> None:
+    def __init__(
+        self, app: ASGIApp, api: FastAPI, store: Store, config: AccessConfig, redact: Callable[[str], str]
+    ) -> None:
         self._app = app
+        self._redact = redact
         self._api = api
         self._store = store
         self._config = config
         self._tokens = None if config.oidc is None else IdentityTokens(config.oidc)
         self._routes: list[_Needed] | None = None
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        # Of the ways to count, the one whose counts are dropped when they are over.
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._keys_asked_at = -_KEYS_ASKED_S
         self._has_keys = True
 
@@ -118,7 +122,7 @@ class AccessGuard:
         try:
             caller = await asyncio.to_thread(self._admit, scope, headers)
         except FacerecError as error:
-            await _refusal(error)(scope, receive, send)
+            await _refusal(error, self._redact)(scope, receive, send)
             return
         with acting(Actor(caller.name, bound_ids().get("request_id"))), bind(key_id=caller.name):
             await self._app(scope, receive, send)
@@ -145,7 +149,7 @@ class AccessGuard:
             raise UnauthenticatedError(
                 "a key is needed: send it as 'Authorization: Bearer facerec_...'; 'facerec keys create' makes one"
             )
-        address = f"address:{(scope.get('client') or ['unknown'])[0]}"
+        address = f"address:{_neighbourhood((scope.get('client') or ['unknown'])[0])}"
         try:
             if self._tokens is not None and not given.startswith("facerec_"):
                 return self._tokens.caller(given)
@@ -159,7 +163,7 @@ class AccessGuard:
 
     def _is_open(self, scope: Scope, headers: Headers) -> bool:
         """Whether a request without a key is answered: it comes from this machine, for this machine, and there is no key."""
-        if self._config.keys or not comes_from_here(scope, headers):
+        if self._config.keys or self._tokens is not None or not comes_from_here(scope, headers):
             return False
         now = time.monotonic()
         if now - self._keys_asked_at >= _KEYS_ASKED_S:
@@ -199,7 +203,8 @@ def _needs_of(api: FastAPI) -> Iterator[_Needed]:
             asked = [field for field in route.dependant.query_params if field.name == "project"]
             default = asked[0].default if asked else None
             for method in route.methods or ():
-                yield _Needed(method, pattern, role_of(route.openapi_extra, method), bool(asked), default)
+                extra = route.openapi_extra or {}
+                yield _Needed(method, pattern, role_of(extra, method), bool(asked), default, _EVERYWHERE in extra)
 
 
 def role_of(openapi_extra: Mapping[str, Any] | None, method: str) -> Role:
@@ -226,6 +231,15 @@ def given_token(headers: Headers) -> str | None:
     return headers.get("x-api-key")
 
 
+def _neighbourhood(address: str) -> str:
+    """Return what one who asks cannot change at will: an IPv4 address, or the network of an IPv6 one."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(ip if ip.version == 4 else ipaddress.ip_network((ip, 64), strict=False))
+
+
 def _is_loopback(address: str) -> bool:
     try:
         ip = ipaddress.ip_address(address)
@@ -235,11 +249,14 @@ def _is_loopback(address: str) -> bool:
     return bool((mapped or ip).is_loopback)
 
 
-def _refusal(error: FacerecError) -> ASGIApp:
+def _refusal(error: FacerecError, redact: Callable[[str], str]) -> ASGIApp:
     headers = {}
-    count_refusal("rate" if isinstance(error, BusyError) else "key")
+    if isinstance(error, BusyError):
+        count_refusal("rate")
+    elif isinstance(error, UnauthenticatedError | ForbiddenError):
+        count_refusal("key")
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="facerec"'
     if isinstance(error, BusyError):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    return problem(error.status, title_of(error), str(error), headers)
+    return problem(error.status, title_of(error), redact(str(error)), headers)

@@ -49,6 +49,7 @@ from serving.archive.exporting import write_document
 from serving.archive.ids import find_video
 from serving.archive.naming.enable import judge_by_hand
 from serving.archive.naming.one_video import stored_result
+from serving.archive.projects import begin_project
 from serving.archive.search.people_and_faces import search_people
 from serving.archive.videos import register_video, video_file
 from serving.exports.export_format import ExportFormat
@@ -130,13 +131,16 @@ async def set_disabled(project: str, request: Request, service: ServiceDep) -> d
 
 
 @router.get("/crawler", dependencies=[CheckedSender], openapi_extra=needs(Role.CURATE))
-def crawl(service: ServiceDep, q: str, project: Project = DEFAULT_PROJECT) -> dict[str, Any]:
+def crawl(service: ServiceDep, caller: CallerDep, q: str, project: Project = DEFAULT_PROJECT) -> dict[str, Any]:
     """Collect pictures of people, as jobs."""
     started = time.perf_counter()
     people = [person_id_of(name) for name in q.split(";") if name.strip()]
     if not people:
         raise InputError(f"q {q!r} names nobody: give names with semicolons between them")
-    service.archive.store.create_project(check_project_name(project))
+    store = service.archive.store
+    if project not in {one.name for one in store.list_projects()}:
+        caller.require(Role.ADMIN, project)
+        begin_project(store, project, service.settings.keeping.max_projects)
     for person_id in people:
         check_source("bing", person_id, service.settings)
     wanted = {"source": "bing", "max_num": _CRAWLED, "discard_multi_face": False}

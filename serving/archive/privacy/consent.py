@@ -66,7 +66,6 @@ def remove_note(store: Store, project: str, given: str) -> None:
     person_id = person_id_of(given)
     if not store.delete_note(project, person_id):
         raise NotFoundError(f"project {project!r} has no consent note of {person_id!r}")
-    store.log_action(project, "consent-removed")
 
 
 def move_note(store: Store, project: str, former: str, person_id: str) -> None:

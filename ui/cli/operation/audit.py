@@ -78,11 +78,16 @@ def verify(
     name = "" if of_service else project
     with open_home(home) as opened:
         broken = check_audit(opened.archive.store, name)
-        count = sum(1 for _ in all_entries(opened.archive.store, name))
+        last = None
+        for last in all_entries(opened.archive.store, name):  # noqa: B007
+            pass
+    count, chain = (0, "") if last is None else (last.number, last.chain)
     if as_json:
-        print_json({"entries": count, "broken": None if broken is None else broken.number})
+        print_json({"entries": count, "chain": chain, "broken": None if broken is None else broken.number})
     elif broken is None:
-        output.print(f"{counted(count, 'entry', 'entries')}, all as they were written")
+        output.print(
+            f"{counted(count, 'entry', 'entries')}, all as they were written; the last one has {chain or 'none'}"
+        )
     else:
         output.print(f"entry {broken.number} is not as it was written, or the one before it is missing")
     if broken is not None:
