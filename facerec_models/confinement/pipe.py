@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import select
 import socket
 import struct
@@ -17,10 +18,13 @@ import numpy.typing as npt
 # Kinds of numbers that may travel.
 _DTYPES = {"|u1", "|b1", "<i8", "<f4", "<f8"}
 _LENGTH = struct.Struct("<I")
-_MOST_HEADER_BYTES = 256 * 2**20
+# The longest is of a part of a scan, with the times of its cuts.
+_MOST_HEADER_BYTES = 16 * 2**20
 # A still of 80 million pixels has 240 MB.
 _MOST_ARRAY_BYTES = 2 * 2**30
-_MOST_ARRAYS = 100_000
+_MOST_ARRAYS = 10_000
+_MOST_SIDES = 8
+_MOST_LETTERS = 200  # of a reason
 _MOST_BUFFERS = 256  # that one call sends; the system takes up to 1024
 
 
@@ -102,28 +106,14 @@ class Pipe:
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size, until))
         if length > _MOST_HEADER_BYTES:
             raise BadMessageError(f"a header of {length} bytes")
+        header = self._read(length, until)
         try:
-            kind, facts, shapes = json.loads(self._read(length, until))
-            sizes = [(dtype, [int(side) for side in shape]) for dtype, shape in shapes]
-        except (ValueError, TypeError) as error:
-            raise BadMessageError(f"a header that cannot be read ({error})") from error
-        if not (isinstance(kind, str) and isinstance(facts, dict)) or len(sizes) > _MOST_ARRAYS:
-            raise BadMessageError("a header of another form")
-        left = _MOST_ARRAY_BYTES
-        arrays = []
-        for dtype, shape in sizes:
-            if dtype not in _DTYPES or len(shape) > 8 or min(shape, default=0) < 0:
-                raise BadMessageError(f"an array of {dtype!r} and shape {shape[:8]}")
-            size = np.dtype(dtype).itemsize
-            for side in shape:
-                size *= side
-            left -= size
-            if left < 0:
-                raise BadMessageError("more than 2 GiB")
-            array = np.empty(shape, dtype)
+            kind, facts, arrays = _of_header(header)
+        except (ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+            raise BadMessageError(f"a header that cannot be used ({str(error)[:_MOST_LETTERS]})") from error
+        for array in arrays:
             if array.size:
                 self._read_into(_bytes_of(array), until)
-            arrays.append(array)
         return Message(kind, facts, arrays)
 
     def has_input(self) -> bool:
@@ -168,6 +158,25 @@ class Pipe:
         if left is not None and left <= 0:
             raise TimeoutError("the other side does not answer")
         self._socket.settimeout(left)
+
+
+def _of_header(header: bytearray) -> tuple[str, dict[str, Any], list[npt.NDArray[Any]]]:
+    """Return kind, facts, and arrays to be filled; raise what JSON and numpy raise, or ValueError, where it is none of ours."""
+    kind, facts, described = json.loads(header)
+    is_message = isinstance(kind, str) and isinstance(facts, dict) and isinstance(described, list)
+    if not is_message or len(described) > _MOST_ARRAYS:
+        raise ValueError("it has another form")
+    left = _MOST_ARRAY_BYTES
+    for dtype, shape in described:
+        if not isinstance(dtype, str) or dtype not in _DTYPES:
+            raise ValueError("an array of another kind of numbers")
+        is_shape = isinstance(shape, list) and len(shape) <= _MOST_SIDES
+        if not is_shape or any(type(side) is not int or not 0 <= side <= _MOST_ARRAY_BYTES for side in shape):
+            raise ValueError("an array of no possible shape")
+        left -= math.prod(shape, start=np.dtype(dtype).itemsize)
+        if left < 0:
+            raise ValueError("more than 2 GiB")
+    return kind, facts, [np.empty(shape, dtype) for dtype, shape in described]
 
 
 def _bytes_of(array: npt.NDArray[Any]) -> memoryview:

@@ -70,7 +70,7 @@ def build_api(service: Service) -> FastAPI:
     if service.settings.legacy_api:
         app.include_router(legacy.router, dependencies=[Depends(check_address)])
 
-    app.add_middleware(ProjectGuard, store=service.archive.store)
+    app.add_middleware(ProjectGuard, store=service.archive.store, redact=service.redaction.redact)
     app.add_middleware(
         AccessGuard,
         api=app,

@@ -103,11 +103,11 @@ class _BoundedRequest(Request):
 
     async def _get_form(self, **_: Any) -> FormData:
         if self._form is None:
-            if self.headers.get("content-type", "").startswith("multipart/form-data"):
-                require_room(self.app.state.service.settings)
-                self._form = await _parse(_Form(self, self._bound))
-            else:
-                self._form = await super()._get_form(max_files=0, max_fields=_MOST_FIELDS)
+            # The other kind of form, which holds no file, would be taken apart in the event loop whatever its size.
+            if not self.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+                raise InputError("send the form as multipart/form-data, with its file")
+            require_room(self.app.state.service.settings)
+            self._form = await _parse(_Form(self, self._bound))
         return self._form
 
 

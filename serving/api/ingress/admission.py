@@ -15,15 +15,18 @@ from serving.bounds import IngressConfig
 
 # Of a body that much is taken before the request gets its place: one that comes slowly holds no place of others.
 _GATHERED_BYTES = 256 * 2**10
-# Bodies of which the beginning comes slowly: that much memory, times the bytes above, is theirs.
+# Bodies of which the beginning comes slowly: that much memory, times the bytes above, is theirs. Beyond, one of them is given up.
 _MOST_GATHERED = 256
 _RETRY_AFTER_S = 2.0
+_ALL_TAKEN = "all places for requests of this kind ({}) are taken: ask again in a moment"
+_TOO_SLOW = "too many bodies are awaited, of which this one came slowly: send it again, and faster"
 
 
 class AdmissionGuard:
     """Let requests of each kind in, as many as its places; checks of health are always let in.
 
-    More wait for up to `IngressConfig.max_wait_s`, as many as there are places; whoever comes then is answered 429.
+    More wait for up to `IngressConfig.max_wait_s`, as many as there are places; whoever comes then is answered 429. Slow bodies keep
+    nobody out: what has no body is not awaited, and where too many are awaited, the oldest of the address with most of them ends.
     """
 
     def __init__(self, app: ASGIApp, classes: RequestClasses, bounds: IngressConfig) -> None:
@@ -31,30 +34,33 @@ class AdmissionGuard:
         self._classes = classes
         shares: tuple[Share, ...] = ("reading", "sending", "following", "changing", "uploading", "recognizing")
         self._places = {share: _SharePlaces(getattr(bounds, share), bounds.max_wait_s) for share in shares}
-        self._gathering = 0
+        self._gatherings = _Gatherings()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on in its place, or answer that all are taken."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        share = self._classes.of(scope, Headers(scope=scope).get("content-type", "")).share
+        headers = Headers(scope=scope)
+        share = self._classes.of(scope, headers.get("content-type", "")).share
         if share == "health":
             await self._app(scope, receive, send)
             return
         places = self._places[share]
-        if places.are_full or self._gathering >= _MOST_GATHERED:
-            await _answer_busy(share, scope, receive, send)
+        if places.are_full:
+            await _answer_busy(_ALL_TAKEN.format(share), scope, receive, send)
             return
-        self._gathering += 1
-        try:
-            begun = await _gather(receive)
-        finally:
-            self._gathering -= 1
-        if begun[-1]["type"] == "http.disconnect":
-            return
+        begun: list[Message] = []
+        if _has_body(headers):
+            try:
+                begun = await self._gatherings.gather((scope.get("client") or ["unknown"])[0], receive)
+            except _GivenUpError:
+                await _answer_busy(_TOO_SLOW, scope, receive, send)
+                return
+            if begun[-1]["type"] == "http.disconnect":
+                return
         if not await places.enter():
-            await _answer_busy(share, scope, receive, send)
+            await _answer_busy(_ALL_TAKEN.format(share), scope, receive, send)
             return
         try:
             await self._app(scope, _replay(begun, receive), send)
@@ -108,6 +114,56 @@ class _SharePlaces:
         self._free += 1
 
 
+class _GivenUpError(Exception):
+    """A body is awaited no longer, because others are."""
+
+
+class _Gatherings:
+    """The bodies whose beginnings are awaited, of each address the oldest first."""
+
+    def __init__(self) -> None:
+        self._by_address: dict[str, deque[asyncio.Timeout]] = {}
+
+    async def gather(self, address: str, receive: Receive) -> list[Message]:
+        """Await the beginning of a body from an address.
+
+        Raises
+        ------
+        _GivenUpError
+            If others need its place meanwhile.
+        """
+        if sum(map(len, self._by_address.values())) >= _MOST_GATHERED:
+            self._give_one_up()
+        try:
+            async with asyncio.timeout(None) as patience:
+                self._by_address.setdefault(address, deque()).append(patience)
+                try:
+                    return await _gather(receive)
+                finally:
+                    self._forget(address, patience)
+        except TimeoutError:
+            if patience.expired():
+                raise _GivenUpError from None
+            raise
+
+    def _give_one_up(self) -> None:
+        address = max(self._by_address, key=lambda one: len(self._by_address[one]))
+        patience = self._by_address[address][0]
+        self._forget(address, patience)
+        patience.reschedule(asyncio.get_running_loop().time())
+
+    def _forget(self, address: str, patience: asyncio.Timeout) -> None:
+        theirs = self._by_address.get(address, deque())
+        if patience in theirs:
+            theirs.remove(patience)
+            if not theirs:
+                del self._by_address[address]
+
+
+def _has_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0").strip("0") != ""
+
+
 async def _gather(receive: Receive) -> list[Message]:
     begun: list[Message] = []
     size = 0
@@ -129,7 +185,6 @@ def _replay(begun: list[Message], receive: Receive) -> Receive:
     return receiving
 
 
-async def _answer_busy(share: Share, scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer_busy(detail: str, scope: Scope, receive: Receive, send: Send) -> None:
     headers = {"Retry-After": str(math.ceil(_RETRY_AFTER_S))}
-    detail = f"all places for requests of this kind ({share}) are taken: ask again in a moment"
     await problem(429, "Busy", detail, headers)(scope, receive, send)

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from facerec_models.errors import FacerecError, InputError, ProjectNotFoundError
 from facerec_models.names import DEFAULT_PROJECT, check_project_name
 from serving.api.ingress.documents import SAFE_HEADERS, problem, title_of
+from serving.store.access_rows import Role
 from serving.store.contract import Store
 
 # What is below a project; the project itself is created, shown and deleted by name.
@@ -33,6 +34,8 @@ _DOCS_HEADERS = {
     "img-src 'self' data: https://fastapi.tiangolo.com; connect-src 'self'; worker-src blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
+# What a node's supervisor asks, by the address that it has given the service: of no archive, and behind no key.
+_HEALTH = frozenset({"/healthz", "/readyz"})
 _DOCS = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
 
 
@@ -44,7 +47,8 @@ def api_headers(path: str) -> Mapping[str, str]:
 class HostGuard:
     """Let no web page elsewhere use what this application offers through its visitor's browser, which may need no key.
 
-    A page of another name that resolves to this machine sends its own name as host, and a page of another site its origin.
+    A page of another name that resolves to this machine sends its own name as host, and a page of another site its origin. Checks of
+    health are answered under every name.
 
     Parameters
     ----------
@@ -73,20 +77,23 @@ class HostGuard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(Headers(scope=scope))
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        refusal = self._refusal(
+            Headers(scope=scope), is_health=path in _HEALTH and scope.get("method") in ("GET", "HEAD")
+        )
         if refusal is None:
-            headers = self._headers(scope["path"].removeprefix(scope.get("root_path", "")))
+            headers = self._headers(path)
             await self._app(scope, receive, _with_headers(send, headers) if scope["type"] == "http" else send)
         elif scope["type"] == "http":
             await problem(403, "Forbidden", refusal)(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008, "reason": "foreign host or origin"})
 
-    def _refusal(self, headers: Headers) -> str | None:
+    def _refusal(self, headers: Headers, *, is_health: bool) -> str | None:
         hosts = headers.getlist("host") or [""]
         origins = [origin for origin in headers.getlist("origin") if origin not in self._origins]
         # The origin "null" is a page of unknown home: a sandboxed frame anywhere.
-        asked = [*(f"//{host}" for host in hosts), *origins]
+        asked = [*(() if is_health else (f"//{host}" for host in hosts)), *origins]
         if all(hostname(address) in self._allowed for address in asked):
             return None
         origin = f", origin {origins[0]!r}" if origins else ""
@@ -123,28 +130,36 @@ def check_sender(request: Request) -> None:
 class ProjectGuard:
     """Answer 404 for what is below a project that does not exist: a mistyped name never becomes a project.
 
-    The default project is created when something is first written to it.
+    The default project is created when something is first written to it, by who may write.
+
+    Parameters
+    ----------
+    app : ASGIApp
+    store : Store
+    redact : callable
+        Takes out of errors what is not for others.
     """
 
-    def __init__(self, app: ASGIApp, store: Store) -> None:
+    def __init__(self, app: ASGIApp, store: Store, redact: Callable[[str], str]) -> None:
         self._app = app
         self._store = store
+        self._redact = redact
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for a project that is not there, and pass any other request on."""
         for project in _project_of(scope):
             try:
-                await asyncio.to_thread(self._require, project, scope["method"])
+                await asyncio.to_thread(self._require, project, is_written=_writes(scope))
             except FacerecError as error:
-                await problem(error.status, title_of(error), str(error))(scope, receive, send)
+                await problem(error.status, title_of(error), self._redact(str(error)))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _require(self, project: str, method: str) -> None:
+    def _require(self, project: str, *, is_written: bool) -> None:
         try:
             self._store.get_project(project)
         except ProjectNotFoundError:
-            if project != DEFAULT_PROJECT or method in _READING:
+            if project != DEFAULT_PROJECT or not is_written:
                 raise
             self._store.create_project(project)
 
@@ -164,6 +179,12 @@ def _project_of(scope: Scope) -> Iterator[str]:
         if found := _BELOW_PROJECT.match(path):
             with suppress(InputError):  # what no project may be called is refused by the route, which says why
                 yield check_project_name(found[1])
+
+
+def _writes(scope: Scope) -> bool:
+    """Whether a route is asked that changes something: one that may be sent pictures by who may only read does not."""
+    needed: Role = scope.get("state", {}).get("needed", Role.READ)
+    return scope["method"] not in _READING and needed.includes(Role.CURATE)
 
 
 def _with_headers(send: Send, own: Mapping[str, str]) -> Send:

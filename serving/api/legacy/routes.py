@@ -7,7 +7,6 @@ Its requests that change something are GET requests, which any web page can have
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import TypeAdapter, ValidationError
 
 from facerec_models.catalogue import Catalogue
 from facerec_models.config import SamplingConfig, TrainingConfig
@@ -75,6 +75,7 @@ _PERIOD_S = 0.25
 # Of a web address, those that need not be fetched first to know that they play.
 _PLAYED_ENDINGS = (".mp4", ".m4v", ".webm")
 _SHOWN = 200
+_ADDRESSES = TypeAdapter(list[str])
 _FACE = re.compile(r"training_img_aligned/(?P<project>[^/]+)/(?P<person>[^/]+)/(?P<face>f-[a-z2-7]+)\.jpg$")
 _OWN_FILE = re.compile(r"/v1/projects/(?P<project>[^/]+)/videos/(?P<video>[^/]+)/(?:file|playable\.mp4)(?:\?|$)")
 
@@ -121,13 +122,7 @@ def list_disabled(project: str, service: ServiceDep) -> list[str]:
 @router.post("/disabled/{project}")
 async def set_disabled(project: str, request: Request, service: ServiceDep) -> dict[str, Any]:
     """Disable exactly the pictures of a list, and enable all others."""
-    try:
-        listed = json.loads(await request.body())
-        addresses = [one for one in listed if one]
-        wanted = {_face_id(project, one) for one in addresses}
-    except (ValueError, TypeError) as error:
-        raise InputError("the body must be a JSON list of pictures' addresses") from error
-    return await asyncio.to_thread(_disable, service, project, wanted)
+    return await asyncio.to_thread(_disable_listed, service, project, await request.body())
 
 
 @router.get("/crawler", dependencies=[CheckedSender], openapi_extra=needs(Role.CURATE))
@@ -392,6 +387,14 @@ def _face_id(project: str, address: str) -> str:
     if found is None or found["project"] != project:
         raise InputError(f"{address!r} is no address of a picture of project {project!r}: give those of /training-set")
     return found["face"]
+
+
+def _disable_listed(service: Service, project: str, body: bytes) -> dict[str, Any]:
+    try:
+        addresses = _ADDRESSES.validate_json(body, strict=True)
+    except ValidationError as error:
+        raise InputError("the body must be a JSON list of pictures' addresses") from error
+    return _disable(service, project, {_face_id(project, one) for one in addresses if one})
 
 
 def _disable(service: Service, project: str, wanted: set[str]) -> dict[str, Any]:

@@ -51,6 +51,15 @@ def test_pictures_are_bounded_in_size_and_number(small: TestClient) -> None:
     assert "Too many fields" in problem(small.post(FACES, files=[tiny], data={f"f{n}": "x" for n in range(30)}), 400)
 
 
+@pytest.mark.parametrize(
+    "path", [FACES, "/v1/faces", *(f"/v1/projects/p/{one}" for one in ("search/faces", "batches", "corrections"))]
+)
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_a_form_of_another_kind_is_refused_unread(client: TestClient, path: str, kind: str) -> None:
+    answer = client.post(path, content=100_000 * b"&", headers={"Content-Type": kind})
+    assert "multipart/form-data" in problem(answer, 422)
+
+
 def test_an_upload_is_written_once_and_no_further_than_its_bound(
     small: TestClient, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

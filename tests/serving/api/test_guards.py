@@ -13,11 +13,14 @@ from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from facerec_models.config import AnalysisConfig
-from facerec_models.errors import ProjectNotFoundError
+from facerec_models.errors import ProjectNotFoundError, StoreError
 from serving.api import batches, corrections, embedders, jobs, people, projects, search, videos
 from serving.api.ingress.guards import HostGuard
+from serving.archive.access import keys
+from serving.archive.handle import Archive
 from serving.archive.videos import register_video
 from serving.store.contract import Store
+from tests.serving.routes import bare_routes, problem
 
 _PARTS = (projects, people, corrections, search, videos, batches, embedders, jobs)
 _VALUES = {"track_id": "1", "k": "0"}
@@ -65,6 +68,38 @@ def test_the_default_project_is_made_when_something_is_first_written_to_it(clien
     assert client.get("/v1/projects/default/people").status_code == 404
     assert client.post("/v1/projects/default/training").status_code == 202
     assert {project.name for project in store.list_projects()} == {"default", "p"}
+
+
+def test_who_may_only_read_makes_no_project(archive: Archive) -> None:
+    _, key = keys.create_key(archive.store, "reads", {"*": "read"})
+    _, writer = keys.create_key(archive.store, "writes", {"*": "curate"})
+    with bare_routes(archive) as client:
+        for path in ("faces", "search/faces"):
+            answer = client.post(f"/v1/projects/default/{path}", headers={"Authorization": f"Bearer {key}"})
+            assert "no project 'default'" in problem(answer, 404)
+        assert [project.name for project in archive.store.list_projects()] == ["p"]
+        headers = {"Authorization": f"Bearer {writer}"}
+        assert client.post("/v1/projects/default/training", headers=headers).status_code == 202
+
+
+def test_what_the_store_says_of_a_project_names_no_place(
+    client: TestClient, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise StoreError(f"{archive.files.root}/store.sqlite cannot be read")
+
+    monkeypatch.setattr(type(archive.store), "get_project", fail)
+    assert problem(client.get("/v1/projects/p/people"), 503) == "<home>/store.sqlite cannot be read"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_told_under_every_name_and_to_no_foreign_page(client: TestClient, path: str) -> None:
+    kubelet = {"Host": "10.1.2.3:8000"}
+    assert client.get(path, headers=kubelet).status_code in (200, 503)
+    assert client.head(path, headers=kubelet).status_code != 403
+    assert client.get(path, headers={**kubelet, "Origin": "http://evil.example"}).status_code == 403
+    assert client.post(path, headers=kubelet).status_code == 403
+    assert client.get("/v1/projects", headers=kubelet).status_code == 403
 
 
 def test_a_project_is_made_by_name_alone(client: TestClient, store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -20,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facerec_models.config import LimitsConfig
 from serving.api import batches, corrections, people, search, videos
@@ -267,6 +268,55 @@ def test_slow_bodies_and_silent_connections_keep_nobody_out() -> None:
         # Beyond 40 connections, those that have brought no request for longest are closed.
         with suppress(ConnectionError):
             assert slow[20].recv(1) == b""
+
+
+def test_bodies_that_never_come_keep_nobody_out_however_many_are_awaited() -> None:
+    bounds = BOUNDS.model_copy(update={"silence_s": 30.0, "max_connections": 400})
+    with guarded(bounds) as (port, _), ExitStack() as stack:
+        silent = head("POST", "/v1/x", "content-length: 10")
+        slow = [stack.enter_context(closing(connect(port, silent))) for _ in range(256)]
+        assert answer(stack.enter_context(closing(connect(port, head("GET", "/v1/x")))))[0] == 200
+        assert answer(stack.enter_context(closing(connect(port, head("POST", "/v1/x", "content-length: 0")))))[0] == 200
+        # One that has a body takes the place of the one that has been awaited for longest.
+        assert answer(stack.enter_context(closing(connect(port, silent, b"0123456789"))))[0] == 200
+        status, headers, document = answer(slow[0])
+        assert (status, "retry-after" in headers, "slowly" in document["detail"]) == (429, True, True)
+        slow[1].sendall(b"0123456789")
+        assert answer(slow[1])[0] == 200
+
+
+async def _awaited_of_one_address() -> list[str]:
+    """Await one body of an address, then as many as may be of another, then one of a third; return whose are given up."""
+    given_up = []
+
+    async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("no body has come")
+
+    async def silent() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    guard = AdmissionGuard(inside, RequestClasses(BOUNDS, LimitsConfig()), BOUNDS)
+
+    async def ask(address: str) -> None:
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given_up.append(address)
+
+        headers = [(b"content-length", b"10")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/x", "headers": headers, "client": (address, 1)}
+        await guard(scope, silent, send)
+
+    asked = [asyncio.create_task(ask(address)) for address in ["198.51.100.1", *256 * ["203.0.113.1"], "198.51.100.2"]]
+    await asyncio.sleep(0.2)
+    for one in asked:
+        one.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    return given_up
+
+
+def test_the_address_with_most_awaited_bodies_gives_way() -> None:
+    assert asyncio.run(_awaited_of_one_address()) == 2 * ["203.0.113.1"]
 
 
 def test_headers_that_are_not_for_clients_are_left_out() -> None:

@@ -13,12 +13,14 @@ from fastapi.testclient import TestClient
 
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
+from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.settings import Settings
 from serving.sources.config import SourcesConfig
 from serving.store.job_rows import JobState
 from tests.local_servers import MEMAD, endpoint, folder, running
 from tests.serving.in_process import enrol_all, in_process
+from tests.serving.routes import bare_routes, problem
 from tests.unit.serving.exports.played_videos import write_media
 from tests.waiting import wait_until
 from ui.demo_material import DemoMaterial
@@ -97,6 +99,12 @@ def test_pictures_are_shown_disabled_and_enabled(client: TestClient) -> None:
     assert client.post("/disabled/shown", json=[f"{BASE}training_img_aligned/shown/x/f-none.jpg"]).status_code == 404
     assert client.post("/disabled/shown", json=["elsewhere.jpg"]).status_code == 422
     assert client.post("/disabled/shown", content=b"{").status_code == 422
+
+
+@pytest.mark.parametrize("body", [200_000 * b"[", b'[{"a": 1}]', b"[1]", b"[null]", b'{"a": 1}', b'"a"', b"\xff", b""])
+def test_a_list_of_pictures_that_is_none_is_refused(archive: Archive, body: bytes) -> None:
+    with bare_routes(archive, legacy_api=True) as bare:
+        assert "JSON list" in problem(bare.post("/disabled/p", content=body), 422)
 
 
 def test_a_video_is_polled_until_it_is_complete(client: TestClient, material: DemoMaterial) -> None:

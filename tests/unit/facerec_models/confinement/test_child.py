@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -99,6 +100,10 @@ def test_an_exit_without_an_answer_is_a_loss() -> None:
         child.receive(PATIENCE_S)
 
 
+def headed(header: bytes) -> bytes:
+    return struct.pack("<I", len(header)) + header
+
+
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -109,6 +114,19 @@ def test_an_exit_without_an_answer_is_a_loss() -> None:
         b'\x1d\x00\x00\x00["a",{},[["<f8",[9999999999]]]',
         b'\x17\x00\x00\x00["a",{},[["<f8",[-1,2]]]]',
         b'\x10\x00\x00\x00["a",{},["<f8"]]',
+        headed(200_000 * b"["),
+        headed(b'["a",{},[["<f8",[Infinity]]]]'),
+        headed(b'["a",{},[["<f8",[NaN]]]]'),
+        headed(b'["a",{},[["<f8",["1"]]]]'),
+        headed(b'["a",{},[["<f8",[true]]]]'),
+        headed(b'["a",{},[["<f8",{}]]]'),
+        headed(b'["a",{},[[["<f8"],[1]]]]'),
+        headed(b'["a",{},[["<f8",[0,9999999999999999999999]]]]'),
+        headed(b'["a",{},[["<f8",[0,1073741824,1073741824,1073741824]]]]'),
+        headed(b'["a",{},[["<f8",[' + 5000 * b"9" + b"]]]]"),
+        headed(b'["a",{},[' + b",".join(20 * [b'["|u1",[134217728]]']) + b"]]"),
+        headed(b'["a",{},[' + b",".join(10_001 * [b'["|u1",[0]]']) + b"]]"),
+        struct.pack("<I", 2**25),
     ],
 )
 def test_what_is_no_message_is_a_loss(garbage: bytes) -> None:
