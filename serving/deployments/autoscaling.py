@@ -1,7 +1,8 @@
 """How many analyzers there should be: as many as the work in the store can keep busy.
 
-Serve scales by requests, but analyzers take their work from the store: each tells Serve how much there is (``record_autoscaling_stats``),
-and the policy here, which ``autoscaling_config`` in serve_config.yaml names, makes a number of it. Serve applies its bounds and delays.
+Serve scales by requests, but analyzers take their work from the store. Each tells Serve how much there is
+(``record_autoscaling_stats``), and the policy here, which ``autoscaling_config`` in serve_config.yaml names, makes a number of it.
+Serve applies its bounds and delays.
 """
 
 from __future__ import annotations
