@@ -101,7 +101,9 @@ def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Applica
 
     def deployment(replica: type, name: str, resources: dict[str, Any], replicas: int = 1) -> serve.Deployment:
         own = options.get(name, {})
-        return serve.deployment(name=name, **{"num_replicas": replicas, "ray_actor_options": resources, **own})(replica)
+        # Serve takes a number or bounds, not both.
+        number = {} if own.get("autoscaling_config") else {"num_replicas": replicas}
+        return serve.deployment(name=name, **{**number, "ray_actor_options": resources, **own})(replica)
 
     detector = deployment(DetectorReplica, "FaceDetector", network(detector_gpu)).bind(
         detection, threads, settings=settings

@@ -10,6 +10,7 @@ from ray.serve.handle import DeploymentHandle
 
 from facerec_models.analysis.networks import Networks
 from serving.archive.room import has_room_for_jobs
+from serving.deployments.autoscaling import SLOTS, count_work
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
 from serving.deployments.reporting import begin_reporting
@@ -25,6 +26,7 @@ from serving.jobs.video import VideoJobs
 from serving.jobs.watched_folders import FolderWatcher
 from serving.jobs.webhooks import WebhookSender
 from serving.settings import Settings
+from serving.store.job_rows import JobState
 from serving.telemetry.metrics import expect_jobs
 
 # An analysis that is under way waits for room in a full queue rather than begin again.
@@ -33,6 +35,8 @@ _PATIENCE_S = 300.0
 _STOP_S = 10.0
 # They wait for servers, and compute little.
 _FETCHES = 2
+# More waiting jobs than any number of analyzers that is allowed: the rest changes nothing.
+_COUNTED = 500
 
 
 class AnalyzerReplica:
@@ -50,6 +54,7 @@ class AnalyzerReplica:
         expect_jobs()
         begin_reporting(settings)
         self._archive = open_shared_archive(settings)
+        self._slots = slots
         self._detector = detector
         self._embedder = embedder
         self._networks: Networks | None = None
@@ -59,6 +64,7 @@ class AnalyzerReplica:
             "video": videos.lead,
         }
         apart: dict[str, Work] = dict.fromkeys(("training", "second_set", KIND), partial(run_apart, settings))
+        self._kinds, self._kinds_apart = tuple(work), tuple(apart)
         has_room = has_room_for_jobs(settings)
         # What computes in a process of its own takes no video's place.
         self._runners = [
@@ -104,6 +110,10 @@ class AnalyzerReplica:
         if self._watcher is not None:
             self._watcher.check_health()
 
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Serve how much there is to do, where the number of analyzers follows it; see `scale_by_queue`."""
+        return await asyncio.to_thread(self._count_work)
+
     async def drain(self, timeout_s: float) -> None:
         """Take no more jobs, and hand back those that are under way, for others to go on with at once."""
         await asyncio.to_thread(self._stop, timeout_s)
@@ -111,6 +121,14 @@ class AnalyzerReplica:
     def __del__(self) -> None:
         if hasattr(self, "_watcher"):  # it was made
             self._stop(_STOP_S)
+
+    def _count_work(self) -> dict[str, float]:
+        store = self._archive.store
+        jobs = [
+            *store.list_jobs(None, [JobState.RUNNING]),
+            *store.list_jobs(None, [JobState.QUEUED], limit=_COUNTED),
+        ]
+        return {**count_work(jobs, self._kinds, self._kinds_apart), SLOTS: self._slots}
 
     def _stop(self, timeout_s: float) -> None:
         if self._watcher is not None:

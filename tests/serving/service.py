@@ -43,10 +43,11 @@ def service_url(service: RunningService) -> str:
 
 @contextmanager
 def running_service(
-    home: Path, environment: Mapping[str, str] | None = None, *, with_page: bool = False
+    home: Path, environment: Mapping[str, str] | None = None, *, with_page: bool = False, config: Path | None = None
 ) -> Iterator[RunningService]:
     """Run ``facerec serve`` on free ports until the block ends; the block may also kill it."""
     command = [sys.executable, "-m", "ui.cli", "serve", "--json", "--home", str(home)]
+    command += [] if config is None else ["--config", str(config)]
     command += ["--ui-port", str(free_port())] if with_page else ["--no-ui"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FACEREC_")}
     log = home / "service.log"
