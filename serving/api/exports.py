@@ -15,6 +15,7 @@ from facerec_models.files import AnyPath, local_target
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file, stream_zip
+from serving.api.ingress.own_threads import run_long
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.archive.exporting import analysed_videos, file_names, write_document
 from serving.archive.videos import video_file
@@ -63,7 +64,7 @@ async def export_video(
     """Return the result in another form."""
     if export_format is ExportFormat.ANNOTATED:
         return await get_annotated(project, video_id, request, service)
-    return await asyncio.to_thread(_export, service, project, video_id, export_format)
+    return await run_long("exporting", _export, service, project, video_id, export_format)
 
 
 @router.get("/projects/{project}/videos/{video_id}/annotated.mp4", response_class=FileResponse)
@@ -80,7 +81,7 @@ async def get_annotated(
     found = Result.model_validate_json(result.unwrap())
     if start_s is not None or end_s is not None:
         found = only_part(found, start_s or 0.0, found.video.duration_s if end_s is None else end_s)
-    path = await asyncio.to_thread(_draw, service, project, found)
+    path = await run_long("drawing", _draw, service, project, found)
     answer = await asyncio.to_thread(answer_file, path, request, "video/mp4")
     if answer is None:
         raise NotFoundError(f"the annotated video {video_id} was removed just now: ask again")

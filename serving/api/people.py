@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from facerec_models.stills import StillResult, find_stills
 from facerec_models.types import FaceSet
 from serving.api.file_answer import answer_file
 from serving.api.ingress.access import needs
+from serving.api.ingress.own_threads import run_long, run_short
 from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange
 from serving.api.service import HowToApply, ProjectName, Service, ServiceDep
 from serving.api.uploads import bounded_route, content_of, of_pictures
@@ -109,10 +109,9 @@ async def name_faces(
     max_false_names: Annotated[float | None, Query(gt=0, lt=1)] = None,
 ) -> list[StillResult]:
     """Say who is in pictures."""
-    model = await asyncio.to_thread(service.archive.store.get_model, project)
+    model = await run_short(service.archive.store.get_model, project)
     names = [Path(upload.filename or f"picture {i + 1}").name for i, upload in enumerate(files)]
-    await asyncio.to_thread(service.require_embedder, project)
-    found = await asyncio.to_thread(_find, service, names, files)
+    found = await run_long("recognizing", _find, service, project, names, files)
     classifier = service.classifier.options(multiplexed_model_id=f"{project}/{model.version}")
     replies = [classifier.name_still.remote(name, one, max_false_names) for name, one in zip(names, found, strict=True)]
     return [(await reply).unwrap() for reply in replies]
@@ -129,7 +128,8 @@ async def name_faces_of(
     return await name_faces(project, files, service, max_false_names)
 
 
-def _find(service: Service, names: list[str], files: list[UploadFile]) -> list[FaceSet | StillResult]:
+def _find(service: Service, project: str, names: list[str], files: list[UploadFile]) -> list[FaceSet | StillResult]:
+    service.require_embedder(project)
     pictures = ((name, content_of(upload)) for name, upload in zip(names, files, strict=True))
     found = find_stills(pictures, service.networks, service.settings.analysis)
     count_unreadable_pictures(sum(isinstance(one, StillResult) for one in found))

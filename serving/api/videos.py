@@ -21,6 +21,7 @@ from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
 from serving.api.ingress.access import needs
+from serving.api.ingress.own_threads import run_long
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
 from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
 from serving.api.uploads import unfinished, video_form
@@ -77,7 +78,9 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
     if request.headers.get("content-type", "").startswith("application/json"):
         require_room(service.settings)
         settings = address = parse_settings(VideoAddress, await request.body())
-        video = await asyncio.to_thread(find_or_fetch, service, project, address.uri, _with_sampling(service, settings))
+        video = await run_long(
+            "uploading", find_or_fetch, service, project, address.uri, _with_sampling(service, settings)
+        )
     else:
         declared = request.headers.get("content-length", "0")
         require_room(service.settings, int(declared) if declared.isdecimal() else 0)
@@ -87,7 +90,9 @@ async def submit_video(project: ProjectName, request: Request, service: ServiceD
                 raise InputError("the form must have a 'file'")
             raw = form.get("settings")
             settings = parse_settings(VideoRequest, raw if isinstance(raw, str) and raw else "{}")
-            video = await asyncio.to_thread(_take_upload, service, project, upload, _with_sampling(service, settings))
+            video = await run_long(
+                "uploading", _take_upload, service, project, upload, _with_sampling(service, settings)
+            )
     job = await asyncio.to_thread(
         submissions.submit_video,
         service.archive.store,

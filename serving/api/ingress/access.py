@@ -5,7 +5,6 @@ Plain ASGI: a refusal is answered before anything of a body is read.
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import math
 import re
@@ -27,6 +26,7 @@ from facerec_models.errors import BusyError, FacerecError, ForbiddenError, Unaut
 from serving.api.ingress.documents import problem, title_of
 from serving.api.ingress.guards import hostname
 from serving.api.ingress.identity_tokens import IdentityTokens
+from serving.api.ingress.own_threads import run_short
 from serving.archive.access import keys
 from serving.archive.access.callers import LOCAL, Caller
 from serving.settings import AccessConfig
@@ -120,7 +120,7 @@ class AccessGuard:
             return
         headers = Headers(scope=scope)
         try:
-            caller = await asyncio.to_thread(self._admit, scope, headers)
+            caller = await run_short(self._admit, scope, headers)
         except FacerecError as error:
             await _refusal(error, self._redact)(scope, receive, send)
             return

@@ -5,7 +5,6 @@ Both are plain ASGI: they answer before the body is read, so that a refused uplo
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from facerec_models.errors import FacerecError, InputError, ProjectNotFoundError
 from facerec_models.names import DEFAULT_PROJECT, check_project_name
 from serving.api.ingress.documents import SAFE_HEADERS, problem, title_of
+from serving.api.ingress.own_threads import run_short
 from serving.store.access_rows import Role
 from serving.store.contract import Store
 
@@ -149,7 +149,7 @@ class ProjectGuard:
         """Answer for a project that is not there, and pass any other request on."""
         for project in _project_of(scope):
             try:
-                await asyncio.to_thread(self._require, project, is_written=_writes(scope))
+                await run_short(self._require, project, is_written=_writes(scope))
             except FacerecError as error:
                 await problem(error.status, title_of(error), self._redact(str(error)))(scope, receive, send)
                 return

@@ -6,7 +6,6 @@ Its requests that change something are GET requests, which any web page can have
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Sequence
@@ -40,6 +39,7 @@ from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
 from serving.api.ingress.access import needs
 from serving.api.ingress.guards import check_sender
+from serving.api.ingress.own_threads import run_long
 from serving.api.legacy.records import metadata_record, stranger_records, track_records
 from serving.api.playback import prepare_playback
 from serving.api.service import CallerDep, Service, ServiceDep
@@ -122,7 +122,7 @@ def list_disabled(project: str, service: ServiceDep) -> list[str]:
 @router.post("/disabled/{project}")
 async def set_disabled(project: str, request: Request, service: ServiceDep) -> dict[str, Any]:
     """Disable exactly the pictures of a list, and enable all others."""
-    return await asyncio.to_thread(_disable_listed, service, project, await request.body())
+    return await run_long("changing", _disable_listed, service, project, await request.body())
 
 
 @router.get("/crawler", dependencies=[CheckedSender], openapi_extra=needs(Role.CURATE))
