@@ -152,6 +152,8 @@ class Decoder:
             for picture in pictures:
                 self._last_pts = picture.pts
                 yield picture
+        # Some decoders leave out a picture that they have no room for, and say nothing.
+        self._check_memory()
 
     def _packets(self) -> Iterator[Packet[Stream] | None]:
         try:
@@ -160,8 +162,11 @@ class Decoder:
             self._note_damage()
             yield None  # takes out what the decoder still holds
 
-    def _note_damage(self) -> None:
+    def _check_memory(self) -> None:
         check_memory(_MOST_PIXEL_BYTES * self._stream.width * self._stream.height + _SPARE_BYTES)
+
+    def _note_damage(self) -> None:
+        self._check_memory()
         self.damaged_packets += 1
         if self.damaged_packets == 1:
             self.damaged_after = self._last_pts
