@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -76,7 +77,9 @@ def in_process(
         return namer.name_all([(name, found, load_model(archive.files, project, version), limit)])[0]
 
     # Here and not when it is asked: that may be within a loop.
-    engine, facts = asyncio.run(finder.engine()), asyncio.run(network.facts())
+    with ThreadPoolExecutor(1) as aside:
+        engine = aside.submit(lambda: asyncio.run(finder.engine())).result()
+        facts = aside.submit(lambda: asyncio.run(network.facts())).result()
     detectors = handle(detect=lambda images: finder.detect_all([images])[0], engine=lambda: engine)
     embedders = handle(embed=lambda crops: network.embed_all([crops])[0], facts=lambda: facts)
 

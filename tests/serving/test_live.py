@@ -149,7 +149,7 @@ def test_errors_are_problem_documents(client: FacerecClient, service_url: str, t
         assert status("POST", "/v1/projects/nobody/faces", files={"files": b""}) == 404
         assert status("POST", "/v1/projects/shown/identify?max_false_names=2") == 422
         assert status("GET", "/v1/projects/a%20b/people") == 422
-        assert status("GET", "/healthz", headers={"Host": "evil.example"}) == 403
+        assert status("GET", "/v1/projects", headers={"Host": "evil.example"}) == 403
         assert status("GET", "/healthz", headers={"Origin": "https://evil.example"}) == 403
         assert status("GET", "/nothing") == 404
 

@@ -139,7 +139,7 @@ def test_a_home_that_is_not_there_and_cannot_be_made_is_named(tmp_path: Path, mo
     ("command", "room_kib", "named"),
     [
         (["people", "import", "{people}", "--home", "{small}/home"], 64, f"/home/{FILE_NAME}"),
-        (["people", "import", "{people}", "--home", "{small}/home"], 288, "/home/projects/default/faces/"),
+        (["people", "import", "{people}", "--home", "{small}/home"], 384, "/home/projects/default/faces/"),
         (["export", "{video}", "--format", "json", "--out", "{small}/r.json", "--home", "{home}"], 4, "/r.json"),
         (["export", "{video}", "--format", "annotated", "--out", "{small}/a.mp4", "--home", "{home}"], 8, "/a.mp4"),
         (["store", "backup", "{small}/b.sqlite3", "--home", "{home}"], 64, "/.b.sqlite3.partial"),
@@ -208,7 +208,7 @@ def test_an_upload_that_the_disk_does_not_take_is_507_and_leaves_nothing(
     assert ended.status == 0, ended.errors
     status, kind, detail = json.loads(ended.output.splitlines()[0])
     assert (status, kind) == (507, "application/problem+json")
-    assert detail.startswith("[home]/uploads cannot be written (No space left on device)")
+    assert detail.startswith("<home>/uploads cannot be written (No space left on device)")
     assert (ended.output.splitlines()[1], ended.left) == ("0", [])
 
 

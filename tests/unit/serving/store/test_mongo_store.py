@@ -251,6 +251,7 @@ def test_a_deleted_project_leaves_no_documents(store: MongoStore, raw: Raw) -> N
     store.delete_project("p")
     assert store.update_job("j", lambda job: job) is None
     left = {table: raw[table].count_documents({}) for table in (*mongo_schema.TABLES, "track_parts")}
+    assert left.pop("audit") > 0, "who deleted it stays known"
     assert not any(left.values()), left
 
 

@@ -188,7 +188,7 @@ def test_an_open_transaction_commits_after_close_and_then_loses_its_connection(p
     opened = SqliteDatabase(path, 1.0)
     with opened.writing() as db:
         opened.close()
-        db.execute("INSERT INTO projects VALUES ('q', 1, NULL, 0, NULL)")
+        db.execute("INSERT INTO projects VALUES ('q', 1, NULL, 0, NULL, '{}')")
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         db.execute("SELECT 1")
     with closing(SqliteStore(path)) as store:
