@@ -139,7 +139,7 @@ def test_a_home_that_is_not_there_and_cannot_be_made_is_named(tmp_path: Path, mo
     ("command", "room_kib", "named"),
     [
         (["people", "import", "{people}", "--home", "{small}/home"], 64, f"/home/{FILE_NAME}"),
-        (["people", "import", "{people}", "--home", "{small}/home"], 384, "/home/projects/default/faces/"),
+        (["people", "import", "{people}", "--home", "{small}/home"], 316, "/home/projects/default/faces/"),
         (["export", "{video}", "--format", "json", "--out", "{small}/r.json", "--home", "{home}"], 4, "/r.json"),
         (["export", "{video}", "--format", "annotated", "--out", "{small}/a.mp4", "--home", "{home}"], 8, "/a.mp4"),
         (["store", "backup", "{small}/b.sqlite3", "--home", "{home}"], 64, "/.b.sqlite3.partial"),

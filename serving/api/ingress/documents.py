@@ -16,7 +16,7 @@ SAFE_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; media-src 'self'; frame-ancestors 'none'",
 }
 PROBLEM_TYPE = "application/problem+json"
 # Of anything that a request has brought.
