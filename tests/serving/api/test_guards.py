@@ -151,7 +151,9 @@ def test_answers_carry_headers_against_framing_and_sniffing(client: TestClient) 
     for answer in (client.get("/v1/projects"), client.get("/v1/projects", headers={"Host": "evil.example"})):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
-        assert answer.headers["content-security-policy"] == "default-src 'none'; media-src 'self'; frame-ancestors 'none'"
+        assert (
+            answer.headers["content-security-policy"] == "default-src 'none'; media-src 'self'; frame-ancestors 'none'"
+        )
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"
 
