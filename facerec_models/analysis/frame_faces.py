@@ -64,7 +64,7 @@ class FrameFaces:
         place : callable, optional
             Takes boxes and landmarks from the picture in which they were found to the stored one.
         keeps_crops : bool
-            Whether crops are kept here; somebody else has them otherwise.
+            Whether crops are kept here; otherwise the parent process has them.
         """
         crops = tuple(map(encode_crop, faces.crops)) if keeps_crops else ()
         return cls(time_s, until_s, frame_index, place(faces.detections), faces.quality, faces.embeddings, crops)

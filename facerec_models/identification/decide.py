@@ -182,7 +182,7 @@ def decide(
     Parameters
     ----------
     confirmed : mapping of int to str
-        Faces that a user has said to be people.
+        Faces that a user has confirmed as people.
     no_images : set of int
         Faces that are no image of another one.
     kept : mapping of int to KeptName, optional

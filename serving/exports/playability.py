@@ -93,7 +93,7 @@ def judge_playability(
         try:
             return Playability(**next_answer(child, limits).facts)
         except TypeError as error:
-            raise ChildLostError(f"sent what cannot be said of a video: {error}") from error
+            raise ChildLostError(f"sent what cannot be true of a video: {error}") from error
 
 
 def judge_in_child(pipe: Pipe) -> None:

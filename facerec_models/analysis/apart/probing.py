@@ -62,7 +62,7 @@ def probe_video(
                 index = _checked(FrameIndex(pts, keyframes, Fraction(*answer.facts["time_base"])))
             return VideoProbe(info, tuple(map(str, answer.facts["warnings"])), index)
         except (ValueError, TypeError, KeyError, ZeroDivisionError) as error:
-            raise ChildLostError(f"sent what cannot be said of a video: {error}") from error
+            raise ChildLostError(f"sent what cannot be true of a video: {error}") from error
 
 
 def _checked(index: FrameIndex) -> FrameIndex:

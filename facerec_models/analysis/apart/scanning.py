@@ -185,7 +185,7 @@ class ScanApart:
                 self.complete = bool(facts["complete"])
                 self.timing = replace(Timing(**facts["timing"]), embed_s=self._embed_s.embed_s)
         except _WRONG as error:
-            raise ChildLostError(f"sent what cannot be said of a video: {error}") from error
+            raise ChildLostError(f"sent what cannot be true of a video: {error}") from error
 
 
 def scan_in_child(pipe: Pipe) -> None:

@@ -62,7 +62,7 @@ class RequestObserver:
                     told |= {"name": f"{scope['method']} {route_of(scope)}", "http.response.status_code": status}
         finally:
             route = route_of(scope)
-            # How long somebody watches a job says nothing of the service.
+            # How long a client watches a job tells nothing of the service.
             if route not in _STREAMS:
                 count_request(route, scope["method"], status, time.perf_counter() - start)
 

@@ -15,6 +15,8 @@ from serving.store.shared_access import find_broken
 
 _PART = 1000
 _OF_EDITS = ("edit", "undo")
+# A row and its entry are no further apart.
+_OF_ONE_WRITE_S = 60.0
 
 
 class AuditView(BaseModel):
@@ -62,14 +64,11 @@ def _edits(store: Store, project: str) -> dict[str, AppliedEdit]:
 def _view(entry: AuditEntry, edits: dict[str, AppliedEdit]) -> AuditView:
     edit = edits.get(entry.subject or "") if entry.action in _OF_EDITS else None
     told = None
-    if edit is not None and abs(edit.created_at - entry.at) < _of_one_write(entry):
+    written_at = None if edit is None else edit.created_at if entry.action == "edit" else edit.undone_at
+    # An edit of an earlier project of the name has the same number.
+    if edit is not None and written_at is not None and abs(written_at - entry.at) < _OF_ONE_WRITE_S:
         told = {"cause": edit.cause, "note": edit.note, "renamed": edit.renamed, "undone_at": edit.undone_at}
     return AuditView(
         **{name: getattr(entry, name) for name in AuditView.model_fields if name != "edit"},
         edit=told,
     )
-
-
-def _of_one_write(entry: AuditEntry) -> float:
-    """Return how far apart in time a row and its entry may be: an edit of an earlier project of the name has the same number."""
-    return 60.0 if entry.action == "edit" else float("inf")

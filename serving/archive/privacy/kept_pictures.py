@@ -9,7 +9,7 @@ from serving.store.rows import Project
 
 
 def may_be_gone(project: Project) -> bool:
-    """Whether pictures of tracks may be gone that the store has vectors of: somebody has decided how long they are kept."""
+    """Whether pictures of tracks may be gone that the store has vectors of: a policy has decided how long they are kept."""
     return bool(project.policy)
 
 

@@ -1,4 +1,4 @@
-"""All that is kept of a person, as files that they can read: what is said of them, their pictures, and the numbers made of these."""
+"""All that is kept of a person, as files that they can read: what is kept about them, their pictures, and numbers made of these."""
 
 from __future__ import annotations
 
