@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -53,6 +54,16 @@ def find_stills(
 
     However many and large they are, a few are in memory at a time.
     """
+    find = partial(find_faces, detector=networks.detector, embedder=networks.embedder, config=analysis.detection)
+    return read_stills(pictures, find, analysis)
+
+
+def read_stills(
+    pictures: Iterable[tuple[str, Path | bytes]],
+    find: Callable[[Sequence[ImageArray]], list[FaceSet]],
+    analysis: AnalysisConfig,
+) -> list[FaceSet | StillResult]:
+    """Do as `find_stills` does, with another way to find the faces of a few pictures."""
     found: dict[int, FaceSet | StillResult] = {}
     images: dict[int, ImageArray] = {}
     i = -1
@@ -63,17 +74,10 @@ def find_stills(
             found[i] = StillResult(path=name, faces=[], error=str(error))
         pixels = sum(image.shape[0] * image.shape[1] for image in images.values())
         if len(images) == _BATCH or pixels >= _BATCH_PIXELS:
-            found.update(_faces_of(images, networks, analysis))
+            found.update(zip(images, find(list(images.values())) if images else [], strict=True))
             images = {}
-    found.update(_faces_of(images, networks, analysis))
+    found.update(zip(images, find(list(images.values())) if images else [], strict=True))
     return [found[k] for k in range(i + 1)]
-
-
-def _faces_of(images: dict[int, ImageArray], networks: Networks, analysis: AnalysisConfig) -> dict[int, FaceSet]:
-    if not images:
-        return {}
-    faces = find_faces(list(images.values()), networks.detector, networks.embedder, analysis.detection)
-    return dict(zip(images, faces, strict=True))
 
 
 def name_still(

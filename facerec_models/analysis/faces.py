@@ -61,9 +61,9 @@ def find_faces(
 ) -> list[FaceSet]:
     """Find and describe the faces of stills: in large ones all of `min_still_face_px`, in tight crops the one that fills them."""
     found = detect_in_stills(images, detector, config)
-    for i, (image, detections) in enumerate(zip(images, found, strict=True)):
-        if len(detections) == 0:
-            found[i] = _detect_with_border(image, detector, config)
+    empty = [i for i, detections in enumerate(found) if len(detections) == 0]
+    for i, detections in zip(empty, _detect_with_border([images[i] for i in empty], detector, config), strict=True):
+        found[i] = detections
     return describe_faces(images, found, embedder)
 
 
@@ -81,13 +81,25 @@ def detect_in_stills(images: Sequence[ImageArray], detector: FaceDetector, confi
     ]
 
 
-def _detect_with_border(image: ImageArray, detector: FaceDetector, config: DetectionConfig) -> Detections:
-    # Reduced before it is copied: with its border a large picture would have three times the pixels.
-    reduced, factor = reduce_image(image, round(config.max_side_px / (1 + 2 * _BORDER)))
-    height, width = reduced.shape[:2]
-    border = round(_BORDER * max(height, width))
-    padded = np.pad(reduced, ((border, border), (border, border), (0, 0)), mode="edge")
-    found = detect_faces([padded], detector, config)[0]
+def _detect_with_border(
+    images: Sequence[ImageArray], detector: FaceDetector, config: DetectionConfig
+) -> list[Detections]:
+    padded, factors, borders = [], [], []
+    for image in images:
+        # Reduced before it is copied: with its border a large picture would have three times the pixels.
+        reduced, factor = reduce_image(image, round(config.max_side_px / (1 + 2 * _BORDER)))
+        border = round(_BORDER * max(reduced.shape[:2]))
+        padded.append(np.pad(reduced, ((border, border), (border, border), (0, 0)), mode="edge"))
+        factors.append(factor)
+        borders.append(border)
+    found = detect_faces(padded, detector, config) if padded else []
+    return [
+        _without_border(detections, border, factor, image)
+        for detections, border, factor, image in zip(found, borders, factors, images, strict=True)
+    ]
+
+
+def _without_border(found: Detections, border: int, factor: float, image: ImageArray) -> Detections:
     moved = Detections(found.boxes - np.float32(border), found.scores, found.landmarks - np.float32(border))
     inside = scale_detections(moved, factor, image.shape[1], image.shape[0])
     area_left = (inside.boxes[:, 2:] - inside.boxes[:, :2]).prod(axis=1) / factor**2

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse
 
 from facerec_models.errors import NotFoundError, PersonNotFoundError
 from facerec_models.names import DEFAULT_PROJECT, person_id_of
-from facerec_models.stills import StillResult, find_stills
+from facerec_models.stills import StillResult, read_stills
 from facerec_models.types import FaceSet
 from serving.api.file_answer import answer_file
 from serving.api.ingress.access import needs
@@ -23,6 +23,7 @@ from serving.api.uploads import bounded_route, content_of, of_pictures
 from serving.archive.learning.enrol import enrol
 from serving.archive.naming.enable import enable_faces
 from serving.archive.room import require_more
+from serving.deployments.batching import ItemResult
 from serving.jobs.crawl import check_source
 from serving.store.access_rows import Role
 from serving.telemetry.metrics import count_unreadable_pictures
@@ -113,8 +114,8 @@ async def name_faces(
     names = [Path(upload.filename or f"picture {i + 1}").name for i, upload in enumerate(files)]
     found = await run_long("recognizing", _find, service, project, names, files)
     classifier = service.classifier.options(multiplexed_model_id=f"{project}/{model.version}")
-    replies = [classifier.name_still.remote(name, one, max_false_names) for name, one in zip(names, found, strict=True)]
-    return [(await reply).unwrap() for reply in replies]
+    answer: ItemResult[list[StillResult]] = await classifier.name_stills.remote(names, found, max_false_names)
+    return answer.unwrap()
 
 
 @router.post("/faces", openapi_extra=needs(Role.READ))
@@ -131,6 +132,6 @@ async def name_faces_of(
 def _find(service: Service, project: str, names: list[str], files: list[UploadFile]) -> list[FaceSet | StillResult]:
     service.require_embedder(project)
     pictures = ((name, content_of(upload)) for name, upload in zip(names, files, strict=True))
-    found = find_stills(pictures, service.networks, service.settings.analysis)
+    found = read_stills(pictures, service.face_finder.find, service.settings.analysis)
     count_unreadable_pictures(sum(isinstance(one, StillResult) for one in found))
     return found

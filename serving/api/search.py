@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, File, Query, UploadFile
 
 from facerec_models.errors import InputError
-from facerec_models.stills import StillResult, find_stills
+from facerec_models.stills import StillResult, read_stills
 from serving.api.addresses import crop_address
 from serving.api.ingress.access import needs
 from serving.api.schemas import AppearancePage, FaceSearch, FoundAppearance, FoundFace, StrangerPage, StrangerView
@@ -93,7 +93,7 @@ def find_faces(
     """
     service.require_embedder(project)
     name = Path(file.filename or "picture").name
-    (found,) = find_stills([(name, content_of(file))], service.networks, service.settings.analysis)
+    (found,) = read_stills([(name, content_of(file))], service.face_finder.find, service.settings.analysis)
     if isinstance(found, StillResult):
         raise InputError(found.error or f"{name!r} cannot be read")
     index = service.indexes.of(project)

@@ -20,6 +20,7 @@ from serving.archive.room import require_room
 from serving.archive.search.track_index import TrackIndexes
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
+from serving.deployments.face_finder import FaceFinder
 from serving.deployments.reporting import begin_reporting
 from serving.jobs.runner import submit
 from serving.settings import Settings
@@ -49,6 +50,11 @@ class Service:
     def networks(self) -> Networks:
         """The batched deployments as networks; ask in a thread, not in the event loop."""
         return Networks(DetectorProxy(self.detector), EmbedderProxy(self.embedder))
+
+    @cached_property
+    def face_finder(self) -> FaceFinder:
+        """What finds the faces of pictures that are sent; ask in a thread, not in the event loop."""
+        return FaceFinder(self.networks, self.settings.analysis.detection)
 
     def require_embedder(self, project: str) -> None:
         """Raise `GalleryMismatchError` if the project is of another network than the one that runs; ask in a thread."""

@@ -18,9 +18,9 @@ from serving.deployments.reporting import begin_reporting
 from serving.jobs.nodes import open_shared_archive
 from serving.settings import Settings
 from serving.store.rows import AnalysisRow
-from serving.telemetry.metrics import BATCH_REQUESTS, expect_batches, measured
+from serving.telemetry.metrics import BATCH_ITEMS, expect_batches, measured
 
-_Request = tuple[str, FaceSet | StillResult, NamingModel, float | None]
+_Request = tuple[Sequence[str], Sequence[FaceSet | StillResult], NamingModel, float | None]
 
 
 class ClassifierReplica:
@@ -37,30 +37,37 @@ class ClassifierReplica:
         project, version = model_id.split("/")
         return await asyncio.to_thread(load_model, self._archive.files, project, version)
 
-    def name_all(self, requests: Sequence[_Request]) -> list[ItemResult[StillResult]]:
-        """Name the faces of several pictures, each against its own model."""
-        BATCH_REQUESTS.labels("identify").observe(len(requests))
+    def name_all(self, requests: Sequence[_Request]) -> list[ItemResult[list[StillResult]]]:
+        """Name the faces of the pictures of several requests, each against its own model."""
+        BATCH_ITEMS.labels("identify").observe(sum(len(names) for names, *_ in requests))
         with measured("identify"):
-            return run_batch(
-                requests,
-                lambda part: [
-                    name_still(name, found, model, self._archive.rules, limit) for name, found, model, limit in part
-                ],
-            )
+            return run_batch(requests, lambda part: [self._name(*request) for request in part])
+
+    def _name(
+        self,
+        names: Sequence[str],
+        found: Sequence[FaceSet | StillResult],
+        model: NamingModel,
+        max_false_names: float | None,
+    ) -> list[StillResult]:
+        return [
+            name_still(name, one, model, self._archive.rules, max_false_names)
+            for name, one in zip(names, found, strict=True)
+        ]
 
     @serve.batch(max_batch_size=64, batch_wait_timeout_s=0.002)
-    async def _batched(self, requests: list[_Request]) -> list[ItemResult[StillResult]]:
+    async def _batched(self, requests: list[_Request]) -> list[ItemResult[list[StillResult]]]:
         return self.name_all(requests)
 
-    async def name_still(
-        self, name: str, found: FaceSet | StillResult, max_false_names: float | None
-    ) -> ItemResult[StillResult]:
-        """Name the faces of one picture against the model that the request is routed by."""
+    async def name_stills(
+        self, names: Sequence[str], found: Sequence[FaceSet | StillResult], max_false_names: float | None
+    ) -> ItemResult[list[StillResult]]:
+        """Name the faces of the pictures of one request against the model that it is routed by."""
         try:
             model = await self.get_model(serve.get_multiplexed_model_id())
         except FacerecError as error:
             return ItemResult(error=error)
-        answer: ItemResult[StillResult] = await self._batched((name, found, model, max_false_names))
+        answer: ItemResult[list[StillResult]] = await self._batched((names, found, model, max_false_names))
         return answer.for_caller()
 
     async def result(self, project: str, video_id: str, crop_url: CropUrl) -> ItemResult[str]:

@@ -17,7 +17,7 @@ from serving.deployments.batching import ItemResult, Worker, run_batch
 from serving.deployments.remote_call import call
 from serving.deployments.reporting import begin_reporting, gpu_memory
 from serving.settings import Settings
-from serving.telemetry.metrics import BATCH_REQUESTS, FRAMES_SEARCHED, expect_batches, measured
+from serving.telemetry.metrics import BATCH_ITEMS, FRAMES_SEARCHED, expect_batches, measured
 
 
 class DetectorReplica:
@@ -52,8 +52,9 @@ class DetectorReplica:
 
     def detect_all(self, requests: Sequence[Sequence[ImageArray]]) -> list[ItemResult[list[Detections]]]:
         """Find the faces of the pictures of several requests in one go."""
-        BATCH_REQUESTS.labels("detect").observe(len(requests))
-        FRAMES_SEARCHED.inc(sum(map(len, requests)))
+        count = sum(map(len, requests))
+        BATCH_ITEMS.labels("detect").observe(count)
+        FRAMES_SEARCHED.inc(count)
         with measured("detect"):
             return run_batch(requests, self._detect)
 

@@ -20,7 +20,7 @@ from serving.deployments.batching import ItemResult, Worker, run_batch
 from serving.deployments.remote_call import call
 from serving.deployments.reporting import begin_reporting, gpu_memory
 from serving.settings import Settings
-from serving.telemetry.metrics import BATCH_REQUESTS, FACES_EMBEDDED, expect_batches, measured
+from serving.telemetry.metrics import BATCH_ITEMS, FACES_EMBEDDED, expect_batches, measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,9 @@ class EmbedderReplica:
 
     def embed_all(self, requests: Sequence[ImageArray]) -> list[ItemResult[FloatArray]]:
         """Embed the crops of several requests in one go."""
-        BATCH_REQUESTS.labels("embed").observe(len(requests))
-        FACES_EMBEDDED.inc(sum(map(len, requests)))
+        count = sum(map(len, requests))
+        BATCH_ITEMS.labels("embed").observe(count)
+        FACES_EMBEDDED.inc(count)
         with measured("embed"):
             return run_batch(requests, self._embed)
 

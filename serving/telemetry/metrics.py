@@ -48,7 +48,7 @@ _OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _JOB_S = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
-_REQUESTS_TOGETHER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+_ITEMS_TOGETHER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 
 
 _COUNTERS: dict[str, Counter] = {}
@@ -64,11 +64,11 @@ FRAMES_DECODED = _counter("facerec_frames_decoded_total", "Frames of videos that
 FRAMES_SEARCHED = _counter("facerec_frames_searched_total", "Pictures in which faces were sought.")
 FACES_EMBEDDED = _counter("facerec_faces_embedded_total", "Faces that were embedded.")
 STAGE_SECONDS = _counter("facerec_stage_seconds_total", "Seconds of work at each stage.", "stage")
-BATCH_REQUESTS = Histogram(
-    "facerec_batch_requests",
-    "Requests that were answered together.",
+BATCH_ITEMS = Histogram(
+    "facerec_batch_items",
+    "Pictures, or faces, that went through a stage together.",
     ["stage"],
-    buckets=_REQUESTS_TOGETHER,
+    buckets=_ITEMS_TOGETHER,
     registry=REGISTRY,
 )
 TRACKS_DECIDED = _counter("facerec_tracks_decided_total", "Tracks by what naming decided, each time.", "decision")
@@ -129,7 +129,7 @@ def expect_jobs() -> None:
 
 def expect_batches(stage: Stage) -> None:
     """Let the series of batches begin with 0, in a process that makes them."""
-    BATCH_REQUESTS.labels(stage)
+    BATCH_ITEMS.labels(stage)
 
 
 def counts() -> Counts:

@@ -71,10 +71,10 @@ def in_process(
     network = EmbedderReplica(EmbeddingConfig(), settings.home, engine=embedder)
     namer = ClassifierReplica(settings)
 
-    def name_still(model_id: str, *request: Any) -> Any:
+    def name_stills(model_id: str, *request: Any) -> Any:
         project, version = model_id.split("/")
-        name, found, limit = request
-        return namer.name_all([(name, found, load_model(archive.files, project, version), limit)])[0]
+        names, found, limit = request
+        return namer.name_all([(names, found, load_model(archive.files, project, version), limit)])[0]
 
     # Here and not when it is asked: that may be within a loop.
     with ThreadPoolExecutor(1) as aside:
@@ -89,7 +89,7 @@ def in_process(
     def result_of(analysis: AnalysisRow, crop_url: CropUrl) -> ItemResult[str]:
         return answer(lambda: naming.result_of(archive, analysis, crop_url).to_json())
 
-    classifiers = handle(name_still=name_still, result=result, result_of=result_of)
+    classifiers = handle(name_stills=name_stills, result=result, result_of=result_of)
     analyzer = AnalyzerReplica(settings, detectors, embedders, slots=1)
     archive = Archive.of(settings)
     service = Service(settings, archive, detectors, embedders, classifiers, handle(wake=analyzer.wake))

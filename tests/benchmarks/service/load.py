@@ -98,8 +98,10 @@ def main() -> None:
     p50, p99 = np.percentile(seen.seconds, [50, 99])
     say(f"seconds an answer takes: median {p50:.2f}, p99 {p99:.2f}")
     for stage in sorted(after):
-        batches, requests = (now - then for now, then in zip(after[stage], before.get(stage, (0.0, 0.0)), strict=True))
-        say(f"batches of {stage}: {requests / batches if batches else 0:.2f} requests each, {batches:.0f} batches")
+        batches, items = (now - then for now, then in zip(after[stage], before.get(stage, (0.0, 0.0)), strict=True))
+        say(
+            f"batches of {stage}: {items / batches if batches else 0:.2f} pictures or faces each, {batches:.0f} batches"
+        )
     say(f"/healthz: median {statistics.median(health):.3f} s, slowest {max(health):.3f} s of {len(health)}")
     if set(seen.statuses) - {"200", "busy"}:
         sys.exit(1)
@@ -159,18 +161,18 @@ def _ask_health(url: str, stop: threading.Event, times: list[float]) -> None:
 
 
 def _batches(url: str) -> dict[str, tuple[float, float]]:
-    """Return batches and requests so far, by stage."""
+    """Return batches and what was in them so far, by stage."""
     found: dict[str, tuple[float, float]] = {}
     text = httpx.get(f"{url}/metrics", timeout=30, trust_env=False).raise_for_status().text
     for family in text_string_to_metric_families(text):
-        if family.name == "facerec_batch_requests":
+        if family.name == "facerec_batch_items":
             for sample in family.samples:
                 stage = sample.labels["stage"]
-                batches, requests = found.get(stage, (0.0, 0.0))
+                batches, items = found.get(stage, (0.0, 0.0))
                 if sample.name.endswith("_count"):
-                    found[stage] = batches + sample.value, requests
+                    found[stage] = batches + sample.value, items
                 elif sample.name.endswith("_sum"):
-                    found[stage] = batches, requests + sample.value
+                    found[stage] = batches, items + sample.value
     return found
 
 

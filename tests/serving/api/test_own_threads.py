@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +25,7 @@ from serving.telemetry.context import bind, bound_ids
 from tests.contract.store_cases import make_model
 from tests.serving.in_process import handle
 from tests.serving.routes import bare_api
-from tests.waiting import WAIT_S
+from tests.waiting import WAIT_S, wait_until
 
 _CLIENTS = 16
 
@@ -60,15 +60,18 @@ def test_who_asks_waits_for_nothing_that_takes_long(archive: Archive) -> None:
 
 
 class Meeting:
-    """A detector that finds nothing, once as many ask as there are clients."""
+    """A detector that finds nothing, once as many pictures wait as there are other clients."""
 
     engine = "meeting"
 
     def __init__(self) -> None:
-        self.all_here = threading.Barrier(_CLIENTS)
+        self.batches: list[int] = []
+        self.waiting: Callable[[], int] = lambda: 0
 
     def detect(self, images: Sequence[ImageArray]) -> list[Detections]:
-        self.all_here.wait(20)
+        if not self.batches:
+            wait_until(lambda: self.waiting() + len(images) == _CLIENTS, timeout_s=20)
+        self.batches.append(len(images))
         return [Detections.empty() for _ in images]
 
 
@@ -77,8 +80,13 @@ def test_pictures_of_many_clients_are_in_the_networks_at_once(
 ) -> None:
     monkeypatch.setattr(type(archive.store), "get_model", lambda *_: make_model("m"))
     picture = encode_crop(np.full((32, 32, 3), 128, np.uint8))
-    api = bare_api(archive, Networks(Meeting(), embedder))
-    naming = handle(name_still=lambda _, name, *__: ItemResult(StillResult(path=name, faces=[], error=None)))
+    meeting = Meeting()
+    api = bare_api(archive, Networks(meeting, embedder))
+    finder = api.state.service.face_finder
+    meeting.waiting = lambda: finder.waiting
+    naming = handle(
+        name_stills=lambda _, names, *__: ItemResult([StillResult(path=n, faces=[], error=None) for n in names])
+    )
     vars(api.state.service.classifier).update(vars(naming))
 
     async def ask() -> list[int]:
@@ -89,6 +97,7 @@ def test_pictures_of_many_clients_are_in_the_networks_at_once(
                 return [answer.status_code for answer in await asyncio.gather(*asked)]
 
     assert asyncio.run(ask()) == _CLIENTS * [200]
+    assert sum(meeting.batches[::2]) == _CLIENTS
 
 
 def test_one_kind_of_long_work_waits_for_no_other_and_knows_whose_it_is() -> None:

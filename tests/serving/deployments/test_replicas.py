@@ -129,14 +129,15 @@ def test_pictures_are_named_together_as_alone_each_by_its_model(
 ) -> None:
     faces = face_set([Seen(1, 100), Seen(6, 300)], at=7)
     unread = StillResult(path="c", faces=[], error="no picture")
-    requests: list[tuple[str, FaceSet | StillResult, NamingModel, float | None]] = [
-        ("a", faces, models[0], None),
-        ("b", faces, models[1], None),
-        ("c", unread, models[0], None),
-        ("d", face_set([Seen(0, 100, embedding=near(face_of(0, 1), 0.87))]), models[0], None),
-        ("e", face_set([Seen(0, 100, embedding=near(face_of(0, 1), 0.87))]), models[0], 0.4),
+    hardly_alike = face_set([Seen(0, 100, embedding=near(face_of(0, 1), 0.87))])
+    requests: list[tuple[list[str], list[FaceSet | StillResult], NamingModel, float | None]] = [
+        (["a"], [faces], models[0], None),
+        (["b"], [faces], models[1], None),
+        (["c", "d"], [unread, hardly_alike], models[0], None),
+        (["e"], [hardly_alike], models[0], 0.4),
     ]
-    together = [answer.unwrap() for answer in namer.name_all(requests)]
+    answers = [answer.unwrap() for answer in namer.name_all(requests)]
+    together = [still for answer in answers for still in answer]
     assert [[face.person_id for face in still.faces] for still in together[:3]] == [
         ["Person_1", None],
         [None, "Person_6"],
@@ -146,14 +147,14 @@ def test_pictures_are_named_together_as_alone_each_by_its_model(
     # Only the more generous limit names a face that is hardly like the person's.
     assert [still.faces[0].person_id for still in together[3:]] == [None, "Person_0"]
     assert together[2].error == "no picture"
-    assert together == [namer.name_all([request])[0].unwrap() for request in requests]
+    assert answers == [namer.name_all([request])[0].unwrap() for request in requests]
 
 
 def test_faces_of_another_network_fail_alone(namer: ClassifierReplica, models: list[NamingModel]) -> None:
     faces = face_set([Seen(1, 100)])
     other = FaceSet(faces.detections, faces.crops, faces.quality, np.ones((1, 512), np.float32))
-    good, bad = namer.name_all([("good", faces, models[0], None), ("bad", other, models[0], None)])
-    assert good.unwrap().faces[0].person_id == "Person_1"
+    good, bad = namer.name_all([(["good"], [faces], models[0], None), (["bad"], [other], models[0], None)])
+    assert good.unwrap()[0].faces[0].person_id == "Person_1"
     assert bad.error is not None
 
 

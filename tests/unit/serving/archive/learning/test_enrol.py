@@ -293,7 +293,8 @@ def test_large_pictures_are_not_in_memory_together(networks: Networks, collins: 
     # As large that nothing is searched in tiles: what is left are whole pictures, and blank ones once more with a border.
     config = AnalysisConfig(detection=DetectionConfig(min_still_face_px=500))
     assert len(find_stills(contents, Networks(Sizing(), networks.embedder), config)) == 5
-    assert [batch for batch in sizes if len(batch) > 1] == [[300, 300, 1280]]
+    # The second time with a border: what is searched with one is never large.
+    assert [batch for batch in sizes if len(batch) > 1] == [[300, 300, 1280], [510, 510, 1280]]
 
 
 def test_pictures_of_a_renamed_person_are_no_second_faces(
