@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +27,8 @@ from serving.deployments.embedder import EmbedderReplica
 from serving.jobs.nodes import count_nodes, require_shared_places
 from serving.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 # No more have been measured on one machine.
 _MAX_ANALYZERS = 4
 
@@ -42,6 +46,10 @@ class AppArgs(BaseModel):
         default=None, description="A MongoDB database; a secret, unless it needs no password."
     )
     shared_home: bool | None = Field(default=None, description="Whether all nodes share the home's file system.")
+    release: str | None = Field(
+        default=None,
+        description="Of the file, told where another one is installed. Serve replaces no replica unless something here has changed.",
+    )
     threads: int = Field(default=0, ge=0, description="Of each network's replica; 0: one for each core.")
     analyzers: int = Field(
         default=0, ge=0, description="Processes that work on videos; 0: one for each core of the cluster, at most four."
@@ -56,7 +64,15 @@ class AppArgs(BaseModel):
 
 def build_app(args: dict[str, Any]) -> Application:
     """Build the graph for ``serve run`` and ``serve deploy``, which apply the file's ``deployments:`` themselves."""
-    return build_graph(AppArgs(**args), {})
+    given = AppArgs(**args)
+    installed = version("facerec")
+    if given.release not in (None, installed):
+        _log.warning(
+            "the file's args are of release %s, installed is %s: say so there, so that Serve replaces the replicas",
+            given.release,
+            installed,
+        )
+    return build_graph(given, {})
 
 
 def build_graph(args: AppArgs, options: Mapping[str, dict[str, Any]]) -> Application:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def test_each_key_of_the_serve_configuration_is_explained() -> None:
     document = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     explained = set(re.findall(r"`(\w+)`", (ROOT / "docs/operators/serve-config.md").read_text()))
     assert set(keys(document)) - explained == set()
+
+
+def test_each_release_has_a_serve_configuration_of_its_own() -> None:
+    document = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    assert document["applications"][0]["args"]["release"] == version("facerec")
 
 
 def test_each_container_is_hardened_and_reached_from_this_machine_alone(compose: dict[str, Any]) -> None:
