@@ -20,7 +20,7 @@ from serving.archive.vector_sets import count_corrections
 from serving.sources.addresses import shown
 from serving.store import leases
 from serving.store.contract import Store
-from serving.store.job_rows import Job, JobState
+from serving.store.job_rows import Job, JobSegment, JobState
 from serving.store.rows import VideoRow
 
 # So long whoever works on a job has to see that it is cancelled; afterwards what it works on goes all the same.
@@ -151,7 +151,8 @@ def remove_uploads(files: Collection[Path], of_others: Callable[[], set[Path]]) 
 
 def _is_worked_on(job: Job) -> bool:
     now = time.time()
-    return job.lease_until > now or any(segment.lease_until > now for segment in job.segments)
+    works: list[Job | JobSegment] = [job, *job.segments]
+    return any(work.owner is not None and work.lease_until > now for work in works)
 
 
 def _remove_files(archive: Archive, video: VideoRow, analyses: Collection[str]) -> int:

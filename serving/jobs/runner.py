@@ -25,11 +25,12 @@ logger = logging.getLogger(__name__)
 # A job or a segment is given up after so many errors, or when it was claimed more often than so: its processes died.
 MAX_ATTEMPTS = 3
 MAX_CLAIMS = 5
+# After the first error, and after the next: longer than it takes to replace the replicas by those of another release.
+PAUSES_S = (5.0, 45.0)
 _RENEWALS_PER_LEASE = 12
 # Kinds of jobs whose rows keep who submitted them: the specs of others have room for nothing else.
 TRACED = ("video", "fetch")
 _IDLE_PERIOD_S = 3600.0
-_FULL_PAUSE_S = 5.0
 _LINE_END = "\n"
 
 
@@ -163,6 +164,8 @@ class JobRunner:
         Jobs or segments at a time.
     lease_s : float
         A runner that does not renew for so long has lost its job to the next.
+    pauses_s : sequence of float
+        After each attempt that failed but the last.
     webhooks : WebhookSender, optional
         Tells who wants to know when a job has ended.
     has_room : callable
@@ -179,6 +182,7 @@ class JobRunner:
         segment_work: Mapping[str, SegmentWork] | None = None,
         slots: int = 2,
         lease_s: float = 15.0,
+        pauses_s: Sequence[float] = PAUSES_S,
         poll_s: float = 1.0,
         webhooks: WebhookSender | None = None,
         when_idle: Callable[[], object] | None = None,
@@ -189,6 +193,7 @@ class JobRunner:
         self._work = work
         self._segment_work = segment_work or {}
         self.lease_s = lease_s
+        self._pauses_s = pauses_s
         self.poll_s = poll_s
         self._webhooks = webhooks or WebhookSender()
         self._when_idle = when_idle
@@ -332,8 +337,7 @@ class JobRunner:
             if attempt >= MAX_ATTEMPTS:
                 self._end(claimed, JobState.FAILED, f"failed {attempt} times, at last with: {error}")
             else:
-                leases.release(self.store, claimed, str(error))
-                self._stopping.wait(_FULL_PAUSE_S)
+                leases.release(self.store, claimed, str(error), self._pauses_s[attempt - 1])
         except StoreError:
             # Nothing is given back: until the lease ends nobody takes it again, and the store has time to recover.
             logger.warning(
@@ -355,7 +359,7 @@ class JobRunner:
             if attempt >= MAX_ATTEMPTS:
                 self._end(claimed, JobState.FAILED, f"failed {attempt} times, at last with {reason}")
             else:
-                leases.release(self.store, claimed, reason)
+                leases.release(self.store, claimed, reason, self._pauses_s[attempt - 1])
         else:
             if control.next_work is not None and video_id is not None:
                 leases.hand_on(self.store, claimed, *control.next_work, video_id)

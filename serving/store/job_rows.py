@@ -89,7 +89,7 @@ class Job:
     error : str or None
         Why the job failed; while it is not final, why the last attempt did.
     owner : str or None
-        Who holds the lease, until `lease_until` (seconds since the epoch).
+        Who holds the lease, until `lease_until` (seconds since the epoch). Without an owner nobody takes it before then.
     attempt : int
         How often the job was claimed since a segment of it was last done.
     priority : int
@@ -127,11 +127,10 @@ class Job:
         That is the job itself, one of its segments, or the delivery of its webhook.
         """
         if self.state is JobState.QUEUED:
-            return 0.0
+            return self.lease_until
         if self.state.is_final:
             return self.webhook.due_at if self.webhook else None
         open_segments = () if self.cancel_requested else self.segments
-        # A queued segment has no lease: it is due at once.
         left = [segment.lease_until for segment in open_segments if not segment.state.is_final]
         return min([self.lease_until, *left])
 

@@ -117,7 +117,7 @@ def _is_left(work: Work, now: float) -> bool:
 
 
 def _is_free(work: Work, now: float) -> bool:
-    return work.state is JobState.QUEUED or _is_left(work, now)
+    return not work.state.is_final and has_ended(work.lease_until, now)
 
 
 def _taken(work: Work, owner: str, now: float, lease_s: float) -> Work:
@@ -231,19 +231,26 @@ def finish(
     return _counted(store.update_job(lease.job.job_id, change)) is not None
 
 
-def release(store: Store, lease: Lease, error: str | None = None) -> None:
-    """Give back what was claimed: for a runner that stops, which is no attempt, or with the error of an attempt that failed."""
+def release(store: Store, lease: Lease, error: str | None = None, pause_s: float = 0.0) -> None:
+    """Give back what was claimed: for a runner that stops, which is no attempt, or with the error of an attempt that failed.
+
+    Parameters
+    ----------
+    pause_s : float
+        For so long nobody takes it again.
+    """
+    _check_length(pause_s)
 
     def change(job: Job) -> Job | None:
         now = time.time()
         segment = _own_segment(job, lease)
         if segment is not None:
-            return _with(job, _released(segment, error), now)
+            return _with(job, _released(segment, error, now + pause_s), now)
         if lease.segment is not None or job.owner != lease.owner or job.state is not JobState.RUNNING:
             return None
         if job.cancel_requested:
             return _ended(job, JobState.CANCELLED, now)
-        return replace(_released(job, error), updated_at=now)
+        return replace(_released(job, error, now + pause_s), updated_at=now)
 
     _counted(store.update_job(lease.job.job_id, change))
 
@@ -256,7 +263,7 @@ def hand_on(store: Store, lease: Lease, kind: str, spec: dict[str, Any], video_i
             return None
         if job.cancel_requested:
             return _ended(job, JobState.CANCELLED, time.time())
-        queued = replace(_released(job, None), kind=kind, spec=spec, video_id=video_id)
+        queued = replace(_released(job, None, 0.0), kind=kind, spec=spec, video_id=video_id)
         return replace(queued, attempt=0, error=None, updated_at=time.time())
 
     return _counted(store.update_job(lease.job.job_id, change)) is not None
@@ -271,12 +278,12 @@ def _counted(job: Job | None) -> Job | None:
     return job
 
 
-def _released(work: Work, error: str | None) -> Work:
+def _released(work: Work, error: str | None, due_at: float) -> Work:
     return replace(
         work,
         state=JobState.QUEUED,
         owner=None,
-        lease_until=0.0,
+        lease_until=due_at,
         attempt=work.attempt - (error is None),
         error=error or work.error,
     )
@@ -330,7 +337,7 @@ def retry(store: Store, job_id: str) -> Job:
         segments = tuple(
             segment
             if segment.state is JobState.SUCCEEDED
-            else replace(segment, state=JobState.QUEUED, attempt=0, error=None)
+            else replace(segment, state=JobState.QUEUED, lease_until=0.0, attempt=0, error=None)
             for segment in job.segments
         )
         return replace(

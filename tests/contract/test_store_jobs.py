@@ -236,6 +236,37 @@ def test_a_released_job_keeps_its_error_and_is_claimed_at_once(store: Store) -> 
     assert claimed(store).job.attempt == 2
 
 
+@pytest.mark.parametrize("part", ["job", "segment"])
+def test_what_waits_for_its_next_attempt_is_claimed_by_nobody_until_then(
+    store: Store, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    store.submit_job(make_job("j"))
+    mine = claimed(store, lease_s=60)
+    if part == "segment":
+        leases.plan(store, mine, [JobSegment(0, 0.0, None)])
+        segment = leases.claim_segment(store, "j", "helper", 60)
+        assert segment is not None
+        mine = segment
+    leases.release(store, mine, "OSError: flaky disk", pause_s=50)
+    assert claim(store) is None
+    assert leases.claim_segment(store, "j", "helper", 60) is None
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 51)
+    again = claimed(store)
+    work = again.job if part == "job" else again.job.segments[0]
+    assert (work.attempt, work.error) == (2, "OSError: flaky disk")
+    leases.release(store, again, "OSError: flaky disk", pause_s=50)
+    # Of a clock that was wrong.
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    assert claim(store) is not None
+
+
+def test_a_job_that_waits_for_its_next_attempt_is_cancelled_at_once(store: Store) -> None:
+    store.submit_job(make_job("j"))
+    leases.release(store, claimed(store), "OSError: flaky disk", pause_s=50)
+    assert leases.cancel(store, "j").state is JobState.CANCELLED
+
+
 def test_a_queued_job_is_cancelled_at_once(store: Store) -> None:
     store.submit_job(make_job("j"))
     job = leases.cancel(store, "j")

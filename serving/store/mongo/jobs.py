@@ -43,7 +43,10 @@ class MongoJobs:
         """Return ids of jobs of which a runner may claim something: those of high priority first, then the oldest."""
         due: list[MongoDocument] = [
             {"due_at": {"$lte": now}},
-            {"due_at": {"$gt": now + LONGEST_LEASE_S}, "owner": {"$ne": None}},
+            {
+                "due_at": {"$gt": now + LONGEST_LEASE_S},
+                "$or": [{"owner": {"$ne": None}}, {"state": JobState.QUEUED.value}],
+            },
             {"due_at": {"$gt": now + LONGEST_WAIT_S}, "owner": None},
         ]
         where: MongoDocument = {"kind": {"$in": list(kinds)}, "$or": due}

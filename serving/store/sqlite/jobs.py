@@ -44,7 +44,7 @@ class SqliteJobs:
         with self._database.reading() as tx:
             found = tx.execute(
                 """SELECT job_id FROM jobs WHERE kind IN (SELECT value FROM json_each(:kinds)) AND (
-                    due_at <= :now OR due_at > :last_lease AND (owner IS NOT NULL OR due_at > :last_wait)
+                    due_at <= :now OR due_at > :last_lease AND (owner IS NOT NULL OR state = 'queued' OR due_at > :last_wait)
                 ) ORDER BY priority DESC, created_at, job_id LIMIT :limit""",
                 {
                     "kinds": json.dumps(kinds),

@@ -125,16 +125,13 @@ def test_jobs_wait_for_room_and_say_so(client: TestClient, store: Store, monkeyp
     assert done == [job_id]
 
 
-def test_a_job_that_meets_a_full_disk_says_so_and_fails_in_the_end(
-    client: TestClient, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("serving.jobs.runner._FULL_PAUSE_S", 0.01)
+def test_a_job_that_meets_a_full_disk_says_so_and_fails_in_the_end(client: TestClient, store: Store) -> None:
     job_id = client.post("/v1/projects/p/training").json()["job_id"]
 
     def work(job: Job, _: JobControl) -> None:
         raise PlaceError("the folder cannot be written (No space left on device): make room")
 
-    runner = JobRunner(store, {"training": work})
+    runner = JobRunner(store, {"training": work}, pauses_s=(0.0, 0.0))
     seen = []
     while (claimed := leases.claim(store, ["training"], runner.name, 15.0)) is not None:
         runner.do(claimed)

@@ -15,7 +15,8 @@ from tests.waiting import wait_until
 @contextmanager
 def running(store: Store, work: Work, *, slots: int = 1, lease_s: float = 6.0, **options: Any) -> Iterator[JobRunner]:
     """Work on the jobs of videos until the block ends; a lease is renewed twelve times before it is lost."""
-    runner = JobRunner(store, {"video": work}, **{"slots": slots, "lease_s": lease_s, "poll_s": 0.02, **options})
+    options = {"slots": slots, "lease_s": lease_s, "poll_s": 0.02, "pauses_s": (0.0, 0.0), **options}
+    runner = JobRunner(store, {"video": work}, **options)
     runner.start()
     try:
         yield runner

@@ -85,6 +85,22 @@ def test_other_errors_are_tried_again_and_then_given_up_with_the_reason(store: S
     assert "flaky disk" in (job.error or "")
 
 
+def test_an_attempt_waits_after_one_that_failed(store: Store) -> None:
+    begun: list[float] = []
+
+    def work(job: Job, control: JobControl) -> str:
+        begun.append(time.monotonic())
+        if len(begun) < 3:
+            raise OSError("replicas of another release")
+        return "v"
+
+    job_id = give(store)
+    with running(store, work, pauses_s=(0.3, 0.6)):
+        assert final(store, job_id).state is JobState.SUCCEEDED
+    assert begun[1] - begun[0] >= 0.3
+    assert begun[2] - begun[1] >= 0.6
+
+
 def test_a_job_that_takes_its_process_with_it_is_given_up(store: Store) -> None:
     job_id = give(store)
     for _ in range(MAX_CLAIMS):
