@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi_offline import FastAPIOffline
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
@@ -33,7 +34,7 @@ from serving.api.ingress.body_guard import BodyGuard
 from serving.api.ingress.declared import complete_openapi
 from serving.api.ingress.documents import DocumentedErrors
 from serving.api.ingress.draining import DrainGuard
-from serving.api.ingress.guards import HostGuard, ProjectGuard
+from serving.api.ingress.guards import DOCS, DOCS_FILES, HostGuard, ProjectGuard
 from serving.api.ingress.observing import RequestObserver
 from serving.api.ingress.problems import add_problem_handlers
 from serving.api.ingress.request_class import RequestClasses
@@ -54,7 +55,11 @@ _PARTS = (
 
 def build_api(service: Service) -> FastAPI:
     """Make the application over a service."""
-    app = FastAPI(
+    # The page of the interface has its scripts here: where there is no internet it shows all the same.
+    app = FastAPIOffline(
+        docs_url=DOCS,
+        redoc_url=None,
+        static_url=DOCS_FILES,
         title="FaceRec",
         version=version("facerec"),
         description="Finds who appears in a video, when, and on what evidence.",

@@ -30,6 +30,7 @@ from facerec_models.errors import LimitExceededError, VideoOpenError
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf,mxf,dv,gif"
 _KINDS = "MP4, MOV, MKV, WebM, AVI, MPEG, Ogg, FLV, WMV, MXF, DV or GIF"
 _MOST_PIXELS = 2**31 - 1  # that FFmpeg can count
+_MOST_BYTES = 2**31  # that FFmpeg asks for at once
 # Of a picture and its neighbours' buffers, and of what else a decoder asks for at once.
 _MOST_PIXEL_BYTES, _SPARE_BYTES = 16, 2**23
 _MOST_REORDERED = 16  # pictures that a codec holds back, in H.264 and H.265
@@ -71,9 +72,10 @@ def open_container(path: Path, name: str, max_streams: int | None = None) -> Inp
         )
     except PermissionError as error:
         raise VideoOpenError(f"{name!r} may not be read; check its permissions") from error
-    except MemoryError:  # one of FFmpeg's errors as well
-        raise
     except av.FFmpegError as error:
+        if isinstance(error, MemoryError):
+            # Unless there was room for it, what FFmpeg refuses is a size that no file can mean.
+            check_memory(_MOST_BYTES)
         with path.open("rb") as file:
             is_text = b"\0" not in file.read(4096)
         what = "is a text, playlist or script, not a video" if is_text else f"is no complete {_KINDS} file"

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from facerec_models.errors import BusyError, FacerecError, ForbiddenError, UnauthenticatedError
 from serving.api.ingress.documents import problem, title_of
-from serving.api.ingress.guards import hostname
+from serving.api.ingress.guards import DOCS, DOCS_FILES, hostname
 from serving.api.ingress.identity_tokens import IdentityTokens
 from serving.api.ingress.own_threads import run_short
 from serving.archive.access import keys
@@ -37,7 +37,7 @@ from serving.telemetry.context import bind, bound_ids
 from serving.telemetry.metrics import count_refusal
 
 # What tells nothing of any archive: whether the service lives, and how it is asked.
-PUBLIC = frozenset({"/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
+_PUBLIC = frozenset({"/healthz", "/readyz", DOCS, "/openapi.json", f"{DOCS}/oauth2-redirect"})
 _ROLE, _EVERYWHERE = "x-facerec-role", "x-facerec-in-every-project"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -47,6 +47,10 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "
 _KEYS_ASKED_S = 2.0
 # Of one address: as many refused keys a minute.
 _REFUSED_PER_MINUTE = 30
+
+
+def _is_public(path: str) -> bool:
+    return path in _PUBLIC or path.startswith(f"{DOCS_FILES}/")
 
 
 def needs(role: Role, *, everywhere: bool = False) -> dict[str, Any]:
@@ -115,7 +119,7 @@ class AccessGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401, 403 or 429, or pass the request on as its caller's."""
-        if scope["type"] != "http" or self._path(scope) in PUBLIC:
+        if scope["type"] != "http" or _is_public(self._path(scope)):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)

@@ -25,18 +25,17 @@ from serving.store.contract import Store
 # What is below a project; the project itself is created, shown and deleted by name.
 _BELOW_PROJECT = re.compile(r"/v1/projects/([^/]+)/.")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-# The interface under /docs is a page: its scripts and styles come from where FastAPI says.
-_DOCS_SOURCE = "https://cdn.jsdelivr.net"
+DOCS, DOCS_FILES = "/docs", "/docs/files"
+"""The interface as a page, and what it is made of."""
 _DOCS_HEADERS = {
     **SAFE_HEADERS,
     "Content-Security-Policy": "default-src 'none'; "
-    f"script-src 'unsafe-inline' {_DOCS_SOURCE}; style-src 'unsafe-inline' {_DOCS_SOURCE}; "
-    "img-src 'self' data: https://fastapi.tiangolo.com; connect-src 'self'; worker-src blob:; "
+    "script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
 # What a node's supervisor asks, by the address that it has given the service: of no archive, and behind no key.
 _HEALTH = frozenset({"/healthz", "/readyz"})
-_DOCS = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
+_DOCS = frozenset({DOCS, f"{DOCS}/oauth2-redirect"})
 
 
 def api_headers(path: str) -> Mapping[str, str]:

@@ -162,6 +162,19 @@ def test_other_containers_and_stills_are_refused(tmp_path: Path) -> None:
             Video(path, LIMITS)
 
 
+def test_a_size_that_no_file_can_mean_is_damage(tmp_path: Path) -> None:
+    content = bytearray(write_video(tmp_path / "a.mp4", STEADY, container=INDEX_FIRST).read_bytes())
+    entry = content.index(b"avc1", content.index(b"stsd")) - 4
+    # The sample description, of an unknown kind and 2 GiB: FFmpeg calls that a lack of memory.
+    content[entry : entry + 8] = b"\x7f\xff\xff\xff" + b"c1\0\0"
+    claims = tmp_path / "claims.mp4"
+    claims.write_bytes(content)
+    with pytest.raises(MemoryError), av.open(str(claims)):
+        pass
+    with pytest.raises(VideoOpenError, match="is no complete MP4"):
+        Video(claims, LIMITS)
+
+
 def test_paths_that_are_no_file(tmp_path: Path) -> None:
     with pytest.raises(VideoOpenError, match=r"there is no file '.*nothing\.mp4'"):
         Video(tmp_path / "nothing.mp4", LIMITS)
