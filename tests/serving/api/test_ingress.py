@@ -174,6 +174,35 @@ def test_heads_are_bounded() -> None:
         assert behind.sizes == []
 
 
+@pytest.mark.parametrize("begin", [b"0\r\na: ", b"1;a="])
+def test_what_is_neither_head_nor_body_is_bounded(begin: bytes) -> None:
+    """The parser keeps the headers after a body, and a long one before anybody is told of it."""
+    sent = 0
+    with (
+        guarded(BOUNDS.model_copy(update={"silence_s": 30.0})) as (port, behind),
+        closing(
+            connect(port, head("POST", "/v1/x", "transfer-encoding: chunked"), b"3\r\nabc\r\n", begin)
+        ) as connection,
+    ):
+        time.sleep(0.1)
+        with suppress(ConnectionError):
+            for _ in range(1000):
+                sent += connection.send(2**16 * b"x")
+        assert sent < 2**24
+        assert behind.sizes == []
+
+
+def test_pieces_of_a_body_may_be_as_small_as_they_like() -> None:
+    bounds = BOUNDS.model_copy(update={"silence_s": 30.0, "max_json_bytes": 2**20})
+    with (
+        guarded(bounds) as (port, behind),
+        closing(connect(port, head("POST", "/v1/x", "transfer-encoding: chunked"))) as connection,
+    ):
+        connection.sendall(20_000 * b"1\r\nx\r\n" + b"0\r\nchecksum: 1\r\n\r\n")
+        assert answer(connection)[0] == 200
+        assert behind.sizes == [20_000]
+
+
 def test_what_is_no_http_is_answered_with_a_document() -> None:
     with guarded() as (port, _), closing(connect(port, b"nonsense\r\n\r\n")) as connection:
         status, headers, document = answer(connection)
