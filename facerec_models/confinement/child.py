@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
 from threading import Lock, get_native_id
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +19,7 @@ import numpy.typing as npt
 
 from facerec_models import errors
 from facerec_models.confinement.bounds import Bounds
-from facerec_models.confinement.nursery import MOST_BYTES, Task
+from facerec_models.confinement.nursery import MOST_BYTES, MOST_LETTERS, Task
 from facerec_models.confinement.pipe import BadMessageError, Message, Pipe, PipeClosedError
 
 # The code of a task is loaded from a slow disk on a busy machine.
@@ -57,7 +56,7 @@ class ChildFailedError(Exception):
 
 
 class NurseryError(Exception):
-    """The process that children come from has gone; the next child starts another."""
+    """The process that children come from has gone; this process could not start another."""
 
 
 class Child:
@@ -181,7 +180,7 @@ class Child:
             )
         kind = self._raises.get(name) or _known_error(name)
         if kind is None:
-            raise ChildFailedError(f"{name}: {message}\n{facts.get('trace', '')}")
+            raise ChildFailedError(f"{name}: {message}\n{str(facts.get('trace', ''))[-MOST_LETTERS:]}")
         raise kind(message)
 
 
@@ -201,7 +200,14 @@ class Nursery:
         name = f"{task.__module__}:{task.__qualname__}"
         order = {"task": name, "bounds": asdict(bounds), "niceness": niceness}
         with self._lock:
-            answer = self._ask(order, [end.fileno()])
+            had_begun = self._control is not None
+            try:
+                answer = self._ask(order, [end.fileno()])
+            except NurseryError:
+                if not had_begun:
+                    raise
+                # It ended since it was last asked, as one does whose machine runs out of memory: another one begins.
+                answer = self._ask(order, [end.fileno()])
         if "failed" in answer:
             raise ChildFailedError(f"no child could be started: {answer['failed']}")
         return int(answer["pid"])
@@ -214,8 +220,13 @@ class Nursery:
         is_ending : bool
             Whether it has closed its end, and so ends by itself in a moment.
         """
+        # Children end with the process that they come from.
+        gone = {"code": -signal.SIGKILL, "was_alive": False}
         with self._lock:
-            answer = self._ask({"end": pid, "is_ending": is_ending}, [])
+            try:
+                answer = gone if self._control is None else self._ask({"end": pid, "is_ending": is_ending}, [])
+            except NurseryError:
+                answer = gone
         return None if answer["was_alive"] else int(answer["code"])
 
     def close(self) -> None:
@@ -242,6 +253,10 @@ class Nursery:
         except OSError as error:
             self._close()
             raise NurseryError(f"the process that decoders start from does not answer ({error})") from error
+        except BaseException:
+            # An interrupt: the answer that still comes would be taken for that to the next question.
+            self._close()
+            raise
         if not data:
             self._close()
             raise NurseryError("the process that decoders start from has ended; try again")
@@ -265,16 +280,16 @@ class Nursery:
         return here
 
 
+_NURSERIES: dict[int, Nursery] = {}
+
+
 def shared_nursery() -> Nursery:
-    """Return the nursery of this process, which starts when it is first needed."""
-    return _nursery_of(os.getpid())
-
-
-@cache
-def _nursery_of(pid: int) -> Nursery:
-    """Return the nursery of a process: one that was forked must not talk with its parent's."""
-    nursery = Nursery()
-    atexit.register(nursery.close)
+    """Return the nursery of this process, which starts when it is first needed; one that was forked has another than its parent."""
+    made = Nursery()
+    # The same one for all threads; a lock might be held by another thread while this process is forked.
+    nursery = _NURSERIES.setdefault(os.getpid(), made)
+    if nursery is made:
+        atexit.register(made.close)
     return nursery
 
 
