@@ -29,6 +29,7 @@ from serving.api.ingress.admission import AdmissionGuard
 from serving.api.ingress.body_guard import BodyGuard
 from serving.api.ingress.connections import guarded_protocol
 from serving.api.ingress.documents import DocumentedErrors
+from serving.api.ingress.pacing import TakenTeller
 from serving.api.ingress.proxy import middlewares
 from serving.api.ingress.request_class import RequestClasses
 from serving.bounds import IngressConfig
@@ -398,7 +399,7 @@ def test_ray_finds_the_hook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(proxy, "MessageQueue", proxy.MessageQueue)  # type: ignore[attr-defined]
     module, _, name = INGRESS_HOOK.rpartition(".")
     assert (module, name) == (middlewares.__module__, middlewares.__name__)
-    assert [one.cls for one in middlewares()] == [DocumentedErrors, AdmissionGuard, BodyGuard]
+    assert [one.cls for one in middlewares()] == [TakenTeller, DocumentedErrors, AdmissionGuard, BodyGuard]
     assert auto.AutoHTTPProtocol.__name__ == "GuardedProtocol"
 
 
