@@ -149,6 +149,8 @@ def test_a_child_reaches_nothing(tmp_path: Path) -> None:
         answer = child.receive(PATIENCE_S).facts
     assert answer["own"] == "own"
     assert {name for name, error in answer["met"].items() if error == "nothing"} == set()
+    # Of these the kernel finds something else wrong, where it is asked at all.
+    assert [answer["met"][name] for name in ("attribute", "scheduling", "connect")] == 3 * ["PermissionError"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.txt", "own.mp4"]
     assert other.read_text() == "other"
 
