@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from logging import getLogger
 from threading import Lock, get_native_id
 from types import TracebackType
 from typing import Any, Self
@@ -18,9 +19,11 @@ from typing import Any, Self
 import numpy.typing as npt
 
 from facerec_models import errors
-from facerec_models.confinement.bounds import Bounds
+from facerec_models.confinement.bounds import Bounds, absent_guards
 from facerec_models.confinement.nursery import MOST_BYTES, MOST_LETTERS, Task
 from facerec_models.confinement.pipe import BadMessageError, Message, Pipe, PipeClosedError
+
+_log = getLogger(__name__)
 
 # The code of a task is loaded from a slow disk on a busy machine.
 _NURSERY_PATIENCE_S = 120.0
@@ -264,6 +267,11 @@ class Nursery:
         return answer
 
     def _begin(self) -> socket.socket:
+        if absent := absent_guards():
+            _log.warning(
+                "decoders run without %s: a file that takes one over can do more; 'facerec doctor' tells what",
+                " and ".join(absent),
+            )
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         here.settimeout(_NURSERY_PATIENCE_S)
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis.reading.segments import SegmentError
+from facerec_models.confinement import bounds as bounds_module
 from facerec_models.confinement import child as child_module
 from facerec_models.confinement.bounds import Bounds
 from facerec_models.confinement.child import (
@@ -26,6 +27,7 @@ from facerec_models.confinement.child import (
     ChildLostError,
     ChildSilentError,
     ChildTooLargeError,
+    Nursery,
     shared_nursery,
 )
 from facerec_models.errors import VideoOpenError
@@ -230,6 +232,19 @@ def test_an_interrupt_leaves_no_answer_to_another_question() -> None:
         os.kill(nursery, signal.SIGCONT)
     for _ in range(2):
         test_messages_come_as_they_were_sent()
+
+
+@pytest.mark.parametrize(
+    ("guard", "absent", "told"), [("landlock_version", 0, "Landlock"), ("can_filter_calls", False, "seccomp")]
+)
+def test_what_the_system_does_not_bound_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, guard: str, absent: object, told: str
+) -> None:
+    monkeypatch.setattr(bounds_module, guard, lambda: absent)
+    nursery = Nursery()
+    nursery._begin()
+    nursery.close()
+    assert [told in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_threads_share_one_nursery_from_the_first_on(monkeypatch: pytest.MonkeyPatch) -> None:
