@@ -50,6 +50,7 @@ BOUNDS = IngressConfig(
     changing=2,
     max_wait_s=0.3,
 )
+LARGE = 2**25
 SHARES = ("reading", "sending", "following", "changing", "uploading", "recognizing")
 
 
@@ -70,7 +71,7 @@ class Behind:
         while request.url.path != "/healthz" and not self.open.is_set():
             await anyio.sleep(0.01)
         self.inside -= 1
-        return PlainTextResponse("done")
+        return PlainTextResponse(LARGE * b"x" if request.url.path == "/large" else "done")
 
 
 @contextmanager
@@ -252,15 +253,30 @@ def test_a_body_that_trickles_is_given_up() -> None:
 
 def test_what_is_still_sent_after_a_refusal_is_taken_and_thrown_away_for_a_while() -> None:
     with (
-        guarded() as (port, behind),
+        guarded(BOUNDS.model_copy(update={"head_timeout_s": 60.0})) as (port, behind),
         closing(connect(port, head("POST", "/v1/x", "content-length: 10000000"))) as connection,
     ):
         connection.sendall(1_000_000 * b"x")
         assert answer(connection)[0] == 413
         began = time.monotonic()
+        connection.sendall(1000 * b"x")
         assert connection.recv(1) == b""
-        assert time.monotonic() - began < 8
+        assert 2 < time.monotonic() - began < 8
         assert behind.sizes == []
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_given_up() -> None:
+    bounds = BOUNDS.model_copy(update={"write_timeout_s": 0.5, "reading": 1})
+    with guarded(bounds) as (port, _), closing(connect(port, head("GET", "/large"))) as connection:
+        time.sleep(1.5)
+        # Its place is free again.
+        with closing(connect(port, head("GET", "/v1/x"))) as another:
+            assert answer(another)[0] == 200
+        got = 0
+        with suppress(ConnectionError):
+            while piece := connection.recv(2**20):
+                got += len(piece)
+        assert 0 < got < LARGE
 
 
 def test_as_many_requests_as_there_are_places_run_and_as_many_wait() -> None:
