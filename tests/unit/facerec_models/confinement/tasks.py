@@ -41,6 +41,11 @@ def hoard(pipe: Pipe) -> None:
         pipe.send("more")
 
 
+def send_crops(pipe: Pipe) -> None:
+    while True:
+        pipe.send("embed", {}, [np.zeros((100, 150, 150, 3), np.uint8)])
+
+
 def write_garbage(pipe: Pipe) -> None:
     os.write(pipe.fileno(), pipe.receive().arrays[0].tobytes())
     time.sleep(60)
