@@ -56,6 +56,7 @@ _START_RAY = {
     "test_seen.py",
     "test_serve_process.py",
     "test_serve_run.py",
+    "test_slow_clients.py",
     "test_soak.py",
     "test_training.py",
 }

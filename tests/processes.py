@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from facerec_models.confinement.child import shared_nursery
+from facerec_models.confinement.bounds import Bounds
+from facerec_models.confinement.child import Child
+from facerec_models.confinement.pictures import read_in_child
 
 
 def nursery_pid() -> int:
     """Return the process that this one's children are forked from; it is started if need be."""
-    nursery = shared_nursery()
-    # To end a child that is not there starts it, and does nothing else.
-    nursery.end(os.getpid())
-    return next(pid for pid in children_of(os.getpid()) if b"nursery" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    if not (found := _nurseries()):
+        Child(read_in_child, Bounds(2**28)).close()
+        found = _nurseries()
+    return found[0]
+
+
+def _nurseries() -> list[int]:
+    return [pid for pid in children_of(os.getpid()) if b"nursery" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def children_of(pid: int) -> list[int]:

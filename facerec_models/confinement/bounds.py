@@ -8,8 +8,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from facerec_models.confinement.places import restrict_places
-from facerec_models.confinement.system_calls import die_with_parent, filter_calls, give_up_rights
+from facerec_models.confinement.places import landlock_version, restrict_places
+from facerec_models.confinement.system_calls import can_filter_calls, die_with_parent, filter_calls, give_up_rights
 
 _MOST_FILES = 128
 
@@ -56,6 +56,12 @@ def confine(bounds: Bounds, parent: int, niceness: int) -> None:
     _limit(resource.RLIMIT_AS, _mapped_bytes() + bounds.memory_bytes)
     restrict_places(bounds.readable, bounds.writable)
     filter_calls(may_write=bool(bounds.writable))
+
+
+def absent_guards() -> list[str]:
+    """Return what of that which bounds children this system does not have."""
+    absent = [] if can_filter_calls() else ["filters of system calls (seccomp)"]
+    return absent + ([] if landlock_version() else ["rules for files (Landlock)"])
 
 
 def check_memory(spare_bytes: int) -> None:

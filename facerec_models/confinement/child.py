@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
+from logging import getLogger
 from threading import Lock, get_native_id
 from types import TracebackType
 from typing import Any, Self
@@ -19,9 +19,11 @@ from typing import Any, Self
 import numpy.typing as npt
 
 from facerec_models import errors
-from facerec_models.confinement.bounds import Bounds
-from facerec_models.confinement.nursery import MOST_BYTES, Task
+from facerec_models.confinement.bounds import Bounds, absent_guards
+from facerec_models.confinement.nursery import MOST_BYTES, MOST_LETTERS, Task
 from facerec_models.confinement.pipe import BadMessageError, Message, Pipe, PipeClosedError
+
+_log = getLogger(__name__)
 
 # The code of a task is loaded from a slow disk on a busy machine.
 _NURSERY_PATIENCE_S = 120.0
@@ -57,7 +59,7 @@ class ChildFailedError(Exception):
 
 
 class NurseryError(Exception):
-    """The process that children come from has gone; the next child starts another."""
+    """The process that children come from has gone; this process could not start another."""
 
 
 class Child:
@@ -181,7 +183,7 @@ class Child:
             )
         kind = self._raises.get(name) or _known_error(name)
         if kind is None:
-            raise ChildFailedError(f"{name}: {message}\n{facts.get('trace', '')}")
+            raise ChildFailedError(f"{name}: {message}\n{str(facts.get('trace', ''))[-MOST_LETTERS:]}")
         raise kind(message)
 
 
@@ -201,7 +203,14 @@ class Nursery:
         name = f"{task.__module__}:{task.__qualname__}"
         order = {"task": name, "bounds": asdict(bounds), "niceness": niceness}
         with self._lock:
-            answer = self._ask(order, [end.fileno()])
+            had_begun = self._control is not None
+            try:
+                answer = self._ask(order, [end.fileno()])
+            except NurseryError:
+                if not had_begun:
+                    raise
+                # It ended since it was last asked, as one does whose machine runs out of memory: another one begins.
+                answer = self._ask(order, [end.fileno()])
         if "failed" in answer:
             raise ChildFailedError(f"no child could be started: {answer['failed']}")
         return int(answer["pid"])
@@ -214,8 +223,13 @@ class Nursery:
         is_ending : bool
             Whether it has closed its end, and so ends by itself in a moment.
         """
+        # Children end with the process that they come from.
+        gone = {"code": -signal.SIGKILL, "was_alive": False}
         with self._lock:
-            answer = self._ask({"end": pid, "is_ending": is_ending}, [])
+            try:
+                answer = gone if self._control is None else self._ask({"end": pid, "is_ending": is_ending}, [])
+            except NurseryError:
+                answer = gone
         return None if answer["was_alive"] else int(answer["code"])
 
     def close(self) -> None:
@@ -242,6 +256,10 @@ class Nursery:
         except OSError as error:
             self._close()
             raise NurseryError(f"the process that decoders start from does not answer ({error})") from error
+        except BaseException:
+            # An interrupt: the answer that still comes would be taken for that to the next question.
+            self._close()
+            raise
         if not data:
             self._close()
             raise NurseryError("the process that decoders start from has ended; try again")
@@ -249,6 +267,11 @@ class Nursery:
         return answer
 
     def _begin(self) -> socket.socket:
+        if absent := absent_guards():
+            _log.warning(
+                "decoders run without %s: a file that takes one over can do more; 'facerec doctor' tells what",
+                " and ".join(absent),
+            )
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         here.settimeout(_NURSERY_PATIENCE_S)
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -265,16 +288,16 @@ class Nursery:
         return here
 
 
+_NURSERIES: dict[int, Nursery] = {}
+
+
 def shared_nursery() -> Nursery:
-    """Return the nursery of this process, which starts when it is first needed."""
-    return _nursery_of(os.getpid())
-
-
-@cache
-def _nursery_of(pid: int) -> Nursery:
-    """Return the nursery of a process: one that was forked must not talk with its parent's."""
-    nursery = Nursery()
-    atexit.register(nursery.close)
+    """Return the nursery of this process, which starts when it is first needed; one that was forked has another than its parent."""
+    made = Nursery()
+    # The same one for all threads; a lock might be held by another thread while this process is forked.
+    nursery = _NURSERIES.setdefault(os.getpid(), made)
+    if nursery is made:
+        atexit.register(made.close)
     return nursery
 
 

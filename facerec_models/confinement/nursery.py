@@ -28,7 +28,7 @@ MOST_BYTES = 65536
 # How often it is seen whether its parent is alive: others may hold the socket open.
 _WATCH_S = 5.0
 _PATIENCE_S = 2.0
-_MOST_LETTERS = 4000
+MOST_LETTERS = 4000
 
 
 def serve(control: socket.socket, parent: int) -> None:
@@ -42,8 +42,11 @@ def serve(control: socket.socket, parent: int) -> None:
     # An interrupt from the keyboard goes to all processes; the parent tells what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tasks: dict[str, Task] = {}
+    # Of a parent with many open files the descriptor is too high for `select`.
+    coming = select.poll()
+    coming.register(control, select.POLLIN)
     while os.getppid() == parent:
-        if not select.select([control], [], [], _WATCH_S)[0]:
+        if not coming.poll(_WATCH_S * 1000):
             continue
         data, descriptors, _, _ = socket.recv_fds(control, MOST_BYTES, 1)
         if not data:
@@ -98,8 +101,8 @@ def _live(task: Task, bounds: Bounds, niceness: int, descriptor: int, parent: in
     except MemoryError:
         pipe.send("error", {"type": "MemoryError", "message": ""})
     except Exception as error:  # the parent raises it
-        trace = "".join(traceback.format_exception(error))[-_MOST_LETTERS:]
-        told = {"type": type(error).__name__, "message": str(error)[:_MOST_LETTERS], "trace": trace}
+        trace = "".join(traceback.format_exception(error))[-MOST_LETTERS:]
+        told = {"type": type(error).__name__, "message": str(error)[:MOST_LETTERS], "trace": trace}
         pipe.send("error", told)
 
 

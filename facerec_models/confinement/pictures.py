@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-from functools import cache
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from facerec_models.config import LimitsConfig
 from facerec_models.confinement.bounds import Bounds, check_memory
-from facerec_models.confinement.child import Child, ChildLostError, ChildSilentError, ChildTooLargeError
+from facerec_models.confinement.child import Child, ChildLostError, ChildSilentError, ChildTooLargeError, shared_nursery
 from facerec_models.confinement.pipe import Message, Pipe
 from facerec_models.errors import ImageError, LimitExceededError
 from facerec_models.images import SUFFIXES, may_be_picture, picture_content, picture_format, read_image
@@ -83,6 +83,7 @@ class _Readers:
     """The readers of a process; threads wait until one is free."""
 
     def __init__(self, bounds: Bounds) -> None:
+        self._owner = os.getpid()
         self._bounds = bounds
         self._places = BoundedSemaphore(min(_MOST_READERS, os.cpu_count() or 1))
         self._idle: list[tuple[Child, int]] = []
@@ -131,11 +132,24 @@ class _Readers:
             reader.close()
         return Child(read_in_child, self._bounds), 0
 
+    def close(self) -> None:
+        """End those that wait."""
+        # A process that was forked from the owner has a copy of this.
+        while self._idle and os.getpid() == self._owner:
+            self._idle.pop()[0].close()
 
-@cache
-def _readers_of(pid: int, bounds: Bounds) -> _Readers:
-    """Return the readers of a process: one that was forked must not talk with its parent's."""
-    return _Readers(bounds)
+
+_READERS: dict[tuple[int, Bounds], _Readers] = {}
+
+
+def _readers_of(bounds: Bounds) -> _Readers:
+    """Return the readers of this process: one that was forked must not talk with its parent's."""
+    made = _Readers(bounds)
+    readers = _READERS.setdefault((os.getpid(), bounds), made)
+    if readers is made:
+        shared_nursery()  # it ends after them
+        atexit.register(made.close)
+    return readers
 
 
 def _ask(kind: str, source: Path | bytes, limits: LimitsConfig, name: str | None) -> Message:
@@ -144,7 +158,7 @@ def _ask(kind: str, source: Path | bytes, limits: LimitsConfig, name: str | None
         name = str(source) if name is None else name
         source = picture_content(source, name=name)
     facts = {"limits": limits.model_dump(mode="json"), "name": name}
-    readers = _readers_of(os.getpid(), Bounds(limits.decoder_memory_bytes))
+    readers = _readers_of(Bounds(limits.decoder_memory_bytes))
     try:
         answer = readers.ask(kind, facts, source, limits.picture_timeout_s)
     except ChildLostError as error:

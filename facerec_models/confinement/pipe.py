@@ -118,7 +118,10 @@ class Pipe:
 
     def has_input(self) -> bool:
         """Whether there is something to receive, if only the end."""
-        return bool(select.select([self._socket], [], [], 0)[0])
+        # A process with many open files has descriptors that are too high for `select`.
+        coming = select.poll()
+        coming.register(self._socket, select.POLLIN)
+        return bool(coming.poll(0))
 
     def fileno(self) -> int:
         """Return the descriptor of this end."""

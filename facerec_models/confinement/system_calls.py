@@ -40,6 +40,8 @@ _DENIED: dict[str, tuple[int, int | None]] = {
     **{"name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265)},
     **{"init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106)},
     **{"kexec_load": (246, 104), "kexec_file_load": (320, 294), "reboot": (169, 142), "process_madvise": (440, 440)},
+    # Priorities of other processes of this user.
+    **{"setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setattr": (314, 274)},
     # What changes names and rights of files, or would stay behind when the process has ended.
     **{"creat": (85, None), "rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276)},
     **{"unlink": (87, None), "unlinkat": (263, 35), "rmdir": (84, None), "mkdir": (83, None), "mkdirat": (258, 34)},
@@ -51,14 +53,20 @@ _DENIED: dict[str, tuple[int, int | None]] = {
     **{"chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54)},
     **{"setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7)},
     **{"removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16)},
+    **{"setxattrat": (463, 463), "removexattrat": (466, 466), "open_tree_attr": (467, 467), "file_setattr": (469, 469)},
 }
 # Their callers fall back on calls whose arguments can be told.
 _UNKNOWN: dict[str, tuple[int, int | None]] = {"clone3": (435, 435), "openat2": (437, 437)}
 _CLONE = (56, 220)
-# Calls with a process as first argument.
+# Calls with a process as first argument; to signals 0 means the parent and all its others, to the rest the process itself.
+_SIGNALS: dict[str, tuple[int, int | None]] = {"kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131)}
 _OF_PROCESS: dict[str, tuple[int, int | None]] = {
-    **{"kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "prlimit64": (302, 261)},
-    **{"sched_setaffinity": (203, 122), "sched_setparam": (142, 118), "sched_setscheduler": (144, 119)},
+    **{
+        "prlimit64": (302, 261),
+        "sched_setaffinity": (203, 122),
+        "sched_setparam": (142, 118),
+        "sched_setscheduler": (144, 119),
+    },
 }
 # Calls that open a file, and which argument has the flags.
 _OPEN: dict[str, tuple[tuple[int, int | None], int]] = {"open": ((2, None), 1), "openat": ((257, 56), 2)}
@@ -145,9 +153,13 @@ def _program(processor: _Processor, *, may_write: bool) -> bytes:
             lines += [_line(_IF_EQUAL, number, 0, 1), _answer(code)]
     # Threads, and no processes.
     lines += _judged(_CLONE[column], 0, [_line(_IF_ANY_BIT, _CLONE_THREAD, 1, 0)])
-    for numbers in _OF_PROCESS.values():
-        if (number := numbers[column]) is not None:
-            lines += _judged(number, 0, [_line(_IF_EQUAL, 0, 2, 0), _line(_IF_EQUAL, own, 1, 0)])
+    for calls, tests in (
+        (_SIGNALS, [_line(_IF_EQUAL, own, 1, 0)]),
+        (_OF_PROCESS, [_line(_IF_EQUAL, 0, 2, 0), _line(_IF_EQUAL, own, 1, 0)]),
+    ):
+        for numbers in calls.values():
+            if (number := numbers[column]) is not None:
+                lines += _judged(number, 0, tests)
     for numbers, argument in [] if may_write else _OPEN.values():
         if (number := numbers[column]) is not None:
             lines += _judged(number, argument, [_line(_IF_ANY_BIT, _WRITES, 0, 1)])

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 from facerec_models.confinement.bounds import Bounds
 from facerec_models.confinement.child import Child
 from facerec_models.confinement.pipe import Pipe
 
 _MEMORY_BYTES, _PATIENCE_S = 2**27, 60.0
-_FILTERED = "Seccomp:\t2"
 
 
 def missing_guards() -> list[str]:
@@ -29,8 +28,11 @@ def missing_guards() -> list[str]:
 
 def try_in_child(pipe: Pipe) -> None:
     """Tell which guards hold; runs in a child."""
-    status = Path("/proc/self/status")
-    holds = {"calls": status.is_file() and _FILTERED in status.read_text(), "files": True, "memory": False}
+    holds = {"calls": True, "files": True, "memory": False}
+    # That there is some filter tells nothing: containers have one.
+    with suppress(PermissionError):
+        socket.socket().close()
+        holds["calls"] = False
     with suppress(PermissionError):
         os.close(os.open("/etc/passwd" if sys.platform == "linux" else "/", os.O_RDONLY))
         holds["files"] = False

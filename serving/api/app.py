@@ -36,6 +36,7 @@ from serving.api.ingress.documents import DocumentedErrors
 from serving.api.ingress.draining import DrainGuard
 from serving.api.ingress.guards import DOCS, DOCS_FILES, HostGuard, ProjectGuard
 from serving.api.ingress.observing import RequestObserver
+from serving.api.ingress.pacing import PacedAnswers
 from serving.api.ingress.problems import add_problem_handlers
 from serving.api.ingress.request_class import RequestClasses
 from serving.api.legacy import routes as legacy
@@ -97,8 +98,9 @@ def build_api(service: Service) -> FastAPI:
     app.add_middleware(BodyGuard, classes=classes, bounds=settings.ingress)
     app.add_middleware(DrainGuard, door=service.door)
     app.add_middleware(HostGuard, allowed_hosts=service.settings.allowed_hosts, origins=service.settings.cors_origins)
-    # The last one is the first that a request passes.
     app.add_middleware(RequestObserver)
+    # The last one is the first that a request passes.
+    app.add_middleware(PacedAnswers)
     complete_openapi(app)
     return app
 

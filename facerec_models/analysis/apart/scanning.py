@@ -102,17 +102,22 @@ class ScanApart:
             child.send("scan", *self._order(), timeout_s=self._config.limits.decoder_silence_s)
             crops: list[ImageArray] = []
             embeddings: list[FloatArray] = []
+            held_bytes = 0
             while (message := next_answer(child, self._config.limits)).kind != "end":
                 match message.kind:
                     case "detect":
                         self._detect(child, message)
                     case "embed":
                         crops.append(self._crops_of(message))
+                        # A part has a few hundred frames: a child that hands over more than it may hold itself would fill this process.
+                        held_bytes += crops[-1].nbytes
+                        if held_bytes > self._config.limits.decoder_memory_bytes:
+                            raise ChildLostError("sent more crops than a part can have")
                         with self._embed_s.measure("embed_s"):
                             embeddings.append(self._embedder.embed(crops[-1]))
                     case "part":
                         yield self._part(message, crops, embeddings)
-                        crops, embeddings = [], []
+                        crops, embeddings, held_bytes = [], [], 0
                     case "opened" | "over":
                         self._note(message)
                     case other:

@@ -28,8 +28,9 @@ def guarded_protocol(bounds: IngressConfig) -> type[HttpToolsProtocol]:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self._timers: dict[str, asyncio.TimerHandle] = {}
-            self._is_in_head = False
-            self._head_bytes = 0
+            self._is_in_head = self._is_in_body = False
+            self._has_piece = False
+            self._bare_bytes = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -48,26 +49,32 @@ def guarded_protocol(bounds: IngressConfig) -> type[HttpToolsProtocol]:
         def data_received(self, data: bytes) -> None:
             if "head" not in self._timers and (self.cycle is None or self.cycle.response_complete):
                 self._set("head", bounds.head_timeout_s)
+            self._has_piece = False
             super().data_received(data)
-            if self._is_in_head:
-                self._head_bytes += len(data)
-                if self._head_bytes > bounds.max_header_bytes + _HEAD_SLACK_BYTES:
-                    self._answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is too large")
+            if self._is_in_head or (self._is_in_body and not self._has_piece):
+                self._bare_bytes += len(data)
+                if self._bare_bytes > bounds.max_header_bytes + _HEAD_SLACK_BYTES:
+                    self._end_bare()
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._is_in_head, self._head_bytes = True, 0
+            self._is_in_head, self._is_in_body, self._bare_bytes = True, False, 0
             if "head" not in self._timers:
                 self._set("head", bounds.head_timeout_s)
 
         def on_headers_complete(self) -> None:
-            self._is_in_head = False
+            self._is_in_head, self._is_in_body, self._bare_bytes = False, True, 0
             self._clear("head")
             idle.pop(self, None)
             super().on_headers_complete()
 
+        def on_body(self, body: bytes) -> None:
+            super().on_body(body)
+            self._has_piece, self._bare_bytes = True, 0
+
         def on_message_complete(self) -> None:
             super().on_message_complete()
+            self._is_in_body = False
             self._clear("lingering", "head")
             if self.cycle is None or self.cycle.response_complete:
                 idle[self] = None
@@ -96,6 +103,13 @@ def guarded_protocol(bounds: IngressConfig) -> type[HttpToolsProtocol]:
 
         def send_400_response(self, msg: str) -> None:
             self._answer(HTTPStatus.BAD_REQUEST, msg)
+
+        def _end_bare(self) -> None:
+            """End a request whose head is too large, or what comes between and after pieces of its body: the parser keeps it."""
+            if self._is_in_head:
+                self._answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is too large")
+            else:
+                self.transport.abort()
 
         def _answer(self, status: HTTPStatus, detail: str) -> None:
             """Answer what never became a request, and close."""

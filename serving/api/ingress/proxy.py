@@ -14,6 +14,7 @@ from serving.api.ingress.back_pressure import bound_proxy_queue
 from serving.api.ingress.body_guard import BodyGuard
 from serving.api.ingress.connections import guarded_protocol
 from serving.api.ingress.documents import DocumentedErrors
+from serving.api.ingress.pacing import TakenTeller
 from serving.api.ingress.request_class import RequestClasses
 from serving.settings import read_settings
 
@@ -26,6 +27,7 @@ def middlewares() -> list[Middleware]:
     bound_proxy_queue()
     classes = RequestClasses(bounds, settings.analysis.limits)
     return [
+        Middleware(TakenTeller),
         Middleware(DocumentedErrors),
         Middleware(AdmissionGuard, classes=classes, bounds=bounds),
         Middleware(BodyGuard, classes=classes, bounds=bounds),

@@ -29,6 +29,7 @@ from serving.api.ingress.admission import AdmissionGuard
 from serving.api.ingress.body_guard import BodyGuard
 from serving.api.ingress.connections import guarded_protocol
 from serving.api.ingress.documents import DocumentedErrors
+from serving.api.ingress.pacing import TakenTeller
 from serving.api.ingress.proxy import middlewares
 from serving.api.ingress.request_class import RequestClasses
 from serving.bounds import IngressConfig
@@ -49,6 +50,7 @@ BOUNDS = IngressConfig(
     changing=2,
     max_wait_s=0.3,
 )
+LARGE = 2**25
 SHARES = ("reading", "sending", "following", "changing", "uploading", "recognizing")
 
 
@@ -69,7 +71,7 @@ class Behind:
         while request.url.path != "/healthz" and not self.open.is_set():
             await anyio.sleep(0.01)
         self.inside -= 1
-        return PlainTextResponse("done")
+        return PlainTextResponse(LARGE * b"x" if request.url.path == "/large" else "done")
 
 
 @contextmanager
@@ -174,6 +176,35 @@ def test_heads_are_bounded() -> None:
         assert behind.sizes == []
 
 
+@pytest.mark.parametrize("begin", [b"0\r\na: ", b"1;a="])
+def test_what_is_neither_head_nor_body_is_bounded(begin: bytes) -> None:
+    """The parser keeps the headers after a body, and a long one before anybody is told of it."""
+    sent = 0
+    with (
+        guarded(BOUNDS.model_copy(update={"silence_s": 30.0})) as (port, behind),
+        closing(
+            connect(port, head("POST", "/v1/x", "transfer-encoding: chunked"), b"3\r\nabc\r\n", begin)
+        ) as connection,
+    ):
+        time.sleep(0.1)
+        with suppress(ConnectionError):
+            for _ in range(1000):
+                sent += connection.send(2**16 * b"x")
+        assert sent < 2**24
+        assert behind.sizes == []
+
+
+def test_pieces_of_a_body_may_be_as_small_as_they_like() -> None:
+    bounds = BOUNDS.model_copy(update={"silence_s": 30.0, "max_json_bytes": 2**20})
+    with (
+        guarded(bounds) as (port, behind),
+        closing(connect(port, head("POST", "/v1/x", "transfer-encoding: chunked"))) as connection,
+    ):
+        connection.sendall(20_000 * b"1\r\nx\r\n" + b"0\r\nchecksum: 1\r\n\r\n")
+        assert answer(connection)[0] == 200
+        assert behind.sizes == [20_000]
+
+
 def test_what_is_no_http_is_answered_with_a_document() -> None:
     with guarded() as (port, _), closing(connect(port, b"nonsense\r\n\r\n")) as connection:
         status, headers, document = answer(connection)
@@ -222,15 +253,30 @@ def test_a_body_that_trickles_is_given_up() -> None:
 
 def test_what_is_still_sent_after_a_refusal_is_taken_and_thrown_away_for_a_while() -> None:
     with (
-        guarded() as (port, behind),
+        guarded(BOUNDS.model_copy(update={"head_timeout_s": 60.0})) as (port, behind),
         closing(connect(port, head("POST", "/v1/x", "content-length: 10000000"))) as connection,
     ):
         connection.sendall(1_000_000 * b"x")
         assert answer(connection)[0] == 413
         began = time.monotonic()
+        connection.sendall(1000 * b"x")
         assert connection.recv(1) == b""
-        assert time.monotonic() - began < 8
+        assert 2 < time.monotonic() - began < 8
         assert behind.sizes == []
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_given_up() -> None:
+    bounds = BOUNDS.model_copy(update={"write_timeout_s": 0.5, "reading": 1})
+    with guarded(bounds) as (port, _), closing(connect(port, head("GET", "/large"))) as connection:
+        time.sleep(1.5)
+        # Its place is free again.
+        with closing(connect(port, head("GET", "/v1/x"))) as another:
+            assert answer(another)[0] == 200
+        got = 0
+        with suppress(ConnectionError):
+            while piece := connection.recv(2**20):
+                got += len(piece)
+        assert 0 < got < LARGE
 
 
 def test_as_many_requests_as_there_are_places_run_and_as_many_wait() -> None:
@@ -369,7 +415,7 @@ def test_ray_finds_the_hook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(proxy, "MessageQueue", proxy.MessageQueue)  # type: ignore[attr-defined]
     module, _, name = INGRESS_HOOK.rpartition(".")
     assert (module, name) == (middlewares.__module__, middlewares.__name__)
-    assert [one.cls for one in middlewares()] == [DocumentedErrors, AdmissionGuard, BodyGuard]
+    assert [one.cls for one in middlewares()] == [TakenTeller, DocumentedErrors, AdmissionGuard, BodyGuard]
     assert auto.AutoHTTPProtocol.__name__ == "GuardedProtocol"
 
 

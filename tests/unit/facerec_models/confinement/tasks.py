@@ -41,6 +41,11 @@ def hoard(pipe: Pipe) -> None:
         pipe.send("more")
 
 
+def send_crops(pipe: Pipe) -> None:
+    while True:
+        pipe.send("embed", {}, [np.zeros((100, 150, 150, 3), np.uint8)])
+
+
 def write_garbage(pipe: Pipe) -> None:
     os.write(pipe.fileno(), pipe.receive().arrays[0].tobytes())
     time.sleep(60)
@@ -79,6 +84,10 @@ def try_what_is_denied(pipe: Pipe) -> None:
         "run": lambda: subprocess.run(["/bin/true"], check=False),
         "exec": lambda: os.execv("/bin/true", ["true"]),
         "signal": lambda: os.kill(facts["parent"], 0),
+        "signal all": lambda: os.kill(0, 0),
+        "priority": lambda: os.setpriority(os.PRIO_PROCESS, 0, 19),
+        "attribute": lambda: raw(463, 0, 0, 0, 0, 0, 0),
+        "scheduling": lambda: raw(314 if os.uname().machine == "x86_64" else 274, facts["parent"], 0, 0),
         "read memory": lambda: os.close(os.open(f"/proc/{facts['parent']}/mem", os.O_RDONLY)),
         "read environment": lambda: Path(f"/proc/{facts['parent']}/environ").read_bytes(),
         "read other": lambda: Path(facts["other"]).read_bytes(),

@@ -16,7 +16,7 @@ from facerec_models.config import LimitsConfig
 from facerec_models.confinement.pictures import is_picture_apart, picture_format_apart, read_image_apart
 from facerec_models.errors import ImageError, LimitExceededError
 from facerec_models.images import encode_crop, read_image
-from tests.processes import confined_children, descriptors, shared_memory
+from tests.processes import confined_children, descriptors, nursery_pid, shared_memory
 from tests.waiting import wait_until
 
 LIMITS = LimitsConfig()
@@ -76,6 +76,12 @@ def test_a_reader_that_was_lost_while_it_waited_is_nobodys_failure() -> None:
         for pid in confined_children():
             os.kill(pid, number)
         assert read_image_apart(PICTURE, LIMITS).shape == (120, 160, 3)
+
+
+def test_a_picture_is_read_although_all_that_reads_was_lost() -> None:
+    read_image_apart(PICTURE, LIMITS)
+    os.kill(nursery_pid(), signal.SIGKILL)
+    assert read_image_apart(PICTURE, LIMITS).shape == (120, 160, 3)
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from facerec_models.analysis.alignment import DLIB_TEMPLATE
+from facerec_models.analysis.apart import scanning
 from facerec_models.analysis.apart.probing import probe_video
 from facerec_models.analysis.apart.scanning import ScanApart
 from facerec_models.analysis.apart.video_child import ALIVE, Pulse
@@ -30,6 +31,7 @@ from facerec_models.errors import LimitExceededError, VideoDecodeError, VideoOpe
 from facerec_models.types import Detections, FloatArray, ImageArray
 from facerec_models.video_writer import VideoWriter
 from tests.processes import confined_children, descriptors, shared_memory
+from tests.unit.facerec_models.confinement import tasks
 from tests.waiting import wait_until
 
 CONFIG = AnalysisConfig()
@@ -117,6 +119,14 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         ):
             scan(path, config=AnalysisConfig(limits=limits))
     assert scan(path).frames == 10
+
+
+def test_a_child_cannot_fill_the_memory_of_its_parent(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "scan_in_child", tasks.send_crops)
+    config = AnalysisConfig(limits=LimitsConfig(decoder_memory_bytes=2**27))
+    apart = ScanApart(film, config, WatchfulDetector(lambda pid: None), ForgetfulEmbedder())
+    with pytest.raises(VideoDecodeError, match="sent more crops than a part can have"):
+        apart.scan()
 
 
 def test_errors_of_a_file_are_those_of_reading_it_here(tmp_path: Path, film: Path) -> None:

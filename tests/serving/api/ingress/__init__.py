@@ -1,0 +1,1 @@
+"""What every request passes: see `serving.api.ingress`."""
