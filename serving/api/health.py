@@ -60,8 +60,11 @@ class Asked(Generic[Found]):
         """
         if self._asking is None or self._asking.done():
             self._asking = self._threads.submit(self._ask_and_keep)
+        asked = asyncio.wrap_future(self._asking)
+        # What fails after nobody waits any more was asked in vain: the next one asks again.
+        asked.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._asking)), timeout_s)
+            return await asyncio.wait_for(asyncio.shield(asked), timeout_s)
         except TimeoutError:
             if self._last is None or time.monotonic() - self._last[0] > _FRESH_S:
                 raise

@@ -133,5 +133,6 @@ def _hosts(address: str) -> Iterator[str]:
     for host in unquote(place).split(","):
         if host:
             yield host
-            if not re.search(r":\d+$", host):
-                yield f"{host}:{_MONGO_PORT}"
+            name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", str(_MONGO_PORT))
+            yield f"{name}:{port}"
+            yield f"('{name.strip('[]')}', {port})"

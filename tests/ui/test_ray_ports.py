@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,29 @@ def test_a_ray_with_a_token_is_noted_and_one_of_this_machine_is_ok(tmp_path: Pat
     with daemon(tmp_path, "127.0.0.1") as (_, processes):
         assert examine_ray({}, processes)[1] == "ok"
     assert examine_ray({}, []) == ("ray", "ok", "none runs on this machine")
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """A folder that other users pass through, as pytest's own is not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "in the user's folder"])
+def test_a_token_that_all_users_read_is_bad(shared_folder: Path, named: bool) -> None:
+    token = shared_folder / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("0" * 64)
+    where = {"RAY_AUTH_TOKEN_PATH": str(token)} if named else {"HOME": str(shared_folder), "RAY_AUTH_TOKEN_PATH": ""}
+    with daemon(shared_folder, "127.0.0.1", RAY_AUTH_MODE="token", **where) as (_, processes):
+        for mode, folder_mode, state in [(0o644, 0o755, "bad"), (0o600, 0o755, "ok"), (0o644, 0o700, "ok")]:
+            token.chmod(mode)
+            token.parent.chmod(folder_mode)
+            _, told, detail = examine_ray({}, processes)
+            assert told == state, detail
+            assert (f"chmod 600 {token}" in detail) == (state == "bad")
 
 
 def test_an_address_that_is_asked_without_a_token_is_bad() -> None:

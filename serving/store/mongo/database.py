@@ -407,7 +407,14 @@ def _trouble(error: PyMongoError) -> str:
         return f"takes no documents that large: {error}"
     if error.has_error_label("TransientTransactionError") and not isinstance(error, ConnectionFailure):
         return f"was written to by others meanwhile: {error}; try again"
-    return f"does not answer: {error}; try again, and see that it is a MongoDB that runs and may be written to"
+    reason = _silence(error) if isinstance(error, ConnectionFailure) else str(error)
+    return f"does not answer: {reason}; try again, and see that it is a MongoDB that runs and may be written to"
+
+
+def _silence(error: ConnectionFailure) -> str:
+    """Return why no server answered, without addresses: the driver tells those of all members, which no setting names."""
+    first = re.split(r" \(configured timeouts|, Timeout: |, full error|, Topology Description", str(error))[0]
+    return re.sub(r"\S+:\d+: ", "", first)
 
 
 def _parts(given: Filter, among: Among | None) -> Iterator[Filter]:

@@ -16,7 +16,9 @@ from fastapi.testclient import TestClient
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from facerec_models.errors import InputError, UnauthenticatedError
+from facerec_models.errors import InputError, StoreError, UnauthenticatedError
+from serving.api import health
+from serving.api.ingress import remembered
 from serving.api.ingress.access import role_of
 from serving.archive.access import keys
 from serving.archive.access.audit import check_audit
@@ -190,6 +192,39 @@ def test_a_key_of_others_or_of_another_time_opens_nothing(archive: Archive) -> N
     for name, grants in (("", {"*": "read"}), ("two\nlines", {"*": "read"}), ("none", {})):
         with pytest.raises(InputError):
             keys.create_key(archive.store, name, grants)
+
+
+@pytest.mark.parametrize("how", ["fails", "is silent"])
+def test_the_numbers_are_read_while_the_store(
+    client: TestClient, archive: Archive, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    reader, other = key_of(archive, every="read"), key_of(archive, every="read")
+    assert client.get("/metrics", headers=reader).status_code == 200
+    release = threading.Event()
+
+    def fail(*_: Any) -> Any:
+        if how == "is silent":
+            release.wait(60)
+        raise StoreError("the store does not answer")
+
+    monkeypatch.setattr(remembered, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(health, "_FRESH_S", 0.0)
+    try:
+        with monkeypatch.context() as broken:
+            for name in ("get_key", "list_keys", "list_jobs"):
+                broken.setattr(type(archive.store), name, fail)
+            answer = client.get("/metrics", headers=reader)
+            assert answer.status_code == 200
+            assert "facerec_store_up 0.0" in answer.text
+            # Nobody else, and nothing else.
+            problem(client.get("/metrics", headers=other), 503)
+            problem(client.get("/metrics"), 503)
+            broken.setattr(remembered, "_KEPT_S", 0.0)
+            problem(client.get("/metrics", headers=reader), 503)
+    finally:
+        release.set()
+    archive.store.revoke_key(reader["Authorization"].split("_")[1])
+    assert client.get("/metrics", headers=reader).status_code == 401
 
 
 def test_who_asks_too_often_is_told_to_wait(client: TestClient, archive: Archive) -> None:

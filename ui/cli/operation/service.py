@@ -88,7 +88,7 @@ def serve(
                     output.print(f"service  {url}  (interface: {url}/docs)")
                     if shown is not None:
                         output.print(f"page     {shown.url}")
-                    output.print("Ctrl-C stops both.")
+                    output.print("Ctrl-C stops both." if shown is not None else "Ctrl-C stops it.")
                 sys.stdout.flush()
             _watch(url, [service.require_alive, *([shown.keep_alive] if shown else [])], stop)
         messages.print("stopping ...")

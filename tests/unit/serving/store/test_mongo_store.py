@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
@@ -94,6 +95,9 @@ def test_an_unreachable_server_is_named_without_the_password() -> None:
     with pytest.raises(StoreError, match=rf"mongodb://{where} does not answer") as caught:
         MongoStore(f"mongodb://user:hidden@{where}/faces?serverSelectionTimeoutMS=200")
     assert "hidden" not in str(caught.value)
+    told = str(caught.value).removeprefix(f"the store mongodb://{where} ")
+    assert re.fullmatch(r"does not answer: \[Errno \d+\] [\w ]+; try again, and .*", told)
+    assert not re.search(r"127\.0\.0\.1|Topology|timeouts", told)
 
 
 def test_a_server_without_transactions_is_refused() -> None:

@@ -77,6 +77,33 @@ def test_prometheus_takes_the_files(what: list[str]) -> None:
     assert check.returncode == 0, check.stderr
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus")
+@pytest.mark.parametrize(("hours", "alerts"), [(2, 0), (8, 1)], ids=["new", "running"])
+def test_a_disk_that_fills_is_told_after_six_hours(tmp_path: Path, hours: int, alerts: int) -> None:
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": 'facerec_home_free_bytes{job="facerec"}', "values": f"60000-60x{60 * hours}"}],
+        "alert_rule_test": [
+            {
+                "eval_time": f"{60 * hours}m",
+                "alertname": "FacerecDiskFullSoon",
+                "exp_alerts": [{"exp_labels": {"severity": "ticket", "job": "facerec"}}] * alerts,
+            }
+        ],
+    }
+    rules = yaml.safe_load((PLACE / "alerts.yaml").read_text())
+    for rule in rules["groups"][0]["rules"]:
+        del rule["annotations"]
+    (tmp_path / "alerts.yaml").write_text(yaml.safe_dump(rules))
+    (tmp_path / "case.yaml").write_text(
+        yaml.safe_dump({"rule_files": ["alerts.yaml"], "evaluation_interval": "1m", "tests": [case]})
+    )
+    check = subprocess.run(
+        ["promtool", "test", "rules", "case.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
 def test_files_are_where_the_manual_says() -> None:
     page = (ROOT / "docs/operators/monitoring.md").read_text()
     assert {path.name for path in PLACE.iterdir()} == {"dashboard.json", "alerts.yaml", "prometheus.yaml"}

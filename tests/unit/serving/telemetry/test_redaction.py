@@ -30,6 +30,8 @@ def redaction(tmp_path: Path) -> Redaction:
         ("mongodb://eve:x@elsewhere/faces", "mongodb://<secret>@elsewhere/faces"),
         ("db.example:27018: [Errno 111] refused", "<store>: [Errno 111] refused"),
         ("other.example:27017 timed out", "<store> timed out"),
+        ("<ServerDescription ('db.example', 27018) Unknown>", "<ServerDescription <store> Unknown>"),
+        ("<ServerDescription ('other.example', 27017) Unknown>", "<ServerDescription <store> Unknown>"),
         ("signed with webhook-secret.", "signed with <secret>."),
         ("aws-key-value", "<secret>"),
         # Too short to be told from an ordinary text.
