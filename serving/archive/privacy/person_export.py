@@ -117,7 +117,7 @@ def _document(person: _Person) -> Iterator[bytes]:
         "name": identity_of(person_id),
         "former_names": person.former_names,
         "exported_at": _moment(time.time()),
-        "consent": None if note is None else note_document(note),
+        "consent": None if note is None else _without_author(note_document(note)),
     }
     lists: dict[str, Iterable[Any]] = {
         "enrolled_faces": map(_face, person.faces),
@@ -138,6 +138,10 @@ def _document(person: _Person) -> Iterator[bytes]:
             mark = ",\n  "
         yield b"\n ]"
     yield b"\n}\n"
+
+
+def _without_author(note: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in note.items() if name != "updated_by"}
 
 
 def _moment(seconds: float | None) -> str | None:

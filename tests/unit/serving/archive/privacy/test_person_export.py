@@ -59,6 +59,7 @@ def test_an_export_has_all_of_a_person(archive: Archive, store: Store) -> None:
     document = json.loads(found["person.json"])
     assert (document["person_id"], document["name"], document["former_names"]) == ("Robert", "Robert", ["Bob"])
     assert (document["consent"]["note"], document["consent"]["until"]) == ("form 7", "2030-01-31")
+    assert "updated_by" not in document["consent"]
     faces = store.list_faces("p", person_id="Robert")
     assert [face["face_id"] for face in document["enrolled_faces"]] == [face.face_id for face in faces]
     assert {name for name in found if name.startswith("faces/")} == {f"faces/{face.face_id}.jpg" for face in faces}
