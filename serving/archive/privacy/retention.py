@@ -22,12 +22,13 @@ from facerec_models.types import Decision
 from serving.archive.coverage import JOINED, analysed_at
 from serving.archive.deletion import delete_video
 from serving.archive.forget import forget
+from serving.archive.former_names import name_now
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import follow_all
 from serving.archive.naming.named import strangers_of
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.whole_archive import batched
-from serving.archive.privacy.consent import is_over
+from serving.archive.privacy.consent import is_over, move_note
 from serving.archive.privacy.policy import DAY_S, Policy, read_policy
 from serving.archive.privacy.unmatched import remove_unmatched, scrub_soon
 from serving.archive.track_removal import remove_drawn, unlink
@@ -326,7 +327,7 @@ def _name_emptied(archive: Archive, project: str) -> None:
 
 
 def _drop_lost_notes(archive: Archive, project: str) -> None:
-    """Remove notes about people whom the project knows no more."""
+    """Remove notes about people whom the project knows no more; who has another name since keeps theirs."""
     store = archive.store
     notes = store.list_notes(project)
     if not notes:
@@ -334,7 +335,12 @@ def _drop_lost_notes(archive: Archive, project: str) -> None:
     known = {person.person_id for person in store.list_people(project)}
     known |= {row.person_id for row in store.list_corrections(project)}
     for note in notes:
-        if note.person_id not in known:
+        if note.person_id in known:
+            continue
+        name = name_now(store, project, note.person_id, note.updated_at)
+        if name in known:  # who renamed them was killed before the note was moved
+            move_note(store, project, note.person_id, name)
+        else:
             store.delete_note(project, note.person_id)
 
 
