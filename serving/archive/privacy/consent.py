@@ -9,6 +9,7 @@ from typing import Any
 
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
 from facerec_models.names import person_id_of
+from serving.archive.privacy.unmatched import scrub_soon
 from serving.store.access_rows import PersonNote
 from serving.store.acting import present_actor
 from serving.store.contract import Store
@@ -66,6 +67,7 @@ def remove_note(store: Store, project: str, given: str) -> None:
     person_id = person_id_of(given)
     if not store.delete_note(project, person_id):
         raise NotFoundError(f"project {project!r} has no consent note of {person_id!r}")
+    scrub_soon(store)
 
 
 def move_note(store: Store, project: str, former: str, person_id: str, *, stays: bool = False) -> None:

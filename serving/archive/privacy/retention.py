@@ -123,7 +123,7 @@ def apply_policy(archive: Archive, project: str, *, preview: bool = False, now: 
     if not preview:
         for video in videos:
             with suppress(VideoNotFoundError):  # it was deleted just now
-                delete_video(archive, project, video.video_id)
+                delete_video(archive, project, video.video_id, scrubs=False)
     due = _Due.of(archive, project, policy, now, {video.video_id for video in videos})
     crops, tracks = 0, 0
     for analysis_id, paths in _crops_due(archive, project, due):
