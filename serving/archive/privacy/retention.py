@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from facerec_models.errors import ConflictError, PersonNotFoundError, VideoNotFoundError
+from facerec_models.errors import ConflictError, FacerecError, PersonNotFoundError, VideoNotFoundError
 from facerec_models.files import AnyPath
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import Decision
@@ -28,7 +28,7 @@ from serving.archive.naming.aliases import follow_all
 from serving.archive.naming.named import strangers_of
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.whole_archive import batched
-from serving.archive.privacy.consent import is_over, move_note
+from serving.archive.privacy.consent import is_over, move_note, notes_of
 from serving.archive.privacy.policy import DAY_S, Policy, read_policy
 from serving.archive.privacy.unmatched import remove_unmatched, scrub_soon
 from serving.archive.track_removal import remove_drawn, unlink
@@ -349,14 +349,15 @@ def _expired(archive: Archive, project: str, now: float) -> list[str]:
 
 
 def _is_forgotten(archive: Archive, project: str, person_id: str) -> bool:
-    """Forget a person; return whether nothing is left of them."""
+    """Forget a person; return whether nothing is left of them but traces in the store's log. One who cannot be is in no other's way."""
     try:
         forget(archive, project, person_id)
     except PersonNotFoundError:  # only the note was left
         archive.store.delete_note(project, person_id)
-    except ConflictError as error:
+    except FacerecError as error:
         logger.warning(
-            "a person of project %s whose consent is over is forgotten with the next sweep: %s", project, error
+            "what is left of a person of project %s whose consent is over goes with the next sweep: %s", project, error
         )
-        return False
+        # It goes last.
+        return person_id not in notes_of(archive.store, project)
     return True
