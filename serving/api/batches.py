@@ -81,7 +81,7 @@ def submit_batch(
                 person_id=None if row.person is None else person_id_of(row.person),
             )
         except FacerecError as error:
-            item.error = f"{name}, line {row.line}: {error}"
+            item.error = service.redaction.redact(f"{name}, line {row.line}: {error}")
         else:
             item.job_id, item.video_id = job.job_id, job.video_id
     service.analyzer.wake.remote()
@@ -101,4 +101,4 @@ def _find(service: Service, project: str, media: str) -> VideoRow | AddressedVid
             "of the project, or the path or file:// address of a file in a folder that FACEREC_MEDIA_ROOTS names, or a web address"
         )
     except FacerecError as error:
-        return str(error)
+        return service.redaction.redact(str(error))

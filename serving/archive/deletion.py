@@ -15,6 +15,7 @@ from facerec_models.errors import JobNotFoundError, ProjectNotFoundError
 from facerec_models.files import UNFINISHED, AnyPath, remove_tree
 from serving.archive.handle import Archive
 from serving.archive.naming.faces_of_tracks import is_of_track, track_of_face
+from serving.archive.privacy.unmatched import scrub_soon
 from serving.archive.renditions import remove_renditions
 from serving.archive.vector_sets import count_corrections
 from serving.sources.addresses import shown
@@ -61,11 +62,16 @@ class DeletedVideo:
         return asdict(self)
 
 
-def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
+def delete_video(archive: Archive, project: str, video_id: str, *, scrubs: bool = True) -> DeletedVideo:
     """Delete a video with its analyses, crops, drawn videos, parts of jobs, and upload and renditions unless another has the same.
 
     Jobs about it are cancelled first, and waited for a little; their rows stay, as a record. Where it is interrupted, it can be done
     again.
+
+    Parameters
+    ----------
+    scrubs : bool
+        Whether nothing of its rows is left in the store's files; who deletes several does this once.
 
     Raises
     ------
@@ -94,6 +100,8 @@ def delete_video(archive: Archive, project: str, video_id: str) -> DeletedVideo:
     _remove_files(archive, video, analyses)
     removed += remove_uploads(copies, uploads_of_others)
     played += remove_played()
+    if scrubs:
+        scrub_soon(store)
     kept = corrections, enrolled
     return DeletedVideo(video_id, video.name, len(analyses), crops, cancelled, removed > 0, played, *kept)
 

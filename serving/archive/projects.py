@@ -13,6 +13,7 @@ from facerec_models.names import check_project_name
 from serving.archive.deletion import end_jobs, remove_uploads
 from serving.archive.files import Files
 from serving.archive.handle import Archive
+from serving.archive.privacy.unmatched import scrub_soon
 from serving.archive.renditions import remove_renditions
 from serving.archive.room import require_more
 from serving.store.contract import Store
@@ -63,6 +64,7 @@ def delete_project(archive: Archive, name: str) -> None:
     if name not in {project.name for project in archive.store.list_projects()}:  # nobody has created it again
         # What a runner was writing that did not stop in time.
         _remove_files(archive.files, name)
+    scrub_soon(archive.store)
 
 
 def _remove_files(files: Files, name: str) -> None:

@@ -28,6 +28,7 @@ from serving.jobs.webhooks import WebhookSender
 from serving.settings import Settings
 from serving.store.job_rows import JobState
 from serving.telemetry.metrics import expect_jobs
+from serving.telemetry.redaction import Redaction
 
 # An analysis that is under way waits for room in a full queue rather than begin again.
 _PATIENCE_S = 300.0
@@ -73,7 +74,7 @@ class AnalyzerReplica:
                 work,
                 segment_work={"video": videos.help},
                 slots=slots,
-                webhooks=WebhookSender(settings.webhook),
+                webhooks=WebhookSender(settings.webhook, Redaction.of(settings).redact),
                 when_idle=partial(sweep, self._archive, settings.sources),
                 has_room=has_room,
             ),

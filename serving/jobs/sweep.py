@@ -17,6 +17,7 @@ from serving.archive.files import Files
 from serving.archive.handle import Archive
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
 from serving.archive.privacy.retention import apply_policy, has_policy
+from serving.archive.privacy.unmatched import scrub_soon
 from serving.sources.config import SourcesConfig
 from serving.sources.media_store import MediaStore
 from serving.store.job_rows import JobState
@@ -63,6 +64,8 @@ def sweep(archive: Archive, config: SourcesConfig, *, age_s: float = _AGE_S) -> 
         except FileNotFoundError:  # another process sweeps, too
             continue
     _apply_policies(archive)
+    # What was deleted while others read for too long is in the store's log until then.
+    scrub_soon(archive.store)
     return len(left_over) + fetched.sweep(config.max_partial_age_s)
 
 

@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -65,10 +66,13 @@ class WebhookSender:
     ----------
     config : WebhookConfig, optional
         By default nobody may be told.
+    redact : callable
+        Takes out of errors what is not for others.
     """
 
-    def __init__(self, config: WebhookConfig | None = None) -> None:
+    def __init__(self, config: WebhookConfig | None = None, redact: Callable[[str], str] = str) -> None:
         self._config = config or WebhookConfig()
+        self._redact = redact
 
     @property
     def lease_s(self) -> float:
@@ -102,7 +106,7 @@ class WebhookSender:
             secret = check_webhook(url, self._config)
         except InputError as error:  # the operator has changed what is allowed
             return str(error)
-        body = json.dumps(_message(job)).encode()
+        body = json.dumps(_message(job, self._redact)).encode()
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "facerec",
@@ -125,7 +129,7 @@ class WebhookSender:
             return f"{type(error).__name__}: {error}"
 
 
-def _message(job: Job) -> dict[str, Any]:
+def _message(job: Job, redact: Callable[[str], str]) -> dict[str, Any]:
     return {
         "event": "job.ended",
         "job_id": job.job_id,
@@ -133,6 +137,6 @@ def _message(job: Job) -> dict[str, Any]:
         "project": job.project,
         "video_id": job.video_id,
         "state": job.state.value,
-        "error": job.error,
+        "error": job.error and redact(job.error),
         "ended_at": job.updated_at,
     }

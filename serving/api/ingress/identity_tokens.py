@@ -89,7 +89,8 @@ class IdentityTokens:
             try:
                 decoded = jwt.decode(token, keys, algorithms=_ALGORITHMS, registry=_REGISTRY)
                 self._claims.validate(decoded.claims)
-            except (JoseError, ValueError) as error:
+            # The library takes apart whatever is sent: headers of other types, lists within lists.
+            except (JoseError, ValueError, TypeError, RecursionError) as error:
                 # A signature of no known key may be of one that is new.
                 if is_last or (isinstance(error, JoseError) and error.error in ("expired_token", "invalid_claim")):
                     raise UnauthenticatedError(f"the token is not accepted ({_why(error)}): sign in again") from error

@@ -174,7 +174,8 @@ def track(
     if job is None and (no_cache or known is None or not _has_result(store, known)):
         failed = None if no_cache else _failed_job(service, project, video, known)
         if failed is not None:
-            return JSONResponse({"locator": video, "project": project, "status": "ERROR", "error": failed.error})
+            error = failed.error and service.redaction.redact(failed.error)
+            return JSONResponse({"locator": video, "project": project, "status": "ERROR", "error": error})
         target = known or _begin(service, project, video)
         if no_cache or isinstance(target, AddressedVideo) or not _has_result(store, target):
             job = _submit(service, target, video, speedup, no_cache=no_cache)

@@ -56,8 +56,8 @@ def undo_edit(
 
     change = change_names(archive, project, plan, preview=preview, expected=expected)
     renamed = undone[0].renamed
-    if change.applied and renamed is not None and undone[0].cause == RENAME:
-        move_note(archive.store, project, renamed[1], renamed[0])
+    if change.applied and renamed is not None:
+        move_note(archive.store, project, renamed[1], renamed[0], stays=undone[0].cause != RENAME)
     return change
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
 from facerec_models.names import person_id_of
+from serving.archive.privacy.unmatched import scrub_soon
 from serving.store.access_rows import PersonNote
 from serving.store.acting import present_actor
 from serving.store.contract import Store
@@ -66,10 +67,17 @@ def remove_note(store: Store, project: str, given: str) -> None:
     person_id = person_id_of(given)
     if not store.delete_note(project, person_id):
         raise NotFoundError(f"project {project!r} has no consent note of {person_id!r}")
+    scrub_soon(store)
 
 
-def move_note(store: Store, project: str, former: str, person_id: str) -> None:
-    """Let what was agreed with a person go with another name; where both have notes, both hold, and the first end counts."""
+def move_note(store: Store, project: str, former: str, person_id: str, *, stays: bool = False) -> None:
+    """Let what was agreed with a person go with another name; where both have notes, both hold, and the first end counts.
+
+    Parameters
+    ----------
+    stays : bool
+        Whether the note of the former name stays, too: of two people who are two again, nobody can say whose it was.
+    """
     notes = notes_of(store, project)
     note, other = notes.get(former), notes.get(person_id)
     if note is None:
@@ -81,7 +89,8 @@ def move_note(store: Store, project: str, former: str, person_id: str) -> None:
         moved = replace(moved, consent=text, expires_at=min(ends, default=None))
     # The new one first: killed in between, the note of the former name is nobody's, and the sweep removes it.
     store.put_note(moved)
-    store.delete_note(project, former)
+    if not stays:
+        store.delete_note(project, former)
 
 
 def notes_of(store: Store, project: str) -> dict[str, PersonNote]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from facerec_models.errors import InputError
@@ -24,8 +25,9 @@ from serving.archive.learning.loaded_models import load_model, promoted_version
 from serving.archive.naming.figures import ScoreFigures
 from serving.archive.naming.whole_archive import batched
 from serving.archive.privacy.consent import note_document, notes_of, require_person
-from serving.archive.vector_sets import read_vectors
+from serving.archive.vector_sets import in_all_sets, read_vectors
 from serving.store.contract import Store
+from serving.store.job_rows import Job
 from serving.store.naming_rows import AppearanceRow
 from serving.store.rows import AnalysisRow, Face
 
@@ -117,7 +119,7 @@ def _document(person: _Person) -> Iterator[bytes]:
         "name": identity_of(person_id),
         "former_names": person.former_names,
         "exported_at": _moment(time.time()),
-        "consent": None if note is None else note_document(note),
+        "consent": None if note is None else _without_author(note_document(note)),
     }
     lists: dict[str, Iterable[Any]] = {
         "enrolled_faces": map(_face, person.faces),
@@ -125,6 +127,7 @@ def _document(person: _Person) -> Iterator[bytes]:
         "appearances": _appearances(person),
         "model_versions": _models(person),
         "collections": _crawls(person),
+        "asked_for": _asked(person),
         "evaluation_set": _truths(person),
         "audit_log": _entries(person),
     }
@@ -138,6 +141,10 @@ def _document(person: _Person) -> Iterator[bytes]:
             mark = ",\n  "
         yield b"\n ]"
     yield b"\n}\n"
+
+
+def _without_author(note: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in note.items() if name != "updated_by"}
 
 
 def _moment(seconds: float | None) -> str | None:
@@ -192,7 +199,7 @@ def _appearances(person: _Person) -> Iterator[dict[str, Any]]:
                 "probability": figure.probability,
                 "false_name_rate": figure.false_name_rate,
                 "confirmed": row.is_confirmed,
-                "tracks": [_track(person, model, one) for one in _tracks(person, row)],
+                "tracks": [_track(person, model, one) for one in _tracks(person, row.analysis_id, row.track_ids)],
             }
 
 
@@ -228,9 +235,23 @@ def _models(person: _Person) -> Iterator[dict[str, Any]]:
 
 
 def _crawls(person: _Person) -> Iterator[dict[str, Any]]:
-    for job in person.store.list_jobs(person.project):
-        if job.kind == "crawl" and job.spec.get("person_id") in (person.person_id, *person.former_names):
-            yield {"job_id": job.job_id, "begun_at": _moment(job.created_at), "source": job.spec.get("source")}
+    for job in _jobs(person, "crawl"):
+        yield {"job_id": job.job_id, "begun_at": _moment(job.created_at), "source": job.spec.get("source")}
+
+
+def _asked(person: _Person) -> Iterator[dict[str, Any]]:
+    """Yield in which videos users sought the person."""
+    for job in _jobs(person, "video", "fetch"):
+        yield {"job_id": job.job_id, "asked_at": _moment(job.created_at), "video_id": job.video_id}
+
+
+def _jobs(person: _Person, *kinds: str) -> Iterator[Job]:
+    """Yield jobs about the person; one of a former name that another person has now is about that one, if it came later."""
+    store, project = person.store, person.project
+    for job in store.list_jobs(project):
+        given = job.spec.get("person_id") if job.kind in kinds else None
+        if given is not None and name_now(store, project, given, job.created_at) == person.person_id:
+            yield job
 
 
 def _truths(person: _Person) -> Iterator[dict[str, Any]]:
@@ -281,7 +302,7 @@ def _collected(person: _Person) -> Iterator[_File]:
 def _seen(person: _Person) -> Iterator[_File]:
     for analysis, rows in _named(person):
         for row in rows:
-            for track in _tracks(person, row):
+            for track in _tracks(person, row.analysis_id, row.track_ids):
                 for k in range(len(track.embedded)):
                     crop = person.archive.files.track_crop(person.project, analysis.analysis_id, track.track_id, k)
                     yield from _file(
@@ -312,11 +333,11 @@ def _vectors(person: _Person) -> Iterator[_File]:
     for network, rows in sorted(of_network.items()):
         if rows:
             yield f"vectors/faces-{network}.csv", _table(("face_id",), (((one,), vector) for one, vector in rows))
-    networks = sorted({row.embedder for row in store.list_analyses(project)})
+    networks, copies = sorted({row.embedder for row in store.list_analyses(project)}), _copies(person)
     for network in networks:
-        if any(True for _ in _track_vectors(person, network)):
+        if any(True for _ in _track_vectors(person, network, copies)):
             names = ("analysis_id", "track_id", "time_s")
-            yield f"vectors/tracks-{network}.csv", _table(names, _track_vectors(person, network))
+            yield f"vectors/tracks-{network}.csv", _table(names, _track_vectors(person, network, copies))
     corrections = store.list_corrections(project, person_id=person.person_id)
     for network in sorted({row.embedder for row in corrections}):
         rows_of = [
@@ -325,12 +346,30 @@ def _vectors(person: _Person) -> Iterator[_File]:
         yield f"vectors/corrections-{network}.csv", _table(("kind", "analysis_id", "track_id"), rows_of)
 
 
-def _track_vectors(person: _Person, network: str) -> Iterator[tuple[Sequence[Any], FloatArray]]:
-    for analysis, rows in _named(person):
-        if analysis.embedder == network:
-            for track in (track for row in rows for track in _tracks(person, row)):
-                for sample, vector in zip(track.embedded.tolist(), track.embeddings, strict=True):
-                    yield (analysis.analysis_id, track.track_id, f"{track.times_s[sample]:.3f}"), vector
+def _copies(person: _Person) -> list[tuple[AnalysisRow, list[int]]]:
+    """Return the copies of the person's tracks in sets of other networks than the project's: nothing names these."""
+    store, project = person.store, person.project
+    present = store.get_project(project).embedder
+    others = {row.analysis_id: row for row in store.list_analyses(project) if row.embedder != present}
+    if not others:
+        return []
+    named = [(one.analysis_id, track_id) for one, rows in _named(person) for row in rows for track_id in row.track_ids]
+    found: dict[str, list[int]] = {}
+    for analysis_id, track_id in in_all_sets(store, project, named):
+        if analysis_id in others:
+            found.setdefault(analysis_id, []).append(track_id)
+    return [(others[analysis_id], numbers) for analysis_id, numbers in found.items()]
+
+
+def _track_vectors(
+    person: _Person, network: str, copies: Sequence[tuple[AnalysisRow, list[int]]]
+) -> Iterator[tuple[Sequence[Any], FloatArray]]:
+    own = ((one.analysis_id, row.track_ids) for one, rows in _named(person) if one.embedder == network for row in rows)
+    second = ((row.analysis_id, numbers) for row, numbers in copies if row.embedder == network)
+    for analysis_id, track_ids in chain(own, second):
+        for track in _tracks(person, analysis_id, track_ids):
+            for sample, vector in zip(track.embedded.tolist(), track.embeddings, strict=True):
+                yield (analysis_id, track.track_id, f"{track.times_s[sample]:.3f}"), vector
 
 
 def _table(names: Sequence[str], rows: Iterable[tuple[Sequence[Any], FloatArray]]) -> Iterator[bytes]:
@@ -360,9 +399,9 @@ def _named(person: _Person) -> Iterator[tuple[AnalysisRow, list[AppearanceRow]]]
                 yield analyses[analysis_id], rows
 
 
-def _tracks(person: _Person, row: AppearanceRow) -> Iterator[Track]:
-    for part in batched(row.track_ids, _TRACKS):
-        yield from person.store.pick_tracks(person.project, {row.analysis_id: part}).get(row.analysis_id, [])
+def _tracks(person: _Person, analysis_id: str, track_ids: Sequence[int]) -> Iterator[Track]:
+    for part in batched(track_ids, _TRACKS):
+        yield from person.store.pick_tracks(person.project, {analysis_id: part}).get(analysis_id, [])
 
 
 def _present_model(person: _Person) -> NamingModel | None:

@@ -15,19 +15,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from facerec_models.errors import ConflictError, PersonNotFoundError, VideoNotFoundError
+from facerec_models.errors import ConflictError, FacerecError, PersonNotFoundError, VideoNotFoundError
 from facerec_models.files import AnyPath
 from facerec_models.identification.track_columns import TrackColumns
 from facerec_models.types import Decision
 from serving.archive.coverage import JOINED, analysed_at
 from serving.archive.deletion import delete_video
 from serving.archive.forget import forget
+from serving.archive.former_names import name_now
 from serving.archive.handle import Archive
 from serving.archive.naming.aliases import follow_all
 from serving.archive.naming.named import strangers_of
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.whole_archive import batched
-from serving.archive.privacy.consent import is_over
+from serving.archive.privacy.consent import is_over, move_note, notes_of
 from serving.archive.privacy.policy import DAY_S, Policy, read_policy
 from serving.archive.privacy.unmatched import remove_unmatched, scrub_soon
 from serving.archive.track_removal import remove_drawn, unlink
@@ -122,7 +123,7 @@ def apply_policy(archive: Archive, project: str, *, preview: bool = False, now: 
     if not preview:
         for video in videos:
             with suppress(VideoNotFoundError):  # it was deleted just now
-                delete_video(archive, project, video.video_id)
+                delete_video(archive, project, video.video_id, scrubs=False)
     due = _Due.of(archive, project, policy, now, {video.video_id for video in videos})
     crops, tracks = 0, 0
     for analysis_id, paths in _crops_due(archive, project, due):
@@ -326,7 +327,7 @@ def _name_emptied(archive: Archive, project: str) -> None:
 
 
 def _drop_lost_notes(archive: Archive, project: str) -> None:
-    """Remove notes about people whom the project knows no more."""
+    """Remove notes about people whom the project knows no more; who has another name since keeps theirs."""
     store = archive.store
     notes = store.list_notes(project)
     if not notes:
@@ -334,7 +335,12 @@ def _drop_lost_notes(archive: Archive, project: str) -> None:
     known = {person.person_id for person in store.list_people(project)}
     known |= {row.person_id for row in store.list_corrections(project)}
     for note in notes:
-        if note.person_id not in known:
+        if note.person_id in known:
+            continue
+        name = name_now(store, project, note.person_id, note.updated_at)
+        if name in known:  # who renamed them was killed before the note was moved
+            move_note(store, project, note.person_id, name)
+        else:
             store.delete_note(project, note.person_id)
 
 
@@ -343,14 +349,15 @@ def _expired(archive: Archive, project: str, now: float) -> list[str]:
 
 
 def _is_forgotten(archive: Archive, project: str, person_id: str) -> bool:
-    """Forget a person; return whether nothing is left of them."""
+    """Forget a person; return whether nothing is left of them but traces in the store's log. One who cannot be is in no other's way."""
     try:
         forget(archive, project, person_id)
     except PersonNotFoundError:  # only the note was left
         archive.store.delete_note(project, person_id)
-    except ConflictError as error:
+    except FacerecError as error:
         logger.warning(
-            "a person of project %s whose consent is over is forgotten with the next sweep: %s", project, error
+            "what is left of a person of project %s whose consent is over goes with the next sweep: %s", project, error
         )
-        return False
+        # It goes last.
+        return person_id not in notes_of(archive.store, project)
     return True

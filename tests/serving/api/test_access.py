@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
@@ -330,3 +331,25 @@ def test_tokens_of_the_identity_provider_are_taken(archive: Archive, provider: s
         problem(ask(key=RSAKey.generate_key(2048, {"kid": "one"}, private=True)), 401)
         unsigned = "eyJhbGciOiJub25lIn0." + "e30" + "."
         problem(client.get("/v1/me", headers={"Authorization": f"Bearer {unsigned}"}), 401)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b'{"alg": "RS256", "kid": "one", "crit": 5}', b'{"alg": "RS256", "kid": "one", "crit": [{}]}', b"[" * 5000],
+    ids=["critical", "unhashable", "deep"],
+)
+def test_what_only_resembles_a_token_is_refused(archive: Archive, provider: str, header: bytes) -> None:
+    oidc = OidcConfig(
+        issuer="https://id.example", audience="facerec", keys_url=provider, grants={"heads": {"*": Role.ADMIN}}
+    )
+    token = base64.urlsafe_b64encode(header).rstrip(b"=").decode() + ".e30.eA"
+    with local_client(bare_api(archive, access=AccessConfig(oidc=oidc, keys=True))) as client:
+        problem(client.get("/v1/me", headers={"Authorization": f"Bearer {token}"}), 401)
+
+
+def test_the_log_of_a_job_tells_no_secret_and_no_place(client: TestClient, archive: Archive) -> None:
+    log = archive.files.job_log("p", _VALUES["job_id"])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(f"cannot read {archive.files.root}/a of mongodb://ann:hunter2@db/x\n")
+    told = client.get(f"/v1/jobs/{_VALUES['job_id']}/log").text
+    assert told == "cannot read <home>/a of mongodb://<secret>@db/x\n"

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from facerec_models.errors import StoreError
+from serving.archive.files import Files
 from serving.store.contract import Store
 from tests.contract.store_cases import make_video
 from tests.serving.routes import ok, problem
@@ -85,3 +87,16 @@ def test_a_file_that_is_no_video_is_refused_for_what_it_is(client: TestClient, m
     assert "text.mp4" in str(text["error"])
     assert "none.mp4" in str(missing["error"])
     assert "FACEREC_MEDIA_ROOTS" not in str(text["error"])
+
+
+def test_the_error_of_a_line_tells_no_place_of_this_machine(
+    client: TestClient, store: Store, home: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put_video(make_video("v-a"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise StoreError(f"the store {home.root}/facerec.sqlite3 is in use")
+
+    monkeypatch.setattr(store, "submit_job", fail)
+    (item,) = send(client, "v-a")
+    assert item["error"] == "many.csv, line 2: the store <home>/facerec.sqlite3 is in use"

@@ -13,11 +13,13 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from serving.jobs.runner import submit
+from facerec_models.errors import VideoDecodeError
+from serving.jobs.runner import JobControl, submit
 from serving.jobs.webhooks import SIGNATURE_HEADER, WebhookSender, sign
 from serving.settings import WebhookConfig
 from serving.store.contract import Store
-from serving.store.job_rows import Webhook
+from serving.store.job_rows import Job, Webhook
+from serving.telemetry.redaction import Redaction
 from tests.serving.jobs.runners import running
 from tests.serving.service import free_port
 from tests.waiting import WAIT_S, wait_until
@@ -105,3 +107,17 @@ def test_a_receiver_that_is_not_there_is_given_up_with_the_reason(store: Store) 
     _, hook = told(store, f"http://127.0.0.1:{free_port()}/", config)
     assert (hook.due_at, hook.delivered_at) == (None, None)
     assert "ConnectError" in (hook.error or "")
+
+
+def test_a_message_tells_no_secret_and_no_place(store: Store) -> None:
+    handler = type("Handler", (Receiver,), {"refusals": 0, "got": []})
+    config = WebhookConfig(hosts=frozenset({"127.0.0.1"}), secret=SecretStr("quite secret"))
+
+    def fail(job: Job, control: JobControl) -> str:
+        raise VideoDecodeError("/srv/home/uploads/a.mp4 cannot be decoded")
+
+    sender = WebhookSender(config, Redaction(places=(("/srv/home", "<home>"),)).redact)
+    with receiving(handler) as url, running(store, fail, webhooks=sender):
+        submit(store, "p", "video", {}, max_queued=9, webhook_url=url)
+        wait_until(lambda: handler.got)
+    assert json.loads(handler.got[0][1])["error"] == "<home>/uploads/a.mp4 cannot be decoded"

@@ -16,6 +16,7 @@ from serving.archive.handle import Archive
 from serving.archive.naming.correct import name_stranger
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.undo import undo_edit
+from serving.archive.privacy.consent import note_consent, remove_note
 from serving.archive.projects import delete_project
 from serving.store import leases
 from serving.store.contract import Store
@@ -204,3 +205,21 @@ def test_a_job_that_its_runner_has_left_is_not_waited_for(
     assert store.get_job("j-1").cancel_requested
     assert leases.claim(store, ["video"], "another", 6.0) is None
     assert store.get_job("j-1").state is JobState.CANCELLED
+
+
+def test_nothing_that_is_deleted_stays_in_the_stores_files(archive: Archive, store: Store) -> None:
+    vectors = [track.embeddings[0].tobytes() for track in store.get_tracks("p", ["a-v-1"])["a-v-1"]]
+
+    def in_files(*traces: bytes) -> bool:
+        everything = b"".join(path.read_bytes() for path in archive.files.root.glob("facerec.sqlite3*"))
+        return any(trace in everything for trace in traces)
+
+    assert in_files(*vectors)
+    delete_video(archive, "p", "v-1")
+    assert not in_files(*vectors)
+    note_consent(store, "p", "Bob", "form 7 of the archive")
+    remove_note(store, "p", "Bob")
+    assert not in_files(b"form 7 of the archive")
+    assert in_files(b"Ann_Lee")
+    delete_project(archive, "p")
+    assert not in_files(b"Ann_Lee")

@@ -7,6 +7,7 @@ import pytest
 from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
+from serving.archive.naming import rename
 from serving.archive.naming.rename import merge_people, rename_person
 from serving.archive.naming.undo import undo_edit
 from serving.archive.privacy.consent import find_note, is_over, last_day, note_consent, notes_of, remove_note
@@ -70,6 +71,24 @@ def test_of_two_who_are_one_both_notes_hold(archive: Archive, store: Store) -> N
     note_consent(store, "p", "Ann Lee", "form 8", "2029-01-31")
     merge_people(archive, "p", "Bob", "Ann Lee")
     assert told(store) == {"Ann_Lee": ("form 8; form 7", "2029-01-31")}
+
+
+def test_of_two_who_are_two_again_neither_loses_the_note(archive: Archive, store: Store) -> None:
+    note_consent(store, "p", "Bob", "form 7", "2020-01-31")
+    merge_people(archive, "p", "Bob", "Ann Lee")
+    undo_edit(archive, "p")
+    assert told(store) == {"Ann_Lee": ("form 7", "2020-01-31"), "Bob": ("form 7", "2020-01-31")}
+
+
+def test_a_renaming_that_was_killed_keeps_the_note(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note_consent(store, "p", "Bob", "form 7", "2030-01-31")
+    monkeypatch.setattr(rename, "move_note", lambda *_: None)
+    rename_person(archive, "p", "Bob", "Robert")
+    assert told(store) == {"Bob": ("form 7", "2030-01-31")}
+    apply_policy(archive, "p")
+    assert told(store) == {"Robert": ("form 7", "2030-01-31")}
 
 
 def test_forgetting_removes_the_note(archive: Archive, store: Store) -> None:

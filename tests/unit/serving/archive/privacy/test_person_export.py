@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,14 +16,17 @@ from facerec_models.errors import PersonNotFoundError
 from facerec_models.files import write_atomically
 from facerec_models.vectors import normalize
 from serving.api.file_answer import stream_zip
+from serving.archive.coverage import MADE_FROM
 from serving.archive.handle import Archive
 from serving.archive.naming.rename import rename_person
 from serving.archive.privacy.consent import note_consent
 from serving.archive.privacy.person_export import export_person
 from serving.archive.vector_sets import write_vectors
+from serving.store import leases
 from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind
 from tests.archive import fill, put_video
+from tests.contract.store_cases import make_job
 from tests.unit.serving.archive.edits import correct_track
 
 
@@ -59,6 +64,7 @@ def test_an_export_has_all_of_a_person(archive: Archive, store: Store) -> None:
     document = json.loads(found["person.json"])
     assert (document["person_id"], document["name"], document["former_names"]) == ("Robert", "Robert", ["Bob"])
     assert (document["consent"]["note"], document["consent"]["until"]) == ("form 7", "2030-01-31")
+    assert "updated_by" not in document["consent"]
     faces = store.list_faces("p", person_id="Robert")
     assert [face["face_id"] for face in document["enrolled_faces"]] == [face.face_id for face in faces]
     assert {name for name in found if name.startswith("faces/")} == {f"faces/{face.face_id}.jpg" for face in faces}
@@ -110,3 +116,29 @@ def test_an_export_holds_one_piece_at_a_time(archive: Archive, monkeypatch: pyte
         most = max(most, len(piece))
     assert max(read) == 1
     assert most < 64 * 1024
+
+
+def test_an_export_has_the_vectors_of_a_second_set(archive: Archive, store: Store) -> None:
+    first = store.get_analysis("p", "a-v-1")
+    tracks = store.get_tracks("p", ["a-v-1"])["a-v-1"]
+    summary = {**first.summary, MADE_FROM: "a-v-1"}
+    second = replace(first, analysis_id="a-second", key="second", embedder="another", summary=summary)
+    store.put_analysis(second, [replace(track, embeddings=-track.embeddings) for track in tracks])
+    lines = exported(archive, "Bob")["vectors/tracks-another.csv"].decode().splitlines()[1:]
+    assert [line.split(",")[:2] for line in lines] == [["a-second", "2"]] * 2
+
+
+def test_an_export_has_jobs_about_the_person_and_of_nobody_else(archive: Archive, store: Store) -> None:
+    def job(job_id: str, kind: str, person_id: str) -> None:
+        spec = {"person_id": person_id, "source": f"a page for {job_id}"}
+        store.submit_job(replace(make_job(job_id), kind=kind, spec=spec, created_at=time.time()))
+
+    job("j-crawled", "crawl", "Bob")
+    job("j-asked", "video", "Bob")
+    leases.cancel(store, "j-crawled")
+    rename_person(archive, "p", "Bob", "Robert")
+    job("j-other", "crawl", "Bob")
+    job("j-also-other", "video", "Bob")
+    document = json.loads(exported(archive, "Robert")["person.json"])
+    assert [row["job_id"] for row in document["collections"]] == ["j-crawled"]
+    assert [row["job_id"] for row in document["asked_for"]] == ["j-asked"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from facerec_models.errors import InputError, StoreError
+from serving.archive import forget as forgetting
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
@@ -25,9 +26,11 @@ from serving.archive.search.people_and_faces import search_people
 from serving.archive.search.strangers import rank_strangers
 from serving.jobs.sweep import sweep
 from serving.sources.config import SourcesConfig
+from serving.store import leases
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceQuery, CorrectionKind
 from tests.archive import enrol, fill
+from tests.contract.store_cases import make_job
 from tests.unit.serving.archive.edits import add_named_video, correct_track, labels_in, result_in
 
 NOBODY = ["Undecidable", "Undecidable"]
@@ -242,6 +245,25 @@ def test_people_whose_consent_is_over_are_reported_or_forgotten(archive: Archive
     assert [person.person_id for person in store.list_people("p")] == ["Ann_Lee"]
     assert [note.person_id for note in store.list_notes("p")] == ["Ann_Lee"]
     assert "Bob" not in str(store.list_audit("p"))
+
+
+def test_who_cannot_be_forgotten_is_in_no_others_way(
+    archive: Archive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Ann Lee", "Bob"):
+        note_consent(store, "p", name, "form 7", "2020-01-31")
+    set_policy(store, "p", Policy(forget_expired=True))
+    store.submit_job(replace(make_job("j-1"), kind="crawl", spec={"person_id": "Ann_Lee"}))
+    assert leases.claim(store, ["crawl"], "another", 60.0) is not None
+    monkeypatch.setattr(forgetting, "_PATIENCE_S", 0.0)
+
+    def fail() -> None:
+        raise StoreError("others read")
+
+    monkeypatch.setattr(store, "scrub", fail)
+    report = apply_policy(archive, "p")
+    assert (report.expired, report.forgotten) == (["Ann_Lee"], ["Bob"])
+    assert store.list_audit("p")[-1].details["forgotten"] == 1
 
 
 # Interrupted
