@@ -79,7 +79,8 @@ def register_video(
     if known is not None and known.file != str(kept) and _has_content(Path(known.file), sha256):
         kept = Path(known.file)
         uri = uri or known.uri
-    elif place is not None:
+    elif place is not None and not _has_content(kept, sha256):
+        # What is there already stays: a decoder may be about to open it, and may open no other.
         file.replace(kept)
     video = VideoRow(
         video_id=video_id,
