@@ -32,7 +32,7 @@ from serving.settings import read_settings
 from serving.telemetry.logs import log_to_stderr
 from serving.telemetry.redaction import Redaction
 from ui.client import FacerecClient
-from ui.page_guard import PageRequests, page_headers
+from ui.page_guard import PageRequests, RouteGuard, page_headers
 from ui.page_process import READY
 from ui.pages.analyse import AnalysePage
 from ui.sign_in import SignInGuard, Visits
@@ -83,6 +83,7 @@ def build_app(
     """Make the whole application of the page: foreign hosts and origins, and what is too large, are refused whatever is asked."""
     app = FastAPI(title="FaceRec", openapi_url=None, docs_url=None, redoc_url=None)
     visits = Visits()
+    app.add_middleware(RouteGuard)
     app.add_middleware(SignInGuard, client=client, visits=visits)
     app.add_middleware(BodyGuard, classes=PageRequests(bounds, limits), bounds=bounds)
     app.add_middleware(HostGuard, allowed_hosts=allowed_hosts, headers=page_headers)
