@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import sys
 import threading
@@ -28,11 +29,12 @@ from serving.api.ingress.connections import guarded_protocol
 from serving.api.ingress.guards import HostGuard
 from serving.bounds import IngressConfig
 from serving.listening import listen
-from serving.settings import read_settings
+from serving.settings import Settings, read_settings
 from serving.telemetry.logs import log_to_stderr
 from serving.telemetry.redaction import Redaction
 from ui.client import FacerecClient
-from ui.page_guard import PageRequests, page_headers
+from ui.page_files import page_folder
+from ui.page_guard import PageRequests, RouteGuard, page_headers
 from ui.page_process import READY
 from ui.pages.analyse import AnalysePage
 from ui.sign_in import SignInGuard, Visits
@@ -83,6 +85,7 @@ def build_app(
     """Make the whole application of the page: foreign hosts and origins, and what is too large, are refused whatever is asked."""
     app = FastAPI(title="FaceRec", openapi_url=None, docs_url=None, redoc_url=None)
     visits = Visits()
+    app.add_middleware(RouteGuard)
     app.add_middleware(SignInGuard, client=client, visits=visits)
     app.add_middleware(BodyGuard, classes=PageRequests(bounds, limits), bounds=bounds)
     app.add_middleware(HostGuard, allowed_hosts=allowed_hosts, headers=page_headers)
@@ -139,7 +142,16 @@ def main() -> None:
     except FacerecError as error:
         sys.exit(f"facerec: {error}")
     log_to_stderr(Redaction.of(settings))
-    parent = None if args.parent is None else socket.socket(fileno=args.parent)
+    # The server passes the signal on when it has ended: what is left to do then is done.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with page_folder() as folder:
+        # Gradio's own would be readable for all users of the machine, and outlive a page that is killed.
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)
+        _serve(args.parent, listener, client, settings)
+
+
+def _serve(parent_fd: int | None, listener: socket.socket, client: FacerecClient, settings: Settings) -> None:
+    parent = None if parent_fd is None else socket.socket(fileno=parent_fd)
     with listener, client:
         config = uvicorn.Config(
             build_app(client, settings.allowed_hosts, settings.ingress, settings.analysis.limits),

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from facerec_models.config import LimitsConfig
-from serving.api.ingress.documents import SAFE_HEADERS
+from serving.api.ingress.documents import SAFE_HEADERS, problem
 from serving.api.ingress.request_class import RequestClass, RequestClasses
 from serving.bounds import IngressConfig
+from ui.sign_in import SIGN_IN, SIGN_OUT
 
-_UPLOAD = "/gradio_api/upload"
+_API = "/gradio_api/"
+_UPLOAD = f"{_API}upload"
+# What a browser asks for on the page, by address and by how it begins.
+_ASKED = frozenset(
+    {
+        *("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", SIGN_IN, SIGN_OUT),
+        *(f"{_API}{name}" for name in ("info", "theme.css", "startup-events", "app_id", "upload_progress", "upload")),
+        *(f"{_API}{name}" for name in ("queue/join", "queue/data", "cancel", "reset")),
+    }
+)
+_ASKED_BELOW = ("/assets/", "/static/", "/svelte/", "/pwa_icon", f"{_API}file=", f"{_API}heartbeat/")
 # What a visitor sees goes back to the page with each of their clicks.
 _STATE_BYTES = 16 * 2**20
 _PAGE_HEADERS = {
@@ -29,6 +40,25 @@ _PUBLIC_HEADERS = {name: value for name, value in _PAGE_HEADERS.items() if name 
 def page_headers(path: str) -> Mapping[str, str]:
     """Return the headers of every answer of the page at a path."""
     return _PUBLIC_HEADERS if path.startswith(("/assets/", "/static/", "/svelte/")) else _PAGE_HEADERS
+
+
+class RouteGuard:
+    """Answer 404 for what Gradio offers beside the page.
+
+    It decodes videos that it is sent with a program of the machine, unbounded (``process_recording``), tells of what it watches for
+    ever (``dev/reload``), and shows a page's state by its number (``deep_link``).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what the page asks for."""
+        path = str(scope.get("path", ""))
+        if scope["type"] != "http" or path in _ASKED or path.startswith(_ASKED_BELOW):
+            await self._app(scope, receive, send)
+        else:
+            await problem(404, "Not found", "the page has nothing there")(scope, receive, send)
 
 
 class PageRequests(RequestClasses):

@@ -88,6 +88,23 @@ def test_nobody_gets_further_without_a_key(page_url: str) -> None:
         assert foreign.status_code == 403
 
 
+def test_a_visitor_reaches_the_page_alone(page_url: str, archive: Archive) -> None:
+    headers = {"authorization": f"Bearer {make_key(archive, Role.READ)}"}
+    with httpx.Client(base_url=page_url, trust_env=False, timeout=WAIT_S, headers=headers) as visitor:
+        for path in ("/config", "/gradio_api/info", "/theme.css"):
+            assert visitor.get(path).status_code == 200, path
+        for path in (
+            "dev/reload",
+            "deep_link?session_hash=x",
+            "vibe-code",
+            "openapi.json",
+            "proxy=https://x.hf.space/a",
+        ):
+            assert visitor.get(f"/gradio_api/{path}").status_code == 404, path
+        assert visitor.post("/gradio_api/process_recording", files={"video": b"x"}).status_code == 404
+        assert visitor.get("/openapi.json").status_code == 404
+
+
 def test_a_wrong_key_is_refused_with_the_reason(page: Page, page_url: str) -> None:
     sign_in(page, page_url, "facerec_wrong")
     expect(page.get_by_role("alert")).to_contain_text("no key")
