@@ -160,6 +160,18 @@ def test_a_caller_sees_its_own_projects_alone(client: TestClient, archive: Archi
     assert client.get("/get_locator", params={"video": "v-" + "a" * 16}, headers=own).status_code == 404
 
 
+def test_no_request_tells_whether_a_project_of_others_is_there(client: TestClient, archive: Archive) -> None:
+    mine = key_of(archive, p="admin")
+    for method in ("HEAD", "OPTIONS", "GET", "PATCH"):
+        for path in ("videos", "nothing", ""):
+            there, absent = (
+                client.request(method, f"/v1/projects/{project}/{path}".rstrip("/"), headers=mine)
+                for project in ("q", "absent")
+            )
+            assert (there.status_code, absent.status_code) == (403, 403), (method, path)
+    assert client.options("/v1/projects/p/videos", headers=mine).status_code == 405
+
+
 def test_a_key_is_told_once_and_ends(client: TestClient, archive: Archive) -> None:
     admin = key_of(archive, every="admin")
     made = ok(client.post("/v1/keys", headers=admin, json={"name": "nightly", "grants": {"p": "read"}}))
