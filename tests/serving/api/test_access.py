@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -25,6 +26,7 @@ from serving.archive.handle import Archive
 from serving.settings import AccessConfig, OidcConfig
 from serving.store.access_rows import Role
 from serving.store.acting import Actor, acting
+from serving.store.job_rows import Webhook
 from tests.contract.store_cases import make_job, make_video
 from tests.serving.routes import bare_api, local_client, ok, problem
 
@@ -330,3 +332,10 @@ def test_the_log_of_a_job_tells_no_secret_and_no_place(client: TestClient, archi
     log.write_text(f"cannot read {archive.files.root}/a of mongodb://ann:hunter2@db/x\n")
     told = client.get(f"/v1/jobs/{_VALUES['job_id']}/log").text
     assert told == "cannot read <home>/a of mongodb://<secret>@db/x\n"
+
+
+def test_readers_of_a_job_see_no_secret_of_its_webhook(client: TestClient, archive: Archive) -> None:
+    hook = Webhook("https://ann:hunter2@hooks.example/ended?token=hunter2")
+    archive.store.submit_job(replace(make_job("j-told"), webhook=hook))
+    told = ok(client.get("/v1/jobs/j-told"))["webhook"]["url"]
+    assert told == "https://<secret>@hooks.example/ended?token=<secret>"
