@@ -132,6 +132,9 @@ class JobView(_Model):
         view.error = view.error and redact(view.error)
         for segment in view.segments:
             segment.error = segment.error and redact(segment.error)
+        if view.webhook is not None:  # whoever may read the job sees it, and not who has asked alone
+            view.webhook.url = redact(view.webhook.url)
+            view.webhook.error = view.webhook.error and redact(view.webhook.error)
         if not view.segments:
             whole = SegmentView(state=view.state, progress=view.progress, attempt=view.attempt, error=view.error)
             view.segments.append(whole)

@@ -46,6 +46,7 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 # Where one of these is, another machine may have asked a proxy of this one.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_PROJECT = re.compile(r"/v1/projects/([^/]+)")
 # Whether there are keys at all is asked so often, in seconds.
 _KEYS_ASKED_S = 2.0
 # Of one address: as many refused keys a minute.
@@ -151,6 +152,9 @@ class AccessGuard:
             caller.require(needed.role, project)
         elif needed is not None and needed.is_of_all:
             caller.require(needed.role)
+        elif needed is None and (below := _PROJECT.match(self._path(scope))):
+            # What comes after this would tell whether there is such a project.
+            caller.require(Role.READ, below[1])
         return caller
 
     def _identify(self, scope: Scope, headers: Headers) -> Caller:

@@ -28,7 +28,7 @@ from serving.archive.privacy.consent import note_document, notes_of, require_per
 from serving.archive.vector_sets import in_all_sets, read_vectors
 from serving.store.contract import Store
 from serving.store.job_rows import Job
-from serving.store.naming_rows import AppearanceRow
+from serving.store.naming_rows import AppearanceRow, CorrectionKind
 from serving.store.rows import AnalysisRow, Face
 
 # Analyses whose names are in memory at once, and tracks of one of them.
@@ -338,7 +338,10 @@ def _vectors(person: _Person) -> Iterator[_File]:
         if any(True for _ in _track_vectors(person, network, copies)):
             names = ("analysis_id", "track_id", "time_s")
             yield f"vectors/tracks-{network}.csv", _table(names, _track_vectors(person, network, copies))
-    corrections = store.list_corrections(project, person_id=person.person_id)
+    # What is not the person is another one's face.
+    corrections = [
+        row for row in store.list_corrections(project, person_id=person.person_id) if row.kind is CorrectionKind.IS
+    ]
     for network in sorted({row.embedder for row in corrections}):
         rows_of = [
             ((row.kind, row.analysis_id, row.track_id), row.embedding) for row in corrections if row.embedder == network

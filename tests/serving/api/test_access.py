@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -27,6 +28,7 @@ from serving.archive.handle import Archive
 from serving.settings import AccessConfig, OidcConfig
 from serving.store.access_rows import Role
 from serving.store.acting import Actor, acting
+from serving.store.job_rows import Webhook
 from tests.contract.store_cases import make_job, make_video
 from tests.serving.routes import bare_api, local_client, ok, problem
 
@@ -160,6 +162,18 @@ def test_a_caller_sees_its_own_projects_alone(client: TestClient, archive: Archi
     address = "http://127.0.0.1/v1/projects/p/videos/v-" + "a" * 16 + "/file"
     assert client.get("/track", params={"project": "q", "video": address}, headers=own).status_code == 403
     assert client.get("/get_locator", params={"video": "v-" + "a" * 16}, headers=own).status_code == 404
+
+
+def test_no_request_tells_whether_a_project_of_others_is_there(client: TestClient, archive: Archive) -> None:
+    mine = key_of(archive, p="admin")
+    for method in ("HEAD", "OPTIONS", "GET", "PATCH"):
+        for path in ("videos", "nothing", ""):
+            there, absent = (
+                client.request(method, f"/v1/projects/{project}/{path}".rstrip("/"), headers=mine)
+                for project in ("q", "absent")
+            )
+            assert (there.status_code, absent.status_code) == (403, 403), (method, path)
+    assert client.options("/v1/projects/p/videos", headers=mine).status_code == 405
 
 
 def test_a_key_is_told_once_and_ends(client: TestClient, archive: Archive) -> None:
@@ -353,3 +367,10 @@ def test_the_log_of_a_job_tells_no_secret_and_no_place(client: TestClient, archi
     log.write_text(f"cannot read {archive.files.root}/a of mongodb://ann:hunter2@db/x\n")
     told = client.get(f"/v1/jobs/{_VALUES['job_id']}/log").text
     assert told == "cannot read <home>/a of mongodb://<secret>@db/x\n"
+
+
+def test_readers_of_a_job_see_no_secret_of_its_webhook(client: TestClient, archive: Archive) -> None:
+    hook = Webhook("https://ann:hunter2@hooks.example/ended?token=hunter2")
+    archive.store.submit_job(replace(make_job("j-told"), webhook=hook))
+    told = ok(client.get("/v1/jobs/j-told"))["webhook"]["url"]
+    assert told == "https://<secret>@hooks.example/ended?token=<secret>"

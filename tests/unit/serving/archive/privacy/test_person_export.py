@@ -142,3 +142,10 @@ def test_an_export_has_jobs_about_the_person_and_of_nobody_else(archive: Archive
     document = json.loads(exported(archive, "Robert")["person.json"])
     assert [row["job_id"] for row in document["collections"]] == ["j-crawled"]
     assert [row["job_id"] for row in document["asked_for"]] == ["j-asked"]
+
+
+def test_an_export_has_no_vector_of_who_is_not_the_person(archive: Archive) -> None:
+    correct_track(archive, CorrectionKind.IS_NOT, "Bob", track=3)
+    found = exported(archive, "Bob")
+    assert [row["kind"] for row in json.loads(found["person.json"])["corrections"]] == ["is_not"]
+    assert not [name for name in found if name.startswith("vectors/corrections")]
