@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,8 @@ def parse(description: str | None, examples: int) -> argparse.Namespace:
 @contextmanager
 def own_service(**environment: str) -> Iterator[RunningService]:
     """Run the real service with a home of its own until the block ends."""
+    # Ended early, as by `timeout`, it would leave the service behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with (
         tempfile.TemporaryDirectory(prefix="facerec-fuzz-") as folder,

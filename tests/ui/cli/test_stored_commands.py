@@ -18,7 +18,7 @@ from serving.store import leases
 from serving.store.job_rows import JobSegment, JobState
 from tests.archive import fill
 from tests.contract.store_cases import make_job, make_video
-from tests.ui.command import Place, ask, ask_p, run
+from tests.ui.command import Place, ask, ask_p, on_terminal, run
 from tests.unit.serving.exports.played_videos import write_media
 
 
@@ -194,6 +194,15 @@ def test_jobs_are_listed_by_state_and_project_page_by_page(archive: Archive, hom
     assert [job["job_id"] for job in json.loads(page.stdout)] == ["j-2"]
     assert "--after j-2" in page.error
     assert "no [room]" in run(home, "jobs", "list").stdout
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_jobs_are_readable_on_every_terminal(archive: Archive, home: Path, columns: int) -> None:
+    submit(archive, "j-0123456789abcdef", 0)
+    shown = on_terminal(home, "jobs", "list", columns=columns)
+    assert "j-0123456789abcdef" in shown
+    assert "queued" in shown.split()
+    assert "…" not in shown
 
 
 def test_a_job_is_shown_with_its_segments_and_what_it_is_to_do(archive: Archive, home: Path) -> None:

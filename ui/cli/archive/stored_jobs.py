@@ -6,12 +6,13 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 
 from facerec_models.errors import ConflictError
 from serving.store.job_rows import Job, JobState
 from ui.cli.common import HomeOption, JsonOption, date_of, messages, open_home, output, print_json
 from ui.cli.filters import LimitOption
+from ui.cli.tables import print_table
 
 app = typer.Typer(help="Long work: how far it is, how to stop it, how to try it again.", no_args_is_help=True)
 
@@ -43,13 +44,13 @@ def list_jobs(
         print_json([_document(job) for job in rows[:limit]])
     else:
         table = Table(
-            Column("job", no_wrap=True),
+            "job",
             "project",
             "kind",
             "state",
             "done",
             "submitted",
-            Column("video", no_wrap=True),
+            "video",
             "error",
         )
         for job in rows[:limit]:
@@ -57,7 +58,7 @@ def list_jobs(
                 job.job_id, job.project, job.kind, _state(job), f"{job.progress:.0%}", date_of(job.created_at),
                 job.video_id or "", job.error or "",
             )  # fmt: skip
-        output.print(table)
+        print_table(table)
     if len(rows) > limit:
         messages.print(f"There are more: --after {rows[limit - 1].job_id}", soft_wrap=True)
 
@@ -92,7 +93,7 @@ def show(job: JobArgument, home: HomeOption = None, as_json: JsonOption = False)
                 str(part.index), f"{part.start_s:.1f} s", end, part.state.value, f"{part.progress:.0%}",
                 str(part.attempt), part.error or "",
             )  # fmt: skip
-        output.print(table)
+        print_table(table)
 
 
 @app.command()
