@@ -75,6 +75,8 @@ class Clients:
         self._sent += len(images)
         answer = self._threads.submit(self._finder.find, images)
         wait_until(lambda: self._finder.waiting + sum(map(len, self._held.batches)) >= self._sent)
+        # The first is a batch of its own.
+        wait_until(lambda: self._held.batches)
         return answer
 
 
