@@ -28,7 +28,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -90,7 +91,6 @@ class Day:
     networks: Networks
     clips: list[Path]
     expected: dict[str, Result]
-    statuses: Counter[int] = field(default_factory=Counter)
 
 
 def main() -> None:
@@ -220,19 +220,12 @@ def _local(
 
 
 @contextmanager
-def _full_disk(day: Day, folder: Path) -> Iterator[Disturbed]:
+def _on_disk(day: Day, folder: Path, disturb: Callable[[Disk, float], None]) -> Iterator[Disturbed]:
+    """Run the service on a small disk of its own."""
+    room = {"FACEREC_KEEPING__MIN_FREE_BYTES": str(32 * 2**20)}
     with (
         Disk.mounted(folder / "disk.img", _DISK_MIB) as disk,
-        _local(day, disk.folder / "home", disk.fill, {"FACEREC_KEEPING__MIN_FREE_BYTES": str(32 * 2**20)}) as it,
-    ):
-        yield it
-
-
-@contextmanager
-def _slow_disk(day: Day, folder: Path) -> Iterator[Disturbed]:
-    with (
-        Disk.mounted(folder / "disk.img", _DISK_MIB) as disk,
-        _local(day, disk.folder / "home", disk.slow, {"FACEREC_KEEPING__MIN_FREE_BYTES": str(32 * 2**20)}) as it,
+        _local(day, disk.folder / "home", partial(disturb, disk), room) as it,
     ):
         yield it
 
@@ -365,8 +358,8 @@ def _serve(start: _Starter, folder: Path) -> str:
 
 
 _KINDS = {
-    "full-disk": _full_disk,
-    "slow-disk": _slow_disk,
+    "full-disk": partial(_on_disk, disturb=Disk.fill),
+    "slow-disk": partial(_on_disk, disturb=Disk.slow),
     "store-locked": _store_locked,
     "store-away": _store_away,
     "clock": _clock,
