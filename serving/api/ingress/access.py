@@ -6,6 +6,7 @@ Plain ASGI: a refusal is answered before anything of a body is read.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import math
 import re
 import time
@@ -20,9 +21,9 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.routing import compile_path
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facerec_models.errors import BusyError, FacerecError, ForbiddenError, UnauthenticatedError
+from facerec_models.errors import BusyError, FacerecError, ForbiddenError, StoreError, UnauthenticatedError
 from serving.api.ingress.documents import problem, title_of
 from serving.api.ingress.guards import DOCS, DOCS_FILES, hostname
 from serving.api.ingress.identity_tokens import IdentityTokens
@@ -51,6 +52,10 @@ _PROJECT = re.compile(r"/v1/projects/([^/]+)")
 _KEYS_ASKED_S = 2.0
 # Of one address: as many refused keys a minute.
 _REFUSED_PER_MINUTE = 30
+# Of an answer that takes long, whether its caller still may have it is asked so often, in seconds.
+_ASKED_AGAIN_S = 10.0
+
+_LOG = logging.getLogger(__name__)
 
 
 def _is_public(path: str) -> bool:
@@ -88,6 +93,10 @@ class _Needed(NamedTuple):
         if "project" in named or not self.in_query:
             return named.get("project")
         return parse_qs(query.decode("latin-1")).get("project", [self.default])[-1]
+
+
+class _RevokedMeanwhileError(Exception):
+    """A caller's key is refused while an answer is on its way: no error of a route, so that none of its handlers takes it."""
 
 
 class AccessGuard:
@@ -134,7 +143,32 @@ class AccessGuard:
             await _refusal(error, self._redact)(scope, receive, send)
             return
         with acting(Actor(caller.name, bound_ids().get("request_id"))), bind(key_id=caller.name):
-            await self._app(scope, receive, send)
+            await self._pass_on(scope, receive, send, headers)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+        """Answer as long as the caller's key holds: one that is revoked meanwhile cuts the answer off."""
+        has_begun, asked_at = False, time.monotonic()
+
+        async def sending(message: Message) -> None:
+            nonlocal has_begun, asked_at
+            if time.monotonic() - asked_at >= _ASKED_AGAIN_S:
+                try:
+                    await run_short(self._identify, scope, headers)
+                except UnauthenticatedError as error:
+                    raise _RevokedMeanwhileError from error
+                except StoreError as error:
+                    _LOG.warning("whether a key still holds is asked again later: %s", self._redact(str(error)))
+                asked_at = time.monotonic()
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except _RevokedMeanwhileError as revoked:
+            _LOG.info("an answer is cut off: %s", revoked.__cause__)
+            # What has begun is left without an end, by which a client would take it for whole.
+            if not has_begun and isinstance(revoked.__cause__, FacerecError):
+                await _refusal(revoked.__cause__, self._redact)(scope, receive, send)
 
     def _admit(self, scope: Scope, headers: Headers) -> Caller:
         if self._path(scope) == _NUMBERS:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -20,7 +21,7 @@ from joserfc.jwk import RSAKey
 
 from facerec_models.errors import InputError, StoreError, UnauthenticatedError
 from serving.api import health
-from serving.api.ingress import remembered
+from serving.api.ingress import access, remembered
 from serving.api.ingress.access import role_of
 from serving.archive.access import keys
 from serving.archive.access.audit import check_audit
@@ -191,6 +192,25 @@ def test_a_key_is_told_once_and_ends(client: TestClient, archive: Archive) -> No
     assert "revoked" in problem(client.get("/v1/projects/p/videos", headers=headers), 401)
     assert client.post("/v1/keys", headers=admin, json={"name": "x", "grants": {"../p": "read"}}).status_code == 422
     assert client.post("/v1/keys", headers=admin, json={"name": "x", "grants": {"p": "owner"}}).status_code == 422
+
+
+def test_an_answer_ends_where_its_key_does(
+    client: TestClient, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose key is revoked sees nothing more of what it was watching, and no end that would make it whole."""
+    monkeypatch.setattr(access, "_ASKED_AGAIN_S", 0.0)
+    watched: list[str] = []
+    reader, admin = key_of(archive, p="read"), key_of(archive, every="admin")
+    watch = partial(client.get, f"/v1/jobs/{_VALUES['job_id']}/events", headers=reader)
+    watcher = threading.Thread(target=lambda: watched.append(watch().text))
+    watcher.start()
+    time.sleep(1.0)
+    (key_id,) = [key.key_id for key in archive.store.list_keys() if dict(key.grants) == {"p": Role.READ}]
+    ok(client.delete(f"/v1/keys/{key_id}", headers=admin))
+    ok(client.post(f"/v1/jobs/{_VALUES['job_id']}/cancel", headers=admin))
+    watcher.join(30.0)
+    assert watched[0].count("event: job") == 1
+    assert "event: end" not in watched[0]
 
 
 def test_a_key_of_others_or_of_another_time_opens_nothing(archive: Archive) -> None:
