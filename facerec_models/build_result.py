@@ -73,6 +73,7 @@ def build_result(
     crop_url: Callable[[int, int], str],
     identify_s: float,
     has_crop: Callable[[int, int], bool] = lambda _track_id, _k: True,
+    with_samples: bool = True,
 ) -> Result:
     """Make the document from what was found and who it is.
 
@@ -86,6 +87,8 @@ def build_result(
         Takes a track's id and the number of one of its kept crops, returns that picture's address.
     has_crop : callable, optional
         Whether that picture is still kept; by default all are.
+    with_samples : bool
+        False leaves the samples of tracks out, which are most of the document.
     """
     tracks = analysis.tracks
     owners = [owner_of(t, m, strangers.get(t.track_id)) for t, m in zip(tracks, matches, strict=True)]
@@ -136,7 +139,10 @@ def build_result(
             fragments=None if analysis.fragment is None else list(analysis.fragments or [analysis.fragment]),
         ),
         appearances=views,
-        tracks=[_track_view(t, m, interval) for t, m, interval in zip(tracks, matches, intervals, strict=True)],
+        tracks=[
+            _track_view(t, m, interval, with_samples=with_samples)
+            for t, m, interval in zip(tracks, matches, intervals, strict=True)
+        ],
         shots=list(analysis.shots),
         coverage=_coverage(intervals, matches),
         timing=TimingView(
@@ -199,7 +205,7 @@ def _runner_up(match: Match, track: Track, model: NamingModel) -> tuple[Candidat
     return near[0], own - near[0].similarity
 
 
-def _track_view(track: Track, match: Match, interval: Interval) -> TrackView:
+def _track_view(track: Track, match: Match, interval: Interval, *, with_samples: bool) -> TrackView:
     return TrackView(
         track_id=track.track_id,
         shot=track.shot,
@@ -221,7 +227,7 @@ def _track_view(track: Track, match: Match, interval: Interval) -> TrackView:
                 landmarks=[(x, y) for x, y in track.landmarks[i].tolist()],
                 quality=float(track.quality[i]),
             )
-            for i in range(len(track))
+            for i in range(len(track) if with_samples else 0)
         ],
     )
 

@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 # Gradio reads it when it is imported: nothing is told to anybody.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -21,6 +21,7 @@ with without_proxies():
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
 
 from facerec_models.config import LimitsConfig
 from facerec_models.errors import FacerecError
@@ -33,76 +34,49 @@ from serving.settings import Settings, read_settings
 from serving.telemetry.logs import log_to_stderr
 from serving.telemetry.redaction import Redaction
 from ui.client import FacerecClient
+from ui.gateway import Gateway
+from ui.page_addresses import ASSETS_FOLDER, GATEWAY
 from ui.page_files import page_folder
 from ui.page_guard import PageRequests, RouteGuard, page_headers
 from ui.page_process import READY
-from ui.pages.analyse import AnalysePage
+from ui.pages.blocks import assets_address, build_blocks, build_head, build_theme
 from ui.sign_in import SignInGuard, Visits
 
-# Uploads go to the service at once; what it played to a visitor is made again where it is missed.
-_CACHE_CHECK_S = 300
-_CACHE_KEEP_S = 3600
+# The page's own process does little for a visitor: it passes on.
 _VISITORS_AT_ONCE = 32
-# An open tab holds a connection for ever.
 _CLOSING_S = 2
-# System fonts: the theme's own would be fetched from elsewhere.
-_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
-_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
-
-
-def build_page(client: FacerecClient) -> gr.Blocks:
-    """Make the page for a service."""
-    blocks = gr.Blocks(
-        title="FaceRec", analytics_enabled=False, fill_width=True, delete_cache=(_CACHE_CHECK_S, _CACHE_KEEP_S)
-    )
-    with blocks:
-        AnalysePage(client, blocks)
-    return blocks
-
-
-def build_theme() -> gr.themes.Base:
-    """Make the theme."""
-    return gr.themes.Default(
-        primary_hue="teal",
-        neutral_hue="zinc",
-        radius_size="md",
-        font=[*_FONT],
-        font_mono=[*_MONO],
-    ).set(
-        # Gradio's gray has a contrast of 2.6 on white: too little to read.
-        body_text_color_subdued="*neutral_500",
-        block_info_text_color="*neutral_500",
-        body_text_color_subdued_dark="*neutral_400",
-        block_info_text_color_dark="*neutral_400",
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_600",
-    )
 
 
 def build_app(
     client: FacerecClient, allowed_hosts: frozenset[str], bounds: IngressConfig, limits: LimitsConfig
 ) -> FastAPI:
     """Make the whole application of the page: foreign hosts and origins, and what is too large, are refused whatever is asked."""
-    app = FastAPI(title="FaceRec", openapi_url=None, docs_url=None, redoc_url=None)
-    visits = Visits()
+    gateway, assets = Gateway(client.base_url), assets_address()
+
+    @asynccontextmanager
+    async def closing_gateway(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await gateway.close()
+
+    app = FastAPI(title="FaceRec", openapi_url=None, docs_url=None, redoc_url=None, lifespan=closing_gateway)
     app.add_middleware(RouteGuard)
-    app.add_middleware(SignInGuard, client=client, visits=visits)
+    app.add_middleware(SignInGuard, client=client, visits=Visits())
     app.add_middleware(BodyGuard, classes=PageRequests(bounds, limits), bounds=bounds)
     app.add_middleware(HostGuard, allowed_hosts=allowed_hosts, headers=page_headers)
-    blocks = build_page(client)
-    blocks.max_threads = 2 * _VISITORS_AT_ONCE
+    app.mount(assets, StaticFiles(directory=ASSETS_FOLDER))
+    app.mount(GATEWAY, gateway)
     gr.mount_gradio_app(
         app,
-        blocks.queue(default_concurrency_limit=_VISITORS_AT_ONCE, api_open=False),
+        build_blocks().queue(default_concurrency_limit=_VISITORS_AT_ONCE, api_open=False),
         path="/",
         show_error=False,
-        max_file_size=max(limits.max_upload_bytes, limits.max_picture_bytes),
+        max_file_size=0,
         ssr_mode=False,
         enable_monitoring=False,
         run_history=False,
         footer_links=[],
         theme=build_theme(),
-        css_paths=Path(__file__).parent / "assets" / "page.css",
+        head=build_head(assets),
     )
     return app
 

@@ -6,23 +6,23 @@ from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from facerec_models.config import LimitsConfig
 from serving.api.ingress.documents import SAFE_HEADERS, problem
 from serving.api.ingress.request_class import RequestClass, RequestClasses
-from serving.bounds import IngressConfig
+from ui.page_addresses import ASSETS, GATEWAY, VIEWS, is_below_gateway
 from ui.sign_in import SIGN_IN, SIGN_OUT
 
 _API = "/gradio_api/"
-_UPLOAD = f"{_API}upload"
 # What a browser asks for on the page, by address and by how it begins.
 _ASKED = frozenset(
     {
-        *("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", SIGN_IN, SIGN_OUT),
-        *(f"{_API}{name}" for name in ("info", "theme.css", "startup-events", "app_id", "upload_progress", "upload")),
+        *VIEWS.values(),
+        *("/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", SIGN_IN, SIGN_OUT),
+        *(f"{_API}{name}" for name in ("info", "theme.css", "startup-events", "app_id")),
         *(f"{_API}{name}" for name in ("queue/join", "queue/data", "cancel", "reset")),
     }
 )
-_ASKED_BELOW = ("/assets/", "/static/", "/svelte/", "/pwa_icon", f"{_API}file=", f"{_API}heartbeat/")
+_PUBLIC = ("/assets/", "/static/", "/svelte/", ASSETS)
+_ASKED_BELOW = (*_PUBLIC, "/pwa_icon", f"{_API}heartbeat/")
 # What a visitor sees goes back to the page with each of their clicks.
 _STATE_BYTES = 16 * 2**20
 _PAGE_HEADERS = {
@@ -35,18 +35,25 @@ _PAGE_HEADERS = {
 }
 # Scripts and styles are nobody's.
 _PUBLIC_HEADERS = {name: value for name, value in _PAGE_HEADERS.items() if name != "Cache-Control"}
+# What changes has another address.
+_ASSET_HEADERS = {**_PAGE_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def page_headers(path: str) -> Mapping[str, str]:
     """Return the headers of every answer of the page at a path."""
-    return _PUBLIC_HEADERS if path.startswith(("/assets/", "/static/", "/svelte/")) else _PAGE_HEADERS
+    if is_below_gateway(path):
+        return SAFE_HEADERS
+    if path.startswith(f"{ASSETS}/"):
+        return _ASSET_HEADERS
+    return _PUBLIC_HEADERS if path.startswith(_PUBLIC) else _PAGE_HEADERS
 
 
 class RouteGuard:
     """Answer 404 for what Gradio offers beside the page.
 
-    It decodes videos that it is sent with a program of the machine, unbounded (``process_recording``), tells of what it watches for
-    ever (``dev/reload``), and shows a page's state by its number (``deep_link``).
+    It takes files that nobody asks for (``upload``), decodes videos that it is sent with a program of the machine, unbounded
+    (``process_recording``), fetches addresses (``file``), tells of what it watches for ever (``dev/reload``), and shows a page's state
+    by its number (``deep_link``).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -55,24 +62,19 @@ class RouteGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what the page asks for."""
         path = str(scope.get("path", ""))
-        if scope["type"] != "http" or path in _ASKED or path.startswith(_ASKED_BELOW):
+        if scope["type"] != "http" or path in _ASKED or path.startswith(_ASKED_BELOW) or is_below_gateway(path):
             await self._app(scope, receive, send)
         else:
             await problem(404, "Not found", "the page has nothing there")(scope, receive, send)
 
 
 class PageRequests(RequestClasses):
-    """The kinds of requests that the page gets."""
-
-    def __init__(self, ingress: IngressConfig, limits: LimitsConfig) -> None:
-        super().__init__(ingress, limits)
-        self._limits = limits
+    """The kinds of requests that the page gets: those of the service, below the gateway, and what Gradio asks."""
 
     def of(self, scope: Scope, content_type: str) -> RequestClass:
         """Return the class of a request."""
-        if scope["method"] != "POST":
-            return super().of(scope, content_type)
-        if scope["path"].removeprefix(scope.get("root_path", "")) == _UPLOAD:
-            most = max(self._limits.max_upload_bytes, self._limits.max_pictures_bytes)
-            return RequestClass("uploading", most + _STATE_BYTES, None, "analysis.limits.max_upload_bytes")
-        return RequestClass("changing", _STATE_BYTES, 60.0, "what the page holds")
+        if is_below_gateway(scope["path"]):
+            return super().of({**scope, "path": scope["path"].removeprefix(GATEWAY)}, content_type)
+        if scope["method"] == "POST":
+            return RequestClass("changing", _STATE_BYTES, 60.0, "what the page holds")
+        return super().of(scope, content_type)

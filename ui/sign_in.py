@@ -20,6 +20,7 @@ from facerec_models.errors import FacerecError, SourceError
 from serving.api.ingress.access import comes_from_here, given_token
 from serving.api.ingress.documents import problem
 from ui.client import FacerecClient, ServiceError
+from ui.page_addresses import ASSETS, is_below_gateway
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 _COOKIE = "facerec_visit"
@@ -112,22 +113,28 @@ class SignInGuard:
         elif path == SIGN_OUT and scope["method"] == "POST":
             self._visits.end(_visit_of(Headers(scope=scope)))
             answer = _without_cookie(RedirectResponse(SIGN_IN, 303))
-        elif await asyncio.to_thread(self._may_visit, scope):
+        elif is_below_gateway(path):
+            answer = self._app if self._may_ask(scope) else _unauthenticated()
+        elif path.startswith(ASSETS) or await asyncio.to_thread(self._may_visit, scope):
             answer = self._app
         elif scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
             answer = RedirectResponse(SIGN_IN, 303)
         else:
-            answer = problem(401, "Unauthenticated", "a key is needed: load the page again and sign in")
+            answer = _unauthenticated()
         await answer(scope, receive, send)
 
-    def _may_visit(self, scope: Scope) -> bool:
+    def _may_ask(self, scope: Scope) -> bool:
+        """Whether the service may be asked: it looks at the key itself, and answers to this machine alone without one."""
         headers = Headers(scope=scope)
         token = given_token(headers) or self._visits.key_of(_visit_of(headers))
         scope.setdefault("state", {})[SHOWN_BY] = token
-        if token:
-            return self._is_taken(token)
-        if not comes_from_here(scope, headers):
+        return bool(token) or comes_from_here(scope, headers)
+
+    def _may_visit(self, scope: Scope) -> bool:
+        if not self._may_ask(scope):
             return False
+        if token := scope["state"][SHOWN_BY]:
+            return self._is_taken(token)
         now = time.monotonic()
         if now - self._open_asked_at >= _OPEN_ASKED_S:
             self._is_open = self._answers_without_key()
@@ -142,7 +149,9 @@ class SignInGuard:
                 return True
         try:
             self._client.with_token(token).me()
-        except (FacerecError, ValueError):  # refused, not answered, or nothing that can be sent
+        except SourceError:  # what is behind the page is the service's, which asks for the key again
+            return True
+        except (FacerecError, ValueError):  # refused, or nothing that can be sent
             return False
         with self._lock:
             self._taken[digest] = now + _TAKEN_S
@@ -188,6 +197,10 @@ class SignInGuard:
             secure=is_secure,
         )
         return answer
+
+
+def _unauthenticated() -> Response:
+    return problem(401, "Unauthenticated", "a key is needed: load the page again and sign in")
 
 
 def _visit_of(headers: Headers) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -13,7 +14,7 @@ from facerec_models.config import LimitsConfig
 from facerec_models.errors import ConflictError, NotFoundError
 from serving.api.file_answer import answer_file
 from serving.api.ingress.access import needs
-from serving.api.schemas import Accepted, PlaybackView
+from serving.api.schemas import Accepted, PlaybackView, TrackBoxes
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.archive.renditions import Renditions, stream_of_result
 from serving.archive.room import require_room
@@ -29,6 +30,10 @@ StreamQuery = Annotated[
     int | None,
     Query(ge=0, description="Number of the picture track; by default that of the latest analysis, or the main one."),
 ]
+
+
+# A tenth of a millisecond, and a tenth of a pixel.
+_TIME_DIGITS, _BOX_DIGITS = 4, 1
 
 
 class _Played(NamedTuple):
@@ -91,6 +96,26 @@ def get_playable(
     if answer is None:
         raise NotFoundError(f"the file of video {video_id} was removed just now: ask again")
     return answer
+
+
+@router.get("/projects/{project}/videos/{video_id}/boxes/{analysis_id}", response_model=list[TrackBoxes])
+def get_boxes(project: ProjectName, video_id: str, analysis_id: str, service: ServiceDep) -> Response:
+    """Return where the faces of an analysis are, and nothing else: what a player draws. It never changes."""
+    analysis = service.archive.store.get_analysis(project, analysis_id)
+    if analysis.video_id != video_id:
+        raise NotFoundError(f"video {video_id} has no analysis {analysis_id!r}")
+    tracks = service.archive.store.get_tracks(project, [analysis_id])[analysis_id]
+    # Checked by nobody on its way out: of a long video it is megabytes of numbers.
+    boxes = [
+        {
+            "track_id": track.track_id,
+            "times_s": track.times_s.round(_TIME_DIGITS).tolist(),
+            "boxes_xyxy": track.boxes.astype(float).round(_BOX_DIGITS).tolist(),
+        }
+        for track in tracks
+    ]
+    text = json.dumps(boxes, separators=(",", ":"))
+    return Response(text, media_type="application/json", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
 
 def prepare_playback(service: Service, video: VideoRow) -> PlaybackView:

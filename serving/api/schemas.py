@@ -63,6 +63,14 @@ class Accepted(_Model):
     video_id: str | None
 
 
+class TrackBoxes(_Model):
+    """Where a face is: a box, in stored pixels, at each time. Between two of them it moves evenly."""
+
+    track_id: int
+    times_s: list[float]
+    boxes_xyxy: list[tuple[float, float, float, float]]
+
+
 class PlaybackView(_Model):
     """How browsers play a video: by an address, or after a job has made a file for them."""
 

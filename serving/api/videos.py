@@ -138,9 +138,16 @@ def delete_video(project: ProjectName, video_id: str, service: ServiceDep) -> di
 
 
 @router.get("/projects/{project}/videos/{video_id}/result", response_model=Result)
-async def get_result(project: ProjectName, video_id: str, service: ServiceDep) -> Response:
+async def get_result(
+    project: ProjectName,
+    video_id: str,
+    service: ServiceDep,
+    samples: Annotated[
+        bool, Query(description="False leaves the samples of tracks out; `.../boxes` gives what is drawn of them.")
+    ] = True,
+) -> Response:
     """Say who is in a video, when, and on what evidence."""
-    answer = await service.classifier.result.remote(project, video_id, crop_address)
+    answer = await service.classifier.result.remote(project, video_id, crop_address, samples)
     return Response(answer.unwrap(), media_type="application/json")
 
 

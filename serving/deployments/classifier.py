@@ -70,9 +70,13 @@ class ClassifierReplica:
         answer: ItemResult[list[StillResult]] = await self._batched((names, found, model, max_false_names))
         return answer.for_caller()
 
-    async def result(self, project: str, video_id: str, crop_url: CropUrl) -> ItemResult[str]:
-        """Return the result of a video's newest analysis, as JSON."""
-        return await answer_of(lambda: stored_result(self._archive, project, video_id, crop_url).to_json())
+    async def result(
+        self, project: str, video_id: str, crop_url: CropUrl, with_samples: bool = True
+    ) -> ItemResult[str]:
+        """Return the result of a video's newest analysis, or all of it but the samples of its tracks, as JSON."""
+        return await answer_of(
+            lambda: stored_result(self._archive, project, video_id, crop_url, with_samples=with_samples).to_json()
+        )
 
     async def result_of(self, analysis: AnalysisRow, crop_url: CropUrl) -> ItemResult[str]:
         """Return the result of an analysis, as JSON."""

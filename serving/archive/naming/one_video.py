@@ -152,8 +152,10 @@ def name_analysis(archive: Archive, analysis: AnalysisRow, version: str, max_fal
     return _result(archive, analysis, names.matches, labels, version, model, max_false_names, lambda *_: "")
 
 
-def stored_result(archive: Archive, project: str, video_id: str, crop_url: CropUrl) -> Result:
-    """Return the result of a video's newest analysis.
+def stored_result(
+    archive: Archive, project: str, video_id: str, crop_url: CropUrl, *, with_samples: bool = True
+) -> Result:
+    """Return the result of a video's newest analysis, or all of it but the samples of its tracks.
 
     Raises
     ------
@@ -163,10 +165,10 @@ def stored_result(archive: Archive, project: str, video_id: str, crop_url: CropU
         If nothing has named it yet.
     """
     archive.store.get_video(project, video_id)
-    return result_of(archive, archive.store.latest_analysis(project, video_id), crop_url)
+    return result_of(archive, archive.store.latest_analysis(project, video_id), crop_url, with_samples=with_samples)
 
 
-def result_of(archive: Archive, analysis: AnalysisRow, crop_url: CropUrl) -> Result:
+def result_of(archive: Archive, analysis: AnalysisRow, crop_url: CropUrl, *, with_samples: bool = True) -> Result:
     """Return the result of an analysis: who was found, with what that means by the model that names now. Nothing is written.
 
     Raises
@@ -204,6 +206,7 @@ def result_of(archive: Archive, analysis: AnalysisRow, crop_url: CropUrl) -> Res
         named.max_false_names,
         crop_url,
         warnings,
+        with_samples=with_samples,
     )
 
 
@@ -217,6 +220,8 @@ def _result(
     max_false_names: float,
     crop_url: CropUrl,
     warnings: Sequence[str] = (),
+    *,
+    with_samples: bool = True,
 ) -> Result:
     started = time.perf_counter()
     project, analysis_id = analysis.project, analysis.analysis_id
@@ -243,4 +248,5 @@ def _result(
         crop_url=lambda track_id, k: crop_url(analysis, track_id, k),
         identify_s=time.perf_counter() - started,
         has_crop=pictures_of(archive, project, analysis_id),
+        with_samples=with_samples,
     )

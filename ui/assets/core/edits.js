@@ -1,0 +1,60 @@
+/** Changes of names: each is applied at once, told with what it has changed, and taken back by one key. */
+
+import { at, post } from './api.js';
+import { go } from './address.js';
+import { count } from './text.js';
+import { complain, toast } from './toast.js';
+import { project } from './session.js';
+
+/** Tells `edit` when names have changed: what is shown of them is to be read again. */
+export const edits = new EventTarget();
+
+/** The edits of this visit that stand, the last one last. */
+const mine = [];
+
+/**
+ * Apply an edit and tell of it; return the answer, or null where it was refused, which is told, too.
+ *
+ * @param {string} text What was done, in the past: "Named Ada Lovelace".
+ * @param {() => Promise<object>} send
+ */
+export async function apply(text, send) {
+  try {
+    const answer = await send();
+    if (answer.edit !== null && answer.edit !== undefined) mine.push({ project: project(), number: answer.edit, text });
+    toast(`${text}${effect(answer)}`, answer.edit == null ? {} : { action: { label: 'Undo', run: undo } });
+    edits.dispatchEvent(new CustomEvent('edit', { detail: answer }));
+    return answer;
+  } catch (error) {
+    complain(error);
+    return null;
+  }
+}
+
+/** Take back the last edit of this visit that stands. */
+export async function undo() {
+  const last = mine.at(-1);
+  if (!last) {
+    toast('Nothing was changed in this visit. Older edits are undone under Service, History.');
+    return;
+  }
+  if (last.project !== project()) go(`${location.pathname}?project=${encodeURIComponent(last.project)}`);
+  try {
+    const answer = await post(at`projects/${last.project}/history/${last.number}/undo`);
+    mine.pop();
+    toast(`Undone: ${last.text}`);
+    edits.dispatchEvent(new CustomEvent('edit', { detail: answer }));
+  } catch (error) {
+    // Others have changed names since: then this one is not the last, and stays on record.
+    if (error.status === 409 || error.status === 404) mine.pop();
+    complain(error);
+  }
+}
+
+/** Return what an edit, or its preview, changes, in a few words. */
+export function effect(change) {
+  const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
+  const [more, fewer] = [sum(change.appearances_added), sum(change.appearances_removed)];
+  const parts = [more && `+${count(more, 'appearance')}`, fewer && `−${count(fewer, 'appearance')}`].filter(Boolean);
+  return parts.length ? ` (${parts.join(', ')})` : '';
+}

@@ -1,0 +1,133 @@
+/** A field for a name: what is typed is looked for among those who are enrolled, and may be a new name. */
+
+import { fill, freshId, h } from '../core/dom.js';
+import { matching, people, personId } from '../core/people.js';
+
+const MOST = 8;
+
+/**
+ * A combobox. Sends `name` with `{person_id, identity, isNew}`; Escape in an empty field sends `leave`.
+ *
+ * Attributes: `label`; `placeholder`.
+ */
+class NameField extends HTMLElement {
+  connectedCallback() {
+    if (this.field) return;
+    this.shown = [];
+    this.chosen = -1;
+    const list = freshId('names');
+    this.field = h('input', {
+      type: 'text',
+      role: 'combobox',
+      autocomplete: 'off',
+      spellcheck: 'false',
+      maxlength: '120',
+      'aria-label': this.getAttribute('label') ?? 'Name',
+      'aria-autocomplete': 'list',
+      'aria-expanded': 'false',
+      'aria-controls': list,
+      placeholder: this.getAttribute('placeholder') ?? 'Type a name',
+      oninput: () => this.suggest(),
+      onfocus: () => this.suggest(),
+      onblur: () => this.close(),
+      onkeydown: (event) => this.press(event),
+    });
+    this.list = h('ul.names', { id: list, role: 'listbox', 'aria-label': 'People', hidden: true });
+    fill(this, this.field, this.list);
+  }
+
+  focus() {
+    this.field.focus();
+  }
+
+  get value() {
+    return this.field.value;
+  }
+
+  set value(text) {
+    this.field.value = text;
+  }
+
+  async suggest() {
+    const text = this.field.value;
+    const all = await people();
+    if (text !== this.field.value || this.getRootNode().activeElement !== this.field) return;
+    this.shown = text.trim() ? matching(all, text, MOST) : [];
+    const isKnown = this.shown.some((one) => one.person_id === personId(text));
+    if (text.trim() && !isKnown) this.shown.push({ person_id: personId(text), identity: text.trim(), isNew: true });
+    this.chosen = this.shown.length && text.trim() ? 0 : -1;
+    this.draw();
+  }
+
+  draw() {
+    fill(
+      this.list,
+      this.shown.map((one, i) =>
+        h(
+          'li',
+          {
+            id: `${this.list.id}-${i}`,
+            role: 'option',
+            'aria-selected': String(i === this.chosen),
+            // The field must not lose the focus before the choice is made.
+            onmousedown: (event) => (event.preventDefault(), this.give(one)),
+          },
+          h('bdi', {}, one.identity),
+          h('span.quiet', {}, one.isNew ? 'new person' : ''),
+        ),
+      ),
+    );
+    this.list.hidden = !this.shown.length;
+    this.field.setAttribute('aria-expanded', String(!this.list.hidden));
+    if (this.chosen < 0) this.field.removeAttribute('aria-activedescendant');
+    else this.field.setAttribute('aria-activedescendant', `${this.list.id}-${this.chosen}`);
+  }
+
+  press(event) {
+    if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
+      event.preventDefault();
+      if (!this.shown.length) return;
+      const step = event.key === 'ArrowDown' ? 1 : -1;
+      this.chosen = (this.chosen + step + this.shown.length) % this.shown.length;
+      this.draw();
+    } else if (event.key === 'Enter' && this.field.value.trim()) {
+      event.preventDefault();
+      event.stopPropagation();
+      // Suggestions may still be on their way: what is typed counts.
+      const typed = personId(this.field.value);
+      const chosen = this.shown[this.chosen];
+      this.give(chosen && !this.list.hidden ? chosen : { person_id: typed, identity: this.field.value.trim() });
+    } else if (event.key === 'Escape') {
+      event.stopPropagation();
+      if (this.field.value) {
+        this.field.value = '';
+        this.close();
+      } else {
+        this.field.blur();
+        this.dispatchEvent(new CustomEvent('leave', { bubbles: true }));
+      }
+    }
+  }
+
+  close() {
+    this.shown = [];
+    this.chosen = -1;
+    this.draw();
+  }
+
+  give(one) {
+    this.field.value = '';
+    this.close();
+    this.dispatchEvent(new CustomEvent('name', { bubbles: true, detail: one }));
+  }
+}
+
+customElements.define('fr-name-field', NameField);
+
+/** Make one. */
+export function nameField(label, { placeholder, onname, onleave } = {}) {
+  const field = h('fr-name-field', { label, placeholder });
+  if (onname) field.addEventListener('name', (event) => onname(event.detail));
+  if (onleave) field.addEventListener('leave', onleave);
+  return field;
+}
