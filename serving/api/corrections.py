@@ -8,7 +8,7 @@ from fastapi import APIRouter, UploadFile
 
 from facerec_models.names import file_name_of, person_id_of
 from serving.api.ingress.access import needs
-from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName
+from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName, TrackCorrections
 from serving.api.service import HowToApply, ProjectName, ServiceDep
 from serving.api.uploads import bounded_route, content_of, of_a_table
 from serving.archive.forget import forget
@@ -30,6 +30,16 @@ def correct_track(
     """Correct who a track is, or is not; answers what that changes, or would change, for each person."""
     correction = TrackCorrection(video_id, track_id, CorrectionKind(given.kind), given.person_id)
     return correct(service.archive, project, [correction], **how).to_dict()
+
+
+@router.post("/projects/{project}/tracks/corrections")
+def correct_tracks(
+    project: ProjectName, given: TrackCorrections, service: ServiceDep, how: HowToApply
+) -> dict[str, Any]:
+    """Correct who several tracks are, or are not, as one edit, which one step undoes; or show what that would change."""
+    kind = CorrectionKind(given.kind)
+    corrections = [TrackCorrection(one.video_id, one.track_id, kind, given.person_id) for one in given.tracks]
+    return correct(service.archive, project, corrections, **how).to_dict()
 
 
 @router.post("/projects/{project}/corrections")

@@ -326,11 +326,26 @@ class SecondSet(_Model):
     embedder: _Text = Field(description="Its name: a built-in network's, or one that was added.")
 
 
+class TrackPlace(_Model):
+    """A track of a video."""
+
+    video_id: _Text
+    track_id: int
+
+
 class CorrectionRequest(_Model):
     """Who a track is, or is not: a person, or for "is_not" also a stranger."""
 
     kind: Literal["is", "is_not"]
     person_id: _Text
+
+
+class TrackCorrections(_Model):
+    """Who some tracks of videos are, or are not."""
+
+    kind: Literal["is", "is_not"]
+    person_id: _Text
+    tracks: Annotated[list[TrackPlace], Field(min_length=1, max_length=2000)]
 
 
 class PersonName(_Model):

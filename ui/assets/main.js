@@ -33,7 +33,8 @@ class App extends HTMLElement {
     this.nav = h('nav', { 'aria-label': 'Views' });
     this.projects = h('select', { 'aria-label': 'Project', id: 'project', onchange: () => this.choose(this.projects.value) });
     this.away = h('div.away', { role: 'alert', hidden: true }, 'The service does not answer. What you see is what it told last; trying again…');
-    this.main = h('main', { id: 'main', tabindex: '-1' });
+    // Gradio has made the landmark.
+    this.main = h('div.main', { id: 'main', tabindex: '-1' });
     fill(
       this.shadowRoot,
       style,

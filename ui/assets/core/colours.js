@@ -8,11 +8,27 @@ const COLOURS = [
 ];
 const OF_NOBODY = '#b8b8c0';
 
-/** Return the colour of an appearance or a track: of its person, its stranger, or of nobody. */
-export function colourOf(shown) {
-  const key = shown.person_id ?? shown.stranger;
-  if (!key) return OF_NOBODY;
+/** Return the colour of somebody by id, a person's or a stranger's; of nobody where there is none. */
+export function colourOf(id) {
+  return id ? COLOURS[placeOf(id)] : OF_NOBODY;
+}
+
+/** Return a colour for each of those who are shown together: their own, or where another one has it the next that is free. */
+export function coloursOf(ids) {
+  const taken = new Set();
+  const found = new Map();
+  for (const id of [...new Set(ids)].filter(Boolean).sort()) {
+    let place = placeOf(id);
+    for (let i = 0; i < COLOURS.length && taken.has(place); i += 1) place = (place + 1) % COLOURS.length;
+    taken.add(place);
+    if (taken.size === COLOURS.length) taken.clear();
+    found.set(id, COLOURS[place]);
+  }
+  return found;
+}
+
+function placeOf(id) {
   let hash = 2166136261;
-  for (const unit of key) hash = Math.imul(hash ^ unit.codePointAt(0), 16777619);
-  return COLOURS[(hash >>> 0) % COLOURS.length];
+  for (const unit of id) hash = Math.imul(hash ^ unit.codePointAt(0), 16777619);
+  return (hash >>> 0) % COLOURS.length;
 }

@@ -1,0 +1,54 @@
+/** What a name rests on: the face as it is in the video, beside the enrolled faces that it is nearest to. */
+
+import { at } from '../core/api.js';
+import { h } from '../core/dom.js';
+import { clock, oneIn, percent } from '../core/text.js';
+import { face } from './face.js';
+
+const SHOWN = 3;
+
+/** Why an appearance is who it is, as a sentence. */
+export function because(view, limit) {
+  const { evidence } = view;
+  if (view.confirmed) return 'You or a colleague confirmed it.';
+  if (view.person_id) return `Of strangers, ${oneIn(view.false_name_rate)} would come as near to an enrolled person.`;
+  if (view.stranger) {
+    if (evidence.told_apart) return `Nobody enrolled: told apart from ${named(evidence.told_apart)}, who is nearest.`;
+    return evidence.runner_up
+      ? `Nobody enrolled. ${named(evidence.runner_up.person_id)} is nearest, and not near enough: ${oneIn(view.false_name_rate)} strangers would be as near, and ${oneIn(limit)} may.`
+      : 'Nobody enrolled.';
+  }
+  return `Not sure: ${view.reason ?? 'it cannot be decided'}.`;
+}
+
+/** Draw it. */
+export function evidenceOf(view, project, limit) {
+  const { crops, nearest, runner_up: runnerUp, margin, note } = view.evidence;
+  const of = view.person_id ? named(view.person_id) : 'the nearest person enrolled';
+  return h('div.evidence.stack', {},
+    h('p', {}, because(view, limit)),
+    h('div.pairs', {},
+      column('In this video', crops.slice(0, SHOWN).map((crop) => picture(crop.url, clock(crop.time_s, 1), `The face at ${clock(crop.time_s, 1)}`))),
+      column(`Enrolled: ${of}`, nearest.slice(0, SHOWN).map((near) =>
+        picture(faceAddress(project, near.face_id), near.similarity.toFixed(3).replace(/^0/, ''), `An enrolled picture of ${of}`)))),
+    runnerUp && view.person_id && h('p.quiet.small', {}, 'Next nearest is ', h('bdi', {}, named(runnerUp.person_id)), margin === null ? '' : `, further away by ${margin.toFixed(3)}`, '.'),
+    view.person_id && !view.confirmed && h('p.quiet.small', {}, `Probability ${percent(view.probability)}.`),
+    note && h('p.quiet.small', {}, note));
+}
+
+function column(title, pictures) {
+  return h('div.stack', {}, h('h3.small', {}, title), pictures.length ? h('div.faces', {}, pictures) : h('p.quiet.small', {}, 'No picture is kept.'));
+}
+
+function picture(url, text, alt) {
+  return h('figure', {}, face(url, alt), h('figcaption.small.quiet', {}, text));
+}
+
+function faceAddress(project, id) {
+  return at`projects/${project}/faces/${id}`.replace('/fr', '') + '.jpg';
+}
+
+function named(personId) {
+  return personId.replaceAll('_', ' ');
+}
+

@@ -1,0 +1,150 @@
+/** A video with the faces that are in it: each box is a button that stands where the face is in the frame that is shown. */
+
+import { fill, h } from '../core/dom.js';
+import { clock } from '../core/text.js';
+
+// After a seek the frame tells its own time, mostly: where it does not, what was asked for is as good.
+const FRAME_WAIT_MS = 80;
+
+/**
+ * Sends `time` with the time of the frame that is shown, and `pick` with a track's id.
+ *
+ * Give it `tracks` (`Tracks`), `describe(track_id)` (`{label, colour, isShown}`), and then `load`.
+ */
+class Player extends HTMLElement {
+  connectedCallback() {
+    if (this.video) return;
+    this.video = h('video', { controls: true, preload: 'auto', playsinline: true });
+    this.layer = h('div.boxes');
+    this.told = h('div.player-state', { hidden: true });
+    this.pool = new Map();
+    this.time = 0;
+    this.wanted = null;
+    this.chosen = null;
+    fill(this, this.video, this.layer, this.told);
+    this.video.addEventListener('loadedmetadata', () => this.fit());
+    this.video.addEventListener('seeked', () => setTimeout(() => this.isDrawnAt !== this.video.currentTime && this.draw(this.video.currentTime - this.offset), FRAME_WAIT_MS));
+    this.video.addEventListener('error', () => this.video.src && this.dispatchEvent(new Event('unplayable')));
+    this.sizes = new ResizeObserver(() => this.fit());
+    this.sizes.observe(this);
+  }
+
+  disconnectedCallback() {
+    this.sizes.disconnect();
+    this.video.removeAttribute('src');
+    this.video.load();
+  }
+
+  /**
+   * @param {string} src
+   * @param {{width: number, height: number, sample_aspect_ratio: number}} view Of the frames.
+   * @param {{offset: number, at: number}} when What the file's own clock says at time 0, and where to begin.
+   */
+  load(src, view, { offset, at }) {
+    this.view = view;
+    this.offset = offset;
+    this.told.hidden = true;
+    this.style.setProperty('--ratio', String((view.width * view.sample_aspect_ratio) / view.height));
+    this.video.src = src;
+    this.seek(at);
+    this.follow();
+  }
+
+  /** Show a text in the video's place. */
+  tell(...children) {
+    this.told.hidden = false;
+    fill(this.told, ...children);
+  }
+
+  get isPlaying() {
+    return !this.video.paused;
+  }
+
+  toggle() {
+    if (this.video.paused) this.video.play();
+    else this.video.pause();
+  }
+
+  /** Go to a time, in seconds from the first frame. */
+  seek(time) {
+    this.time = Math.max(0, time);
+    // A frame's own time lies within the frame, not on its edge, which rounding may miss.
+    const target = this.time + this.offset + 1e-3;
+    if (this.video.readyState) this.video.currentTime = target;
+    else this.video.addEventListener('loadedmetadata', () => (this.video.currentTime = target), { once: true });
+  }
+
+  /** Draw with each frame that is shown, by the time that it tells of itself. */
+  follow() {
+    const call = (_, { mediaTime }) => {
+      if (!this.isConnected) return;
+      // On the way to another place, what is shown for a moment is not where the visitor is.
+      if (!this.video.seeking) {
+        this.isDrawnAt = this.video.currentTime;
+        this.draw(mediaTime - this.offset);
+      }
+      this.video.requestVideoFrameCallback(call);
+    };
+    this.video.requestVideoFrameCallback(call);
+  }
+
+  fit() {
+    const { width, height } = this.video.getBoundingClientRect();
+    this.scale = this.view ? [width / this.view.width, height / this.view.height] : [1, 1];
+    this.again();
+  }
+
+  /** Draw what is shown once more: names or switches have changed. */
+  again() {
+    this.draw(this.time);
+  }
+
+  draw(time) {
+    this.time = time;
+    const alive = new Set();
+    for (const [id, box] of this.tracks?.at(time + 5e-4) ?? []) {
+      const { label, colour, isShown } = this.describe(id);
+      if (!isShown) continue;
+      alive.add(id);
+      this.place(this.pool.get(id) ?? this.make(id), box, label, colour);
+    }
+    for (const [id, element] of this.pool) {
+      if (alive.has(id)) continue;
+      element.remove();
+      this.pool.delete(id);
+    }
+    this.dispatchEvent(new CustomEvent('time', { detail: time }));
+  }
+
+  make(id) {
+    const element = h('button.box', { type: 'button', dataset: { track: String(id) }, onclick: () => this.dispatchEvent(new CustomEvent('pick', { detail: id })) }, h('bdi.label'));
+    this.pool.set(id, element);
+    this.layer.append(element);
+    return element;
+  }
+
+  place(element, [x1, y1, x2, y2], label, colour) {
+    const [sx, sy] = this.scale;
+    const { style } = element;
+    style.transform = `translate(${(x1 * sx).toFixed(2)}px, ${(y1 * sy).toFixed(2)}px)`;
+    style.width = `${((x2 - x1) * sx).toFixed(2)}px`;
+    style.height = `${((y2 - y1) * sy).toFixed(2)}px`;
+    const isChosen = element.dataset.track === String(this.chosen);
+    const drawn = `${label}|${colour}|${isChosen}`;
+    if (element.drawn !== drawn) {
+      element.drawn = drawn;
+      style.setProperty('--colour', colour);
+      element.firstChild.textContent = label;
+      element.setAttribute('aria-label', label);
+      element.classList.toggle('chosen', isChosen);
+    }
+    element.classList.toggle('below', y1 * sy < 22);
+  }
+
+  /** Where the player is, for a reader. */
+  get shownTime() {
+    return clock(this.time, 1);
+  }
+}
+
+customElements.define('fr-player', Player);
