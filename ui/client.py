@@ -22,14 +22,13 @@ from facerec_models.files import writing_to
 from facerec_models.proxies import is_loopback
 from facerec_models.result import Result
 from facerec_models.stills import StillResult
+from serving.api.found import StrangerPage, StrangerView
 from serving.api.schemas import (
     CallerView,
     Health,
     JobView,
     PersonView,
     PictureView,
-    StrangerPage,
-    StrangerView,
     VideoRequest,
 )
 

@@ -8,13 +8,22 @@ from fastapi import APIRouter, UploadFile
 
 from facerec_models.names import file_name_of, person_id_of
 from serving.api.ingress.access import needs
-from serving.api.schemas import CorrectionRequest, OtherStranger, PersonName, TrackCorrections
+from serving.api.schemas import (
+    CorrectionRequest,
+    OtherPerson,
+    OtherStranger,
+    PersonName,
+    SeveralStrangers,
+    StrangerName,
+    StrangersName,
+    TrackCorrections,
+)
 from serving.api.service import HowToApply, ProjectName, ServiceDep
 from serving.api.uploads import bounded_route, content_of, of_a_table
 from serving.archive.forget import forget
 from serving.archive.ids import find_video
-from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
-from serving.archive.naming.edit_strangers import hide_stranger, merge_strangers, unmerge_stranger
+from serving.archive.naming.correct import TrackCorrection, correct, name_stranger, name_strangers, tell_apart
+from serving.archive.naming.edit_strangers import hide_stranger, hide_strangers, merge_strangers, unmerge_stranger
 from serving.archive.naming.rename import merge_people, rename_person
 from serving.archive.returned_table import read_corrections
 from serving.store.access_rows import Role
@@ -54,12 +63,38 @@ def correct_by_table(project: ProjectName, file: UploadFile, service: ServiceDep
     return correct(archive, project, corrections, **how).to_dict()
 
 
+@router.post("/projects/{project}/strangers/name")
+def set_names(project: ProjectName, given: StrangersName, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
+    """Name several strangers as one person, as one edit; or show what that would change."""
+    return name_strangers(service.archive, project, given.strangers, given.person_id, **how).to_dict()
+
+
+@router.post("/projects/{project}/strangers/hide")
+def hide_several(
+    project: ProjectName, given: SeveralStrangers, service: ServiceDep, how: HowToApply, no_longer: bool = False
+) -> dict[str, Any]:
+    """Leave several strangers out of lists from now on, or show them again, as one edit; those who are so already are passed over."""
+    return hide_strangers(service.archive, project, given.strangers, is_hidden=not no_longer, **how).to_dict()
+
+
 @router.post("/projects/{project}/strangers/{stranger}/name")
 def set_name(
-    project: ProjectName, stranger: str, given: PersonName, service: ServiceDep, how: HowToApply
+    project: ProjectName, stranger: str, given: StrangerName, service: ServiceDep, how: HowToApply
 ) -> dict[str, Any]:
-    """Name a stranger: their best faces are enrolled, and the whole archive is named again; or show what that would change."""
-    return name_stranger(service.archive, project, stranger, given.person_id, **how).to_dict()
+    """Name a stranger: their best faces are enrolled, and the whole archive is named again; or show what that would change.
+
+    Tracks `without` which they are that person are told apart from them, and stay the stranger's.
+    """
+    without = [(one.video_id, one.track_id) for one in given.without]
+    return name_stranger(service.archive, project, stranger, given.person_id, without=without, **how).to_dict()
+
+
+@router.post("/projects/{project}/strangers/{stranger}/different")
+def set_different(
+    project: ProjectName, stranger: str, given: OtherPerson, service: ServiceDep, how: HowToApply
+) -> dict[str, Any]:
+    """Remember that a stranger is not a person, or not another stranger, however alike they are."""
+    return tell_apart(service.archive, project, stranger, given.other, **how).to_dict()
 
 
 @router.post("/projects/{project}/strangers/{stranger}/hide")

@@ -5,18 +5,15 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from facerec_models.config import SamplingConfig
 from facerec_models.names import identity_of, is_hidden
-from facerec_models.types import Decision
-from serving.archive.search.people_and_faces import FaceHit, Hit
-from serving.archive.search.strangers import Sighting, StrangerSummary
 from serving.store.access_rows import Role
 from serving.store.job_rows import Job
-from serving.store.naming_rows import AppearanceRow, AppliedEdit
+from serving.store.naming_rows import AppliedEdit
 from serving.store.rows import Face, PersonSummary
 
 
@@ -223,103 +220,6 @@ class EditView(_Model):
         ]
 
 
-class FoundAppearance(_Model):
-    """A person or stranger in view in a video. Neither person nor stranger: undecidable, and `reason` says why.
-
-    `shots` are the shots that it reaches over; with company, those in which all are seen. `crop` is null where no picture is kept.
-    """
-
-    video_id: str
-    video: str
-    analysis_id: str
-    decision: Literal["named", "unknown", "undecidable"]
-    reason: str | None
-    person_id: str | None
-    identity: str | None
-    stranger: str | None
-    label: str
-    start_s: float
-    end_s: float
-    shots: list[int]
-    probability: float
-    false_name_rate: float
-    track_ids: list[int]
-    crop: str | None
-    company: list[FoundAppearance]
-
-    @classmethod
-    def of(cls, hit: Hit, crop_url: Callable[[AppearanceRow, int, int], str]) -> FoundAppearance:
-        """Show a hit of a search; `crop_url` says where the k-th best face of a track is."""
-        row = hit.row
-        is_named = row.decision is Decision.NAMED
-        return cls(
-            video_id=row.video_id,
-            video=hit.video,
-            analysis_id=row.analysis_id,
-            decision=row.decision.value,
-            reason=row.reason,
-            person_id=row.owner if is_named else None,
-            identity=identity_of(row.owner) if is_named else None,
-            stranger=None if is_named else row.owner,
-            label=hit.label,
-            start_s=row.start_s,
-            end_s=row.end_s,
-            shots=list(hit.shots),
-            probability=hit.figure.probability,
-            false_name_rate=hit.figure.false_name_rate,
-            track_ids=list(row.track_ids),
-            crop=crop_url(row, row.track_ids[0], 0) if hit.has_picture else None,
-            company=[cls.of(one, crop_url) for one in hit.company],
-        )
-
-
-class AppearancePage(_Model):
-    """Some of what was found, by video and time; `next_cursor` leads to the rest, and is null at the end."""
-
-    items: list[FoundAppearance]
-    next_cursor: str | None
-
-
-class FoundFace(FoundAppearance):
-    """An appearance that resembles a face.
-
-    `similarity` and `track_id` are those of its most alike track, `same_probability` that both are one person, at even odds before.
-    `is_match`: as alike as two tracks of one stranger must be. `is_named`: false where the video was never identified.
-    """
-
-    track_id: int
-    similarity: float
-    same_probability: float
-    is_match: bool
-    is_named: bool
-
-    @classmethod
-    def of_face(cls, one: FaceHit, crop_url: Callable[[AppearanceRow, int, int], str]) -> FoundFace:
-        """Show a hit of a search by face; `crop_url` as of `FoundAppearance.of`."""
-        return cls(
-            **FoundAppearance.of(one.hit, crop_url).model_dump(),
-            track_id=one.track_id,
-            similarity=one.similarity,
-            same_probability=one.probability,
-            is_match=one.is_match,
-            is_named=one.is_named,
-        )
-
-
-class FaceSearch(_Model):
-    """A face of the picture, and who resembles it, the most alike first; `next_cursor` leads to more, and is null at the end.
-
-    `note` says so where the project keeps nothing of faces that match nobody.
-    """
-
-    box_xyxy: tuple[float, float, float, float]
-    score: float
-    quality: float
-    hits: list[FoundFace]
-    next_cursor: str | None
-    note: str | None = None
-
-
 class SecondSet(_Model):
     """With which network crops are embedded again."""
 
@@ -354,59 +254,34 @@ class PersonName(_Model):
     person_id: _Text
 
 
+class StrangerName(PersonName):
+    """Who a stranger is; `without` are tracks of theirs that are somebody else's."""
+
+    without: Annotated[list[TrackPlace], Field(max_length=2000)] = Field(default_factory=list)
+
+
+class SeveralStrangers(_Model):
+    """Some strangers, by id or number."""
+
+    strangers: Annotated[list[_Text], Field(min_length=1, max_length=1000)]
+
+
+class StrangersName(SeveralStrangers):
+    """Who some strangers are: all the same person."""
+
+    person_id: _Text
+
+
+class OtherPerson(_Model):
+    """Who a stranger is not: a person, or another stranger by id or number."""
+
+    other: _Text
+
+
 class OtherStranger(_Model):
     """The stranger who another one is, by id or number."""
 
     stranger: _Text
-
-
-class StrangerView(_Model):
-    """A stranger, and where they are seen, the best face first; in a list only some of their tracks."""
-
-    stranger: str
-    label: str
-    hidden: bool
-    aliases: list[str]
-    screen_time_s: float
-    videos: int
-    track_count: int
-    tracks: list[dict[str, Any]]
-
-    @classmethod
-    def of(cls, stranger: StrangerSummary, crop_url: Callable[[Sighting], str]) -> StrangerView:
-        """Show a stranger; `crop_url` says where the best face of a track is, as long as it is kept."""
-        return cls(
-            stranger=stranger.stranger_id,
-            label=f"Unknown {stranger.number}",
-            hidden=stranger.is_hidden,
-            aliases=list(stranger.aliases),
-            screen_time_s=stranger.screen_time_s,
-            videos=stranger.videos,
-            track_count=stranger.tracks,
-            tracks=[
-                {
-                    "video_id": one.video_id,
-                    "video": one.video,
-                    "track_id": one.track_id,
-                    "start_s": one.start_s,
-                    "end_s": one.end_s,
-                    "quality": one.quality,
-                    "crop": None if one.crop is None else crop_url(one),
-                }
-                for one in stranger.sightings
-            ],
-        )
-
-
-class StrangerPage(_Model):
-    """Some strangers, the longest seen first; `next_cursor` leads to the rest, and is null at the end.
-
-    `note` says so where the project keeps none.
-    """
-
-    items: list[StrangerView]
-    next_cursor: str | None
-    note: str | None = None
 
 
 class Alive(_Model):

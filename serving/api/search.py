@@ -11,12 +11,25 @@ from fastapi import APIRouter, Depends, File, Query, UploadFile
 from facerec_models.errors import InputError
 from facerec_models.stills import StillResult, read_stills
 from serving.api.addresses import crop_address
+from serving.api.found import (
+    AppearancePage,
+    FaceSearch,
+    FoundAppearance,
+    FoundFace,
+    LikelyPerson,
+    SamePerson,
+    SamePersonPage,
+    StrangerPage,
+    StrangerView,
+)
 from serving.api.ingress.access import needs
-from serving.api.schemas import AppearancePage, FaceSearch, FoundAppearance, FoundFace, StrangerPage, StrangerView
 from serving.api.service import ProjectName, ServiceDep
 from serving.api.uploads import bounded_route, content_of, of_pictures
+from serving.archive.naming.current import read_current
+from serving.archive.search.likely import likely_of_stranger, likely_people
 from serving.archive.search.people_and_faces import search_face, search_people
-from serving.archive.search.strangers import Sighting, rank_strangers, show_stranger
+from serving.archive.search.same_person import find_same_people
+from serving.archive.search.strangers import SHOWN, Sighting, rank_strangers, show_stranger
 from serving.store.access_rows import Role
 from serving.store.naming_rows import AppearanceQuery
 
@@ -97,6 +110,7 @@ def find_faces(
     if isinstance(found, StillResult):
         raise InputError(found.error or f"{name!r} cannot be read")
     index = service.indexes.of(project)
+    model = read_current(service.archive, project).model
     answers = []
     boxes, scores = found.detections.boxes.tolist(), found.detections.scores.tolist()
     for box, score, quality, embedding in zip(boxes, scores, found.quality, found.embeddings, strict=True):
@@ -104,6 +118,7 @@ def find_faces(
             service.archive, index, embedding, query, min_probability=min_probability, limit=limit, cursor=cursor
         )
         hits = [FoundFace.of_face(one, crop_address) for one in page.hits]
+        candidates = [] if model is None else likely_people(model, model.stills, embedding)
         answers.append(
             FaceSearch(
                 box_xyxy=tuple(box),
@@ -112,6 +127,7 @@ def find_faces(
                 hits=hits,
                 next_cursor=page.next_cursor,
                 note=page.note,
+                candidates=[LikelyPerson.of(project, one) for one in candidates],
             )
         )
     return answers
@@ -123,7 +139,9 @@ def list_strangers(
     service: ServiceDep,
     query: Where,
     min_probability: Probability = 0.0,
+    min_screen_time_s: Annotated[float, Query(ge=0, description="Those who are seen so long.")] = 0.0,
     hidden: Annotated[bool, Query(description="Show those who were hidden, too.")] = False,
+    shown: Annotated[int, Query(ge=1, le=50, description="So many appearances of each are shown at most.")] = SHOWN,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> StrangerPage:
@@ -133,7 +151,9 @@ def list_strangers(
         project,
         query,
         min_probability=min_probability,
+        least_s=min_screen_time_s,
         with_hidden=hidden,
+        most=shown,
         limit=limit,
         cursor=cursor,
     )
@@ -141,13 +161,51 @@ def list_strangers(
         items=[StrangerView.of(one, _best_crop) for one in page.strangers],
         next_cursor=page.next_cursor,
         note=page.note,
+        total=page.total,
     )
 
 
+@router.get("/projects/{project}/same-person")
+def list_same_people(project: ProjectName, service: ServiceDep, cursor: Cursor = None) -> SamePersonPage:
+    """List strangers who may be another one, or an enrolled person: those who are seen longest first.
+
+    Who was told apart before, and who is in view together, is left out.
+    """
+    page = find_same_people(service.archive, project, cursor=cursor)
+    return SamePersonPage(
+        items=[
+            SamePerson(
+                stranger=StrangerView.of(one.stranger, _best_crop),
+                other=None if one.other is None else StrangerView.of(one.other, _best_crop),
+                person=None if one.person is None else LikelyPerson.of(project, one.person),
+                similarity=one.similarity,
+            )
+            for one in page.pairs
+        ],
+        next_cursor=page.next_cursor,
+    )
+
+
+@router.get("/projects/{project}/strangers/{stranger}/candidates")
+def list_candidates(
+    project: ProjectName, stranger: str, service: ServiceDep, limit: Annotated[int, Query(ge=1, le=50)] = 5
+) -> list[LikelyPerson]:
+    """List who of the enrolled a stranger may be, the likeliest first; those whom a user has ruled out are left out."""
+    found = likely_of_stranger(service.archive, project, stranger, count=limit)
+    return [LikelyPerson.of(project, one) for one in found]
+
+
 @router.get("/projects/{project}/strangers/{stranger}")
-def get_stranger(project: ProjectName, stranger: str, service: ServiceDep) -> StrangerView:
+def get_stranger(
+    project: ProjectName,
+    stranger: str,
+    service: ServiceDep,
+    shown: Annotated[
+        int | None, Query(ge=1, le=1000, description="At most so many appearances; all unless given.")
+    ] = None,
+) -> StrangerView:
     """Show where a stranger is seen; an alias leads to the stranger whom it was merged into."""
-    return StrangerView.of(show_stranger(service.archive, project, stranger)[1], _best_crop)
+    return StrangerView.of(show_stranger(service.archive, project, stranger, shown)[1], _best_crop)
 
 
 def _best_crop(one: Sighting) -> str:

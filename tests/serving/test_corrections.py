@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facerec_models.result import Result
-from serving.api.schemas import StrangerView
+from serving.api.found import StrangerView
 from ui.client import FacerecClient, ServiceError
 from ui.demo_material import DemoMaterial
 

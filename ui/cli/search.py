@@ -172,14 +172,14 @@ def _cells(hit: Hit) -> tuple[str, str, str, str]:
 
 
 def _document(opened: Opened, hit: Hit) -> dict[str, object]:
-    from serving.api.schemas import FoundAppearance
+    from serving.api.found import FoundAppearance
     from serving.archive.exporting import crop_files
 
     return FoundAppearance.of(hit, crop_files(opened.archive)).model_dump()
 
 
 def _face_document(opened: Opened, one: FaceHit) -> dict[str, object]:
-    from serving.api.schemas import FoundFace
+    from serving.api.found import FoundFace
     from serving.archive.exporting import crop_files
 
     return FoundFace.of_face(one, crop_files(opened.archive)).model_dump()

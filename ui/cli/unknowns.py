@@ -268,6 +268,6 @@ def _correction(opened: Opened, project: str, video: str, track: int, decision: 
 
 
 def _document(stranger: StrangerSummary) -> dict[str, Any]:
-    from serving.api.schemas import StrangerView
+    from serving.api.found import StrangerView
 
     return StrangerView.of(stranger, lambda one: str(one.crop)).model_dump()

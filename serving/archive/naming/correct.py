@@ -30,7 +30,7 @@ from serving.archive.naming.preview import IdentificationChange
 from serving.archive.naming.refit import plan_refit
 from serving.archive.naming.rename import require_unlike
 from serving.store.contract import Store
-from serving.store.naming_rows import Correction, CorrectionKind, Edit
+from serving.store.naming_rows import Correction, CorrectionKind, Edit, Stranger
 from serving.store.rows import AnalysisRow, Face, FaceStatus
 
 # Corrections that the note of an edit tells in full.
@@ -162,10 +162,56 @@ def name_stranger(
     given: str,
     name: str,
     *,
+    without: Sequence[tuple[str, int]] = (),
     preview: bool = False,
     expected: int | None = None,
 ) -> IdentificationChange:
     """Name a stranger: their tracks are confirmed as that person's, whose gallery gets the best of their faces.
+
+    Parameters
+    ----------
+    without : sequence of (video_id, track_id)
+        Those of their tracks that are not this person: told apart from them, and still the stranger's.
+    preview, expected
+        As of `correct`.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such stranger.
+    InputError
+        If a track of `without` is not theirs, or none is left.
+    ConflictError
+        If no track is this stranger any more, if a new name is like one that is known, or the project is not at the expected version.
+    """
+    edit_now = partial(_edit_of_strangers, archive, [given], person_id_of(name), frozenset(without))
+    return _change(archive, project, edit_now, preview, expected)
+
+
+def name_strangers(
+    archive: Archive,
+    project: str,
+    given: Sequence[str],
+    name: str,
+    *,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Name several strangers as one person, in one edit; see `name_stranger`."""
+    edit_now = partial(_edit_of_strangers, archive, given, person_id_of(name), frozenset())
+    return _change(archive, project, edit_now, preview, expected)
+
+
+def tell_apart(
+    archive: Archive,
+    project: str,
+    given: str,
+    other: str,
+    *,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Remember of a stranger that they are not a person, or not another stranger.
 
     Parameters
     ----------
@@ -177,16 +223,75 @@ def name_stranger(
     NotFoundError
         If there is no such stranger.
     ConflictError
-        If no track is this stranger any more, if a new name is like one that is known, or the project is not at the expected version.
+        If no track is this stranger any more; otherwise as of `correct`.
     """
-    edit_now = partial(_edit_of_stranger, archive, given, person_id_of(name))
+
+    def edit_now(current: CurrentNaming) -> Edit:
+        stranger = find_stranger(archive.store, project, given)
+        tracks = _tracks_of(archive, project, stranger)
+        latest = set(current.latest.values())
+        corrections = [
+            TrackCorrection(analysis.video_id, track.track_id, CorrectionKind.IS_NOT, other)
+            for analysis, track in tracks
+            if analysis.analysis_id in latest
+        ]
+        edit = _edit_of_corrections(archive, corrections, current)
+        is_stranger = means_stranger(other)
+        whom = f"Unknown {find_stranger(archive.store, project, other).number}" if is_stranger else person_id_of(other)
+        return replace(edit, note=f"Unknown {stranger.number} is not {whom}")
+
     return _change(archive, project, edit_now, preview, expected)
 
 
-def _edit_of_stranger(archive: Archive, given: str, person_id: str, current: CurrentNaming) -> Edit:
+def _edit_of_strangers(
+    archive: Archive,
+    given: Sequence[str],
+    person_id: str,
+    without: frozenset[tuple[str, int]],
+    current: CurrentNaming,
+) -> Edit:
     project = current.project
-    stranger = find_stranger(archive.store, project, given)
+    found = {one.stranger_id: one for one in (find_stranger(archive.store, project, who) for who in given)}
     require_unlike(current, person_id)
+    latest = set(current.latest.values())
+    tracks: list[tuple[AnalysisRow, Track]] = []
+    odd: list[tuple[AnalysisRow, Track]] = []
+    for stranger in found.values():
+        for analysis, track in _tracks_of(archive, project, stranger):
+            is_odd = (analysis.video_id, track.track_id) in without and analysis.analysis_id in latest
+            (odd if is_odd else tracks).append((analysis, track))
+    _require_theirs(without, odd, tracks, ", ".join(f"Unknown {one.number}" for one in found.values()))
+    corrections = [
+        _correction(project, *one, kind, person_id)
+        for kind, those in ((CorrectionKind.IS, tracks), (CorrectionKind.IS_NOT, odd))
+        for one in those
+    ]
+    best = best_faces(archive.files, tracks, person_id, archive.rules, 3 * ENROLLED_OF_TRACK)
+    # With tracks that are somebody else's, the stranger is somebody still.
+    named = [] if odd else [replace(one, person_id=person_id) for one in found.values()]
+    numbers = [f"Unknown {one.number}" for one in found.values()]
+    told = ", ".join(numbers[:_NOTED]) + (", ..." if len(numbers) > _NOTED else "")
+    note = f"{told} {'is' if len(numbers) == 1 else 'are'} {person_id}"
+    note += f", without {len(odd)} of {len(odd) + len(tracks)} tracks" if odd else ""
+    return Edit("stranger", note, corrections, faces=best, strangers=named)
+
+
+def _require_theirs(
+    without: frozenset[tuple[str, int]],
+    odd: Sequence[tuple[AnalysisRow, Track]],
+    tracks: Sequence[tuple[AnalysisRow, Track]],
+    who: str,
+) -> None:
+    foreign = sorted(without - {(analysis.video_id, track.track_id) for analysis, track in odd})
+    if foreign:
+        video_id, track_id = foreign[0]
+        raise InputError(f"track {track_id} of video {video_id} does not show {who}: give only tracks that do")
+    if not tracks:
+        raise InputError(f"no track of {who} is left to be named: leave out fewer of them")
+
+
+def _tracks_of(archive: Archive, project: str, stranger: Stranger) -> list[tuple[AnalysisRow, Track]]:
+    """Return the tracks that show a stranger; raise `ConflictError` if there are none."""
     others = aliases(archive.store, project, [stranger.stranger_id])[stranger.stranger_id]
     rows = archive.store.list_stranger_tracks(project, stranger_ids=[stranger.stranger_id, *others])
     if not rows:
@@ -199,11 +304,7 @@ def _edit_of_stranger(archive: Archive, given: str, person_id: str, current: Cur
         track_ids.setdefault(row.analysis_id, []).append(row.track_id)
     found = archive.store.pick_tracks(project, track_ids)
     analyses = {row.analysis_id: row for row in archive.store.list_analyses(project, sorted(track_ids))}
-    tracks = [(analyses[one], track) for one, of_analysis in found.items() for track in of_analysis]
-    corrections = [_correction(project, *one, CorrectionKind.IS, person_id) for one in tracks]
-    best = best_faces(archive.files, tracks, person_id, archive.rules, 3 * ENROLLED_OF_TRACK)
-    note = f"Unknown {stranger.number} is {person_id}"
-    return Edit("stranger", note, corrections, faces=best, strangers=[replace(stranger, person_id=person_id)])
+    return [(analyses[one], track) for one, of_analysis in found.items() for track in of_analysis]
 
 
 def _find_tracks(

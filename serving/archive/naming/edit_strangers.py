@@ -50,14 +50,21 @@ def merge_strangers(
         one, other = (find_stranger(store, project, who) for who in (given, into))
         if one.stranger_id == other.stranger_id:
             raise ConflictError(f"{given!r} and {into!r} are one stranger already, Unknown {one.number}")
-        own, theirs = (_ids_of(store, project, who) for who in (one, other))
+        own, theirs = (ids_of(store, project, who) for who in (one, other))
         for who, ids in ((one, own), (other, theirs)):
             if not store.list_some_tracks(project, ids, 1):
                 named = f" was named {who.person_id} and" if who.person_id else ""
                 raise ConflictError(
                     f"Unknown {who.number}{named} has no tracks left: name the other one, as in 'facerec unknowns name'"
                 )
-        _require_never_together(store, project, own, theirs, f"Unknown {one.number} and Unknown {other.number}")
+        both = f"Unknown {one.number} and Unknown {other.number}"
+        if shared := find_together(store, project, own, theirs):
+            analysis_id, a, b = shared
+            video = store.get_video(project, store.get_analysis(project, analysis_id).video_id).name
+            raise ConflictError(
+                f"{both} are in view at once, as tracks {a} and {b} of {video}: two people. If one of these tracks is not theirs, "
+                "take it out first, as in 'facerec correct VIDEO TRACK --is-not'"
+            )
         note = f"Unknown {one.number} is Unknown {other.number}"
         strangers = [replace(one, merged_into=other.stranger_id)]
         if other.is_hidden and not one.is_hidden:
@@ -102,7 +109,7 @@ def unmerge_stranger(
                     else ": nothing is to be taken apart"
                 )
             )
-        own = _ids_of(store, project, one)
+        own = ids_of(store, project, one)
         if not store.list_some_tracks(project, own, 1):
             raise ConflictError(
                 f"Unknown {one.number} was merged by the grouping, and has no tracks of their own: take wrong ones out, as in "
@@ -114,7 +121,7 @@ def unmerge_stranger(
             f"Unknown {one.number} is not Unknown {former.number}",
             strangers=[replace(one, merged_into=None)],
         )
-        return _planned(store, current, edit, own, {*own, *_ids_of(store, project, former)})
+        return _planned(store, current, edit, own, {*own, *ids_of(store, project, former)})
 
     return change_names(archive, project, plan, preview=preview, expected=expected)
 
@@ -156,7 +163,37 @@ def hide_stranger(
     return change_names(archive, project, plan, preview=preview, expected=expected)
 
 
-def _require_never_together(store: Store, project: str, own: Sequence[str], theirs: Sequence[str], both: str) -> None:
+def hide_strangers(
+    archive: Archive,
+    project: str,
+    given: Sequence[str],
+    *,
+    is_hidden: bool = True,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Leave several strangers out of lists, or show them again, in one edit; those who are so already are passed over.
+
+    Raises
+    ------
+    NotFoundError, ConflictError
+        As of `hide_stranger`, if all are so already.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        found = {one.stranger_id: one for one in (find_stranger(archive.store, project, who) for who in given)}
+        changed = [replace(one, is_hidden=is_hidden) for one in found.values() if one.is_hidden != is_hidden]
+        state = "hidden" if is_hidden else "shown"
+        if not changed:
+            raise ConflictError(f"all of these strangers are {state} already")
+        edit = Edit("hide", f"{len(changed)} strangers are {state}", strangers=changed)
+        return PlannedEdit(edit, current.model_version, current.model, wanted=())
+
+    return change_names(archive, project, plan, preview=preview, expected=expected)
+
+
+def find_together(store: Store, project: str, own: Sequence[str], theirs: Sequence[str]) -> tuple[str, int, int] | None:
+    """Return where two strangers, given by all their ids, are in view at once: an analysis, and a track of each; None if nowhere."""
     of: dict[str, dict[int, bool]] = defaultdict(dict)
     for is_own, ids in ((True, own), (False, theirs)):
         for row in store.list_stranger_tracks(project, stranger_ids=ids):
@@ -166,15 +203,11 @@ def _require_never_together(store: Store, project: str, own: Sequence[str], thei
         whose = [of[analysis_id].get(track_id) for track_id in columns.track_ids.tolist()]
         for a, b in columns.together.tolist():
             if {whose[a], whose[b]} == {True, False}:
-                video = store.get_video(project, store.get_analysis(project, analysis_id).video_id).name
-                tracks = f"{columns.track_ids[a]} and {columns.track_ids[b]}"
-                raise ConflictError(
-                    f"{both} are in view at once, as tracks {tracks} of {video}: two people. If one of these tracks is not theirs, "
-                    "take it out first, as in 'facerec correct VIDEO TRACK --is-not'"
-                )
+                return analysis_id, int(columns.track_ids[a]), int(columns.track_ids[b])
+    return None
 
 
-def _ids_of(store: Store, project: str, stranger: Stranger) -> list[str]:
+def ids_of(store: Store, project: str, stranger: Stranger) -> list[str]:
     """Return the ids that mean a stranger, or led to them before they were merged."""
     return [stranger.stranger_id, *aliases(store, project, [stranger.stranger_id])[stranger.stranger_id]]
 

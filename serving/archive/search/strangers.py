@@ -21,12 +21,12 @@ from serving.store.naming_rows import AppearanceKey, AppearanceQuery, Appearance
 
 _EVERYWHERE = AppearanceQuery()
 # Appearances of each stranger that a list shows.
-_SHOWN = 10
+SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A track of a stranger: where and when, and the file of its best face, None where that is no longer kept."""
+    """A track of a stranger: where and when, the file of its best face, None where that is no longer kept, and of how many faces."""
 
     project: str
     analysis_id: str
@@ -37,6 +37,7 @@ class Sighting:
     end_s: float
     quality: float
     crop: AnyPath | None
+    pictures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,15 @@ class StrangerSummary:
 
 @dataclass(frozen=True, slots=True)
 class RankedStrangers:
-    """Some strangers; `next_cursor` leads to the rest, and is None at the end; `note` says so where a project keeps none."""
+    """Some strangers; `next_cursor` leads to the rest, and is None at the end; `note` says so where a project keeps none.
+
+    `total` is how many there are on all pages.
+    """
 
     strangers: list[StrangerSummary]
     next_cursor: str | None
     note: str | None = None
+    total: int = 0
 
 
 def rank_strangers(
@@ -82,8 +87,9 @@ def rank_strangers(
     query: AppearanceQuery = _EVERYWHERE,
     *,
     min_probability: float = 0.0,
+    least_s: float = 0.0,
     with_hidden: bool = False,
-    most: int | None = _SHOWN,
+    most: int | None = SHOWN,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> RankedStrangers:
@@ -97,6 +103,8 @@ def rank_strangers(
         Which appearances count; those beyond neither add to the screen time nor are shown.
     min_probability : float
         Of every appearance that counts.
+    least_s : float
+        The least screen time of those who are listed, in seconds.
     with_hidden : bool
         Whether strangers who were hidden are among them.
     most : int or None
@@ -114,18 +122,19 @@ def rank_strangers(
     store = archive.store
     if not read_policy(store, project).keep_unmatched:
         return RankedStrangers([], None, nothing_kept(project))
-    search = ("strangers", project, query, min_probability, with_hidden)
+    search = ("strangers", project, query, min_probability, least_s, with_hidden)
     sure = _sure(archive, project, query, min_probability) if min_probability > 0 else None
     times = {
         one.stranger_id: one for one in (store.list_screen_times(project, query) if sure is None else _times(sure))
     }
     # Not before the times: all whom they are of must be among them.
-    strangers = {row.stranger_id: row for row in store.list_strangers(project)}
+    strangers = {row.stranger_id: row for row in store.list_strangers(project, sorted(times) if query.owners else None)}
     order = sorted(
         (-one.seconds, strangers[stranger_id].number, stranger_id)
         for stranger_id, one in times.items()
-        if with_hidden or not strangers[stranger_id].is_hidden
+        if one.seconds >= least_s and (with_hidden or not strangers[stranger_id].is_hidden)
     )
+    total = len(order)
     if cursor is not None:
         after_s, number = read_cursor(search, cursor, float, int)
         order = [one for one in order if one[:2] > (-after_s, number)]
@@ -152,11 +161,19 @@ def rank_strangers(
             for stranger_id in page
         ],
         None if is_last else write_cursor(search, (times[page[-1]].seconds, strangers[page[-1]].number)),
+        total=total,
     )
 
 
-def show_stranger(archive: Archive, project: str, stranger: str) -> tuple[Stranger, StrangerSummary]:
+def show_stranger(
+    archive: Archive, project: str, stranger: str, most: int | None = None
+) -> tuple[Stranger, StrangerSummary]:
     """Return one stranger, by id, alias or "Unknown n", and where they are seen.
+
+    Parameters
+    ----------
+    most : int or None
+        How many appearances are shown; None for all.
 
     Raises
     ------
@@ -167,7 +184,7 @@ def show_stranger(archive: Archive, project: str, stranger: str) -> tuple[Strang
         raise NotFoundError(nothing_kept(project))
     found = find_stranger(archive.store, project, stranger)
     query = AppearanceQuery(owners=((found.stranger_id,),))
-    page = rank_strangers(archive, project, query, with_hidden=True, most=None)
+    page = rank_strangers(archive, project, query, with_hidden=True, most=most)
     others = aliases(archive.store, project, [found.stranger_id])[found.stranger_id]
     nowhere = StrangerSummary(found.stranger_id, found.number, others, is_hidden=found.is_hidden)
     return found, page.strangers[0] if page.strangers else nowhere
@@ -228,6 +245,7 @@ def _sightings(
                         archive.files.track_crop(project, analysis_id, track.track_id, 0)
                         if has_picture(analysis_id, track.track_id)
                         else None,
+                        len(track.embedded),
                     )
                 )
     for sightings in seen.values():

@@ -51,10 +51,10 @@ export async function undo() {
   }
 }
 
-/** Return what an edit, or its preview, changes, in a few words. */
+/** Return what an edit, or its preview, changes, in a few words: " (+12 appearances, −3)". */
 export function effect(change) {
-  const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
-  const [more, fewer] = [sum(change.appearances_added), sum(change.appearances_removed)];
+  const sum = (part) => Object.values(change.people ?? {}).reduce((all, one) => all + one[part], 0);
+  const [more, fewer] = [sum('added'), sum('removed')];
   const parts = [more && `+${count(more, 'appearance')}`, fewer && `−${count(fewer, 'appearance')}`].filter(Boolean);
   return parts.length ? ` (${parts.join(', ')})` : '';
 }
