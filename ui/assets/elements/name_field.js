@@ -8,7 +8,7 @@ const MOST = 8;
 /**
  * A combobox. Sends `name` with `{person_id, identity, isNew}`; Escape in an empty field sends `leave`.
  *
- * Attributes: `label`; `placeholder`.
+ * Attributes: `label`; `placeholder`; `known`, where nobody new is offered.
  */
 class NameField extends HTMLElement {
   connectedCallback() {
@@ -54,7 +54,7 @@ class NameField extends HTMLElement {
     if (text !== this.field.value || this.getRootNode().activeElement !== this.field) return;
     this.shown = text.trim() ? matching(all, text, MOST) : [];
     const isKnown = this.shown.some((one) => one.person_id === personId(text));
-    if (text.trim() && !isKnown) this.shown.push({ person_id: personId(text), identity: text.trim(), isNew: true });
+    if (text.trim() && !isKnown && !this.hasAttribute('known')) this.shown.push({ person_id: personId(text), identity: text.trim(), isNew: true });
     this.chosen = this.shown.length && text.trim() ? 0 : -1;
     this.draw();
   }
@@ -125,8 +125,8 @@ class NameField extends HTMLElement {
 customElements.define('fr-name-field', NameField);
 
 /** Make one. */
-export function nameField(label, { placeholder, onname, onleave } = {}) {
-  const field = h('fr-name-field', { label, placeholder });
+export function nameField(label, { placeholder, onname, onleave, isKnown = false } = {}) {
+  const field = h('fr-name-field', { label, placeholder, known: isKnown });
   if (onname) field.addEventListener('name', (event) => onname(event.detail));
   if (onleave) field.addEventListener('leave', onleave);
   return field;
