@@ -81,6 +81,8 @@ class IdentificationChange:
         The edit's: what it is about.
     edit : int or None
         The number under which it was applied.
+    videos, videos_changed : int
+        How many were named again, and in how many of them that changes who is named.
     added, removed : counts of tracks per person
     appearances_added, appearances_removed : counts of appearances per person
         An appearance that gets another track counts as one removed and one added.
@@ -100,6 +102,7 @@ class IdentificationChange:
     applied: bool = False
     edit: int | None = None
     videos: int = 0
+    videos_changed: int = 0
     tracks: int = 0
     added: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
@@ -124,6 +127,7 @@ class IdentificationChange:
             "applied": self.applied,
             "edit": self.edit,
             "videos": self.videos,
+            "videos_changed": self.videos_changed,
             "tracks": self.tracks,
             "people": {
                 person: {
@@ -168,7 +172,9 @@ class Comparison:
         for analysis_id in before.keys() | after.keys():
             old, new = before.get(analysis_id, ()), after.get(analysis_id, ())
             was, is_now = _owners(old), _owners(new)
-            for track_id in was.keys() | is_now.keys():
+            both = was.keys() | is_now.keys()
+            change.videos_changed += any(_person(was.get(one)) != _person(is_now.get(one)) for one in both)
+            for track_id in both:
                 lost, gained = _person(was.get(track_id)), _person(is_now.get(track_id))
                 if lost != gained:
                     change.removed.update([lost] if lost else [])

@@ -32,7 +32,7 @@ export function showPreview(place, { project, title, answer, onapply, onleave })
   const examples = people.flatMap(([, one]) => one.examples).slice(0, SHOWN);
   const button = h('button.primary', { type: 'button', onclick: onapply }, 'Apply', h('kbd', {}, 'Enter'));
   fill(place,
-    h('div.row', {}, h('h3.grow', {}, title), h('span.quiet', {}, `in ${count(answer.videos, 'video')}`)),
+    h('div.row', {}, h('h2.grow', {}, title), h('span.quiet', {}, `in ${count(answer.videos_changed, 'video')}`)),
     people.length ? h('ul', {}, people.map(([id, one]) => h('li', {}, line(id.replaceAll('_', ' '), one)))) : h('p.quiet', {}, 'No name of an appearance changes.'),
     examples.length ? h('ul.preview-faces', {}, examples.map((one) => example(project, one))) : null,
     answer.perhaps.length ? h('p.small', {}, 'Left as they are, and perhaps the same: ', answer.perhaps.map((one) => one.label).join(', '), '.') : null,

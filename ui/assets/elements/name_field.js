@@ -48,6 +48,14 @@ class NameField extends HTMLElement {
     this.field.value = text;
   }
 
+  /** Return whom Enter would give now; null where nothing is typed. */
+  async meant() {
+    const text = this.field.value.trim();
+    if (!text) return null;
+    const [first] = this.list.hidden ? matching(await people(), text, 1) : [this.shown[this.chosen]];
+    return first ?? { person_id: personId(text), identity: text };
+  }
+
   async suggest() {
     const text = this.field.value;
     const all = await people();

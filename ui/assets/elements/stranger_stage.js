@@ -2,6 +2,7 @@
 
 import { link } from '../core/address.js';
 import { fill, h } from '../core/dom.js';
+import { undo } from '../core/edits.js';
 import { lacks, may } from '../core/session.js';
 import { count, length } from '../core/text.js';
 import { bestPictures, likeliness, scene, sceneName } from '../core/strangers.js';
@@ -11,7 +12,7 @@ import { nameField } from './name_field.js';
 const PICTURES = 6;
 
 /**
- * Sends `name` with `{person_id, identity}`, `preview` with the same or null, `hide`, `skip` and `back`.
+ * Sends `answer` with `{person_id, identity}`, `preview` with the same or null, `hide`, `skip` and `back`.
  */
 class StrangerStage extends HTMLElement {
   connectedCallback() {
@@ -22,26 +23,25 @@ class StrangerStage extends HTMLElement {
     this.heading = h('h2', { tabindex: '-1' });
     this.facts = h('p.quiet');
     this.pictures = h('ul.stage-pictures', { 'aria-label': 'Where they are seen' });
-    this.field = nameField('Name of this person', { placeholder: 'Type a name', onname: (one) => this.tell('name', one), onleave: () => this.heading.focus() });
+    this.field = nameField('Name of this person', { placeholder: 'Type a name', onname: (one) => this.tell('answer', one), onleave: () => this.heading.focus() });
     this.field.addEventListener('keydown', (event) => this.press(event), { capture: true });
     this.choices = h('ol.candidates', { 'aria-label': 'Who it may be' });
     this.group = h('a.button', { href: '#' }, 'All scenes');
-    const action = (text, key, name, onlyCurators = true) =>
-      h('button', { type: 'button', disabled: onlyCurators && !allowed, title: onlyCurators ? tip : null, onclick: () => this.tell(name, null) }, text, h('kbd', { 'aria-hidden': 'true' }, key));
+    const action = (text, key, name, onlyCurators = true, given = () => null) =>
+      h('button', { type: 'button', disabled: onlyCurators && !allowed, title: onlyCurators ? tip : null, onclick: () => this.tell(name, given()) }, text, h('kbd', { 'aria-hidden': 'true' }, key));
     fill(this,
       this.pictures,
       h('div.stage-answer.stack', {},
         h('div', {}, this.heading, this.facts),
         allowed ? this.field : h('p.quiet', {}, tip),
         this.choices,
-        h('div.row.stage-actions', {}, action('Skip', '→', 'skip', false), action('Hide', 'Del', 'hide'), action('Preview', '⇧ Enter', 'preview'), this.group)));
+        h('div.row.stage-actions', {}, action('Skip', '→', 'skip', false), action('Hide', 'Del', 'hide'), action('Preview', '⇧ Enter', 'preview', true, () => this.suggested), this.group)));
   }
 
-  tell(name, detail) {
+  async tell(name, detail) {
     // Of a name that is being typed, too.
-    const typed = this.field.value.trim();
-    const given = name === 'preview' && typed ? { person_id: typed, identity: typed } : detail;
-    this.dispatchEvent(new CustomEvent(name, { detail: given }));
+    const typed = name === 'preview' ? await this.field.meant() : null;
+    this.dispatchEvent(new CustomEvent(name, { detail: typed ?? detail }));
   }
 
   /** Show one; `candidates` is null while they are read. */
@@ -64,7 +64,7 @@ class StrangerStage extends HTMLElement {
   choice(one, i) {
     const allowed = may('curate');
     return h('li', {}, h('button.candidate', {
-      type: 'button', class: one.is_sure ? 'sure' : null, disabled: !allowed, title: allowed ? null : lacks('curate'), onclick: () => this.tell('name', one),
+      type: 'button', class: one.is_sure ? 'sure' : null, disabled: !allowed, title: allowed ? null : lacks('curate'), onclick: () => this.tell('answer', one),
     },
       face(one.picture, '', { loading: 'eager' }),
       h('span.candidate-name', {}, h('bdi.clip', {}, one.identity), h('span.small.quiet', {}, one.is_sure ? `suggested, ${likeliness(one.probability)}` : likeliness(one.probability))),
@@ -79,11 +79,16 @@ class StrangerStage extends HTMLElement {
 
   /** Whether a key in the field is an answer and no part of a name. */
   press(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const isEmpty = !this.field.value.trim();
+    if ((event.ctrlKey || event.metaKey) && event.key === 'z' && isEmpty) return this.take(event, undo);
+    if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
     if (event.key === 'Enter' && event.shiftKey) this.take(event, () => this.tell('preview', this.suggested));
-    else if (!isEmpty) return;
-    else if (event.key === 'Enter') this.take(event, () => this.suggested && this.tell('name', this.suggested));
+    else if (isEmpty) this.pressInEmpty(event);
+    return undefined;
+  }
+
+  pressInEmpty(event) {
+    if (event.key === 'Enter') this.take(event, () => this.suggested && this.tell('answer', this.suggested));
     else if (/^[1-5]$/.test(event.key)) this.take(event, () => this.choose(Number(event.key)));
     else if (event.key === 'ArrowRight') this.take(event, () => this.tell('skip', null));
     else if (event.key === 'ArrowLeft') this.take(event, () => this.tell('back', null));
@@ -98,7 +103,7 @@ class StrangerStage extends HTMLElement {
 
   choose(number) {
     const one = this.candidates[number - 1];
-    if (one && may('curate')) this.tell('name', one);
+    if (one && may('curate')) this.tell('answer', one);
   }
 
   /** Be ready for an answer; a phone's keyboard does not come up by itself. */

@@ -88,7 +88,7 @@ class StrangersView extends View {
 
   wire(signal) {
     const on = (target, type, call) => target.addEventListener(type, call, { signal });
-    on(this.stage, 'name', ({ detail }) => this.name(detail));
+    on(this.stage, 'answer', ({ detail }) => this.name(detail));
     on(this.stage, 'preview', ({ detail }) => this.showPreview(detail));
     on(this.stage, 'hide', () => this.hide());
     on(this.stage, 'skip', () => this.step(1));
