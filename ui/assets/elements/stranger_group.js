@@ -37,7 +37,7 @@ export async function drawGroup(view, id, signal) {
   const state = h('p', { role: 'status' });
   const field = nameField('Who is this?', { placeholder: 'Who is this? Enter names all that are left', onname: (one) => name(one) });
   const draw = () => {
-    state.textContent = out.size ? `${stranger.tracks.length - out.size} are one person, ${count(out.size, 'scene')} left out` : `All ${count(stranger.tracks.length, 'scene')} are one person`;
+    state.textContent = `The name is given to ${count(stranger.tracks.length - out.size, 'scene')}${out.size ? `; ${out.size} left out` : ''}.`;
   };
   const name = (one) => {
     if (out.size === stranger.tracks.length) return void toast('All are left out: keep those that are this person.', { tone: 'wrong' });
@@ -63,7 +63,7 @@ export async function drawGroup(view, id, signal) {
       h('span.quiet', {}, `${length(stranger.screen_time_s)} in view, in ${count(stranger.videos, 'video')}`),
       h('div.row.end', {}, h('button', { type: 'button', disabled: !allowed, title: allowed ? null : lacks('curate'), onclick: hide }, stranger.hidden ? 'Show again' : 'Hide'))),
     h('div.card.stack.group-answer', {}, state, h('p.quiet.small', {}, 'Click the pictures that are somebody else, then give the name. Those stay a stranger.'),
-      allowed ? h('div.row', {}, h('div.grow', {}, field), candidates.slice(0, 3).map((one) => h('button', { type: 'button', title: likeliness(one.probability), onclick: () => name(one) }, h('bdi', {}, one.identity))))
+      allowed ? h('div.row', {}, h('div.group-field', {}, field), candidates.slice(0, 3).map((one) => h('button', { type: 'button', title: likeliness(one.probability), onclick: () => name(one) }, h('bdi', {}, one.identity))))
         : h('p.quiet', {}, lacks('curate'))),
     h('ul.tiles', {}, tiles));
   draw();

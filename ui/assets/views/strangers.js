@@ -60,6 +60,7 @@ class StrangersView extends View {
         h('aside.stack', { 'aria-label': 'All strangers' }, this.filters(), this.sum, this.selection, this.rows)));
     this.stage.hidden = true;
     this.wire(signal);
+    this.filteredBy = `${params().video} ${params().hidden}`;
     await this.read();
     const wanted = params().at;
     await this.show(this.items.find((one) => one.stranger === wanted) ?? (wanted && (await this.one(wanted))) ?? this.items[0], { isFocused: true });
@@ -151,8 +152,13 @@ class StrangersView extends View {
     }
   }
 
+  /** Filter anew: what is loaded at once where the time in view tells, and then what the service has. */
   async refilter() {
-    this.items = [];
+    const { least, video, hidden } = params();
+    const isOther = this.filteredBy !== `${video} ${hidden}`;
+    this.filteredBy = `${video} ${hidden}`;
+    this.items = isOther ? [] : this.items.filter((one) => one.screen_time_s >= Number(least ?? 0));
+    if (!isOther) this.drawList();
     try {
       await this.read();
       this.rows.scrollTop = 0;
