@@ -3,7 +3,7 @@
 import { note, params } from '../core/address.js';
 import { at, upload, post } from '../core/api.js';
 import { fill, freshId, h } from '../core/dom.js';
-import { forgetPeople, personId } from '../core/people.js';
+import { forgetPeople, nameProblem, personId } from '../core/people.js';
 import { lacks, may, project } from '../core/session.js';
 import { count, percent } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
@@ -56,6 +56,7 @@ class AddPictures extends HTMLElement {
     this.most = h('input', { type: 'number', min: '1', max: '1000', value: '20', ...closed });
     this.alone = h('input', { type: 'checkbox', checked: true, ...closed });
     return h('form.card.stack.crawl', { 'aria-label': 'Find pictures on the web', onsubmit: (event) => (event.preventDefault(), this.crawl()) },
+      h('h3', {}, 'Or find them on the web'),
       h('div.row', {},
         h('label.stack', { for: id }, 'Find them with', this.source), this.targetLabel,
         h('label.stack', {}, 'At most', this.most)),
@@ -81,8 +82,9 @@ class AddPictures extends HTMLElement {
   }
 
   isNamed() {
-    if (this.who().trim()) return true;
-    toast('Give a name first.', { tone: 'wrong' });
+    const problem = nameProblem(this.who());
+    if (!problem) return true;
+    toast(problem, { tone: 'wrong' });
     this.onunnamed?.();
     return false;
   }
@@ -119,7 +121,8 @@ class AddPictures extends HTMLElement {
 
   row(file) {
     const url = URL.createObjectURL(file);
-    const picture = h('img.face', { src: url, alt: '', onload: () => URL.revokeObjectURL(url), onerror: () => URL.revokeObjectURL(url) });
+    const end = () => URL.revokeObjectURL(url);
+    const picture = h('img.face', { src: url, alt: '', onload: end, onerror: () => (end(), picture.replaceWith(face(null))) });
     const state = h('span.quiet.small', {}, 'waiting');
     const shown = h('div.added-face', {}, picture);
     const element = h('li.row', {}, shown, h('div.grow', {}, h('bdi.clip.added-name', {}, file.name), state));

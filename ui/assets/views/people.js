@@ -14,7 +14,8 @@ import { wall } from '../elements/wall.js';
 
 const CARD_PX = 150;
 const BELOW_PX = 74;
-const byName = (one, other) => one.identity.localeCompare(other.identity);
+const names = new Intl.Collator();
+const byName = (one, other) => names.compare(one.identity, other.identity);
 const ORDERS = {
   time: ['Screen time', (one, other) => other.screen_time_s - one.screen_time_s],
   name: ['Name', byName],
