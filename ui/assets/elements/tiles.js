@@ -38,6 +38,13 @@ export class Tiles {
     this.onselect();
   }
 
+  /** Show more of them. */
+  append(items) {
+    const first = this.items.length;
+    this.items = [...this.items, ...items];
+    this.element.append(...items.map((item, i) => this.tile(item, first + i)));
+  }
+
   tile(item, i) {
     const tile = h('li', {}, this.make(item));
     tile.firstElementChild.tabIndex = i === this.current ? 0 : -1;

@@ -129,11 +129,15 @@ class PersonView extends View {
     this.momentCount.textContent = 'Appearances';
     this.moments.show(this.items);
     fill(this.none, !this.items.length && h('p.quiet', {}, 'In no video that was analysed so far.'));
-    fill(this.more, this.cursor && h('button', { type: 'button', onclick: () => this.readMore() }, 'Show more appearances'));
+    this.drawMore();
     if (this.drawnFor !== this.identity) {
       this.drawnFor = this.identity;
       fill(this.forgetCard, forgetting(this.where, this.person, this.identity, (receipt) => fill(this, receiptOf(receipt, this.identity, this.where))));
     }
+  }
+
+  drawMore() {
+    fill(this.more, this.cursor && h('button', { type: 'button', onclick: () => this.readMore() }, 'Show more appearances'));
   }
 
   drawTitle() {
@@ -188,7 +192,8 @@ class PersonView extends View {
       const first = this.items.length;
       this.items = [...this.items, ...page.items];
       this.cursor = page.next_cursor;
-      this.draw();
+      this.moments.append(page.items);
+      this.drawMore();
       this.moments.focus(first);
     } catch (error) {
       complain(error);
