@@ -8,6 +8,7 @@ import { lacks, may, project } from '../core/session.js';
 import { count, percent } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { face } from './face.js';
+import { plainReason } from './reasons.js';
 import { followJob } from './job_progress.js';
 
 // Sent together: the faces of a few pictures tell which one of a group is meant.
@@ -131,7 +132,7 @@ class AddPictures extends HTMLElement {
       tell: (text) => (state.textContent = text),
       judge: ({ status, reason, crop }) => {
         if (crop) fill(shown, face(crop));
-        fill(state, h('span.tag', { class: { refused: 'wrong', disabled: 'warn' }[status] ?? '' }, WORDS[status]), reason && ` ${reason}`);
+        fill(state, h('span.tag', { class: { refused: 'wrong', disabled: 'warn' }[status] ?? '' }, WORDS[status]), reason && h('span', { title: reason }, ` ${plainReason(reason)}`));
       },
     };
   }

@@ -25,7 +25,7 @@ export function changePreview(change) {
     return !places.has(place) && places.add(place);
   }).slice(0, SHOWN);
   return h('div.stack', {},
-    h('p.change', { role: 'status' }, changeText(change)),
+    h('p', { role: 'status' }, h('span.change', {}, changeText(change)), shown.length ? h('span.quiet.small', {}, '  appearances that get a name, and that lose one; some of them:') : null),
     shown.length ? h('ul.examples', {}, shown.map(example)) : null);
 }
 

@@ -15,6 +15,7 @@ import { consentOf } from '../elements/consent.js';
 import { face } from '../elements/face.js';
 import { forgetting, receiptOf } from '../elements/forget.js';
 import { nameField } from '../elements/name_field.js';
+import { plainReason } from '../elements/reasons.js';
 import { Tiles } from '../elements/tiles.js';
 
 const PAGE = 60;
@@ -29,7 +30,7 @@ class PersonView extends View {
     this.where = project();
     this.person = personId(params().person ?? '');
     if (!this.person) {
-      fill(this, empty('Nobody is chosen', 'Choose a person from the wall.', h('a.button', { href: link('/people', { project: this.where }) }, 'People')));
+      fill(this, h('h1.hidden-text', {}, 'Person'), empty('Nobody is chosen', 'Choose a person from the wall.', h('a.button', { href: link('/people', { project: this.where }) }, 'People')));
       return;
     }
     this.former ??= [];
@@ -37,7 +38,14 @@ class PersonView extends View {
     this.showsAll = false;
     this.pictures = new Tiles({ name: 'Pictures', kind: 'pictures', keyOf: (one) => one.face_id, make: (one) => this.picture(one), onselect: () => this.drawBar() });
     this.moments = new Tiles({ name: 'Appearances', kind: 'moments', keyOf: momentKey, make: (one) => this.moment(one), onselect: () => this.drawBar() });
-    await this.read(PAGE);
+    try {
+      await this.read(PAGE);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      fill(this, h('h1.hidden-text', {}, 'Person'), empty(`Nobody is called ${this.person.replaceAll('_', ' ')}`, 'Perhaps they have another name by now, or were forgotten.',
+        h('a.button', { href: link('/people', { project: this.where }) }, 'All people')));
+      return;
+    }
     this.layOut();
     this.draw();
     if (!this.isBound) this.bindAll();
@@ -167,12 +175,12 @@ class PersonView extends View {
     const closed = one.crop === null ? `No face can be learned from it${why ? `: ${why}` : ''}` : may('curate') ? null : lacks('curate');
     const pick = h('button.pick', {
       type: 'button', class: odd ? 'odd' : one.status, 'aria-pressed': String(isOn), 'aria-disabled': closed ? 'true' : null,
-      'aria-label': `${name}: ${WORDS[one.status]}${why ? `, ${why}` : ''}`, title: closed ?? `${isOn ? 'Click to set it aside' : 'Click to learn from it'}${why ? `. ${why}` : ''}`,
+      'aria-label': `${name}: ${WORDS[one.status]}${why ? `, ${plainReason(why)}` : ''}`, title: closed ?? `${isOn ? 'Click to set it aside' : 'Click to learn from it'}${why ? `. ${why}` : ''}`,
       onclick: () => (closed ? toast(closed) : this.enable([one], !isOn)),
     },
       face(one.crop, ''),
-      h('span.pick-state.small', { 'aria-hidden': 'true' }, odd ? 'another person?' : isOn ? '' : WORDS[one.status]));
-    return [pick, why && h('span.quiet.small.why', { title: why }, why)];
+      h('span.pick-state.small', { 'aria-hidden': 'true' }, odd ? 'not them?' : isOn ? '' : WORDS[one.status]));
+    return [pick, why && h('span.quiet.small.why', { title: why }, plainReason(why))];
   }
 
   moment(one) {
