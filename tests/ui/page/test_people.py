@@ -4,64 +4,31 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from facerec_models.analysis.embedding import FaceEmbedder
 from facerec_models.analysis.mtcnn import MtcnnDetector
-from serving.archive.handle import Archive
 from serving.settings import Settings
 from tests.archive import put_people
 from tests.local_servers import running
 from tests.serving.in_process import in_process
 from tests.serving.routes import ok
-from tests.serving.service import free_port, stop
-from tests.waiting import WAIT_S, wait_until
+from tests.ui.page.conftest import Served
+from tests.ui.page.running import running_page
+from tests.waiting import WAIT_S
 from ui.client import FacerecClient
 from ui.demo_material import CAT, HOPPER, DemoMaterial, find_file
 
 pytestmark = pytest.mark.browser
 
-# On cores that others use everything takes its time.
-TIMEOUT_MS = 20000
 COLLINS, MAN = "Eileen_Collins", "Carphone_Man"
-
-
-@dataclass(frozen=True, slots=True)
-class PeoplePlace:
-    """A service that may read the folder of the people's pictures, its archive, and its page."""
-
-    archive: Archive
-    service_url: str
-    page_url: str
-
-
-@contextmanager
-def _running_page(service_url: str) -> Iterator[str]:
-    url = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "ui.app", "--service", service_url, "--port", url.rpartition(":")[2]]
-    with subprocess.Popen(command) as process:
-        try:
-            wait_until(lambda: _answers(url))
-            yield url
-        finally:
-            stop(process)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False).status_code > 0
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -71,20 +38,20 @@ def served(
     tmp_path_factory: pytest.TempPathFactory,
     detector: MtcnnDetector,
     embedder: FaceEmbedder,
-) -> Iterator[PeoplePlace]:
+) -> Iterator[Served]:
     """A place of the module's own, whose project ``default`` knows the reel's people."""
     home = shutil.copytree(trained_home, tmp_path_factory.mktemp("people") / "home")
     settings = Settings(home=home, media_roots=(material.people,))
     with (
         in_process(settings, detector, embedder) as (client, service),
         running(client.app) as service_url,
-        _running_page(service_url) as page_url,
+        running_page(service_url) as page_url,
     ):
-        yield PeoplePlace(service.archive, service_url, page_url)
+        yield Served(service.archive, service_url, page_url)
 
 
 @pytest.fixture(scope="module")
-def video_id(served: PeoplePlace, material: DemoMaterial) -> str:
+def video_id(served: Served, material: DemoMaterial) -> str:
     """The reel, analysed there."""
     with FacerecClient(served.service_url) as client:
         job_id, video_id = client.submit_video("default", material.reel)
@@ -92,38 +59,23 @@ def video_id(served: PeoplePlace, material: DemoMaterial) -> str:
     return video_id
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab that must have nothing to complain of."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(TIMEOUT_MS)
-    expect.set_options(timeout=TIMEOUT_MS)
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def read(served: PeoplePlace, address: str, **query: Any) -> Any:
+def read(served: Served, address: str, **query: Any) -> Any:
     """Return what the service answers."""
     return ok(
         httpx.get(f"{served.service_url}/v1/projects/default/{address}", params=query, trust_env=False, timeout=WAIT_S)
     )
 
 
-def statuses(served: PeoplePlace, person_id: str) -> list[str]:
+def statuses(served: Served, person_id: str) -> list[str]:
     return [one["status"] for one in read(served, f"people/{person_id}")]
 
 
-def appearances(served: PeoplePlace, person_id: str) -> list[tuple[str, float]]:
+def appearances(served: Served, person_id: str) -> list[tuple[str, float]]:
     items = read(served, "appearances", person_id=person_id)["items"]
     return [(item["video_id"], item["start_s"]) for item in items]
 
 
-def open_person(page: Page, served: PeoplePlace, person_id: str) -> None:
+def open_person(page: Page, served: Served, person_id: str) -> None:
     page.goto(f"{served.page_url}/person?person={person_id}")
     expect(page.get_by_role("heading", level=1)).to_have_text(person_id.replace("_", " "))
 
@@ -140,7 +92,7 @@ def moments(page: Page) -> Locator:
     return page.get_by_role("list", name="Appearances").get_by_role("link")
 
 
-def test_the_wall_is_in_the_order_of_screen_time(page: Page, served: PeoplePlace, video_id: str) -> None:
+def test_the_wall_is_in_the_order_of_screen_time(page: Page, served: Served, video_id: str) -> None:
     times = read(served, "screen-times")
     longest = max(times, key=lambda one: one["screen_time_s"])["person_id"]
     page.goto(f"{served.page_url}/people")
@@ -161,7 +113,7 @@ def test_the_wall_is_in_the_order_of_screen_time(page: Page, served: PeoplePlace
     assert f"person={COLLINS}" in page.url
 
 
-def test_of_thousands_of_people_only_those_in_view_are_made(page: Page, served: PeoplePlace) -> None:
+def test_of_thousands_of_people_only_those_in_view_are_made(page: Page, served: Served) -> None:
     if not any(one.name == "many" for one in served.archive.store.list_projects()):
         put_people(served.archive.store, "many", 5000, faces_each=1)
     page.route("**/face.jpg", lambda route: route.fulfill(status=200, content_type="image/gif", body=b"GIF89a"))
@@ -177,7 +129,7 @@ def test_of_thousands_of_people_only_those_in_view_are_made(page: Page, served: 
 
 
 @pytest.mark.parametrize("name", ["Ada ${alert(1)}", "עדה לאבלייס"])
-def test_a_person_is_added_and_forgotten(page: Page, served: PeoplePlace, name: str) -> None:
+def test_a_person_is_added_and_forgotten(page: Page, served: Served, name: str) -> None:
     page.on("dialog", lambda dialog: pytest.fail(f"a name was run as code: {dialog.message}"))
     page.goto(f"{served.page_url}/people")
     expect(cards(page).first).to_be_visible()
@@ -203,7 +155,7 @@ def test_a_person_is_added_and_forgotten(page: Page, served: PeoplePlace, name: 
     assert {one["person_id"] for one in read(served, "people")} == {COLLINS, MAN}
 
 
-def test_a_name_that_cannot_be_is_refused_before_anything_is_sent(page: Page, served: PeoplePlace) -> None:
+def test_a_name_that_cannot_be_is_refused_before_anything_is_sent(page: Page, served: Served) -> None:
     page.goto(f"{served.page_url}/people")
     page.get_by_role("button", name="Add a person").click()
     page.get_by_role("button", name="Choose pictures").click()
@@ -213,7 +165,7 @@ def test_a_name_that_cannot_be_is_refused_before_anything_is_sent(page: Page, se
     expect(page.get_by_role("alert").get_by_text("A name cannot contain")).to_be_visible()
 
 
-def test_pictures_that_a_folder_has_are_added_as_a_job(page: Page, served: PeoplePlace, material: DemoMaterial) -> None:
+def test_pictures_that_a_folder_has_are_added_as_a_job(page: Page, served: Served, material: DemoMaterial) -> None:
     page.goto(f"{served.page_url}/people")
     expect(cards(page).first).to_be_visible()
     page.keyboard.press("a")
@@ -230,7 +182,7 @@ def test_pictures_that_a_folder_has_are_added_as_a_job(page: Page, served: Peopl
     expect(page.get_by_role("heading", name="Second Man is forgotten")).to_be_visible()
 
 
-def test_pictures_are_set_aside_and_learned_from_again(page: Page, served: PeoplePlace) -> None:
+def test_pictures_are_set_aside_and_learned_from_again(page: Page, served: Served) -> None:
     before = statuses(served, MAN)
     open_person(page, served, MAN)
     pictures(page).first.click()
@@ -249,7 +201,7 @@ def test_pictures_are_set_aside_and_learned_from_again(page: Page, served: Peopl
     expect(pictures(page).and_(page.locator("[aria-pressed=false]"))).to_have_count(0)
 
 
-def test_pictures_that_show_another_person_come_first(page: Page, served: PeoplePlace) -> None:
+def test_pictures_that_show_another_person_come_first(page: Page, served: Served) -> None:
     store = served.archive.store
     strayed = store.list_faces("default", person_id=MAN)[1]
     assert strayed.embedding is not None
@@ -270,7 +222,7 @@ def test_pictures_that_show_another_person_come_first(page: Page, served: People
         store.put_faces("default", [strayed])
 
 
-def test_an_appearance_is_not_of_this_person(page: Page, served: PeoplePlace, video_id: str) -> None:
+def test_an_appearance_is_not_of_this_person(page: Page, served: Served, video_id: str) -> None:
     before = appearances(served, COLLINS)
     open_person(page, served, COLLINS)
     expect(moments(page)).to_have_count(len(before))
@@ -287,7 +239,7 @@ def test_an_appearance_is_not_of_this_person(page: Page, served: PeoplePlace, vi
     expect(page).to_have_url(re.compile(rf"/video\?.*video={video_id}&t=[\d.]+&person={COLLINS}"))
 
 
-def test_a_person_is_renamed_in_place(page: Page, served: PeoplePlace, video_id: str) -> None:
+def test_a_person_is_renamed_in_place(page: Page, served: Served, video_id: str) -> None:
     open_person(page, served, COLLINS)
     page.keyboard.press("r")
     page.get_by_label("New name").fill("Carphone Man")
@@ -312,7 +264,7 @@ def test_a_person_is_renamed_in_place(page: Page, served: PeoplePlace, video_id:
     expect(page.get_by_role("heading", level=1)).to_have_text("Eileen Collins")
 
 
-def test_a_merge_is_previewed_before_it_is_applied(page: Page, served: PeoplePlace, video_id: str) -> None:
+def test_a_merge_is_previewed_before_it_is_applied(page: Page, served: Served, video_id: str) -> None:
     before = {one["person_id"]: one["taken"] for one in read(served, "people")}
     open_person(page, served, MAN)
     page.keyboard.press("m")
@@ -330,7 +282,7 @@ def test_a_merge_is_previewed_before_it_is_applied(page: Page, served: PeoplePla
     assert {one["person_id"]: one["taken"] for one in read(served, "people")} == before
 
 
-def test_what_was_agreed_is_noted(page: Page, served: PeoplePlace) -> None:
+def test_what_was_agreed_is_noted(page: Page, served: Served) -> None:
     open_person(page, served, COLLINS)
     consent = page.get_by_role("region", name="Consent")
     consent.get_by_role("button", name="Note it").click()
@@ -347,7 +299,7 @@ def test_what_was_agreed_is_noted(page: Page, served: PeoplePlace) -> None:
     assert read(served, f"people/{COLLINS}/consent")["until"] == "2027-12-31"
 
 
-def test_who_may_only_read_is_told_so(page: Page, served: PeoplePlace) -> None:
+def test_who_may_only_read_is_told_so(page: Page, served: Served) -> None:
     mine = '{"name": "reader", "grants": {"default": "read"}}'
     page.route("**/fr/v1/me", lambda route: route.fulfill(status=200, content_type="application/json", body=mine))
     page.goto(f"{served.page_url}/people")
