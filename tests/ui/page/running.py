@@ -15,7 +15,7 @@ from tests.serving.service import free_port, stop
 from tests.waiting import WAIT_S
 
 # On cores that others use everything takes its time, what is expected too.
-TIMEOUT_MS = 20000
+TIMEOUT_MS = 90_000
 
 
 @contextmanager
