@@ -3,6 +3,7 @@
 import { link } from '../core/address.js';
 import { at } from '../core/api.js';
 import { h } from '../core/dom.js';
+import { bindKeys } from '../core/keys.js';
 import { project } from '../core/session.js';
 import { clock, count } from '../core/text.js';
 import { face } from './face.js';
@@ -16,29 +17,42 @@ export function changeInWords(change) {
   if (!all.length) return 'Nothing changes';
   const seen = new Set(all.flatMap((one) => one.examples.map((example) => example.video_id))).size;
   const videos = change.changed_videos ?? seen;
-  return `+${more.toLocaleString('en')} −${fewer.toLocaleString('en')} in ${videos === seen && change.changed_videos === undefined ? 'at least ' : ''}${count(videos, 'video')}`;
+  const signs = [more && `+${more.toLocaleString('en')}`, fewer && `−${fewer.toLocaleString('en')}`].filter(Boolean).join(' ');
+  return `${signs} in ${change.changed_videos === undefined ? 'at least ' : ''}${count(videos, 'video')}`;
 }
 
 /**
  * Draw a preview, with a button that applies it and one that leaves all as it is.
  *
  * @param {object} change What the service answered.
- * @param {{title: string, apply?: string, onapply?: () => void, oncancel?: () => void, disabled?: string|null}} how `disabled` says why it
+ * @param {{title: string, apply?: string, onapply?: () => void, oncancel?: () => void, disabled?: string|null, signal?: AbortSignal}} how `disabled` says why it
  *   cannot be applied.
  */
-export function changePreview(change, { title, apply = 'Apply', onapply, oncancel, disabled = null }) {
+export function changePreview(change, { title, apply = 'Apply', onapply, oncancel, disabled = null, signal }) {
+  // The keys are these buttons' as long as they are shown.
+  const ending = new AbortController();
+  signal?.addEventListener('abort', () => ending.abort());
+  const once = (call) => () => (ending.abort(), call());
+  const enter = onapply && once(onapply);
+  const leave = oncancel && once(oncancel);
+  const isShown = () => section.isConnected || ending.abort();
+  bindKeys('What would change', [
+    { keys: ['Enter'], does: apply, run: () => disabled === null && isShown() && enter?.() },
+    { keys: ['Escape'], does: 'Leave it as it is', run: () => isShown() && leave?.() },
+  ], ending.signal);
   const people = Object.entries(change.people).sort(([, one], [, other]) => total(other) - total(one));
   const list = h('ul.changes', {}, people.slice(0, FIRST).map(personChange));
   const more = people.length > FIRST && h('button', {
     type: 'button', onclick: (event) => (list.append(...people.slice(FIRST).map(personChange)), event.target.remove()),
   }, `Show ${count(people.length - FIRST, 'more person', 'more people')}`);
-  return h('section.preview.card.stack', { 'aria-label': title },
+  const section = h('section.preview.card.stack', { 'aria-label': title },
     h('h3', {}, title),
     h('p.change-sum', { role: 'status' }, changeInWords(change), h('span.quiet', {}, ` · ${count(change.tracks, 'face')} in ${count(change.videos, 'video')} named again`)),
     h('div.row', {},
-      onapply && h('button.primary', { type: 'button', disabled: disabled !== null, title: disabled, onclick: onapply }, apply, ' ', h('kbd', {}, 'Enter')),
-      oncancel && h('button', { type: 'button', onclick: oncancel }, 'Leave as it is', ' ', h('kbd', {}, 'Esc'))),
+      onapply && h('button.primary', { type: 'button', disabled: disabled !== null, title: disabled, onclick: enter }, apply, ' ', h('kbd', {}, 'Enter')),
+      oncancel && h('button', { type: 'button', onclick: leave }, 'Leave as it is', ' ', h('kbd', {}, 'Esc'))),
     list, more || null);
+  return section;
 }
 
 function total(one) {

@@ -53,7 +53,7 @@ export async function historyPart({ place, signal }) {
   const preview = async (row) => {
     try {
       const change = await post(editAt(`history/${row.number}/undo`), undefined, { query: { preview: true } });
-      fill(told, changePreview(change, { title: `Undoing this changes`, apply: 'Undo it', onapply: () => undo(row), oncancel: () => fill(told), disabled: may('curate') ? null : lacks('curate') }));
+      fill(told, changePreview(change, { title: 'What undoing changes', signal, apply: 'Undo it', onapply: () => undo(row), oncancel: () => fill(told), disabled: may('curate') ? null : lacks('curate') }));
       told.querySelector('button')?.focus();
     } catch (error) {
       complain(error);
