@@ -57,6 +57,10 @@ class VideoLabels(_Label):
     tracks: tuple[TrackLabel, ...] = Field(max_length=50_000)
     missed: tuple[MissedSpan, ...] = Field(default=(), max_length=1000)
 
+    def told(self) -> dict[int, str | None]:
+        """Return whom tracks show, by their ids: None for a stranger; where nobody can tell a track is left out."""
+        return {one.track_id: one.person_id for one in self.tracks if one.kind != "unclear"}
+
     def without(self, names: frozenset[str]) -> VideoLabels:
         """Return the same, with strangers in place of some people."""
         tracks = [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from facerec_models.errors import InputError
@@ -18,10 +18,10 @@ from serving.archive.naming.faces_of_tracks import source_of_track
 from serving.archive.naming.one_video import name_analysis
 from serving.archive.videos import read_analysis
 from serving.store.rows import AnalysisRow, VideoRow
-from training.evaluation.counting import evaluate
+from training.evaluation.counting import Evaluation, evaluate
+from training.evaluation.evidence import told_evidence
 from training.evaluation.report import to_dict
 from training.evaluation.results import MeasuredResult
-from training.evaluation.truth import Truth
 
 # Accepted errors that people choose among.
 CHOICES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3)
@@ -130,8 +130,9 @@ def measure_version(
     version = archive.store.get_model(project, version).version
     limit = present_limit(archive, project) if max_false_names is None else max_false_names
     model = load_model(archive.files, project, version)
-    truths: dict[str, Truth] = {}
+    truths: dict[str, KeptTruth] = {}
     results: dict[str, MeasuredResult] = {}
+    told: dict[str, dict[int, str | None]] = {}
     left_out, learned = [], 0
     enrolled = set(model.gallery.face_ids.tolist())
     for video, kept in labelled_videos(archive, project):
@@ -142,9 +143,26 @@ def measure_version(
         document = name_analysis(archive, analysis, version, limit, with_confirmed=False)
         truths[video.video_id] = kept
         results[video.video_id] = MeasuredResult.model_validate(document.model_dump(by_alias=True))
+        if kept.labels is not None and kept.labels.analysis_id == analysis.analysis_id:
+            told[video.video_id] = kept.labels.told()
         learned += len(_faces_of(analysis, [track.track_id for track in document.tracks], kept) & enrolled)
-    report = to_dict(evaluate(truths, results)) if truths else None
+    report = to_dict(_with_told(evaluate(truths, results), results, told)) if truths else None
     return VersionMeasurement(version, limit, report, left_out, learned)
+
+
+def _with_told(
+    evaluation: Evaluation, results: Mapping[str, MeasuredResult], told: Mapping[str, Mapping[int, str | None]]
+) -> Evaluation:
+    """Return an evaluation in which tracks count as those whom they were told to show, not only where one person is in view."""
+    videos = [
+        replace(
+            one, evidence=replace(told_evidence(one.name, told[one.name], results[one.name]), faces=one.evidence.faces)
+        )
+        if one.name in told
+        else one
+        for one in evaluation.videos
+    ]
+    return replace(evaluation, videos=tuple(videos))
 
 
 def _faces_of(analysis: AnalysisRow, track_ids: Sequence[int], kept: KeptTruth) -> set[str]:
