@@ -96,10 +96,17 @@ def sweep_project(
 
 
 @router.get("/projects/{project}/people/{person_id}/consent", openapi_extra=needs(Role.CURATE))
-def get_consent(project: ProjectName, person_id: str, service: ServiceDep) -> ConsentView:
+def get_consent(
+    project: ProjectName,
+    person_id: str,
+    service: ServiceDep,
+    or_null: Annotated[bool, Query(description="Answer null where nothing is noted.")] = False,
+) -> ConsentView | None:
     """Say what was agreed with a person."""
     note = consent.find_note(service.archive.store, project, person_id)
     if note is None:
+        if or_null:
+            return None
         raise NotFoundError(f"project {project!r} has no consent note of {person_id_of(person_id)!r}")
     return ConsentView.of(note)
 

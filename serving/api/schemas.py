@@ -158,6 +158,7 @@ class PersonView(_Model):
     taken: int
     disabled: int
     refused: int
+    newest_at: float = Field(description="When the newest picture was added, in seconds since 1970.")
 
     @classmethod
     def of(cls, person: PersonSummary) -> PersonView:

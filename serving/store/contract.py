@@ -318,8 +318,11 @@ class Store(Protocol):
     ) -> list[AppearanceRow]:
         """Return at most `limit` appearances of each of these owners, the first ones that a query finds, whoever it asks for."""
 
-    def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
-        """Return how long strangers are in view, and in how many videos, in the appearances that a query finds."""
+    def list_screen_times(self, project: str, query: AppearanceQuery, *, of_people: bool = False) -> list[ScreenTime]:
+        """Return how long strangers, or people, are in view, and in how many videos, in the appearances that a query finds.
+
+        Those without any are left out; the others come by id.
+        """
 
     def latest_analyses(self, project: str) -> dict[str, str]:
         """Return the id of each analysed video's latest analysis, see `latest_analysis`, by video id."""

@@ -84,6 +84,8 @@ class IdentificationChange:
     added, removed : counts of tracks per person
     appearances_added, appearances_removed : counts of appearances per person
         An appearance that gets another track counts as one removed and one added.
+    changed_videos : int
+        In how many of the videos these are.
     examples : mapping of str to list of Example
         Some of each person's, the surest first.
     perhaps : sequence of Perhaps
@@ -105,6 +107,7 @@ class IdentificationChange:
     removed: Counter[str] = field(default_factory=Counter)
     appearances_added: Counter[str] = field(default_factory=Counter)
     appearances_removed: Counter[str] = field(default_factory=Counter)
+    changed_videos: int = 0
     examples: dict[str, list[Example]] = field(default_factory=dict)
     perhaps: Sequence[Perhaps] = ()
     not_enrolled: Sequence[str] = ()
@@ -125,6 +128,7 @@ class IdentificationChange:
             "edit": self.edit,
             "videos": self.videos,
             "tracks": self.tracks,
+            "changed_videos": self.changed_videos,
             "people": {
                 person: {
                     "added": self.appearances_added[person],
@@ -168,6 +172,7 @@ class Comparison:
         for analysis_id in before.keys() | after.keys():
             old, new = before.get(analysis_id, ()), after.get(analysis_id, ())
             was, is_now = _owners(old), _owners(new)
+            is_changed = False
             for track_id in was.keys() | is_now.keys():
                 lost, gained = _person(was.get(track_id)), _person(is_now.get(track_id))
                 if lost != gained:
@@ -182,10 +187,12 @@ class Comparison:
                     person = _person(row)
                     if person is None or _key(row) in same:
                         continue
+                    is_changed = True
                     counts[person] += 1
                     owners = was if rows is new else is_now
                     beside = [owners[track_id] for track_id in row.track_ids if track_id in owners]
                     found[person].append(_Found(row, beside, is_new=rows is new))
+            change.changed_videos += is_changed
         for person, more in found.items():
             self._surest[person] = sorted([*self._surest.get(person, []), *more], key=_Found.order)[:_EXAMPLES]
 

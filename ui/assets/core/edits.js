@@ -53,8 +53,8 @@ export async function undo() {
 
 /** Return what an edit, or its preview, changes, in a few words. */
 export function effect(change) {
-  const sum = (counts) => Object.values(counts ?? {}).reduce((all, n) => all + n, 0);
-  const [more, fewer] = [sum(change.appearances_added), sum(change.appearances_removed)];
-  const parts = [more && `+${count(more, 'appearance')}`, fewer && `−${count(fewer, 'appearance')}`].filter(Boolean);
-  return parts.length ? ` (${parts.join(', ')})` : '';
+  const all = Object.values(change.people ?? {});
+  const [more, fewer] = ['added', 'removed'].map((name) => all.reduce((sum, one) => sum + one[name], 0));
+  const parts = [more && `+${more.toLocaleString('en')}`, fewer && `−${fewer.toLocaleString('en')}`].filter(Boolean);
+  return parts.length ? ` (${parts.join(' ')} in ${count(change.changed_videos, 'video')})` : '';
 }

@@ -63,7 +63,7 @@ function personChange([person, one]) {
   const signs = [one.added && `+${one.added}`, one.removed && `−${one.removed}`].filter(Boolean).join(' ');
   return h('li', {},
     h('div.row', {}, h('bdi', {}, person.replaceAll('_', ' ')), h('span.number.quiet', {}, signs)),
-    h('ul.examples', {}, one.examples.map(exampleOf)));
+    h('ul.change-examples', {}, one.examples.map(exampleOf)));
 }
 
 function exampleOf(one) {

@@ -31,7 +31,7 @@ class ServiceView extends View {
     this.partEnding = new AbortController();
     const { signal } = this.partEnding;
     this.signal.addEventListener('abort', () => this.partEnding.abort());
-    const place = h('div.stack.part');
+    const place = h('div.stack.service-part');
     fill(this, h('div.head', {}, h('h1', {}, 'Service'), this.links(part)), place);
     const why = part.mayNot?.();
     if (why) {

@@ -49,7 +49,7 @@ function drawStatus(place, health) {
     h('div.row', {}, h('h2', {}, 'The service'), h('span.tag', { class: health.ready ? 'done' : 'wrong', role: 'status' }, health.ready ? 'works' : 'not ready')),
     health.missing.length ? h('p.wrong-text', {}, health.missing.join('; ')) : null,
     health.full && h('p.wrong-text', {}, health.full),
-    h('dl.facts', {},
+    h('dl.fact-list', {},
       fact('Version', health.version),
       fact('Network', health.embedder),
       fact('Running', health.running_jobs === undefined || health.running_jobs === null ? null : count(health.running_jobs, 'job')),
@@ -83,6 +83,6 @@ function whoAmI() {
   return h('section.card.stack', {},
     h('h2', {}, 'You'),
     h('p', {}, session.name === 'local' ? 'You work on the service’s own machine, without a key.' : h('span', {}, 'Your key is called ', h('bdi', {}, h('strong', {}, session.name.replace(/^key:/, ''))), '.')),
-    h('dl.facts', {}, grants.map(([where, role]) => [h('dt', {}, where === EVERYWHERE ? 'Every project' : h('bdi', {}, where)), h('dd', {}, h('strong', {}, role), h('span.quiet', {}, ` ${ROLES[role] ?? ''}`))])),
+    h('dl.fact-list', {}, grants.map(([where, role]) => [h('dt', {}, where === EVERYWHERE ? 'Every project' : h('bdi', {}, where)), h('dd', {}, h('strong', {}, role), h('span.quiet', {}, ` ${ROLES[role] ?? ''}`))])),
     session.name !== 'local' && h('form', { method: 'post', action: '/sign-out' }, h('button', { type: 'submit' }, 'Sign out')));
 }
