@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from facerec_models.errors import NotFoundError
+from facerec_models.errors import InputError, NotFoundError
 from facerec_models.names import person_id_of
 from serving.api.file_answer import stream_zip
 from serving.api.ingress.access import needs
@@ -86,9 +86,13 @@ def sweep_project(
     project: ProjectName,
     service: ServiceDep,
     preview: Annotated[bool, Query(description="Say what would go, and remove nothing.")] = False,
+    policy: Policy | None = None,
 ) -> SweepReport:
-    """Remove now what the project keeps no longer."""
-    return SweepReport.model_validate(apply_policy(service.archive, project, preview=preview).to_dict())
+    """Remove now what the project keeps no longer; a preview may be given a policy that is not set."""
+    if policy is not None and not preview:
+        raise InputError("a policy that is not set removes nothing: set it first, or ask for a preview")
+    report = apply_policy(service.archive, project, preview=preview, instead=policy)
+    return SweepReport.model_validate(report.to_dict())
 
 
 @router.get("/projects/{project}/people/{person_id}/consent", openapi_extra=needs(Role.CURATE))

@@ -262,7 +262,7 @@ def _jobs(person: _Person, *kinds: str) -> Iterator[Job]:
 
 
 def _truths(person: _Person) -> Iterator[dict[str, Any]]:
-    for sha256, truth in kept_truths(person.archive.files, person.project).items():
+    for sha256, truth in kept_truths(person.archive, person.project).items():
         if any(one.name == person.person_id for one in truth.people):
             yield {"video_sha256": sha256}
 
