@@ -84,11 +84,13 @@ def put_video(
     return put_tracks(archive, video_id, number, tracks)
 
 
-def put_tracks(archive: Archive, video_id: str, number: int, tracks: Sequence[Track]) -> AnalysisRow:
+def put_tracks(
+    archive: Archive, video_id: str, number: int, tracks: Sequence[Track], *, length_s: float = 20.0
+) -> AnalysisRow:
     """Store an analysis with these tracks and crops of them."""
     analysis = Analysis(
-        info=VideoInfo(Path("clip.mp4"), "mov", "h264", 0, 20.0, 25.0, 0.04, 640, 360, 1.0, 0, 0.0, Fraction(1, 25)),
-        embedder=EMBEDDER, tracks=tuple(tracks), shots=((0.0, 8.0), (8.0, 20.0)), period_s=1.0, mode="frames", frames_sampled=20,
+        info=VideoInfo(Path("clip.mp4"), "mov", "h264", 0, length_s, 25.0, 0.04, 640, 360, 1.0, 0, 0.0, Fraction(1, 25)),
+        embedder=EMBEDDER, tracks=tuple(tracks), shots=((0.0, 8.0), (8.0, length_s)), period_s=1.0, mode="frames", frames_sampled=20,
         densified=True, complete=True, warnings=(),
     )  # fmt: skip
     archive.store.put_video(
@@ -99,7 +101,9 @@ def put_tracks(archive: Archive, video_id: str, number: int, tracks: Sequence[Tr
     for track in tracks:
         for k in range(2):
             crop = archive.files.track_crop("p", row.analysis_id, track.track_id, k)
-            write_atomically(crop, encode_crop(np.full((150, 150, 3), 20 * track.track_id + k + number, np.uint8)))
+            write_atomically(
+                crop, encode_crop(np.full((150, 150, 3), (20 * track.track_id + k + number) % 256, np.uint8))
+            )
     return row
 
 

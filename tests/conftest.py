@@ -52,7 +52,7 @@ _START_RAY = {
     "test_live.py",
     "test_naming_tasks.py",
     "test_nodes.py",
-    "test_page.py",
+    "test_recovery.py",
     "test_seen.py",
     "test_serve_process.py",
     "test_serve_run.py",

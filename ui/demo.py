@@ -56,6 +56,7 @@ def run_demo(directory: Path, home: Path | None, *, as_json: bool) -> None:
         _enrol(client, material)
         video_id = _recognize(client, material)
         result = client.result(_PROJECT, video_id)
+        watched_at = f"{page_url}/video?project={_PROJECT}&video={video_id}"
         messages.print("5/5  drawing")
         client.download(f"/v1/projects/{_PROJECT}/videos/{video_id}/annotated.mp4", directory / "annotated.mp4")
         thumbnails = _thumbnails(client, result, directory / "faces")
@@ -67,14 +68,14 @@ def run_demo(directory: Path, home: Path | None, *, as_json: bool) -> None:
             MeasuredResult.model_validate_json(result.to_json()),
         )
         if as_json:
-            print_json({"result": json.loads(result.to_json()), "page": page_url, "score": score.total.to_dict()})
+            print_json({"result": json.loads(result.to_json()), "page": watched_at, "score": score.total.to_dict()})
         else:
             _show(result, score, directory)
         if sys.stdin.isatty() and not as_json:
-            output.print(f"\nThe page is open at {page_url} - press Ctrl-C to end.")
+            output.print(f"\nThe video is open at {watched_at} - press Ctrl-C to end.")
             _wait_for_interrupt()
     if not as_json:
-        output.print(f"\nOpen the page again:  facerec serve --home {home}   then {page_url}")
+        output.print(f"\nOpen the page again:  facerec serve --home {home}   then {watched_at}")
 
 
 @contextmanager

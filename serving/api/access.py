@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving.api.ingress.access import needs
 from serving.api.schemas import CallerView
-from serving.api.service import CallerDep, ProjectName, ServiceDep
+from serving.api.service import AfterNumber, CallerDep, NewestFirst, ProjectName, ServiceDep
 from serving.archive.access import keys
 from serving.archive.access.audit import AuditView, read_audit
 from serving.store.access_rows import ApiKey, Role
@@ -19,7 +19,6 @@ router = APIRouter(tags=["access"])
 
 _DAY_S = 24 * 3600.0
 _MOST_DAYS = 3650
-AfterNumber = Annotated[int, Query(ge=0, le=2**53, description="Entries with higher numbers.")]
 EntryLimit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -93,14 +92,20 @@ def revoke_key(key_id: str, service: ServiceDep) -> KeyView:
 
 
 @router.get("/audit", openapi_extra=needs(Role.ADMIN))
-def list_service_audit(service: ServiceDep, after: AfterNumber = 0, limit: EntryLimit = 200) -> list[AuditView]:
+def list_service_audit(
+    service: ServiceDep, after: AfterNumber = 0, limit: EntryLimit = 200, newest_first: NewestFirst = False
+) -> list[AuditView]:
     """List who changed what that is of no project, as keys, oldest first."""
-    return read_audit(service.archive.store, "", after=after, limit=limit)
+    return read_audit(service.archive.store, "", after=after, limit=limit, newest_first=newest_first)
 
 
 @router.get("/projects/{project}/audit", openapi_extra=needs(Role.ADMIN))
 def list_audit(
-    project: ProjectName, service: ServiceDep, after: AfterNumber = 0, limit: EntryLimit = 200
+    project: ProjectName,
+    service: ServiceDep,
+    after: AfterNumber = 0,
+    limit: EntryLimit = 200,
+    newest_first: NewestFirst = False,
 ) -> list[AuditView]:
     """List who changed what in a project, oldest first: what was done, to what, and what was before and after."""
-    return read_audit(service.archive.store, project, after=after, limit=limit)
+    return read_audit(service.archive.store, project, after=after, limit=limit, newest_first=newest_first)

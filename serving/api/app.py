@@ -39,6 +39,7 @@ from serving.api.ingress.observing import RequestObserver
 from serving.api.ingress.pacing import PacedAnswers
 from serving.api.ingress.problems import add_problem_handlers
 from serving.api.ingress.request_class import RequestClasses
+from serving.api.learning import measuring
 from serving.api.legacy import routes as legacy
 from serving.api.path_ids import check_address, complete_path_ids
 from serving.api.service import Service
@@ -50,7 +51,7 @@ from training.ray_environment import INGRESS_HOOK, INGRESS_VARIABLE
 _log = getLogger(__name__)
 _PARTS = (
     *(access, projects, privacy, people, corrections, search, videos, playback, exports, batches),
-    *(embedders, jobs),
+    *(embedders, measuring, jobs),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
@@ -26,10 +26,18 @@ from serving.store.rows import VideoRow
 
 router = APIRouter(tags=["exports"])
 
+# What OpenAPI says of the answers: their type is the format's.
+_FORM_TYPES = {form.media_type.partition(";")[0] for form in FORMATS.values()}
+
+
+def _answers(*types: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "The document.", "content": {one: {} for one in sorted(types)}}}
+
+
 FormatQuery = Annotated[ExportFormat, Query(alias="format", description="What it is written as.")]
 
 
-@router.get("/projects/{project}/export")
+@router.get("/projects/{project}/export", response_class=Response, responses=_answers(*_FORM_TYPES, "application/zip"))
 def export_project(
     project: ProjectName,
     service: ServiceDep,
@@ -51,13 +59,17 @@ def export_project(
     return StreamingResponse(_begun(stream_zip(files)), media_type="application/zip", headers=headers)
 
 
-@router.get("/projects/{project}/videos/{video_id}/result.csv")
+@router.get("/projects/{project}/videos/{video_id}/result.csv", response_class=Response, responses=_answers("text/csv"))
 def get_table(project: ProjectName, video_id: str, service: ServiceDep) -> Response:
     """Return the appearances as a table."""
     return _export(service, project, video_id, ExportFormat.CSV)
 
 
-@router.get("/projects/{project}/videos/{video_id}/export")
+@router.get(
+    "/projects/{project}/videos/{video_id}/export",
+    response_class=Response,
+    responses=_answers(*_FORM_TYPES, "video/mp4"),
+)
 async def export_video(
     project: ProjectName, video_id: str, request: Request, service: ServiceDep, export_format: FormatQuery
 ) -> Response:

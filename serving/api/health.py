@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from typing import Annotated, Generic, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import Metric
+from pydantic import BaseModel, Field
 from ray.serve.exceptions import BackPressureError
 
 from facerec_models.errors import FacerecError
@@ -20,6 +20,7 @@ from serving.api.ingress.access import needs
 from serving.api.ingress.documents import problem
 from serving.api.schemas import Alive, Health
 from serving.api.service import Service, ServiceDep
+from serving.archive.room import why_jobs_wait
 from serving.store.access_rows import Role
 from serving.store.job_rows import Job, JobState
 from serving.telemetry.metrics import KINDS, kind_of
@@ -39,6 +40,28 @@ _RETRY_AFTER_S = "5"
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _JOBS_WAITING = "facerec_jobs_waiting"
 _OLDEST = "facerec_jobs_oldest_waiting_seconds"
+
+
+class WaitingJobs(BaseModel):
+    """Jobs of one kind that wait."""
+
+    kind: str
+    count: int
+    oldest_s: float = Field(description="For how long the one has waited that waits longest.")
+
+
+class ServiceView(BaseModel):
+    """How the service is, for whoever keeps it running."""
+
+    ready: bool
+    missing: list[str] = Field(description="Why it is not ready.")
+    version: str
+    embedder: str | None
+    running_jobs: int | None
+    waiting: list[WaitingJobs] | None = Field(description="null: the store does not answer.")
+    disk_free_bytes: int
+    disk_size_bytes: int
+    full: str | None = Field(description="Why no job begins, where the disk is full.")
 
 
 class Asked(Generic[Found]):
@@ -161,6 +184,24 @@ async def readyz(readiness: ReadinessDep) -> Response:
     return Response(health.model_dump_json(), media_type="application/json")
 
 
+@router.get("/v1/service", openapi_extra=needs(Role.READ, everywhere=True))
+async def describe_service(service: ServiceDep, readiness: ReadinessDep) -> ServiceView:
+    """Say how the service is: what it runs on, what waits and for how long, and how much room is left."""
+    (health, missing), jobs = await asyncio.gather(readiness.check(), readiness.waiting_jobs())
+    usage = await asyncio.to_thread(shutil.disk_usage, service.archive.files.root)
+    return ServiceView(
+        ready=health is not None,
+        missing=missing,
+        version=_VERSION,
+        embedder=None if health is None else health.embedder,
+        running_jobs=None if health is None else health.running_jobs,
+        waiting=None if jobs is None else _waiting(jobs, time.time()),
+        disk_free_bytes=usage.free,
+        disk_size_bytes=usage.total,
+        full=why_jobs_wait(service.settings),
+    )
+
+
 @router.get("/metrics", response_class=Response, openapi_extra=needs(Role.READ, everywhere=True))
 async def metrics(service: ServiceDep, readiness: ReadinessDep) -> Response:
     """Return what all processes of the service have counted, in Prometheus' text format."""
@@ -183,15 +224,20 @@ def _queue(jobs: Sequence[Job] | None, now: float) -> Iterator[Metric]:
     yield _gauge("facerec_store_up", "Whether the store answers.", [({}, float(jobs is not None))])
     if jobs is None:
         return
-    counts = Counter(kind_of(job.kind) for job in jobs)
-    oldest: dict[str, float] = {}
-    for job in jobs:
-        kind = kind_of(job.kind)
-        oldest[kind] = max(oldest.get(kind, 0.0), now - job.updated_at)
-    kinds = sorted({*KINDS, *counts})
-    yield _gauge(_JOBS_WAITING, "Jobs that wait.", [({"kind": kind}, float(counts[kind])) for kind in kinds])
-    ages = [({"kind": kind}, oldest.get(kind, 0.0)) for kind in kinds]
+    waiting = {one.kind: one for one in _waiting(jobs, now)}
+    none = WaitingJobs(kind="", count=0, oldest_s=0.0)
+    kinds = sorted({*KINDS, *waiting})
+    counts = [({"kind": kind}, float(waiting.get(kind, none).count)) for kind in kinds]
+    yield _gauge(_JOBS_WAITING, "Jobs that wait.", counts)
+    ages = [({"kind": kind}, waiting.get(kind, none).oldest_s) for kind in kinds]
     yield _gauge(_OLDEST, "For how long the job has waited that waits longest.", ages)
+
+
+def _waiting(jobs: Sequence[Job], now: float) -> list[WaitingJobs]:
+    ages: dict[str, list[float]] = {}
+    for job in jobs:
+        ages.setdefault(kind_of(job.kind), []).append(now - job.updated_at)
+    return [WaitingJobs(kind=kind, count=len(of), oldest_s=max(of)) for kind, of in sorted(ages.items())]
 
 
 def _gauge(name: str, what: str, samples: Sequence[tuple[dict[str, str], float]]) -> Metric:

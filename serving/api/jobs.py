@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
+from facerec_models.errors import ProjectNotFoundError
+from facerec_models.names import identity_of
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.schemas import JobView
-from serving.api.service import CallerDep, PartOfList, Service, ServiceDep
+from serving.api.service import CallerDep, NewestFirst, PartOfList, Service, ServiceDep
 from serving.archive.asked_for import with_asked
 from serving.archive.former_names import name_now
 from serving.archive.room import why_jobs_wait
 from serving.jobs import submit as submissions
 from serving.jobs.name_again import change_of, is_naming
 from serving.jobs.submit import analysis_of
+from serving.sources.addresses import shown
 from serving.store import leases
 from serving.store.access_rows import EVERY_PROJECT
 from serving.store.job_rows import Job, JobState
@@ -38,19 +42,23 @@ def list_jobs(
     project: str | None = None,
     state: JobState | None = None,
     limit: PartOfList = None,
-    after: Annotated[str | None, Query(description="A job: those that were submitted later.")] = None,
+    after: Annotated[str | None, Query(description="A job: those that come after it.")] = None,
+    newest_first: NewestFirst = False,
 ) -> list[JobView]:
-    """List jobs, oldest first: of a project, or of all that the caller may know of."""
+    """List jobs, oldest first unless told otherwise: of a project, or of all that the caller may know of."""
     store = service.archive.store
     last = None if after is None else store.get_job(after)
     if last is not None and not caller.sees(last.project):
         raise no_job(str(after))
     states = [state] if state else []
     if project is not None or caller.sees(EVERY_PROJECT):
-        return _views(service, store.list_jobs(project, states, after=last, limit=limit))
+        return _views(service, store.list_jobs(project, states, after=last, limit=limit, newest_first=newest_first))
     seen = [one.name for one in store.list_projects() if caller.sees(one.name)]
-    found = [job for one in seen for job in store.list_jobs(one, states, after=last, limit=limit)]
-    return _views(service, sorted(found, key=lambda job: (job.created_at, job.job_id))[:limit])
+    found = [
+        job for one in seen for job in store.list_jobs(one, states, after=last, limit=limit, newest_first=newest_first)
+    ]
+    found.sort(key=lambda job: (job.created_at, job.job_id), reverse=newest_first)
+    return _views(service, found[:limit])
 
 
 @router.get("/jobs/{job_id}")
@@ -134,8 +142,29 @@ async def job_events(job_id: str, service: ServiceDep) -> StreamingResponse:
 def _views(service: Service, found: Sequence[Job]) -> list[JobView]:
     """Show jobs; those that have not ended say why they wait, where their own rows cannot: on a full disk nothing is written."""
     views = [JobView.of(job, service.redaction.redact) for job in found]
+    titles = _titles(service, found)
+    for view in views:
+        view.about = titles.get(view.job_id)
     waiting = [view for view in views if not JobState(view.state).is_final and view.error is None]
     if waiting and (why := why_jobs_wait(service.settings)) is not None:
         for view in waiting:
             view.error = why
     return views
+
+
+def _titles(service: Service, found: Sequence[Job]) -> dict[str, str]:
+    """Return what jobs are about, by their ids."""
+    of_videos: dict[str, dict[str, str]] = {}
+    for project in {job.project for job in found}:
+        ids = sorted({job.video_id for job in found if job.project == project and job.video_id is not None})
+        with suppress(ProjectNotFoundError):  # it was deleted just now
+            of_videos[project] = {row.video_id: row.name for row in service.archive.store.find_videos(project, ids)}
+    titles: dict[str, str | None] = {}
+    for job in found:
+        if job.video_id is not None:
+            titles[job.job_id] = of_videos.get(job.project, {}).get(job.video_id)
+        elif job.kind == "crawl":
+            titles[job.job_id] = identity_of(job.spec.get("person_id"))
+        elif job.kind == "fetch":
+            titles[job.job_id] = service.redaction.redact(shown(job.spec.get("uri") or ""))
+    return {job_id: title for job_id, title in titles.items() if title}

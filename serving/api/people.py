@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
+from pydantic import BaseModel
 
 from facerec_models.errors import NotFoundError, PersonNotFoundError
 from facerec_models.names import DEFAULT_PROJECT, person_id_of
@@ -20,22 +21,52 @@ from serving.api.ingress.own_threads import run_long, run_short
 from serving.api.schemas import Accepted, CrawlRequest, PersonView, PictureView, StatusChange
 from serving.api.service import HowToApply, ProjectName, Service, ServiceDep
 from serving.api.uploads import bounded_route, content_of, of_pictures
-from serving.archive.learning.enrol import enrol
+from serving.archive.learning.enrol import enrol, propose_statuses
 from serving.archive.naming.enable import enable_faces
 from serving.archive.room import require_more
 from serving.deployments.batching import ItemResult
 from serving.jobs.crawl import check_source
 from serving.store.access_rows import Role
+from serving.store.naming_rows import AppearanceQuery
+from serving.store.rows import FaceStatus
 from serving.telemetry.metrics import count_unreadable_pictures
 from training.pictures import Picture
 
 router = APIRouter(tags=["people"], route_class=bounded_route(of_pictures))
 
 
+class PersonTime(BaseModel):
+    """How long a person is in view over all videos, and in how many."""
+
+    person_id: str
+    screen_time_s: float
+    videos: int
+
+
+class ProposedStatus(BaseModel):
+    """A picture that should be learned from no longer, or again, and why; nothing is changed."""
+
+    face_id: str
+    enabled: bool
+    reason: str | None
+
+
 @router.get("/projects/{project}/people")
 def list_people(project: ProjectName, service: ServiceDep) -> list[PersonView]:
     """List everyone who is enrolled."""
     return [PersonView.of(person) for person in service.archive.store.list_people(project)]
+
+
+@router.get("/projects/{project}/screen-times")
+def list_screen_times(
+    project: ProjectName,
+    service: ServiceDep,
+    person_id: Annotated[str | None, Query(description="Only this person; otherwise everybody.")] = None,
+) -> list[PersonTime]:
+    """List how long people are in view over all videos; who is in none is left out."""
+    query = AppearanceQuery() if person_id is None else AppearanceQuery(owners=((person_id_of(person_id),),))
+    times = service.archive.store.list_screen_times(project, query, of_people=True)
+    return [PersonTime(person_id=one.owner, screen_time_s=one.seconds, videos=one.videos) for one in times]
 
 
 @router.get("/projects/{project}/people/{person_id}")
@@ -46,6 +77,27 @@ def list_pictures(project: ProjectName, person_id: str, service: ServiceDep) -> 
     if not faces:
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}")
     return [PictureView.of(face) for face in faces]
+
+
+@router.get("/projects/{project}/people/{person_id}/face.jpg", response_class=FileResponse)
+def best_face(project: ProjectName, person_id: str, request: Request, service: ServiceDep) -> Response:
+    """Return the aligned face of a person's best picture: of those that are learned from, if there are any."""
+    person_id = person_id_of(person_id)
+    faces = [face for face in service.archive.store.list_faces(project, person_id=person_id) if face.crop]
+    best = max(faces, key=lambda face: (face.status is FaceStatus.TAKEN, face.quality), default=None)
+    if best is None:
+        raise PersonNotFoundError(f"project {project!r} has no picture of {person_id!r}")
+    return face_crop(project, best.face_id, request, service)
+
+
+@router.get("/projects/{project}/people/{person_id}/outliers")
+def find_outliers(project: ProjectName, person_id: str, service: ServiceDep) -> list[ProposedStatus]:
+    """Propose which pictures show another person, and which were taken for such and do not; what was decided by hand stays."""
+    changed = propose_statuses(service.archive, project, person_id_of(person_id))
+    return [
+        ProposedStatus(face_id=face.face_id, enabled=face.status is FaceStatus.TAKEN, reason=face.reason)
+        for face in changed
+    ]
 
 
 @router.post("/projects/{project}/people/{person_id}/pictures")

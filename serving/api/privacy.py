@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from facerec_models.errors import NotFoundError
+from facerec_models.errors import InputError, NotFoundError
 from facerec_models.names import person_id_of
 from serving.api.file_answer import stream_zip
 from serving.api.ingress.access import needs
@@ -86,16 +86,27 @@ def sweep_project(
     project: ProjectName,
     service: ServiceDep,
     preview: Annotated[bool, Query(description="Say what would go, and remove nothing.")] = False,
+    policy: Policy | None = None,
 ) -> SweepReport:
-    """Remove now what the project keeps no longer."""
-    return SweepReport.model_validate(apply_policy(service.archive, project, preview=preview).to_dict())
+    """Remove now what the project keeps no longer; a preview may be given a policy that is not set."""
+    if policy is not None and not preview:
+        raise InputError("a policy that is not set removes nothing: set it first, or ask for a preview")
+    report = apply_policy(service.archive, project, preview=preview, instead=policy)
+    return SweepReport.model_validate(report.to_dict())
 
 
 @router.get("/projects/{project}/people/{person_id}/consent", openapi_extra=needs(Role.CURATE))
-def get_consent(project: ProjectName, person_id: str, service: ServiceDep) -> ConsentView:
+def get_consent(
+    project: ProjectName,
+    person_id: str,
+    service: ServiceDep,
+    or_null: Annotated[bool, Query(description="Answer null where nothing is noted.")] = False,
+) -> ConsentView | None:
     """Say what was agreed with a person."""
     note = consent.find_note(service.archive.store, project, person_id)
     if note is None:
+        if or_null:
+            return None
         raise NotFoundError(f"project {project!r} has no consent note of {person_id_of(person_id)!r}")
     return ConsentView.of(note)
 

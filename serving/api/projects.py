@@ -9,9 +9,18 @@ from fastapi import APIRouter, Query, Response
 
 from facerec_models.config import TrainingConfig
 from serving.api.ingress.access import needs
-from serving.api.schemas import Accepted, EditView
-from serving.api.service import CallerDep, HowToApply, ProjectName, ServiceDep
+from serving.api.schemas import Accepted
+from serving.api.service import (
+    AfterNumber,
+    CallerDep,
+    HowToApply,
+    NewestFirst,
+    PartOfList,
+    ProjectName,
+    ServiceDep,
+)
 from serving.archive import projects
+from serving.archive.access.history import EditView, read_history
 from serving.archive.learning.loaded_models import promoted_version
 from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.undo import undo_edit
@@ -94,9 +103,24 @@ def identify(
 
 
 @router.get("/projects/{project}/history")
-def list_edits(project: ProjectName, service: ServiceDep) -> list[EditView]:
-    """List all edits, the first one first: what was changed that names depend on, and which can be undone now."""
-    return EditView.of_all(service.archive.store.list_edits(project))
+def list_edits(
+    project: ProjectName,
+    service: ServiceDep,
+    caller: CallerDep,
+    after: AfterNumber = 0,
+    limit: PartOfList = None,
+    newest_first: NewestFirst = False,
+) -> list[EditView]:
+    """List edits, the first one first unless told otherwise: what was changed that names depend on, and which can be undone now."""
+    role = caller.role_in(project)
+    return read_history(
+        service.archive.store,
+        project,
+        after=after,
+        limit=limit,
+        newest_first=newest_first,
+        with_editors=role is not None and role.includes(Role.ADMIN),
+    )
 
 
 @router.post("/projects/{project}/history/{number}/undo")

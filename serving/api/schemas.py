@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Annotated, Literal
 
@@ -13,7 +13,6 @@ from facerec_models.config import SamplingConfig
 from facerec_models.names import identity_of, is_hidden
 from serving.store.access_rows import Role
 from serving.store.job_rows import Job
-from serving.store.naming_rows import AppliedEdit
 from serving.store.rows import Face, PersonSummary
 
 
@@ -129,6 +128,7 @@ class JobView(_Model):
     updated_at: float
     cancel_requested: bool
     webhook: WebhookView | None
+    about: str | None = Field(default=None, description="What it is about: a video's file, an address, or a person.")
 
     @classmethod
     def of(cls, job: Job, redact: Callable[[str], str] = str) -> JobView:
@@ -154,6 +154,7 @@ class PersonView(_Model):
     taken: int
     disabled: int
     refused: int
+    newest_at: float = Field(description="When the newest picture was added, in seconds since 1970.")
 
     @classmethod
     def of(cls, person: PersonSummary) -> PersonView:
@@ -195,29 +196,6 @@ class StatusChange(_Model):
 
     face_ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=10_000)
     enabled: bool
-
-
-class EditView(_Model):
-    """Something was changed that names depend on: when, for what, and by which model the archive is named since."""
-
-    number: int
-    cause: str
-    note: str
-    version: int
-    model_version: str | None
-    max_false_names: float | None
-    created_at: float
-    undone_at: float | None
-    can_undo: bool = Field(description="Whether it can be undone now: it is the last one that stands.")
-
-    @classmethod
-    def of_all(cls, rows: Sequence[AppliedEdit]) -> list[EditView]:
-        """Show edits."""
-        last = max((row.number for row in rows if row.undone_at is None), default=None)
-        return [
-            cls.model_validate(replace(row, can_undo=row.can_undo and row.number == last), from_attributes=True)
-            for row in rows
-        ]
 
 
 class SecondSet(_Model):

@@ -101,6 +101,8 @@ def _apply_options(preview: bool = False, expected: ExpectedVersion = None) -> A
 
 
 HowToApply = Annotated[ApplyOptions, Depends(_apply_options)]
+AfterNumber = Annotated[int, Query(ge=0, le=2**53, description="Those that come after this number; 0: from the first.")]
+NewestFirst = Annotated[bool, Query(description="The last one first; what comes after one is then what was before it.")]
 # Lists are whole unless a part is asked for.
 PartOfList = Annotated[int | None, Query(ge=1, le=1000, description="At most so many; all unless given.")]
 ProjectName = Annotated[str, Path(description="Name of a project.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

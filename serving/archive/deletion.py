@@ -14,6 +14,7 @@ from typing import Any
 from facerec_models.errors import JobNotFoundError, ProjectNotFoundError
 from facerec_models.files import UNFINISHED, AnyPath, remove_tree
 from serving.archive.handle import Archive
+from serving.archive.learning.evaluation_set import remove_truth
 from serving.archive.naming.faces_of_tracks import is_of_track, track_of_face
 from serving.archive.privacy.unmatched import scrub_soon
 from serving.archive.renditions import remove_renditions
@@ -63,7 +64,7 @@ class DeletedVideo:
 
 
 def delete_video(archive: Archive, project: str, video_id: str, *, scrubs: bool = True) -> DeletedVideo:
-    """Delete a video with its analyses, crops, drawn videos, parts of jobs, and upload and renditions unless another has the same.
+    """Delete a video with its analyses, crops, truth, drawn videos, parts of jobs; upload and renditions unless another has the same.
 
     Jobs about it are cancelled first, and waited for a little; their rows stay, as a record. Where it is interrupted, it can be done
     again.
@@ -95,6 +96,7 @@ def delete_video(archive: Archive, project: str, video_id: str, *, scrubs: bool 
     removed = remove_uploads(copies, uploads_of_others)
     played = remove_played()
     crops = _remove_files(archive, video, analyses)
+    remove_truth(archive.files, project, video.sha256)
     store.delete_video(project, video_id)
     # What was sent or written meanwhile, by someone who did not know yet.
     _remove_files(archive, video, analyses)

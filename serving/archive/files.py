@@ -93,6 +93,14 @@ class Files:
         """Return where among the shared files a model is."""
         return f"projects/{project}/models/{version}"
 
+    def truths(self, project: str) -> AnyPath:
+        """Return the folder of who really is in videos; see `serving.archive.learning.evaluation_set`."""
+        return self.project_files(project) / "truth"
+
+    def truth(self, project: str, sha256: str) -> AnyPath:
+        """Return the file of who really is in a video of this content."""
+        return self.truths(project) / f"{sha256}.json"
+
     def job_log(self, project: str, job_id: str) -> Path:
         """Return the file of a job's log."""
         return self.project(project) / "jobs" / f"{job_id}.log"

@@ -26,6 +26,7 @@ from facerec_models.vectors import track_embedding
 from serving.archive.former_names import name_now
 from serving.archive.handle import Archive
 from serving.archive.known_by_versions import has_learned, known_otherwise, knows, remove_models
+from serving.archive.learning.evaluation_set import forget_in_truths, settle_names
 from serving.archive.learning.loaded_models import drop_loaded_models, load_model, promoted_version
 from serving.archive.learning.unfinished_enrolments import crops_of, marks_of
 from serving.archive.naming.current import read_current
@@ -63,6 +64,8 @@ class Receipt:
         What names now; None where nobody is enrolled any more, or too few to learn from.
     videos : int
         Whose results no longer have the name.
+    truths : int
+        Videos of the evaluation set in which the person is a stranger now.
     """
 
     person_id: str
@@ -76,6 +79,7 @@ class Receipt:
     models: list[str]
     new_model: str | None
     videos: int
+    truths: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return the receipt as JSON values."""
@@ -100,6 +104,8 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     names = [person_id, *_former_names(archive.store, project, person_id)]
     albums = {name: archive.files.pictures(project, name) for name in names}
     _give_present_names(archive.store, project)
+    settle_names(archive, project)
+    truths = forget_in_truths(archive, project, names)
     has_crawls = sum(_end_crawls(archive.store, project, name) for name in names) > 0
     was_asked_for = sum(_unask(archive.store, project, name) for name in names) > 0
     # Then: an enrolment that is under way finds that its mark is gone, and one that was killed has no rows.
@@ -121,6 +127,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
         or marks
         or has_crawls
         or was_asked_for
+        or truths
         or any(album.is_dir() for album in albums.values())
     ):
         for name in names:
@@ -206,7 +213,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     archive.store.scrub()
     return Receipt(
         person_id, time.time(), len(faces), crops, pictures, corrections_made, emptied, track_crops,
-        [row.version for row in (*otherwise, *models)], new_model, len(videos),
+        [row.version for row in (*otherwise, *models)], new_model, len(videos), truths,
     )  # fmt: skip
 
 

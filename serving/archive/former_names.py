@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from serving.archive.vector_sets import TrackKey
 from serving.store.contract import Store
@@ -13,6 +13,11 @@ RENAME, MERGE = "rename", "merge"
 
 def name_now(store: Store, project: str, person_id: str, since: float) -> str:
     """Return the present name of the person who had a name at a time, in seconds since the epoch; renamings that were undone count."""
+    return names_now(store, project)(person_id, since)
+
+
+def names_now(store: Store, project: str) -> Callable[[str, float], str]:
+    """Return what says the present names of people, as `name_now` does, of many of them."""
     moves: list[tuple[float, str, str]] = []
     for edit in store.list_edits(project):
         if edit.renamed is None:
@@ -22,10 +27,15 @@ def name_now(store: Store, project: str, person_id: str, since: float) -> str:
             moves.append((edit.created_at, former, name))
         if edit.cause == RENAME and edit.undone_at is not None:
             moves.append((edit.undone_at, name, former))
-    for at, former, name in sorted(moves):
-        if at > since and former == person_id:
-            person_id = name
-    return person_id
+    moves.sort()
+
+    def name_of(person_id: str, since: float) -> str:
+        for at, former, name in moves:
+            if at > since and former == person_id:
+                person_id = name
+        return person_id
+
+    return name_of
 
 
 def renamed_tracks(store: Store, project: str) -> Iterator[tuple[TrackKey, str]]:

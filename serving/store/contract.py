@@ -87,11 +87,16 @@ class Store(Protocol):
     def log_action(self, project: str, action: str, subject: str | None = None, **details: Any) -> None:
         """Add an entry to the audit log, for what no other method writes; the project is empty for what is of none."""
 
-    def list_audit(self, project: str, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
-        """Return entries of a project, or of no project where its name is empty, oldest first: at most `limit` after a number.
+    def list_audit(
+        self, project: str, *, after: int = 0, limit: int | None = None, newest_first: bool = False
+    ) -> list[AuditEntry]:
+        """Return entries of a project, or of no project where its name is empty: at most `limit` that come after a number.
 
-        A project that was deleted has its entries still.
+        Oldest first, or newest first, where 0 means from the last one on. A project that was deleted has its entries still.
         """
+
+    def find_editors(self, project: str, numbers: Sequence[int]) -> dict[int, str]:
+        """Return who has applied edits, by number, so far as the audit log says it."""
 
     def put_note(self, note: PersonNote) -> None:
         """Keep what was agreed with a person, in place of what there is."""
@@ -281,8 +286,13 @@ class Store(Protocol):
         raises is raised. It must be quick: others wait for half a minute, and a MongoDB ends a transaction after a minute.
         """
 
-    def list_edits(self, project: str) -> list[AppliedEdit]:
-        """Return all edits, the first one first."""
+    def list_edits(
+        self, project: str, *, after: int = 0, limit: int | None = None, newest_first: bool = False
+    ) -> list[AppliedEdit]:
+        """Return edits, the first one first, or the last one first: at most `limit` that come after a number (0: from the first)."""
+
+    def last_edit(self, project: str) -> AppliedEdit | None:
+        """Return the last edit that stands, if there is one."""
 
     def get_inverse(self, project: str, number: int) -> Edit:
         """Return the edit that takes another one back, but for names; raise `ModelNotFoundError` if there is none."""
@@ -308,8 +318,11 @@ class Store(Protocol):
     ) -> list[AppearanceRow]:
         """Return at most `limit` appearances of each of these owners, the first ones that a query finds, whoever it asks for."""
 
-    def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
-        """Return how long strangers are in view, and in how many videos, in the appearances that a query finds."""
+    def list_screen_times(self, project: str, query: AppearanceQuery, *, of_people: bool = False) -> list[ScreenTime]:
+        """Return how long strangers, or people, are in view, and in how many videos, in the appearances that a query finds.
+
+        Those without any are left out; the others come by id.
+        """
 
     def latest_analyses(self, project: str) -> dict[str, str]:
         """Return the id of each analysed video's latest analysis, see `latest_analysis`, by video id."""
@@ -344,8 +357,9 @@ class Store(Protocol):
         *,
         after: Job | None = None,
         limit: int | None = None,
+        newest_first: bool = False,
     ) -> list[Job]:
-        """Return jobs, oldest first; at most `limit` of those that come after one of them."""
+        """Return jobs, oldest first or newest first; at most `limit` of those that come after one of them in that order."""
 
     def count_jobs(self, states: Sequence[JobState]) -> int:
         """Return how many jobs are in one of these states."""

@@ -242,9 +242,9 @@ class AppearanceQuery:
 
 @dataclass(frozen=True, slots=True)
 class ScreenTime:
-    """How many seconds a stranger is in view, in how many videos, and on how many tracks, over some of their appearances."""
+    """How many seconds a stranger or a person is in view, in how many videos, and on how many tracks, in some appearances."""
 
-    stranger_id: str
+    owner: str
     seconds: float
     videos: int
     tracks: int

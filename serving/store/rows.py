@@ -85,12 +85,13 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class PersonSummary:
-    """A person of a project and how many of their faces have each status."""
+    """A person of a project, how many of their faces have each status, and when the newest was added."""
 
     person_id: str
     taken: int
     disabled: int
     refused: int
+    newest_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -68,15 +68,31 @@ class SharedAccess:
         with self._shared.writing(project or None) as tx:
             log(tx, project, action, subject, **details)
 
-    def list_audit(self, project: str, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
-        """Return entries of a project, or of no project where its name is empty, oldest first: at most `limit` after a number.
+    def list_audit(
+        self, project: str, *, after: int = 0, limit: int | None = None, newest_first: bool = False
+    ) -> list[AuditEntry]:
+        """Return entries of a project, or of no project where its name is empty: at most `limit` that come after a number.
 
-        A project that was deleted has its entries still.
+        Oldest first, or newest first, where 0 means from the last one on. A project that was deleted has its entries still.
         """
+        order = ("-project", "-number") if newest_first else ("project", "number")
+        behind = None if newest_first and after == 0 else (project, after)
         with self._shared.reading() as tx:
-            return tx.select(
-                AuditEntry, {"project": project}, ("project", "number"), after=(project, after), limit=limit
+            return tx.select(AuditEntry, {"project": project}, order, after=behind, limit=limit)
+
+    def find_editors(self, project: str, numbers: Sequence[int]) -> dict[int, str]:
+        """Return who has applied edits, by number, so far as the audit log says it."""
+        among = ("subject", [str(number) for number in numbers])
+        with self._shared.reading() as tx:
+            # The newest first: of an earlier project of the name edits have the same numbers.
+            found = tx.select(
+                AuditEntry,
+                {"project": project, "action": "edit"},
+                ("-project", "-number"),
+                among=among,
+                limit=len(numbers),
             )
+        return {int(entry.subject or 0): entry.actor for entry in reversed(found)}
 
     # What was agreed
 

@@ -71,11 +71,22 @@ class SharedNaming:
             require_project(tx, project)
             return tx.select(NamedTracks, {"project": project, "edit": number}, ("analysis_id",))
 
-    def list_edits(self, project: str) -> list[AppliedEdit]:
-        """Return all edits, the first one first."""
+    def list_edits(
+        self, project: str, *, after: int = 0, limit: int | None = None, newest_first: bool = False
+    ) -> list[AppliedEdit]:
+        """Return edits, the first one first, or the last one first: at most `limit` that come after a number (0: from the first)."""
         with self._shared.reading() as tx:
             require_project(tx, project)
-            return tx.select(AppliedEdit, {"project": project}, ("number",))
+            order = ("-project", "-number") if newest_first else ("project", "number")
+            behind = None if after == 0 else (project, after)
+            return tx.select(AppliedEdit, {"project": project}, order, after=behind, limit=limit)
+
+    def last_edit(self, project: str) -> AppliedEdit | None:
+        """Return the last edit that stands, if there is one."""
+        with self._shared.reading() as tx:
+            require_project(tx, project)
+            found = tx.select(AppliedEdit, {"project": project, "undone_at": None}, ("-project", "-number"), limit=1)
+        return next(iter(found), None)
 
     def get_inverse(self, project: str, number: int) -> Edit:
         """Return the edit that takes another one back, but for names; raise `ModelNotFoundError` if there is none."""

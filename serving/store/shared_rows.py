@@ -274,15 +274,17 @@ class SharedRows:
         *,
         after: Job | None = None,
         limit: int | None = None,
+        newest_first: bool = False,
     ) -> list[Job]:
-        """Return jobs, oldest first; at most `limit` of those that come after one of them."""
+        """Return jobs, oldest first or newest first; at most `limit` of those that come after one of them in that order."""
         where = {} if project is None else {"project": project}
         among = ("state", states) if states else None
         behind = None if after is None else (after.created_at, after.job_id)
         with self._shared.reading() as tx:
             if project is not None:
                 require_project(tx, project)
-            return tx.select(Job, where, ("created_at", "job_id"), among=among, after=behind, limit=limit)
+            order = ("-created_at", "-job_id") if newest_first else ("created_at", "job_id")
+            return tx.select(Job, where, order, among=among, after=behind, limit=limit)
 
     def count_jobs(self, states: Sequence[JobState]) -> int:
         """Return how many jobs are in one of these states."""

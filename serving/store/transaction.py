@@ -40,7 +40,10 @@ class Transaction(Protocol):
         after: Sequence[Any] | None = None,
         limit: int | None = None,
     ) -> list[Row]:
-        """Return rows of a type, ascending by the columns of `sort`; with `after`, those that come after these values of theirs."""
+        """Return rows of a type, ascending by the columns of `sort`; with `after`, those that come after these values of theirs.
+
+        A minus before each column turns the order round.
+        """
 
     def count(self, table: str, where: Filter, among: Among | None = None) -> int:
         """Return how many rows there are."""

@@ -107,7 +107,9 @@ def test_thousands_of_faces_change_at_once(store: Store) -> None:
     store.put_faces("p", [make_face(f"f{i}", embedding=np.ones(2, np.float32)) for i in range(5000)])
     ids = [f"f{i}" for i in range(4000)]
     assert store.judge_faces("p", ids, FaceStatus.DISABLED, None) == 4000
-    assert store.list_people("p") == [PersonSummary("Ada_Lovelace", taken=1000, disabled=4000, refused=0)]
+    assert store.list_people("p") == [
+        PersonSummary("Ada_Lovelace", taken=1000, disabled=4000, refused=0, newest_at=1.5)
+    ]
 
 
 def test_people_are_counted_by_status(store: Store) -> None:
@@ -116,8 +118,8 @@ def test_people_are_counted_by_status(store: Store) -> None:
     assert store.list_people("p") == []
     rows = [("f1", "B", FaceStatus.TAKEN), ("f2", "A", FaceStatus.REFUSED), ("f3", "B", FaceStatus.TAKEN)]
     store.put_faces("p", [make_face(i, person, status=status) for i, person, status in rows])
-    store.put_faces("p", [make_face("f4", "B", status=FaceStatus.DISABLED)])
-    assert store.list_people("p") == [PersonSummary("A", 0, 0, 1), PersonSummary("B", 2, 1, 0)]
+    store.put_faces("p", [make_face("f4", "B", status=FaceStatus.DISABLED, created_at=7.25)])
+    assert store.list_people("p") == [PersonSummary("A", 0, 0, 1, 1.5), PersonSummary("B", 2, 1, 0, 7.25)]
 
 
 def test_set_vectors_changes_only_vectors_of_faces_that_exist(store: Store) -> None:

@@ -148,7 +148,29 @@ def test_screen_times_of_strangers_are_added_up(
     rows += [make_appearance("a", 5, "stranger-b", end_s=52.5, score=0.5)]
     name(archive, *rows)
     found = archive.list_screen_times("p", query)
-    assert [(time.stranger_id, time.seconds, time.videos, time.tracks) for time in found] == expected
+    assert [(time.owner, time.seconds, time.videos, time.tracks) for time in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (
+            AppearanceQuery(),
+            [("Ann_Lee", 29.5, 3, 4), ("Bob", 15.0, 3, 3), ("stranger.z", 5.0, 1, 1), ("Ö", 5.0, 1, 1)],
+        ),
+        (AppearanceQuery((BOB, ANN)), [("Bob", 10.0, 2, 2)]),
+        (AppearanceQuery(least_score=0.9), [("Ann_Lee", 24.5, 3, 3), ("Bob", 10.0, 2, 2), ("stranger.z", 5.0, 1, 1)]),
+        (AppearanceQuery(submitted_from=2.0), [("Ann_Lee", 4.5, 1, 1), ("Bob", 5.0, 1, 1)]),
+    ],
+)
+def test_screen_times_of_people_are_added_up(
+    archive: Store, query: AppearanceQuery, expected: list[tuple[str, float, int, int]]
+) -> None:
+    rows = archive.list_appearances("p", ["b"])
+    rows += [make_appearance("b", 3, "stranger.z"), make_appearance("b", 4, "Ö", score=0.5)]
+    name(archive, *rows)
+    found = archive.list_screen_times("p", query, of_people=True)
+    assert [(time.owner, time.seconds, time.videos, time.tracks) for time in found] == expected
 
 
 def test_a_confirmed_appearance_is_sure_whatever_its_score(archive: Store) -> None:

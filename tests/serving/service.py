@@ -43,7 +43,12 @@ def service_url(service: RunningService) -> str:
 
 @contextmanager
 def running_service(
-    home: Path, environment: Mapping[str, str] | None = None, *, with_page: bool = False, config: Path | None = None
+    home: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    with_page: bool = False,
+    config: Path | None = None,
+    port: int | None = None,
 ) -> Iterator[RunningService]:
     """Run ``facerec serve`` on free ports until the block ends; the block may also kill it."""
     command = [sys.executable, "-m", "ui.cli", "serve", "--json", "--home", str(home)]
@@ -55,7 +60,7 @@ def running_service(
     with (
         log.open("a") as messages,
         subprocess.Popen(
-            [*command, "--port", str(free_port())],
+            [*command, "--port", str(port or free_port())],
             stdout=subprocess.PIPE,
             stderr=messages,
             env={**inherited, **(environment or {})},

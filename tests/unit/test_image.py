@@ -105,7 +105,7 @@ def test_what_is_copied_makes_a_program_that_runs_elsewhere(tmp_path: Path) -> N
         [packages / "bin/python", "-c", asked], cwd="/", env=clean, capture_output=True, text=True, check=True
     )
     assert all(Path(file).is_relative_to(packages) for file in where.stdout.split()), where.stdout
-    for needed in ("ui/assets/page.css", "training/templates", "serving/sources/graphs", "facerec_models/cohorts"):
+    for needed in ("ui/assets/core/dom.js", "training/templates", "serving/sources/graphs", "facerec_models/cohorts"):
         assert (own / needed).exists(), needed
 
 

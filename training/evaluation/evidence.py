@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import pairwise
@@ -142,6 +142,34 @@ def track_evidence(
     return TrackEvidence(
         tuple(predictions), tuple(rates), tuple(_judged_faces(truth, result)), tuple(grouped), unsure, misnamed
     )
+
+
+def told_evidence(video: str, told: Mapping[int, str | None], result: MeasuredResult) -> TrackEvidence:
+    """Gather how tracks were answered of which it is told whom they show.
+
+    Parameters
+    ----------
+    told : mapping of int to str or None
+        By track id, the person; None for a stranger.
+    """
+    strangers = result.strangers()
+    evidence = TrackEvidence()
+    for track in result.tracks:
+        if track.track_id not in told:
+            continue
+        person = told[track.track_id]
+        undecidable = track.decision is Decision.UNDECIDABLE
+        rate = math.inf if undecidable else track.false_name_rate
+        predicted = None if undecidable else _prediction(track)
+        is_grouped = person is not None and track.decision is Decision.UNKNOWN and track.track_id in strangers
+        evidence += TrackEvidence(
+            predictions=() if predicted is None else ((predicted[1], predicted[0] == person),),
+            stranger_rates=() if person is not None or rate is None else (rate,),
+            grouped=((video, strangers[track.track_id], str(person)),) if is_grouped else (),
+            undecidable=int(person is not None and undecidable),
+            misnamed=int(person is not None and track.person_id not in (None, person)),
+        )
+    return evidence
 
 
 def _prediction(track: TrackAnswer) -> tuple[str, float] | None:

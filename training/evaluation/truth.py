@@ -23,7 +23,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from facerec_models.errors import InputError
-from facerec_models.files import write_atomically
+from facerec_models.files import AnyPath, write_atomically
 from facerec_models.metrics import Interval, TrueInterval
 from facerec_models.metrics.intervals import overlaps, subtract, union
 from facerec_models.names import person_id_of
@@ -165,7 +165,7 @@ def _intervals(spans: tuple[TrueSpan, ...]) -> Iterator[TrueInterval]:
 _Kind = TypeVar("_Kind", bound=Part)
 
 
-def read_document(kind: type[_Kind], path: Path) -> _Kind:
+def read_document(kind: type[_Kind], path: AnyPath) -> _Kind:
     """Read a JSON file as one kind of document.
 
     Raises
@@ -211,7 +211,7 @@ def read_truths(path: Path) -> dict[str, Truth]:
     return truths
 
 
-def write_truth(truth: Truth, path: Path) -> None:
+def write_truth(truth: Truth, path: AnyPath) -> None:
     """Write a truth in the full form, whole or not at all."""
     document = truth.model_dump_json(indent=1, exclude_none=True)
     write_atomically(path, f"{document}\n".encode())

@@ -36,6 +36,8 @@ _STEADY = 0.05
 # A file that would last so many times less at the rate of its first pictures has a clock that jumps by hours: all its packets are
 # read for its length. Lesser jumps are found when it is decoded. A dull beginning or a lively one makes less of a difference.
 _DOUBTFUL = 10
+# A file whose first picture is stamped later than that may state a length that counts from zero.
+_BEGINS_LATE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -348,14 +350,17 @@ class Video:
             return info
         read_s = len(packets.entries) * info.interval_s
         likely_s = read_s if packets.is_all else read_s * self.path.stat().st_size / max(packets.length_bytes, 1)
+        # Most writers count a file's length from zero, not from the first picture.
+        begins_late = not packets.has_duration and info.start_pts_s > _BEGINS_LATE_S
         if (
-            self._header_s <= max(_DOUBTFUL * likely_s, likely_s + 1)
+            not begins_late
+            and self._header_s <= max(_DOUBTFUL * likely_s, likely_s + 1)
             and self._header_s <= self._limits.max_video_duration_s
         ):
             return info
         packets = packets if packets.is_all else self._packets(None)
         clock = packets.replay(self._clock(info, packets.sound))
-        return replace(info, duration_s=clock.end_s) if clock.closed_s else info
+        return replace(info, duration_s=clock.end_s) if clock.closed_s or begins_late else info
 
     def _track(self, container: InputContainer) -> av.VideoStream:
         return next(track for track in container.streams.video if track.index == self._stream)

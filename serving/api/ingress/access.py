@@ -197,7 +197,7 @@ class AccessGuard:
             if self._is_open(scope, headers):
                 return LOCAL
             raise UnauthenticatedError(
-                "a key is needed: send it as 'Authorization: Bearer facerec_...'; 'facerec keys create' makes one"
+                "a key is needed: send it as 'Authorization: Bearer KEY'; 'facerec keys create' makes one"
             )
         address = f"address:{_neighbourhood((scope.get('client') or ['unknown'])[0])}"
         try:

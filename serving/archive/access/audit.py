@@ -34,9 +34,11 @@ class AuditView(BaseModel):
     chain: str
 
 
-def read_audit(store: Store, project: str, *, after: int = 0, limit: int | None = None) -> list[AuditView]:
-    """Return entries of a project, oldest first, at most `limit` of those after a number; an empty name means those of no project."""
-    entries = store.list_audit(project, after=after, limit=limit)
+def read_audit(
+    store: Store, project: str, *, after: int = 0, limit: int | None = None, newest_first: bool = False
+) -> list[AuditView]:
+    """Return entries of a project as `Store.list_audit` does; an empty name means those of no project."""
+    entries = store.list_audit(project, after=after, limit=limit, newest_first=newest_first)
     edits = _edits(store, project) if any(entry.action in _OF_EDITS for entry in entries) else {}
     return [_view(entry, edits) for entry in entries]
 

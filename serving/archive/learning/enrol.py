@@ -15,6 +15,7 @@ import numpy as np
 
 from facerec_models.analysis.networks import Networks
 from facerec_models.config import AnalysisConfig, IdentificationConfig
+from facerec_models.errors import PersonNotFoundError
 from facerec_models.files import write_atomically
 from facerec_models.identification.cohort import Cohort, load_cohort
 from facerec_models.images import encode_crop
@@ -296,6 +297,25 @@ def disable_outliers(faces: Iterable[Face], cohort: Cohort, strategy: OutlierStr
         if not face.by_hand and (status, reason) != (face.status, face.reason):
             changed[face.face_id] = replace(face, status=status, reason=reason)
     return changed
+
+
+def propose_statuses(archive: Archive, project: str, person_id: str) -> list[Face]:
+    """Return the faces of a person whose status `disable_outliers` would change, as they would be, by path; store nothing.
+
+    Raises
+    ------
+    PersonNotFoundError
+        If the project has no faces of this person.
+    """
+    faces = archive.store.list_faces(project, person_id=person_id)
+    if not faces:
+        raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}")
+    embedder = archive.store.get_project(project).embedder
+    if embedder is None:
+        return []
+    cohort = load_cohort(embedder, archive.files.weights)
+    changed = disable_outliers(faces, cohort, OutlierStrategy.ROBUST)
+    return [changed[face.face_id] for face in faces if face.face_id in changed]
 
 
 def put_judgements(store: Store, project: str, judged: Iterable[Face]) -> None:

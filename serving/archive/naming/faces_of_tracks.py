@@ -26,6 +26,11 @@ _SOURCE = "track:"
 CORRECTED_OTHERWISE = "its track was corrected to another person"
 
 
+def source_of_track(analysis_id: str, track_id: int, k: int) -> str:
+    """Return what the source of a face is that was enrolled from a track: of its k-th best crop."""
+    return f"{_SOURCE}{analysis_id}/{track_id}/{k}"
+
+
 def best_faces(
     files: Files,
     tracks: Sequence[tuple[AnalysisRow, Track]],
@@ -52,7 +57,7 @@ def best_faces(
             continue
         of_track[key] += 1
         paths.add(path)
-        source = f"{_SOURCE}{analysis.analysis_id}/{track.track_id}/{k}"
+        source = source_of_track(*key, k)
         face_id = short_id("f", project, person_id, source)
         faces.append(
             Face(

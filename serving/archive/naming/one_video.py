@@ -137,9 +137,19 @@ def _decide(
     return columns, pair, name_tracks(analysis, names, {}, limit, floor_of(model, limit))
 
 
-def name_analysis(archive: Archive, analysis: AnalysisRow, version: str, max_false_names: float) -> Result:
-    """Return the result of an analysis by any model version; nothing is stored, and its strangers are its own."""
+def name_analysis(
+    archive: Archive, analysis: AnalysisRow, version: str, max_false_names: float, *, with_confirmed: bool = True
+) -> Result:
+    """Return the result of an analysis by any model version; nothing is stored, and its strangers are its own.
+
+    Parameters
+    ----------
+    with_confirmed : bool
+        Whether tracks that were confirmed keep their names; whoever measures a version lets it name them, too.
+    """
     model = load_model(archive.files, analysis.project, version)
+    if not with_confirmed:
+        model = replace(model, corrections=replace(model.corrections, confirmed={}))
     model.check_embedder(analysis.embedder)
     columns = archive.store.get_columns(analysis.project, [analysis.analysis_id])[analysis.analysis_id]
     (names,) = identify_videos([(analysis.analysis_id, columns)], model, archive.rules, max_false_names=max_false_names)

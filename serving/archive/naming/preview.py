@@ -81,11 +81,11 @@ class IdentificationChange:
         The edit's: what it is about.
     edit : int or None
         The number under which it was applied.
-    videos, videos_changed : int
-        How many were named again, and in how many of them that changes who is named.
     added, removed : counts of tracks per person
     appearances_added, appearances_removed : counts of appearances per person
         An appearance that gets another track counts as one removed and one added.
+    changed_videos : int
+        In how many of the videos these are.
     examples : mapping of str to list of Example
         Some of each person's, the surest first.
     perhaps : sequence of Perhaps
@@ -102,12 +102,12 @@ class IdentificationChange:
     applied: bool = False
     edit: int | None = None
     videos: int = 0
-    videos_changed: int = 0
     tracks: int = 0
     added: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
     appearances_added: Counter[str] = field(default_factory=Counter)
     appearances_removed: Counter[str] = field(default_factory=Counter)
+    changed_videos: int = 0
     examples: dict[str, list[Example]] = field(default_factory=dict)
     perhaps: Sequence[Perhaps] = ()
     not_enrolled: Sequence[str] = ()
@@ -127,8 +127,8 @@ class IdentificationChange:
             "applied": self.applied,
             "edit": self.edit,
             "videos": self.videos,
-            "videos_changed": self.videos_changed,
             "tracks": self.tracks,
+            "changed_videos": self.changed_videos,
             "people": {
                 person: {
                     "added": self.appearances_added[person],
@@ -172,9 +172,8 @@ class Comparison:
         for analysis_id in before.keys() | after.keys():
             old, new = before.get(analysis_id, ()), after.get(analysis_id, ())
             was, is_now = _owners(old), _owners(new)
-            both = was.keys() | is_now.keys()
-            change.videos_changed += any(_person(was.get(one)) != _person(is_now.get(one)) for one in both)
-            for track_id in both:
+            is_changed = False
+            for track_id in was.keys() | is_now.keys():
                 lost, gained = _person(was.get(track_id)), _person(is_now.get(track_id))
                 if lost != gained:
                     change.removed.update([lost] if lost else [])
@@ -188,10 +187,12 @@ class Comparison:
                     person = _person(row)
                     if person is None or _key(row) in same:
                         continue
+                    is_changed = True
                     counts[person] += 1
                     owners = was if rows is new else is_now
                     beside = [owners[track_id] for track_id in row.track_ids if track_id in owners]
                     found[person].append(_Found(row, beside, is_new=rows is new))
+            change.changed_videos += is_changed
         for person, more in found.items():
             self._surest[person] = sorted([*self._surest.get(person, []), *more], key=_Found.order)[:_EXAMPLES]
 

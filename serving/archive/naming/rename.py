@@ -10,7 +10,6 @@ from facerec_models.errors import ConflictError, InputError, PersonNotFoundError
 from facerec_models.names import person_id_of
 from serving.archive.former_names import MERGE, RENAME
 from serving.archive.handle import Archive
-from serving.archive.learning.evaluation_set import kept_truths
 from serving.archive.naming.correction_rows import correction_id
 from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
@@ -131,20 +130,11 @@ def _change(
     preview: bool,
     expected: int | None,
 ) -> IdentificationChange:
-    """Change names, and warn where the evaluation set has the former one."""
+    """Change names, and move what was agreed with the person."""
     change = change_names(archive, project, plan, preview=preview, expected=expected)
     former = person_id_of(given)
     if change.applied:
         move_note(archive.store, project, former, person_id_of(name))
-    truths = kept_truths(archive.files, project).values()
-    if count := sum(any(person.name == former for person in truth.people) for truth in truths):
-        logger.warning(
-            "the evaluation set of project %s calls them %s in the truths of %d videos: change these files, and keep them again "
-            "with 'facerec evaluate --keep'",
-            project,
-            former,
-            count,
-        )
     return change
 
 

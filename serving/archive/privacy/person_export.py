@@ -13,7 +13,7 @@ from typing import Any
 from facerec_models.errors import InputError
 from facerec_models.files import AnyPath
 from facerec_models.identification.naming_model import NamingModel
-from facerec_models.names import identity_of, person_id_of
+from facerec_models.names import identity_of, local_path, person_id_of
 from facerec_models.types import Decision, FloatArray, Track
 from facerec_models.vectors import track_embedding
 from serving.archive.access.audit import all_entries
@@ -190,7 +190,7 @@ def _appearances(person: _Person) -> Iterator[dict[str, Any]]:
             yield {
                 "video_id": video.video_id,
                 "video": video.name,
-                "address": video.uri,
+                "address": _address(person, video.uri),
                 "submitted_at": _moment(video.created_at),
                 "analysis_id": analysis.analysis_id,
                 "is_latest": analysis.analysis_id in latest,
@@ -201,6 +201,13 @@ def _appearances(person: _Person) -> Iterator[dict[str, Any]]:
                 "confirmed": row.is_confirmed,
                 "tracks": [_track(person, model, one) for one in _tracks(person, row.analysis_id, row.track_ids)],
             }
+
+
+def _address(person: _Person, uri: str) -> str | None:
+    """Return where a video comes from; None for one that was sent, whose place is in the home."""
+    is_file = uri.startswith("file://")
+    home = person.archive.files.root.resolve()
+    return None if is_file and local_path(uri).resolve().is_relative_to(home) else uri
 
 
 def _track(person: _Person, model: NamingModel | None, track: Track) -> dict[str, Any]:
@@ -255,7 +262,7 @@ def _jobs(person: _Person, *kinds: str) -> Iterator[Job]:
 
 
 def _truths(person: _Person) -> Iterator[dict[str, Any]]:
-    for sha256, truth in kept_truths(person.archive.files, person.project).items():
+    for sha256, truth in kept_truths(person.archive, person.project).items():
         if any(one.name == person.person_id for one in truth.people):
             yield {"video_sha256": sha256}
 

@@ -104,11 +104,20 @@ def has_policy(archive: Archive, project: str) -> bool:
     )
 
 
-def apply_policy(archive: Archive, project: str, *, preview: bool = False, now: float | None = None) -> RetentionReport:
+def apply_policy(
+    archive: Archive,
+    project: str,
+    *,
+    preview: bool = False,
+    now: float | None = None,
+    instead: Policy | None = None,
+) -> RetentionReport:
     """Remove what a project keeps no longer, or say what would go.
 
     Parameters
     ----------
+    instead : Policy, optional
+        Say what would go by this one, which is not set; for a preview alone.
     now : float, optional
         In seconds since the epoch.
 
@@ -117,7 +126,9 @@ def apply_policy(archive: Archive, project: str, *, preview: bool = False, now: 
     StoreError
         If the policy cannot be read: nothing is removed then.
     """
-    policy, store = read_policy(archive.store, project), archive.store
+    if instead is not None and not preview:
+        raise ValueError("a policy that is not set removes nothing: preview it")
+    policy, store = instead or read_policy(archive.store, project), archive.store
     now = time.time() if now is None else now
     videos = _old_videos(archive, project, policy, now)
     if not preview:

@@ -124,9 +124,7 @@ def rank_strangers(
         return RankedStrangers([], None, nothing_kept(project))
     search = ("strangers", project, query, min_probability, least_s, with_hidden)
     sure = _sure(archive, project, query, min_probability) if min_probability > 0 else None
-    times = {
-        one.stranger_id: one for one in (store.list_screen_times(project, query) if sure is None else _times(sure))
-    }
+    times = {one.owner: one for one in (store.list_screen_times(project, query) if sure is None else _times(sure))}
     # Not before the times: all whom they are of must be among them.
     strangers = {row.stranger_id: row for row in store.list_strangers(project, sorted(times) if query.owners else None)}
     order = sorted(

@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from operator import attrgetter
 from typing import Any
 
 from pymongo import DeleteOne, MongoClient, ReadPreference, ReplaceOne, ReturnDocument, WriteConcern
@@ -25,6 +24,7 @@ from facerec_models.errors import StoreError
 from serving.store.codecs import Row, Table, decode_row, encode, encode_row, table_of
 from serving.store.lookups import no_project
 from serving.store.mongo.appearance_blocks import AppearanceBlocks, BlockKey, block_of, pack_block
+from serving.store.mongo.order import comes_after, in_order
 from serving.store.mongo.schema import FOUND_BY_ID, KEYS, key_as_id, require_collections, upgrade_collections
 from serving.store.naming_rows import AppearanceRow, StrangerTrack
 from serving.store.transaction import Among, Filter
@@ -109,13 +109,13 @@ class MongoTransaction:
     ) -> list[Row]:
         """Return rows of a type, ascending by the columns of `sort`; with `after`, those that come after these values of theirs."""
         if after is not None:
-            where = {**where, **comes_after(dict(zip(sort, after, strict=True)))}
+            where = {**where, **comes_after(sort, after)}
         found = self.find(table_of(kind), where, () if limit is None else sort, among=among, limit=limit)
         rows: Iterable[Any] = (decode_row(kind, document) for document in found)
         if kind is AppearanceRow:
             rows = AppearanceBlocks(found).all_rows()
         # What is all read is sorted here: a server without an index for it may refuse, or write to its disk.
-        return sorted(rows, key=attrgetter(*sort)) if sort and limit is None else list(rows)
+        return in_order(rows, sort) if sort and limit is None else list(rows)
 
     def insert(self, rows: Iterable[Table], kind: type[Table]) -> None:
         """Add rows whose keys are not there."""
@@ -438,12 +438,3 @@ def _without_secrets(uri: str) -> str:
 
 def _unless_given(uri: str, **options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name.lower() not in uri.lower()}
-
-
-def comes_after(key: Mapping[str, Any]) -> MongoDocument:
-    """Return the condition that a document comes after this key, in the order of its columns."""
-    *before, last = key
-    either: list[MongoDocument] = [{**{name: key[name] for name in before}, last: {"$gt": key[last]}}]
-    for i, name in enumerate(before):
-        either.append({**{one: key[one] for one in before[:i]}, name: {"$gt": key[name]}})
-    return {"$or": either}

@@ -56,15 +56,15 @@ class MongoSearch:
             latest = latest_of(tx, project)  # all at once: it is asked for every owner
             return [row for one in alone for row in islice(_found(tx, project, one, None, limit, latest), limit)]
 
-    def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
-        """Return how long strangers are in view, and in how many videos, in the appearances that a query finds."""
+    def list_screen_times(self, project: str, query: AppearanceQuery, *, of_people: bool = False) -> list[ScreenTime]:
+        """Return how long strangers, or people, are in view, and in how many videos, in the appearances that a query finds."""
         with self._database.reading() as tx:
             require_project(tx, project)
             blocks = AppearanceBlocks(tx.find("appearances", _conditions(project, query, None), columns=_TIMES))
             among = None if query.video_id is None else ("video_id", [query.video_id])
             chosen = _Choice(tx, project, query, latest_of(tx, project, among)).of(blocks)
-        is_stranger = np.array([*(owner.startswith(STRANGER_PREFIX) for owner in blocks.owners), False])
-        chosen &= is_stranger[blocks.owner]
+        is_meant = np.array([*(owner.startswith(STRANGER_PREFIX) != of_people for owner in blocks.owners), False])
+        chosen &= is_meant[blocks.owner]
         rows, owner = blocks.rows[chosen], blocks.owner[chosen]
         seconds = np.bincount(owner, rows["end_s"] - rows["start_s"], len(blocks.owners))
         tracks = np.bincount(owner, rows["tracks"], len(blocks.owners))

@@ -112,13 +112,15 @@ class MongoStore(SharedAccess, SharedRows, SharedCorrections, SharedNaming, Mong
         counts = {str(status): {"$sum": {"$cond": [{"$eq": ["$status", str(status)]}, 1, 0]}} for status in FaceStatus}
         stages: list[MongoDocument] = [
             {"$match": {"project": project}},
-            {"$group": {"_id": "$person_id", **counts}},
+            {"$group": {"_id": "$person_id", **counts, "newest_at": {"$max": "$created_at"}}},
             {"$sort": {"_id": 1}},
         ]
         with self._database.reading() as tx:
             require_project(tx, project)
             found = list(tx.aggregate("faces", stages))
-        return [PersonSummary(row["_id"], row["taken"], row["disabled"], row["refused"]) for row in found]
+        return [
+            PersonSummary(row["_id"], row["taken"], row["disabled"], row["refused"], row["newest_at"]) for row in found
+        ]
 
     # Videos and what was found in them
 

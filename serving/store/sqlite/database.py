@@ -375,7 +375,8 @@ def _query(
 ) -> tuple[str, list[Any]]:
     condition, values = _condition(where, among)
     if after is not None:
-        condition += f" AND ({', '.join(sort)}) > ({', '.join('?' * len(sort))})"
+        names, sign = ", ".join(name.lstrip("-") for name in sort), "<" if sort[0].startswith("-") else ">"
+        condition += f" AND ({names}) {sign} ({', '.join('?' * len(sort))})"
         values += after
     order = ", ".join(f"{name[1:]} DESC" if name.startswith("-") else name for name in sort) or "TRUE"
     query = f"SELECT {', '.join(columns)} FROM {table} WHERE {condition} ORDER BY {order} LIMIT ?"  # noqa: S608

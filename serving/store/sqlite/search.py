@@ -29,6 +29,10 @@ _AMONG_LATEST = """analysis_id NOT IN (SELECT analysis_id FROM (
     SELECT analysis_id, row_number() OVER (
         PARTITION BY video_id ORDER BY embedder IS (SELECT embedder FROM projects WHERE name = :project) DESC,
         created_at DESC, analysis_id DESC) AS place FROM analyses WHERE project = :project) WHERE place > 1)"""
+# All ids that begin as strangers' do, and those before and after them, read from the index: "." is the character after "-".
+_BEGIN, _END = f"'{STRANGER_PREFIX}'", f"'{STRANGER_PREFIX.rstrip('-')}.'"
+_OF_STRANGERS = f"owner > {_BEGIN} AND owner < {_END}"
+_OF_PEOPLE = (f"owner <= {_BEGIN}", f"owner >= {_END}")
 
 
 class SqliteSearch:
@@ -53,22 +57,22 @@ class SqliteSearch:
             alone = [replace(query, owners=((owner,), *query.owners[1:])) for owner in owners]
             return [row for one in alone for row in _found(tx, project, one, None, limit)]
 
-    def list_screen_times(self, project: str, query: AppearanceQuery) -> list[ScreenTime]:
-        """Return how long strangers are in view, and in how many videos, in the appearances that a query finds."""
+    def list_screen_times(self, project: str, query: AppearanceQuery, *, of_people: bool = False) -> list[ScreenTime]:
+        """Return how long strangers, or people, are in view, and in how many videos, in the appearances that a query finds."""
         conditions, values = _conditions(query)
-        # All ids that begin so, read from the index: "." is the character after "-".
-        conditions += [f"owner > '{STRANGER_PREFIX}'", f"owner < '{STRANGER_PREFIX.rstrip('-')}.'"]
-        where = " AND ".join(["project = :project", *conditions, _AMONG_LATEST])
         with self._database.reading() as tx:
             require_project(tx, project)
-            found = tx.execute(
-                f"""SELECT owner, sum(end_s - start_s), count(DISTINCT video_id),
-                    sum(CASE instr(track_ids, ',') WHEN 0 THEN 1 ELSE json_array_length(track_ids) END)
-                FROM appearances AS found INDEXED BY appearances_by_owner
-                WHERE {where} GROUP BY owner ORDER BY owner""",  # noqa: S608
-                values | {"project": project},
-            )
-            return [ScreenTime(*row) for row in found]
+            times = []
+            for owners in _OF_PEOPLE if of_people else (_OF_STRANGERS,):
+                where = " AND ".join(["project = :project", owners, *conditions, _AMONG_LATEST])
+                times += tx.execute(
+                    f"""SELECT owner, sum(end_s - start_s), count(DISTINCT video_id),
+                        sum(CASE instr(track_ids, ',') WHEN 0 THEN 1 ELSE json_array_length(track_ids) END)
+                    FROM appearances AS found INDEXED BY appearances_by_owner
+                    WHERE {where} GROUP BY owner ORDER BY owner""",  # noqa: S608
+                    values | {"project": project},
+                ).fetchall()
+            return [ScreenTime(*row) for row in times]
 
     def columns_state(self, project: str) -> tuple[int, int]:
         """Return how many analyses have columns, and the highest position: the same two mean that nothing has changed."""

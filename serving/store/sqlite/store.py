@@ -77,7 +77,7 @@ class SqliteStore(SharedAccess, SharedRows, SharedCorrections, SharedNaming, Sql
             return tx.read(
                 PersonSummary,
                 """SELECT person_id, sum(status = 'taken') AS taken, sum(status = 'disabled') AS disabled,
-                sum(status = 'refused') AS refused
+                sum(status = 'refused') AS refused, max(created_at) AS newest_at
                 FROM faces WHERE project = ? GROUP BY person_id ORDER BY person_id""",
                 (project,),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ def labels(client: TestClient, **query: Any) -> list[str]:
 def test_a_person_is_renamed(client: TestClient) -> None:
     change = as_previewed(client, "POST", "people/Ann Lee/rename", {"person_id": "Ada Lee"})
     assert change["people"]["Ada_Lee"]["tracks_added"] == 2
+    assert change["changed_videos"] == 2
     assert labels(client, person_id="Ada_Lee") == ["Ada Lee", "Ada Lee"]
     ok(client.post(f"{BASE}/history/{change['edit']}/undo"))
     assert labels(client, person_id="Ann_Lee") == ["Ann Lee", "Ann Lee"]
@@ -56,8 +58,49 @@ def test_people_are_merged(client: TestClient) -> None:
 def test_faces_are_disabled(client: TestClient) -> None:
     faces = [one["face_id"] for one in ok(client.get(f"{BASE}/people/Ann_Lee"))]
     change = as_previewed(client, "PATCH", "faces", {"face_ids": faces, "enabled": False})
+    assert change["changed_videos"] == 2
     assert change["people"]["Ann_Lee"]["removed"] == 2
     assert labels(client, person_id="Ann_Lee") == []
+
+
+def test_screen_times_are_those_of_all_videos(client: TestClient) -> None:
+    times = {one["person_id"]: one for one in ok(client.get(f"{BASE}/screen-times"))}
+    for person_id, one in times.items():
+        found = ok(client.get(f"{BASE}/appearances", params={"person_id": person_id}))["items"]
+        assert one["screen_time_s"] == pytest.approx(sum(item["end_s"] - item["start_s"] for item in found))
+        assert one["videos"] == len({item["video_id"] for item in found}) == 2
+        assert ok(client.get(f"{BASE}/screen-times", params={"person_id": person_id})) == [one]
+    assert "Ann_Lee" in times
+    problem(client.get("/v1/projects/absent/screen-times"), 404)
+
+
+def test_the_best_face_of_a_person_is_shown(client: TestClient, archive: Archive) -> None:
+    one, other = archive.store.list_faces("p", person_id="Ann_Lee")[:2]
+    crops = archive.files.face_crop("p", one.face_id), archive.files.face_crop("p", other.face_id)
+    for path, data in zip(crops, (b"one", b"other"), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    archive.store.put_faces(
+        "p", [replace(one, quality=0.8, crop="one.jpg"), replace(other, quality=0.9, crop="other.jpg")]
+    )
+    assert client.get(f"{BASE}/people/Ann Lee/face.jpg").content == b"other"
+    ok(client.patch(f"{BASE}/faces", json={"face_ids": [other.face_id], "enabled": False}))
+    assert client.get(f"{BASE}/people/Ann Lee/face.jpg").content == b"one"
+    problem(client.get(f"{BASE}/people/Nobody/face.jpg"), 404)
+
+
+def test_outliers_are_proposed_until_a_user_decides(client: TestClient, archive: Archive) -> None:
+    assert ok(client.get(f"{BASE}/people/Ann_Lee/outliers")) == []
+    faces = archive.store.list_faces("p", person_id="Ann_Lee")
+    stray = archive.store.list_faces("p", person_id="Bob")[0].embedding
+    archive.store.put_faces("p", [replace(faces[0], embedding=stray)])
+    (proposed,) = ok(client.get(f"{BASE}/people/Ann_Lee/outliers"))
+    assert (proposed["face_id"], proposed["enabled"]) == (faces[0].face_id, False)
+    assert proposed["reason"]
+    assert archive.store.list_faces("p", person_id="Ann_Lee")[0].status == "taken"
+    ok(client.patch(f"{BASE}/faces", json={"face_ids": [faces[0].face_id], "enabled": False}))
+    assert ok(client.get(f"{BASE}/people/Ann_Lee/outliers")) == []
+    problem(client.get(f"{BASE}/people/Nobody/outliers"), 404)
 
 
 def test_strangers_are_merged_and_taken_apart(client: TestClient) -> None:

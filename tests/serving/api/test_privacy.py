@@ -78,6 +78,8 @@ def test_no_answer_has_an_address_of_a_picture_that_is_gone(client: TestClient) 
 def test_consent_is_noted_and_removed(client: TestClient) -> None:
     address = f"{BASE}/people/Bob/consent"
     problem(client.get(address), 404)
+    assert ok(client.get(address, params={"or_null": True})) is None
+    problem(client.get(f"{BASE}/people/Eve/consent", params={"or_null": True}), 404)
     noted = ok(client.put(address, json={"note": "form 7", "until": "2030-01-31"}))
     assert (noted["person_id"], noted["note"], noted["until"], noted["is_over"]) == (
         "Bob",
@@ -85,7 +87,7 @@ def test_consent_is_noted_and_removed(client: TestClient) -> None:
         "2030-01-31",
         False,
     )
-    assert ok(client.get(address)) == noted
+    assert ok(client.get(address)) == ok(client.get(address, params={"or_null": True})) == noted
     problem(client.put(address, json={"note": ""}), 422)
     problem(client.put(address, json={"note": "x", "until": "soon"}), 422)
     problem(client.put(address, json={"note": "x", "until": "9999-12-31"}), 422)

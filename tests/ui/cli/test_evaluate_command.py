@@ -57,7 +57,7 @@ def test_results_are_counted_as_what_was_recognised(place: Place, truths: Path, 
 def test_versions_are_measured_on_kept_truths(place: Place, truths: Path, tmp_path: Path) -> None:
     document = evaluate(place, truths, tmp_path / "report", "--keep")
     with open_archive(Settings(home=place.home)) as archive:
-        (sha256,) = kept_truths(archive.files, "default")
+        (sha256,) = kept_truths(archive, "default")
         assert sha256 == archive.store.list_videos("default")[0].sha256
         found = evaluate_version(archive, "default", archive.store.get_model("default").version)
     assert isinstance(found, NamedTime)

@@ -51,10 +51,10 @@ export async function undo() {
   }
 }
 
-/** Return what an edit, or its preview, changes, in a few words: " (+12 appearances, −3)". */
+/** Return what an edit, or its preview, changes, in a few words. */
 export function effect(change) {
-  const sum = (part) => Object.values(change.people ?? {}).reduce((all, one) => all + one[part], 0);
-  const [more, fewer] = [sum('added'), sum('removed')];
-  const parts = [more && `+${count(more, 'appearance')}`, fewer && `−${count(fewer, 'appearance')}`].filter(Boolean);
-  return parts.length ? ` (${parts.join(', ')})` : '';
+  const all = Object.values(change.people ?? {});
+  const [more, fewer] = ['added', 'removed'].map((name) => all.reduce((sum, one) => sum + one[name], 0));
+  const parts = [more && `+${more.toLocaleString('en')}`, fewer && `−${fewer.toLocaleString('en')}`].filter(Boolean);
+  return parts.length ? ` (${parts.join(' ')} in ${count(change.changed_videos, 'video')})` : '';
 }

@@ -28,6 +28,12 @@ export function personId(identity) {
   return identity.normalize('NFC').trim().replace(/\s+/g, '_');
 }
 
+/** Say what is wrong with a name; null where nothing is. */
+export function nameProblem(identity) {
+  if (!identity.trim()) return 'Give a name first.';
+  return /[/\\:*?"<>|]/.test(identity) ? 'A name cannot contain / \\ : * ? " < > |' : null;
+}
+
 /** Return those whose name has a word that begins like `text`, then those that contain it; at most `most`. */
 export function matching(all, text, most) {
   const wanted = folded(text.trim());

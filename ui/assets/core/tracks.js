@@ -1,6 +1,8 @@
 /** The tracks of a video, kept so that a moment's faces are found without going through all of them. */
 
 const BUCKET_S = 1;
+// A face is in view in its last frame, too, whose time the player tells a little later or earlier.
+const FRAME_SLACK_S = 1e-3;
 // A face that was not sampled for so long was not where a line between two samples says.
 const LONGEST_STEP_S = 2.5;
 
@@ -26,7 +28,7 @@ export class Tracks {
   at(time) {
     const found = [];
     for (const view of this.buckets.get(Math.floor(time / BUCKET_S)) ?? []) {
-      if (time < view.start_s || time >= view.end_s) continue;
+      if (time < view.start_s || time > view.end_s + FRAME_SLACK_S) continue;
       found.push([view.track_id, boxAt(this.byId.get(view.track_id), time)]);
     }
     return found;

@@ -1,48 +1,40 @@
-/** What an edit would change, with some of the faces, before it is applied. */
+/** What an edit would change, shown before it is applied: how many appearances, in how many videos, with some of the faces. */
 
 import { link } from '../core/address.js';
-import { fill, h } from '../core/dom.js';
+import { h } from '../core/dom.js';
+import { project } from '../core/session.js';
 import { clock, count } from '../core/text.js';
 import { face } from './face.js';
 
-const SHOWN = 6;
+const SHOWN = 8;
 
-/** Return one line for each person: "+12 −3 appearances". */
-function line(name, { added, removed }) {
-  const parts = [added && `+${added}`, removed && `−${removed}`].filter(Boolean).join(' ');
-  return [h('bdi.strong', {}, name), ' ', h('span.number', {}, parts), ` ${added + removed === 1 ? 'appearance' : 'appearances'}`];
+/** "+12 −3 in 5 videos", or that nothing would change. */
+export function changeText(change) {
+  const all = Object.values(change.people);
+  const [more, fewer] = ['added', 'removed'].map((name) => all.reduce((sum, one) => sum + one[name], 0));
+  const parts = [more && `+${more.toLocaleString('en')}`, fewer && `−${fewer.toLocaleString('en')}`].filter(Boolean);
+  return parts.length ? `${parts.join(' ')} in ${count(change.changed_videos, 'video')}` : 'No name in any video changes';
 }
 
-function example(project, one) {
-  const crop = `/v1/projects/${encodeURIComponent(project)}/videos/${encodeURIComponent(one.video_id)}/crops/${one.analysis_id}/${one.track_ids[0]}/0.jpg`;
-  const text = `${one.before ?? 'nobody'} → ${one.after ?? 'nobody'}`;
+/** Draw what a preview answered. */
+export function changePreview(change) {
+  const examples = Object.values(change.people).flatMap((one) => one.examples);
+  const places = new Set();
+  const shown = examples.filter((one) => {
+    const place = `${one.analysis_id}/${one.track_ids[0]}`;
+    return !places.has(place) && places.add(place);
+  }).slice(0, SHOWN);
+  return h('div.stack', {},
+    h('p', { role: 'status' }, h('span.change', {}, changeText(change)), shown.length ? h('span.quiet.small', {}, '  appearances that get a name, and that lose one; some of them:') : null),
+    shown.length ? h('ul.examples', {}, shown.map(example)) : null);
+}
+
+function example({ video_id: video, video: name, analysis_id: analysis, track_ids: [track], start_s: start, before, after }) {
+  const where = project();
+  const crop = `/v1/projects/${encodeURIComponent(where)}/videos/${video}/crops/${analysis}/${track}/0.jpg`;
   return h('li', {},
-    h('a.figure', { href: link('/video', { project, video: one.video_id, t: one.start_s.toFixed(2) }), title: `${one.video} · ${clock(one.start_s)}` },
-      face(crop, ''), h('bdi.small.clip', {}, text), h('span.small.quiet.clip', {}, `${one.video} · ${clock(one.start_s)}`)));
-}
-
-/**
- * Show a preview in a place; its buttons apply or leave it.
- *
- * @param {HTMLElement} place
- * @param {{project: string, title: string, answer: object, onapply: () => void, onleave: () => void}} given
- */
-export function showPreview(place, { project, title, answer, onapply, onleave }) {
-  const people = Object.entries(answer.people);
-  const examples = people.flatMap(([, one]) => one.examples).slice(0, SHOWN);
-  const button = h('button.primary', { type: 'button', onclick: onapply }, 'Apply', h('kbd', {}, 'Enter'));
-  fill(place,
-    h('div.row', {}, h('h2.grow', {}, title), h('span.quiet', {}, `in ${count(answer.videos_changed, 'video')}`)),
-    people.length ? h('ul', {}, people.map(([id, one]) => h('li', {}, line(id.replaceAll('_', ' '), one)))) : h('p.quiet', {}, 'No name of an appearance changes.'),
-    examples.length ? h('ul.preview-faces', {}, examples.map((one) => example(project, one))) : null,
-    answer.perhaps.length ? h('p.small', {}, 'Left as they are, and perhaps the same: ', answer.perhaps.map((one) => one.label).join(', '), '.') : null,
-    answer.not_enrolled.length ? h('p.small.warn-text', {}, 'No picture of them is good enough to be learned: only what you name here gets the name.') : null,
-    h('div.row', {}, button, h('button', { type: 'button', onclick: onleave }, 'Cancel', h('kbd', {}, 'Esc'))));
-  place.hidden = false;
-  place.onkeydown = (event) => {
-    if (event.key !== 'Escape') return;
-    event.stopPropagation();
-    onleave();
-  };
-  button.focus();
+    face(crop, ''),
+    h('span.small.clip.quiet', {}, h('s', {}, h('bdi', {}, before ?? 'nobody'))),
+    h('span.small.clip', {}, '→ ', h('bdi', {}, after ?? 'nobody')),
+    h('a.small.clip', { href: link('/video', { project: where, video, t: start.toFixed(2) }) }, `${name} ${clock(start)}`));
 }

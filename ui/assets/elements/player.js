@@ -19,11 +19,15 @@ class Player extends HTMLElement {
     this.told = h('div.player-state', { hidden: true });
     this.pool = new Map();
     this.time = 0;
+    this.offset = 0;
     this.wanted = null;
     this.chosen = null;
     fill(this, this.video, this.layer, this.told);
-    this.video.addEventListener('loadedmetadata', () => this.fit());
-    this.video.addEventListener('seeked', () => setTimeout(() => this.isDrawnAt !== this.video.currentTime && this.draw(this.video.currentTime - this.offset), FRAME_WAIT_MS));
+    this.video.addEventListener('loadedmetadata', () => {
+      this.fit();
+      this.seek(this.wanted);
+    });
+    this.video.addEventListener('seeked', () => setTimeout(() => this.isDrawnAt !== this.video.currentTime && this.drawFrame(this.video.currentTime), FRAME_WAIT_MS));
     this.video.addEventListener('error', () => this.video.src && this.dispatchEvent(new Event('unplayable')));
     this.sizes = new ResizeObserver(() => this.fit());
     this.sizes.observe(this);
@@ -45,8 +49,9 @@ class Player extends HTMLElement {
     this.offset = offset;
     this.told.hidden = true;
     this.style.setProperty('--ratio', String((view.width * view.sample_aspect_ratio) / view.height));
+    // Who has chosen a moment meanwhile begins there.
+    this.wanted ??= at;
     this.video.src = src;
-    this.seek(at);
     this.follow();
   }
 
@@ -68,10 +73,9 @@ class Player extends HTMLElement {
   /** Go to a time, in seconds from the first frame. */
   seek(time) {
     this.time = Math.max(0, time);
+    this.wanted = this.time;
     // A frame's own time lies within the frame, not on its edge, which rounding may miss.
-    const target = this.time + this.offset + 1e-3;
-    if (this.video.readyState) this.video.currentTime = target;
-    else this.video.addEventListener('loadedmetadata', () => (this.video.currentTime = target), { once: true });
+    if (this.video.readyState) this.video.currentTime = this.time + this.offset + 1e-3;
   }
 
   /** Draw with each frame that is shown, by the time that it tells of itself. */
@@ -79,13 +83,16 @@ class Player extends HTMLElement {
     const call = (_, { mediaTime }) => {
       if (!this.isConnected) return;
       // On the way to another place, what is shown for a moment is not where the visitor is.
-      if (!this.video.seeking) {
-        this.isDrawnAt = this.video.currentTime;
-        this.draw(mediaTime - this.offset);
-      }
+      if (!this.video.seeking) this.drawFrame(mediaTime);
       this.video.requestVideoFrameCallback(call);
     };
     this.video.requestVideoFrameCallback(call);
+  }
+
+  /** Draw for the frame that is of a time by the file's own clock. */
+  drawFrame(mediaTime) {
+    this.isDrawnAt = this.video.currentTime;
+    this.draw(mediaTime - this.offset);
   }
 
   fit() {

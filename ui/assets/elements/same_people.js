@@ -53,7 +53,7 @@ class Cards {
   side(one) {
     const shown = bestPictures(one, PICTURES);
     return h('section.stack', { 'aria-label': one.label }, h('h3', {}, one.label),
-      h('ul.same-faces', {}, shown.map(({ url, track }, i) => h('li', {}, h('a.figure', { href: scene(this.where, track), title: sceneName(track) }, face(url, `${one.label} in ${sceneName(track)}, picture ${i + 1}`))))),
+      h('ul.same-faces', {}, shown.map(({ url, track }, i) => h('li', {}, h('a.picture-link', { href: scene(this.where, track), title: sceneName(track) }, face(url, `${one.label} in ${sceneName(track)}, picture ${i + 1}`))))),
       h('p.quiet.small', {}, `${length(one.screen_time_s)} in view, in ${count(one.videos, 'video')}`));
   }
 

@@ -48,7 +48,7 @@ export async function drawGroup(view, id, signal) {
     });
   };
   const tiles = stranger.tracks.map((track, i) => {
-    const button = h('button.tile', { type: 'button', 'aria-pressed': 'true', onclick: () => toggle(i) }, face(track.crop, sceneName(track)), h('span.tile-state', { 'aria-hidden': 'true' }));
+    const button = h('button.group-tile', { type: 'button', 'aria-pressed': 'true', onclick: () => toggle(i) }, face(track.crop, sceneName(track)), h('span.tile-state', { 'aria-hidden': 'true' }));
     const toggle = () => {
       if (!out.delete(i)) out.add(i);
       button.setAttribute('aria-pressed', String(!out.has(i)));
@@ -65,10 +65,10 @@ export async function drawGroup(view, id, signal) {
     h('div.card.stack.group-answer', {}, state, h('p.quiet.small', {}, 'Click the pictures that are somebody else, then give the name. Those stay a stranger.'),
       allowed ? h('div.row', {}, h('div.group-field', {}, field), candidates.slice(0, 3).map((one) => h('button', { type: 'button', title: likeliness(one.probability), onclick: () => name(one) }, h('bdi', {}, one.identity))))
         : h('p.quiet', {}, lacks('curate'))),
-    h('ul.tiles', {}, tiles));
+    h('ul.group-tiles', {}, tiles));
   draw();
   bindKeys('All scenes of a stranger', [
-    { keys: ['x'], does: 'Leave the picture out that has the focus, or take it in again', run: () => view.getRootNode().activeElement?.closest('.tile')?.click() },
+    { keys: ['x'], does: 'Leave the picture out that has the focus, or take it in again', run: () => view.getRootNode().activeElement?.closest('.group-tile')?.click() },
     { keys: ['n'], does: 'To the field for the name', run: () => field.focus() },
   ], signal);
   if (allowed && matchMedia('(pointer: fine)').matches) field.focus();

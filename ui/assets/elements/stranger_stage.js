@@ -53,7 +53,7 @@ class StrangerStage extends HTMLElement {
     fill(this.group, stranger.track_count > 1 ? `All ${stranger.track_count} scenes` : 'Scene');
     const shown = bestPictures(stranger, PICTURES);
     fill(this.pictures, shown.length
-      ? shown.map(({ url, track }, i) => h('li', {}, h('a.figure', { href: scene(project, track) },
+      ? shown.map(({ url, track }, i) => h('li', {}, h('a.picture-link', { href: scene(project, track) },
           face(url, `${stranger.label} in ${sceneName(track)}, picture ${i + 1}`, { loading: 'eager' }), h('span.small.quiet.clip', { 'aria-hidden': 'true' }, h('bdi', {}, sceneName(track))))))
       : h('li.quiet', {}, 'No picture is kept.'));
     fill(this.choices, candidates === null ? h('li.quiet', {}, 'Comparing…') : this.candidates.length

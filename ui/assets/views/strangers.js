@@ -10,7 +10,7 @@ import { bestPictures, preload, readStranger } from '../core/strangers.js';
 import { count, length } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { empty, View } from '../core/view.js';
-import { showPreview } from '../elements/change_preview.js';
+import { showPreview } from '../elements/preview_panel.js';
 import { face } from '../elements/face.js';
 import { nameField } from '../elements/name_field.js';
 import { drawGroup } from '../elements/stranger_group.js';
@@ -48,12 +48,12 @@ class StrangersView extends View {
     const { signal } = this.inner;
     Object.assign(this, { items: [], cursor: null, total: 0, current: null, details: new Map(), chosen: new Set(), answered: [], sending: Promise.resolve(), own: 0 });
     this.stage = h('fr-stranger-stage.card');
-    this.preview = h('section.card.stack.preview', { 'aria-label': 'What this name changes', hidden: true });
+    this.preview = h('section.card.stack.name-preview', { 'aria-label': 'What this name changes', hidden: true });
     this.place = h('div');
     this.rows = h('fr-rows.stranger-rows', { 'aria-label': 'Strangers by screen time' });
     this.rows.rowHeight = ROW_PX;
     this.rows.make = (one) => this.row(one);
-    this.selection = h('div.card.stack.selection', { hidden: true });
+    this.selection = h('div.card.stack.several', { hidden: true });
     this.sum = h('p.quiet.small', { role: 'status' });
     fill(this, this.tabs(''),
       h('div.strangers', {}, h('div.stack', {}, this.preview, this.stage, this.place),
@@ -352,7 +352,7 @@ class StrangersView extends View {
       const answer = await post(address, body, { query: { preview: true }, signal: this.inner.signal });
       if (this.current !== one) return;
       showPreview(this.preview, {
-        project: this.where, title: `${one.label} is ${given.identity}`, answer,
+        title: `${one.label} is ${given.identity}`, answer,
         onapply: () => this.answer(one, `${one.label} is ${given.identity}`, () => post(address, body, { query: { expect: answer.version } })),
         onleave: () => this.leavePreview(),
       });

@@ -26,10 +26,10 @@ app = typer.Typer(help="Every edit that changed names; the last one can be undon
 @app.command("list")
 def list_edits(project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List all edits, the first one first."""
-    from serving.api.schemas import EditView
+    from serving.archive.access.history import read_history
 
     with open_home(home) as opened:
-        rows = EditView.of_all(opened.archive.store.list_edits(project))
+        rows = read_history(opened.archive.store, project)
     if as_json:
         print_json([row.model_dump() for row in rows])
         return
@@ -57,11 +57,11 @@ def undo(
     as_json: JsonOption = False,
 ) -> None:
     """Take the last edit back: names, appearances, strangers, corrections and faces are as before it."""
-    from serving.api.schemas import EditView
+    from serving.archive.access.history import read_history
     from serving.archive.naming.undo import undo_edit
 
     with open_home(home) as opened:
-        rows = EditView.of_all(opened.archive.store.list_edits(project))
+        rows = read_history(opened.archive.store, project)
         change = undo_edit(opened.archive, project, number, preview=preview, expected=expect)
     for row in rows:
         if row.can_undo and not as_json:

@@ -72,6 +72,19 @@ def test_hours_that_a_clock_jumps_ahead_are_no_hours_of_video(tmp_path: Path, na
         assert video.index() is None
 
 
+@pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.webm", "a.mp4"])
+@pytest.mark.parametrize("begins_ms", [1480, 26 * HOUR_MS])
+def test_a_video_whose_clock_begins_late_lasts_no_longer(tmp_path: Path, name: str, begins_ms: int) -> None:
+    codec, options = ("libvpx", {}) if name == "a.webm" else ("libx264", PLAIN)
+    path = write_video(tmp_path / name, [begins_ms + time for time in STEADY], codec=codec, options=options)
+    with Video(path, LimitsConfig(max_video_duration_s=60)) as video:
+        assert video.info.duration_s == pytest.approx(2.0, abs=0.05)
+        assert len(list(video.frames())) == len(STEADY)
+        assert video.info.duration_s == pytest.approx(2.0, abs=0.05)
+        assert video.complete
+        assert not video.warnings
+
+
 @pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.mp4", "a.gif"])
 @pytest.mark.parametrize("step_s", [1, 10, 100])
 def test_slow_videos_keep_their_time(tmp_path: Path, name: str, step_s: int) -> None:

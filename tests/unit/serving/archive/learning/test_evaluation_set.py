@@ -14,11 +14,19 @@ from facerec_models.config import IdentificationConfig, TrainingConfig
 from facerec_models.errors import InputError, ModelNotFoundError, VideoNotFoundError
 from facerec_models.metrics import NamedTime
 from facerec_models.types import Track
-from serving.archive.files import Files
+from serving.archive.forget import forget
 from serving.archive.handle import Archive
-from serving.archive.learning.evaluation_set import best_analysis, evaluate_version, keep_truth, kept_truths
+from serving.archive.learning.evaluation_set import (
+    best_analysis,
+    evaluate_version,
+    keep_truth,
+    kept_truths,
+    remove_truth,
+)
 from serving.archive.learning.model_versions import train
 from serving.archive.measure import add_baseline, analysis_of, find_video, named
+from serving.archive.naming.rename import rename_person
+from serving.archive.naming.undo import undo_edit
 from serving.archive.videos import summarize
 from serving.store.contract import Store
 from serving.store.rows import FaceStatus
@@ -63,13 +71,21 @@ def truth(**people: tuple[float, float]) -> Truth:
     return Truth.model_validate({"duration_s": 10, "people": named})
 
 
+def kept(archive: Archive) -> dict[str, Truth]:
+    """Return what is kept, without when and of what it was made."""
+    return {
+        sha256: Truth(**{name: getattr(one, name) for name in Truth.model_fields})
+        for sha256, one in kept_truths(archive, "p").items()
+    }
+
+
 BOTH = truth(Person_0=(0.5, 3.5), Person_1=(6.0, 9.0))
 
 
 def test_a_version_is_measured_on_kept_truths(archive: Archive) -> None:
     everybody = train(archive, "p").version
     keep_truth(archive.files, "p", SHA256, BOTH)
-    assert kept_truths(archive.files, "p") == {SHA256: BOTH}
+    assert kept(archive) == {SHA256: BOTH}
     assert evaluate_version(archive, "p", everybody) == NamedTime(6, 6, 6, 0, 0)
 
 
@@ -104,10 +120,34 @@ def test_a_deleted_video_is_passed_over_with_a_warning(
     assert SHA256 in caplog.text
 
 
-def test_a_truth_is_kept_once_a_video(store: Store, home: Files) -> None:
-    keep_truth(home, "p", SHA256, truth(Person_3=(0, 1)))
-    keep_truth(home, "p", SHA256, BOTH)
-    assert kept_truths(home, "p") == {SHA256: BOTH}
+def test_a_truth_is_kept_once_a_video(archive: Archive) -> None:
+    keep_truth(archive.files, "p", SHA256, truth(Person_3=(0, 1)))
+    keep_truth(archive.files, "p", SHA256, BOTH)
+    assert kept(archive) == {SHA256: BOTH}
+    assert remove_truth(archive.files, "p", SHA256)
+    assert not remove_truth(archive.files, "p", SHA256)
+    assert kept(archive) == {}
+
+
+def test_truths_follow_who_is_renamed_and_that_being_undone(archive: Archive) -> None:
+    train(archive, "p")
+    keep_truth(archive.files, "p", SHA256, BOTH)
+    change = rename_person(archive, "p", "Person 0", "Ada")
+    assert {one.name for one in kept(archive)[SHA256].people} == {"Ada", "Person_1"}
+    undo_edit(archive, "p", change.edit)
+    assert kept(archive) == {SHA256: BOTH}
+
+
+def test_who_is_forgotten_is_a_stranger_in_truths(archive: Archive) -> None:
+    train(archive, "p")
+    keep_truth(archive.files, "p", SHA256, BOTH)
+    rename_person(archive, "p", "Person 1", "Bob")
+    receipt = forget(archive, "p", "Person_0")
+    assert receipt.truths == 1
+    left = kept(archive)[SHA256]
+    assert [one.name for one in left.people] == ["Bob"]
+    assert left.present(1.0, 2.0) == {"?forgotten 1"}
+    assert "Person_0" not in archive.files.truth("p", SHA256).read_bytes().decode()
 
 
 def test_the_analysis_that_covers_most_counts(store: Store) -> None:

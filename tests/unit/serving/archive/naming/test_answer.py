@@ -48,10 +48,10 @@ def test_fragments_side_by_side_are_the_answer_together(film: Film, store: Store
 
 
 def test_a_stranger_of_joined_parts_is_counted_once(film: Film, store: Store) -> None:
-    before = {one.stranger_id: one.seconds for one in store.list_screen_times("p", AppearanceQuery())}
+    before = {one.owner: one.seconds for one in store.list_screen_times("p", AppearanceQuery())}
     film.analyse([seen(STRANGER, 1.0, 2.0)], 0, 3)
     film.analyse([seen(STRANGER, 11.0, 12.0)], 10, 20)
-    after = {one.stranger_id: one.seconds for one in store.list_screen_times("p", AppearanceQuery())}
+    after = {one.owner: one.seconds for one in store.list_screen_times("p", AppearanceQuery())}
     assert after.keys() == before.keys()
     assert sorted(after[one] - before[one] for one in before) == [0, pytest.approx(2.08)]
 

@@ -14,7 +14,6 @@ from facerec_models.identification.naming_model import NamingModel
 from serving.archive.forget import forget
 from serving.archive.former_names import name_now
 from serving.archive.handle import Archive
-from serving.archive.learning.evaluation_set import keep_truth
 from serving.archive.learning.loaded_models import drop_loaded_models
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
@@ -29,7 +28,6 @@ from serving.store.naming_rows import CorrectionKind, Edit, NamingChange
 from serving.store.rows import FaceStatus
 from tests.archive import enrol, put_people
 from tests.unit.serving.archive.edits import add_named_video, before_each, correct_track, labels_in, owners
-from training.evaluation.truth import TruePerson, Truth
 
 
 def state(store: Store) -> tuple[object, ...]:
@@ -294,10 +292,3 @@ def test_names_after_renaming_are_those_of_training_with_that_name(archive: Arch
         NamingModel.load(archive.files.model("p", by_edit)).gallery.person_ids,
         ["Ada"] * 3 + ["Bob"] * 3,
     )
-
-
-def test_an_evaluation_set_with_the_former_name_is_told(archive: Archive, caplog: pytest.LogCaptureFixture) -> None:
-    people = (TruePerson(name="Ann_Lee", intervals=()),)
-    keep_truth(archive.files, "p", "v-1" * 8, Truth(people=people))
-    rename_person(archive, "p", "Ann Lee", "Ada")
-    assert "calls them Ann_Lee in the truths of 1 videos" in caplog.text

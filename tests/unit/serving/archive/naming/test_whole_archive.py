@@ -363,6 +363,7 @@ def test_a_change_is_answered_with_its_counts_and_examples_by_person() -> None:
         "edit": 4,
         "videos": 2,
         "tracks": 9,
+        "changed_videos": 0,
         "people": {
             "Ann_Lee": {**nothing, "removed": 1},
             "Bob": {**nothing, "tracks_removed": 1},

@@ -97,6 +97,16 @@ def test_nobody_is_exported_who_is_not_known(archive: Archive) -> None:
         export_person(archive, "p", "Eve")
 
 
+def test_an_export_tells_no_place_in_the_home(archive: Archive, store: Store) -> None:
+    sent, given = store.get_video("p", "v-1"), store.get_video("p", "v-2")
+    store.put_video(replace(sent, uri=(archive.files.uploads / "1.mp4").resolve().as_uri()))
+    store.put_video(replace(given, uri="file:///elsewhere/2.mp4"))
+    found = exported(archive, "Bob")
+    addresses = {row["video_id"]: row["address"] for row in json.loads(found["person.json"])["appearances"]}
+    assert addresses == {"v-1": None, "v-2": "file:///elsewhere/2.mp4"}
+    assert not any(str(archive.files.root).encode() in data for data in found.values())
+
+
 def test_an_export_holds_one_piece_at_a_time(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3, 30):
         put_video(archive, f"v-{number}", number)

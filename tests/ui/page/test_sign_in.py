@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -18,7 +18,7 @@ from serving.store.access_rows import Role
 from tests.contract.store_cases import make_face, make_model, promote
 from tests.local_servers import running
 from tests.serving.in_process import in_process
-from tests.ui.test_page import choose, running_page
+from tests.ui.page.running import running_page
 from tests.waiting import WAIT_S
 from ui.sign_in import SIGN_IN
 
@@ -77,7 +77,7 @@ def test_nobody_gets_further_without_a_key(page_url: str) -> None:
     with httpx.Client(base_url=page_url, trust_env=False, timeout=WAIT_S) as visitor:
         answer = visitor.get("/", headers={"accept": "text/html"})
         assert (answer.status_code, answer.headers["location"]) == (303, SIGN_IN)
-        for path in ("/config", "/gradio_api/info", "/gradio_api/file=/etc/passwd", "/gradio_api/queue/data"):
+        for path in ("/config", "/gradio_api/info", "/gradio_api/file=/etc/passwd", "/fr/v1/me", "/fr/v1/projects"):
             assert visitor.get(path).status_code == 401, path
         assert visitor.post("/gradio_api/upload", files={"files": b"x"}).status_code == 401
         assert visitor.post("/gradio_api/queue/join", json={}).status_code == 401
@@ -110,33 +110,41 @@ def test_a_wrong_key_is_refused_with_the_reason(page: Page, page_url: str) -> No
     expect(page.get_by_role("alert")).to_contain_text("no key")
 
 
-def test_a_curator_sees_their_projects_and_may_analyse(
-    page: Page, page_url: str, archive: Archive, tmp_path: Path
-) -> None:
+def test_a_curator_sees_their_projects_and_may_add_videos(page: Page, page_url: str, archive: Archive) -> None:
     sign_in(page, page_url, make_key(archive, Role.CURATE))
-    expect(page.locator("#analyse")).to_be_enabled()
-    page.locator("#project input").click()
-    expect(page.get_by_role("option", name="p", exact=True)).to_be_visible()
-    expect(page.get_by_role("option", name="q", exact=True)).to_have_count(0)
-    page.screenshot(path=tmp_path / "page.png")
+    expect(page.get_by_role("button", name="Choose videos")).to_be_enabled()
+    expect(page.get_by_label("Project").get_by_role("option")).to_have_text(["p"])
     (cookie,) = page.context.cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
     assert "facerec_" not in cookie["value"]
+    # A project of others is told neither here nor by its address.
+    page.goto(f"{page_url}/?project=q")
+    expect(page.get_by_role("heading", name="Your key may not see this")).to_be_visible()
 
 
-def test_a_reader_is_told_what_the_key_is_for(page: Page, page_url: str, archive: Archive) -> None:
+def test_a_reader_is_told_what_the_key_may_not_do(page: Page, page_url: str, archive: Archive) -> None:
     sign_in(page, page_url, make_key(archive, Role.READ))
-    expect(page.get_by_text("for reading alone")).to_be_visible()
-    expect(page.locator("#analyse")).to_be_disabled()
+    choose = page.get_by_role("button", name="Choose videos")
+    expect(choose).to_be_disabled()
+    expect(choose).to_have_attribute("title", re.compile("curate"))
 
 
 def test_a_revoked_key_ends_the_visit(page: Page, page_url: str, archive: Archive) -> None:
     row, key = keys.create_key(archive.store, "for the page", {"*": Role.CURATE})
     sign_in(page, page_url, key)
-    expect(page.locator("#analyse")).to_be_visible()
+    expect(page.get_by_role("button", name="Choose videos")).to_be_enabled()
     archive.store.revoke_key(row.key_id)
-    choose_again = page.locator("#project input")
-    expect(choose_again).not_to_have_value("")
-    choose(page, "q")
-    expect(page.get_by_text("was revoked")).to_be_visible()
+    # The page asks by itself, and comes to where one signs in.
+    expect(page.get_by_label("Key", exact=True)).to_be_visible()
+
+
+def test_every_role_is_asked_for_through_the_page_as_by_the_service(page_url: str, archive: Archive) -> None:
+    """What a reader may not do at the service, they may not do through the page, which holds no key of its own."""
+    headers = {"authorization": f"Bearer {make_key(archive, Role.READ)}"}
+    with httpx.Client(base_url=page_url, trust_env=False, timeout=WAIT_S, headers=headers) as visitor:
+        assert visitor.get("/fr/v1/projects/p/videos").status_code == 200
+        assert visitor.get("/fr/v1/projects/q/videos").status_code == 403
+        assert visitor.post("/fr/v1/projects/p/training", json={}).status_code == 403
+        assert visitor.get("/fr/v1/projects/p/audit").status_code == 403
+        assert visitor.get("/fr/v1/keys").status_code == 403

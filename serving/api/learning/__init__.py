@@ -1,0 +1,1 @@
+"""Routes about model versions and how good they are."""
