@@ -108,8 +108,9 @@ class StrangerStage extends HTMLElement {
 
   /** Be ready for an answer; a phone's keyboard does not come up by itself. */
   focusField() {
+    if (!may('curate')) return;
     this.field.value = '';
-    if (may('curate') && matchMedia('(pointer: fine)').matches) this.field.focus();
+    if (matchMedia('(pointer: fine)').matches) this.field.focus();
   }
 }
 
