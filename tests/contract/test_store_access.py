@@ -59,6 +59,8 @@ def test_every_change_has_its_entry_and_its_actor(store: Store) -> None:
     assert entries[0].actor.startswith("local:")
     edit = entries[4]
     assert edit.subject == str(number)
+    assert store.find_editors("p", [number or 0, 99]) == {number: "key:abc"}
+    assert store.find_editors("p", []) == {}
     assert edit.details["max_false_names"] == {"before": None, "after": 0.1}
     assert edit.details["version"] == {"before": version, "after": version + 1}
     assert "Ada" not in str(edit), "what is personal is in the edit, which may be forgotten"
@@ -69,6 +71,8 @@ def test_the_log_is_read_in_parts_and_outlives_its_project(store: Store) -> None
     for name in ("a", "b", "c"):
         store.put_video(make_video(name))
     assert [entry.subject for entry in store.list_audit("p", after=2, limit=1)] == ["b"]
+    assert [entry.subject for entry in store.list_audit("p", newest_first=True, limit=2)] == ["c", "b"]
+    assert [entry.subject for entry in store.list_audit("p", after=3, newest_first=True, limit=1)] == ["a"]
     store.delete_project("p")
     store.create_project("p")
     entries = store.list_audit("p")

@@ -49,6 +49,11 @@ def test_jobs_are_listed_part_by_part(store: Store) -> None:
     assert store.list_jobs(after=jobs[1], limit=1) == [jobs[2]]
     assert store.list_jobs("p", [JobState.QUEUED], after=jobs[1]) == jobs[2:]
     assert store.list_jobs(after=jobs[3]) == store.list_jobs(limit=0) == []
+    newest = jobs[::-1]
+    assert store.list_jobs(newest_first=True) == newest
+    assert store.list_jobs(newest_first=True, limit=2) == newest[:2]
+    assert store.list_jobs("p", after=newest[1], newest_first=True, limit=1) == newest[2:3]
+    assert store.list_jobs(after=newest[3], newest_first=True) == []
 
 
 def test_a_job_is_submitted_as_queued(store: Store) -> None:

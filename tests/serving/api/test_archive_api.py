@@ -221,3 +221,18 @@ def test_a_new_video_is_found_at_once(client: TestClient, archive: Archive) -> N
     assert len(labels(client, person_id="Bob")) == 2
     assign_current(archive, row)
     assert len(labels(client, person_id="Bob")) == 3
+
+
+def test_the_history_is_read_from_its_end_and_says_who(client: TestClient) -> None:
+    for name_of_stranger, person in (("Unknown 2", "Dee"), ("Unknown 1", "Eve")):
+        ok(client.post(f"{BASE}/strangers/{quote(name_of_stranger)}/name", json={"person_id": person}))
+    whole = ok(client.get(f"{BASE}/history"))
+    assert [row["number"] for row in whole] == [1, 2, 3]
+    (last,) = ok(client.get(f"{BASE}/history", params={"newest_first": True, "limit": 1}))
+    assert last == whole[2]
+    rest = ok(client.get(f"{BASE}/history", params={"newest_first": True, "after": last["number"]}))
+    assert rest == whole[1::-1]
+    assert [row["can_undo"] for row in rest] == [False, False], "the last one that stands is on another page"
+    assert (last["actor"], last["can_undo"], last["is_sealed"]) == ("local", True, False)
+    assert whole[0]["former_model"] is None
+    assert whole[1]["former_model"] == whole[0]["model_version"]

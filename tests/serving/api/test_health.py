@@ -186,3 +186,15 @@ def test_refused_requests_are_counted_by_reason(archive: Archive) -> None:
         before = metrics(client)["facerec_http_refused_total", "busy"]
         assert client.post("/v1/projects/p/training").status_code == 429
         assert metrics(client)["facerec_http_refused_total", "busy"] == before + 1
+
+
+def test_the_service_tells_what_waits_and_how_much_room_there_is(client: TestClient, archive: Archive) -> None:
+    submit(archive.store, "p", "training", {}, max_queued=9)
+    submit(archive.store, "p", "training", {}, max_queued=9)
+    told = client.get("/v1/service").json()
+    assert (told["ready"], told["missing"], told["embedder"]) == (True, [], "dlib-resnet-v1")
+    (waiting,) = told["waiting"]
+    assert (waiting["kind"], waiting["count"]) == ("training", 2)
+    assert 0 <= waiting["oldest_s"] < 60
+    assert 0 < told["disk_free_bytes"] <= told["disk_size_bytes"]
+    assert told["full"] is None

@@ -139,3 +139,12 @@ def test_each_of_these_routes_states_its_role(archive: Archive) -> None:
         ("delete", "/people/{person_id}/consent"): None,
         ("get", "/people/{person_id}/export"): "admin",
     }
+
+
+def test_a_policy_is_tried_before_it_is_set(client: TestClient, store: Store) -> None:
+    tried = ok(client.post(f"{BASE}/policy/sweep", params={"preview": True}, json={"videos_days": 0.0001}))
+    assert sorted(tried["videos"]) == ["v-1", "v-2"]
+    assert ok(client.get(f"{BASE}/policy")) == FOR_EVER
+    assert ok(client.post(f"{BASE}/policy/sweep", params={"preview": True}))["videos"] == []
+    assert "set it first" in problem(client.post(f"{BASE}/policy/sweep", json={"videos_days": 0.0001}), 422)
+    assert len(store.list_videos("p")) == 2
