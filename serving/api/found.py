@@ -103,7 +103,7 @@ class FoundFace(FoundAppearance):
 
 
 class LikelyPerson(_Answer):
-    """Who somebody may be: an enrolled person, with the enrolled picture that is most alike.
+    """An enrolled person who a face or a stranger may be, with the enrolled picture that is most alike.
 
     `is_sure`: likely enough, and much likelier than anybody else, to be suggested.
     """
@@ -117,7 +117,7 @@ class LikelyPerson(_Answer):
 
     @classmethod
     def of(cls, project: str, one: Likely) -> LikelyPerson:
-        """Show who somebody may be."""
+        """Show who it may be."""
         picture = one.face_id and f"/v1/projects/{project}/faces/{one.face_id}.jpg"
         return cls(
             person_id=one.person_id,

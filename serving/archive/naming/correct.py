@@ -267,7 +267,7 @@ def _edit_of_strangers(
         for one in those
     ]
     best = best_faces(archive.files, tracks, person_id, archive.rules, 3 * ENROLLED_OF_TRACK)
-    # With tracks that are somebody else's, the stranger is somebody still.
+    # The stranger goes on with the tracks that are another person's.
     named = [] if odd else [replace(one, person_id=person_id) for one in found.values()]
     numbers = [f"Unknown {one.number}" for one in found.values()]
     told = ", ".join(numbers[:_NOTED]) + (", ..." if len(numbers) > _NOTED else "")

@@ -26,7 +26,7 @@ _OTHER = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Likely:
-    """An enrolled person whom somebody may be.
+    """An enrolled person who a face or a stranger may be.
 
     Parameters
     ----------

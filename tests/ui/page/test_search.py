@@ -43,7 +43,7 @@ def test_people_are_found_together(page: Page, page_url: str, analysed: Analysed
     page.go_back()
     expect(page.get_by_role("button", name="Without Eileen Collins")).to_be_visible()
     page.get_by_role("button", name="Without Eileen Collins").click()
-    expect(page.get_by_role("heading", name="Whom do you look for?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Who are you searching for?")).to_be_visible()
 
 
 def test_a_face_of_a_picture_leads_to_its_scenes(

@@ -101,10 +101,8 @@ class NameField extends HTMLElement {
     } else if (event.key === 'Enter' && this.field.value.trim()) {
       event.preventDefault();
       event.stopPropagation();
-      // Suggestions may still be on their way: what is typed counts.
-      const typed = personId(this.field.value);
-      const chosen = this.shown[this.chosen];
-      this.give(chosen && !this.list.hidden ? chosen : { person_id: typed, identity: this.field.value.trim() });
+      // Suggestions may still be on their way: who types fast gets whom they would show.
+      this.meant().then((one) => one && this.give(one));
     } else if (event.key === 'Escape') {
       event.stopPropagation();
       if (this.field.value) {

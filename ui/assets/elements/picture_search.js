@@ -27,7 +27,7 @@ class PictureSearch extends HTMLElement {
     this.faces = await this.ask(null);
     await this.image.decode().catch(() => {});
     this.drawBoxes();
-    if (!this.faces.length) return void fill(this.found, empty('No face was found in this picture', 'Try one in which a face is larger, and looks into the camera.'));
+    if (!this.faces.length) return void fill(this.found, empty('No face was found in this picture', 'Try one in which a face is larger, and faces the camera.'));
     const largest = this.faces.reduce((best, one) => (area(one) > area(best) ? one : best));
     await this.choose(this.faces.indexOf(largest));
   }

@@ -62,7 +62,7 @@ export async function drawGroup(view, id, signal) {
     h('div.head', {}, back, h('span.quiet', { 'aria-hidden': 'true' }, '/'), h('h1', {}, stranger.label),
       h('span.quiet', {}, `${length(stranger.screen_time_s)} in view, in ${count(stranger.videos, 'video')}`),
       h('div.row.end', {}, h('button', { type: 'button', disabled: !allowed, title: allowed ? null : lacks('curate'), onclick: hide }, stranger.hidden ? 'Show again' : 'Hide'))),
-    h('div.card.stack.group-answer', {}, state, h('p.quiet.small', {}, 'Click the pictures that are somebody else, then give the name. Those stay a stranger.'),
+    h('div.card.stack.group-answer', {}, state, h('p.quiet.small', {}, 'Click the pictures that show another person, then give the name. Those stay a stranger.'),
       allowed ? h('div.row', {}, h('div.group-field', {}, field), candidates.slice(0, 3).map((one) => h('button', { type: 'button', title: likeliness(one.probability), onclick: () => name(one) }, h('bdi', {}, one.identity))))
         : h('p.quiet', {}, lacks('curate'))),
     h('ul.group-tiles', {}, tiles));

@@ -120,7 +120,7 @@ class SearchView extends View {
   }
 
   hello() {
-    return empty('Whom do you look for?', 'Type a name, add people who are seen together, or choose a picture of somebody: every scene that is found leads into its video.');
+    return empty('Who are you searching for?', 'Type a name, add people who are seen together, or choose a picture of them: every scene that is found leads into its video.');
   }
 
   together() {

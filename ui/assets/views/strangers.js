@@ -291,7 +291,7 @@ class StrangersView extends View {
     this.answer(one, text, () => post(at`projects/${this.where}/strangers/${one.stranger}/hide`, undefined, { query: { no_longer: one.hidden || null } }));
   }
 
-  /** Go on at once: the answer is sent while the next one is looked at, one answer after the other. */
+  /** Go on at once: the answer is sent while the next one is shown, one answer after the other. */
   answer(one, text, send) {
     const i = this.items.indexOf(one);
     this.items = this.items.filter((other) => other !== one);
