@@ -154,6 +154,7 @@ def list_strangers(
         least_s=min_screen_time_s,
         with_hidden=hidden,
         most=shown,
+        rankings=service.rankings,
         limit=limit,
         cursor=cursor,
     )
@@ -171,7 +172,7 @@ def list_same_people(project: ProjectName, service: ServiceDep, cursor: Cursor =
 
     Who was told apart before, and who is in view together, is left out.
     """
-    page = find_same_people(service.archive, project, cursor=cursor)
+    page = find_same_people(service.archive, project, cursor=cursor, rankings=service.rankings)
     return SamePersonPage(
         items=[
             SamePerson(

@@ -17,6 +17,7 @@ from serving.archive.access.callers import Caller
 from serving.archive.handle import Archive
 from serving.archive.naming.preview import ApplyOptions
 from serving.archive.room import require_room
+from serving.archive.search.strangers import Rankings
 from serving.archive.search.track_index import TrackIndexes
 from serving.deployments.detector import DetectorProxy
 from serving.deployments.embedder import EmbedderProxy
@@ -76,6 +77,11 @@ class Service:
     def indexes(self) -> TrackIndexes:
         """The tracks of the projects that are searched by face; a project's are read when it is first asked for."""
         return TrackIndexes(self.archive.store)
+
+    @cached_property
+    def rankings(self) -> Rankings:
+        """The rankings of strangers that were asked for last."""
+        return Rankings()
 
 
 def _service(request: Request) -> Service:

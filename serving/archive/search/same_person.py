@@ -15,7 +15,7 @@ from serving.archive.naming.aliases import follow_all
 from serving.archive.naming.current import read_current
 from serving.archive.naming.edit_strangers import find_together
 from serving.archive.search.likely import Likely, denied_people, likely_people, mean_of, tracks_of_strangers
-from serving.archive.search.strangers import StrangerSummary, rank_strangers
+from serving.archive.search.strangers import Rankings, StrangerSummary, rank_strangers
 from serving.store.naming_rows import AppearanceQuery, StrangerTrack
 
 # Strangers who are compared with all others for one page.
@@ -54,7 +54,9 @@ class Pairs:
     next_cursor: str | None
 
 
-def find_same_people(archive: Archive, project: str, *, cursor: str | None = None) -> Pairs:
+def find_same_people(
+    archive: Archive, project: str, *, cursor: str | None = None, rankings: Rankings | None = None
+) -> Pairs:
     """Return strangers who may be another one, or an enrolled person, those who are seen longest first.
 
     Some strangers at a time are compared with the means of all others. Left out are pairs that a user has told apart, those who are
@@ -65,7 +67,7 @@ def find_same_people(archive: Archive, project: str, *, cursor: str | None = Non
     InputError
         If the cursor is none.
     """
-    page = rank_strangers(archive, project, limit=_AT_ONCE, most=_SEEN, cursor=cursor)
+    page = rank_strangers(archive, project, limit=_AT_ONCE, most=_SEEN, cursor=cursor, rankings=rankings)
     if not page.strangers:
         return Pairs([], None)
     ids = [one.stranger_id for one in page.strangers]

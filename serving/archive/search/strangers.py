@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
 
 from facerec_models.errors import NotFoundError
 from facerec_models.files import AnyPath
@@ -68,6 +69,55 @@ class StrangerSummary:
     is_hidden: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ranking:
+    """All strangers that a query finds: their times, themselves, and ``(-seconds, number, id)`` of each, in order."""
+
+    times: Mapping[str, ScreenTime]
+    strangers: Mapping[str, Stranger]
+    order: Sequence[tuple[float, int, str]]
+
+
+class Rankings:
+    """The rankings of strangers that were asked for last, each as long as nothing has changed that it depends on.
+
+    That takes three readings of the store, whose cost does not grow with the strangers. May be shared by threads.
+    """
+
+    def __init__(self, keep: int = 8) -> None:
+        self._keep = keep
+        self._lock = Lock()
+        self._rankings: OrderedDict[tuple[str, AppearanceQuery], tuple[object, _Ranking]] = OrderedDict()
+
+    def of(self, store: Store, project: str, query: AppearanceQuery) -> _Ranking:
+        """Return a ranking, worked out anew if it has to be."""
+        key = project, query
+        # Read before: what changes meanwhile is found out the next time.
+        state = (
+            store.get_project(project),
+            store.columns_state(project),
+            frozenset(store.latest_analyses(project).items()),
+        )
+        with self._lock:
+            known = self._rankings.get(key)
+        if known is not None and known[0] == state:
+            return known[1]
+        ranking = _rank(store, project, query, store.list_screen_times(project, query))
+        with self._lock:
+            self._rankings[key] = state, ranking
+            self._rankings.move_to_end(key)
+            while len(self._rankings) > self._keep:
+                self._rankings.popitem(last=False)
+        return ranking
+
+
+def _rank(store: Store, project: str, query: AppearanceQuery, times: Sequence[ScreenTime]) -> _Ranking:
+    of = {one.owner: one for one in times}
+    # Not before the times: all whom they are of must be among them.
+    strangers = {row.stranger_id: row for row in store.list_strangers(project, sorted(of) if query.owners else None)}
+    return _Ranking(of, strangers, sorted((-one.seconds, strangers[who].number, who) for who, one in of.items()))
+
+
 @dataclass(frozen=True, slots=True)
 class RankedStrangers:
     """Some strangers; `next_cursor` leads to the rest, and is None at the end; `note` says so where a project keeps none.
@@ -92,6 +142,7 @@ def rank_strangers(
     most: int | None = SHOWN,
     limit: int | None = None,
     cursor: str | None = None,
+    rankings: Rankings | None = None,
 ) -> RankedStrangers:
     """Return the project's strangers by screen time, the longest seen first, of equals the lowest number.
 
@@ -111,6 +162,8 @@ def rank_strangers(
         How many appearances of each are shown; None for all.
     limit : int or None
         How many strangers; None for all.
+    rankings : Rankings or None
+        What was worked out before, for who asks for one page after the other.
 
     Raises
     ------
@@ -124,14 +177,14 @@ def rank_strangers(
         return RankedStrangers([], None, nothing_kept(project))
     search = ("strangers", project, query, min_probability, least_s, with_hidden)
     sure = _sure(archive, project, query, min_probability) if min_probability > 0 else None
-    times = {one.owner: one for one in (store.list_screen_times(project, query) if sure is None else _times(sure))}
-    # Not before the times: all whom they are of must be among them.
-    strangers = {row.stranger_id: row for row in store.list_strangers(project, sorted(times) if query.owners else None)}
-    order = sorted(
-        (-one.seconds, strangers[stranger_id].number, stranger_id)
-        for stranger_id, one in times.items()
-        if one.seconds >= least_s and (with_hidden or not strangers[stranger_id].is_hidden)
-    )
+    if sure is not None:
+        ranking = _rank(store, project, query, list(_times(sure)))
+    elif rankings is not None:
+        ranking = rankings.of(store, project, query)
+    else:
+        ranking = _rank(store, project, query, store.list_screen_times(project, query))
+    times, strangers = ranking.times, ranking.strangers
+    order = [one for one in ranking.order if -one[0] >= least_s and (with_hidden or not strangers[one[2]].is_hidden)]
     total = len(order)
     if cursor is not None:
         after_s, number = read_cursor(search, cursor, float, int)

@@ -144,6 +144,21 @@ def test_strangers_are_listed_from_a_screen_time_on(client: TestClient) -> None:
     assert [len(one["tracks"]) for one in strangers(client, shown=1)] == [1, 1]
 
 
+def test_a_list_follows_every_change(client: TestClient, archive: Archive) -> None:
+    assert [one["track_count"] for one in strangers(client)] == [2, 2]
+    put_face(archive, 3, face_of(7, 50))
+    assert sorted(one["track_count"] for one in strangers(client)) == [2, 3]
+    change = ok(client.post(f"{BASE}/strangers/1/hide"))
+    assert len(strangers(client)) == 1
+    assert len(strangers(client, hidden=True)) == 2
+    ok(client.post(f"{BASE}/history/{change['edit']}/undo"))
+    assert len(strangers(client)) == 2
+    archive.store.delete_video("p", "v-3")
+    assert [one["track_count"] for one in strangers(client)] == [2, 2]
+    archive.store.delete_video("p", "v-2")
+    assert [one["track_count"] for one in strangers(client)] == [1, 1]
+
+
 def test_the_nearest_people_of_a_stranger_come_first(client: TestClient, archive: Archive) -> None:
     put_face(archive, 3, near(face_of(1), 0.85))
     (found,) = strangers(client, video_id="v-3")
