@@ -23,7 +23,7 @@ const MOST_AGAIN = 240;
 const SHOWN = 3;
 const ROW_PX = 60;
 const AHEAD = 2;
-const NEAR_END = 15;
+const NEAR_END = 40;
 const LEAST = [[0, 'any length'], [1, '1 s and more'], [3, '3 s and more'], [10, '10 s and more'], [60, '1 min and more']];
 
 class StrangersView extends View {
