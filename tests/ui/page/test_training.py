@@ -44,13 +44,10 @@ def page(browser: Browser, video_id: str) -> Iterator[Page]:
     assert watched.complaints == []
 
 
-def names(service: RunningService) -> int:
+def names(service: RunningService, video_id: str) -> int:
     """Return how many appearances have a name."""
     with FacerecClient(service.url) as client:
-        return sum(
-            one.identity is not None
-            for one in client.result(PROJECT, client.videos(PROJECT)[0]["video_id"]).appearances
-        )
+        return sum(one.identity is not None for one in client.result(PROJECT, video_id).appearances)
 
 
 def test_a_training_is_come_back_to_and_names(page: Page, service: RunningService, video_id: str) -> None:
