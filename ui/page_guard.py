@@ -73,8 +73,9 @@ class PageRequests(RequestClasses):
 
     def of(self, scope: Scope, content_type: str) -> RequestClass:
         """Return the class of a request."""
-        if is_below_gateway(scope["path"]):
-            return super().of({**scope, "path": scope["path"].removeprefix(GATEWAY)}, content_type)
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if is_below_gateway(path):
+            return super().of({**scope, "path": path.removeprefix(GATEWAY), "root_path": ""}, content_type)
         if scope["method"] == "POST":
             return RequestClass("changing", _STATE_BYTES, 60.0, "what the page holds")
         return super().of(scope, content_type)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -37,8 +37,8 @@ def place(
         archive.store.add_model(make_model("m"))
         promote(archive.store, "m")
         for number in range(60):
-            # Of a kind that nobody works on here.
-            archive.store.submit_job(make_job(f"j-{number:016x}", float(number), kind="training"))
+            # A kind of its own: nobody works on it here.
+            archive.store.submit_job(make_job(f"j-{number:016x}", float(number), kind="training:by-hand"))
         with running(client.app) as url, running_page(url) as page_url:
             yield archive, page_url
 
@@ -48,32 +48,36 @@ def archive(place: tuple[Archive, str]) -> Archive:
     return place[0]
 
 
+Visit = Callable[..., tuple[Page, Watched]]
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab that must have nothing to complain of."""
+def visit(browser: Browser, place: tuple[Archive, str]) -> Iterator[Visit]:
+    """Sign in with a new key of a role, and open a part of the service's page, which must have nothing to complain of."""
+    archive, url = place
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.set_default_timeout(1000 * WAIT_S)
     expect.set_options(timeout=1000 * WAIT_S)
-    watched = Watched(page)
-    yield page
+    seen: list[Watched] = []
+
+    def sign_in(role: Role, project: str, show: str = "health") -> tuple[Page, Watched]:
+        key = keys.create_key(archive.store, f"the {role} key", {project: role})[1]
+        page.goto(url)
+        page.get_by_label("Key").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Videos", exact=True)).to_be_visible()
+        seen.append(Watched(page))
+        page.goto(f"{url}/service?project=p&show={show}")
+        return page, seen[-1]
+
+    yield sign_in
     context.close()
-    assert watched.complaints == []
+    assert [one.complaints for one in seen] == [[]]
 
 
-def visit(page: Page, place: tuple[Archive, str], role: Role, project: str, show: str = "health") -> None:
-    """Sign in with a key of a role, and open a part of the service's page."""
-    archive, url = place
-    key = keys.create_key(archive.store, f"the {role} key", {project: role})[1]
-    page.goto(url)
-    page.get_by_label("Key").fill(key)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Videos")).to_be_visible()
-    page.goto(f"{url}/service?project=p&show={show}")
-
-
-def test_an_admin_sees_health_and_pages_through_jobs(page: Page, place: tuple[Archive, str]) -> None:
-    visit(page, place, Role.ADMIN, "*")
+def test_an_admin_sees_health_and_pages_through_jobs(visit: Visit) -> None:
+    page, _ = visit(Role.ADMIN, "*")
     expect(page.get_by_text("works", exact=True)).to_be_visible()
     expect(page.get_by_text("60 jobs, the oldest for")).to_be_visible()
     expect(page.get_by_role("meter", name="Room on the disk")).to_be_visible()
@@ -90,11 +94,9 @@ def test_an_admin_sees_health_and_pages_through_jobs(page: Page, place: tuple[Ar
     expect(rows.first.get_by_text("waiting", exact=True)).to_be_visible()
 
 
-def test_a_key_is_shown_once_and_revoked_at_the_second_press(
-    page: Page, place: tuple[Archive, str], archive: Archive
-) -> None:
-    visit(page, place, Role.ADMIN, "*", "keys")
-    page.get_by_label("Name").fill("for <b>Ada</b>")
+def test_a_key_is_shown_once_and_revoked_at_the_second_press(visit: Visit, archive: Archive) -> None:
+    page, _ = visit(Role.ADMIN, "*", "keys")
+    page.get_by_label("Name", exact=True).fill("for <b>Ada</b>")
     page.get_by_label("Where").select_option("p")
     page.get_by_label("May").select_option("curate")
     page.get_by_role("button", name="Make a key").click()
@@ -115,10 +117,8 @@ def test_a_key_is_shown_once_and_revoked_at_the_second_press(
     expect(page.get_by_role("listitem").first).to_contain_text("key revoked")
 
 
-def test_projects_are_made_kept_by_a_policy_and_deleted_by_typing(
-    page: Page, place: tuple[Archive, str], archive: Archive
-) -> None:
-    visit(page, place, Role.ADMIN, "*", "projects")
+def test_projects_are_made_kept_by_a_policy_and_deleted_by_typing(visit: Visit, archive: Archive) -> None:
+    page, _ = visit(Role.ADMIN, "*", "projects")
     page.get_by_label("Name of a new project").fill("gone")
     page.get_by_role("button", name="Create").click()
     expect(page).to_have_url(re.compile("project=gone"))
@@ -141,11 +141,11 @@ def test_projects_are_made_kept_by_a_policy_and_deleted_by_typing(
     assert "gone" not in {one.name for one in archive.store.list_projects()}
 
 
-def test_a_key_that_only_reads_is_told_what_it_may_not(page: Page, place: tuple[Archive, str]) -> None:
-    visit(page, place, Role.READ, "p")
+def test_a_key_that_only_reads_is_told_what_it_may_not(visit: Visit) -> None:
+    page, watched = visit(Role.READ, "p")
     expect(page.get_by_text("works", exact=True)).to_be_visible()
     expect(page.get_by_text("told to keys that may read every project")).to_be_visible()
-    expect(page.get_by_text("the read key")).to_be_visible()
+    expect(page.get_by_text("You are signed in as key:")).to_be_visible()
     for part in ("Keys", "Audit log"):
         page.get_by_role("link", name=part).click()
         expect(page.get_by_role("heading", name="Your key may not see this")).to_be_visible()
@@ -157,5 +157,8 @@ def test_a_key_that_only_reads_is_told_what_it_may_not(page: Page, place: tuple[
     expect(page.get_by_label("Videos, with all that was found in them")).to_be_disabled()
     expect(page.get_by_role("button", name="Create")).to_be_disabled()
     page.get_by_role("link", name="Health").click()
+    assert watched.complaints == []
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Key")).to_be_visible()
+    # Who has gone is asked for a key.
+    watched.complaints.clear()

@@ -64,7 +64,7 @@ class MeasureView extends View {
     const version = models.find((one) => one.version === params().version) ?? promoted;
     const other = models.find((one) => one.version === params().against && one !== version);
     const names = (one) => `${one.version}${one.promoted ? ' (names now)' : ''}, ${count(one.people, 'person', 'people')}`;
-    const choice = (label, chosen, none, given) => h('label.field', {}, label,
+    const choice = (label, chosen, none, given) => h('div.field', {}, h('span', { 'aria-hidden': 'true' }, label),
       h('select', { 'aria-label': label, onchange: (event) => (note(given(event.target.value)), this.attempt(place, () => this.drawFigures(place, models, promoted)).catch(complain)) },
         none && h('option', { value: '' }, none),
         models.map((one) => h('option', { value: one.version, selected: one === chosen }, names(one)))));

@@ -87,7 +87,7 @@ class TrainView extends View {
         }
       },
     },
-    h('label.field', { for: classifier.id }, 'How it learns', classifier),
+    h('div.field', {}, h('label', { for: classifier.id }, 'How it learns'), classifier),
     h('label.row.plain', { for: seen.id }, seen, 'Learn who is a stranger from those seen in the videos, too'),
     h('label.row.plain', { for: waits.id }, waits, 'Let it name only when I promote it'),
     h('div.row', {}, button, !allowed && h('span.quiet.small', {}, lacks('curate'))),

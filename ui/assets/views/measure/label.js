@@ -104,20 +104,27 @@ class Clip {
     }
   }
 
-  /** Keep all answers: one after the other, each whole. Says whether they are kept. */
+  /** Keep all answers: one request at a time, and one that waits for it has all that was answered meanwhile. Says whether they are kept. */
   save() {
-    const body = { analysis_id: this.result.analysis_id, tracks: [...this.answers.values()], missed: this.missed };
-    this.saving = this.saving.then(async () => {
+    this.waiting ??= this.saving.then(async () => {
+      this.waiting = null;
+      const body = { analysis_id: this.result.analysis_id, tracks: [...this.answers.values()], missed: this.missed };
+      const address = at`projects/${this.where}/videos/${this.videoId}/truth`;
       try {
-        if (body.tracks.length || body.missed.length) await put(at`projects/${this.where}/videos/${this.videoId}/truth`, body);
-        else await remove(at`projects/${this.where}/videos/${this.videoId}/truth`);
+        await (body.tracks.length || body.missed.length ? put(address, body) : remove(address));
         return true;
       } catch (error) {
         complain(error);
         return false;
+      } finally {
+        this.unsaved = this.waiting !== null;
+        this.drawState();
       }
     });
-    return this.saving;
+    this.saving = this.waiting;
+    this.unsaved = true;
+    this.drawState();
+    return this.waiting;
   }
 
   async clear() {
@@ -129,9 +136,14 @@ class Clip {
     toast('The labels of this clip are removed');
   }
 
-  draw() {
+  drawState() {
     const done = this.tracks.filter((one) => this.answers.has(one.track_id)).length;
-    fill(this.state, done < this.tracks.length ? `${done} of ${count(this.tracks.length, 'face')} answered` : `All ${count(this.tracks.length, 'face')} answered`);
+    const all = count(this.tracks.length, 'face');
+    fill(this.state, done < this.tracks.length ? `${done} of ${all} answered` : `All ${all} answered`, this.unsaved ? ', keeping…' : this.answers.size ? ', kept' : '');
+  }
+
+  draw() {
+    this.drawState();
     if (this.track) this.drawCard();
     this.drawMissed();
     fill(this.list, this.tracks.map((one, i) => h('li', {}, h('button.pick-face', {

@@ -82,7 +82,7 @@ function whoAmI() {
   const grants = Object.entries(session.grants);
   return h('section.card.stack', {},
     h('h2', {}, 'You'),
-    h('p', {}, session.name === 'local' ? 'You work on the service’s own machine, without a key.' : h('span', {}, 'Your key is called ', h('bdi', {}, h('strong', {}, session.name.replace(/^key:/, ''))), '.')),
+    h('p', {}, session.name === 'local' ? 'You work on the service’s own machine, without a key.' : h('span', {}, 'You are signed in as ', h('bdi', {}, h('strong', {}, session.name)), '.')),
     h('dl.fact-list', {}, grants.map(([where, role]) => [h('dt', {}, where === EVERYWHERE ? 'Every project' : h('bdi', {}, where)), h('dd', {}, h('strong', {}, role), h('span.quiet', {}, ` ${ROLES[role] ?? ''}`))])),
     session.name !== 'local' && h('form', { method: 'post', action: '/sign-out' }, h('button', { type: 'submit' }, 'Sign out')));
 }

@@ -28,7 +28,7 @@ function newKey(made, ondone) {
   const where = h('select', { id: freshId('where') }, h('option', { value: EVERYWHERE }, 'Every project'), session.projects.map((one) => h('option', { value: one }, one)));
   const role = h('select', { id: freshId('role') }, ROLES.map(([value, text]) => h('option', { value }, `${value}: ${text}`)));
   const days = h('select', { id: freshId('days') }, TERMS.map(([value, text]) => h('option', { value, selected: value === '365' }, text)));
-  const field = (text, control) => h('label.field', { for: control.id }, text, control);
+  const field = (text, control) => h('div.field', {}, h('label', { for: control.id }, text), control);
   return h('form.card.fields', {
     'aria-label': 'New key',
     onsubmit: async (event) => {
@@ -78,5 +78,5 @@ function keyRow(key, ondone) {
         toast(`The key “${key.name}” opens nothing any more`);
         await ondone();
       })),
-    h('div.small.quiet', {}, `${grants} · made ${moment(key.created_at)} by ${key.created_by}${state ? '' : key.expires_at === null ? ' · for ever' : ` · until ${moment(key.expires_at)}`}`));
+    h('div.small.quiet', {}, `key:${key.key_id} · ${grants} · made ${moment(key.created_at)} by ${key.created_by}${state ? '' : key.expires_at === null ? ' · for ever' : ` · until ${moment(key.expires_at)}`}`));
 }
