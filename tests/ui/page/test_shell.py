@@ -29,7 +29,7 @@ def test_every_view_has_an_address_that_a_reload_returns_to(page: Page, page_url
         )
         expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.go_back()
-    expect(page.get_by_role("link", name="People", exact=True)).to_have_attribute("aria-current", "page")
+    expect(page.get_by_role("link", name="Who is this?", exact=True)).to_have_attribute("aria-current", "page")
     assert watched.foreign(page_url) == []
 
 

@@ -24,6 +24,11 @@ export function project() {
   return session.projects.includes('default') || !session.projects.length ? 'default' : session.projects[0];
 }
 
+/** Whether the project is the default one, and not there yet: it is made when something is first put into it. */
+export function isUnbegun(where = project()) {
+  return session.isRead && where === 'default' && !session.projects.includes(where);
+}
+
 /** Remember a project for the next visit. */
 export function rememberProject(name) {
   localStorage.setItem(LAST, name);

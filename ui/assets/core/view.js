@@ -3,6 +3,7 @@
 import { connection, pause } from './api.js';
 import { fill, h } from './dom.js';
 import { bindKeys } from './keys.js';
+import { isUnbegun } from './session.js';
 
 /** A view. Subclasses have `build`, which draws it, and may have `moved`, for another address of the same view. */
 export class View extends HTMLElement {
@@ -59,7 +60,7 @@ export class View extends HTMLElement {
         throw error;
       }
       this.hasFailed ||= error.isAway;
-      fill(place, failedBy(error, () => this.start()));
+      fill(place, error.status === 404 && isUnbegun() ? unbegun() : failedBy(error, () => this.start()));
     }
   }
 
@@ -90,6 +91,11 @@ export function loading(text = 'Loading…') {
 /** What a place shows that has nothing to show. */
 export function empty(title, text, ...actions) {
   return h('div.state.empty', {}, h('h2', {}, title), text && h('p', {}, text), actions.length ? h('div.row', {}, actions) : null);
+}
+
+function unbegun() {
+  return h('div.stack', {}, h('h1.hidden-text', {}, 'Nothing is here yet'),
+    empty('Nothing is here yet', 'Add a video first: who is in it is found while you wait.', h('a.button', { href: '/' }, 'Add a video')));
 }
 
 function failed(title, text, retry) {

@@ -3,7 +3,7 @@
 import { link, note, params } from '../core/address.js';
 import { at, get, post, upload } from '../core/api.js';
 import { fill, h } from '../core/dom.js';
-import { lacks, may, project } from '../core/session.js';
+import { isUnbegun, lacks, may, project, readSession } from '../core/session.js';
 import { clock, count, folded, length, moment, percent, size } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { empty, View } from '../core/view.js';
@@ -17,7 +17,8 @@ const STATES = { queued: 'waiting', running: 'analysing', failed: 'failed', canc
 class VideosView extends View {
   async build() {
     const where = project();
-    const [videos, jobs] = await Promise.all([get(at`projects/${where}/videos`, { signal: this.signal }), this.jobs(where)]);
+    // A newcomer's project is made with the first video.
+    const [videos, jobs] = isUnbegun(where) ? [[], new Map()] : await Promise.all([get(at`projects/${where}/videos`, { signal: this.signal }), this.jobs(where)]);
     this.where = where;
     this.videos = videos.reverse();
     this.jobOf = jobs;
@@ -80,6 +81,7 @@ class VideosView extends View {
       const isActive = [...this.jobOf.values()].some((job) => ACTIVE.includes(job.state));
       if (!isActive && calls % (IDLE_POLL_MS / POLL_MS)) return;
       const where = project();
+      if (isUnbegun(where)) return;
       const [videos, jobs] = await Promise.all([get(at`projects/${where}/videos`, { signal: this.signal }), this.jobs(where)]);
       if (where !== this.where) return;
       this.videos = videos.reverse();
@@ -147,6 +149,8 @@ class VideosView extends View {
 
   async refresh() {
     if (project() !== this.where) return;
+    if (isUnbegun(this.where)) await readSession();
+    if (isUnbegun(this.where)) return;
     const [videos, jobs] = await Promise.all([get(at`projects/${this.where}/videos`), this.jobs(this.where)]);
     this.videos = videos.reverse();
     this.jobOf = jobs;
