@@ -58,7 +58,7 @@ class App extends HTMLElement {
     ]);
     takeLinks(this.shadowRoot, (path) => VIEWS.some((one) => one.path === path));
     connection.addEventListener('away', () => (this.away.hidden = false));
-    connection.addEventListener('back', () => (this.away.hidden = true) && this.readAgain());
+    connection.addEventListener('back', () => this.comeBack());
     onMove(() => this.show());
     this.watch();
     await Promise.all([isStyled, this.readAgain()]);
@@ -73,6 +73,12 @@ class App extends HTMLElement {
       if (error.status === undefined) throw error;
     }
     this.drawBar();
+  }
+
+  async comeBack() {
+    this.away.hidden = true;
+    await this.readAgain();
+    this.main.firstElementChild?.isBack?.();
   }
 
   linkTo(path) {

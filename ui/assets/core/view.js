@@ -1,6 +1,6 @@
 /** What every view has in common: it ends its work when it is left, and says when it loads, fails, or may not be seen. */
 
-import { connection, pause } from './api.js';
+import { pause } from './api.js';
 import { fill, h } from './dom.js';
 import { bindKeys } from './keys.js';
 import { isUnbegun } from './session.js';
@@ -9,8 +9,6 @@ import { isUnbegun } from './session.js';
 export class View extends HTMLElement {
   connectedCallback() {
     this.ending = new AbortController();
-    // What failed while the service was away is asked again when it is back.
-    this.listen(connection, 'back', () => this.hasFailed && this.start());
     this.start();
   }
 
@@ -35,6 +33,11 @@ export class View extends HTMLElement {
   async start() {
     this.hasFailed = false;
     await this.attempt(this, () => this.build());
+  }
+
+  /** The service is back, and who asks is read again: so is what failed meanwhile. */
+  isBack() {
+    if (this.hasFailed) this.start();
   }
 
   /** The address has changed, and is still this view's. */
