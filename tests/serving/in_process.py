@@ -83,7 +83,7 @@ def in_process(
     detectors = handle(detect=lambda images: finder.detect_all([images])[0], engine=lambda: engine)
     embedders = handle(embed=lambda crops: network.embed_all([crops])[0], facts=lambda: facts)
 
-    def result(project: str, video_id: str, crop_url: CropUrl, with_samples: bool) -> ItemResult[str]:
+    def result(project: str, video_id: str, crop_url: CropUrl, with_samples: bool = True) -> ItemResult[str]:
         return answer(lambda: stored_result(archive, project, video_id, crop_url, with_samples=with_samples).to_json())
 
     def result_of(analysis: AnalysisRow, crop_url: CropUrl) -> ItemResult[str]:
