@@ -146,14 +146,15 @@ class AccessGuard:
             await self._pass_on(scope, receive, send, headers)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
-        """Answer as long as the caller's key holds: one that is revoked meanwhile cuts the answer off."""
+        """Answer as long as the caller's key holds; the short life of an identity provider's token ends no answer that has begun."""
         has_begun, asked_at = False, time.monotonic()
+        given = given_token(headers) or ""
 
         async def sending(message: Message) -> None:
             nonlocal has_begun, asked_at
-            if time.monotonic() - asked_at >= _ASKED_AGAIN_S:
+            if given.startswith("facerec_") and time.monotonic() - asked_at >= _ASKED_AGAIN_S:
                 try:
-                    await run_short(self._identify, scope, headers)
+                    await run_short(keys.find_caller, self._store, given)
                 except UnauthenticatedError as error:
                     raise _RevokedMeanwhileError from error
                 except StoreError as error:
