@@ -21,7 +21,7 @@ import pytest
 from serving.store.job_rows import Job, JobState
 from serving.store.opening import open_store
 from tests.serving.service import RunningService, free_port, running_service
-from tests.waiting import WAIT_S, wait_until
+from tests.waiting import WAIT_S, still_alive, wait_until
 from ui.client import FacerecClient
 from ui.demo_material import DemoMaterial
 
@@ -64,8 +64,7 @@ def require_ended(service: RunningService, kill: Callable[[], object], why: str)
     assert time.monotonic() - began < _NOTICED_S
     (line,) = lines_of(service)
     assert re.fullmatch(why, line)
-    _, left = psutil.wait_procs(started, 1.0)
-    assert left == []
+    assert still_alive(started, 1.0) == []
 
 
 def test_what_serve_prints_answers(service: RunningService) -> None:
@@ -158,8 +157,7 @@ def test_a_service_that_is_stopped_while_it_starts_ends_in_order(tmp_path: Path)
         assert process.wait(WAIT_S) == 0
     assert time.monotonic() - began < _STOPPED_S
     assert not re.search(r"SIGTERM|Traceback|Aborted", log.read_text()), log.read_text()
-    _, left = psutil.wait_procs(started, 1.0)
-    assert left == []
+    assert still_alive(started, 1.0) == []
 
 
 def test_serve_ends_with_an_error_when_its_ray_has_died(service: RunningService) -> None:
