@@ -114,11 +114,9 @@ def test_the_page_refuses_a_foreign_host_and_origin_on_every_path(
     assert "FACEREC_ALLOWED_HOSTS" in answer.json()["detail"]
 
 
-def test_the_page_takes_uploads_from_itself(page: httpx.Client) -> None:
+def test_the_page_keeps_no_files_of_visitors(page: httpx.Client) -> None:
     own = {"Origin": str(page.base_url).rstrip("/")}
-    answer = page.post("/gradio_api/upload", headers=own, files={"files": ("a.mp4", b"x")})
-    assert answer.status_code == 200
-    assert len(answer.json()) == 1
+    assert page.post("/gradio_api/upload", headers=own, files={"files": ("a.mp4", b"x")}).status_code == 404
 
 
 def test_the_page_takes_no_more_than_it_is_allowed(page: httpx.Client) -> None:
@@ -140,8 +138,9 @@ def test_the_page_bounds_uploads_and_silent_connections(tmp_path: Path) -> None:
         running_ui(tmp_path, bounds) as (url, _),
         httpx.Client(base_url=url, trust_env=False, timeout=WAIT_S) as client,
     ):
-        assert client.post("/gradio_api/upload", files={"files": ("a.mp4", 2000 * b"x")}).status_code == 413
-        assert client.post("/gradio_api/upload", files={"files": ("a.mp4", 17 * 2**20 * b"x")}).status_code == 413
+        for path, kind in (("videos", "file"), ("faces", "files")):
+            files = {kind: ("a", 17 * 2**20 * b"x")}
+            assert client.post(f"/fr/v1/projects/default/{path}", files=files).status_code == 413
         address = client.base_url
         with socket.create_connection((address.host, address.port or 0), timeout=10) as silent:
             silent.sendall(b"GET / HT")

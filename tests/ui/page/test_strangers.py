@@ -103,6 +103,7 @@ def test_enter_takes_only_what_is_suggested(page: Page, queue: str, served: Serv
     page.keyboard.press("Enter")
     expect(page.get_by_text(f"{first} is {name}")).to_be_visible()
     assert len(rank_strangers(served.archive, "p").strangers) == 1
+    page.unroute_all(behavior="wait")
 
 
 def test_passers_by_are_hidden_and_shown(page: Page, queue: str) -> None:

@@ -51,6 +51,7 @@ class Player extends HTMLElement {
     this.style.setProperty('--ratio', String((view.width * view.sample_aspect_ratio) / view.height));
     // Who has chosen a moment meanwhile begins there.
     this.wanted ??= at;
+    this.time = this.wanted;
     this.video.src = src;
     this.follow();
   }

@@ -32,7 +32,8 @@ class TrainView extends View {
     ]);
     this.models = models.sort((one, other) => other.created_at - one.created_at);
     this.promoted = models.find((one) => one.promoted);
-    this.told = h('div');
+    // What is being decided stays while the rest is drawn anew.
+    this.told ??= h('div');
     this.detail = h('div.stack', { 'aria-live': 'polite' });
     const limit = h('div');
     fill(this,
@@ -179,8 +180,10 @@ class TrainView extends View {
       fill(this.told, changePreview(change, {
         title, signal: this.signal, oncancel: () => fill(this.told),
         onapply: async () => {
-          fill(this.told, loading('Naming the archive again…'));
-          if (!(await apply(done, () => post(address, undefined, { query: { expect: change.version } })))) fill(this.told);
+          const waiting = loading('Naming the archive again…');
+          fill(this.told, waiting);
+          await apply(done, () => post(address, undefined, { query: { expect: change.version } }));
+          waiting.remove();
         },
       }));
       this.told.querySelector('button')?.focus();

@@ -236,6 +236,10 @@ class VideoView extends View {
   go(one) {
     this.choose(one);
     this.player.seek(one.start_s);
+    // A reload at once comes back here, too.
+    clearTimeout(this.noting);
+    this.beginsAt = one.start_s;
+    note({ t: one.start_s.toFixed(2) });
   }
 
   choose(one, { isQuiet = false } = {}) {
