@@ -1,9 +1,11 @@
-"""Which processes and descriptors there are, as Linux tells."""
+"""Which processes and descriptors there are."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+import psutil
 
 from facerec_models.confinement.bounds import Bounds
 from facerec_models.confinement.child import Child
@@ -19,22 +21,19 @@ def nursery_pid() -> int:
 
 
 def _nurseries() -> list[int]:
-    return [pid for pid in children_of(os.getpid()) if b"nursery" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in children_of(os.getpid()) if any("nursery" in word for word in psutil.Process(pid).cmdline())]
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the living children of all threads of a process."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
-    return [child for child in found if is_alive(child)]
+    """Return the living children of a process."""
+    return [child.pid for child in psutil.Process(pid).children() if is_alive(child.pid)]
 
 
 def is_alive(pid: int) -> bool:
     """Whether a process is there and has not ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 
@@ -45,9 +44,9 @@ def confined_children() -> list[int]:
 
 def descriptors() -> int:
     """Return how many descriptors this process and its nursery have open."""
-    return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in (os.getpid(), nursery_pid()))
+    return sum(psutil.Process(pid).num_fds() for pid in (os.getpid(), nursery_pid()))
 
 
 def shared_memory() -> set[str]:
-    """Return what is in shared memory."""
-    return {path.name for path in Path("/dev/shm").iterdir()}
+    """Return what is in shared memory, but for the databases of other tests."""
+    return {path.name for path in Path("/dev/shm").iterdir() if not path.name.startswith("facerec-mongodb")}

@@ -152,7 +152,7 @@ class AccessGuard:
 
         async def sending(message: Message) -> None:
             nonlocal has_begun, asked_at
-            if given.startswith("facerec_") and time.monotonic() - asked_at >= _ASKED_AGAIN_S:
+            if given.startswith(keys.KEY_PREFIX) and time.monotonic() - asked_at >= _ASKED_AGAIN_S:
                 try:
                     await run_short(keys.find_caller, self._store, given)
                 except UnauthenticatedError as error:
@@ -202,7 +202,7 @@ class AccessGuard:
             )
         address = f"address:{_neighbourhood((scope.get('client') or ['unknown'])[0])}"
         try:
-            if self._tokens is not None and not given.startswith("facerec_"):
+            if self._tokens is not None and not given.startswith(keys.KEY_PREFIX):
                 return self._tokens.caller(given)
             return keys.find_caller(self._store, given)
         except UnauthenticatedError:

@@ -16,7 +16,9 @@ from serving.store.access_rows import ApiKey, Role
 from serving.store.acting import present_actor
 from serving.store.contract import Store
 
-_KEY = re.compile(r"facerec_([a-z2-7]{12})_([A-Za-z0-9_-]{43})")
+# How a key begins, which a token of an identity provider does not.
+KEY_PREFIX = "facerec_"
+_KEY = re.compile(KEY_PREFIX + r"([a-z2-7]{12})_([A-Za-z0-9_-]{43})")
 _ID_BYTES = 10
 _SECRET_BYTES = 32
 _LONGEST_NAME = 100
@@ -67,7 +69,7 @@ def create_key(
         per_minute=per_minute,
     )
     store.add_key(row)
-    return row, f"facerec_{key_id}_{secret}"
+    return row, f"{KEY_PREFIX}{key_id}_{secret}"
 
 
 def find_caller(store: Store, key: str) -> Caller:
@@ -80,7 +82,7 @@ def find_caller(store: Store, key: str) -> Caller:
     """
     parts = _KEY.fullmatch(key)
     if parts is None:
-        raise UnauthenticatedError("what was sent is no key: one begins with facerec_ and is sent whole")
+        raise UnauthenticatedError(f"what was sent is no key: one begins with {KEY_PREFIX} and is sent whole")
     try:
         row = store.get_key(parts[1])
     except KeyNotFoundError:
