@@ -105,7 +105,7 @@ def test_clips_are_labelled_by_keys_and_versions_measured(page: Page, service: R
     page.keyboard.press("n")
     page.get_by_role("combobox", name="Name").fill("Eileen Collins")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("1 of")).to_be_visible()
+    expect(page.get_by_text("1 of 11 faces answered")).to_be_visible()
     page.get_by_role("heading", level=1).click()
     faces = page.get_by_role("list", name="All faces of the clip").get_by_role("button")
     count = faces.count()

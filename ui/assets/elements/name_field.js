@@ -2,11 +2,15 @@
 
 import { fill, freshId, h } from '../core/dom.js';
 import { matching, people, personId } from '../core/people.js';
+import { complain } from '../core/toast.js';
 
 const MOST = 8;
 
 /**
- * A combobox. Sends `name` with `{person_id, identity, isNew}`; Escape in an empty field sends `leave`.
+ * A combobox. Sends `name` with `{person_id, identity, isNew, about}`; Escape in an empty field sends `leave`.
+ *
+ * `about()`, where it is set, tells what is named. It is asked when the name is given: what the name means may first
+ * have to be read, and meanwhile the view may have gone on.
  *
  * Attributes: `label`; `placeholder`; `known`, where nobody new is offered.
  */
@@ -101,8 +105,7 @@ class NameField extends HTMLElement {
     } else if (event.key === 'Enter' && this.field.value.trim()) {
       event.preventDefault();
       event.stopPropagation();
-      // Suggestions may still be on their way: who types fast gets whom they would show.
-      this.meant().then((one) => one && this.give(one));
+      this.giveMeant();
     } else if (event.key === 'Escape') {
       event.stopPropagation();
       if (this.field.value) {
@@ -121,18 +124,30 @@ class NameField extends HTMLElement {
     this.draw();
   }
 
-  give(one) {
+  /** Suggestions may still be on their way: who types fast gets whom they would show. */
+  async giveMeant() {
+    const about = this.about?.();
+    try {
+      const one = await this.meant();
+      if (one) this.give(one, about);
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  give(one, about = this.about?.()) {
     this.field.value = '';
     this.close();
-    this.dispatchEvent(new CustomEvent('name', { bubbles: true, detail: one }));
+    this.dispatchEvent(new CustomEvent('name', { bubbles: true, detail: { ...one, about } }));
   }
 }
 
 customElements.define('fr-name-field', NameField);
 
 /** Make one. */
-export function nameField(label, { placeholder, onname, onleave, isKnown = false } = {}) {
+export function nameField(label, { placeholder, onname, onleave, about, isKnown = false } = {}) {
   const field = h('fr-name-field', { label, placeholder, known: isKnown });
+  field.about = about;
   if (onname) field.addEventListener('name', (event) => onname(event.detail));
   if (onleave) field.addEventListener('leave', onleave);
   return field;

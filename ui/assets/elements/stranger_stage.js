@@ -12,7 +12,7 @@ import { nameField } from './name_field.js';
 const PICTURES = 6;
 
 /**
- * Sends `answer` with `{person_id, identity}`, `preview` with the same or null, `hide`, `skip` and `back`.
+ * Sends `answer` with `{person_id, identity, stranger}`, `preview` with the same or null, `hide`, `skip` and `back`.
  */
 class StrangerStage extends HTMLElement {
   connectedCallback() {
@@ -23,7 +23,7 @@ class StrangerStage extends HTMLElement {
     this.heading = h('h2', { tabindex: '-1' });
     this.facts = h('p.quiet');
     this.pictures = h('ul.stage-pictures', { 'aria-label': 'Where they are seen' });
-    this.field = nameField('Name of this person', { placeholder: 'Type a name', onname: (one) => this.tell('answer', one), onleave: () => this.heading.focus() });
+    this.field = nameField('Name of this person', { placeholder: 'Type a name', about: () => this.stranger, onname: ({ about, ...one }) => this.tell('answer', one, about), onleave: () => this.heading.focus() });
     this.field.addEventListener('keydown', (event) => this.press(event), { capture: true });
     this.choices = h('ol.candidates', { 'aria-label': 'Who it may be' });
     this.group = h('a.button', { href: '#' }, 'All scenes');
@@ -38,14 +38,15 @@ class StrangerStage extends HTMLElement {
         h('div.row.stage-actions', {}, action('Skip', '→', 'skip', false), action('Hide', 'Del', 'hide'), action('Preview', '⇧ Enter', 'preview', true, () => this.suggested), this.group)));
   }
 
-  async tell(name, detail) {
+  async tell(name, detail, stranger = this.stranger) {
     // Of a name that is being typed, too.
-    const typed = name === 'preview' ? await this.field.meant() : null;
-    this.dispatchEvent(new CustomEvent(name, { detail: typed ?? detail }));
+    const given = (name === 'preview' ? await this.field.meant() : null) ?? detail;
+    this.dispatchEvent(new CustomEvent(name, { detail: given && { ...given, stranger } }));
   }
 
   /** Show one; `candidates` is null while they are read. */
   show(project, stranger, candidates) {
+    this.stranger = stranger;
     this.candidates = candidates ?? [];
     fill(this.heading, stranger.label, stranger.hidden ? h('span.tag', {}, 'hidden') : null);
     this.facts.textContent = `${length(stranger.screen_time_s)} in view, in ${count(stranger.videos, 'video')}`;
@@ -88,7 +89,7 @@ class StrangerStage extends HTMLElement {
   }
 
   pressInEmpty(event) {
-    if (event.key === 'Enter') this.take(event, () => this.suggested && this.tell('answer', this.suggested));
+    if (event.key === 'Enter') this.take(event, () => this.accept());
     else if (/^[1-5]$/.test(event.key)) this.take(event, () => this.choose(Number(event.key)));
     else if (event.key === 'ArrowRight') this.take(event, () => this.tell('skip', null));
     else if (event.key === 'ArrowLeft') this.take(event, () => this.tell('back', null));
@@ -99,6 +100,10 @@ class StrangerStage extends HTMLElement {
     event.preventDefault();
     event.stopPropagation();
     run();
+  }
+
+  accept() {
+    if (this.suggested) this.tell('answer', this.suggested);
   }
 
   choose(number) {

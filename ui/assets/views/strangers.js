@@ -100,7 +100,7 @@ class StrangersView extends View {
     this.rows.addEventListener('click', (event) => this.mark(event), { capture: true, signal });
     on(edits, 'edit', ({ detail }) => this.changed(detail));
     bindKeys('Who is this?', [
-      { keys: ['Enter'], does: 'The suggested person', run: () => this.stage.suggested && this.name(this.stage.suggested) },
+      { keys: ['Enter'], does: 'The suggested person', run: () => this.stage.accept() },
       { keys: ['1', '2', '3', '4', '5'], does: 'One of those whom it may be', run: (event) => this.stage.choose(Number(event.key)) },
       { keys: ['ArrowRight', 's'], does: 'Skip this stranger', run: () => this.step(1) },
       { keys: ['ArrowLeft'], does: 'Back to the one before', run: () => this.step(-1) },
@@ -278,8 +278,8 @@ class StrangersView extends View {
     else toast(by > 0 ? 'That was the last one.' : 'This is the first one.');
   }
 
-  name({ person_id: person, identity }) {
-    const one = this.current;
+  name({ person_id: person, identity, stranger }) {
+    const one = this.items.find((other) => other.stranger === stranger.stranger);
     if (!one) return;
     this.answer(one, `${one.label} is ${identity}`, () => post(at`projects/${this.where}/strangers/${one.stranger}/name`, { person_id: person }));
   }
@@ -297,7 +297,7 @@ class StrangersView extends View {
     this.items = this.items.filter((other) => other !== one);
     this.total -= i >= 0 ? 1 : 0;
     this.drawList();
-    this.show(this.items[Math.max(0, i)] ?? this.items.at(-1), { isFocused: true });
+    if (one === this.current) this.show(this.items[Math.max(0, i)] ?? this.items.at(-1), { isFocused: true });
     return this.send(text, send, [one.stranger], one);
   }
 

@@ -261,6 +261,7 @@ class VideoView extends View {
     const tip = mayEdit ? null : lacks('curate');
     this.field = nameField('Who is this?', {
       placeholder: one.person_id ? 'Another name' : 'Who is this?',
+      about: () => one,
       onname: (name) => this.name(name),
     });
     const url = one.person_id ? link('/person', { project: this.where, person: one.person_id }) : one.stranger ? link('/strangers', { project: this.where, stranger: one.stranger }) : null;
@@ -278,11 +279,10 @@ class VideoView extends View {
     this.field?.isConnected && this.field.focus();
   }
 
-  name({ person_id: person, identity }) {
-    const one = this.chosen;
+  name({ person_id: person, identity, about: one }) {
     // A stranger is named in all videos at once, and by that known from then on.
     if (one.stranger) apply(`Named ${one.label} ${identity}`, () => post(at`projects/${this.where}/strangers/${one.stranger}/name`, { person_id: person }));
-    else this.correct('is', person, `Named ${identity}`);
+    else this.correct('is', person, `Named ${identity}`, one);
     this.rows.focus();
   }
 
@@ -292,9 +292,9 @@ class VideoView extends View {
     this.correct('is_not', one.person_id, `Not ${one.label}`);
   }
 
-  correct(kind, person, text) {
+  correct(kind, person, text, one = this.chosen) {
     if (!may('curate')) return toast(lacks('curate'), { tone: 'wrong' });
-    const tracks = this.chosen.track_ids.map((id) => ({ video_id: this.videoId, track_id: id }));
+    const tracks = one.track_ids.map((id) => ({ video_id: this.videoId, track_id: id }));
     return apply(text, () => post(at`projects/${this.where}/tracks/corrections`, { kind, person_id: person, tracks }));
   }
 

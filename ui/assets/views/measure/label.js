@@ -47,7 +47,8 @@ class Clip {
     this.state = h('p.quiet', { role: 'status' });
     this.field = nameField('Name', {
       placeholder: 'Type a name, Enter',
-      onname: (one) => this.answer({ kind: 'person', person_id: one.person_id }),
+      about: () => this.track,
+      onname: ({ person_id, about }) => this.answer({ kind: 'person', person_id }, about),
       onleave: () => this.card.querySelector('button')?.focus(),
     });
     const allowed = may('curate');
@@ -87,19 +88,21 @@ class Clip {
     this.draw();
   }
 
-  async answer(given) {
-    if (!this.track || !may('curate')) return;
-    const id = this.track.track_id;
+  async answer(given, track = this.track) {
+    if (!track || !may('curate')) return;
+    const id = track.track_id;
     const before = this.answers.get(id);
     this.answers.set(id, { track_id: id, ...given });
-    const wasAt = this.index;
-    const next = this.tracks.findIndex((one, i) => i > this.index && !this.answers.has(one.track_id));
-    this.index = next < 0 ? Math.min(this.index + 1, this.tracks.length - 1) : next;
+    const at = this.tracks.indexOf(track);
+    if (track === this.track) {
+      const next = this.tracks.findIndex((one, i) => i > at && !this.answers.has(one.track_id));
+      this.index = next < 0 ? Math.min(at + 1, this.tracks.length - 1) : next;
+    }
     this.draw();
     if (!(await this.save())) {
       if (before) this.answers.set(id, before);
       else this.answers.delete(id);
-      this.index = wasAt;
+      this.index = at;
       this.draw();
     }
   }

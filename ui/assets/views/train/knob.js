@@ -18,7 +18,7 @@ export function knob(claims, signal, told) {
   const sentence = h('output.sentence', { for: id });
   const notes = h('p.quiet', { role: 'status' });
   const preview = h('button', { type: 'button', onclick: () => show() }, 'Show what that changes');
-  const slider = h('input', { type: 'range', id, min: '0', max: String(steps.length - 1), step: '1', value: String(now), oninput: () => say() });
+  const slider = h('input', { type: 'range', id, min: '0', max: String(steps.length - 1), step: '1', value: String(now), oninput: () => (say(), fill(told)) });
   slider.setAttribute('aria-describedby', (notes.id = freshId('note')));
 
   const chosen = () => steps[Number(slider.value)];
@@ -30,7 +30,6 @@ export function knob(claims, signal, told) {
     fill(notes, `Of the faces of enrolled people, about ${inPercent(one.named)} would get their name.`,
       one.is_extrapolated && h('strong.warn-text', {}, ' This claim is estimated: too few strangers are known to check it.'));
     preview.disabled = Number(slider.value) === now;
-    fill(told);
   }
   /** Ask what it would change; of a large archive a job finds that out. */
   async function show() {
@@ -40,7 +39,7 @@ export function knob(claims, signal, told) {
       const change = await settled(await post(at`projects/${project()}/identify`, undefined, { query: { max_false_names: claimed, preview: true } }));
       if (chosen().claimed !== claimed) return;
       fill(told, changePreview(change, {
-        title: sentence.textContent, signal, onapply: () => set(claimed, change.version), oncancel: () => ((slider.value = now), say()),
+        title: sentence.textContent, signal, onapply: () => set(claimed, change.version), oncancel: () => ((slider.value = now), say(), fill(told)),
         disabled: may('curate') ? null : lacks('curate'),
       }));
       told.querySelector('button')?.focus();
