@@ -9,7 +9,7 @@ import { count, percent } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { face } from './face.js';
 import { plainReason } from './reasons.js';
-import { followJob } from './job_progress.js';
+import { followJob } from './jobs.js';
 
 // Sent together: the faces of a few pictures tell which one of a group is meant.
 const TOGETHER = 20;
@@ -166,7 +166,7 @@ class AddPictures extends HTMLElement {
   async follow(id) {
     const identity = params().of ?? this.who();
     try {
-      const job = await followJob(this.job, id, `Finding pictures of ${identity}`, this.ending.signal);
+      const job = await followJob(this.job, id, this.ending.signal);
       note({ job: null, of: null });
       const words = { succeeded: `Pictures of ${identity} were found`, cancelled: 'The search for pictures was ended' };
       fill(this.job, h('p', { role: 'status', class: job.state === 'failed' ? 'wrong-text' : '' }, words[job.state] ?? `No pictures were added: ${job.error}`));

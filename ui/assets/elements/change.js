@@ -2,7 +2,7 @@
 
 import { link } from '../core/address.js';
 import { at } from '../core/api.js';
-import { h } from '../core/dom.js';
+import { fill, h } from '../core/dom.js';
 import { bindKeys } from '../core/keys.js';
 import { project } from '../core/session.js';
 import { clock, count } from '../core/text.js';
@@ -25,10 +25,10 @@ export function changeInWords(change) {
  * Draw a preview, with a button that applies it and one that leaves all as it is.
  *
  * @param {object} change What the service answered.
- * @param {{title: string, apply?: string, onapply?: () => void, oncancel?: () => void, disabled?: string|null, signal?: AbortSignal}} how `disabled` says why it
- *   cannot be applied.
+ * @param {{title: string, apply?: string, onapply?: () => void, oncancel?: () => void, disabled?: string|null, notes?: Node[], signal?: AbortSignal}} how
+ *   `disabled` says why it cannot be applied; `notes` are told below the sum.
  */
-export function changePreview(change, { title, apply = 'Apply', onapply, oncancel, disabled = null, signal }) {
+export function changePreview(change, { title, apply = 'Apply', onapply, oncancel, disabled = null, notes = [], signal }) {
   // The keys are these buttons' as long as they are shown.
   const ending = new AbortController();
   signal?.addEventListener('abort', () => ending.abort());
@@ -47,12 +47,22 @@ export function changePreview(change, { title, apply = 'Apply', onapply, oncance
   }, `Show ${count(people.length - FIRST, 'more person', 'more people')}`);
   const section = h('section.preview.card.stack', { 'aria-label': title },
     h('h3', {}, title),
-    h('p.change-sum', { role: 'status' }, changeInWords(change), h('span.quiet', {}, ` · ${count(change.tracks, 'face')} in ${count(change.videos, 'video')} named again`)),
+    h('p.change-sum', { role: 'status' }, changeInWords(change), change.tracks !== undefined && h('span.quiet', {}, ` · ${count(change.tracks, 'face')} in ${count(change.videos, 'video')} named again`)),
+    ...notes,
     h('div.row', {},
       onapply && h('button.primary', { type: 'button', disabled: disabled !== null, title: disabled, onclick: enter }, apply, ' ', h('kbd', {}, 'Enter')),
       oncancel && h('button', { type: 'button', onclick: leave }, 'Leave as it is', ' ', h('kbd', {}, 'Esc'))),
     list, more || null);
   return section;
+}
+
+/** Draw a preview in `place`, ready for Enter. */
+export function showPreview(place, change, how) {
+  fill(place, changePreview(change, how));
+  const apply = place.querySelector('button');
+  if (apply.disabled) return;
+  apply.focus();
+  apply.scrollIntoView({ block: 'nearest' });
 }
 
 function total(one) {

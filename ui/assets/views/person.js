@@ -10,7 +10,7 @@ import { clock, count, length, percent } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { empty, View } from '../core/view.js';
 import { addPictures } from '../elements/add_pictures.js';
-import { changePreview } from '../elements/change_preview.js';
+import { showPreview } from '../elements/change.js';
 import { consentOf } from '../elements/consent.js';
 import { face } from '../elements/face.js';
 import { forgetting, receiptOf } from '../elements/forget.js';
@@ -354,13 +354,12 @@ class PersonView extends View {
     fill(this.merging, h('p.quiet', { role: 'status' }, 'Working out what changes…'));
     try {
       const preview = await post(address, { person_id: into }, { query: { preview: true }, signal: this.signal });
-      const close = () => fill(this.panel);
-      const yes = h('button.primary', { type: 'button', onclick: () => this.merge(address, into, identity, preview.version) }, 'Make them one', h('kbd', { 'aria-hidden': 'true' }, '↵'));
-      fill(this.merging,
-        h('p', {}, h('bdi', {}, this.identity), ' becomes ', h('bdi', {}, identity), `: ${count(this.all.length, 'picture')} and all appearances go there.`),
-        changePreview(preview),
-        h('div.row', {}, yes, h('button', { type: 'button', onclick: close }, 'Cancel')));
-      yes.focus();
+      showPreview(this.merging, preview, {
+        title: `${this.identity} becomes ${identity}: ${count(this.all.length, 'picture')} and all appearances go there`,
+        apply: 'Make them one', signal: this.signal,
+        onapply: () => this.merge(address, into, identity, preview.version),
+        oncancel: () => fill(this.panel),
+      });
     } catch (error) {
       fill(this.merging);
       complain(error);

@@ -10,7 +10,7 @@ import { bestPictures, preload, readStranger } from '../core/strangers.js';
 import { count, length } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { empty, View } from '../core/view.js';
-import { showPreview } from '../elements/preview_panel.js';
+import { showPreview } from '../elements/change.js';
 import { face } from '../elements/face.js';
 import { nameField } from '../elements/name_field.js';
 import { drawGroup } from '../elements/stranger_group.js';
@@ -48,7 +48,7 @@ class StrangersView extends View {
     const { signal } = this.inner;
     Object.assign(this, { items: [], cursor: null, total: 0, current: null, details: new Map(), chosen: new Set(), answered: [], sending: Promise.resolve(), own: 0 });
     this.stage = h('fr-stranger-stage.card');
-    this.preview = h('section.card.stack.name-preview', { 'aria-label': 'What this name changes', hidden: true });
+    this.preview = h('div');
     this.place = h('div');
     this.rows = h('fr-rows.stranger-rows', { 'aria-label': 'Strangers by screen time' });
     this.rows.rowHeight = ROW_PX;
@@ -351,10 +351,11 @@ class StrangersView extends View {
     try {
       const answer = await post(address, body, { query: { preview: true }, signal: this.inner.signal });
       if (this.current !== one) return;
-      showPreview(this.preview, {
-        title: `${one.label} is ${given.identity}`, answer,
-        onapply: () => this.answer(one, `${one.label} is ${given.identity}`, () => post(address, body, { query: { expect: answer.version } })),
-        onleave: () => this.leavePreview(),
+      const text = `${one.label} is ${given.identity}`;
+      showPreview(this.preview, answer, {
+        title: text, notes: notesOf(answer), signal: this.inner.signal,
+        onapply: () => this.answer(one, text, () => post(address, body, { query: { expect: answer.version } })),
+        oncancel: () => this.leavePreview(),
       });
     } catch (error) {
       complain(error);
@@ -362,8 +363,7 @@ class StrangersView extends View {
   }
 
   leavePreview({ isFocused = true } = {}) {
-    if (this.preview.hidden) return;
-    this.preview.hidden = true;
+    if (!this.preview.firstChild) return;
     fill(this.preview);
     if (isFocused) this.stage.focusField();
   }
@@ -423,6 +423,15 @@ class StrangersView extends View {
     this.drawList();
     this.rows.redraw();
   }
+}
+
+/** What is to be known of a name before it is given. */
+function notesOf({ perhaps, not_enrolled: unfit }) {
+  const alike = perhaps.map((one) => one.label).join(', ');
+  return [
+    alike && h('p.small', {}, `Left as they are, and perhaps the same: ${alike}.`),
+    unfit.length && h('p.small.warn-text', {}, 'No picture is good enough to be learned: only what you name here gets the name.'),
+  ].filter(Boolean);
 }
 
 customElements.define('fr-strangers-view', StrangersView);

@@ -8,7 +8,7 @@ import { lacks, may, project } from '../core/session.js';
 import { count, length, moment } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { empty, loading, View } from '../core/view.js';
-import { changePreview } from '../elements/change.js';
+import { showPreview } from '../elements/change.js';
 import { followJob, isActive, kindOf } from '../elements/jobs.js';
 import { CLASSIFIERS, comparison, figuresOf, forgetFigures, plots } from './train/figures.js';
 import { knob } from './train/knob.js';
@@ -177,7 +177,7 @@ class TrainView extends View {
     fill(this.told, loading('Working out what that changes…'));
     try {
       const change = await post(address, undefined, { query: { preview: true } });
-      fill(this.told, changePreview(change, {
+      showPreview(this.told, change, {
         title, signal: this.signal, oncancel: () => fill(this.told),
         onapply: async () => {
           const waiting = loading('Naming the archive again…');
@@ -185,9 +185,7 @@ class TrainView extends View {
           await apply(done, () => post(address, undefined, { query: { expect: change.version } }));
           waiting.remove();
         },
-      }));
-      this.told.querySelector('button')?.focus();
-      this.told.scrollIntoView({ block: 'nearest' });
+      });
     } catch (error) {
       fill(this.told);
       complain(error);

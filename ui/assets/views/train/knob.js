@@ -5,7 +5,7 @@ import { fill, freshId, h } from '../../core/dom.js';
 import { apply } from '../../core/edits.js';
 import { lacks, may, project } from '../../core/session.js';
 import { complain } from '../../core/toast.js';
-import { changePreview } from '../../elements/change.js';
+import { showPreview } from '../../elements/change.js';
 import { followJob } from '../../elements/jobs.js';
 import { inPercent } from '../../elements/plot.js';
 import { limitSentence } from './figures.js';
@@ -38,11 +38,10 @@ export function knob(claims, signal, told) {
     try {
       const change = await settled(await post(at`projects/${project()}/identify`, undefined, { query: { max_false_names: claimed, preview: true } }));
       if (chosen().claimed !== claimed) return;
-      fill(told, changePreview(change, {
+      showPreview(told, change, {
         title: sentence.textContent, signal, onapply: () => set(claimed, change.version), oncancel: () => ((slider.value = now), say(), fill(told)),
         disabled: may('curate') ? null : lacks('curate'),
-      }));
-      told.querySelector('button')?.focus();
+      });
     } catch (error) {
       complain(error);
     } finally {
