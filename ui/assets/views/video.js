@@ -148,7 +148,12 @@ class VideoView extends View {
   }
 
   isListed(one) {
-    return !this.kindsHidden().includes(one.decision) && !this.switchedOff.has(keyOf(one)) && one.end_s - one.start_s >= Number(params().least ?? 0);
+    return this.passes(one) && !this.switchedOff.has(keyOf(one));
+  }
+
+  /** Whether the filters of the address show an appearance; they are read once for all. */
+  passes(one) {
+    return !this.filter.kinds.includes(one.decision) && one.end_s - one.start_s >= this.filter.least;
   }
 
   kindsHidden() {
@@ -157,11 +162,10 @@ class VideoView extends View {
 
   /** Draw what depends on who is shown: lanes, list, boxes. */
   drawPeople() {
-    const kinds = this.kindsHidden();
-    const least = Number(params().least ?? 0);
+    this.filter = { kinds: this.kindsHidden(), least: Number(params().least ?? 0) };
     const lanes = new Map();
     for (const one of this.all) {
-      if (kinds.includes(one.decision) || one.end_s - one.start_s < least) continue;
+      if (!this.passes(one)) continue;
       const key = keyOf(one);
       if (!lanes.has(key)) lanes.set(key, { key, label: one.label, colour: this.colourOf(one), isShown: !this.switchedOff.has(key), screenS: 0, appearances: [] });
       const lane = lanes.get(key);
