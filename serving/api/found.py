@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from facerec_models.names import identity_of
 from facerec_models.types import Decision
+from serving.archive.search.doubtful import DoubtfulName
 from serving.archive.search.likely import Likely
 from serving.archive.search.people_and_faces import FaceHit, Hit
 from serving.archive.search.strangers import Sighting, StrangerSummary
@@ -142,6 +143,52 @@ class FaceSearch(_Answer):
     next_cursor: str | None
     note: str | None = None
     candidates: list[LikelyPerson] = Field(default_factory=list)
+
+
+class DoubtfulNameView(_Answer):
+    """A track whose name was given by hand, who was named, and who looks more like it.
+
+    Of the track so many `pictures` are kept: `crop` is the address of the best one, 0.jpg; those of the others end in 1.jpg and so on.
+    """
+
+    video_id: str
+    video: str
+    track_id: int
+    start_s: float
+    end_s: float
+    crop: str | None
+    pictures: int
+    person_id: str
+    identity: str
+    similarity: float
+    picture: str
+    other: LikelyPerson
+
+    @classmethod
+    def of(cls, one: DoubtfulName, crop_url: Callable[[Sighting], str]) -> DoubtfulNameView:
+        """Show one; `crop_url` says where the best face of a track is, as long as it is kept."""
+        seen = one.sighting
+        return cls(
+            video_id=seen.video_id,
+            video=seen.video,
+            track_id=seen.track_id,
+            start_s=seen.start_s,
+            end_s=seen.end_s,
+            crop=None if seen.crop is None else crop_url(seen),
+            pictures=0 if seen.crop is None else seen.pictures,
+            person_id=one.person_id,
+            identity=identity_of(one.person_id),
+            similarity=one.similarity,
+            picture=f"/v1/projects/{seen.project}/faces/{one.face_id}.jpg",
+            other=LikelyPerson.of(seen.project, one.other),
+        )
+
+
+class DoubtfulNamePage(_Answer):
+    """Some doubtful names; `next_cursor` leads to the rest, and is null at the end: a page before that may be empty."""
+
+    items: list[DoubtfulNameView]
+    next_cursor: str | None
 
 
 class StrangerView(_Answer):

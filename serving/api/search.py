@@ -13,6 +13,8 @@ from facerec_models.stills import StillResult, read_stills
 from serving.api.addresses import crop_address
 from serving.api.found import (
     AppearancePage,
+    DoubtfulNamePage,
+    DoubtfulNameView,
     FaceSearch,
     FoundAppearance,
     FoundFace,
@@ -26,6 +28,7 @@ from serving.api.ingress.access import needs
 from serving.api.service import ProjectName, ServiceDep
 from serving.api.uploads import bounded_route, content_of, of_pictures
 from serving.archive.naming.current import read_current
+from serving.archive.search.doubtful import find_doubtful
 from serving.archive.search.likely import likely_of_stranger, likely_people
 from serving.archive.search.people_and_faces import search_face, search_people
 from serving.archive.search.same_person import find_same_people
@@ -184,6 +187,15 @@ def list_same_people(project: ProjectName, service: ServiceDep, cursor: Cursor =
             for one in page.pairs
         ],
         next_cursor=page.next_cursor,
+    )
+
+
+@router.get("/projects/{project}/doubtful-names")
+def list_doubtful_names(project: ProjectName, service: ServiceDep, cursor: Cursor = None) -> DoubtfulNamePage:
+    """List names that were given by hand, and whose faces look more like another enrolled person, the latest first."""
+    page = find_doubtful(service.archive, project, cursor=cursor)
+    return DoubtfulNamePage(
+        items=[DoubtfulNameView.of(one, _best_crop) for one in page.names], next_cursor=page.next_cursor
     )
 
 

@@ -9,12 +9,11 @@ from typing import Any
 
 from facerec_models.errors import InputError
 from facerec_models.identification.calibration import ScoreCalibration
-from facerec_models.names import short_id
 from serving.archive.handle import Archive
 from serving.archive.learning.evaluation_set import best_analysis, keep_truth, kept_truths
 from serving.archive.learning.labels import KeptTruth, VideoLabels, truth_of
 from serving.archive.learning.loaded_models import load_model
-from serving.archive.naming.faces_of_tracks import source_of_track
+from serving.archive.naming.faces_of_tracks import faces_of_track
 from serving.archive.naming.one_video import name_analysis
 from serving.archive.videos import read_analysis
 from serving.store.rows import AnalysisRow, VideoRow
@@ -25,8 +24,6 @@ from training.evaluation.results import MeasuredResult
 
 # Accepted errors that people choose among.
 CHOICES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3)
-# Of one track at most so many faces are enrolled; see `serving.archive.naming.faces_of_tracks`.
-_MOST_OF_TRACK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +165,8 @@ def _with_told(
 def _faces_of(analysis: AnalysisRow, track_ids: Sequence[int], kept: KeptTruth) -> set[str]:
     """Return the ids that faces have which people of a truth were given from tracks of an analysis."""
     return {
-        short_id("f", analysis.project, person.name, source_of_track(analysis.analysis_id, track_id, k))
+        face_id
         for person in kept.people
         for track_id in track_ids
-        for k in range(_MOST_OF_TRACK)
+        for face_id in faces_of_track(analysis.project, person.name, analysis.analysis_id, track_id)
     }

@@ -22,6 +22,8 @@ from serving.store.rows import AnalysisRow, Face, FaceStatus
 
 # Faces of one confirmed track that are enrolled: more of one moment would outweigh the person's other pictures.
 ENROLLED_OF_TRACK = 4
+# More than the embeddings that a track keeps: the numbers of its faces lie below.
+_MOST_OF_TRACK = 16
 _SOURCE = "track:"
 CORRECTED_OTHERWISE = "its track was corrected to another person"
 
@@ -29,6 +31,15 @@ CORRECTED_OTHERWISE = "its track was corrected to another person"
 def source_of_track(analysis_id: str, track_id: int, k: int) -> str:
     """Return what the source of a face is that was enrolled from a track: of its k-th best crop."""
     return f"{_SOURCE}{analysis_id}/{track_id}/{k}"
+
+
+def faces_of_track(project: str, person_id: str, analysis_id: str, track_id: int) -> set[str]:
+    """Return the ids that faces of a person have which were enrolled from a track, or would have."""
+    return {_face_id(project, person_id, source_of_track(analysis_id, track_id, k)) for k in range(_MOST_OF_TRACK)}
+
+
+def _face_id(project: str, person_id: str, source: str) -> str:
+    return short_id("f", project, person_id, source)
 
 
 def best_faces(
@@ -58,7 +69,7 @@ def best_faces(
         of_track[key] += 1
         paths.add(path)
         source = source_of_track(*key, k)
-        face_id = short_id("f", project, person_id, source)
+        face_id = _face_id(project, person_id, source)
         faces.append(
             Face(
                 face_id=face_id,

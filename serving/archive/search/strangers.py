@@ -269,39 +269,46 @@ def _sightings(
     archive: Archive, project: str, wanted: Sequence[str], found: Iterable[list[AppearanceRow]]
 ) -> dict[str, list[Sighting]]:
     """Return the tracks of strangers' appearances, the best face first."""
-    store = archive.store
     seen: dict[str, list[Sighting]] = {stranger_id: [] for stranger_id in wanted}
-    names: dict[str, str] = {}
-    has_picture = best_pictures(archive, project)
     for rows in found:
-        others = {row.video_id for row in rows} - names.keys()
-        names |= {video.video_id: video.name for video in store.find_videos(project, sorted(others))}
         shown = {(row.analysis_id, number): row for row in rows for number in row.track_ids}
-        numbers: dict[str, list[int]] = defaultdict(list)
-        for analysis_id, track_id in shown:
-            numbers[analysis_id].append(track_id)
-        for analysis_id, tracks in store.pick_tracks(project, numbers).items():
-            for track in tracks:
-                row = shown[analysis_id, track.track_id]
-                seen[str(row.owner)].append(
-                    Sighting(
-                        project,
-                        analysis_id,
-                        row.video_id,
-                        names[row.video_id],
-                        track.track_id,
-                        track.start_s,
-                        track.end_s,
-                        float(track.quality.max()),
-                        archive.files.track_crop(project, analysis_id, track.track_id, 0)
-                        if has_picture(analysis_id, track.track_id)
-                        else None,
-                        len(track.embedded),
-                    )
-                )
+        for key, sighting in read_sightings(
+            archive, project, {key: row.video_id for key, row in shown.items()}
+        ).items():
+            seen[str(shown[key].owner)].append(sighting)
     for sightings in seen.values():
         sightings.sort(key=lambda one: (-one.quality, one.video_id, one.track_id))
     return seen
+
+
+def read_sightings(
+    archive: Archive, project: str, videos: Mapping[tuple[str, int], str]
+) -> dict[tuple[str, int], Sighting]:
+    """Return where tracks are seen, by analysis and track, given with the ids of their videos; those that are gone are left out."""
+    store = archive.store
+    names = {video.video_id: video.name for video in store.find_videos(project, sorted(set(videos.values())))}
+    has_picture = best_pictures(archive, project)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for analysis_id, track_id in videos:
+        numbers[analysis_id].append(track_id)
+    return {
+        (analysis_id, track.track_id): Sighting(
+            project,
+            analysis_id,
+            video_id := videos[analysis_id, track.track_id],
+            names[video_id],
+            track.track_id,
+            track.start_s,
+            track.end_s,
+            float(track.quality.max()),
+            archive.files.track_crop(project, analysis_id, track.track_id, 0)
+            if has_picture(analysis_id, track.track_id)
+            else None,
+            len(track.embedded),
+        )
+        for analysis_id, tracks in store.pick_tracks(project, numbers).items()
+        for track in tracks
+    }
 
 
 def _appearances(

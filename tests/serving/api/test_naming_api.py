@@ -228,6 +228,28 @@ def test_those_who_are_alike_are_asked_about_until_they_are_told_apart(client: T
     assert pairs(client) == []
 
 
+def doubted(client: TestClient) -> list[tuple[str, str, str]]:
+    page = ok(client.get(f"{BASE}/doubtful-names"))
+    assert page["next_cursor"] is None
+    return [(one["video_id"], one["person_id"], one["other"]["person_id"]) for one in page["items"]]
+
+
+def test_a_name_that_the_faces_speak_against_is_asked_about_until_it_is_right(client: TestClient) -> None:
+    assert doubted(client) == []
+    # Track 1 shows Ann, track 3 a stranger.
+    ok(client.post(f"{BASE}/videos/v-1/tracks/1/corrections", json={"kind": "is", "person_id": "Bob"}))
+    ok(client.post(f"{BASE}/videos/v-1/tracks/3/corrections", json={"kind": "is", "person_id": "Bob"}))
+    ok(client.post(f"{BASE}/videos/v-2/tracks/1/corrections", json={"kind": "is", "person_id": "Ann_Lee"}))
+    assert doubted(client) == [("v-1", "Bob", "Ann_Lee")]
+    (one,) = ok(client.get(f"{BASE}/doubtful-names"))["items"]
+    assert one["crop"].startswith(f"{BASE}/videos/v-1/crops/")
+    assert one["crop"].endswith("/1/0.jpg")
+    assert one["similarity"] < one["other"]["similarity"]
+    assert client.get(one["picture"]).status_code == 200
+    ok(client.post(f"{BASE}/videos/v-1/tracks/1/corrections", json={"kind": "is", "person_id": "Ann_Lee"}))
+    assert doubted(client) == []
+
+
 def test_those_who_are_in_view_together_are_two(client: TestClient, archive: Archive) -> None:
     faces = [face_of(30), near(face_of(30), 0.945)]
     tracks = [

@@ -13,8 +13,10 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from facerec_models.errors import ProjectNotFoundError
+from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.one_video import assign_current
 from serving.archive.search.strangers import rank_strangers
+from serving.store.naming_rows import CorrectionKind
 from tests.archive import fill, put_tracks
 from tests.builders import face_of, make_track, near
 from tests.ui.page.conftest import Served
@@ -152,6 +154,20 @@ def test_several_are_named_once(page: Page, queue: str, served: Served) -> None:
     expect(page.get_by_text("2 strangers named Cem")).to_be_visible()
     expect(page.get_by_role("heading", name="Nobody is left to name")).to_be_visible()
     assert rank_strangers(served.archive, "p").strangers == []
+
+
+def test_a_wrong_name_is_put_right_by_one_key(page: Page, queue: str, served: Served) -> None:
+    tracks = [TrackCorrection(video, 1, CorrectionKind.IS, "Bob") for video in ("v-1", "v-2")]
+    correct(served.archive, "p", tracks)
+    page.goto(f"{queue}&show=doubtful")
+    expect(page.get_by_role("heading", name="Named Bob. Is this Ann Lee?")).to_be_visible()
+    page.keyboard.press("y")
+    expect(page.get_by_text("Named Ann Lee (+1")).to_be_visible()
+    expect(page.get_by_role("heading", name="Named Bob. Is this Ann Lee?")).to_be_visible()
+    page.keyboard.press("n")
+    expect(page.get_by_role("heading", name="No name is in doubt")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="No name is in doubt")).to_be_visible()
 
 
 def test_a_group_is_named_without_the_odd_ones(page: Page, queue: str, served: Served) -> None:

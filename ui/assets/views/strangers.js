@@ -14,6 +14,7 @@ import { showPreview } from '../elements/change.js';
 import { face } from '../elements/face.js';
 import { nameField } from '../elements/name_field.js';
 import { drawGroup } from '../elements/stranger_group.js';
+import { drawDoubtfulNames } from '../elements/doubtful_names.js';
 import { drawSamePeople } from '../elements/same_people.js';
 import '../elements/rows.js';
 import '../elements/stranger_stage.js';
@@ -36,12 +37,13 @@ class StrangersView extends View {
     this.signal.addEventListener('abort', () => this.inner.abort());
     if (stranger) await drawGroup(this, stranger, this.inner.signal);
     else if (show === 'same') await drawSamePeople(this, this.tabs('same'), this.inner.signal);
+    else if (show === 'doubtful') await drawDoubtfulNames(this, this.tabs('doubtful'), this.inner.signal);
     else await this.buildQueue();
   }
 
   tabs(current) {
     const tab = (text, show) => h('a', { href: link('/strangers', { project: this.where, show }), 'aria-current': (show ?? '') === current ? 'page' : null }, text);
-    return h('div.head', {}, h('h1', {}, 'Who is this?'), h('div.tabs', {}, tab('One at a time'), tab('Same person?', 'same')));
+    return h('div.head', {}, h('h1', {}, 'Who is this?'), h('div.tabs', {}, tab('One at a time'), tab('Same person?', 'same'), tab('Check names', 'doubtful')));
   }
 
   async buildQueue() {
