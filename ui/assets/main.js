@@ -3,9 +3,10 @@
 import { go, link, onMove, params, takeLinks } from './core/address.js';
 import { connection, isReady, pause } from './core/api.js';
 import { fill, h, icon } from './core/dom.js';
-import { undo } from './core/edits.js';
+import { edits, undo } from './core/edits.js';
 import { bindKeys, keySheet, listenForKeys, openKeySheet } from './core/keys.js';
 import { may, project, readSession, rememberProject, session } from './core/session.js';
+import { count } from './core/text.js';
 import { toastList } from './core/toast.js';
 
 /** Path, title, element, and module of each view; those with `place` stand in the bar, with the keys that lead there. */
@@ -33,6 +34,7 @@ class App extends HTMLElement {
     this.nav = h('nav', { 'aria-label': 'Views' });
     this.projects = h('select', { 'aria-label': 'Project', id: 'project', onchange: () => this.choose(this.projects.value) });
     this.away = h('div.away', { role: 'alert', hidden: true }, 'The service does not answer. What you see is what it told last; trying again…');
+    this.keeping = h('span.keeping.quiet.small', { role: 'status', hidden: true });
     // Gradio has made the landmark.
     this.main = h('div.main', { id: 'main', tabindex: '-1' });
     fill(
@@ -44,7 +46,7 @@ class App extends HTMLElement {
         {},
         h('a.brand', { href: '/' }, 'FaceRec'),
         this.nav,
-        h('div.row.end', {}, this.projects, h('button.bare', { type: 'button', 'aria-label': 'Keys', title: 'Keys (?)', onclick: openKeySheet }, icon(KEYS))),
+        h('div.row.end', {}, this.keeping, this.projects, h('button.bare', { type: 'button', 'aria-label': 'Keys', title: 'Keys (?)', onclick: openKeySheet }, icon(KEYS))),
       ),
       this.away,
       this.main,
@@ -59,6 +61,7 @@ class App extends HTMLElement {
     takeLinks(this.shadowRoot, (path) => VIEWS.some((one) => one.path === path));
     connection.addEventListener('away', () => (this.away.hidden = false));
     connection.addEventListener('back', () => this.comeBack());
+    edits.addEventListener('waiting', ({ detail: n }) => this.tellWaiting(n));
     onMove(() => this.show());
     this.watch();
     await Promise.all([isStyled, this.readAgain()]);
@@ -79,6 +82,12 @@ class App extends HTMLElement {
     this.away.hidden = true;
     await this.readAgain();
     this.main.firstElementChild?.isBack?.();
+  }
+
+  /** Tell of changes that are on their way. */
+  tellWaiting(n) {
+    this.keeping.hidden = n === 0;
+    this.keeping.textContent = n ? `keeping ${count(n, 'change')}…` : '';
   }
 
   linkTo(path) {

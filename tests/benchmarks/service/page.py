@@ -7,15 +7,11 @@ been there before. An interaction lasts from its event to the frame that shows w
 from __future__ import annotations
 
 import argparse
-import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
 
 from facerec_models.types import Track
 from serving.archive.handle import open_archive
@@ -26,11 +22,11 @@ from tests.archive import enrol, put_tracks
 from tests.benchmarks.command import say
 from tests.builders import EMBEDDER, face_of, make_track
 from tests.serving.service import running_service
+from tests.ui.chromium import running_chromium
 
 _PEOPLE, _STRANGERS = 30, 10
 _LENGTH_S, _SAMPLES = 600.0, 29
 _REPEATS = 7
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
 _INTERACTIONS = {
     "choose a row": "rows.children[0].children[Math.min(5, rows.children[0].children.length - 1)].click()",
     "scroll the list": "rows.scrollTop += 40000",
@@ -58,7 +54,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         fill(home, args.tracks)
-        with running_service(home, with_page=True) as service, browser_page() as page:
+        with running_service(home, with_page=True) as service, running_chromium() as browser:
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
             url = f"{service.page}/video?project=p&video=v-1"
             for turn in ("first load", "second load"):
                 page.goto(url, wait_until="commit")
@@ -88,16 +85,6 @@ def _track(number: int, who: int, rng: np.random.Generator) -> Track:
     return make_track(
         number, times, embeddings=np.stack([face_of(who, number + k) for k in range(2)]), x=(number * 37) % 560
     )
-
-
-@contextmanager
-def browser_page() -> Iterator[Page]:
-    """Run Chromium."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1440, "height": 900})
-        browser.close()
 
 
 if __name__ == "__main__":

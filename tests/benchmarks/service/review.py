@@ -35,8 +35,8 @@ from serving.archive.handle import open_archive
 from serving.settings import Settings
 from tests.benchmarks.command import circumstances, say
 from tests.benchmarks.pictures import Pictures
-from tests.benchmarks.service.page import browser_page
 from tests.serving.service import RunningService, running_service
+from tests.ui.chromium import running_chromium
 from ui.client import FacerecClient
 
 _PROJECT = "review"
@@ -129,13 +129,14 @@ class Reviewer:
         ).json_value()
         return shown or None
 
-    def name_all(self, url: str) -> None:
+    def name_all(self) -> None:
         """Settle every stranger of the queue."""
-        self.page.goto(f"{url}/strangers?project={_PROJECT}")
         seen: set[str] = set()
         while (one := self._current(seen)) is not None:
             seen.add(one)
             self._settle(one)
+        # What is answered is on its way still.
+        self.page.locator(".keeping").wait_for(state="hidden")
 
     def _current(self, seen: set[str]) -> str | None:
         """Return the next stranger, once who they may be is shown; None at the end."""
@@ -144,7 +145,8 @@ class Reviewer:
                 const root = document.querySelector('fr-app')?.shadowRoot;
                 const stage = root?.querySelector('fr-stranger-stage');
                 if (root?.textContent.includes('Nobody is left to name')) return 'end';
-                if (root?.textContent.includes('That was the last one')) return 'end';
+                const view = root?.querySelector('fr-strangers-view');
+                if (view?.items?.length && !view.cursor && view.items.every(one => seen.includes(one.stranger))) return 'end';
                 if (!stage?.stranger || stage.hidden || stage.textContent.includes('Comparing')) return null;
                 const id = stage.stranger.stranger;
                 return seen.includes(id) ? null : id;
@@ -206,11 +208,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.service.review", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with gallery/ and videos/")
     parser.add_argument("--task", choices=["names", "cleaning"], nargs="+", default=["names", "cleaning"])
-    parser.add_argument("--home", type=Path, help="keep homes here, and start from what is there")
     args = parser.parse_args()
     say(circumstances(args.data))
     with tempfile.TemporaryDirectory() as folder:
-        home = args.home or Path(folder)
+        home = Path(folder)
         if "names" in args.task:
             name_everybody(args.data, home / "names")
         if "cleaning" in args.task:
@@ -220,7 +221,8 @@ def main() -> None:
 @contextmanager
 def reviewing(service: RunningService) -> Iterator[tuple[FacerecClient, Page]]:
     """Open a client and a browser for a service."""
-    with FacerecClient(service.url) as client, browser_page() as page:
+    with FacerecClient(service.url) as client, running_chromium() as browser:
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(_TIMEOUT_MS)
         yield client, page
 
@@ -238,7 +240,8 @@ def name_everybody(data: Path, home: Path) -> None:
         who = people_of_tracks(data, truth, home, ids[_PROJECT])
         reviewer = Reviewer(page, client, who)
         say(f"{len(who)} faces, {len(client.strangers(_PROJECT))} strangers to name")
-        seconds = timed(lambda: reviewer.name_all(service.page))
+        page.goto(f"{service.page}/strangers?project={_PROJECT}")
+        seconds = timed(reviewer.name_all)
         reviewer.cost.say("naming everybody of friends_scene_A", seconds)
         tell_state(client, _PROJECT, who)
         same = {(ids[_COMMANDS], track): person for (_, track), person in who.items()}
@@ -286,7 +289,8 @@ def clean(data: Path, home: Path) -> None:
 
         def review() -> None:
             reviewer.check_names(service.page)
-            reviewer.name_all(service.page)
+            reviewer.click(page.get_by_role("link", name="One at a time"))
+            reviewer.name_all()
 
         seconds = timed(review)
         reviewer.cost.say("cleaning", seconds)

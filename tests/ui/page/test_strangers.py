@@ -20,6 +20,7 @@ from serving.store.naming_rows import CorrectionKind
 from tests.archive import fill, put_tracks
 from tests.builders import face_of, make_track, near
 from tests.ui.page.conftest import Served
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -154,6 +155,25 @@ def test_several_are_named_once(page: Page, queue: str, served: Served) -> None:
     expect(page.get_by_text("2 strangers named Cem")).to_be_visible()
     expect(page.get_by_role("heading", name="Nobody is left to name")).to_be_visible()
     assert rank_strangers(served.archive, "p").strangers == []
+
+
+def test_an_answer_that_is_on_its_way_is_not_lost_with_the_page(page: Page, queue: str, served: Served) -> None:
+    first = begin(page, queue)
+    held: list[Route] = []
+    page.route("**/strangers/*/name", lambda route: held.append(route))
+    page.keyboard.press("1")
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("keeping 2 changes…")).to_be_visible()
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.evaluate("setTimeout(() => location.reload())")
+    expect(page.get_by_text("keeping 2 changes…")).to_be_visible()
+    wait_until(lambda: page.evaluate("1") and asked)
+    assert asked == ["beforeunload"]
+    held.pop().continue_()
+    # The undo was for the answer before it, not for an older one.
+    expect(page.get_by_text(re.compile(f"^Undone: {first} is "))).to_be_visible()
+    expect(page.get_by_text("2 strangers", exact=True)).to_be_visible()
 
 
 def test_a_wrong_name_is_put_right_by_one_key(page: Page, queue: str, served: Served) -> None:

@@ -1,4 +1,4 @@
-/** Changes of names: each is applied at once, told with what it has changed, and taken back by one key. */
+/** Changes of names: each is applied in its turn, told with what it has changed, and taken back by one key. */
 
 import { at, post } from './api.js';
 import { go } from './address.js';
@@ -6,8 +6,28 @@ import { count } from './text.js';
 import { complain, toast } from './toast.js';
 import { project } from './session.js';
 
-/** Tells `edit` when names have changed: what is shown of them is to be read again. */
+/**
+ * Tells `edit` when names have changed: what is shown of them is to be read again; its detail has the `owner` that applied it. Tells
+ * `waiting` with how many changes are on their way.
+ */
 export const edits = new EventTarget();
+
+let turn = Promise.resolve();
+let waiting = 0;
+// Whoever answers fast is ahead of the service: what is on its way must not be lost with the page.
+addEventListener('beforeunload', (event) => waiting && event.preventDefault());
+
+/** Do one change after the other. */
+function inTurn(work) {
+  const wait = (by) => {
+    waiting += by;
+    edits.dispatchEvent(new CustomEvent('waiting', { detail: waiting }));
+  };
+  wait(1);
+  const done = turn.then(work).finally(() => wait(-1));
+  turn = done.catch(() => {});
+  return done;
+}
 
 /** The edits of this visit that stand, the last one last. */
 const mine = [];
@@ -17,22 +37,30 @@ const mine = [];
  *
  * @param {string} text What was done, in the past: "Named Ada Lovelace".
  * @param {() => Promise<object>} send
+ * @param {object} [owner] Who need not be told.
  */
-export async function apply(text, send) {
-  try {
-    const answer = await send();
-    if (answer.edit !== null && answer.edit !== undefined) mine.push({ project: project(), number: answer.edit, text });
-    toast(`${text}${effect(answer)}`, answer.edit == null ? {} : { action: { label: 'Undo', run: undo } });
-    edits.dispatchEvent(new CustomEvent('edit', { detail: answer }));
-    return answer;
-  } catch (error) {
-    complain(error);
-    return null;
-  }
+export function apply(text, send, owner = null) {
+  const where = project();
+  return inTurn(async () => {
+    try {
+      const answer = await send();
+      if (answer.edit !== null && answer.edit !== undefined) mine.push({ project: where, number: answer.edit, text });
+      toast(`${text}${effect(answer)}`, answer.edit == null ? {} : { action: { label: 'Undo', run: undo } });
+      edits.dispatchEvent(new CustomEvent('edit', { detail: { owner } }));
+      return answer;
+    } catch (error) {
+      complain(error);
+      return null;
+    }
+  });
 }
 
-/** Take back the last edit of this visit that stands. */
-export async function undo() {
+/** Take back the last edit of this visit that stands, those that are on their way included. */
+export function undo() {
+  return inTurn(takeBack);
+}
+
+async function takeBack() {
   const last = mine.at(-1);
   if (!last) {
     toast('Nothing was changed in this visit. Older edits are undone under Service, History.');
@@ -40,10 +68,10 @@ export async function undo() {
   }
   if (last.project !== project()) go(`${location.pathname}?project=${encodeURIComponent(last.project)}`);
   try {
-    const answer = await post(at`projects/${last.project}/history/${last.number}/undo`);
+    await post(at`projects/${last.project}/history/${last.number}/undo`);
     mine.pop();
     toast(`Undone: ${last.text}`);
-    edits.dispatchEvent(new CustomEvent('edit', { detail: answer }));
+    edits.dispatchEvent(new CustomEvent('edit', { detail: { owner: null } }));
   } catch (error) {
     // Others have changed names since: then this one is not the last, and stays on record.
     if (error.status === 409 || error.status === 404) mine.pop();

@@ -28,6 +28,11 @@ export function percent(part) {
   return `${Math.round(100 * part)} %`;
 }
 
+/** How certain a name is; what is not certain is never called so. */
+export function certainty(probability) {
+  return probability >= 0.995 ? '> 99 %' : percent(probability);
+}
+
 /** A rate of wrong names, as how many strangers pass: .0052 → "1 in 190". */
 export function oneIn(rate) {
   if (!(rate > 0)) return 'none';

@@ -16,7 +16,7 @@ const KEPT = 'facerec.kept-names';
 
 class Doubts {
   constructor(view, place, signal) {
-    Object.assign(this, { place, signal, where: view.where, names: [], i: 0, cursor: null, isAtEnd: false, sending: Promise.resolve(), done: [] });
+    Object.assign(this, { place, signal, where: view.where, names: [], i: 0, cursor: null, isAtEnd: false, done: [] });
     this.kept = new Set(JSON.parse(localStorage.getItem(KEPT) ?? '[]'));
   }
 
@@ -88,28 +88,23 @@ class Doubts {
     this.next();
   }
 
-  /** Go on at once, and send one answer after the other. */
-  answer(text, kind, person) {
+  /** Go on at once; the answer is sent in its turn. */
+  async answer(text, kind, person) {
     const one = this.current;
     if (!one || !may('curate')) return;
     const place = this.i;
     this.next();
-    this.sending = this.sending.then(async () => {
-      this.isOwn = true;
-      const tracks = [{ video_id: one.video_id, track_id: one.track_id }];
-      const answer = await apply(text, () => post(at`projects/${this.where}/tracks/corrections`, { kind, person_id: person, tracks }));
-      this.isOwn = false;
-      if (answer) this.done.push(place);
-      else {
-        this.i = place;
-        await this.draw().catch(complain);
-      }
-    });
+    const tracks = [{ video_id: one.video_id, track_id: one.track_id }];
+    if (await apply(text, () => post(at`projects/${this.where}/tracks/corrections`, { kind, person_id: person, tracks }), this)) this.done.push(place);
+    else {
+      this.i = place;
+      await this.draw().catch(complain);
+    }
   }
 
   /** An answer was taken back: its name is asked about again. */
-  undone() {
-    const place = this.isOwn ? undefined : this.done.pop();
+  undone(owner) {
+    const place = owner === this ? undefined : this.done.pop();
     if (place === undefined) return;
     this.i = place;
     this.draw().catch(complain);
@@ -121,7 +116,7 @@ export async function drawDoubtfulNames(view, head, signal) {
   const place = h('div', {}, loading('Comparing names with faces…'));
   fill(view, head, place);
   const doubts = new Doubts(view, place, signal);
-  edits.addEventListener('edit', () => doubts.undone(), { signal });
+  edits.addEventListener('edit', ({ detail }) => doubts.undone(detail.owner), { signal });
   bindKeys('Check names', [
     { keys: ['y'], does: 'It is whom the faces look like', run: () => doubts.current && doubts.correct(doubts.current.other) },
     { keys: ['n'], does: 'The name is right: do not ask again in this browser', run: () => doubts.keep() },

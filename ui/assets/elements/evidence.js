@@ -2,7 +2,7 @@
 
 import { at } from '../core/api.js';
 import { h } from '../core/dom.js';
-import { clock, oneIn, percent } from '../core/text.js';
+import { certainty, clock, oneIn } from '../core/text.js';
 import { face } from './face.js';
 
 const SHOWN = 3;
@@ -32,7 +32,7 @@ export function evidenceOf(view, project, limit) {
       column(`Enrolled: ${of}`, nearest.slice(0, SHOWN).map((near) =>
         picture(faceAddress(project, near.face_id), near.similarity.toFixed(3).replace(/^0/, ''), `An enrolled picture of ${of}`)))),
     runnerUp && view.person_id && h('p.quiet.small', {}, 'Next nearest is ', h('bdi', {}, named(runnerUp.person_id)), margin === null ? '' : `, further away by ${margin.toFixed(3)}`, '.'),
-    view.person_id && !view.confirmed && h('p.quiet.small', {}, `Probability ${percent(view.probability)}.`),
+    view.person_id && !view.confirmed && h('p.quiet.small', {}, `Probability ${certainty(view.probability)}.`),
     note && h('p.quiet.small', {}, note));
 }
 

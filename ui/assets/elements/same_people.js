@@ -15,7 +15,7 @@ const PICTURES = 4;
 
 class Cards {
   constructor(view, place, signal) {
-    Object.assign(this, { view, place, signal, where: view.where, pairs: [], i: 0, cursor: null, isAtEnd: false, sending: Promise.resolve(), settled: new Set() });
+    Object.assign(this, { view, place, signal, where: view.where, pairs: [], i: 0, cursor: null, isAtEnd: false, settled: new Set(), done: [] });
   }
 
   /** Read on until there is a pair, or no more. */
@@ -91,27 +91,22 @@ class Cards {
       () => post(at`projects/${this.where}/strangers/${stranger.stranger}/different`, { other: other?.stranger ?? person.person_id }));
   }
 
-  /** Go on at once, and send one answer after the other. */
-  answer(text, send, settled = null) {
+  /** Go on at once; the answer is sent in its turn. */
+  async answer(text, send, settled = null) {
     const place = this.i;
     this.next();
-    this.sending = this.sending.then(async () => {
-      this.isOwn = true;
-      const answer = await apply(text, send);
-      this.isOwn = false;
-      if (answer) this.done = [...(this.done ?? []), { at: place, settled }];
-      else {
-        this.settled.delete(settled);
-        this.i = place;
-        await this.draw().catch(complain);
-      }
-    });
+    if (await apply(text, send, this)) this.done.push({ at: place, settled });
+    else {
+      this.settled.delete(settled);
+      this.i = place;
+      await this.draw().catch(complain);
+    }
   }
 
   /** An answer was taken back: its pair is shown again. */
-  undone() {
-    if (this.isOwn) return;
-    const last = this.done?.pop();
+  undone(owner) {
+    if (owner === this) return;
+    const last = this.done.pop();
     if (!last) return;
     this.settled.delete(last.settled);
     this.i = last.at;
@@ -124,7 +119,7 @@ export async function drawSamePeople(view, head, signal) {
   const place = h('div', {}, loading('Comparing strangers…'));
   fill(view, head, place);
   const cards = new Cards(view, place, signal);
-  edits.addEventListener('edit', () => cards.undone(), { signal });
+  edits.addEventListener('edit', ({ detail }) => cards.undone(detail.owner), { signal });
   bindKeys('Same person?', [
     { keys: ['y'], does: 'Yes, the same person', run: () => cards.yes() },
     { keys: ['n'], does: 'No, two people: never ask again', run: () => cards.no() },

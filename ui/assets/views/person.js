@@ -6,7 +6,7 @@ import { fill, h, icon } from '../core/dom.js';
 import { apply, edits } from '../core/edits.js';
 import { forgetPeople, nameProblem, people, personId } from '../core/people.js';
 import { lacks, may, project } from '../core/session.js';
-import { clock, count, length, percent } from '../core/text.js';
+import { certainty, clock, count, length } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { empty, View } from '../core/view.js';
 import { addPictures } from '../elements/add_pictures.js';
@@ -375,11 +375,6 @@ class PersonView extends View {
     else this.person = before;
     fill(this.panel);
   }
-}
-
-/** What is not certain is never called so. */
-function certainty(probability) {
-  return probability >= 0.995 ? '> 99 %' : percent(probability);
 }
 
 function momentKey(one) {

@@ -48,7 +48,7 @@ class StrangersView extends View {
 
   async buildQueue() {
     const { signal } = this.inner;
-    Object.assign(this, { items: [], cursor: null, total: 0, current: null, details: new Map(), chosen: new Set(), answered: [], sending: Promise.resolve(), own: 0 });
+    Object.assign(this, { items: [], cursor: null, total: 0, current: null, details: new Map(), chosen: new Set(), answered: [], onTheirWay: new Set() });
     this.stage = h('fr-stranger-stage.card');
     this.preview = h('div');
     this.place = h('div');
@@ -100,7 +100,7 @@ class StrangersView extends View {
     on(this.rows, 'open', () => this.stage.focusField());
     on(this.rows, 'scroll', () => this.readOn());
     this.rows.addEventListener('click', (event) => this.mark(event), { capture: true, signal });
-    on(edits, 'edit', ({ detail }) => this.changed(detail));
+    on(edits, 'edit', ({ detail }) => this.changed(detail.owner));
     bindKeys('Who is this?', [
       { keys: ['Enter'], does: 'The suggested person', run: () => this.stage.accept() },
       { keys: ['1', '2', '3', '4', '5'], does: 'One of those whom it may be', run: (event) => this.stage.choose(Number(event.key)) },
@@ -119,8 +119,10 @@ class StrangersView extends View {
     this.reading = new AbortController();
     const most = Math.min(MOST_AGAIN, Math.max(PAGE, this.items.length));
     const page = await this.page(most, null, this.reading.signal);
-    this.items = page.items;
-    this.take(page);
+    // Who was answered, but not yet for the service, is not asked about again.
+    const left = page.items.filter((one) => !this.onTheirWay.has(one.stranger));
+    this.items = left;
+    this.take({ ...page, total: page.total - (page.items.length - left.length) });
   }
 
   page(limit, cursor, signal) {
@@ -303,26 +305,21 @@ class StrangersView extends View {
     return this.send(text, send, [one.stranger], one);
   }
 
-  send(text, send, ids, one = null) {
-    this.sending = this.sending.then(async () => {
-      this.own += 1;
-      const answer = await apply(text, send);
-      if (answer) this.answered.push(ids);
-      else this.own -= 1;
-      if (!answer && one && this.isConnected) {
-        await this.read().catch(complain);
-        await this.show(this.items.find((other) => other.stranger === one.stranger) ?? this.current, { isFocused: true });
-      }
-    });
-    return this.sending;
+  async send(text, send, ids, one = null) {
+    ids.forEach((id) => this.onTheirWay.add(id));
+    const answer = await apply(text, send, this);
+    ids.forEach((id) => this.onTheirWay.delete(id));
+    if (answer) this.answered.push(ids);
+    else if (one && this.isConnected) {
+      await this.read().catch(complain);
+      await this.show(this.items.find((other) => other.stranger === one.stranger) ?? this.current, { isFocused: true });
+    }
   }
 
   /** Names have changed: by an answer of this view, which has gone on, or by taking one back, which returns to whom it was about. */
-  async changed() {
+  async changed(owner) {
     this.details.clear();
-    const isOwn = this.own > 0;
-    if (isOwn) this.own -= 1;
-    const back = isOwn ? null : this.answered.pop()?.[0];
+    const back = owner === this ? null : this.answered.pop()?.[0];
     try {
       await this.read();
       const wanted = back ?? this.current?.stranger;

@@ -109,7 +109,7 @@ class TrainView extends View {
     note({ job: '' });
     if (job.state === 'succeeded') {
       toast('Trained');
-      edits.dispatchEvent(new CustomEvent('edit', { detail: {} }));
+      edits.dispatchEvent(new CustomEvent('edit', { detail: { owner: null } }));
     } else {
       fill(place, h('p.wrong-text', { role: 'alert' }, job.state === 'cancelled' ? 'The training was cancelled; all is as it was.' : `The training failed: ${job.error}`));
       this.querySelector('form button[type=submit]')?.removeAttribute('disabled');

@@ -6,7 +6,7 @@ import { colourOf, coloursOf } from '../core/colours.js';
 import { fill, h } from '../core/dom.js';
 import { apply, edits } from '../core/edits.js';
 import { lacks, may, project } from '../core/session.js';
-import { clock, count, length, percent } from '../core/text.js';
+import { certainty, clock, count, length, percent } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { Tracks } from '../core/tracks.js';
 import { empty, loading, View } from '../core/view.js';
@@ -227,7 +227,7 @@ class VideoView extends View {
       h('div.row-face', {}, face(one.evidence.crops[0]?.url)),
       h('div.grow', {},
         h('div.clip', {}, h('bdi', {}, one.label), one.confirmed ? h('span.quiet.small', {}, ' · confirmed') : null, one.isChanged ? h('span.quiet.small', {}, ' · at this limit') : null),
-        h('div.quiet.small.clip', {}, `${clock(one.start_s, 1)} – ${clock(one.end_s, 1)}${one.person_id && !one.confirmed ? ` · ${percent(one.probability)}` : ''}${one.reason && !one.person_id ? ` · ${one.reason}` : ''}`)),
+        h('div.quiet.small.clip', {}, `${clock(one.start_s, 1)} – ${clock(one.end_s, 1)}${one.person_id && !one.confirmed ? ` · ${certainty(one.probability)}` : ''}${one.reason && !one.person_id ? ` · ${one.reason}` : ''}`)),
     ];
   }
 

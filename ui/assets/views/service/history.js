@@ -45,7 +45,7 @@ export async function historyPart({ place, signal }) {
     try {
       const answer = await post(at`projects/${where}/history/${row.number}/undo`);
       toast(`Undone: ${titleOf(row)} (${changeInWords(answer)})`);
-      edits.dispatchEvent(new CustomEvent('edit', { detail: answer }));
+      edits.dispatchEvent(new CustomEvent('edit', { detail: { owner: null } }));
     } catch (error) {
       complain(error);
     }
