@@ -12,6 +12,7 @@ from facerec_models.types import Decision
 from serving.archive.search.likely import Likely
 from serving.archive.search.people_and_faces import FaceHit, Hit
 from serving.archive.search.strangers import Sighting, StrangerSummary
+from serving.archive.search.video_glances import VideoGlance
 from serving.store.naming_rows import AppearanceRow
 
 
@@ -215,3 +216,52 @@ class SamePersonPage(_Answer):
 
     items: list[SamePerson]
     next_cursor: str | None
+
+
+class GlancedPersonView(_Answer):
+    """A person or a stranger of a video, for how long they are in view there, and a face, as long as one is kept."""
+
+    label: str
+    person_id: str | None
+    stranger: str | None
+    seconds: float
+    crop: str | None
+
+
+class VideoGlanceView(_Answer):
+    """A video at a glance: who is seen longest in it, of `total` people and strangers, and the address of a picture of it."""
+
+    video_id: str
+    analysed: bool
+    still: str
+    people: list[GlancedPersonView]
+    total: int
+
+    @classmethod
+    def of(cls, one: VideoGlance, crop_url: Callable[[AppearanceRow, int, int], str]) -> VideoGlanceView:
+        """Show a glance; `crop_url` says where the k-th best face of a track is."""
+        video, chosen_by = one.video, "unseen" if one.analysis is None else one.analysis.analysis_id
+        return cls(
+            video_id=video.video_id,
+            analysed=one.analysis is not None,
+            still=f"/v1/projects/{video.project}/videos/{video.video_id}/still.jpg?of={chosen_by}",
+            people=[
+                GlancedPersonView(
+                    label=person.label,
+                    person_id=person.person_id,
+                    stranger=person.stranger,
+                    seconds=person.seconds,
+                    crop=crop_url(person.best, person.best.track_ids[0], 0) if person.has_picture else None,
+                )
+                for person in one.people
+            ],
+            total=one.total,
+        )
+
+
+class VideosWith(_Answer):
+    """The videos with people whose names have a text in them, and these people; `is_all` is false where there are more."""
+
+    video_ids: list[str]
+    people: list[str]
+    is_all: bool
