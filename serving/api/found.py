@@ -265,3 +265,44 @@ class VideosWith(_Answer):
     video_ids: list[str]
     people: list[str]
     is_all: bool
+
+
+class RunningVideo(_Answer):
+    """What is known of a video while a job is at work on it; times in its own clock begin at `start_pts_s`."""
+
+    width: int
+    height: int
+    sample_aspect_ratio: float
+    start_pts_s: float
+    duration_s: float | None
+
+
+class FoundPartView(_Answer):
+    """A part of a video that was searched, from when to when; `part` leads to what was found there."""
+
+    part: str
+    start_s: float
+    until_s: float
+
+
+class FoundSoFarView(_Answer):
+    """How far a job has searched its video. Nothing of it is final: faces are linked, and named, when all is searched.
+
+    `video` is null, and there are no parts, before the job has begun and after it has ended.
+    """
+
+    video: RunningVideo | None
+    parts: list[FoundPartView]
+
+
+class FoundTrack(_Answer):
+    """A face that was followed in a part of a video, and who it seems to be by itself; its `picture` is a data address."""
+
+    track_id: int
+    start_s: float
+    end_s: float
+    times_s: list[float]
+    boxes_xyxy: list[tuple[float, float, float, float]]
+    person_id: str | None
+    identity: str | None
+    picture: str | None

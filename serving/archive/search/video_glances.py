@@ -27,6 +27,8 @@ from serving.store.rows import AnalysisRow, VideoRow
 # Of each person whose name is searched for so many appearances are read, and of so many people.
 _MOST_APPEARANCES, _MOST_PEOPLE = 2000, 20
 _STILL_PX, _STILL_QUALITY = 480, 80
+# Many films begin in black.
+_UNSEEN_AT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def still_of(archive: Archive, video: VideoRow, limits: LimitsConfig) -> Path:
     stream = None if analysis is None else int(analysis.summary["info"]["stream"])
     file = archive.files.still(video.sha256, stream, None if analysis is None else analysis.analysis_id)
     if not file.is_file():
-        time_s = 0.0 if analysis is None else _known_moment(archive.store, analysis)
+        time_s = _UNSEEN_AT_S if analysis is None else _known_moment(archive.store, analysis)
         image = read_still_frame(
             video_file(video), limits, time_s, longest_px=_STILL_PX, name=video.name, stream=stream
         )

@@ -49,7 +49,7 @@ def test_what_is_no_video_is_told_with_its_reason(
     page.goto(f"{page_url}{analysed.at('/')}")
     page.locator("input[type=file]").set_input_files(file)
     expect(page.get_by_text(re.compile("notes.mp4.*not a video|not a video.*notes.mp4"))).to_be_visible()
-    page.get_by_label("Address of a video").fill("ftp://nowhere.example/a.mp4")
+    page.get_by_label("Addresses of videos, one a line").fill("ftp://nowhere.example/a.mp4")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("alert").filter(has_text="ftp://nowhere.example")).to_be_visible()
 
