@@ -96,12 +96,13 @@ export class Card {
 
   /** Show a picture of the video, and who is in it. */
   glance({ still, people, total }) {
-    if (still !== this.shownStill) {
-      this.shownStill = still;
-      const image = h('img', { src: served(still), alt: '', loading: 'lazy', decoding: 'async', draggable: 'false' });
+    const source = this.entry.file_there === false ? people[0]?.crop : still;
+    if (source !== this.shownStill) {
+      this.shownStill = source;
       // A file that is gone, or that nobody can read, has the face that is seen most in its place.
-      image.addEventListener('error', () => fill(this.still, people[0]?.crop && h('span.video-face', {}, face(people[0].crop))), { once: true });
-      fill(this.still, image);
+      const instead = () => fill(this.still, people[0]?.crop && h('span.video-face', {}, face(people[0].crop)));
+      if (source === still) fill(this.still, h('img', { src: served(still), alt: '', loading: 'lazy', decoding: 'async', draggable: 'false', onerror: instead }));
+      else instead();
     }
     const rest = total - people.length;
     fill(this.people,
