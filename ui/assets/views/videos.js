@@ -92,7 +92,7 @@ class VideosView extends View {
       if (where !== this.where) return;
       const before = this.states();
       this.takeJobs(jobs);
-      if (before !== this.states() || !(calls % 30)) await this.refresh();
+      if (before !== this.states() || !(calls % 120)) await this.refresh();
       else this.drawList();
     });
   }

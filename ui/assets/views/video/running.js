@@ -54,7 +54,7 @@ export class Running {
     view.showWork(
       h('div.row', {},
         h('strong', {}, job.state === 'queued' ? 'Waiting for its turn' : 'Searching for faces'),
-        h('span.quiet.grow', {}, job.segments.length > 1 ? stageOf(job).replace(/^running, /, '') : ''),
+        h('span.quiet.number.grow', {}, job.segments.length > 1 ? stageOf(job).replace(/^running, /, '') : ''),
         h('span.number', {}, percent(job.progress)),
         rate !== null && h('span.quiet.number', {}, `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} × real time`),
         left !== null && h('span.quiet.number', {}, `about ${length(left)} left`),

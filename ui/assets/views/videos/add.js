@@ -142,7 +142,7 @@ export class Adding {
   }
 
   tell(failed) {
-    fill(this.told, failed.length > 0 && h('ul.stack.add-failed', { role: 'alert' },
-      failed.map(([what, why]) => h('li', {}, h('bdi.strong', {}, what), ' ', h('span.wrong-text', {}, why)))));
+    fill(this.told, failed.length > 0 && h('div', { role: 'alert' }, h('ul.stack.add-failed', {},
+      failed.map(([what, why]) => h('li', {}, h('bdi.strong', {}, what), ' ', h('span.wrong-text', {}, why))))));
   }
 }
