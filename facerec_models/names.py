@@ -181,3 +181,15 @@ def identity_of(person_id: str | None) -> str | None:
     >>> identity_of(None)
     """
     return None if person_id is None else person_id.replace("_", " ")
+
+
+def folded(text: str) -> str:
+    """Return a text as texts are compared when they are searched for: without accents, in lower case, ``_`` as a space.
+
+    Examples
+    --------
+    >>> folded("Zoë_Saldaña")
+    'zoe saldana'
+    """
+    plain = "".join(c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn")
+    return plain.replace("_", " ").casefold()

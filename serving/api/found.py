@@ -13,6 +13,7 @@ from serving.archive.search.doubtful import DoubtfulName
 from serving.archive.search.likely import Likely
 from serving.archive.search.people_and_faces import FaceHit, Hit
 from serving.archive.search.strangers import Sighting, StrangerSummary
+from serving.archive.search.video_glances import VideoGlance
 from serving.store.naming_rows import AppearanceRow
 
 
@@ -262,3 +263,93 @@ class SamePersonPage(_Answer):
 
     items: list[SamePerson]
     next_cursor: str | None
+
+
+class GlancedPersonView(_Answer):
+    """A person or a stranger of a video, for how long they are in view there, and a face, as long as one is kept."""
+
+    label: str
+    person_id: str | None
+    stranger: str | None
+    seconds: float
+    crop: str | None
+
+
+class VideoGlanceView(_Answer):
+    """A video at a glance: who is seen longest in it, of `total` people and strangers, and the address of a picture of it."""
+
+    video_id: str
+    analysed: bool
+    still: str
+    people: list[GlancedPersonView]
+    total: int
+
+    @classmethod
+    def of(cls, one: VideoGlance, crop_url: Callable[[AppearanceRow, int, int], str]) -> VideoGlanceView:
+        """Show a glance; `crop_url` says where the k-th best face of a track is."""
+        video, chosen_by = one.video, "unseen" if one.analysis is None else one.analysis.analysis_id
+        return cls(
+            video_id=video.video_id,
+            analysed=one.analysis is not None,
+            still=f"/v1/projects/{video.project}/videos/{video.video_id}/still.jpg?of={chosen_by}",
+            people=[
+                GlancedPersonView(
+                    label=person.label,
+                    person_id=person.person_id,
+                    stranger=person.stranger,
+                    seconds=person.seconds,
+                    crop=crop_url(person.best, person.best.track_ids[0], 0) if person.has_picture else None,
+                )
+                for person in one.people
+            ],
+            total=one.total,
+        )
+
+
+class VideosWith(_Answer):
+    """The videos with people whose names have a text in them, and these people; `is_all` is false where there are more."""
+
+    video_ids: list[str]
+    people: list[str]
+    is_all: bool
+
+
+class RunningVideo(_Answer):
+    """What is known of a video while a job is at work on it; times in its own clock begin at `start_pts_s`."""
+
+    width: int
+    height: int
+    sample_aspect_ratio: float
+    start_pts_s: float
+    duration_s: float | None
+
+
+class FoundPartView(_Answer):
+    """A part of a video that was searched, from when to when; `part` leads to what was found there."""
+
+    part: str
+    start_s: float
+    until_s: float
+
+
+class FoundSoFarView(_Answer):
+    """How far a job has searched its video. Nothing of it is final: faces are linked, and named, when all is searched.
+
+    `video` is null, and there are no parts, before the job has begun and after it has ended.
+    """
+
+    video: RunningVideo | None
+    parts: list[FoundPartView]
+
+
+class FoundTrack(_Answer):
+    """A face that was followed in a part of a video, and who it seems to be by itself; its `picture` is a data address."""
+
+    track_id: int
+    start_s: float
+    end_s: float
+    times_s: list[float]
+    boxes_xyxy: list[tuple[float, float, float, float]]
+    person_id: str | None
+    identity: str | None
+    picture: str | None

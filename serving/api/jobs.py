@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from facerec_models.errors import ProjectNotFoundError
+from facerec_models.errors import NotFoundError, ProjectNotFoundError
 from facerec_models.names import identity_of
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
+from serving.api.found import FoundPartView, FoundSoFarView, FoundTrack, RunningVideo
 from serving.api.schemas import JobView
 from serving.api.service import CallerDep, NewestFirst, PartOfList, Service, ServiceDep
 from serving.archive.asked_for import with_asked
 from serving.archive.former_names import name_now
 from serving.archive.room import why_jobs_wait
 from serving.jobs import submit as submissions
+from serving.jobs.found_so_far import list_found, read_found
 from serving.jobs.name_again import change_of, is_naming
 from serving.jobs.submit import analysis_of
 from serving.sources.addresses import shown
@@ -102,6 +105,28 @@ async def job_result(job_id: str, service: ServiceDep) -> Response:
         found = Result.model_validate_json(text)
         text = (await asyncio.to_thread(with_asked, service.archive.store, found, [person_id])).to_json()
     return Response(text, media_type="application/json")
+
+
+@router.get("/jobs/{job_id}/found")
+def list_found_parts(job_id: str, service: ServiceDep) -> FoundSoFarView:
+    """Say which parts of its video a job has searched, while it is at work: what is found there is not final."""
+    job = service.archive.store.get_job(job_id)
+    video, parts = list_found(service.archive.files, job.project, job.job_id)
+    return FoundSoFarView(
+        video=None if video is None else RunningVideo(**video), parts=[FoundPartView(**asdict(one)) for one in parts]
+    )
+
+
+@router.get("/jobs/{job_id}/found/{part}", response_model=list[FoundTrack])
+def get_found_part(
+    job_id: str, part: Annotated[str, Path(pattern=r"^[0-9]{1,9}-[0-9]{1,9}$")], service: ServiceDep
+) -> Response:
+    """Return the faces that a job has found in a part of its video; a part does not change, and goes when the job ends."""
+    job = service.archive.store.get_job(job_id)
+    found = read_found(service.archive.files, job.project, job.job_id, part)
+    if found is None:
+        raise NotFoundError(f"job {job_id} has no part {part!r}: it has ended, or began anew")
+    return Response(found, media_type="application/json")
 
 
 @router.get("/jobs/{job_id}/log", response_class=PlainTextResponse)

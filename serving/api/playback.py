@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import lru_cache
 from pathlib import Path
@@ -14,10 +15,12 @@ from facerec_models.config import LimitsConfig
 from facerec_models.errors import ConflictError, NotFoundError
 from serving.api.file_answer import answer_file
 from serving.api.ingress.access import needs
+from serving.api.ingress.own_threads import run_long
 from serving.api.schemas import Accepted, PlaybackView, TrackBoxes
 from serving.api.service import ProjectName, Service, ServiceDep
 from serving.archive.renditions import Renditions, stream_of_result
 from serving.archive.room import require_room
+from serving.archive.search.video_glances import still_of
 from serving.archive.videos import video_file
 from serving.exports.playability import Playability, judge_playability
 from serving.jobs.rendition import find_rendition_job, submit_rendition
@@ -95,6 +98,27 @@ def get_playable(
     answer = answer_file(file, request, playability.media_type if playability.plays else "video/mp4")
     if answer is None:
         raise NotFoundError(f"the file of video {video_id} was removed just now: ask again")
+    return answer
+
+
+@router.get("/projects/{project}/videos/{video_id}/still.jpg", response_class=FileResponse)
+async def get_still(
+    project: ProjectName,
+    video_id: str,
+    request: Request,
+    service: ServiceDep,
+    of: Annotated[
+        str | None, Query(description="An analysis: each has a picture of its own, which may be kept.")
+    ] = None,
+) -> Response:
+    """Return a picture that the video is known by, of a moment at which whoever is seen longest is in view; made once."""
+    store = service.archive.store
+    video = await asyncio.to_thread(store.get_video, project, video_id)
+    file = await run_long("drawing", still_of, service.archive, video, service.settings.analysis.limits)
+    kept = {} if of is None else {"Cache-Control": "private, max-age=86400"}
+    answer = await asyncio.to_thread(answer_file, file, request, "image/jpeg", kept)
+    if answer is None:
+        raise NotFoundError(f"the picture of video {video_id} was removed just now: ask again")
     return answer
 
 

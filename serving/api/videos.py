@@ -16,10 +16,11 @@ from starlette.datastructures import UploadFile
 from facerec_models.config import AnalysisConfig
 from facerec_models.errors import InputError, NotFoundError
 from facerec_models.files import writing_to
-from facerec_models.names import file_name_of
+from facerec_models.names import file_name_of, folded
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
 from serving.api.file_answer import answer_file
+from serving.api.found import VideoGlanceView, VideosWith
 from serving.api.ingress.access import needs
 from serving.api.ingress.own_threads import run_long
 from serving.api.schemas import Accepted, VideoAddress, VideoRequest
@@ -27,6 +28,7 @@ from serving.api.service import PartOfList, ProjectName, Service, ServiceDep
 from serving.api.uploads import unfinished, video_form
 from serving.archive import deletion
 from serving.archive.room import require_room
+from serving.archive.search.video_glances import find_videos_with, glance_at
 from serving.archive.video_overview import VideoOverview
 from serving.archive.videos import add_video, register_video
 from serving.jobs import submit as submissions
@@ -118,6 +120,28 @@ def list_videos(
     """List the videos of a project, oldest first: how long each is, and which parts of it were analysed (null: all of it)."""
     last = None if after is None else service.archive.store.get_video(project, after)
     return _views(service.archive.store, project, service.archive.store.list_videos(project, after=last, limit=limit))
+
+
+@router.get("/projects/{project}/glances")
+def list_glances(
+    project: ProjectName,
+    service: ServiceDep,
+    video: Annotated[list[str], Query(max_length=100, description="Ids of videos; those that are gone are left out.")],
+    most: Annotated[int, Query(ge=0, le=20, description="So many people and strangers of each.")] = 4,
+) -> list[VideoGlanceView]:
+    """Show some videos at a glance: a picture of each, and who is seen longest in it."""
+    return [VideoGlanceView.of(one, crop_address) for one in glance_at(service.archive, project, video, most)]
+
+
+@router.get("/projects/{project}/videos-with")
+def find_videos_by_names(
+    project: ProjectName, service: ServiceDep, name: Annotated[str, Query(min_length=1, description="Part of a name.")]
+) -> VideosWith:
+    """Find the videos with people whose names have a text in them, whatever its accents and capitals."""
+    wanted = folded(name)
+    people = [one.person_id for one in service.archive.store.list_people(project) if wanted in folded(one.person_id)]
+    video_ids, is_all = find_videos_with(service.archive.store, project, people)
+    return VideosWith(video_ids=video_ids, people=people[:20], is_all=is_all)
 
 
 @router.get("/projects/{project}/videos/{video_id}")

@@ -56,6 +56,10 @@ class Files:
         """Return the file of the rendition of a content's picture track: the same for all projects."""
         return self.renditions / f"{sha256}-{stream}.mp4"
 
+    def still(self, sha256: str, stream: int | None, analysis_id: str | None) -> Path:
+        """Return the file of the picture that a video is known by, as its analysis chose it."""
+        return self.renditions / f"{sha256}-{'main' if stream is None else stream}-{analysis_id or 'unseen'}.jpg"
+
     def copies(self, sha256: str, suffix: str) -> set[Path]:
         """Return where the home may have a video's file: among the uploads, and among what was fetched."""
         return {self.upload(sha256, suffix), self.media / f"{sha256}{suffix}"}
@@ -108,6 +112,10 @@ class Files:
     def job_parts(self, project: str, job_id: str) -> AnyPath:
         """Return the folder of what a job has done of its segments; it goes when the job has ended."""
         return self.project_files(project) / "jobs" / job_id
+
+    def job_found(self, project: str, job_id: str) -> AnyPath:
+        """Return the folder of what a job has found so far; it goes with the job's parts."""
+        return self.job_parts(project, job_id) / "found"
 
     def job_change(self, project: str, job_id: str) -> AnyPath:
         """Return the file of what a job has changed in names."""

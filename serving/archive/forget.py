@@ -18,7 +18,7 @@ from facerec_models.errors import (
     ModelNotFoundError,
     PersonNotFoundError,
 )
-from facerec_models.files import remove_tree
+from facerec_models.files import AnyPath, remove_tree
 from facerec_models.identification.identify import identify_videos
 from facerec_models.names import person_id_of
 from facerec_models.types import Decision
@@ -208,6 +208,7 @@ def forget(archive: Archive, project: str, given: str) -> Receipt:
     drop_loaded_models()
     archive.store.seal_edits(project)
     unlink(archive.files.job_change(project, "").parent.glob("*.json"))
+    _remove_found(archive, project)
     for name in names:
         archive.store.delete_note(project, name)
     archive.store.scrub()
@@ -321,6 +322,14 @@ def _name_emptied(archive: Archive, project: str, analyses: Sequence[AnalysisRow
     for row in analyses:
         if row.analysis_id in limits:
             assign_current(archive, row, limits[row.analysis_id])
+
+
+def _remove_found(archive: Archive, project: str) -> None:
+    """Remove what jobs that are at work have found so far, for it has names; what they find next has the names of now."""
+    jobs = archive.files.job_parts(project, "")
+    there: list[AnyPath] = list(jobs.iterdir()) if jobs.is_dir() else []
+    for folder in there:
+        unlink(archive.files.job_found(project, folder.name).glob("*-*.json"))
 
 
 def _remove_tracks(archive: Archive, project: str, tracks: Sequence[tuple[str, int]]) -> tuple[int, int]:

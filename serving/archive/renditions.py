@@ -108,7 +108,7 @@ def stream_of_result(store: Store, video: VideoRow) -> int | None:
 
 
 def remove_renditions(store: Store, files: Files, sha256: str, *, besides: Callable[[str, str], bool]) -> int:
-    """Remove the renditions of a content, finished or not, unless another video has it; return how many finished ones there were.
+    """Remove the renditions and stills of a content, finished or not, unless another video has it; return how many finished videos.
 
     Parameters
     ----------
@@ -120,9 +120,10 @@ def remove_renditions(store: Store, files: Files, sha256: str, *, besides: Calla
             if any(not besides(row.project, row.video_id) for row in store.find_videos(project.name, sha256=sha256)):
                 return 0
     finished = [*files.renditions.glob(f"{sha256}-*.mp4")]
+    stills = [*files.renditions.glob(f"{sha256}-*.jpg")]
     # The hidden names of unfinished files have the beginning of the content's digest in them.
     begun = [file for file in files.renditions.glob(f".*{UNFINISHED}") if file.name[1:].startswith(sha256[:32])]
-    for file in (*finished, *begun):
+    for file in (*finished, *stills, *begun):
         file.unlink(missing_ok=True)
     return len(finished)
 

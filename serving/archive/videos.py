@@ -214,6 +214,7 @@ def analyze_video(
     networks: Networks,
     *,
     on_progress: Callable[[float], None] | None = None,
+    on_track: Callable[[Track], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     is_answer: bool = True,
 ) -> AnalysisRow:
@@ -223,6 +224,8 @@ def analyze_video(
 
     Parameters
     ----------
+    on_track : callable, optional
+        Gets each track when it has ended, with its crops, though nothing is stored yet.
     is_answer : bool
         Whether it becomes the video's answer, see `find_analysis`.
 
@@ -238,6 +241,11 @@ def analyze_video(
     file = video_file(video)
 
     def make(keep_crops: Callable[[Track], None]) -> Analysis:
+        def take(track: Track) -> None:
+            keep_crops(track)
+            if on_track is not None:
+                on_track(track)
+
         return analyze(
             file,
             config,
@@ -245,7 +253,7 @@ def analyze_video(
             networks.embedder,
             archive.pair_scale(embedder),
             name=video.name,
-            take_crops=keep_crops,
+            take_crops=take,
             on_progress=on_progress,
             should_stop=should_stop,
         )

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from facerec_models.analysis.analyze import AnalysisStoppedError
+from facerec_models.analysis.analyze import AnalysisStoppedError, Linker
 from facerec_models.analysis.apart.probing import VideoProbe, probe_video
 from facerec_models.analysis.apart.scanning import ScanApart
 from facerec_models.analysis.frame_faces import Scan
@@ -27,6 +27,7 @@ from serving.archive.handle import Archive
 from serving.archive.naming.answer import become_answer
 from serving.archive.videos import analyze_video, find_analysis, join_video, video_file
 from serving.jobs.fetch import FETCH
+from serving.jobs.found_so_far import FoundSoFar, LinkedAlone
 from serving.jobs.runner import JobControl
 from serving.jobs.submit import config_of
 from serving.settings import Settings
@@ -92,13 +93,17 @@ class VideoJobs:
             raise _undivided(folder, f"the frames of {video.name!r} cannot be listed any more")
         part = index, _read(job, segment)
         scan = ScanApart(video_file(video), config, networks.detector, networks.embedder, name=video.name, segment=part)
+        so_far = FoundSoFar(self._archive, job, segment=segment.index, begins_s=segment.start_s)
+        pair = self._archive.pair_scale(networks.embedder.name)
+        preview = LinkedAlone(so_far, lambda: Linker(scan.info, config, networks.embedder.name, pair, so_far.take))
         started = now_ns()
         try:
-            seen = scan.scan(go_on)
+            seen = scan.scan(go_on, preview.take)
         except SegmentError as error:
             raise _undivided(folder, str(error)) from error
         _tell(asdict(scan.timing), started)
         write_atomically(_part(folder, segment), seen.to_bytes())
+        preview.finish(scan.info)
 
     def _analyze(self, job: Job, control: JobControl, video: VideoRow, config: AnalysisConfig) -> AnalysisRow:
         networks, folder = self._networks(), self._folder(job, config)
@@ -111,6 +116,11 @@ class VideoJobs:
             raise stopped
         probe = _probe(video, config)
         info, warnings = probe.info, probe.warnings
+        start_s, end_s = config.sampling.fragment or (0.0, math.inf)
+        end_s = max(start_s, min(end_s, info.duration_s or 0.0))
+        so_far = FoundSoFar(self._archive, job, begins_s=start_s)
+        if not is_planned:
+            so_far.begin(info)
         is_divided = is_planned or (not is_whole and self._is_long(info, config))
         index = _list_frames(folder, video, config) if is_divided else None
         if index is not None:
@@ -137,13 +147,20 @@ class VideoJobs:
                 reasons = {segment.error for segment in segments if segment.error}
                 raise FacerecError(f"a part of {video.name!r} cannot be analysed: {'; '.join(sorted(reasons))}")
             control.plan(())
-        started = now_ns()
+            so_far.begin(info)
+        started, report = now_ns(), self._reporting(video, control)
+
+        def go_on(fraction: float) -> None:
+            report(fraction)
+            so_far.reach(start_s + fraction * (end_s - start_s))
+
         analysis = analyze_video(
             self._archive,
             video,
             config,
             networks,
-            on_progress=self._reporting(video, control),
+            on_progress=go_on,
+            on_track=so_far.take,
             should_stop=control.should_stop,
         )
         _tell(analysis.summary["timing"], started)

@@ -123,18 +123,26 @@ class ScanApart:
                     case other:
                         raise ChildLostError(f"sent what cannot be an answer: {other[:20]!r}")
 
-    def scan(self, on_progress: Callable[[float], None] | None = None) -> Scan:
+    def scan(
+        self,
+        on_progress: Callable[[float], None] | None = None,
+        on_part: Callable[[Scan], None] | None = None,
+    ) -> Scan:
         """Scan everything and return what was found, all at once: for a segment, whose length is bounded.
 
         Parameters
         ----------
         on_progress : callable, optional
             Gets the fraction that is done; what it raises ends the scan.
+        on_part : callable, optional
+            Gets what was found since the last part.
         """
         found, whole = Scan(), Timing()
         with whole.measure("wall_s"), closing(self.parts()) as parts:
             for part, fraction in parts:
                 found += part
+                if on_part is not None:
+                    on_part(part)
                 if on_progress is not None:
                     on_progress(fraction)
         return replace(found, timing=self.timing + whole, engines=self.engines)

@@ -236,3 +236,25 @@ def test_the_history_is_read_from_its_end_and_says_who(client: TestClient) -> No
     assert (last["actor"], last["can_undo"], last["is_sealed"]) == ("local", True, False)
     assert whole[0]["former_model"] is None
     assert whole[1]["former_model"] == whole[0]["model_version"]
+
+
+def test_a_glance_tells_who_is_seen_longest(client: TestClient, archive: Archive) -> None:
+    (one,) = ok(client.get(f"{BASE}/glances", params={"video": ["v-2", "v-none"], "most": 3}))
+    assert (one["video_id"], one["analysed"], one["total"], len(one["people"])) == ("v-2", True, 4, 3)
+    rows = archive.store.list_appearances("p", [archive.store.latest_analysis("p", "v-2").analysis_id])
+    longest = sorted({row.owner: row.end_s - row.start_s for row in rows}.values(), reverse=True)
+    assert [person["seconds"] for person in one["people"]] == longest[:3]
+    everybody = ok(client.get(f"{BASE}/glances", params={"video": "v-2"}))[0]["people"]
+    assert {person["label"] for person in everybody} == {"Ann Lee", "Bob", "Unknown 1", "Unknown 2"}
+    assert all(person["crop"].startswith(f"{BASE}/videos/v-2/crops/") for person in everybody)
+    ok(client.post(f"{BASE}/strangers/Unknown 1/hide"))
+    (one,) = ok(client.get(f"{BASE}/glances", params={"video": "v-2"}))
+    assert one["total"] == 3
+    assert "Unknown 1" not in [person["label"] for person in one["people"]]
+
+
+def test_videos_are_found_by_the_names_of_who_is_in_them(client: TestClient, archive: Archive) -> None:
+    found = ok(client.get(f"{BASE}/videos-with", params={"name": "ÁNN l"}))
+    assert found == {"video_ids": ["v-1", "v-2"], "people": ["Ann_Lee"], "is_all": True}
+    assert ok(client.get(f"{BASE}/videos-with", params={"name": "Cy"}))["video_ids"] == []
+    problem(client.get(f"{BASE}/videos-with", params={"name": ""}), 422)

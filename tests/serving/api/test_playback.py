@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from serving.archive.handle import Archive
 from serving.store.contract import Store
@@ -165,3 +169,31 @@ def test_what_cannot_be_read_to_the_end_of_its_header_fails_in_one_line(
     assert "'film.ts'" in job.error
     assert "\n" not in job.error
     assert list(archive.files.renditions.iterdir()) == []
+
+
+def test_a_still_is_made_once_and_goes_with_its_video(
+    client: TestClient, archive: Archive, clip: Path, tmp_path: Path
+) -> None:
+    sent = ok(client.post("/v1/projects/p/videos", files={"file": ("a.mp4", clip.read_bytes())}))
+    (glance,) = ok(client.get("/v1/projects/p/glances", params={"video": sent["video_id"]}))
+    assert (glance["analysed"], glance["people"], glance["total"]) == (False, [], 0)
+    answer = client.get(glance["still"])
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    assert "max-age" in answer.headers["cache-control"]
+    picture = np.asarray(Image.open(io.BytesIO(answer.content)))
+    assert max(picture.shape[:2]) <= 480
+    assert picture.std() > 5
+    video = archive.store.get_video("p", sent["video_id"])
+    archive.store.put_video(replace(video, file=str(tmp_path / "gone.mp4")))
+    assert client.get(glance["still"]).content == answer.content
+    archive.store.put_video(video)
+    assert list(archive.files.renditions.glob("*.jpg"))
+    ok(client.delete(f"/v1/projects/p/videos/{sent['video_id']}"))
+    assert not list(archive.files.renditions.glob("*.jpg"))
+    problem(client.get(glance["still"]), 404)
+
+
+def test_a_still_of_a_file_that_is_gone_is_refused(client: TestClient, archive: Archive, clip: Path) -> None:
+    sent: Any = ok(client.post("/v1/projects/p/videos", files={"file": ("a.mp4", clip.read_bytes())}))
+    Path(archive.store.get_video("p", sent["video_id"]).file).unlink()
+    assert "no longer there" in problem(client.get(f"/v1/projects/p/videos/{sent['video_id']}/still.jpg"), 422)

@@ -45,7 +45,8 @@ export function listenForKeys() {
   document.addEventListener('keydown', (event) => {
     const name = nameOf(event);
     const target = event.composedPath()[0];
-    if (event.defaultPrevented || (isOpen() && !target.closest?.('dialog'))) return;
+    // A dialog is closed by Escape, whatever it means below.
+    if (event.defaultPrevented || (isOpen() && (name === 'Escape' || !target.closest?.('dialog')))) return;
     // Later views come first: what lies on top.
     for (const { all } of [...bound.keys()].reverse()) {
       const found = all.find((one) => one.keys.includes(name));

@@ -45,15 +45,21 @@ class Player extends HTMLElement {
    * @param {{offset: number, at: number}} when What the file's own clock says at time 0, and where to begin.
    */
   load(src, view, { offset, at }) {
-    this.view = view;
-    this.offset = offset;
     this.told.hidden = true;
-    this.style.setProperty('--ratio', String((view.width * view.sample_aspect_ratio) / view.height));
+    this.show(view, { offset });
     // Who has chosen a moment meanwhile begins there.
     this.wanted ??= at;
     this.time = this.wanted;
     this.video.src = src;
     this.follow();
+  }
+
+  /** Take what is known of the frames; see `load`. */
+  show(view, { offset }) {
+    this.view = view;
+    this.offset = offset;
+    this.style.setProperty('--ratio', String((view.width * view.sample_aspect_ratio) / view.height));
+    this.fit();
   }
 
   /** Show a text in the video's place. */

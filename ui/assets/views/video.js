@@ -18,11 +18,12 @@ import '../elements/player.js';
 import '../elements/rows.js';
 import { exportMenu } from '../elements/export_menu.js';
 import { decide, LIMITS } from '../core/decisions.js';
+import { isActive } from '../elements/jobs.js';
+import { Running } from './video/running.js';
 
 const POLL_MS = 1000;
 const ROW_PX = 56;
 const ADDRESS_MS = 400;
-const ACTIVE = ['queued', 'running'];
 const KINDS = [['named', 'Named'], ['unknown', 'Unknown'], ['undecidable', 'Not sure']];
 
 class VideoView extends View {
@@ -35,6 +36,7 @@ class VideoView extends View {
     }
     this.switchedOff = new Set();
     this.chosen = null;
+    this.running = this.seen = this.playback = this.result = this.analysis = null;
     this.limit = null;
     // Read before anything is shown, which is written there.
     this.beginsAt = Number(params().t ?? 0) || 0;
@@ -42,8 +44,9 @@ class VideoView extends View {
     this.video = video;
     document.title = `${video.name} · FaceRec`;
     this.layOut();
-    if (job && ACTIVE.includes(job.state)) this.followJob(job);
-    else if (video.analysed) await this.read();
+    if (video.analysed) await this.read();
+    if (job && isActive(job)) await this.followJob(job);
+    else if (video.analysed) return void (await this.play());
     else this.showWork(h('p', {}, job?.error ? `It was not analysed: ${job.error}` : 'It is not analysed.'), job && this.retry(job));
     await this.play();
   }
@@ -122,6 +125,8 @@ class VideoView extends View {
       this.player.tracks = new Tracks(boxes, result.tracks);
       this.analysis = result.analysis_id;
     }
+    this.running?.end();
+    this.running = null;
     this.result = result;
     this.limit ??= result.model.max_false_names;
     fill(this.work);
@@ -162,6 +167,7 @@ class VideoView extends View {
 
   /** Draw what depends on who is shown: lanes, list, boxes. */
   drawPeople() {
+    if (!this.result) return void this.running?.drawPeople();
     this.filter = { kinds: this.kindsHidden(), least: Number(params().least ?? 0) };
     const lanes = new Map();
     for (const one of this.all) {
@@ -253,12 +259,14 @@ class VideoView extends View {
     this.rows.choose(one);
     this.player.chosen = one && !isQuiet ? (one.track_ids.find((id) => this.player.pool.has(id)) ?? one.track_ids[0]) : (one?.track_ids[0] ?? null);
     this.player.again();
-    if (!isQuiet) note({ track: one?.track_ids[0], person: one?.person_id ?? one?.stranger });
+    // Numbers of what is not final lead to nobody later.
+    if (!isQuiet && this.result) note({ track: one?.track_ids[0], person: one?.person_id ?? one?.stranger });
     this.drawDetail();
   }
 
   drawDetail() {
-    const one = this.chosen;
+    // Of what is not final there is no evidence yet, and nothing to correct.
+    const one = this.result ? this.chosen : null;
     this.detail.hidden = !one;
     if (!one) return;
     const mayEdit = may('curate');
@@ -292,7 +300,7 @@ class VideoView extends View {
 
   deny() {
     const one = this.chosen;
-    if (!one?.person_id) return;
+    if (!one?.person_id || !this.result) return;
     this.correct('is_not', one.person_id, `Not ${one.label}`);
   }
 
@@ -348,9 +356,8 @@ class VideoView extends View {
     const playback = await get(this.at`/playback`, { signal }).catch((error) => (error.isAway || error.name === 'AbortError' ? Promise.reject(error) : error));
     if (playback instanceof Error) return this.player.tell(h('p', {}, playback.message));
     if (playback.state !== 'ready') return this.makePlayable(playback);
-    // A file that plays as it is has its own clock; what was made of it begins at 0.
-    const start = playback.why === null ? (this.result?.video.start_pts_s ?? 0) : 0;
-    this.player.load(served(playback.url), this.result?.video ?? { width: 16, height: 9, sample_aspect_ratio: 1 }, { offset: start, at: this.beginsAt });
+    this.playback = playback;
+    this.player.load(served(playback.url), this.result?.video ?? this.seen ?? { width: 16, height: 9, sample_aspect_ratio: 1 }, { offset: this.offsetOf(playback), at: this.beginsAt });
   }
 
   /** Have a file made that browsers play, and play it. */
@@ -379,27 +386,30 @@ class VideoView extends View {
     return h('button', { type: 'button', disabled: !may('curate'), title: may('curate') ? null : lacks('curate'), onclick: () => post(at`jobs/${job.job_id}/retry`).then((again) => this.followJob(again), complain) }, 'Retry');
   }
 
-  /** Show how far a job is, until its end; a page that is loaded again comes back to it. */
+  /** Show how far a job is, and what it has found, until its end; a page that is loaded again comes back to it. */
   async followJob(job) {
-    const began = { progress: job.progress, at: performance.now() };
-    const draw = (now) => {
-      const done = now.progress - began.progress;
-      const left = done > 0.02 ? ((1 - now.progress) / done) * ((performance.now() - began.at) / 1000) : null;
-      this.showWork(
-        h('div.row', {}, h('strong.grow', {}, now.state === 'queued' ? 'Waiting for its turn' : 'Searching for faces'), h('span.number', {}, percent(now.progress)), left !== null && h('span.quiet.number', {}, `about ${length(left)} left`),
-          h('button', { type: 'button', disabled: !may('curate'), title: may('curate') ? null : lacks('curate'), onclick: () => post(at`jobs/${now.job_id}/cancel`).catch(complain) }, 'Cancel')),
-        h('div.progress', { role: 'progressbar', 'aria-label': 'Analysis', 'aria-valuemin': '0', 'aria-valuemax': '100', 'aria-valuenow': String(Math.round(100 * now.progress)) }, h('i', { style: { width: `${100 * now.progress}%` } })));
-    };
-    draw(job);
-    await this.every(POLL_MS, async () => {
-      const now = await get(at`jobs/${job.job_id}`, { signal: this.signal });
-      if (ACTIVE.includes(now.state)) return draw(now), true;
-      if (now.state === 'succeeded') {
-        await this.read();
-        await this.play();
-      } else this.showWork(h('p', {}, now.state === 'cancelled' ? 'Cancelled.' : `It failed: ${now.error}`), this.retry(now));
-      return false;
-    });
+    this.running = new Running(this, job);
+    await this.running.read();
+    this.running.follow();
+  }
+
+  /** The job has ended. */
+  async hasEnded(job) {
+    if (job.state !== 'succeeded') return this.showWork(h('p', {}, job.state === 'cancelled' ? 'Cancelled.' : `It failed: ${job.error}`), this.retry(job));
+    // Whoever watches it already goes on watching.
+    const isPlayed = this.seen || this.result;
+    await this.read();
+    if (!isPlayed) await this.play();
+  }
+
+  /** The size of the pictures, and when they begin, is known by now. */
+  fitPlayer() {
+    if (this.player.view) this.player.show(this.seen, { offset: this.offsetOf(this.playback) });
+  }
+
+  /** What a file's own clock says at time 0: one that plays as it is has its own, and what was made of it begins at 0. */
+  offsetOf(playback) {
+    return playback?.why === null ? ((this.result?.video ?? this.seen)?.start_pts_s ?? 0) : 0;
   }
 
   drawFacts() {

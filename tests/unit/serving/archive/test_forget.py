@@ -50,6 +50,7 @@ def archive(archive: Archive) -> Archive:
 
 def test_forgetting_leaves_nothing_of_a_person(archive: Archive, store: Store) -> None:
     name_stranger(archive, "p", "Unknown 2", "Dee")
+    write_atomically(archive.files.job_found("p", "j-at-work") / "0-0-0-1000.json", b'[{"person_id": "Dee"}]')
     old = [row.version for row in store.list_models("p")]
     receipt = forget(archive, "p", "Dee")
     assert (receipt.faces, receipt.crops, receipt.tracks, receipt.track_crops, receipt.videos) == (4, 4, 2, 4, 2)
