@@ -1,7 +1,7 @@
 /** One person: the pictures that are learned from, where they are seen, and what they are called. */
 
 import { go, link, note, params } from '../core/address.js';
-import { at, get, patch, post } from '../core/api.js';
+import { at, get, patch, post, Problem } from '../core/api.js';
 import { fill, h, icon } from '../core/dom.js';
 import { apply, edits } from '../core/edits.js';
 import { forgetPeople, nameProblem, people, personId } from '../core/people.js';
@@ -56,11 +56,14 @@ class PersonView extends View {
     const { where, person, signal } = this;
     // Who was only confirmed in videos has no pictures.
     const isEnrolled = (await people(where)).some((one) => one.person_id === person);
+    const times = get(at`projects/${where}/screen-times`, { query: { person_id: person }, signal });
+    // Who is nowhere is not asked for: browsers write each answer of that kind on their consoles.
+    if (!isEnrolled && !(await times).length) throw new Problem(404, 'Nobody', `Nobody is called ${person.replaceAll('_', ' ')}`);
     const orNone = (address) => (isEnrolled ? get(address, { signal }) : []);
     const [pictures, proposed, [time], page] = await Promise.all([
       orNone(at`projects/${where}/people/${person}`),
       orNone(at`projects/${where}/people/${person}/outliers`),
-      get(at`projects/${where}/screen-times`, { query: { person_id: person }, signal }),
+      times,
       get(at`projects/${where}/appearances`, { query: { person_id: person, limit: Math.min(most, MOST) }, signal }),
     ]);
     if (person !== this.person) return;

@@ -30,7 +30,7 @@ class VideoView extends View {
     this.where = project();
     this.videoId = params().video;
     if (!this.videoId) {
-      fill(this, empty('No video is chosen', 'Choose one from the list of videos.', h('a.button', { href: link('/', { project: this.where }) }, 'Videos')));
+      fill(this, h('h1.hidden-text', {}, 'Video'), empty('No video is chosen', 'Choose one from the list of videos.', h('a.button', { href: link('/', { project: this.where }) }, 'Videos')));
       return;
     }
     this.switchedOff = new Set();

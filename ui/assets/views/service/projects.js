@@ -63,7 +63,7 @@ function projectList(all, where) {
 function projectRow(one, where) {
   const isHere = one.name === where;
   return h('li', {}, h('div.row', {},
-    h('a.grow', { href: link('/service', { project: one.name, show: 'projects' }), 'aria-current': isHere ? 'true' : null }, h('bdi', {}, one.name)),
+    h('a.grow.whole', { href: link('/service', { project: one.name, show: 'projects' }), 'aria-current': isHere ? 'true' : null }, h('bdi', {}, one.name)),
     isHere ? h('span.tag.on', {}, 'open') : null,
     h('span.quiet.small', {}, `since ${moment(one.created_at)}`), h('span.quiet.small', {}, one.embedder ?? 'empty')));
 }
