@@ -5,6 +5,16 @@ import { fill, h } from './dom.js';
 const bound = new Map();
 let sheet = null;
 
+/** Let Escape close what has opened, wherever the focus is in it. */
+export function closesWithEscape(element, close) {
+  element.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || event.defaultPrevented) return;
+    event.preventDefault();
+    close();
+  });
+  return element;
+}
+
 /**
  * Bind keys until `signal` ends.
  *

@@ -4,6 +4,7 @@ import { go, link, note, params } from '../core/address.js';
 import { at, get, patch, post, Problem } from '../core/api.js';
 import { fill, h, icon } from '../core/dom.js';
 import { apply, edits } from '../core/edits.js';
+import { closesWithEscape } from '../core/keys.js';
 import { forgetPeople, nameProblem, people, personId } from '../core/people.js';
 import { lacks, may, project } from '../core/session.js';
 import { clock, count, length, percent } from '../core/text.js';
@@ -108,7 +109,7 @@ class PersonView extends View {
     this.more = h('div.row.centre');
     this.none = h('div');
     this.bar = h('div.selection', { hidden: true, role: 'region', 'aria-label': 'What is selected' });
-    this.adding = h('div', { hidden: true });
+    this.adding = closesWithEscape(h('div', { hidden: true }), () => (this.toggleAdding(), this.addButton.focus()));
     this.addButton = h('button', { type: 'button', ...closed, 'aria-expanded': 'false', onclick: () => this.toggleAdding() }, 'Add pictures');
     fill(this,
       h('a.small', { href: link('/people', { project: this.where }) }, '← All people'),
@@ -343,9 +344,10 @@ class PersonView extends View {
     const close = () => fill(this.panel);
     const field = nameField('Who they are: the name that stays', { placeholder: 'The name that stays', onname: (who) => this.previewMerge(who), onleave: close });
     this.merging = h('div');
-    fill(this.panel, h('section.card.stack.merge', { 'aria-label': 'Merge with another person' },
+    const section = closesWithEscape(h('section.card.stack.merge', { 'aria-label': 'Merge with another person' },
       h('div.row', {}, h('h2.grow', {}, 'Merge ', h('bdi', {}, this.identity), ' with another person'), h('button.bare', { type: 'button', 'aria-label': 'Close', onclick: close }, '×')),
-      field, this.merging));
+      field, this.merging), close);
+    fill(this.panel, section);
     field.focus();
   }
 

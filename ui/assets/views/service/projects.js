@@ -92,6 +92,7 @@ function policyForm(where, policy) {
     h('div.days-of', {}, days.map(({ text, field }) => [h('label', { for: field.id }, text), h('span', {}, field, h('span.quiet', {}, ' days'))])),
     h('label.row.plain', { for: unmatched.id }, unmatched, 'Keep pictures of faces that match nobody who is enrolled'),
     h('label.row.plain', { for: expired.id }, expired, 'Forget people whose consent is over'),
+    !allowed && h('p.quiet.small', {}, lacks('admin')),
     allowed && h('div.row', {},
       h('button.primary', { type: 'submit' }, 'Save'),
       h('button', { type: 'button', onclick: () => preview(where, read(), found) }, 'Show what would go')),
