@@ -37,15 +37,15 @@ _REFUSALS = (401, 403, 429)
 _FORM = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>FaceRec: sign in</title>
 <meta name="viewport" content="width=device-width"><style>
 body{{font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;margin:0;color:#18181b;background:#fafafa}}
-form{{background:#fff;border:1px solid #d4d4d8;border-radius:8px;padding:2rem;width:min(26rem,85vw)}}
+form{{background:#fff;border:1px solid #d4d4d8;border-radius:8px;padding:2rem;box-sizing:border-box;width:min(28rem,90vw)}}
 h1{{margin:0 0 .25rem;font-size:1.4rem}}p{{margin:.25rem 0 1rem}}label{{display:block;font-weight:600}}
 input{{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;margin:.25rem 0 1rem;border:1px solid #71717a;border-radius:6px}}
 button{{font:inherit;font-weight:600;padding:.5rem 1.25rem;border:0;border-radius:6px;background:#0f766e;color:#fff;cursor:pointer}}
 [role=alert]{{color:#b91c1c}}@media(prefers-color-scheme:dark){{body{{background:#18181b;color:#f4f4f5}}
 form{{background:#27272a;border-color:#52525b}}input{{background:#18181b;color:inherit}}[role=alert]{{color:#fca5a5}}}}
-</style></head><body><form method="post" action="{action}"><h1>FaceRec</h1><p>Your key opens the archive for you.</p>{alert}
+</style></head><body><main><form method="post" action="{action}"><h1>FaceRec</h1><p>Your key opens the archive for you.</p>{alert}
 <label for="key">Key</label><input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
-<button>Sign in</button></form></body></html>"""
+<button>Sign in</button></form></main></body></html>"""
 
 
 class Visits:

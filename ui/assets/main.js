@@ -4,6 +4,7 @@ import { go, link, onMove, params, takeLinks } from './core/address.js';
 import { connection, isReady, pause } from './core/api.js';
 import { fill, h, icon } from './core/dom.js';
 import { edits, undo } from './core/edits.js';
+import { keepFocus } from './core/focus.js';
 import { bindKeys, keySheet, listenForKeys, openKeySheet } from './core/keys.js';
 import { may, project, readSession, rememberProject, session } from './core/session.js';
 import { count } from './core/text.js';
@@ -53,6 +54,7 @@ class App extends HTMLElement {
       toastList(),
       keySheet(),
     );
+    keepFocus(this.shadowRoot, this.main);
     listenForKeys();
     bindKeys('Everywhere', [
       { keys: ['Ctrl-z'], does: 'Undo the last change of names', run: undo },
@@ -103,9 +105,16 @@ class App extends HTMLElement {
         h('a', { href: this.linkTo(path), 'aria-current': path === home ? 'page' : null }, title),
       ),
     );
+    this.showCurrent();
     const names = [...new Set([...session.projects, project()])];
     fill(this.projects, names.map((name) => h('option', { value: name, selected: name === project() }, name)));
     this.projects.title = session.isRead && !may('curate') ? 'Your key may only read this project' : '';
+  }
+
+  /** Where the links are wider than the window, show the one that the visitor is at. */
+  showCurrent() {
+    const current = this.nav.querySelector('[aria-current]');
+    if (current) this.nav.scrollLeft = current.offsetLeft - this.nav.offsetLeft - (this.nav.clientWidth - current.offsetWidth) / 2;
   }
 
   choose(name) {

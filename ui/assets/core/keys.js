@@ -5,6 +5,16 @@ import { fill, h } from './dom.js';
 const bound = new Map();
 let sheet = null;
 
+/** Let Escape close what has opened, wherever the focus is in it. */
+export function closesWithEscape(element, close) {
+  element.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || event.defaultPrevented) return;
+    event.preventDefault();
+    close();
+  });
+  return element;
+}
+
 /**
  * Bind keys until `signal` ends.
  *
@@ -45,8 +55,8 @@ export function listenForKeys() {
   document.addEventListener('keydown', (event) => {
     const name = nameOf(event);
     const target = event.composedPath()[0];
-    // A dialog is closed by Escape, whatever it means below.
-    if (event.defaultPrevented || (isOpen() && (name === 'Escape' || !target.closest?.('dialog')))) return;
+    // A dialog has keys of its own: Escape closes it.
+    if (event.defaultPrevented || isOpen()) return;
     // Later views come first: what lies on top.
     for (const { all } of [...bound.keys()].reverse()) {
       const found = all.find((one) => one.keys.includes(name));
@@ -70,9 +80,9 @@ export function openKeySheet() {
   fill(
     sheet,
     h('h2', {}, 'Keys'),
-    [...bound.keys()].map(({ title, all }) => [
+    Object.entries(Object.groupBy(bound.keys(), ({ title }) => title)).map(([title, entries]) => [
       h('h3', {}, title),
-      h('dl.keys', {}, all.map(({ keys, does }) => h('div', {}, h('dt', {}, keys.map(shown)), h('dd', {}, does)))),
+      h('dl.keys', {}, entries.flatMap(({ all }) => all).map(({ keys, does }) => h('div', {}, h('dt', {}, keys.map(shown)), h('dd', {}, does)))),
     ]),
     h('form', { method: 'dialog' }, h('button', { autofocus: true }, 'Close')),
   );

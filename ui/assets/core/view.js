@@ -58,12 +58,14 @@ export class View extends HTMLElement {
       await work();
     } catch (error) {
       if (signal.aborted || error.name === 'AbortError') return;
+      // What has taken the place of the whole view has its heading, too.
+      const heading = place === this && h('h1.hidden-text', {}, document.title.split(' · ')[0]);
       if (error.status === undefined) {
-        fill(place, failed('This view has a fault', 'Load the page again.', null));
+        fill(place, heading, failed('This view has a fault', 'Load the page again.', null));
         throw error;
       }
       this.hasFailed ||= error.isAway;
-      fill(place, error.status === 404 && isUnbegun() ? unbegun() : failedBy(error, () => this.start()));
+      fill(place, error.status === 404 && isUnbegun() ? unbegun() : [heading, failedBy(error, () => this.start())]);
     }
   }
 

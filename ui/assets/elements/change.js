@@ -78,12 +78,17 @@ function personChange([person, one]) {
 
 function exampleOf(one) {
   const crop = `/v1/projects/${encodeURIComponent(project())}/videos/${one.video_id}/crops/${one.analysis_id}/${one.track_ids[0]}/0.jpg`;
-  const [before, after] = [one.before ?? 'nobody', one.after ?? 'nobody'];
+  const [before, after] = [inWords(one.before), inWords(one.after)];
   return h('li', {},
     h('a', { href: link('/video', { project: project(), video: one.video_id, t: one.start_s.toFixed(2), track: one.track_ids[0] }), title: `${one.video} at ${clock(one.start_s)}${one.reason ? `: ${one.reason}` : ''}` },
       face(crop),
       h('span.from-to', {}, h('bdi', {}, before), ' → ', h('bdi', {}, after)),
       h('span.quiet.small.clip', {}, `${one.video} ${clock(one.start_s)}`)));
+}
+
+/** Who it is as the page says it; the service says "Undecidable" where it is not sure. */
+function inWords(name) {
+  return name === 'Undecidable' ? 'not sure' : (name ?? 'nobody');
 }
 
 /** Return the address where an edit of the project is asked for. */

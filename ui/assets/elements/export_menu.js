@@ -2,6 +2,7 @@
 
 import { at, withQuery } from '../core/api.js';
 import { h } from '../core/dom.js';
+import { closesWithEscape } from '../core/keys.js';
 
 const FORMATS = [
   ['xlsx', 'Table for Excel'], ['csv', 'Table (CSV)'], ['webvtt', 'Subtitles (WebVTT)'], ['srt', 'Subtitles (SRT)'],
@@ -16,7 +17,7 @@ export function exportMenu(project, video) {
   const menu = h('details.menu', {},
     h('summary.button', {}, 'Export'),
     h('ul', {}, FORMATS.map(([format, title]) => h('li', {}, h('a', { href: address(format), download: '' }, title)))));
-  menu.addEventListener('keydown', (event) => event.key === 'Escape' && (menu.open = false));
+  closesWithEscape(menu, () => ((menu.open = false), menu.querySelector('summary').focus()));
   menu.addEventListener('focusout', (event) => menu.contains(event.relatedTarget) || (menu.open = false));
   return menu;
 }

@@ -2,7 +2,7 @@
 
 import { fill, freshId, h } from '../core/dom.js';
 import { matching, people, personId } from '../core/people.js';
-import { complain } from '../core/toast.js';
+import { complain, toast } from '../core/toast.js';
 
 const MOST = 8;
 
@@ -41,7 +41,7 @@ class NameField extends HTMLElement {
   }
 
   focus() {
-    this.field.focus();
+    this.field?.focus();
   }
 
   get value() {
@@ -57,7 +57,7 @@ class NameField extends HTMLElement {
     const text = this.field.value.trim();
     if (!text) return null;
     const [first] = this.list.hidden ? matching(await people(), text, 1) : [this.shown[this.chosen]];
-    return first ?? { person_id: personId(text), identity: text };
+    return first ?? (this.hasAttribute('known') ? null : { person_id: personId(text), identity: text });
   }
 
   async suggest() {
@@ -130,6 +130,7 @@ class NameField extends HTMLElement {
     try {
       const one = await this.meant();
       if (one) this.give(one, about);
+      else if (this.field.value.trim()) toast(`Nobody is called ${this.field.value.trim()}.`);
     } catch (error) {
       complain(error);
     }

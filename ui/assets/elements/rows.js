@@ -40,6 +40,7 @@ class Rows extends HTMLElement {
     this.list = list;
     this.chosen = list.indexOf(before);
     this.inner.style.height = `${list.length * this.rowHeight}px`;
+    this.classList.toggle('none', !list.length);
     this.redraw();
   }
 

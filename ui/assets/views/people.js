@@ -4,6 +4,7 @@ import { go, link, note, params } from '../core/address.js';
 import { at, get } from '../core/api.js';
 import { fill, h } from '../core/dom.js';
 import { edits } from '../core/edits.js';
+import { closesWithEscape } from '../core/keys.js';
 import { forgetPeople, people, personId } from '../core/people.js';
 import { lacks, may, project } from '../core/session.js';
 import { count, folded, length, moment } from '../core/text.js';
@@ -40,7 +41,7 @@ class PeopleView extends View {
     this.add = h('button.primary', {
       type: 'button', 'aria-expanded': 'false', disabled: onlyReads, title: onlyReads ? lacks('curate') : 'Add a person (A)', onclick: () => this.openAdding(),
     }, 'Add a person');
-    this.adding = h('div', { hidden: true });
+    this.adding = closesWithEscape(h('div', { hidden: true }), () => this.closeAdding());
     await this.read();
     fill(this,
       h('div.head', {}, h('h1', {}, 'People'), this.search, h('label.row', {}, h('span.quiet', {}, 'by'), this.order), this.total, h('div.row.end', {}, this.add)),
@@ -131,7 +132,8 @@ class PeopleView extends View {
     const rest = [one.disabled && `${one.disabled} set aside`, one.refused && `${one.refused} refused`].filter(Boolean).join(', ');
     return h('li.person', {},
       h('a', { href: this.linkTo(one.person_id) },
-        face(`/v1/projects/${encodeURIComponent(this.where)}/people/${encodeURIComponent(one.person_id)}/face.jpg`),
+        // Of pictures without a face there is none to show.
+        face(one.taken + one.disabled > 0 && `/v1/projects/${encodeURIComponent(this.where)}/people/${encodeURIComponent(one.person_id)}/face.jpg`),
         h('bdi.clip.person-name', {}, one.identity),
         h('span.quiet.small.clip', {}, videos),
         h('span.quiet.small.clip', { title: rest || null }, count(one.taken, 'picture'), one.taken ? '' : ' to learn from')));
@@ -157,7 +159,7 @@ class PeopleView extends View {
     this.known = h('p.small.quiet', { role: 'status' });
     this.newName = h('input', {
       type: 'text', autocomplete: 'off', spellcheck: 'false', maxlength: '120', placeholder: 'Ada Lovelace', value: params().of ?? '',
-      oninput: () => this.tellKnown(), onkeydown: (event) => event.key === 'Escape' && this.closeAdding(),
+      oninput: () => this.tellKnown(),
     });
     this.after = h('div.row');
     const pictures = addPictures(() => this.newName.value, { onadded: (who) => this.tellAfter(who), onunnamed: () => this.newName.focus() });

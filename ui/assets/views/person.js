@@ -1,9 +1,10 @@
 /** One person: the pictures that are learned from, where they are seen, and what they are called. */
 
 import { go, link, note, params } from '../core/address.js';
-import { at, get, patch, post } from '../core/api.js';
+import { at, get, patch, post, Problem } from '../core/api.js';
 import { fill, h, icon } from '../core/dom.js';
 import { apply, edits } from '../core/edits.js';
+import { closesWithEscape } from '../core/keys.js';
 import { forgetPeople, nameProblem, people, personId } from '../core/people.js';
 import { lacks, may, project } from '../core/session.js';
 import { certainty, clock, count, length } from '../core/text.js';
@@ -56,11 +57,14 @@ class PersonView extends View {
     const { where, person, signal } = this;
     // Who was only confirmed in videos has no pictures.
     const isEnrolled = (await people(where)).some((one) => one.person_id === person);
+    const times = get(at`projects/${where}/screen-times`, { query: { person_id: person }, signal });
+    // Who is nowhere is not asked for: browsers write each answer of that kind on their consoles.
+    if (!isEnrolled && !(await times).length) throw new Problem(404, 'Nobody', `Nobody is called ${person.replaceAll('_', ' ')}`);
     const orNone = (address) => (isEnrolled ? get(address, { signal }) : []);
     const [pictures, proposed, [time], page] = await Promise.all([
       orNone(at`projects/${where}/people/${person}`),
       orNone(at`projects/${where}/people/${person}/outliers`),
-      get(at`projects/${where}/screen-times`, { query: { person_id: person }, signal }),
+      times,
       get(at`projects/${where}/appearances`, { query: { person_id: person, limit: Math.min(most, MOST) }, signal }),
     ]);
     if (person !== this.person) return;
@@ -105,7 +109,7 @@ class PersonView extends View {
     this.more = h('div.row.centre');
     this.none = h('div');
     this.bar = h('div.selection', { hidden: true, role: 'region', 'aria-label': 'What is selected' });
-    this.adding = h('div', { hidden: true });
+    this.adding = closesWithEscape(h('div', { hidden: true }), () => (this.toggleAdding(), this.addButton.focus()));
     this.addButton = h('button', { type: 'button', ...closed, 'aria-expanded': 'false', onclick: () => this.toggleAdding() }, 'Add pictures');
     fill(this,
       h('a.small', { href: link('/people', { project: this.where }) }, '← All people'),
@@ -340,9 +344,10 @@ class PersonView extends View {
     const close = () => fill(this.panel);
     const field = nameField('Who they are: the name that stays', { placeholder: 'The name that stays', onname: (who) => this.previewMerge(who), onleave: close });
     this.merging = h('div');
-    fill(this.panel, h('section.card.stack.merge', { 'aria-label': 'Merge with another person' },
+    const section = closesWithEscape(h('section.card.stack.merge', { 'aria-label': 'Merge with another person' },
       h('div.row', {}, h('h2.grow', {}, 'Merge ', h('bdi', {}, this.identity), ' with another person'), h('button.bare', { type: 'button', 'aria-label': 'Close', onclick: close }, '×')),
-      field, this.merging));
+      field, this.merging), close);
+    fill(this.panel, section);
     field.focus();
   }
 

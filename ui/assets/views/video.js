@@ -19,6 +19,7 @@ import '../elements/rows.js';
 import { exportMenu } from '../elements/export_menu.js';
 import { decide, LIMITS } from '../core/decisions.js';
 import { isActive } from '../elements/jobs.js';
+import { factsOf } from './video/facts.js';
 import { Running } from './video/running.js';
 
 const POLL_MS = 1000;
@@ -27,11 +28,13 @@ const ADDRESS_MS = 400;
 const KINDS = [['named', 'Named'], ['unknown', 'Unknown'], ['undecidable', 'Not sure']];
 
 class VideoView extends View {
+  filter = { kinds: [], least: 0 };
+
   async build() {
     this.where = project();
     this.videoId = params().video;
     if (!this.videoId) {
-      fill(this, empty('No video is chosen', 'Choose one from the list of videos.', h('a.button', { href: link('/', { project: this.where }) }, 'Videos')));
+      fill(this, h('h1.hidden-text', {}, 'Video'), empty('No video is chosen', 'Choose one from the list of videos.', h('a.button', { href: link('/', { project: this.where }) }, 'Videos')));
       return;
     }
     this.switchedOff = new Set();
@@ -131,7 +134,7 @@ class VideoView extends View {
     this.limit ??= result.model.max_false_names;
     fill(this.work);
     this.decideAgain();
-    this.drawFacts();
+    fill(this.facts, factsOf(this.result, (time) => this.player.seek(time)));
   }
 
   /** Work out who everybody is at the limit of the slider, and show it everywhere. */
@@ -157,8 +160,8 @@ class VideoView extends View {
   }
 
   /** Whether the filters of the address show an appearance; they are read once for all. */
-  passes(one) {
-    return !this.filter.kinds.includes(one.decision) && one.end_s - one.start_s >= this.filter.least;
+  passes({ decision, start_s: start, end_s: end }) {
+    return !this.filter.kinds.includes(decision) && end - start >= this.filter.least;
   }
 
   kindsHidden() {
@@ -410,25 +413,6 @@ class VideoView extends View {
   /** What a file's own clock says at time 0: one that plays as it is has its own, and what was made of it begins at 0. */
   offsetOf(playback) {
     return playback?.why === null ? ((this.result?.video ?? this.seen)?.start_pts_s ?? 0) : 0;
-  }
-
-  drawFacts() {
-    const { video, model } = this.result;
-    const { catalogue } = video;
-    const rows = [
-      ['Length', clock(video.duration_s, 1)], ['Pictures', `${video.width} × ${video.height}, ${video.fps.toFixed(2)} a second`],
-      ['From', video.uri], ['Model', model.version ? `${model.version} (${model.classifier}, ${model.embedder})` : 'none is trained'],
-      ['False names allowed', `${(100 * model.max_false_names).toLocaleString('en')} %${model.extrapolated ? ', beyond what data has checked' : ''}`],
-      catalogue && ['Title', catalogue.titles.join(' · ')], catalogue && ['Date', catalogue.dates.join(', ')],
-      catalogue && ['Channel', catalogue.channels.map((one) => one.name).join(', ')], catalogue && ['Genre', catalogue.genres.join(', ')],
-      catalogue && ['Theme', catalogue.themes.join(', ')], catalogue && ['Rights', catalogue.rights.join(', ')],
-    ].filter((row) => row && row[1]);
-    fill(this.facts,
-      video.warnings.length > 0 && h('div.card.warnings', {}, h('h2', {}, 'To know about this video'), h('ul', {}, video.warnings.map((one) => h('li', {}, one)))),
-      h('details.card', {}, h('summary', {}, 'About this video'),
-        h('dl.facts', {}, rows.map(([name, value]) => h('div', {}, h('dt.quiet', {}, name), h('dd', {}, h('bdi', {}, value)))))),
-      catalogue?.segments.length > 0 && h('details.card', {}, h('summary', {}, `Segments of the catalogue (${catalogue.segments.length})`),
-        h('ul', {}, catalogue.segments.map((one) => h('li', {}, h('button.link', { type: 'button', onclick: () => this.player.seek(one.start_s) }, clock(one.start_s)), ' ', h('bdi', {}, one.label))))));
   }
 
   moved() {

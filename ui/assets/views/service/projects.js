@@ -63,7 +63,7 @@ function projectList(all, where) {
 function projectRow(one, where) {
   const isHere = one.name === where;
   return h('li', {}, h('div.row', {},
-    h('a.grow', { href: link('/service', { project: one.name, show: 'projects' }), 'aria-current': isHere ? 'true' : null }, h('bdi', {}, one.name)),
+    h('a.grow.whole', { href: link('/service', { project: one.name, show: 'projects' }), 'aria-current': isHere ? 'true' : null }, h('bdi', {}, one.name)),
     isHere ? h('span.tag.on', {}, 'open') : null,
     h('span.quiet.small', {}, `since ${moment(one.created_at)}`), h('span.quiet.small', {}, one.embedder ?? 'empty')));
 }
@@ -92,6 +92,7 @@ function policyForm(where, policy) {
     h('div.days-of', {}, days.map(({ text, field }) => [h('label', { for: field.id }, text), h('span', {}, field, h('span.quiet', {}, ' days'))])),
     h('label.row.plain', { for: unmatched.id }, unmatched, 'Keep pictures of faces that match nobody who is enrolled'),
     h('label.row.plain', { for: expired.id }, expired, 'Forget people whose consent is over'),
+    !allowed && h('p.quiet.small', {}, lacks('admin')),
     allowed && h('div.row', {},
       h('button.primary', { type: 'submit' }, 'Save'),
       h('button', { type: 'button', onclick: () => preview(where, read(), found) }, 'Show what would go')),
