@@ -164,6 +164,7 @@ def test_an_answer_that_is_on_its_way_is_not_lost_with_the_page(page: Page, queu
     page.keyboard.press("1")
     page.keyboard.press("Control+z")
     expect(page.get_by_text("keeping 2 changes…")).to_be_visible()
+    wait_until(lambda: page.evaluate("1") and held)
     asked: list[str] = []
     page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     page.evaluate("setTimeout(() => location.reload())")
