@@ -101,6 +101,8 @@ def test_from_an_empty_project_to_a_named_person(page: Page, served: Served, mat
     chooser.value.set_files(material.reel)
     press_on(page, "link", re.compile(re.escape(material.reel.name)))
     expect(page.locator(".list-row").first).to_be_visible()
+    # Rows are there while the job runs, and strangers at its end.
+    expect(page.get_by_text("None of this is final")).to_have_count(0)
     expect_a_focus(page)
     press_on(page, "link", "Who is this?")
     expect(page.get_by_label("Name of this person")).to_be_focused()

@@ -16,6 +16,7 @@ from playwright.sync_api import Page, Route, expect
 
 from facerec_models.result import Result
 from tests.ui.page.conftest import Analysed
+from tests.waiting import wait_until
 from ui.client import FacerecClient
 
 pytestmark = pytest.mark.browser
@@ -169,7 +170,7 @@ def test_list_lanes_and_player_show_the_same_moment(page: Page, page_url: str, a
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     expect(page).to_have_url(re.compile(r"person=Carphone_Man.*t=\d+\.\d+|t=\d+\.\d+.*person=Carphone_Man"))
     expect(page.locator(".box.chosen")).to_have_attribute("aria-label", "Carphone Man")
-    at = shown(page)["time"]
+    at = wait_until(lambda: (time := shown(page)["time"]) == time and time)
     page.reload()
     expect(evidence.get_by_role("heading", name="Carphone Man", exact=True)).to_be_visible()
     page.wait_for_function(f"() => Math.abs(({_BOXES})().time - {at}) < 0.05")
