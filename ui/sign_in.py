@@ -43,7 +43,8 @@ input{{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;margin:.25rem
 button{{font:inherit;font-weight:600;padding:.5rem 1.25rem;border:0;border-radius:6px;background:#0f766e;color:#fff;cursor:pointer}}
 [role=alert]{{color:#b91c1c}}@media(prefers-color-scheme:dark){{body{{background:#18181b;color:#f4f4f5}}
 form{{background:#27272a;border-color:#52525b}}input{{background:#18181b;color:inherit}}[role=alert]{{color:#fca5a5}}}}
-</style></head><body><main><form method="post" action="{action}"><h1>FaceRec</h1><p>Your key opens the archive for you.</p>{alert}
+</style></head><body><main><form method="post" action="{action}"><h1>FaceRec</h1><p>Your key opens the archive for you.
+Without one, or when it opens nothing any more, ask whoever runs the archive for a new one.</p>{alert}
 <label for="key">Key</label><input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
 <button>Sign in</button></form></main></body></html>"""
 

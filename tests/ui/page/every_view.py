@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -152,9 +151,3 @@ def cut_off(page: Page) -> list[str]:
     wide: bool = page.evaluate("document.scrollingElement.scrollWidth > innerWidth")
     names: list[str] = page.evaluate(_CUT_OFF)
     return [*names, *(["the page scrolls sideways"] if wide else [])]
-
-
-def as_reader(page: Page, role: str = "read") -> None:
-    """Let the page believe that the visitor's key may only read."""
-    mine = json.dumps({"name": "reader", "grants": {"*": role}})
-    page.route("**/fr/v1/me", lambda route: route.fulfill(content_type="application/json", body=mine))
