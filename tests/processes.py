@@ -21,7 +21,15 @@ def nursery_pid() -> int:
 
 
 def _nurseries() -> list[int]:
-    return [pid for pid in children_of(os.getpid()) if any("nursery" in word for word in psutil.Process(pid).cmdline())]
+    return [pid for pid in children_of(os.getpid()) if any("nursery" in word for word in _command(pid))]
+
+
+def _command(pid: int) -> list[str]:
+    """Return how a process was started; nothing of one that has ended meanwhile."""
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def children_of(pid: int) -> list[int]:
