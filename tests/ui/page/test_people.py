@@ -22,7 +22,7 @@ from tests.serving.in_process import in_process
 from tests.serving.routes import ok
 from tests.ui.page.conftest import Served
 from tests.ui.page.running import running_page
-from tests.waiting import WAIT_S
+from tests.waiting import WAIT_S, wait_until
 from ui.client import FacerecClient
 from ui.demo_material import CAT, HOPPER, DemoMaterial, find_file
 
@@ -198,6 +198,7 @@ def test_pictures_are_set_aside_and_learned_from_again(page: Page, served: Serve
     page.keyboard.press("e")
     expect(pictures(page).and_(page.locator("[aria-pressed=false]"))).to_have_count(2)
     page.keyboard.press("Control+z")
+    wait_until(lambda: statuses(served, MAN) == before)
     expect(pictures(page).and_(page.locator("[aria-pressed=false]"))).to_have_count(0)
 
 
@@ -232,8 +233,9 @@ def test_an_appearance_is_not_of_this_person(page: Page, served: Served, video_i
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     assert before[0] not in appearances(served, COLLINS)
     page.keyboard.press("Control+z")
+    # The page may not have shown yet that one was gone.
+    wait_until(lambda: appearances(served, COLLINS) == before)
     expect(moments(page)).to_have_count(len(before))
-    assert appearances(served, COLLINS) == before
     moments(page).first.focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(rf"/video\?.*video={video_id}&t=[\d.]+&person={COLLINS}"))
