@@ -233,7 +233,7 @@ class PersonName(_Model):
 
 
 class StrangerName(PersonName):
-    """Who a stranger is; `without` are tracks of theirs that are somebody else's."""
+    """Who a stranger is; `without` are tracks of theirs that are another person's."""
 
     without: Annotated[list[TrackPlace], Field(max_length=2000)] = Field(default_factory=list)
 

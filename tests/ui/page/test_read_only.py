@@ -77,13 +77,13 @@ def sign_in(browser: Browser, served: Served, role: Role) -> tuple[Page, Watched
 
 def has_reason(control: Locator) -> bool:
     """Whether a control that is disabled says why, in its title or beside it."""
-    said: bool = control.evaluate(
+    is_told: bool = control.evaluate(
         """one => {
             const form = one.closest('form, .card, section, .drop') ?? one.parentElement;
             return Boolean(one.title) || /key|role/.test(form.textContent);
         }"""
     )
-    return said
+    return is_told
 
 
 def test_a_reader_may_try_everything_and_is_refused_nothing(

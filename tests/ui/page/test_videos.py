@@ -91,7 +91,7 @@ def test_filters_come_back_after_a_reload(page: Page, page_url: str, analysed: A
     expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
     page.get_by_label("Length").select_option("short")
     expect(reel).to_be_visible()
-    # Nothing is titled so: it is the name of somebody who is seen.
+    # Nothing is titled so: it is the name of a person who is seen.
     page.get_by_label("Search titles and names").fill("éileen col")
     expect(reel).to_be_visible()
     expect(page.get_by_text("also those with Eileen Collins")).to_be_visible()
