@@ -22,6 +22,8 @@ const VIEWS = [
   { path: '/measure', title: 'Measure', tag: 'fr-measure-view', module: './views/measure.js', key: 'm', inBar: true },
   { path: '/service', title: 'Service', tag: 'fr-service-view', module: './views/service.js', key: 'o', inBar: true },
 ];
+/** What all views share, then what some do. */
+const STYLES = ['shared', 'videos', 'people', 'service'];
 // A service that ends is told of within five seconds.
 const HEALTH_PERIOD_MS = 2500;
 const KEYS = 'M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M7 14h10';
@@ -29,8 +31,8 @@ const KEYS = 'M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M7 14h10';
 class App extends HTMLElement {
   async connectedCallback() {
     if (this.main) return;
-    const style = h('link', { rel: 'stylesheet', href: new URL('style.css', import.meta.url).href });
-    const isStyled = new Promise((resolve) => ['load', 'error'].forEach((type) => style.addEventListener(type, resolve)));
+    const styles = STYLES.map((name) => h('link', { rel: 'stylesheet', href: new URL(`styles/${name}.css`, import.meta.url).href }));
+    const areThere = styles.map((style) => new Promise((resolve) => ['load', 'error'].forEach((type) => style.addEventListener(type, resolve))));
     this.attachShadow({ mode: 'open' });
     this.nav = h('nav', { 'aria-label': 'Views' });
     this.projects = h('select', { 'aria-label': 'Project', id: 'project', onchange: () => this.choose(this.projects.value) });
@@ -40,7 +42,7 @@ class App extends HTMLElement {
     this.main = h('div.main', { id: 'main', tabindex: '-1' });
     fill(
       this.shadowRoot,
-      style,
+      styles,
       h('a.skip', { href: '#main', onclick: (event) => (event.preventDefault(), this.main.focus()) }, 'Skip to the content'),
       h(
         'header.bar',
@@ -66,7 +68,7 @@ class App extends HTMLElement {
     edits.addEventListener('waiting', ({ detail: n }) => this.tellWaiting(n));
     onMove(() => this.show());
     this.watch();
-    await Promise.all([isStyled, this.readAgain()]);
+    await Promise.all([...areThere, this.readAgain()]);
     await this.show();
   }
 

@@ -49,10 +49,11 @@ def assets_address() -> str:
 def build_head(assets: str) -> str:
     """Return what stands in the head of each view: its styles, and its scripts, of which none waits for another to be found."""
     names = sorted(path.relative_to(ASSETS_FOLDER).as_posix() for path in ASSETS_FOLDER.rglob("*.js"))
+    styles = sorted(path.relative_to(ASSETS_FOLDER).as_posix() for path in ASSETS_FOLDER.glob("styles/*.css"))
     return "".join(
         [
             f'<link rel="stylesheet" href="{escape(assets)}/page.css">',
-            f'<link rel="preload" as="style" href="{escape(assets)}/style.css">',
+            *(f'<link rel="preload" as="style" href="{escape(f"{assets}/{name}")}">' for name in styles),
             *(f'<link rel="modulepreload" href="{escape(f"{assets}/{name}")}">' for name in names),
             f'<script type="module" src="{escape(assets)}/main.js"></script>',
         ]
