@@ -1,7 +1,8 @@
 """The service, below an address of the page: what a browser asks here is asked there, as who visits.
 
 The page keeps the keys of its visitors, and a browser may ask no other host: so everything goes through here, as it comes, in both
-directions. Nothing is kept, and nothing decided: the service says who may do what.
+directions. Nothing is kept, and nothing decided: the service says who may do what. Only of a picture that is gone the browser gets
+no fault, but nothing.
 """
 
 from __future__ import annotations
@@ -77,6 +78,10 @@ class Gateway:
             request.method, _address(request.scope), headers=headers, content=request.stream() if has_body else None
         )
         answer = await self._http.send(asked, stream=True)
+        if answer.status_code == 404 and request.headers.get("sec-fetch-dest") == "image":
+            # The page shows what stands for a picture that is gone; of a 404 browsers write a fault on their consoles.
+            await answer.aclose()
+            return Response(status_code=204)
         back = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
         return StreamingResponse(
             _body_of(answer), status_code=answer.status_code, headers=back, background=BackgroundTask(answer.aclose)

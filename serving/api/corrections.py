@@ -47,7 +47,10 @@ def correct_tracks(
 ) -> dict[str, Any]:
     """Correct who several tracks are, or are not, as one edit, which one step undoes; or show what that would change."""
     kind = CorrectionKind(given.kind)
-    corrections = [TrackCorrection(one.video_id, one.track_id, kind, given.person_id) for one in given.tracks]
+    corrections = [
+        TrackCorrection(one.video_id, one.track_id, kind, one.person_id or given.person_id or "")
+        for one in given.tracks
+    ]
     return correct(service.archive, project, corrections, **how).to_dict()
 
 
@@ -65,8 +68,9 @@ def correct_by_table(project: ProjectName, file: UploadFile, service: ServiceDep
 
 @router.post("/projects/{project}/strangers/name")
 def set_names(project: ProjectName, given: StrangersName, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
-    """Name several strangers as one person, as one edit; or show what that would change."""
-    return name_strangers(service.archive, project, given.strangers, given.person_id, **how).to_dict()
+    """Name several strangers as one person, and `tracks` of others with them, as one edit; or show what that would change."""
+    also = [(one.video_id, one.track_id) for one in given.tracks]
+    return name_strangers(service.archive, project, given.strangers, given.person_id, also=also, **how).to_dict()
 
 
 @router.post("/projects/{project}/strangers/hide")

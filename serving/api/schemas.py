@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from facerec_models.config import SamplingConfig
 from facerec_models.names import identity_of, is_hidden
@@ -218,12 +218,25 @@ class CorrectionRequest(_Model):
     person_id: _Text
 
 
+class CorrectedTrack(TrackPlace):
+    """A track of a video, and who it is, or is not, where that is not for all of them the same person."""
+
+    person_id: _Text | None = None
+
+
 class TrackCorrections(_Model):
-    """Who some tracks of videos are, or are not."""
+    """Who some tracks of videos are, or are not: `person_id`, or for some of them their own."""
 
     kind: Literal["is", "is_not"]
-    person_id: _Text
-    tracks: Annotated[list[TrackPlace], Field(min_length=1, max_length=2000)]
+    person_id: _Text | None = None
+    tracks: Annotated[list[CorrectedTrack], Field(min_length=1, max_length=2000)]
+
+    @model_validator(mode="after")
+    def _all_have_a_person(self) -> TrackCorrections:
+        without = next((one for one in self.tracks if one.person_id is None), None)
+        if self.person_id is None and without is not None:
+            raise ValueError(f"track {without.track_id} has no person_id: give one, or one for all tracks")
+        return self
 
 
 class PersonName(_Model):
@@ -245,9 +258,10 @@ class SeveralStrangers(_Model):
 
 
 class StrangersName(SeveralStrangers):
-    """Who some strangers are: all the same person."""
+    """Who some strangers are: all the same person, and so are `tracks` of others."""
 
     person_id: _Text
+    tracks: Annotated[list[TrackPlace], Field(max_length=2000)] = Field(default_factory=list)
 
 
 class OtherPerson(_Model):

@@ -9,6 +9,7 @@ import { bindKeys, keySheet, listenForKeys, openKeySheet } from './core/keys.js'
 import { may, project, readSession, rememberProject, session } from './core/session.js';
 import { count } from './core/text.js';
 import { toastList } from './core/toast.js';
+import { keepTyped } from './core/typed.js';
 
 /** Path, title, element, and module of each view; those with `place` stand in the bar, with the keys that lead there. */
 const VIEWS = [
@@ -57,6 +58,7 @@ class App extends HTMLElement {
       keySheet(),
     );
     keepFocus(this.shadowRoot, this.main);
+    keepTyped(this.shadowRoot);
     listenForKeys();
     bindKeys('Everywhere', [
       { keys: ['Ctrl-z'], does: 'Undo the last change of names', run: undo },

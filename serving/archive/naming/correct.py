@@ -194,11 +194,30 @@ def name_strangers(
     given: Sequence[str],
     name: str,
     *,
+    also: Sequence[tuple[str, int]] = (),
     preview: bool = False,
     expected: int | None = None,
 ) -> IdentificationChange:
-    """Name several strangers as one person, in one edit; see `name_stranger`."""
-    edit_now = partial(_edit_of_strangers, archive, given, person_id_of(name), frozenset())
+    """Name several strangers as one person, in one edit; see `name_stranger`.
+
+    Parameters
+    ----------
+    also : sequence of (video_id, track_id)
+        Tracks of others that are this person, too.
+    """
+    person_id = person_id_of(name)
+    others = [TrackCorrection(*track, CorrectionKind.IS, person_id) for track in also]
+
+    def edit_now(current: CurrentNaming) -> Edit:
+        edit = _edit_of_strangers(archive, given, person_id, frozenset(), current)
+        if not others:
+            return edit
+        more = _edit_of_corrections(archive, others, current)
+        corrections = {one.correction_id: one for one in (*edit.corrections, *more.corrections)}
+        faces = {one.face_id: one for one in (*edit.faces, *more.faces)}
+        note = f"{edit.note}; {more.note}"
+        return replace(edit, note=note, corrections=[*corrections.values()], faces=[*faces.values()])
+
     return _change(archive, project, edit_now, preview, expected)
 
 

@@ -259,3 +259,27 @@ def test_those_who_are_in_view_together_are_two(client: TestClient, archive: Arc
     assign_current(archive, put_tracks(archive, "v-3", 3, tracks))
     assert len(strangers(client, video_id="v-3")) == 2
     assert pairs(client) == []
+
+
+def test_tracks_of_several_people_are_corrected_at_once(client: TestClient) -> None:
+    """Strangers and tracks of others become one person by one edit, and each track may be, or not be, a person of its own."""
+    first, *_ = strangers(client)
+    other = {"video_id": "v-1", "track_id": 1}
+    before = ok(client.get(f"{BASE}/strangers"))
+    change = ok(
+        client.post(
+            f"{BASE}/strangers/name", json={"strangers": [first["stranger"]], "person_id": "Cem", "tracks": [other]}
+        )
+    )
+    assert change["people"]["Cem"]["tracks_added"] >= first["track_count"] + 1
+    seen = ok(client.get(f"{BASE}/appearances", params={"person_id": "Cem"}))["items"]
+    assert ("v-1", 1) in {(one["video_id"], track) for one in seen for track in one["track_ids"]}
+    ok(client.post(f"{BASE}/history/{change['edit']}/undo"))
+    assert ok(client.get(f"{BASE}/strangers")) == before
+    tracks = [other | {"person_id": "Dora"}, {"video_id": "v-1", "track_id": 3, "person_id": "Eve"}]
+    change = ok(client.post(f"{BASE}/tracks/corrections", json={"kind": "is", "tracks": tracks}))
+    assert {"Dora", "Eve"} <= set(change["people"])
+    ok(client.post(f"{BASE}/history/{change['edit']}/undo"))
+    assert ok(client.get(f"{BASE}/strangers")) == before
+    told = problem(client.post(f"{BASE}/tracks/corrections", json={"kind": "is", "tracks": [other]}), 422)
+    assert "track 1 has no person_id" in str(told)

@@ -9,9 +9,10 @@ function isAble(element) {
   return element.isConnected && !element.disabled && element.checkVisibility({ visibilityProperty: true });
 }
 
-/** What tells an element from others once it was made anew. */
-function markOf(element) {
-  return [element.localName, element.id, element.getAttribute('aria-label') ?? element.textContent.trim()].join('|');
+/** What tells an element from others once it was made anew: what it is called, and what it is about. */
+export function markOf(element) {
+  const name = element.getAttribute('aria-label') ?? element.labels?.[0]?.textContent ?? element.textContent;
+  return [element.localName, name.trim(), element.closest('[data-of]')?.dataset.of].join('|');
 }
 
 /**

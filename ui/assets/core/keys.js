@@ -30,7 +30,7 @@ export function bindKeys(title, all, signal) {
 
 function nameOf(event) {
   const key = event.key.length === 1 && !event.shiftKey ? event.key.toLowerCase() : event.key;
-  if (event.ctrlKey || event.metaKey) return `Ctrl-${key.toLowerCase()}`;
+  if (event.ctrlKey || event.metaKey) return `Ctrl-${event.shiftKey ? 'Shift-' : ''}${key.toLowerCase()}`;
   if (event.altKey) return `Alt-${key}`;
   return event.shiftKey && /^[A-Za-z]$/.test(event.key) ? `Shift-${key.toLowerCase()}` : key;
 }

@@ -7,6 +7,7 @@ const LANE_PX = 28;
 const BAR_PX = 14;
 const LEAST_PX = 2;
 const CLOSEST_S = 2;
+const HELD_MS = 500;
 const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
 const EYE = 'M2 12s3.5-7 10-7 10 7 10 7-3.5 7-10 7S2 12 2 12zM12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6z';
 const NO_EYE = 'M3 3l18 18M10.6 5.1A10 10 0 0 1 12 5c6.5 0 10 7 10 7a17 17 0 0 1-3.2 4M6.5 6.7C3.6 8.6 2 12 2 12s3.5 7 10 7a10 10 0 0 0 4-.8';
@@ -56,9 +57,23 @@ class Lanes extends HTMLElement {
   switchOf({ key, label, colour, isShown, screenS }) {
     return h('li', {},
       h('button.bare', {
-        type: 'button', 'aria-pressed': String(isShown), title: 'Show or hide; with Alt, this one alone',
-        onclick: (event) => this.dispatchEvent(new CustomEvent('legend', { detail: { key, only: event.altKey } })),
+        type: 'button', 'aria-pressed': String(isShown), title: 'Show or hide; with Alt, or held for a moment, this one alone',
+        onclick: (event) => this.switch(key, event.altKey || this.isHeld),
+        // A finger has no Alt key: it stays for a moment.
+        onpointerdown: (event) => this.hold(event),
+        oncontextmenu: (event) => this.isHeld && event.preventDefault(),
       }, h('span.dot', { style: { background: colour } }), h('bdi.clip', {}, label), h('span.quiet.small.number', {}, length(screenS)), icon(isShown ? EYE : NO_EYE)));
+  }
+
+  switch(key, only) {
+    this.isHeld = false;
+    this.dispatchEvent(new CustomEvent('legend', { detail: { key, only } }));
+  }
+
+  hold({ target }) {
+    this.isHeld = false;
+    const timer = setTimeout(() => (this.isHeld = true), HELD_MS);
+    for (const type of ['pointerup', 'pointerleave', 'pointercancel']) target.addEventListener(type, () => clearTimeout(timer), { once: true });
   }
 
   whole() {
@@ -92,11 +107,18 @@ class Lanes extends HTMLElement {
     return this.from + (Math.min(Math.max(0, event.clientX - left), width) / width) * this.shownS;
   }
 
-  press(event) {
+  /** The appearance that the pointer is over; null where there is none. */
+  appearanceAt(event) {
+    if (event.target !== this.canvas && event.target !== this.area) return null;
     const time = this.timeAt(event);
     const row = Math.floor((event.clientY - this.canvas.getBoundingClientRect().top) / LANE_PX) - 1;
     const slack = (4 / this.canvas.clientWidth) * this.shownS;
-    const hit = this.lanes[row]?.appearances.find((one) => one.start_s - slack <= time && time <= one.end_s + slack);
+    return this.lanes[row]?.appearances.find((one) => one.start_s - slack <= time && time <= one.end_s + slack) ?? null;
+  }
+
+  press(event) {
+    const time = this.timeAt(event);
+    const hit = this.appearanceAt(event);
     if (hit) this.dispatchEvent(new CustomEvent('choose', { detail: hit }));
     this.dispatchEvent(new CustomEvent('seek', { detail: time }));
     const drag = (move) => this.dispatchEvent(new CustomEvent('seek', { detail: this.timeAt(move) }));

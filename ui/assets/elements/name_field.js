@@ -1,13 +1,15 @@
 /** A field for a name: what is typed is looked for among those who are enrolled, and may be a new name. */
 
 import { fill, freshId, h } from '../core/dom.js';
+import { undo } from '../core/edits.js';
 import { matching, people, personId } from '../core/people.js';
 import { complain, toast } from '../core/toast.js';
 
 const MOST = 8;
 
 /**
- * A combobox. Sends `name` with `{person_id, identity, isNew, about}`; Escape in an empty field sends `leave`.
+ * A combobox. Sends `name` with `{person_id, identity, isNew, about}`, and with Shift and Enter `preview` with the same, which keeps what
+ * is typed; Escape in an empty field sends `leave`.
  *
  * `about()`, where it is set, tells what is named. It is asked when the name is given: what the name means may first
  * have to be read, and meanwhile the view may have gone on.
@@ -31,8 +33,8 @@ class NameField extends HTMLElement {
       'aria-expanded': 'false',
       'aria-controls': list,
       placeholder: this.getAttribute('placeholder') ?? 'Type a name',
-      oninput: () => this.suggest(),
-      onfocus: () => this.suggest(),
+      oninput: () => ((this.hasInput = true), this.suggest()),
+      onfocus: () => ((this.hasInput = Boolean(this.field.value)), this.suggest()),
       onblur: () => this.close(),
       onkeydown: (event) => this.press(event),
     });
@@ -50,6 +52,7 @@ class NameField extends HTMLElement {
 
   set value(text) {
     this.field.value = text;
+    this.hasInput = Boolean(text);
   }
 
   /** Return whom Enter would give now; null where nothing is typed. */
@@ -105,7 +108,12 @@ class NameField extends HTMLElement {
     } else if (event.key === 'Enter' && this.field.value.trim()) {
       event.preventDefault();
       event.stopPropagation();
-      this.giveMeant();
+      this.giveMeant(event.shiftKey ? 'preview' : 'name');
+    } else if ((event.ctrlKey || event.metaKey) && event.key === 'z' && !event.shiftKey && !this.hasInput) {
+      // Nothing was typed that could be meant: the last answer is.
+      event.preventDefault();
+      event.stopPropagation();
+      undo();
     } else if (event.key === 'Escape') {
       event.stopPropagation();
       if (this.field.value) {
@@ -125,11 +133,12 @@ class NameField extends HTMLElement {
   }
 
   /** Suggestions may still be on their way: who types fast gets whom they would show. */
-  async giveMeant() {
+  async giveMeant(as) {
     const about = this.about?.();
     try {
       const one = await this.meant();
-      if (one) this.give(one, about);
+      if (one && as === 'preview') this.dispatchEvent(new CustomEvent('preview', { bubbles: true, detail: { ...one, about } }));
+      else if (one) this.give(one, about);
       else if (this.field.value.trim()) toast(`Nobody is called ${this.field.value.trim()}.`);
     } catch (error) {
       complain(error);
@@ -137,7 +146,7 @@ class NameField extends HTMLElement {
   }
 
   give(one, about = this.about?.()) {
-    this.field.value = '';
+    this.value = '';
     this.close();
     this.dispatchEvent(new CustomEvent('name', { bubbles: true, detail: { ...one, about } }));
   }
@@ -146,10 +155,11 @@ class NameField extends HTMLElement {
 customElements.define('fr-name-field', NameField);
 
 /** Make one. */
-export function nameField(label, { placeholder, onname, onleave, about, isKnown = false } = {}) {
+export function nameField(label, { placeholder, onname, onpreview, onleave, about, isKnown = false } = {}) {
   const field = h('fr-name-field', { label, placeholder, known: isKnown });
   field.about = about;
   if (onname) field.addEventListener('name', (event) => onname(event.detail));
+  if (onpreview) field.addEventListener('preview', (event) => onpreview(event.detail));
   if (onleave) field.addEventListener('leave', onleave);
   return field;
 }

@@ -7,7 +7,7 @@ import { clock } from '../core/text.js';
 const FRAME_WAIT_MS = 80;
 
 /**
- * Sends `time` with the time of the frame that is shown, and `pick` with a track's id.
+ * Sends `time` with the time of the frame that is shown, `pick` with a track's id, and `rename` with it where its box was clicked twice.
  *
  * Give it `tracks` (`Tracks`), `describe(track_id)` (`{label, colour, isShown}`), and then `load`.
  */
@@ -17,12 +17,13 @@ class Player extends HTMLElement {
     this.video = h('video', { controls: true, preload: 'auto', playsinline: true });
     this.layer = h('div.boxes');
     this.told = h('div.player-state', { hidden: true });
+    this.asking = h('div.box-name', { hidden: true });
     this.pool = new Map();
     this.time = 0;
     this.offset = 0;
     this.wanted = null;
     this.chosen = null;
-    fill(this, this.video, this.layer, this.told);
+    fill(this, this.video, this.layer, this.asking, this.told);
     this.video.addEventListener('loadedmetadata', () => {
       this.fit();
       this.seek(this.wanted);
@@ -130,8 +131,38 @@ class Player extends HTMLElement {
     this.dispatchEvent(new CustomEvent('time', { detail: time }));
   }
 
+  /** Show a field for a name at a box that is in view; the video waits. It closes when it is left. */
+  ask(id, field) {
+    this.video.pause();
+    fill(this.asking, field);
+    this.asking.dataset.of = String(id);
+    this.asking.hidden = false;
+    this.placeAsking(id);
+    const close = () => this.closeAsking(field);
+    field.addEventListener('leave', close);
+    field.addEventListener('name', close);
+    // Who goes to another window comes back to the field.
+    field.addEventListener('focusout', (event) => document.hasFocus() && !field.contains(event.relatedTarget) && close());
+    field.focus();
+  }
+
+  closeAsking(field) {
+    if (this.asking.hidden || !this.asking.contains(field)) return;
+    this.asking.hidden = true;
+    fill(this.asking);
+    this.dispatchEvent(new Event('asked'));
+  }
+
+  placeAsking(id) {
+    const [box, all] = [this.pool.get(id).getBoundingClientRect(), this.getBoundingClientRect()];
+    const { width, height } = this.asking.getBoundingClientRect();
+    this.asking.style.left = `${Math.max(0, Math.min(box.left - all.left, all.width - width))}px`;
+    this.asking.style.top = `${Math.max(0, Math.min(box.bottom - all.top + 4, all.height - height))}px`;
+  }
+
   make(id) {
-    const element = h('button.box', { type: 'button', dataset: { track: String(id) }, onclick: () => this.dispatchEvent(new CustomEvent('pick', { detail: id })) }, h('bdi.label'));
+    const tell = (name) => () => this.dispatchEvent(new CustomEvent(name, { detail: id }));
+    const element = h('button.box', { type: 'button', dataset: { track: String(id) }, onclick: tell('pick'), ondblclick: tell('rename') }, h('bdi.label'));
     this.pool.set(id, element);
     this.layer.append(element);
     return element;

@@ -7,7 +7,9 @@ const SPARE = 6;
 /**
  * Sends `choose` with a row's item when one is clicked, or reached by the arrow keys, and `open` on Enter.
  *
- * Give it `rowHeight` and `make(item)`, which returns the children of a row, then `items`.
+ * Give it `rowHeight` and `make(item)`, which returns the children of a row, then `items`. With `keyOf(item)` rows can be marked, too,
+ * several at once: by a click on the mark, by one with Ctrl, or with Shift from the row on that was chosen or marked last; `mark` is
+ * sent then.
  */
 class Rows extends HTMLElement {
   connectedCallback() {
@@ -16,6 +18,9 @@ class Rows extends HTMLElement {
     this.chosen = -1;
     this.list = [];
     this.made = new Map();
+    this.keyOf ??= null;
+    this.marks = new Set();
+    this.anchor = null;
     this.inner = h('div.rows-inner', { role: 'presentation' });
     this.setAttribute('role', 'listbox');
     this.tabIndex = 0;
@@ -39,9 +44,50 @@ class Rows extends HTMLElement {
     const before = this.list[this.chosen];
     this.list = list;
     this.chosen = list.indexOf(before);
+    this.dropMarks();
     this.inner.style.height = `${list.length * this.rowHeight}px`;
     this.classList.toggle('none', !list.length);
     this.redraw();
+  }
+
+  /** Those that are marked, in their order. */
+  get marked() {
+    return this.marks.size ? this.list.filter((item) => this.marks.has(this.keyOf(item))) : [];
+  }
+
+  /** What is not in the list is not meant. */
+  dropMarks() {
+    if (!this.marks.size) return;
+    const keys = new Set(this.list.map(this.keyOf));
+    const size = this.marks.size;
+    for (const key of this.marks) if (!keys.has(key)) this.marks.delete(key);
+    if (this.marks.size !== size) this.tellMarks();
+  }
+
+  tellMarks() {
+    this.redraw();
+    this.dispatchEvent(new Event('mark'));
+  }
+
+  /** Mark an item, or no longer. */
+  toggleMark(item) {
+    const key = this.keyOf(item);
+    if (!this.marks.delete(key)) this.marks.add(key);
+    this.anchor = key;
+    this.tellMarks();
+  }
+
+  clearMarks() {
+    if (!this.marks.size) return;
+    this.marks.clear();
+    this.tellMarks();
+  }
+
+  markTo(i) {
+    const from = this.list.findIndex((item) => this.keyOf(item) === this.anchor);
+    const first = from < 0 ? i : from;
+    for (let j = Math.min(first, i); j <= Math.max(first, i); j += 1) this.marks.add(this.keyOf(this.list[j]));
+    this.tellMarks();
   }
 
   /** Make all visible rows anew: what they show has changed. */
@@ -54,6 +100,7 @@ class Rows extends HTMLElement {
   /** Mark an item, and bring it into view. */
   choose(item, { isMoving = true } = {}) {
     this.chosen = this.list.indexOf(item);
+    if (this.chosen >= 0 && this.keyOf) this.anchor = this.keyOf(item);
     if (this.chosen >= 0 && isMoving) {
       const top = this.chosen * this.rowHeight;
       if (top < this.scrollTop) this.scrollTop = top;
@@ -82,12 +129,29 @@ class Rows extends HTMLElement {
     const row = h('div.list-row', {
       id: `${this.rowPrefix}-${i}`, role: 'option', 'aria-setsize': String(this.list.length), 'aria-posinset': String(i + 1),
       style: { transform: `translateY(${i * this.rowHeight}px)`, height: `${this.rowHeight}px` },
-      onclick: (event) => this.take(i, event),
-    }, this.make(this.list[i]));
+      onclick: (event) => this.click(i, event),
+    }, this.keyOf && this.markOf(this.list[i]), this.make(this.list[i]));
     // In their order, as they are read out.
     const next = [...this.made.entries()].filter(([other]) => other > i).sort(([a], [b]) => a - b)[0];
     this.inner.insertBefore(row, next ? next[1] : null);
     return row;
+  }
+
+  /** The item whose row an element is in; null where it is in none. */
+  itemOf(element) {
+    const row = element.closest?.('.list-row');
+    return row ? (this.list[Number(row.getAttribute('aria-posinset')) - 1] ?? null) : null;
+  }
+
+  markOf(item) {
+    const isOn = this.marks.has(this.keyOf(item));
+    return h('span.mark', { title: 'Choose several (X)', class: isOn ? 'on' : null }, isOn ? h('span.hidden-text', {}, 'Marked: ') : null);
+  }
+
+  click(i, event) {
+    if (this.keyOf && event.shiftKey) this.markTo(i);
+    else if (this.keyOf && (event.ctrlKey || event.metaKey || event.target.closest('.mark'))) this.toggleMark(this.list[i]);
+    else this.take(i, event);
   }
 
   take(i, event) {
@@ -102,7 +166,11 @@ class Rows extends HTMLElement {
     if (step !== undefined && this.list.length) {
       event.preventDefault();
       const i = Math.min(this.list.length - 1, Math.max(0, this.chosen + step));
+      const { anchor } = this;
       this.take(i, event);
+      if (!this.keyOf || !event.shiftKey) return;
+      this.anchor = anchor ?? this.anchor;
+      this.markTo(i);
     } else if (event.key === 'Enter' && this.chosen >= 0) {
       event.preventDefault();
       this.dispatchEvent(new CustomEvent('open', { detail: this.list[this.chosen] }));

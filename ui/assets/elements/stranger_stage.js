@@ -2,7 +2,6 @@
 
 import { link } from '../core/address.js';
 import { fill, h } from '../core/dom.js';
-import { undo } from '../core/edits.js';
 import { lacks, may } from '../core/session.js';
 import { count, length } from '../core/text.js';
 import { bestPictures, likeliness, scene, sceneName } from '../core/strangers.js';
@@ -80,12 +79,9 @@ class StrangerStage extends HTMLElement {
 
   /** Whether a key in the field is an answer and no part of a name. */
   press(event) {
-    const isEmpty = !this.field.value.trim();
-    if ((event.ctrlKey || event.metaKey) && event.key === 'z' && isEmpty) return this.take(event, undo);
-    if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === 'Enter' && event.shiftKey) this.take(event, () => this.tell('preview', this.suggested));
-    else if (isEmpty) this.pressInEmpty(event);
-    return undefined;
+    else if (!this.field.value.trim()) this.pressInEmpty(event);
   }
 
   pressInEmpty(event) {

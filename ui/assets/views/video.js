@@ -1,35 +1,37 @@
 /** One video: who is in it, when, and on what evidence; player, lanes and list always show the same moment. */
 
 import { link, note, params } from '../core/address.js';
-import { at, get, post, served } from '../core/api.js';
+import { at, get, post } from '../core/api.js';
 import { colourOf, coloursOf } from '../core/colours.js';
 import { fill, h } from '../core/dom.js';
-import { apply, edits } from '../core/edits.js';
+import { edits } from '../core/edits.js';
 import { lacks, may, project } from '../core/session.js';
-import { certainty, clock, count, length, percent } from '../core/text.js';
+import { certainty, clock, count, length } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { Tracks } from '../core/tracks.js';
-import { empty, loading, View } from '../core/view.js';
-import { evidenceOf } from '../elements/evidence.js';
+import { empty, View } from '../core/view.js';
 import { face } from '../elements/face.js';
 import { nameField } from '../elements/name_field.js';
 import '../elements/lanes.js';
 import '../elements/player.js';
 import '../elements/rows.js';
 import { exportMenu } from '../elements/export_menu.js';
-import { decide, LIMITS } from '../core/decisions.js';
+import { decide } from '../core/decisions.js';
 import { isActive } from '../elements/jobs.js';
+import { Corrections } from './video/corrections.js';
+import { Detail } from './video/detail.js';
 import { factsOf } from './video/facts.js';
+import { Filters } from './video/filters.js';
+import { Hover } from './video/hover.js';
+import { Playback } from './video/playback.js';
 import { Running } from './video/running.js';
 
-const POLL_MS = 1000;
 const ROW_PX = 56;
 const ADDRESS_MS = 400;
-const KINDS = [['named', 'Named'], ['unknown', 'Unknown'], ['undecidable', 'Not sure']];
+// Hidden strangers of one video that are known of.
+const MOST_HIDDEN = 1000;
 
 class VideoView extends View {
-  filter = { kinds: [], least: 0 };
-
   async build() {
     this.where = project();
     this.videoId = params().video;
@@ -39,8 +41,8 @@ class VideoView extends View {
     }
     this.switchedOff = new Set();
     this.chosen = null;
-    this.running = this.seen = this.playback = this.result = this.analysis = null;
-    this.limit = null;
+    this.running = this.seen = this.result = this.analysis = this.limit = null;
+    this.hiddenStrangers = new Set();
     // Read before anything is shown, which is written there.
     this.beginsAt = Number(params().t ?? 0) || 0;
     const [video, job] = await Promise.all([get(this.at``, { signal: this.signal }), this.job()]);
@@ -49,9 +51,8 @@ class VideoView extends View {
     this.layOut();
     if (video.analysed) await this.read();
     if (job && isActive(job)) await this.followJob(job);
-    else if (video.analysed) return void (await this.play());
-    else this.showWork(h('p', {}, job?.error ? `It was not analysed: ${job.error}` : 'It is not analysed.'), job && this.retry(job));
-    await this.play();
+    else if (!video.analysed) this.showWork(h('p', {}, job?.error ? `It was not analysed: ${job.error}` : 'It is not analysed.'), job && this.retry(job));
+    await this.playback.play();
   }
 
   /** An address below the video's. */
@@ -70,10 +71,15 @@ class VideoView extends View {
     this.rows = h('fr-rows', { 'aria-label': 'Appearances' });
     this.rows.rowHeight = ROW_PX;
     this.rows.make = (one) => this.rowOf(one);
+    this.rows.keyOf = (one) => one.track_ids[0];
     this.work = h('div');
-    this.detail = h('section.card.detail', { 'aria-label': 'Evidence', hidden: true });
+    this.playback = new Playback(this);
+    this.corrections = new Corrections(this.where, this.videoId);
+    this.detail = new Detail(this, this.corrections);
+    this.filters = new Filters({ onfilter: () => this.drawPeople(), onlimit: (limit) => this.setLimit(limit), isHidden: (one) => this.isHidden(one) });
+    this.filters.element.hidden = true;
+    this.hover = new Hover(this);
     this.summary = h('p.quiet');
-    this.filters = h('div.row.filters');
     this.facts = h('div.stack');
     fill(this,
       h('div.head', {},
@@ -83,8 +89,8 @@ class VideoView extends View {
       this.work,
       h('div.watch', {},
         h('div.stack.watch-left', {}, this.player, this.lanes),
-        h('div.stack.watch-right', {}, this.summary, this.filters, this.rows, this.detail)),
-      this.facts);
+        h('div.stack.watch-right', {}, this.summary, this.filters.element, this.rows, this.detail.element)),
+      this.facts, this.hover.card);
     this.wire();
   }
 
@@ -92,24 +98,32 @@ class VideoView extends View {
     this.player.describe = (id) => this.describe(id);
     this.listen(this.player, 'time', ({ detail }) => this.wasShown(detail));
     this.listen(this.player, 'pick', ({ detail }) => this.choose(this.ofTrack.get(detail)));
-    this.listen(this.player, 'unplayable', () => this.makePlayable());
+    this.listen(this.player, 'rename', ({ detail }) => this.nameInPicture(detail));
+    this.listen(this.player, 'asked', () => this.rows.focus());
+    this.listen(this.player, 'unplayable', () => this.playback.make());
     this.listen(this.lanes, 'seek', ({ detail }) => this.player.seek(detail));
     this.listen(this.lanes, 'choose', ({ detail }) => this.choose(detail));
     this.listen(this.lanes, 'legend', ({ detail }) => this.switchLane(detail));
     this.listen(this.rows, 'choose', ({ detail }) => this.go(detail));
-    this.listen(this.rows, 'open', () => this.player.toggle());
-    this.listen(edits, 'edit', () => this.read());
+    this.listen(this.rows, 'open', () => this.detail.focus());
+    this.listen(this.rows, 'mark', () => this.drawDetail());
+    this.listen(edits, 'edit', () => this.read().catch(complain));
     this.bind('Video', [
       { keys: [' '], does: 'Play or pause', run: () => this.player.toggle() },
       { keys: ['ArrowLeft'], does: 'One second back', run: () => this.player.seek(this.player.time - 1) },
       { keys: ['ArrowRight'], does: 'One second on', run: () => this.player.seek(this.player.time + 1) },
       { keys: ['j'], does: 'Next appearance of this person', run: () => this.step(1) },
       { keys: ['k'], does: 'Previous appearance of this person', run: () => this.step(-1) },
-      { keys: ['Enter'], does: 'Name who is chosen', run: () => this.nameChosen() },
+      { keys: [',', '<'], does: 'To the shot before', run: () => this.toShot(-1) },
+      { keys: ['.', '>'], does: 'To the next shot', run: () => this.toShot(1) },
+      { keys: ['Enter'], does: 'Name who is chosen, or all that are marked', run: () => this.detail.focus() },
+      { keys: ['r'], does: 'Name who is chosen in the picture (as two clicks on the box do)', run: () => this.nameInPicture() },
+      { keys: ['y'], does: 'Yes, the name is right', run: () => this.confirm() },
       { keys: ['n'], does: 'Not this person', run: () => this.deny() },
-      { keys: ['h'], does: 'Hide this stranger from lists', run: () => this.hideStranger() },
+      { keys: ['x'], does: 'Mark, to answer for several at once (a click with Shift marks all from there on)', run: () => this.chosen && this.result && this.rows.toggleMark(this.chosen) },
+      { keys: ['h'], does: 'Hide this stranger from lists, or show them again', run: () => this.hideStranger() },
       { keys: ['c'], does: 'Copy a link to this moment', run: () => this.copyLink() },
-      { keys: ['Escape'], does: 'Choose nobody', run: () => this.choose(null) },
+      { keys: ['Escape'], does: 'Mark none, then choose nobody', run: () => (this.rows.marks.size ? this.rows.clearMarks() : this.choose(null)) },
     ]);
   }
 
@@ -123,7 +137,12 @@ class VideoView extends View {
       this.showWork(h('p', {}, error.message));
       return;
     }
+    const hasStrangers = result.appearances.some((one) => one.stranger);
+    const strangers = hasStrangers ? await get(at`projects/${this.where}/strangers`, { query: { video_id: this.videoId, hidden: true, shown: 1, limit: MOST_HIDDEN }, signal: this.signal }) : { items: [] };
+    this.hiddenStrangers = new Set(strangers.items.filter((one) => one.hidden).map((one) => one.stranger));
     if (result.analysis_id !== this.analysis) {
+      // Numbers of another analysis are other faces.
+      this.rows.items = [];
       const boxes = await get(this.at`/boxes/${result.analysis_id}`, { signal: this.signal });
       this.player.tracks = new Tracks(boxes, result.tracks);
       this.analysis = result.analysis_id;
@@ -143,11 +162,29 @@ class VideoView extends View {
     const chosen = this.chosen;
     this.all = decide(appearances, tracks, this.limit, model.max_false_names);
     this.ofTrack = new Map(this.all.flatMap((one) => one.track_ids.map((id) => [id, one])));
-    const key = chosen ? chosen.track_ids[0] : Number(params().track) || null;
+    const next = chosen ? this.ofTrack.get(chosen.track_ids[0]) : this.wanted();
     this.colours = coloursOf(appearances.flatMap((one) => [one.person_id, one.stranger]));
-    this.drawFilters();
+    if (next && !chosen && params().t === undefined) this.beginsAt = next.start_s;
+    this.hover.leave();
     this.drawPeople();
-    this.choose(key === null ? null : (this.ofTrack.get(key) ?? null), { isQuiet: true });
+    this.choose(next ?? null, { isQuiet: true });
+  }
+
+  setLimit(limit) {
+    this.limit = limit;
+    this.decideAgain();
+  }
+
+  /** Whom the address names: a face, or the scene of a person or stranger that is nearest to the time. */
+  wanted() {
+    const { track, person } = params();
+    if (this.ofTrack.has(Number(track))) return this.ofTrack.get(Number(track));
+    const far = (one) => Math.max(one.start_s - this.beginsAt, this.beginsAt - one.end_s, 0);
+    return person && this.all.filter((one) => keyOf(one) === person).sort((one, other) => far(one) - far(other))[0];
+  }
+
+  isHidden(one) {
+    return this.hiddenStrangers.has(one.stranger);
   }
 
   colourOf(one) {
@@ -156,25 +193,17 @@ class VideoView extends View {
   }
 
   isListed(one) {
-    return this.passes(one) && !this.switchedOff.has(keyOf(one));
-  }
-
-  /** Whether the filters of the address show an appearance; they are read once for all. */
-  passes({ decision, start_s: start, end_s: end }) {
-    return !this.filter.kinds.includes(decision) && end - start >= this.filter.least;
-  }
-
-  kindsHidden() {
-    return (params().hide ?? '').split(',').filter(Boolean);
+    return this.filters.passes(one) && !this.switchedOff.has(keyOf(one));
   }
 
   /** Draw what depends on who is shown: lanes, list, boxes. */
   drawPeople() {
     if (!this.result) return void this.running?.drawPeople();
-    this.filter = { kinds: this.kindsHidden(), least: Number(params().least ?? 0) };
+    this.filters.element.hidden = false;
+    this.filters.draw(this.all, this.limit, this.result.model.max_false_names);
     const lanes = new Map();
     for (const one of this.all) {
-      if (!this.passes(one)) continue;
+      if (!this.filters.passes(one)) continue;
       const key = keyOf(one);
       if (!lanes.has(key)) lanes.set(key, { key, label: one.label, colour: this.colourOf(one), isShown: !this.switchedOff.has(key), screenS: 0, appearances: [] });
       const lane = lanes.get(key);
@@ -194,40 +223,6 @@ class VideoView extends View {
     this.summary.textContent = this.all.length
       ? `${count(people, 'person', 'people')} and ${count(strangers, 'stranger')}. A face is in view for ${length(coverage.face_s)} of ${length(this.result.video.duration_s)}.`
       : 'No face was found in this video.';
-  }
-
-  drawFilters() {
-    const kinds = this.kindsHidden();
-    const counts = Object.fromEntries(KINDS.map(([kind]) => [kind, this.all.filter((one) => one.decision === kind).length]));
-    const toggle = (kind) => {
-      const next = kinds.includes(kind) ? kinds.filter((one) => one !== kind) : [...kinds, kind];
-      note({ hide: next.join(',') });
-      this.drawFilters();
-      this.drawPeople();
-    };
-    const i = Math.max(0, LIMITS.findIndex((one) => one >= this.limit - 1e-9));
-    const text = (limit) => `${(100 * limit).toLocaleString('en', { maximumFractionDigits: 1 })} %`;
-    const shown = h('output', {}, text(this.limit));
-    const slider = h('input', {
-      type: 'range', min: '0', max: String(LIMITS.length - 1), value: String(i), 'aria-label': 'Strangers who may get a name, of 100', 'aria-valuetext': text(this.limit),
-      oninput: () => {
-        this.limit = LIMITS[Number(slider.value)];
-        shown.textContent = text(this.limit);
-        slider.setAttribute('aria-valuetext', text(this.limit));
-        clearTimeout(this.sliding);
-        this.sliding = setTimeout(() => this.decideAgain(), 0);
-      },
-    });
-    if (this.slider?.isConnected) {
-      this.slider.shown.textContent = text(this.limit);
-    } else {
-      this.slider = h('label.row.small', { title: 'How many of 100 strangers may get a name that is not theirs. Shown here at once; nothing is changed.' }, 'False names allowed', slider, shown);
-      this.slider.shown = shown;
-    }
-    fill(this.filters,
-      KINDS.map(([kind, title]) => h('button.small', { type: 'button', 'aria-pressed': String(!kinds.includes(kind)), onclick: () => toggle(kind) }, `${title} ${counts[kind]}`)),
-      this.slider,
-      Math.abs(this.limit - this.result.model.max_false_names) > 1e-9 && h('button.link.small', { type: 'button', onclick: () => ((this.limit = this.result.model.max_false_names), this.slider.remove(), this.decideAgain()) }, 'Back'));
   }
 
   rowOf(one) {
@@ -269,55 +264,54 @@ class VideoView extends View {
 
   drawDetail() {
     // Of what is not final there is no evidence yet, and nothing to correct.
-    const one = this.result ? this.chosen : null;
-    this.detail.hidden = !one;
-    if (!one) return;
-    const mayEdit = may('curate');
-    const tip = mayEdit ? null : lacks('curate');
-    this.field = nameField('Who is this?', {
-      placeholder: one.person_id ? 'Another name' : 'Who is this?',
-      about: () => one,
-      onname: (name) => this.name(name),
-    });
-    const url = one.person_id ? link('/person', { project: this.where, person: one.person_id }) : one.stranger ? link('/strangers', { project: this.where, stranger: one.stranger }) : null;
-    fill(this.detail,
-      h('div.row', {}, h('span.dot', { style: { background: this.colourOf(one) } }), h('h2.grow', {}, h('bdi', {}, one.label)), url && h('a', { href: url }, one.person_id ? 'Pictures' : 'All scenes')),
-      evidenceOf(one, this.where, this.limit),
-      mayEdit ? this.field : h('p.quiet', {}, tip),
-      h('div.row', {},
-        one.person_id && !one.confirmed && h('button', { type: 'button', disabled: !mayEdit, title: tip, onclick: () => this.correct('is', one.person_id, `Confirmed ${one.label}`) }, `Yes, ${one.label}`),
-        one.person_id && h('button', { type: 'button', disabled: !mayEdit, title: tip, onclick: () => this.deny() }, `Not ${one.label}`),
-        one.stranger && h('button', { type: 'button', disabled: !mayEdit, title: tip, onclick: () => this.hideStranger() }, 'Hide')));
+    this.detail.show(this.result ? this.meant : []);
   }
 
-  nameChosen() {
-    this.field?.isConnected && this.field.focus();
+  /** What a key or a button is about: all that are marked, or who is chosen. */
+  get meant() {
+    const { marked } = this.rows;
+    return marked.length ? marked : [this.chosen].filter(Boolean);
   }
 
-  name({ person_id: person, identity, about: one }) {
-    // A stranger is named in all videos at once, and by that known from then on.
-    if (one.stranger) apply(`Named ${one.label} ${identity}`, () => post(at`projects/${this.where}/strangers/${one.stranger}/name`, { person_id: person }));
-    else this.correct('is', person, `Named ${identity}`, one);
+  name(ones, given, query = {}) {
     this.rows.focus();
+    return this.settle(ones, this.corrections.name(ones, given, query));
   }
 
-  deny() {
-    const one = this.chosen;
-    if (!one?.person_id || !this.result) return;
-    this.correct('is_not', one.person_id, `Not ${one.label}`);
+  confirm(ones = this.meant) {
+    return this.result && this.settle(ones, this.corrections.confirm(ones));
   }
 
-  correct(kind, person, text, one = this.chosen) {
-    if (!may('curate')) return toast(lacks('curate'), { tone: 'wrong' });
-    const tracks = one.track_ids.map((id) => ({ video_id: this.videoId, track_id: id }));
-    return apply(text, () => post(at`projects/${this.where}/tracks/corrections`, { kind, person_id: person, tracks }));
+  deny(ones = this.meant) {
+    return this.result && this.settle(ones, this.corrections.deny(ones));
   }
 
-  hideStranger() {
-    const one = this.chosen;
-    if (!one?.stranger) return;
+  hideStranger(ones = this.meant) {
+    return this.result && this.settle(ones, this.corrections.hide(ones, !ones.every((one) => !one.stranger || this.isHidden(one))));
+  }
+
+  /** Of those that an edit was about, no mark is left; where it was refused, all are. */
+  async settle(ones, edit) {
+    if (this.rows.marks.size && ones.length && (await edit)) this.rows.clearMarks();
+  }
+
+  /** Ask for a name where the face is in the picture. */
+  nameInPicture(track = null) {
+    const one = track === null ? this.chosen : this.ofTrack.get(track);
+    if (!one || !this.result) return;
     if (!may('curate')) return void toast(lacks('curate'), { tone: 'wrong' });
-    apply(`${one.label} is left out of lists`, () => post(at`projects/${this.where}/strangers/${one.stranger}/hide`));
+    const id = track ?? one.track_ids.find((each) => this.player.pool.has(each));
+    if (id === undefined) return void toast('This face is not in the picture now: J and K lead to it.');
+    this.player.ask(id, nameField(`Name of ${one.label} in the picture`, { placeholder: one.person_id ? 'Another name' : 'Who is this?', about: () => [one], onname: ({ about, ...given }) => this.name(about, given) }));
+  }
+
+  toShot(by) {
+    if (!this.result) return;
+    const starts = this.result.shots.map(([start]) => start);
+    const i = starts.findLastIndex((start) => start <= this.player.time + 0.01);
+    // Back within a shot leads to its beginning, as in every player.
+    const to = by > 0 ? starts[i + 1] : this.player.time - starts[i] > 1 ? starts[i] : starts[i - 1];
+    if (to !== undefined) this.player.seek(to);
   }
 
   /** Go to the next appearance of who is chosen, or of anybody. */
@@ -354,31 +348,9 @@ class VideoView extends View {
     }
   }
 
-  async play() {
-    const { signal } = this;
-    const playback = await get(this.at`/playback`, { signal }).catch((error) => (error.isAway || error.name === 'AbortError' ? Promise.reject(error) : error));
-    if (playback instanceof Error) return this.player.tell(h('p', {}, playback.message));
-    if (playback.state !== 'ready') return this.makePlayable(playback);
-    this.playback = playback;
-    this.player.load(served(playback.url), this.result?.video ?? this.seen ?? { width: 16, height: 9, sample_aspect_ratio: 1 }, { offset: this.offsetOf(playback), at: this.beginsAt });
-  }
-
-  /** Have a file made that browsers play, and play it. */
-  async makePlayable(playback = null) {
-    this.player.tell(loading('Browsers do not play this file as it is. A version that they play is being made, once…'));
-    try {
-      if (playback?.state !== 'making') await post(this.at`/rendition`);
-      await this.every(POLL_MS, async () => {
-        const now = await get(this.at`/playback`, { signal: this.signal });
-        if (now.state === 'making') return true;
-        if (now.state === 'ready') await this.play();
-        else this.player.tell(h('p', {}, now.why ?? 'It cannot be played.'));
-        return false;
-      });
-    } catch (error) {
-      if (error.status === undefined) throw error;
-      this.player.tell(h('p', {}, error.message));
-    }
+  /** What is known of the frames: their size, and when they begin. */
+  get frames() {
+    return this.result?.video ?? this.seen;
   }
 
   showWork(...children) {
@@ -402,17 +374,7 @@ class VideoView extends View {
     // Whoever watches it already goes on watching.
     const isPlayed = this.seen || this.result;
     await this.read();
-    if (!isPlayed) await this.play();
-  }
-
-  /** The size of the pictures, and when they begin, is known by now. */
-  fitPlayer() {
-    if (this.player.view) this.player.show(this.seen, { offset: this.offsetOf(this.playback) });
-  }
-
-  /** What a file's own clock says at time 0: one that plays as it is has its own, and what was made of it begins at 0. */
-  offsetOf(playback) {
-    return playback?.why === null ? ((this.result?.video ?? this.seen)?.start_pts_s ?? 0) : 0;
+    if (!isPlayed) await this.playback.play();
   }
 
   moved() {

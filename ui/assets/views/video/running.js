@@ -85,7 +85,7 @@ export class Running {
     this.video = video;
     view.seen = video;
     view.rows.make = (one) => this.row(one);
-    view.fitPlayer();
+    view.playback.fit();
   }
 
   take(part, tracks) {
