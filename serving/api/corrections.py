@@ -12,6 +12,7 @@ from serving.api.schemas import (
     CorrectionRequest,
     OtherPerson,
     OtherStranger,
+    PassersBy,
     PersonName,
     SeveralStrangers,
     StrangerName,
@@ -23,7 +24,13 @@ from serving.api.uploads import bounded_route, content_of, of_a_table
 from serving.archive.forget import forget
 from serving.archive.ids import find_video
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger, name_strangers, tell_apart
-from serving.archive.naming.edit_strangers import hide_stranger, hide_strangers, merge_strangers, unmerge_stranger
+from serving.archive.naming.edit_strangers import (
+    hide_passers_by,
+    hide_stranger,
+    hide_strangers,
+    merge_strangers,
+    unmerge_stranger,
+)
 from serving.archive.naming.rename import merge_people, rename_person
 from serving.archive.returned_table import read_corrections
 from serving.store.access_rows import Role
@@ -79,6 +86,16 @@ def hide_several(
 ) -> dict[str, Any]:
     """Leave several strangers out of lists from now on, or show them again, as one edit; those who are so already are passed over."""
     return hide_strangers(service.archive, project, given.strangers, is_hidden=not no_longer, **how).to_dict()
+
+
+@router.post("/projects/{project}/strangers/hide-passers-by")
+def hide_all_passers_by(project: ProjectName, given: PassersBy, service: ServiceDep, how: HowToApply) -> dict[str, Any]:
+    """Hide all strangers who are in view for less than so many seconds, as one edit; `strangers` of the answer is how many.
+
+    Those who are hidden already are passed over; 409 if nobody is left.
+    """
+    video_id = None if given.video_id is None else find_video(service.archive.store, project, given.video_id).video_id
+    return hide_passers_by(service.archive, project, given.max_screen_time_s, video_id=video_id, **how).to_dict()
 
 
 @router.post("/projects/{project}/strangers/{stranger}/name")

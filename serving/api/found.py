@@ -12,7 +12,7 @@ from facerec_models.types import Decision
 from serving.archive.search.doubtful import DoubtfulName
 from serving.archive.search.likely import Likely
 from serving.archive.search.people_and_faces import FaceHit, Hit
-from serving.archive.search.strangers import Sighting, StrangerSummary
+from serving.archive.search.strangers import MergedStranger, Sighting, StrangerSummary
 from serving.archive.search.video_glances import VideoGlance
 from serving.store.naming_rows import AppearanceRow
 
@@ -231,6 +231,26 @@ class StrangerView(_Answer):
                 }
                 for one in stranger.sightings
             ],
+        )
+
+
+class MergedStrangerView(_Answer):
+    """A stranger who was merged with another, and can be taken apart: so many tracks are theirs; `crop` shows one of the best."""
+
+    stranger: str
+    label: str
+    track_count: int
+    crop: str | None
+
+    @classmethod
+    def of(cls, one: MergedStranger, crop_url: Callable[[Sighting], str]) -> MergedStrangerView:
+        """Show one; `crop_url` says where the best face of a track is, as long as it is kept."""
+        seen = one.sighting
+        return cls(
+            stranger=one.stranger.stranger_id,
+            label=f"Unknown {one.stranger.number}",
+            track_count=one.tracks,
+            crop=None if seen is None or seen.crop is None else crop_url(seen),
         )
 
 

@@ -257,6 +257,13 @@ class SeveralStrangers(_Model):
     strangers: Annotated[list[_Text], Field(min_length=1, max_length=1000)]
 
 
+class PassersBy(_Model):
+    """Strangers whose time in view, over all videos, is less than so many seconds; with a video, those of them who are seen in it."""
+
+    max_screen_time_s: float = Field(gt=0, allow_inf_nan=False)
+    video_id: _Text | None = Field(default=None, description="Its id, the beginning of it, or its file's name.")
+
+
 class StrangersName(SeveralStrangers):
     """Who some strangers are: all the same person, and so are `tracks` of others."""
 

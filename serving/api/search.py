@@ -19,6 +19,7 @@ from serving.api.found import (
     FoundAppearance,
     FoundFace,
     LikelyPerson,
+    MergedStrangerView,
     SamePerson,
     SamePersonPage,
     StrangerPage,
@@ -32,7 +33,7 @@ from serving.archive.search.doubtful import find_doubtful
 from serving.archive.search.likely import likely_of_stranger, likely_people
 from serving.archive.search.people_and_faces import search_face, search_people
 from serving.archive.search.same_person import find_same_people
-from serving.archive.search.strangers import SHOWN, Sighting, rank_strangers, show_stranger
+from serving.archive.search.strangers import SHOWN, Sighting, list_merged, rank_strangers, show_stranger
 from serving.store.access_rows import Role
 from serving.store.naming_rows import AppearanceQuery
 
@@ -206,6 +207,12 @@ def list_candidates(
     """List who of the enrolled a stranger may be, the likeliest first; those whom a user has ruled out are left out."""
     found = likely_of_stranger(service.archive, project, stranger, count=limit)
     return [LikelyPerson.of(project, one) for one in found]
+
+
+@router.get("/projects/{project}/strangers/{stranger}/merged")
+def list_merged_strangers(project: ProjectName, stranger: str, service: ServiceDep) -> list[MergedStrangerView]:
+    """List who was merged with a stranger and can be taken apart again, by number."""
+    return [MergedStrangerView.of(one, _best_crop) for one in list_merged(service.archive, project, stranger)]
 
 
 @router.get("/projects/{project}/strangers/{stranger}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -143,7 +144,27 @@ def name(
 
 @app.command()
 def hide(
-    stranger: StrangerArgument,
+    stranger: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[STRANGER]", help="An id or the beginning of one, or the n of 'Unknown n'.", show_default=False
+        ),
+    ] = None,
+    under: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="All who are in view for less than so many seconds, over all videos.",
+            show_default=False,
+        ),
+    ] = None,
+    video: Annotated[
+        str | None,
+        typer.Option(
+            help="With --under, only those who are seen in this video: its file, its name, or its id or the beginning of it.",
+            show_default=False,
+        ),
+    ] = None,
     no_longer: Annotated[bool, typer.Option("--no-longer", help="Show them in lists again.")] = False,
     preview: PreviewOption = False,
     expect: ExpectOption = None,
@@ -151,13 +172,25 @@ def hide(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Leave a stranger out of lists from now on, a passer-by perhaps; results of videos still have them."""
-    from serving.archive.naming.edit_strangers import hide_stranger
+    """Leave a stranger out of lists from now on, or with --under all passers-by; results of videos still have them."""
+    from serving.archive.naming.edit_strangers import hide_passers_by, hide_stranger
 
+    if (stranger is None) == (under is None):
+        raise typer.BadParameter("give a STRANGER or --under SECONDS")
+    if under is None and video is not None:
+        raise typer.BadParameter("--video goes with --under")
+    if under is not None and (no_longer or not (0 < under < math.inf)):
+        raise typer.BadParameter("--under takes seconds, more than 0, and hides: 'facerec history undo' takes it back")
     with open_home(home) as opened:
-        change = hide_stranger(
-            opened.archive, project, stranger, is_hidden=not no_longer, preview=preview, expected=expect
-        )
+        if under is not None:
+            video_id = None if video is None else find_video(opened, project, video).video_id
+            change = hide_passers_by(
+                opened.archive, project, under, video_id=video_id, preview=preview, expected=expect
+            )
+        else:
+            change = hide_stranger(
+                opened.archive, project, stranger or "", is_hidden=not no_longer, preview=preview, expected=expect
+            )
     print_change(change, as_json=as_json)
 
 

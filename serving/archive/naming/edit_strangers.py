@@ -16,7 +16,7 @@ from serving.archive.naming.current import CurrentNaming
 from serving.archive.naming.edits import PlannedEdit, change_names
 from serving.archive.naming.preview import IdentificationChange
 from serving.store.contract import Store
-from serving.store.naming_rows import Edit, Stranger
+from serving.store.naming_rows import AppearanceQuery, Edit, Stranger
 
 
 def merge_strangers(
@@ -186,7 +186,51 @@ def hide_strangers(
         state = "hidden" if is_hidden else "shown"
         if not changed:
             raise ConflictError(f"all of these strangers are {state} already")
-        edit = Edit("hide", f"{len(changed)} strangers are {state}", strangers=changed)
+        edit = Edit("hide", f"{_are(len(changed))} {state}", strangers=changed)
+        return PlannedEdit(edit, current.model_version, current.model, wanted=())
+
+    return change_names(archive, project, plan, preview=preview, expected=expected)
+
+
+def hide_passers_by(
+    archive: Archive,
+    project: str,
+    max_screen_time_s: float,
+    *,
+    video_id: str | None = None,
+    preview: bool = False,
+    expected: int | None = None,
+) -> IdentificationChange:
+    """Leave all strangers out of lists who are in view for less than so many seconds, as one edit, but for those who are hidden.
+
+    Parameters
+    ----------
+    max_screen_time_s : float
+        Over all videos, each by its newest analysis.
+    video_id : str, optional
+        Only strangers who are seen in this video; their time in other videos counts all the same.
+    preview, expected
+        As of `serving.archive.naming.edits.change_names`.
+
+    Raises
+    ------
+    ConflictError
+        If there are none; and as `change_names`.
+    """
+
+    def plan(current: CurrentNaming) -> PlannedEdit:
+        store = archive.store
+        brief = {
+            one.owner for one in store.list_screen_times(project, AppearanceQuery()) if one.seconds < max_screen_time_s
+        }
+        if video_id is not None:
+            brief &= {one.owner for one in store.list_screen_times(project, AppearanceQuery(video_id=video_id))}
+        shown = [one for one in store.list_strangers(project) if one.stranger_id in brief and not one.is_hidden]
+        limit = f"in view for less than {max_screen_time_s:g} s"
+        if not shown:
+            raise ConflictError(f"no stranger who is listed is {limit}")
+        changed = [replace(one, is_hidden=True) for one in shown]
+        edit = Edit("hide", f"{_are(len(changed))} hidden, each {limit}", strangers=changed)
         return PlannedEdit(edit, current.model_version, current.model, wanted=())
 
     return change_names(archive, project, plan, preview=preview, expected=expected)
@@ -210,6 +254,10 @@ def find_together(store: Store, project: str, own: Sequence[str], theirs: Sequen
 def ids_of(store: Store, project: str, stranger: Stranger) -> list[str]:
     """Return the ids that mean a stranger, or led to them before they were merged."""
     return [stranger.stranger_id, *aliases(store, project, [stranger.stranger_id])[stranger.stranger_id]]
+
+
+def _are(strangers: int) -> str:
+    return "1 stranger is" if strangers == 1 else f"{strangers} strangers are"
 
 
 def _planned(

@@ -242,6 +242,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
         revision_of(project, planned.model_version, current.max_false_names if limit is None else limit),
         current.version,
         edit.note,
+        strangers=len(edit.strangers),
     )
     counted = _Counted(archive, current, planned, change)
     names = name_again(

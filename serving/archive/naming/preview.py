@@ -94,6 +94,8 @@ class IdentificationChange:
         People whose tracks were confirmed, and of whom no face is good enough to enrol: no other track is found by them.
     new_people : sequence of str
         People whom the project did not know before.
+    strangers : int
+        How many strangers the edit itself changes: those that it names, merges, takes apart, hides or shows again.
     """
 
     revision: str
@@ -112,6 +114,7 @@ class IdentificationChange:
     perhaps: Sequence[Perhaps] = ()
     not_enrolled: Sequence[str] = ()
     new_people: Sequence[str] = ()
+    strangers: int = 0
 
     @property
     def people(self) -> list[str]:
@@ -142,6 +145,7 @@ class IdentificationChange:
             "perhaps": [asdict(one) for one in self.perhaps],
             "not_enrolled": list(self.not_enrolled),
             "new_people": list(self.new_people),
+            "strangers": self.strangers,
         }
 
 

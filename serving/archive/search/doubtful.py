@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,8 @@ class DoubtfulNames:
 def find_doubtful(archive: Archive, project: str, *, cursor: str | None = None) -> DoubtfulNames:
     """Return names given by hand where another enrolled person is likely and nearer, the latest first.
 
-    Some hundred corrections are examined for one page, so it may be empty; who has no other face to compare with is left out.
+    Some hundred corrections are examined for one page, so it may be empty; who has no other face to compare with is left out. So is a
+    person of whom a user has told that the track is not theirs.
 
     Raises
     ------
@@ -61,29 +63,37 @@ def find_doubtful(archive: Archive, project: str, *, cursor: str | None = None) 
     """
     search = ("doubtful", project)
     latest = set(archive.store.latest_analyses(project).values())
-    given = [
-        row
-        for row in archive.store.list_corrections(project)
-        if row.kind is CorrectionKind.IS and row.analysis_id in latest
-    ]
+    told = [row for row in archive.store.list_corrections(project) if row.analysis_id in latest]
+    given = [row for row in told if row.kind is CorrectionKind.IS]
+    denied: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for row in told:
+        if row.kind is CorrectionKind.IS_NOT:
+            denied[row.analysis_id, row.track_id].add(row.person_id)
     given.sort(key=lambda row: (-row.created_at, row.correction_id))
     if cursor is not None:
         after = read_cursor(search, cursor, float, str)
         given = [row for row in given if (-row.created_at, row.correction_id) > after]
     page = given[:_AT_ONCE]
     model = read_current(archive, project).model
-    found = [] if model is None else _doubted(archive, project, model, page)
+    found = [] if model is None else _doubted(archive, project, model, page, denied)
     if len(given) <= _AT_ONCE:
         return DoubtfulNames(found, None)
     return DoubtfulNames(found, write_cursor(search, (-page[-1].created_at, page[-1].correction_id)))
 
 
-def _doubted(archive: Archive, project: str, model: NamingModel, given: Sequence[Correction]) -> list[DoubtfulName]:
+def _doubted(
+    archive: Archive,
+    project: str,
+    model: NamingModel,
+    given: Sequence[Correction],
+    denied: Mapping[tuple[str, int], Set[str]],
+) -> list[DoubtfulName]:
     doubted = {}
     for row in given:
         if row.embedder != model.gallery.embedder or (own := _nearest_other_face(model, row)) is None:
             continue
-        for other in likely_people(model, model.tracks, row.embedding, without={row.person_id}, count=1):
+        without = {row.person_id, *denied.get((row.analysis_id, row.track_id), ())}
+        for other in likely_people(model, model.tracks, row.embedding, without=without, count=1):
             nearest = model.nearest_faces(row.embedding, other.person_id, 1)
             if other.probability >= _LEAST_CHANCE and nearest and nearest[0][1] > own[1]:
                 doubted[row.analysis_id, row.track_id] = (row, own, other)

@@ -69,6 +69,15 @@ class StrangerSummary:
     is_hidden: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MergedStranger:
+    """A stranger who is shown as another one and can be taken apart: so many tracks are theirs; `sighting` is one of the best."""
+
+    stranger: Stranger
+    tracks: int
+    sighting: Sighting | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ranking:
     """All strangers that a query finds: their times, themselves, and ``(-seconds, number, id)`` of each, in order."""
@@ -239,6 +248,30 @@ def show_stranger(
     others = aliases(archive.store, project, [found.stranger_id])[found.stranger_id]
     nowhere = StrangerSummary(found.stranger_id, found.number, others, is_hidden=found.is_hidden)
     return found, page.strangers[0] if page.strangers else nowhere
+
+
+def list_merged(archive: Archive, project: str, stranger: str) -> list[MergedStranger]:
+    """Return who is shown as a stranger because a user made them one, and has tracks of their own still, by number.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such stranger.
+    """
+    store = archive.store
+    shown = find_stranger(store, project, stranger).stranger_id
+    others = aliases(store, project, [shown])[shown]
+    latest = {analysis_id: video_id for video_id, analysis_id in store.latest_analyses(project).items()}
+    merged = []
+    for one in sorted(store.list_strangers(project, others), key=lambda row: row.number) if others else ():
+        ids = [one.stranger_id, *aliases(store, project, [one.stranger_id])[one.stranger_id]]
+        own = [row for row in store.list_stranger_tracks(project, stranger_ids=ids) if row.analysis_id in latest]
+        if own:
+            some = {(row.analysis_id, row.track_id): latest[row.analysis_id] for row in own[:SHOWN]}
+            seen = read_sightings(archive, project, some).values()
+            best = max(seen, key=lambda sighting: sighting.quality, default=None)
+            merged.append(MergedStranger(one, len(own), best))
+    return merged
 
 
 def _sure(

@@ -114,7 +114,12 @@ def test_strangers_are_merged_and_taken_apart(client: TestClient) -> None:
     assert labels(client, person_id="Unknown 2") == ["Unknown 1"] * 4
     problem(client.post(f"{BASE}/strangers/2/merge", json={"stranger": "1"}), 409)
     problem(client.post(f"{BASE}/strangers/2/merge", json={"stranger": "9"}), 404)
-    as_previewed(client, "POST", "strangers/2/unmerge")
+    (merged,) = ok(client.get(f"{BASE}/strangers/2/merged"))
+    assert (merged["label"], merged["track_count"]) == ("Unknown 2", 2)
+    assert client.get(merged["crop"]).status_code == 200
+    as_previewed(client, "POST", f"strangers/{merged['stranger']}/unmerge")
+    assert ok(client.get(f"{BASE}/strangers/1/merged")) == []
+    problem(client.get(f"{BASE}/strangers/9/merged"), 404)
     assert labels(client, person_id="Unknown 2") == ["Unknown 2", "Unknown 2"]
     problem(client.post(f"{BASE}/strangers/2/unmerge"), 409)
 
@@ -203,6 +208,20 @@ def test_several_strangers_are_named_and_hidden_at_once(client: TestClient) -> N
     assert [one["stranger"] for one in strangers(client)] == both
 
 
+def test_passers_by_are_hidden_as_one_edit(client: TestClient) -> None:
+    route = "strangers/hide-passers-by"
+    most = max(one["screen_time_s"] for one in strangers(client))
+    problem(client.post(f"{BASE}/{route}", json={"max_screen_time_s": 0.1}), 409)
+    for wrong in ({}, {"max_screen_time_s": 0}, {"max_screen_time_s": -1}, {"max_screen_time_s": 1, "video": "v-1"}):
+        problem(client.post(f"{BASE}/{route}", json=wrong), 422)
+    problem(client.post(f"{BASE}/{route}", json={"max_screen_time_s": 9, "video_id": "v-9"}), 404)
+    hidden = as_previewed(client, "POST", route, {"max_screen_time_s": most + 1, "video_id": "v-1.mp4"})
+    assert (hidden["strangers"], hidden["people"]) == (2, {})
+    assert strangers(client) == []
+    ok(client.post(f"{BASE}/history/{hidden['edit']}/undo"))
+    assert len(strangers(client)) == 2
+
+
 def pairs(client: TestClient) -> list[tuple[str, str]]:
     page = ok(client.get(f"{BASE}/same-person"))
     assert page["next_cursor"] is None
@@ -246,6 +265,12 @@ def test_a_name_that_the_faces_speak_against_is_asked_about_until_it_is_right(cl
     assert one["crop"].endswith("/1/0.jpg")
     assert one["similarity"] < one["other"]["similarity"]
     assert client.get(one["picture"]).status_code == 200
+    right = {"kind": "is_not", "person_id": "Ann_Lee"}
+    change = ok(client.post(f"{BASE}/videos/v-1/tracks/1/corrections", json=right))
+    assert doubted(client) == []
+    assert labels(client, person_id="Bob", video_id="v-1") == ["Bob"] * 3
+    ok(client.post(f"{BASE}/history/{change['edit']}/undo"))
+    assert doubted(client) == [("v-1", "Bob", "Ann_Lee")]
     ok(client.post(f"{BASE}/videos/v-1/tracks/1/corrections", json={"kind": "is", "person_id": "Ann_Lee"}))
     assert doubted(client) == []
 

@@ -1,4 +1,4 @@
-"""``facerec people rename``, ``merge``, ``enable`` and ``disable``, ``facerec unknowns merge`` and ``unmerge``."""
+"""``facerec people rename``, ``merge``, ``enable`` and ``disable``, ``facerec unknowns merge``, ``unmerge`` and ``hide``."""
 
 from __future__ import annotations
 
@@ -79,3 +79,22 @@ def test_strangers_are_merged_and_taken_apart_as_previewed(home: Path) -> None:
     run(home, "history", "undo", "--project", "p")
     shown = run(home, "unknowns", "merge", "2", "1", "--preview", "--project", "p").stdout
     assert "Unknown 2 is Unknown 1." in shown
+
+
+def test_passers_by_are_hidden_as_previewed(home: Path) -> None:
+    change = as_previewed(home, "unknowns", "hide", "--under", 1000)
+    assert (change["strangers"], change["note"]) == (2, "2 strangers are hidden, each in view for less than 1000 s")
+    assert ask_p(home, "unknowns", "list") == []
+    refused = run(home, "unknowns", "hide", "--under", 1000, "--project", "p", code=1)
+    assert "no stranger who is listed is in view for less than 1000 s" in refused.error
+    ask_p(home, "history", "undo")
+    run(home, "unknowns", "hide", "--under", 1000, "--video", "v-1.mp4", "--project", "p")
+    assert ask_p(home, "unknowns", "list") == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [(), ("2", "--under", 3), ("2", "--video", "v-1"), ("--under", 0), ("--under", 3, "--no-longer")]
+)
+def test_hiding_takes_one_stranger_or_all_passers_by(home: Path, wrong: tuple[object, ...]) -> None:
+    run(home, "unknowns", "hide", *wrong, "--project", "p", code=2)
+    assert len(ask_p(home, "unknowns", "list")) == 2

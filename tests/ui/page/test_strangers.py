@@ -14,10 +14,11 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from facerec_models.errors import ProjectNotFoundError
 from serving.archive.naming.correct import TrackCorrection, correct
+from serving.archive.naming.edit_strangers import merge_strangers
 from serving.archive.naming.one_video import assign_current
 from serving.archive.search.strangers import rank_strangers
 from serving.store.naming_rows import CorrectionKind
-from tests.archive import fill, put_tracks
+from tests.archive import fill, put_tracks, put_video
 from tests.builders import face_of, make_track, near
 from tests.ui.page.conftest import Served
 from tests.waiting import wait_until
@@ -157,6 +158,75 @@ def test_several_are_named_once(page: Page, queue: str, served: Served) -> None:
     assert rank_strangers(served.archive, "p").strangers == []
 
 
+def choose_both(page: Page, queue: str) -> Locator:
+    """Choose both strangers; return the field for their name."""
+    begin(page, queue)
+    page.locator(".mark").first.click()
+    page.locator(".list-row").nth(1).click(modifiers=["Shift"])
+    return page.get_by_label("Name of all 2")
+
+
+def test_a_name_for_several_is_shown_first(page: Page, queue: str, served: Served) -> None:
+    field = choose_both(page, queue)
+    field.fill("Cem")
+    field.press("Shift+Enter")
+    expect(page.get_by_text("+4 in 2 videos")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("+4 in 2 videos")).to_be_hidden()
+    expect(field).to_be_focused()
+    assert people_of(served) == {"Ann_Lee", "Bob"}
+    field.press("Shift+Enter")
+    expect(page.get_by_role("button", name="Apply")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("2 strangers named Cem (+4 in 2 videos)")).to_be_visible()
+    expect(page.get_by_text("2 chosen")).to_be_hidden()
+    assert people_of(served) == {"Ann_Lee", "Bob", "Cem"}
+
+
+@pytest.mark.complaints
+def test_those_whose_name_is_refused_stay_chosen(page: Page, queue: str) -> None:
+    field = choose_both(page, queue)
+    field.fill("<img src=x>")
+    field.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="must not be empty or contain")).to_be_visible()
+    expect(page.get_by_text("2 chosen")).to_be_visible()
+    field.fill("Cem")
+    field.press("Enter")
+    expect(page.get_by_text("2 strangers named Cem")).to_be_visible()
+    expect(page.get_by_text("2 chosen")).to_be_hidden()
+
+
+def test_all_passers_by_of_a_video_are_hidden_by_one_edit(page: Page, queue: str, served: Served) -> None:
+    assign_current(served.archive, put_video(served.archive, "v-3", 3, (9,)))
+    page.goto(queue)
+    expect(page.get_by_text("3 strangers", exact=True)).to_be_visible()
+    page.get_by_label("Video").select_option("v-3")
+    expect(page.get_by_text("1 stranger", exact=True)).to_be_visible()
+    page.get_by_label("Hide who is in view for less than").select_option("10")
+    button = page.get_by_role("button", name="Hide all under 10 s")
+    preview = page.get_by_role("region", name="Hide all under 10 s")
+    button.click()
+    expect(preview.get_by_role("status")).to_have_text("1 stranger in view for less than 10 s, over all videos")
+    page.keyboard.press("Escape")
+    expect(preview).to_be_hidden()
+    button.click()
+    expect(page.get_by_role("button", name="Hide 1 stranger")).to_be_focused()
+    assert len(rank_strangers(served.archive, "p").strangers) == 3
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 stranger under 10 s hidden")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nobody is left to name")).to_be_visible()
+    page.get_by_label("Video").select_option("")
+    expect(page.get_by_text("2 strangers", exact=True)).to_be_visible()
+    button.click()
+    page.get_by_role("button", name="Hide 2 strangers").click()
+    expect(page.get_by_text("2 strangers under 10 s hidden")).to_be_visible()
+    assert rank_strangers(served.archive, "p").strangers == []
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("2 strangers", exact=True)).to_be_visible()
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("3 strangers", exact=True)).to_be_visible()
+
+
 def test_an_answer_that_is_on_its_way_is_not_lost_with_the_page(page: Page, queue: str, served: Served) -> None:
     first = begin(page, queue)
     held: list[Route] = []
@@ -186,9 +256,17 @@ def test_a_wrong_name_is_put_right_by_one_key(page: Page, queue: str, served: Se
     expect(page.get_by_text("Named Ann Lee (+1")).to_be_visible()
     expect(page.get_by_role("heading", name="Named Bob. Is this Ann Lee?")).to_be_visible()
     page.keyboard.press("n")
+    expect(page.get_by_text("Bob is right, and not Ann Lee")).to_be_visible()
     expect(page.get_by_role("heading", name="No name is in doubt")).to_be_visible()
+    page.keyboard.press("Control+z")
+    expect(page.get_by_role("heading", name="Named Bob. Is this Ann Lee?")).to_be_visible()
+    page.keyboard.press("n")
+    expect(page.get_by_role("heading", name="No name is in doubt")).to_be_visible()
+    expect(page.locator(".keeping")).to_be_hidden()
     page.reload()
     expect(page.get_by_role("heading", name="No name is in doubt")).to_be_visible()
+    (denial,) = [row for row in served.archive.store.list_corrections("p") if row.kind is CorrectionKind.IS_NOT]
+    assert denial.person_id == "Ann_Lee"
 
 
 def test_a_group_is_named_without_the_odd_ones(page: Page, queue: str, served: Served) -> None:
@@ -208,6 +286,77 @@ def test_a_group_is_named_without_the_odd_ones(page: Page, queue: str, served: S
     tiles.first.focus()
     page.keyboard.press("Control+z")
     expect(tiles).to_have_count(2)
+
+
+def test_a_group_is_named_by_keys(page: Page, queue: str, served: Served) -> None:
+    first = begin(page, queue)
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    field = page.get_by_label("Who is this?")
+    expect(field).to_be_focused()
+    expect(page.get_by_role("heading", name=first, level=1)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(heading(page)).to_have_text(first)
+    page.get_by_role("link", name="All 2 scenes").click()
+    expect(field).to_be_focused()
+    # Nobody is suggested.
+    page.keyboard.press("Enter")
+    page.keyboard.type("Cem")
+    page.keyboard.press("Shift+Enter")
+    expect(page.get_by_text("+2 in 2 videos")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("+2 in 2 videos")).to_be_hidden()
+    expect(field).to_be_focused()
+    page.keyboard.press("Shift+Enter")
+    expect(page.get_by_role("button", name="Apply")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(f"{first} is Cem (+2 in 2 videos)")).to_be_visible()
+    expect(heading(page)).not_to_have_text(first)
+    second = heading(page).inner_text()
+    page.get_by_role("link", name="All 2 scenes").click()
+    expect(field).to_be_focused()
+    name = page.locator(".group-answer button bdi").nth(1).inner_text()
+    page.keyboard.press("2")
+    expect(page.get_by_text(f"{second} is {name}")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nobody is left to name")).to_be_visible()
+    assert rank_strangers(served.archive, "p").strangers == []
+
+
+def test_enter_gives_a_group_the_suggested_name(page: Page, queue: str, served: Served) -> None:
+    (one, _) = rank_strangers(served.archive, "p").strangers
+
+    def be_sure(route: Route) -> None:
+        found: list[dict[str, Any]] = route.fetch().json()
+        # Once they are named nobody is found.
+        for person in found[1:2]:
+            person["is_sure"] = True
+        route.fulfill(body=json.dumps(found), content_type="application/json")
+
+    page.route(re.compile("/candidates"), be_sure)
+    page.goto(f"{queue}&stranger={one.stranger_id}")
+    expect(page.get_by_label("Who is this?")).to_be_focused()
+    name = page.locator(".group-answer button.primary bdi").inner_text()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(f"Unknown {one.number} is {name}")).to_be_visible()
+    expect(page.get_by_text("1 stranger", exact=True)).to_be_visible()
+    page.unroute_all(behavior="wait")
+
+
+def test_who_was_merged_is_taken_apart(page: Page, queue: str, served: Served) -> None:
+    merge_strangers(served.archive, "p", "2", "1")
+    page.goto(f"{queue}&stranger=1")
+    tiles = page.locator("button.group-tile")
+    expect(tiles).to_have_count(4)
+    merged = page.get_by_role("region", name="Merged into this stranger")
+    expect(merged.get_by_role("listitem")).to_contain_text("Unknown 2 2 scenes")
+    merged.get_by_role("button", name="Take Unknown 2 apart").click()
+    expect(page.get_by_text("Unknown 2 is not Unknown 1")).to_be_visible()
+    expect(tiles).to_have_count(2)
+    expect(merged).to_be_hidden()
+    assert [one.number for one in rank_strangers(served.archive, "p").strangers] == [1, 2]
+    page.keyboard.press("Control+z")
+    expect(tiles).to_have_count(4)
+    expect(merged).to_be_visible()
 
 
 def test_a_pair_that_is_no_pair_is_never_asked_again(page: Page, queue: str, served: Served) -> None:
@@ -235,7 +384,8 @@ def test_who_may_only_read_sees_and_changes_nothing(page: Page, queue: str) -> N
     expect(page.locator("button.candidate")).to_have_count(2)
     expect(page.locator("button.candidate").first).to_be_disabled()
     expect(page.locator("fr-stranger-stage fr-name-field")).to_have_count(0)
-    expect(page.get_by_role("button", name="Hide")).to_be_disabled()
+    for name in ("Hide", "Hide all under 3 s"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_disabled()
     page.locator("fr-stranger-stage h2").focus()
     page.keyboard.press("1")
     page.keyboard.press("h")

@@ -2,6 +2,7 @@
 
 import { link } from './address.js';
 import { at, get, served } from './api.js';
+import { h } from './dom.js';
 import { clock } from './text.js';
 
 /** Appearances of one stranger that are read to be shown. */
@@ -42,6 +43,15 @@ export function bestPictures(stranger, most) {
     for (const track of kept) if (track.pictures > k) found.push({ url: track.crop.replace(/0\.jpg$/, `${k}.jpg`), track });
   }
   return found.slice(0, most);
+}
+
+/** Return what is to be known of a name before it is given, as notes of its preview. */
+export function notesOf({ perhaps, not_enrolled: unfit }) {
+  const alike = perhaps.map((one) => one.label).join(', ');
+  return [
+    alike && h('p.small', {}, `Left as they are, and perhaps the same: ${alike}.`),
+    unfit.length && h('p.small.warn-text', {}, 'No picture is good enough to be learned: only what you name here gets the name.'),
+  ].filter(Boolean);
 }
 
 /** Read one stranger, and who they may be. */

@@ -25,10 +25,10 @@ export function changeInWords(change) {
  * Draw a preview, with a button that applies it and one that leaves all as it is.
  *
  * @param {object} change What the service answered.
- * @param {{title: string, apply?: string, onapply?: () => void, oncancel?: () => void, disabled?: string|null, notes?: Node[], signal?: AbortSignal}} how
- *   `disabled` says why it cannot be applied; `notes` are told below the sum.
+ * @param {{title: string, sum?: string, apply?: string, onapply?: () => void, oncancel?: () => void, disabled?: string|null, notes?: Node[], signal?: AbortSignal}} how
+ *   `sum` is told in place of what changes for people; `disabled` says why it cannot be applied; `notes` are told below the sum.
  */
-export function changePreview(change, { title, apply = 'Apply', onapply, oncancel, disabled = null, notes = [], signal }) {
+export function changePreview(change, { title, sum = changeInWords(change), apply = 'Apply', onapply, oncancel, disabled = null, notes = [], signal }) {
   // The keys are these buttons' as long as they are shown.
   const ending = new AbortController();
   signal?.addEventListener('abort', () => ending.abort());
@@ -47,7 +47,7 @@ export function changePreview(change, { title, apply = 'Apply', onapply, oncance
   }, `Show ${count(people.length - FIRST, 'more person', 'more people')}`);
   const section = h('section.preview.card.stack', { 'aria-label': title },
     h('h3', {}, title),
-    h('p.change-sum', { role: 'status' }, changeInWords(change), change.tracks !== undefined && h('span.quiet', {}, ` · ${count(change.tracks, 'face')} in ${count(change.videos, 'video')} named again`)),
+    h('p.change-sum', { role: 'status' }, sum, change.tracks !== undefined && h('span.quiet', {}, ` · ${count(change.tracks, 'face')} in ${count(change.videos, 'video')} named again`)),
     ...notes,
     h('div.row', {},
       onapply && h('button.primary', { type: 'button', disabled: disabled !== null, title: disabled, onclick: enter }, apply, ' ', h('kbd', {}, 'Enter')),

@@ -1,6 +1,6 @@
 /** One stranger, large: their pictures, who they may be, and a field for their name. Nothing moves when the next one comes. */
 
-import { link } from '../core/address.js';
+import { go, link } from '../core/address.js';
 import { fill, h } from '../core/dom.js';
 import { lacks, may } from '../core/session.js';
 import { count, length } from '../core/text.js';
@@ -50,7 +50,7 @@ class StrangerStage extends HTMLElement {
     fill(this.heading, stranger.label, stranger.hidden ? h('span.tag', {}, 'hidden') : null);
     this.facts.textContent = `${length(stranger.screen_time_s)} in view, in ${count(stranger.videos, 'video')}`;
     this.group.href = link('/strangers', { project, stranger: stranger.stranger });
-    fill(this.group, stranger.track_count > 1 ? `All ${stranger.track_count} scenes` : 'Scene');
+    fill(this.group, stranger.track_count > 1 ? `All ${stranger.track_count} scenes` : 'Scene', h('kbd', { 'aria-hidden': 'true' }, 'G'));
     const shown = bestPictures(stranger, PICTURES);
     fill(this.pictures, shown.length
       ? shown.map(({ url, track }, i) => h('li', {}, h('a.picture-link', { href: scene(project, track) },
@@ -96,6 +96,11 @@ class StrangerStage extends HTMLElement {
     event.preventDefault();
     event.stopPropagation();
     run();
+  }
+
+  /** Go to all scenes of this stranger. */
+  openGroup() {
+    if (this.stranger) go(this.group.pathname + this.group.search);
   }
 
   accept() {

@@ -5,19 +5,21 @@ import { at, get, post } from '../core/api.js';
 import { fill, h } from '../core/dom.js';
 import { apply, edits } from '../core/edits.js';
 import { bindKeys } from '../core/keys.js';
-import { lacks, may, project } from '../core/session.js';
-import { bestPictures, preload, readStranger } from '../core/strangers.js';
+import { may, project } from '../core/session.js';
+import { bestPictures, notesOf, preload, readStranger } from '../core/strangers.js';
 import { count, length } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { empty, View } from '../core/view.js';
+import { drawDoubtfulNames } from '../elements/cards/doubtful_names.js';
+import { drawSamePeople } from '../elements/cards/same_people.js';
 import { showPreview } from '../elements/change.js';
 import { face } from '../elements/face.js';
-import { nameField } from '../elements/name_field.js';
 import { drawGroup } from '../elements/stranger_group.js';
-import { drawDoubtfulNames } from '../elements/doubtful_names.js';
-import { drawSamePeople } from '../elements/same_people.js';
 import '../elements/rows.js';
 import '../elements/stranger_stage.js';
+import { Filters } from './strangers/filters.js';
+import { passersBy } from './strangers/passers_by.js';
+import { Selection } from './strangers/selection.js';
 
 const PAGE = 60;
 const MOST_AGAIN = 240;
@@ -25,7 +27,6 @@ const SHOWN = 3;
 const ROW_PX = 60;
 const AHEAD = 2;
 const NEAR_END = 40;
-const LEAST = [[0, 'any length'], [1, '1 s and more'], [3, '3 s and more'], [10, '10 s and more'], [60, '1 min and more']];
 
 class StrangersView extends View {
   async build() {
@@ -55,38 +56,18 @@ class StrangersView extends View {
     this.rows = h('fr-rows.stranger-rows', { 'aria-label': 'Strangers by screen time' });
     this.rows.rowHeight = ROW_PX;
     this.rows.make = (one) => this.row(one);
-    this.selection = h('div.card.stack.several', { hidden: true });
+    this.selection = new Selection(this);
+    this.filters = new Filters(this);
     this.sum = h('p.quiet.small', { role: 'status' });
     fill(this, this.tabs(''),
       h('div.strangers', {}, h('div.stack', {}, this.preview, this.stage, this.place),
-        h('aside.stack', { 'aria-label': 'All strangers' }, this.filters(), this.sum, this.selection, this.rows)));
+        h('aside.stack', { 'aria-label': 'All strangers' }, this.filters.element, passersBy(this), this.sum, this.selection.element, this.rows)));
     this.stage.hidden = true;
     this.wire(signal);
     this.filteredBy = `${params().video} ${params().hidden}`;
     await this.read();
     const wanted = params().at;
     await this.show(this.items.find((one) => one.stranger === wanted) ?? (wanted && (await this.one(wanted))) ?? this.items[0], { isFocused: true });
-  }
-
-  filters() {
-    const given = params();
-    const change = () => {
-      note({ least: this.least.value === '0' ? null : this.least.value, video: this.video.value, hidden: this.hiddenToo.checked ? '1' : null, at: null });
-      this.refilter();
-    };
-    const least = LEAST.some(([value]) => String(value) === given.least) ? LEAST : [...LEAST, [given.least ?? 0, `${given.least ?? 0} s and more`]];
-    this.least = h('select', { 'aria-label': 'Least time in view', onchange: change },
-      (given.least ? least : LEAST).map(([value, text]) => h('option', { value: String(value), selected: String(value) === (given.least ?? '0') }, `In view: ${text}`)));
-    this.video = h('select', { 'aria-label': 'Video', onchange: change }, h('option', { value: '' }, 'All videos'), given.video && h('option', { value: given.video, selected: true }, 'One video'));
-    this.hiddenToo = h('input', { type: 'checkbox', checked: given.hidden === '1', onchange: change });
-    this.nameVideos();
-    return h('div.stack.list-filters', {}, this.least, this.video, h('label.row', {}, this.hiddenToo, 'Show hidden ones, too'));
-  }
-
-  async nameVideos() {
-    const wanted = params().video ?? '';
-    const videos = await get(at`projects/${this.where}/videos`, { signal: this.inner.signal }).catch(() => []);
-    fill(this.video, h('option', { value: '' }, 'All videos'), videos.map((one) => h('option', { value: one.video_id, selected: one.video_id === wanted }, one.name)));
   }
 
   wire(signal) {
@@ -109,6 +90,7 @@ class StrangersView extends View {
       { keys: ['h', 'Delete'], does: 'Hide: not worth a name (Delete works in the empty field, too)', run: () => this.hide() },
       { keys: ['p'], does: 'Preview what the suggestion changes (Shift and Enter in the field)', run: () => this.showPreview(this.stage.suggested) },
       { keys: ['x'], does: 'Choose several strangers, to name them at once', run: () => this.toggle(this.current) },
+      { keys: ['g'], does: 'All scenes of this stranger (Esc comes back)', run: () => this.stage.openGroup() },
       { keys: ['n'], does: 'To the field for the name (Esc leaves it)', run: () => this.stage.focusField() },
     ], signal);
   }
@@ -270,8 +252,7 @@ class StrangersView extends View {
 
   showAll() {
     note({ least: null, video: null });
-    this.least.value = '0';
-    this.video.value = '';
+    this.filters.clear();
     this.refilter();
   }
 
@@ -305,6 +286,7 @@ class StrangersView extends View {
     return this.send(text, send, [one.stranger], one);
   }
 
+  /** Send an answer in its turn; return what the service answers, null where it was refused. */
   async send(text, send, ids, one = null) {
     ids.forEach((id) => this.onTheirWay.add(id));
     const answer = await apply(text, send, this);
@@ -314,6 +296,7 @@ class StrangersView extends View {
       await this.read().catch(complain);
       await this.show(this.items.find((other) => other.stranger === one.stranger) ?? this.current, { isFocused: true });
     }
+    return answer;
   }
 
   /** Names have changed: by an answer of this view, which has gone on, or by taking one back, which returns to whom it was about. */
@@ -390,47 +373,8 @@ class StrangersView extends View {
   }
 
   drawSelection() {
-    const there = new Set(this.items.map((one) => one.stranger));
-    for (const id of this.chosen) if (!there.has(id)) this.chosen.delete(id);
-    const n = this.chosen.size;
-    if (this.selection.hidden !== (n === 0)) this.selection.hidden = n === 0;
-    if (this.selectionSize === n) return;
-    this.selectionSize = n;
-    if (!n) return;
-    const allowed = may('curate');
-    const tip = allowed ? null : lacks('curate');
-    const field = nameField(`Name of all ${n}`, { placeholder: `One name for ${n === 1 ? 'this one' : `all ${n}`}`, onname: (given) => this.nameAll(given) });
-    fill(this.selection,
-      h('div.row', {}, h('strong.grow', {}, `${n} chosen`), h('button', { type: 'button', disabled: !allowed, title: tip, onclick: () => this.hideAll() }, 'Hide'),
-        h('button', { type: 'button', onclick: () => (this.chosen.clear(), this.rows.redraw(), this.drawSelection()) }, 'Clear')),
-      allowed ? field : h('p.quiet.small', {}, tip));
+    this.selection.draw();
   }
-
-  nameAll({ person_id: person, identity }) {
-    const strangers = [...this.chosen];
-    this.settle(strangers, `${count(strangers.length, 'stranger')} named ${identity}`, () => post(at`projects/${this.where}/strangers/name`, { strangers, person_id: person }));
-  }
-
-  hideAll() {
-    const strangers = [...this.chosen];
-    this.settle(strangers, `${count(strangers.length, 'stranger')} hidden`, () => post(at`projects/${this.where}/strangers/hide`, { strangers }));
-  }
-
-  async settle(strangers, text, send) {
-    await this.send(text, send, strangers);
-    this.chosen.clear();
-    this.drawList();
-    this.rows.redraw();
-  }
-}
-
-/** What is to be known of a name before it is given. */
-function notesOf({ perhaps, not_enrolled: unfit }) {
-  const alike = perhaps.map((one) => one.label).join(', ');
-  return [
-    alike && h('p.small', {}, `Left as they are, and perhaps the same: ${alike}.`),
-    unfit.length && h('p.small.warn-text', {}, 'No picture is good enough to be learned: only what you name here gets the name.'),
-  ].filter(Boolean);
 }
 
 customElements.define('fr-strangers-view', StrangersView);

@@ -67,8 +67,8 @@ class Clip {
       { keys: ['s'], does: 'A stranger: not enrolled', run: () => this.answer({ kind: 'stranger' }) },
       { keys: ['u'], does: 'Nobody can tell', run: () => this.answer({ kind: 'unclear' }) },
       { keys: ['n'], does: 'Type a name', run: () => this.field.focus() },
-      { keys: ['ArrowRight', 'k'], does: 'Next face', run: () => this.move(1) },
-      { keys: ['ArrowLeft', 'j', 'Backspace'], does: 'Face before', run: () => this.move(-1) },
+      { keys: ['ArrowRight', 'j'], does: 'Next face', run: () => this.move(1) },
+      { keys: ['ArrowLeft', 'k', 'Backspace'], does: 'Face before', run: () => this.move(-1) },
     ], this.signal);
   }
 
@@ -189,7 +189,15 @@ class Clip {
     const allowed = may('curate');
     const part = (label) => h('input.days', { id: freshId('time'), placeholder: '0:00', 'aria-label': label, disabled: !allowed, autocomplete: 'off' });
     const [from, to] = [part('Seen from'), part('Seen until')];
-    const who = h('input', { 'aria-label': 'Who is seen', placeholder: 'Name', maxlength: '120', autocomplete: 'off', disabled: !allowed });
+    // What stands in the field is the name, whether it was chosen or typed.
+    let chosen = null;
+    const who = allowed
+      ? nameField('Who is seen', { placeholder: 'Name', onname: (one) => {
+          chosen = one;
+          who.value = one.identity;
+          from.focus();
+        } })
+      : h('input', { 'aria-label': 'Who is seen', placeholder: 'Name', disabled: true });
     fill(this.extra,
       h('h3', {}, 'A person is seen whose face was not found?'),
       this.missed.length > 0 && h('ul.entries', {}, this.missed.map((one, i) => h('li', {}, h('div.row', {},
@@ -200,7 +208,7 @@ class Clip {
           event.preventDefault();
           const [start, end] = [seconds(from.value), seconds(to.value)];
           if (!who.value.trim() || !(end > start)) toast('Give a name, and from when to when, as 1:05', { tone: 'wrong' });
-          else this.change([...this.missed, { person_id: personId(who.value), start_s: start, end_s: end }]);
+          else this.change([...this.missed, { person_id: chosen?.identity === who.value ? chosen.person_id : personId(who.value), start_s: start, end_s: end }]);
         },
       }, who, from, h('span.quiet', {}, 'to'), to, h('button', { type: 'submit', disabled: !allowed, title: allowed ? null : lacks('curate') }, 'Add')));
   }

@@ -18,7 +18,7 @@ from serving.archive.naming.named import appearance_rows
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.strangers import StrangerGroups
 from serving.archive.naming.undo import undo_edit
-from serving.archive.search.strangers import rank_strangers, show_stranger
+from serving.archive.search.strangers import list_merged, rank_strangers, show_stranger
 from serving.store.contract import Store
 from serving.store.naming_rows import AppearanceRow, CorrectionKind, NamingChange, Stranger
 from tests.archive import put_video
@@ -100,6 +100,36 @@ def test_a_video_after_a_merge_shows_the_former_stranger_after_its_undo(archive:
     undo_edit(archive, "p")
     assert labels_in(archive, "v-3") == ["Unknown 2", "Unknown 3"]
     assert shown(store) == from_scratch(archive)
+
+
+def merged(archive: Archive, whom: str) -> list[tuple[int, int]]:
+    return [(one.stranger.number, one.tracks) for one in list_merged(archive, "p", whom)]
+
+
+def test_those_who_can_be_taken_apart_are_listed(archive: Archive) -> None:
+    add_named_video(archive, (9,))
+    assert merged(archive, "1") == []
+    merge_strangers(archive, "p", "3", "2")
+    merge_strangers(archive, "p", "2", "1")
+    # With Unknown 2 goes Unknown 3, who may leave alone, too.
+    assert merged(archive, "1") == merged(archive, "Unknown 3") == [(2, 3), (3, 1)]
+    (two, three) = list_merged(archive, "p", "1")
+    assert two.sighting is not None
+    assert (two.sighting.track_id, two.sighting.crop is not None) == (4, True)
+    assert three.sighting is not None
+    assert three.sighting.video_id == "v-3"
+    unmerge_stranger(archive, "p", "2")
+    assert (merged(archive, "1"), merged(archive, "2")) == ([], [(3, 1)])
+    with pytest.raises(NotFoundError):
+        list_merged(archive, "p", "99")
+
+
+def test_who_was_merged_by_the_grouping_cannot_be_taken_apart(archive: Archive, store: Store) -> None:
+    correct_track(archive, CorrectionKind.IS_NOT, "Unknown 1", "v-2")
+    store.delete_corrections("p", [row.correction_id for row in store.list_corrections("p")])
+    identify_archive(archive, "p")
+    assert find_alias(store, "p", "3").merged_into is not None
+    assert merged(archive, "1") == []
 
 
 def test_a_merge_outlives_grouping_anew(archive: Archive, store: Store) -> None:

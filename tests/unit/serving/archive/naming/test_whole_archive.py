@@ -390,4 +390,5 @@ def test_a_change_is_answered_with_its_counts_and_examples_by_person() -> None:
         "perhaps": [{"person_id": "Dee", "stranger": "stranger-aaaaaaaaaa", "label": "Unknown 3", "tracks": 6}],
         "not_enrolled": ["Cem"],
         "new_people": [],
+        "strangers": 0,
     }

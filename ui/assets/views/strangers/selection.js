@@ -1,0 +1,99 @@
+/** Several strangers who were chosen: all get one name, or are hidden, as one edit. */
+
+import { at, post } from '../../core/api.js';
+import { fill, h } from '../../core/dom.js';
+import { lacks, may } from '../../core/session.js';
+import { notesOf } from '../../core/strangers.js';
+import { count } from '../../core/text.js';
+import { complain } from '../../core/toast.js';
+import { showPreview } from '../../elements/change.js';
+import { nameField } from '../../elements/name_field.js';
+
+/** Who is chosen is the view's `chosen`, a set of ids. */
+export class Selection {
+  constructor(view) {
+    this.view = view;
+    this.element = h('div.card.stack.several', { hidden: true });
+    this.size = 0;
+    this.previewed = null;
+  }
+
+  draw() {
+    const { chosen, items } = this.view;
+    const there = new Set(items.map((one) => one.stranger));
+    for (const id of chosen) if (!there.has(id)) chosen.delete(id);
+    const n = chosen.size;
+    if (this.previewed !== null && this.previewed.ids !== [...chosen].join()) this.leavePreview({ isFocused: false });
+    if (this.element.hidden !== (n === 0)) this.element.hidden = n === 0;
+    if (this.size === n) return;
+    this.size = n;
+    if (!n) return;
+    const tip = may('curate') ? null : lacks('curate');
+    this.field = nameField(`Name of all ${n}`, { placeholder: `One name for ${n === 1 ? 'this one' : `all ${n}`}`, onname: (given) => this.name(given) });
+    this.field.addEventListener('keydown', (event) => this.press(event), { capture: true });
+    fill(this.element,
+      h('div.row', {}, h('strong.grow', {}, `${n} chosen`), h('button', { type: 'button', disabled: tip !== null, title: tip, onclick: () => this.hide() }, 'Hide'),
+        h('button', { type: 'button', onclick: () => this.clear([...chosen]) }, 'Clear')),
+      tip === null ? [this.field, h('p.small.quiet', {}, 'Shift-Enter shows first what the name changes.')] : h('p.quiet.small', {}, tip));
+  }
+
+  press(event) {
+    if (event.key !== 'Enter' || !event.shiftKey || !this.field.value.trim()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.preview();
+  }
+
+  /** Show what the name that is typed would change; Enter applies just that. */
+  async preview() {
+    const strangers = [...this.view.chosen];
+    try {
+      const given = await this.field.meant();
+      if (!given) return;
+      const answer = await post(this.address('name'), { strangers, person_id: given.person_id }, { query: { preview: true }, signal: this.view.inner.signal });
+      if (strangers.join() !== [...this.view.chosen].join()) return;
+      showPreview(this.view.preview, answer, {
+        title: `${count(strangers.length, 'stranger')} named ${given.identity}`, notes: notesOf(answer), signal: this.view.inner.signal,
+        onapply: () => {
+          this.leavePreview();
+          this.name(given, answer.version, strangers);
+        },
+        oncancel: () => this.leavePreview(),
+      });
+      this.previewed = { ids: strangers.join(), shown: this.view.preview.firstChild };
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  leavePreview({ isFocused = true } = {}) {
+    // Another preview may have taken its place.
+    if (this.previewed?.shown === this.view.preview.firstChild) this.view.leavePreview({ isFocused: false });
+    this.previewed = null;
+    if (isFocused) this.field.focus();
+  }
+
+  name({ person_id: person, identity }, version = null, strangers = [...this.view.chosen]) {
+    return this.settle(strangers, `${count(strangers.length, 'stranger')} named ${identity}`, () => post(this.address('name'), { strangers, person_id: person }, { query: { expect: version } }));
+  }
+
+  hide() {
+    const strangers = [...this.view.chosen];
+    return this.settle(strangers, `${count(strangers.length, 'stranger')} hidden`, () => post(this.address('hide'), { strangers }));
+  }
+
+  /** Who was settled is chosen no more; where it was refused all stay chosen. */
+  async settle(strangers, text, send) {
+    if (await this.view.send(text, send, strangers)) this.clear(strangers);
+  }
+
+  clear(strangers) {
+    for (const id of strangers) this.view.chosen.delete(id);
+    this.view.drawList();
+    this.view.rows.redraw();
+  }
+
+  address(what) {
+    return `${at`projects/${this.view.where}/strangers`}/${what}`;
+  }
+}
