@@ -3,7 +3,7 @@
 import { go, link } from '../core/address.js';
 import { at, get, post } from '../core/api.js';
 import { fill, h } from '../core/dom.js';
-import { apply, edits, undo } from '../core/edits.js';
+import { apply, edits } from '../core/edits.js';
 import { bindKeys } from '../core/keys.js';
 import { lacks, may } from '../core/session.js';
 import { likeliness, notesOf, scene, sceneName } from '../core/strangers.js';
@@ -117,13 +117,10 @@ class Group {
   /** Whether a key in the field is an answer and no part of a name. */
   press(event) {
     const isEmpty = !this.field.value.trim();
-    const isControl = event.ctrlKey || event.metaKey;
-    if (isControl && event.key === 'z' && isEmpty) return this.take(event, undo);
-    if (isControl || event.altKey) return undefined;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === 'Enter' && event.shiftKey) this.take(event, () => this.showPreview());
     else if (event.key === 'Enter' && isEmpty) this.take(event, () => this.accept());
     else if (/^[1-3]$/.test(event.key) && isEmpty) this.take(event, () => this.choose(Number(event.key)));
-    return undefined;
   }
 
   take(event, run) {

@@ -49,13 +49,14 @@ class StrangersView extends View {
 
   async buildQueue() {
     const { signal } = this.inner;
-    Object.assign(this, { items: [], cursor: null, total: 0, current: null, details: new Map(), chosen: new Set(), answered: [], onTheirWay: new Set() });
+    Object.assign(this, { items: [], cursor: null, total: 0, current: null, details: new Map(), answered: [], onTheirWay: new Set() });
     this.stage = h('fr-stranger-stage.card');
     this.preview = h('div');
     this.place = h('div');
     this.rows = h('fr-rows.stranger-rows', { 'aria-label': 'Strangers by screen time' });
     this.rows.rowHeight = ROW_PX;
     this.rows.make = (one) => this.row(one);
+    this.rows.keyOf = (one) => one.stranger;
     this.selection = new Selection(this);
     this.filters = new Filters(this);
     this.sum = h('p.quiet.small', { role: 'status' });
@@ -80,7 +81,7 @@ class StrangersView extends View {
     on(this.rows, 'choose', ({ detail }) => this.show(detail));
     on(this.rows, 'open', () => this.stage.focusField());
     on(this.rows, 'scroll', () => this.readOn());
-    this.rows.addEventListener('click', (event) => this.mark(event), { capture: true, signal });
+    on(this.rows, 'mark', () => this.selection.draw());
     on(edits, 'edit', ({ detail }) => this.changed(detail.owner));
     bindKeys('Who is this?', [
       { keys: ['Enter'], does: 'The suggested person', run: () => this.stage.accept() },
@@ -89,7 +90,7 @@ class StrangersView extends View {
       { keys: ['ArrowLeft'], does: 'Back to the one before', run: () => this.step(-1) },
       { keys: ['h', 'Delete'], does: 'Hide: not worth a name (Delete works in the empty field, too)', run: () => this.hide() },
       { keys: ['p'], does: 'Preview what the suggestion changes (Shift and Enter in the field)', run: () => this.showPreview(this.stage.suggested) },
-      { keys: ['x'], does: 'Choose several strangers, to name them at once', run: () => this.toggle(this.current) },
+      { keys: ['x'], does: 'Choose several strangers, to name them at once', run: () => this.current && this.rows.toggleMark(this.current) },
       { keys: ['g'], does: 'All scenes of this stranger (Esc comes back)', run: () => this.stage.openGroup() },
       { keys: ['n'], does: 'To the field for the name (Esc leaves it)', run: () => this.stage.focusField() },
     ], signal);
@@ -158,15 +159,14 @@ class StrangersView extends View {
     this.rows.items = this.items;
     if (this.current) this.rows.choose(this.current, { isMoving: false });
     this.sum.textContent = this.note ?? count(this.total, 'stranger');
-    this.drawSelection();
+    this.selection.draw();
   }
 
   row(one) {
     const best = one.tracks.find((track) => track.crop);
     return [
-      h('span.mark', { 'aria-hidden': 'true', title: 'Choose several (X)', class: this.chosen.has(one.stranger) ? 'on' : null }),
       h('span.row-face', {}, face(best?.crop ?? null, '')),
-      h('span.grow.stack.tight', {}, h('span.clip', {}, one.label, this.chosen.has(one.stranger) ? h('span.hidden-text', {}, ' (chosen)') : null),
+      h('span.grow.stack.tight', {}, h('span.clip', {}, one.label),
         h('span.small.quiet.number', {}, `${length(one.screen_time_s)} · ${count(one.videos, 'video')}`)),
       one.hidden && h('span.tag', {}, 'hidden'),
     ];
@@ -348,32 +348,6 @@ class StrangersView extends View {
     if (!this.preview.firstChild) return;
     fill(this.preview);
     if (isFocused) this.stage.focusField();
-  }
-
-  /** A click that chooses several: on the mark of a row, or with Shift from the last one on. */
-  mark(event) {
-    const target = event.composedPath()[0];
-    const row = target.closest?.('.list-row');
-    if (!row || !(event.shiftKey || event.ctrlKey || event.metaKey || target.closest('.mark'))) return;
-    event.stopPropagation();
-    const i = [...this.rows.made].find(([, other]) => other === row)[0];
-    const from = event.shiftKey && this.lastMarked !== undefined ? this.lastMarked : i;
-    if (event.shiftKey) for (let j = Math.min(from, i); j <= Math.max(from, i); j += 1) this.chosen.add(this.items[j].stranger);
-    else this.toggle(this.items[i]);
-    this.lastMarked = i;
-    this.rows.redraw();
-    this.drawSelection();
-  }
-
-  toggle(one) {
-    if (!one) return;
-    if (!this.chosen.delete(one.stranger)) this.chosen.add(one.stranger);
-    this.rows.redraw();
-    this.drawSelection();
-  }
-
-  drawSelection() {
-    this.selection.draw();
   }
 }
 

@@ -9,7 +9,7 @@ import { complain } from '../../core/toast.js';
 import { showPreview } from '../../elements/change.js';
 import { nameField } from '../../elements/name_field.js';
 
-/** Who is chosen is the view's `chosen`, a set of ids. */
+/** Who is chosen is who is marked in the view's list. */
 export class Selection {
   constructor(view) {
     this.view = view;
@@ -19,9 +19,7 @@ export class Selection {
   }
 
   draw() {
-    const { chosen, items } = this.view;
-    const there = new Set(items.map((one) => one.stranger));
-    for (const id of chosen) if (!there.has(id)) chosen.delete(id);
+    const chosen = this.view.rows.marks;
     const n = chosen.size;
     if (this.previewed !== null && this.previewed.ids !== [...chosen].join()) this.leavePreview({ isFocused: false });
     if (this.element.hidden !== (n === 0)) this.element.hidden = n === 0;
@@ -46,12 +44,12 @@ export class Selection {
 
   /** Show what the name that is typed would change; Enter applies just that. */
   async preview() {
-    const strangers = [...this.view.chosen];
+    const strangers = [...this.view.rows.marks];
     try {
       const given = await this.field.meant();
       if (!given) return;
       const answer = await post(this.address('name'), { strangers, person_id: given.person_id }, { query: { preview: true }, signal: this.view.inner.signal });
-      if (strangers.join() !== [...this.view.chosen].join()) return;
+      if (strangers.join() !== [...this.view.rows.marks].join()) return;
       showPreview(this.view.preview, answer, {
         title: `${count(strangers.length, 'stranger')} named ${given.identity}`, notes: notesOf(answer), signal: this.view.inner.signal,
         onapply: () => {
@@ -73,12 +71,12 @@ export class Selection {
     if (isFocused) this.field.focus();
   }
 
-  name({ person_id: person, identity }, version = null, strangers = [...this.view.chosen]) {
+  name({ person_id: person, identity }, version = null, strangers = [...this.view.rows.marks]) {
     return this.settle(strangers, `${count(strangers.length, 'stranger')} named ${identity}`, () => post(this.address('name'), { strangers, person_id: person }, { query: { expect: version } }));
   }
 
   hide() {
-    const strangers = [...this.view.chosen];
+    const strangers = [...this.view.rows.marks];
     return this.settle(strangers, `${count(strangers.length, 'stranger')} hidden`, () => post(this.address('hide'), { strangers }));
   }
 
@@ -88,9 +86,8 @@ export class Selection {
   }
 
   clear(strangers) {
-    for (const id of strangers) this.view.chosen.delete(id);
-    this.view.drawList();
-    this.view.rows.redraw();
+    for (const id of strangers) this.view.rows.marks.delete(id);
+    this.view.rows.tellMarks();
   }
 
   address(what) {
