@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, UploadFile
+from fastapi import APIRouter, Query, UploadFile
 
 from facerec_models.names import file_name_of, person_id_of
 from serving.api.ingress.access import needs
@@ -31,7 +31,7 @@ from serving.archive.naming.edit_strangers import (
     merge_strangers,
     unmerge_stranger,
 )
-from serving.archive.naming.rename import merge_people, rename_person
+from serving.archive.naming.rename import merge_people, rename_person, unmerge_person
 from serving.archive.returned_table import read_corrections
 from serving.store.access_rows import Role
 from serving.store.naming_rows import CorrectionKind
@@ -154,6 +154,23 @@ def merge(
 ) -> dict[str, Any]:
     """Make a person one with another, whose name stays; or show what that would change."""
     return merge_people(service.archive, project, person_id, given.person_id, **how).to_dict()
+
+
+@router.post("/projects/{project}/people/{person_id}/unmerge")
+def unmerge_from_person(
+    project: ProjectName,
+    person_id: str,
+    service: ServiceDep,
+    how: HowToApply,
+    from_person: Annotated[
+        str | None, Query(description="Whom they are merged with, where that is several; by default the last one.")
+    ] = None,
+) -> dict[str, Any]:
+    """Take a person apart again who was merged with another, under the former name; or show what that would change.
+
+    What was corrected by hand since the merge stays as it is. `GET .../people/{person_id}/merges` lists whom that is possible for.
+    """
+    return unmerge_person(service.archive, project, person_id, holder=from_person, **how).to_dict()
 
 
 @router.delete("/projects/{project}/people/{person_id}", openapi_extra=needs(Role.ADMIN))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from facerec_models.errors import NotFoundError, PersonNotFoundError
-from facerec_models.names import DEFAULT_PROJECT, person_id_of
+from facerec_models.names import DEFAULT_PROJECT, identity_of, person_id_of
 from facerec_models.stills import StillResult, read_stills
 from facerec_models.types import FaceSet
 from serving.api.file_answer import answer_file
@@ -23,6 +24,7 @@ from serving.api.service import HowToApply, ProjectName, Service, ServiceDep
 from serving.api.uploads import bounded_route, content_of, of_pictures
 from serving.archive.learning.enrol import enrol, propose_statuses
 from serving.archive.naming.enable import enable_faces
+from serving.archive.naming.rename import list_merged
 from serving.archive.room import require_more
 from serving.deployments.batching import ItemResult
 from serving.jobs.crawl import check_source
@@ -41,6 +43,15 @@ class PersonTime(BaseModel):
     person_id: str
     screen_time_s: float
     videos: int
+
+
+class MergedPersonView(BaseModel):
+    """A person who was merged with another one and can be taken apart: when that was, and how many faces go back."""
+
+    person_id: str
+    identity: str
+    merged_at: float = Field(description="In seconds since 1970.")
+    faces: int
 
 
 class ProposedStatus(BaseModel):
@@ -77,6 +88,15 @@ def list_pictures(project: ProjectName, person_id: str, service: ServiceDep) -> 
     if not faces:
         raise PersonNotFoundError(f"project {project!r} has no person {person_id!r}")
     return [PictureView.of(face) for face in faces]
+
+
+@router.get("/projects/{project}/people/{person_id}/merges")
+def list_merges(project: ProjectName, person_id: str, service: ServiceDep) -> list[MergedPersonView]:
+    """List who was merged with a person and can be taken apart again, the last one first."""
+    return [
+        MergedPersonView(identity=identity_of(one.person_id), **asdict(one))
+        for one in list_merged(service.archive, project, person_id)
+    ]
 
 
 @router.get("/projects/{project}/people/{person_id}/face.jpg", response_class=FileResponse)

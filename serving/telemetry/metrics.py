@@ -42,6 +42,7 @@ EDIT_CAUSES = (
     "strangers",
     "training",
     "undo",
+    "unmerge",
 )
 _ENDS = ("succeeded", "failed", "cancelled")
 _OTHER = "other"

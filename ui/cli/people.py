@@ -264,11 +264,37 @@ def merge(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make one person of two: pictures, corrections and results of the first are the second's at once."""
+    """Make one person of two: pictures, corrections and results of the first are the second's at once.
+
+    'facerec people unmerge' takes them apart.
+    """
     from serving.archive.naming.rename import merge_people
 
     with open_home(home) as opened:
         change = merge_people(opened.archive, project, person, into, preview=preview, expected=expect)
+    print_change(change, as_json=as_json)
+
+
+@app.command()
+def unmerge(
+    person: Annotated[str, typer.Argument(metavar="NAME", help="What the person was called who was merged.")],
+    holder: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="PERSON", help="Whom they are merged with, where that is several; the last one."
+        ),
+    ] = None,
+    preview: PreviewOption = False,
+    expect: ExpectOption = None,
+    project: ProjectOption = DEFAULT_PROJECT,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a person whom you merged with another apart again, under the former name; what you corrected since stays."""
+    from serving.archive.naming.rename import unmerge_person
+
+    with open_home(home) as opened:
+        change = unmerge_person(opened.archive, project, person, holder=holder, preview=preview, expected=expect)
     print_change(change, as_json=as_json)
 
 

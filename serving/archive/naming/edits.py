@@ -71,6 +71,9 @@ class PlannedEdit:
         What was worked out when this edit was planned before, for all tracks of all analyses.
     renamed : (str, str) or None
         The former name and the name of a person to whom this gives an earlier name back.
+    before_merge : mapping of str to NamedTracks, optional
+        Who tracks were before a merge that this takes back, by analysis: those of the first of `renamed` that were the second's then
+        are so again. By default all are.
     """
 
     edit: Edit
@@ -91,6 +94,7 @@ class PlannedEdit:
     perhaps: Sequence[Perhaps] = ()
     work: NamingWork | None = None
     renamed: tuple[str, str] | None = None
+    before_merge: Mapping[str, NamedTracks] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -262,6 +266,7 @@ def work_out(archive: Archive, current: CurrentNaming, planned: PlannedEdit) -> 
             strangers=edit.strangers,
             work=planned.work,
             renamed=edit.renamed or planned.renamed,
+            before_merge=planned.before_merge,
         ),
         counted.add,
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from facerec_models.errors import ConflictError, ModelNotFoundError
 from facerec_models.identification.naming_model import NamingModel
 from serving.archive.coverage import MADE_FROM
-from serving.archive.former_names import RENAME
+from serving.archive.former_names import MERGE, RENAME, UNMERGE
 from serving.archive.handle import Archive
 from serving.archive.learning.loaded_models import load_model
 from serving.archive.learning.unfinished_enrolments import enrolling
@@ -57,7 +57,7 @@ def undo_edit(
     change = change_names(archive, project, plan, preview=preview, expected=expected)
     renamed = undone[0].renamed
     if change.applied and renamed is not None:
-        move_note(archive.store, project, renamed[1], renamed[0], stays=undone[0].cause != RENAME)
+        move_note(archive.store, project, renamed[1], renamed[0], stays=undone[0].cause == MERGE)
     return change
 
 
@@ -101,7 +101,8 @@ def _plan(archive: Archive, current: CurrentNaming, edit: AppliedEdit) -> Planne
         stands_for=stands_for,
         files=lambda: _without_crops(archive, project, inverse.removed),
         undoes=edit.number,
-        renamed=edit.renamed[::-1] if edit.renamed is not None and edit.cause == RENAME else None,
+        # Who was made one with another may be either of them.
+        renamed=edit.renamed[::-1] if edit.renamed is not None and edit.cause in (RENAME, UNMERGE) else None,
     )
 
 

@@ -86,14 +86,12 @@ class Again:
         Whether strangers are grouped anew; then it must be all tracks of all analyses.
     restored : mapping of str to NamedTracks
         Analyses that are named so, whatever the model.
-    unnamed : collection of str
-        Analyses that nothing names any more: whom their tracks show does not count.
     strangers : sequence of Stranger
         Those that the edit changes, as they are then.
     work : NamingWork or None
         What an earlier attempt has worked out, and what this one does; then it must be all tracks of each analysis.
-    renamed : (str, str) or None
-        As of `PlannedEdit`.
+    unnamed, renamed, before_merge
+        As of `PlannedEdit`; whom tracks of `unnamed` show does not count.
     """
 
     rows: Mapping[str, Rows]
@@ -107,6 +105,7 @@ class Again:
     strangers: Sequence[Stranger] = ()
     work: NamingWork | None = None
     renamed: tuple[str, str] | None = None
+    before_merge: Mapping[str, NamedTracks] | None = None
 
 
 def name_again(
@@ -368,7 +367,7 @@ def _to_name(
 ) -> _ToName:
     analysis_id = analysis.analysis_id
     named = how.held.get(analysis_id) or how.now.get(analysis_id)
-    kept = among(kept_names(columns, named, model, how.corrections, how.renamed), rows)
+    kept = among(kept_names(columns, named, model, how.corrections, how.renamed, how.before_merge), rows)
     was = None if how.rows.get(analysis_id) is None else how.now.get(analysis_id)
     some = columns if len(rows) == len(columns) else columns.select(rows)
     return _ToName(analysis, some, how.limits[analysis_id], was, rows, kept)

@@ -30,6 +30,7 @@ def kept_names(
     model: NamingModel | None,
     corrections: Iterable[Correction],
     renamed: tuple[str, str] | None = None,
+    before_merge: Mapping[str, NamedTracks] | None = None,
 ) -> dict[int, KeptName]:
     """Return the tracks of an analysis that stay whom they were named, by row.
 
@@ -41,6 +42,8 @@ def kept_names(
         All that hold, those of other analyses too.
     renamed : (str, str) or None
         The former name and the name of a person who is renamed with this.
+    before_merge : mapping of str to NamedTracks, optional
+        Who tracks were, by analysis, before a merge of the two: who was the other one has that name again. By default all have.
     """
     if was is None or model is None or len(was) != len(columns):
         return {}
@@ -53,14 +56,24 @@ def kept_names(
         for row in corrections
         if row.analysis_id == was.analysis_id and row.kind is not CorrectionKind.IS
     }
+    returning = set(rows)
+    if renamed is not None and before_merge is not None:
+        returning = _rows_of(renamed[1], before_merge.get(was.analysis_id))
     found = {}
     for row in rows:
         person_id = was.names[was.owners[row]]
-        if renamed is not None and person_id == renamed[0]:
+        if renamed is not None and person_id == renamed[0] and row in returning:
             person_id = renamed[1]
         if person_id in known and (int(columns.track_ids[row]), person_id) not in denied:
             found[row] = KeptName(person_id, float(was.chosen[row]))
     return found
+
+
+def _rows_of(person_id: str, named: NamedTracks | None) -> set[int]:
+    """Return the rows of an analysis that show a person."""
+    if named is None or person_id not in named.names:
+        return set()
+    return set(np.flatnonzero(named.owners == named.names.index(person_id)).tolist())
 
 
 def among(kept: Mapping[int, KeptName], rows: IndexArray) -> dict[int, KeptName]:

@@ -58,6 +58,27 @@ def test_people_are_merged(client: TestClient) -> None:
     problem(client.post(f"{BASE}/people/Bob/merge", json={"person_id": "Ann_Lee"}), 404)
 
 
+def test_people_who_were_merged_are_taken_apart(client: TestClient) -> None:
+    assert ok(client.get(f"{BASE}/people/Bob/merges")) == []
+    merge = as_previewed(client, "POST", "people/Ann_Lee/merge", {"person_id": "Bob"})
+    ok(client.post(f"{BASE}/people/Bob/rename", json={"person_id": "Rob"}))
+    (one,) = ok(client.get(f"{BASE}/people/Rob/merges"))
+    when = next(row["created_at"] for row in ok(client.get(f"{BASE}/history")) if row["number"] == merge["edit"])
+    assert one == {"person_id": "Ann_Lee", "identity": "Ann Lee", "merged_at": when, "faces": 3}
+    problem(client.post(f"{BASE}/people/Ann_Lee/unmerge", params={"from_person": "Bob"}), 409)
+    change = as_previewed(client, "POST", "people/Ann_Lee/unmerge?from_person=Rob")
+    assert change["people"]["Ann_Lee"]["tracks_added"] == 2
+    assert labels(client, person_id="Ann_Lee") == ["Ann Lee", "Ann Lee"]
+    assert ok(client.get(f"{BASE}/people/Rob/merges")) == []
+    assert "apart again" in problem(client.post(f"{BASE}/people/Ann_Lee/unmerge"), 409)
+    assert "not merged" in problem(client.post(f"{BASE}/people/Rob/unmerge"), 409)
+    ok(client.post(f"{BASE}/history/{change['edit']}/undo"))
+    assert labels(client, person_id="Rob") == ["Rob"] * 4
+    problem(client.post(f"{BASE}/people/Nobody/unmerge"), 404)
+    problem(client.get(f"{BASE}/people/Nobody/merges"), 404)
+    problem(client.post(f"{BASE}/people/a%3Bb/unmerge"), 422)
+
+
 def test_faces_are_disabled(client: TestClient) -> None:
     faces = [one["face_id"] for one in ok(client.get(f"{BASE}/people/Ann_Lee"))]
     change = as_previewed(client, "PATCH", "faces", {"face_ids": faces, "enabled": False})

@@ -1,4 +1,4 @@
-"""``facerec people rename``, ``merge``, ``enable`` and ``disable``, ``facerec unknowns merge``, ``unmerge`` and ``hide``."""
+"""``facerec people rename``, ``merge``, ``unmerge``, ``enable``, ``disable``; ``facerec unknowns merge``, ``unmerge``, ``hide``."""
 
 from __future__ import annotations
 
@@ -50,6 +50,19 @@ def test_people_are_merged_as_previewed(home: Path) -> None:
     assert change["people"]["Bob"]["tracks_added"] == 2
     assert [(one["person_id"], one["taken"]) for one in ask_p(home, "people", "list")] == [("Bob", 6)]
     assert "no person 'Ann_Lee'" in run(home, "people", "merge", "Ann Lee", "Bob", "--project", "p", code=1).error
+
+
+def test_merged_people_are_taken_apart_as_previewed(home: Path) -> None:
+    run(home, "people", "merge", "Ann Lee", "Bob", "--project", "p")
+    run(home, "people", "rename", "Bob", "Rob", "--project", "p")
+    assert as_previewed(home, "people", "unmerge", "Ann Lee")["note"] == "Ann_Lee is not Rob"
+    assert [(one["person_id"], one["taken"]) for one in ask_p(home, "people", "list")] == [("Ann_Lee", 3), ("Rob", 3)]
+    assert "is apart again" in run(home, "people", "unmerge", "Ann Lee", "--project", "p", code=1).error
+    ask_p(home, "history", "undo")
+    refused = run(home, "people", "unmerge", "Ann Lee", "--from", "Bob", "--project", "p", code=1).error
+    assert "merged with Rob, not with Bob" in refused
+    shown = run(home, "people", "unmerge", "Ann Lee", "--from", "Rob", "--preview", "--project", "p").stdout
+    assert "Ann_Lee is not Rob." in shown
 
 
 def test_faces_are_disabled_and_enabled_as_previewed(home: Path) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from facerec_models.identification.naming_model import NamingModel
 from facerec_models.result import Result
 from serving.archive.handle import Archive
+from serving.archive.learning.loaded_models import drop_loaded_models
 from serving.archive.naming.correct import TrackCorrection, correct
 from serving.archive.naming.one_video import assign_current, stored_result
 from serving.store.contract import Store
@@ -72,3 +74,26 @@ def crops_and_faces(archive: Archive) -> tuple[list[str], list[str]]:
     return sorted(path.name for path in folder.iterdir()), sorted(
         face.crop for face in archive.store.list_faces("p") if face.crop
     )
+
+
+def state(store: Store) -> tuple[object, ...]:
+    """Return what an undo must bring back."""
+    return (
+        sorted((face.face_id, face.person_id, face.status, face.reason) for face in store.list_faces("p")),
+        sorted((row.correction_id, row.kind, row.person_id) for row in store.list_corrections("p")),
+        sorted(row.person_id for row in store.list_strangers("p") if row.person_id),
+        [(row.analysis_id, row.owner, row.track_ids) for row in store.list_appearances("p", ["a-v-1", "a-v-2"])],
+        store.get_model("p").version,
+    )
+
+
+def everything(archive: Archive) -> bytes:
+    """Return all that is stored."""
+    return b"".join(path.read_bytes() for path in archive.files.root.rglob("*") if path.is_file())
+
+
+def vectors_in_models(archive: Archive) -> list[bytes]:
+    """Return all vectors that stored models learned from."""
+    drop_loaded_models()
+    models = [NamingModel.load(path) for path in archive.files.model("p", "x").parent.iterdir()]
+    return [one.tobytes() for model in models for one in (*model.gallery.embeddings, *model.corrections.denied)]

@@ -13,7 +13,7 @@ const PAGE = 25;
 const CAUSES = {
   training: 'A trained version names', promotion: 'Another version names', rollback: 'Back to the version before', identify: 'The archive was named again',
   correction: 'A track was corrected', stranger: 'A stranger was named', strangers: 'Strangers were merged or parted', hide: 'A stranger was hidden or shown',
-  faces: 'Enrolled pictures were switched', rename: 'A person was renamed', merge: 'People were merged', carry: 'Corrections were carried over',
+  faces: 'Enrolled pictures were switched', rename: 'A person was renamed', merge: 'People were merged', unmerge: 'A person was taken apart again', carry: 'Corrections were carried over',
   embedder: 'Another network', forget: 'A person was forgotten', apart: 'Strangers were told apart',
 };
 

@@ -13,6 +13,7 @@ from facerec_models.config import TrainingConfig
 from facerec_models.names import STRANGER_PREFIX
 from serving.archive.deletion import delete_video
 from serving.archive.forget import forget
+from serving.archive.former_names import standing_merges
 from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
@@ -22,7 +23,7 @@ from serving.archive.naming.identify import identify_archive
 from serving.archive.naming.named import owners_of
 from serving.archive.naming.one_video import assign_current
 from serving.archive.naming.preview import IdentificationChange
-from serving.archive.naming.rename import merge_people, rename_person
+from serving.archive.naming.rename import merge_people, rename_person, unmerge_person
 from serving.archive.naming.undo import undo_edit
 from serving.store.naming_rows import CorrectionKind
 from serving.store.rows import AnalysisRow
@@ -37,7 +38,7 @@ _WEIGHTS = {
     "is": 16, "is not": 12, "several": 6, "name": 10, "is not a stranger": 8, "hide": 3, "show": 2, "limit": 4, "again": 3,
     "promote": 3, "go back": 3, "train": 3, "undo": 10, "enrol": 2, "video": 12, "mirror": 2, "same again": 3,
     "otherwise": 4, "old again": 2, "delete": 4, "forget": 2, "rename": 3, "merge": 3, "faces": 4, "one stranger": 5,
-    "two strangers": 3,
+    "two strangers": 3, "apart": 4,
 }  # fmt: skip
 
 
@@ -103,6 +104,13 @@ def _draw(archive: Archive, rng: np.random.Generator, kind: str, step: int) -> R
         other = str(rng.choice(others))
         door = rename_person if kind == "rename" else merge_people
         return RandomEdit(f"{kind} {one} {other}", partial(door, archive, "p", one, other), is_correction=True)
+    if kind == "apart":
+        merges = standing_merges(store.list_edits("p"))
+        if not merges:
+            return None
+        merge = merges[int(rng.integers(len(merges)))]
+        edit = partial(unmerge_person, archive, "p", merge.former, holder=merge.holder)
+        return RandomEdit(f"take {merge.former} from {merge.holder}", edit, is_correction=True)
     if kind == "faces":
         faces = [face.face_id for face in store.list_faces("p")]
         some, enabled = rng.choice(faces, min(3, len(faces))).tolist(), bool(rng.integers(2))

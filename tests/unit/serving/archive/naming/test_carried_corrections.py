@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from serving.archive.naming.correct import TrackCorrection, correct
+from serving.archive.naming.rename import merge_people, unmerge_person
 from serving.archive.naming.undo import undo_edit
 from serving.archive.same_faces import shared_samples
 from serving.store.contract import Store
@@ -192,3 +193,16 @@ def test_moving_faces_are_compared_where_they_are_between_samples() -> None:
     between = replace(seen(ANN, 0.5, 1.5), boxes=boxes[:2] + np.float32([60, 0, 60, 0]))
     assert shared_samples(moving, between) == shared_samples(between, moving) == 1.0
     assert shared_samples(moving, replace(between, boxes=boxes[:2])) == 0.0
+
+
+def test_corrections_that_were_carried_go_back_with_who_is_taken_apart(film: Film) -> None:
+    film.analyse([seen(STRANGER, 1.0, 2.0), seen(BOB, 5.0, 6.0)])
+    tell(film, 1, IS, "Cem")
+    tell(film, 2, IS, "Bob")
+    merge_people(film.archive, "p", "Cem", "Bob")
+    film.analyse([seen(BOB, 5.0, 6.0, at=5), seen(STRANGER, 1.0, 2.0, at=5)], fps=5.0)
+    assert told(film) == [(1, "is", "Bob"), (2, "is", "Bob")]
+    unmerge_person(film.archive, "p", "Cem")
+    assert told(film) == [(1, "is", "Bob"), (2, "is", "Cem")]
+    film.analyse([seen(STRANGER, 1.0, 2.0, at=7)], fps=6.0)
+    assert told(film) == [(1, "is", "Cem")]

@@ -14,7 +14,6 @@ from facerec_models.identification.naming_model import NamingModel
 from serving.archive.forget import forget
 from serving.archive.former_names import name_now
 from serving.archive.handle import Archive
-from serving.archive.learning.loaded_models import drop_loaded_models
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.enable import enable_faces
@@ -27,30 +26,16 @@ from serving.store.contract import Store
 from serving.store.naming_rows import CorrectionKind, Edit, NamingChange
 from serving.store.rows import FaceStatus
 from tests.archive import enrol, put_people
-from tests.unit.serving.archive.edits import add_named_video, before_each, correct_track, labels_in, owners
-
-
-def state(store: Store) -> tuple[object, ...]:
-    """Return what an undo must bring back."""
-    return (
-        sorted((face.face_id, face.person_id, face.status, face.reason) for face in store.list_faces("p")),
-        sorted((row.correction_id, row.kind, row.person_id) for row in store.list_corrections("p")),
-        sorted(row.person_id for row in store.list_strangers("p") if row.person_id),
-        [(row.analysis_id, row.owner, row.track_ids) for row in store.list_appearances("p", ["a-v-1", "a-v-2"])],
-        store.get_model("p").version,
-    )
-
-
-def everything(archive: Archive) -> bytes:
-    return b"".join(path.read_bytes() for path in archive.files.root.rglob("*") if path.is_file())
-
-
-def vectors_in_models(archive: Archive) -> list[bytes]:
-    """Return all vectors that stored models learned from."""
-    drop_loaded_models()
-    models = [NamingModel.load(path) for path in archive.files.model("p", "x").parent.iterdir()]
-    return [one.tobytes() for model in models for one in (*model.gallery.embeddings, *model.corrections.denied)]
-
+from tests.unit.serving.archive.edits import (
+    add_named_video,
+    before_each,
+    correct_track,
+    everything,
+    labels_in,
+    owners,
+    state,
+    vectors_in_models,
+)
 
 # Forgetting
 

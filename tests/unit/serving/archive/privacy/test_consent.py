@@ -8,7 +8,7 @@ from facerec_models.errors import InputError, NotFoundError, PersonNotFoundError
 from serving.archive.forget import forget
 from serving.archive.handle import Archive
 from serving.archive.naming import rename
-from serving.archive.naming.rename import merge_people, rename_person
+from serving.archive.naming.rename import merge_people, rename_person, unmerge_person
 from serving.archive.naming.undo import undo_edit
 from serving.archive.privacy.consent import find_note, is_over, last_day, note_consent, notes_of, remove_note
 from serving.archive.privacy.retention import apply_policy, has_policy
@@ -78,6 +78,16 @@ def test_of_two_who_are_two_again_neither_loses_the_note(archive: Archive, store
     merge_people(archive, "p", "Bob", "Ann Lee")
     undo_edit(archive, "p")
     assert told(store) == {"Ann_Lee": ("form 7", "2020-01-31"), "Bob": ("form 7", "2020-01-31")}
+
+
+def test_of_two_who_are_taken_apart_neither_loses_the_note(archive: Archive, store: Store) -> None:
+    note_consent(store, "p", "Bob", "form 7", "2030-01-31")
+    merge_people(archive, "p", "Bob", "Ann Lee")
+    rename_person(archive, "p", "Ann Lee", "Ada")
+    unmerge_person(archive, "p", "Bob")
+    assert told(store) == {"Ada": ("form 7", "2030-01-31"), "Bob": ("form 7", "2030-01-31")}
+    undo_edit(archive, "p")
+    assert told(store) == {"Ada": ("form 7", "2030-01-31")}
 
 
 def test_a_renaming_that_was_killed_keeps_the_note(

@@ -17,7 +17,7 @@ from serving.archive.handle import Archive
 from serving.archive.learning.model_versions import train
 from serving.archive.naming.correct import TrackCorrection, correct, name_stranger
 from serving.archive.naming.identify import identify_archive
-from serving.archive.naming.rename import merge_people, rename_person
+from serving.archive.naming.rename import merge_people, rename_person, unmerge_person
 from serving.archive.naming.undo import undo_edit
 from serving.archive.privacy.consent import note_consent
 from serving.archive.privacy.policy import DAY_S, Policy, changed_policy, read_policy, set_policy
@@ -199,6 +199,11 @@ def test_who_is_renamed_or_merged_keeps_tracks_without_vectors(archive: Archive)
     assert labels_in(archive, "v-1") == ["Ann Lee", "Bob", *NOBODY]
     merge_people(archive, "p", "Bob", "Ann_Lee")
     assert labels_in(archive, "v-1") == ["Ann Lee", "Ann Lee", *NOBODY]
+    rename_person(archive, "p", "Ann_Lee", "Ada")
+    unmerge_person(archive, "p", "Bob")
+    assert labels_in(archive, "v-1") == ["Ada", "Bob", *NOBODY]
+    undo_edit(archive, "p")
+    assert labels_in(archive, "v-1") == ["Ada", "Ada", *NOBODY]
 
 
 def test_names_of_a_model_that_is_gone_back_to(archive: Archive, store: Store) -> None:
