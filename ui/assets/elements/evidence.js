@@ -46,7 +46,7 @@ export function glanceOf(view, project, limit) {
   const { crops: [crop], nearest: [near], runner_up: runnerUp, margin } = view.evidence;
   return [
     h('div.strong.clip', {}, h('bdi', {}, view.label), view.person_id && !view.confirmed ? h('span.quiet.small', {}, ` ${certainty(view.probability)}`) : null),
-    h('div.faces', {}, crop && picture(crop.url, clock(crop.time_s, 1), ''), near && picture(faceAddress(project, near.face_id), `${enrolledOf(view)} ${alike(near)}`, '')),
+    h('div.faces', {}, crop && picture(crop.url, clock(crop.time_s, 1), ''), near && picture(faceAddress(project, near.face_id), `enrolled, ${alike(near)}`, '')),
     h('p.small', {}, because(view, limit)),
     runnerUp && view.person_id && margin !== null && h('p.quiet.small', {}, `${named(runnerUp.person_id)} is further away by ${margin.toFixed(3)}.`)];
 }

@@ -67,8 +67,8 @@ export class Detail {
       h('div.marked-faces', {}, ones.slice(0, FACES).map((one) => face(one.evidence.crops[0]?.url, one.label))),
       asked,
       h('div.row', {},
-        open.length > 0 && this.button(`Yes, ${count(open.length, 'name')} right`, 'Y', () => this.view.confirm()),
-        named.length > 0 && this.button(`Not so: ${count(named.length, 'name')} wrong`, 'N', () => this.view.deny()),
+        open.length > 0 && this.button(open.length === 1 ? 'Yes, the name is right' : `Yes, ${open.length} names are right`, 'Y', () => this.view.confirm()),
+        named.length > 0 && this.button(named.length === 1 ? 'No, the name is wrong' : `No, ${named.length} names are wrong`, 'N', () => this.view.deny()),
         strangers.length > 0 && this.button('Hide', 'H', () => this.view.hideStranger()))];
   }
 
