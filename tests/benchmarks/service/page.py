@@ -2,8 +2,8 @@
 
 A video with 2,000 tracks, a project of 5,000 people and 20,000 strangers, both in a temporary home; a service and its page run as users
 start them, in a real Chromium. Each view is loaded once for its caches, and then counted, as for whoever has been there before. An
-interaction lasts from its event until what it asks for is shown: where the service must be asked, until its answer is drawn.
-Between two of them is a rest, shorter than a person's, in which the page prepares what comes next.
+interaction lasts from its event until what it asks for is shown: where the service must be asked, until its answer is drawn. Between
+two of them is a rest, shorter than a person's, in which the page prepares what comes next.
 
 Exit code 1 says that a bound is broken. Medians are compared with the bounds, because on cores that others use too single turns take
 many times as long; the longest turn is shown beside them.

@@ -15,6 +15,7 @@ from facerec_models.analysis.mtcnn import MtcnnDetector
 from facerec_models.names import DEFAULT_PROJECT
 from serving.archive.handle import Archive
 from serving.settings import Settings
+from serving.sources.config import SourcesConfig
 from tests.local_servers import running
 from tests.serving.in_process import in_process
 from tests.ui.page.running import TIMEOUT_MS, Watched, running_page
@@ -46,13 +47,23 @@ class Served:
 
 
 @pytest.fixture(scope="module")
+def sources() -> SourcesConfig:
+    """From where the module's service fetches videos; a module may have its own."""
+    return SourcesConfig()
+
+
+@pytest.fixture(scope="module")
 def served(
-    trained_home: Path, tmp_path_factory: pytest.TempPathFactory, detector: MtcnnDetector, embedder: FaceEmbedder
+    trained_home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    detector: MtcnnDetector,
+    embedder: FaceEmbedder,
+    sources: SourcesConfig,
 ) -> Iterator[Served]:
     """A service of the module's own, whose project ``default`` knows the reel's people, and its page."""
     home = shutil.copytree(trained_home, tmp_path_factory.mktemp("page") / "home")
     with (
-        in_process(Settings(home=home), detector, embedder) as (client, service),
+        in_process(Settings(home=home, sources=sources), detector, embedder) as (client, service),
         running(client.app) as service_url,
         running_page(service_url) as page_url,
     ):
