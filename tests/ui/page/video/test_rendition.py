@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.ui.page.conftest import Analysed
-from tests.ui.page.test_video import _BOXES, expected_boxes, overlap, shown
+from tests.ui.page.video.test_video import _BOXES, expected_boxes, overlap, shown
 from ui.client import FacerecClient
 
 pytestmark = pytest.mark.browser
