@@ -28,6 +28,8 @@ _VISIT_S = 12 * 3600.0
 _MOST_VISITS = 10_000
 _MOST_FORM_BYTES = 16_384
 _OPEN_ASKED_S = 2.0
+# Scripts, styles, and what a browser asks for by itself to show beside the title.
+_NOBODYS = (ASSETS, "/favicon.ico")
 # So long a key that was taken is not asked about again, and of so many.
 _TAKEN_S = 5.0
 _MOST_TAKEN = 1000
@@ -116,7 +118,7 @@ class SignInGuard:
             answer = _without_cookie(RedirectResponse(SIGN_IN, 303))
         elif is_below_gateway(path):
             answer = self._app if self._may_ask(scope) else _unauthenticated()
-        elif path.startswith(ASSETS) or await asyncio.to_thread(self._may_visit, scope):
+        elif path.startswith(_NOBODYS) or await asyncio.to_thread(self._may_visit, scope):
             answer = self._app
         elif scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
             answer = RedirectResponse(SIGN_IN, 303)

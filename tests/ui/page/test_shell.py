@@ -60,6 +60,10 @@ def test_the_gateway_passes_on_what_the_service_answers(page_url: str, service_u
         assert unchanged.status_code in (200, 304)
         missing = page.get("/fr/v1/projects/none/videos")
         assert (missing.status_code, missing.json()["status"]) == (404, 404)
+        # A picture that is gone is nothing, where a picture is asked for; browsers write other answers on their consoles as faults.
+        gone = f"/fr/v1/projects/{analysed.project}/people/Nobody/face.jpg"
+        assert page.get(gone).status_code == 404
+        assert page.get(gone, headers={"sec-fetch-dest": "image"}).status_code == 204
         assert (
             page.get("/fr/v1/projects/a%2Fb/videos").status_code == service.get("/v1/projects/a%2Fb/videos").status_code
         )

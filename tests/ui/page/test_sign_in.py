@@ -79,6 +79,7 @@ def test_nobody_gets_further_without_a_key(page_url: str) -> None:
         assert (answer.status_code, answer.headers["location"]) == (303, SIGN_IN)
         for path in ("/config", "/gradio_api/info", "/gradio_api/file=/etc/passwd", "/fr/v1/me", "/fr/v1/projects"):
             assert visitor.get(path).status_code == 401, path
+        assert visitor.get("/favicon.ico").status_code == 200, "browsers ask for it by themselves"
         assert visitor.post("/gradio_api/upload", files={"files": b"x"}).status_code == 401
         assert visitor.post("/gradio_api/queue/join", json={}).status_code == 401
         assert visitor.get("/", headers={"cookie": "facerec_visit=guessed", "accept": "text/html"}).status_code == 303
