@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.ui.page.conftest import Analysed
+from tests.waiting import wait_until
 from ui.client import FacerecClient
 
 pytestmark = pytest.mark.browser
@@ -74,7 +75,7 @@ def test_several_faces_get_one_name_by_one_edit(video: Page, api: httpx.Client, 
     assert edits(api) == before + 1
     undo(video)
     expect(rows(video, "Grace Hopper")).to_have_count(0)
-    assert appearances(api, analysed) == known
+    wait_until(lambda: appearances(api, analysed) == known)
 
 
 def test_marked_names_are_confirmed_or_denied_at_once(video: Page, api: httpx.Client, analysed: Analysed) -> None:
@@ -98,7 +99,7 @@ def test_marked_names_are_confirmed_or_denied_at_once(video: Page, api: httpx.Cl
     assert edits(api) == before + 2
     undo(video)
     expect(rows(video, "Eileen Collins").first).to_be_visible()
-    assert appearances(api, analysed) == known
+    wait_until(lambda: appearances(api, analysed) == known)
 
 
 def test_a_face_is_named_in_the_picture(video: Page, api: httpx.Client, analysed: Analysed) -> None:
@@ -118,7 +119,7 @@ def test_a_face_is_named_in_the_picture(video: Page, api: httpx.Client, analysed
     expect(video.locator(".box[aria-label='Ada Lovelace']")).to_be_visible()
     undo(video)
     expect(video.locator(".box[aria-label='Carphone Man']")).to_be_visible()
-    assert appearances(api, analysed) == known
+    wait_until(lambda: appearances(api, analysed) == known)
 
 
 def test_a_name_is_previewed_before_it_is_given(video: Page, api: httpx.Client, analysed: Analysed) -> None:
@@ -135,7 +136,7 @@ def test_a_name_is_previewed_before_it_is_given(video: Page, api: httpx.Client, 
     assert edits(api) == before + 1
     undo(video)
     expect(rows(video, "Ada Lovelace")).to_have_count(0)
-    assert appearances(api, analysed) == known
+    wait_until(lambda: appearances(api, analysed) == known)
 
 
 def test_a_name_that_is_being_typed_outlives_an_answer(video: Page) -> None:
@@ -193,7 +194,7 @@ def test_an_enrolled_picture_is_set_aside_where_it_misleads(video: Page, api: ht
     after = {one["face_id"]: one["status"] for one in api.get("/people/Carphone_Man").raise_for_status().json()}
     assert [after[one] for one in before if after[one] != before[one]] == ["disabled"]
     undo(video)
-    assert before == {one["face_id"]: one["status"] for one in api.get("/people/Carphone_Man").json()}
+    wait_until(lambda: before == {one["face_id"]: one["status"] for one in api.get("/people/Carphone_Man").json()})
 
 
 def test_evidence_shows_where_the_pointer_rests(video: Page) -> None:
