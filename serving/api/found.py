@@ -24,8 +24,7 @@ class _Answer(BaseModel):
 class FoundAppearance(_Answer):
     """A person or stranger in view in a video. Neither person nor stranger: undecidable, and `reason` says why.
 
-    `confirmed`: one of its tracks was given this name by hand. `shots` are the shots that it reaches over; with company, those in which all
-    are seen. `crop` is null where no picture is kept.
+    `shots` are the shots that it reaches over; with company, those in which all are seen. `crop` is null where no picture is kept.
     """
 
     video_id: str
@@ -37,7 +36,6 @@ class FoundAppearance(_Answer):
     identity: str | None
     stranger: str | None
     label: str
-    confirmed: bool
     start_s: float
     end_s: float
     shots: list[int]
@@ -62,7 +60,6 @@ class FoundAppearance(_Answer):
             identity=identity_of(row.owner) if is_named else None,
             stranger=None if is_named else row.owner,
             label=hit.label,
-            confirmed=row.is_confirmed,
             start_s=row.start_s,
             end_s=row.end_s,
             shots=list(hit.shots),

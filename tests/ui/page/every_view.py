@@ -67,7 +67,6 @@ def places(project: str, video_id: str, stranger: str, strangers: str) -> list[P
         Place("people, adding", at("/people"), "[aria-label=People] .face", lambda page: page.keyboard.press("a")),
         Place("person", at("/person", person=PERSON), ".moments .face"),
         Place("person, renaming and merging", at("/person", person=PERSON), ".moments .face", rename_and_merge),
-        Place("person, an appearance selected", at("/person", person=PERSON), ".moments .face", select_an_appearance),
         Place("no person", at("/person"), ".state.empty"),
         Place("a person who is not there", at("/person", person="Nobody"), ".state.empty"),
         Place("strangers", at("/strangers"), "button.candidate"),
@@ -98,12 +97,6 @@ def rename_and_merge(page: Page) -> None:
     page.get_by_role("button", name="Rename").click()
     expect(page.get_by_label("New name")).to_be_visible()
     page.get_by_role("button", name="Merge with…").click()
-
-
-def select_an_appearance(page: Page) -> None:
-    page.locator(".moments a").first.focus()
-    page.keyboard.press("i")
-    expect(page.get_by_label("Who they are", exact=True)).to_be_focused()
 
 
 def type_a_name(page: Page) -> None:

@@ -5,7 +5,7 @@ import { fill, h } from '../core/dom.js';
 /**
  * The first element of each tile takes the focus; one of them is a stop of the Tab key.
  *
- * A click with Shift selects all from the one that had the focus, or was clicked last; what a plain click does is the tile's own matter.
+ * A click with Shift selects all from the one before; what a plain click does is the tile's own matter.
  */
 export class Tiles {
   /**
@@ -20,15 +20,10 @@ export class Tiles {
     Object.assign(this, { keyOf, make, onselect });
     this.items = [];
     this.selected = new Set();
-    this.pale = new Set();
     this.current = 0;
-    // The keys of the tile that had the focus or was clicked last, and of that one when the pointer went down.
-    this.last = this.from = null;
     this.element = h('ul.tiles', { class: kind, 'aria-label': name });
     this.element.addEventListener('focusin', (event) => this.enter(event.target));
-    // Before the tile under the pointer gets the focus.
-    this.element.addEventListener('pointerdown', () => (this.from = this.last), { capture: true });
-    this.element.addEventListener('click', (event) => (event.shiftKey ? this.pickTo(event) : this.enter(event.target)), { capture: true });
+    this.element.addEventListener('click', (event) => event.shiftKey && this.pickTo(event), { capture: true });
   }
 
   /** Show these; what is selected and still there stays so, and so does the focus. */
@@ -37,7 +32,6 @@ export class Tiles {
     const keys = new Set(items.map(this.keyOf));
     this.items = items;
     this.selected = new Set([...this.selected].filter((key) => keys.has(key)));
-    this.pale = new Set([...this.pale].filter((key) => keys.has(key)));
     this.current = Math.max(0, Math.min(this.current, items.length - 1));
     fill(this.element, items.map((item, i) => this.tile(item, i)));
     if (hadFocus) this.handle(this.current)?.focus();
@@ -55,7 +49,6 @@ export class Tiles {
     const tile = h('li', {}, this.make(item));
     tile.firstElementChild.tabIndex = i === this.current ? 0 : -1;
     this.mark(tile, this.selected.has(this.keyOf(item)));
-    tile.classList.toggle('pale', this.pale.has(this.keyOf(item)));
     return tile;
   }
 
@@ -76,9 +69,7 @@ export class Tiles {
 
   enter(target) {
     const place = this.placeOf(target);
-    if (place < 0) return;
-    this.last = this.keyOf(this.items[place]);
-    if (place === this.current) return;
+    if (place < 0 || place === this.current) return;
     const before = this.handle(this.current);
     if (before) before.tabIndex = -1;
     this.current = place;
@@ -119,18 +110,12 @@ export class Tiles {
     this.toggle(this.current);
   }
 
-  toggle(place) {
+  toggle(place, isSelected = !this.selected.has(this.keyOf(this.items[place]))) {
     const key = this.keyOf(this.items[place]);
-    this.select([place], !this.selected.has(key));
-    this.last = key;
-  }
-
-  /** Select some tiles by their places, or no longer. */
-  select(places, isSelected) {
-    for (const place of places) {
-      this.selected[isSelected ? 'add' : 'delete'](this.keyOf(this.items[place]));
-      this.mark(this.element.children[place], isSelected);
-    }
+    if (isSelected) this.selected.add(key);
+    else this.selected.delete(key);
+    this.last = place;
+    this.mark(this.element.children[place], isSelected);
     this.onselect();
   }
 
@@ -139,52 +124,22 @@ export class Tiles {
     if (place < 0) return;
     event.preventDefault();
     event.stopPropagation();
-    // Enter clicks, too: then no pointer went down.
-    const from = event.detail ? this.items.findIndex((item) => this.keyOf(item) === this.from) : -1;
-    const [first, last] = from < 0 ? [place, place] : [Math.min(from, place), Math.max(from, place)];
-    if (first === last) this.toggle(place);
-    else this.select(Array.from({ length: last - first + 1 }, (_, i) => first + i), true);
+    const from = this.last ?? place;
+    if (place === from) this.toggle(place);
+    else for (let i = Math.min(from, place); i <= Math.max(from, place); i += 1) this.toggle(i, true);
+    this.last = place;
     this.focus(place);
   }
 
   clear() {
-    this.unselect(this.chosen);
-  }
-
-  unselect(items) {
-    this.select(this.placesOf(items), false);
-  }
-
-  /** Where some items are that were shown, as far as they still are. */
-  placesOf(items) {
-    const keys = new Set(items.map(this.keyOf));
-    return this.items.flatMap((item, i) => (keys.has(this.keyOf(item)) ? [i] : []));
-  }
-
-  /** What was done about some is shown with the next tiles. */
-  isDone(items) {
-    for (const item of items) this.pale.delete(this.keyOf(item));
-    this.unselect(items);
-  }
-
-  isPale(item) {
-    return this.pale.has(this.keyOf(item));
-  }
-
-  /** Show that something is being done about some. */
-  makePale(items, isPale) {
-    for (const item of items) this.pale[isPale ? 'add' : 'delete'](this.keyOf(item));
-    for (const place of this.placesOf(items)) this.element.children[place].classList.toggle('pale', isPale);
-  }
-
-  /** Those that are selected, in order. */
-  get chosen() {
-    return this.items.filter((item) => this.selected.has(this.keyOf(item)));
+    this.selected.clear();
+    [...this.element.children].forEach((tile) => this.mark(tile, false));
+    this.onselect();
   }
 
   /** What is meant: those that are selected, or the one with the focus. */
   get meant() {
-    const { chosen } = this;
-    return chosen.length ? chosen : [this.focused].filter(Boolean);
+    const selected = this.items.filter((item) => this.selected.has(this.keyOf(item)));
+    return selected.length ? selected : [this.focused].filter(Boolean);
   }
 }

@@ -7,21 +7,23 @@ import { apply, edits } from '../core/edits.js';
 import { closesWithEscape } from '../core/keys.js';
 import { forgetPeople, nameProblem, people, personId } from '../core/people.js';
 import { lacks, may, project } from '../core/session.js';
-import { clock, count, length } from '../core/text.js';
+import { certainty, clock, count, length } from '../core/text.js';
 import { complain, toast } from '../core/toast.js';
 import { empty, View } from '../core/view.js';
 import { addPictures } from '../elements/add_pictures.js';
+import { showPreview } from '../elements/change.js';
 import { consentOf } from '../elements/consent.js';
+import { face } from '../elements/face.js';
 import { forgetting, receiptOf } from '../elements/forget.js';
+import { nameField } from '../elements/name_field.js';
+import { plainReason } from '../elements/reasons.js';
 import { Tiles } from '../elements/tiles.js';
-import { Merging, showMerged } from './person/merging.js';
-import { SelectionBar } from './person/selection.js';
-import { momentTile, pictureTile, STATUSES } from './person/tiles.js';
 
 const PAGE = 60;
 const MOST = 1000;
 const PICTURES = 24;
 const PEN = 'M4 20h4L19 9l-4-4L4 16zM13 7l4 4';
+const WORDS = { taken: 'learned from', disabled: 'set aside', refused: 'refused' };
 const PLACES = { taken: 1, disabled: 2, refused: 3 };
 
 class PersonView extends View {
@@ -35,9 +37,8 @@ class PersonView extends View {
     this.former ??= [];
     this.items = [];
     this.showsAll = false;
-    this.pictures = new Tiles({ name: 'Pictures', kind: 'pictures', keyOf: (one) => one.face_id, make: (one) => pictureTile(one, this.oddity(one), () => this.enable([one], one.status !== 'taken')), onselect: () => this.drawBar() });
-    this.moments = new Tiles({ name: 'Appearances', kind: 'moments', keyOf: momentKey, make: (one) => momentTile(one, this, () => this.reject([one])), onselect: () => this.drawBar() });
-    for (const grid of [this.pictures, this.moments]) grid.element.addEventListener('focusin', () => (this.lastGrid = grid));
+    this.pictures = new Tiles({ name: 'Pictures', kind: 'pictures', keyOf: (one) => one.face_id, make: (one) => this.picture(one), onselect: () => this.drawBar() });
+    this.moments = new Tiles({ name: 'Appearances', kind: 'moments', keyOf: momentKey, make: (one) => this.moment(one), onselect: () => this.drawBar() });
     try {
       await this.read(PAGE);
     } catch (error) {
@@ -60,10 +61,9 @@ class PersonView extends View {
     // Who is nowhere is not asked for: browsers write each answer of that kind on their consoles.
     if (!isEnrolled && !(await times).length) throw new Problem(404, 'Nobody', `Nobody is called ${person.replaceAll('_', ' ')}`);
     const orNone = (address) => (isEnrolled ? get(address, { signal }) : []);
-    const [pictures, proposed, merged, [time], page] = await Promise.all([
+    const [pictures, proposed, [time], page] = await Promise.all([
       orNone(at`projects/${where}/people/${person}`),
       orNone(at`projects/${where}/people/${person}/outliers`),
-      orNone(at`projects/${where}/people/${person}/merges`),
       times,
       get(at`projects/${where}/appearances`, { query: { person_id: person, limit: Math.min(most, MOST) }, signal }),
     ]);
@@ -72,7 +72,6 @@ class PersonView extends View {
     const isOdd = (one) => this.proposed.get(one.face_id)?.enabled === false;
     const place = (one) => (isOdd(one) ? 0 : PLACES[one.status]);
     this.all = pictures.sort((one, other) => place(one) - place(other));
-    this.merged = merged;
     this.time = time ?? null;
     this.items = page.items;
     this.cursor = page.next_cursor;
@@ -101,8 +100,7 @@ class PersonView extends View {
     const closed = this.closed();
     this.heading = h('div.person-title');
     this.facts = h('p.quiet', { role: 'status' });
-    this.merging = new Merging(() => ({ where: this.where, person: this.person, identity: this.identity, pictures: this.all.length }), (...how) => this.merge(...how), this.signal);
-    this.mergedList = h('div');
+    this.panel = h('div');
     this.odd = h('div.stack');
     this.pictureCount = h('h2.grow');
     this.advice = h('p.quiet.small', { hidden: !may('curate') }, 'Click a picture to set it aside: names are then found without it. Click again to learn from it.');
@@ -110,22 +108,18 @@ class PersonView extends View {
     this.momentCount = h('h2.grow');
     this.more = h('div.row.centre');
     this.none = h('div');
-    this.bar = new SelectionBar({
-      learn: (chosen, isLearned) => this.enable(chosen, isLearned), confirm: (chosen) => this.confirm(chosen), reject: (chosen) => this.reject(chosen),
-      give: (chosen, who) => this.give(chosen, who), clear: () => this.grids().forEach((one) => one.clear()), leave: () => this.grid()?.focus(),
-    });
+    this.bar = h('div.selection', { hidden: true, role: 'region', 'aria-label': 'What is selected' });
     this.adding = closesWithEscape(h('div', { hidden: true }), () => (this.toggleAdding(), this.addButton.focus()));
     this.addButton = h('button', { type: 'button', ...closed, 'aria-expanded': 'false', onclick: () => this.toggleAdding() }, 'Add pictures');
     fill(this,
       h('a.small', { href: link('/people', { project: this.where }) }, '← All people'),
       h('div.head', {}, this.heading, this.facts,
-        h('div.row.end', {}, h('button', { type: 'button', ...closed, onclick: () => this.merging.open() }, 'Merge with…'))),
-      this.merging.element,
-      this.mergedList,
+        h('div.row.end', {}, h('button', { type: 'button', ...closed, onclick: () => this.openMerge() }, 'Merge with…'))),
+      this.panel,
       h('section.part', { 'aria-label': 'Pictures' }, h('div.row', {}, this.pictureCount, this.addButton), this.adding, this.odd, this.advice, this.pictures.element, this.allPictures),
       h('section.part', { 'aria-label': 'Appearances' }, h('div.row', {}, this.momentCount), this.none, this.moments.element, this.more),
       h('div.part.two', {}, consentOf(this.where, this.person, this.signal), this.forgetCard = h('div')),
-      this.bar.element);
+      this.bar);
     if (params().job) this.toggleAdding();
   }
 
@@ -137,10 +131,9 @@ class PersonView extends View {
     document.title = `${this.identity} · FaceRec`;
     if (!this.heading.querySelector('form')) this.drawTitle();
     const by = (status) => this.all.filter((one) => one.status === status).length;
-    const parts = Object.keys(STATUSES).filter(by).map((status) => `${by(status).toLocaleString('en')} ${STATUSES[status]}`);
+    const parts = Object.keys(WORDS).filter(by).map((status) => `${by(status).toLocaleString('en')} ${WORDS[status]}`);
     this.pictureCount.textContent = this.all.length ? `Pictures: ${parts.join(', ')}` : 'Pictures';
     this.facts.textContent = this.time ? `In view ${length(this.time.screen_time_s)} in ${count(this.time.videos, 'video')}` : 'In no video';
-    showMerged(this.mergedList, this.merged, this, () => this.grid()?.focus());
     this.drawOdd();
     this.pictures.show(this.showsAll ? this.all : this.all.slice(0, PICTURES));
     fill(this.allPictures, this.all.length > PICTURES && !this.showsAll
@@ -178,10 +171,31 @@ class PersonView extends View {
         h('button', { type: 'button', ...this.closed(), onclick: () => this.enable(fits, true) }, 'Learn from them again')));
   }
 
-  /** Why a picture seems to show another person; null where it does not. */
-  oddity(one) {
-    const proposed = this.proposed.get(one.face_id);
-    return proposed?.enabled === false ? (proposed.reason ?? '') : null;
+  picture(one) {
+    const odd = this.proposed.get(one.face_id)?.enabled === false;
+    const isOn = one.status === 'taken';
+    const name = one.path.split('/').at(-1);
+    const why = odd ? this.proposed.get(one.face_id).reason : one.reason;
+    const closed = one.crop === null ? `No face can be learned from it${why ? `: ${why}` : ''}` : may('curate') ? null : lacks('curate');
+    const pick = h('button.pick', {
+      type: 'button', class: odd ? 'odd' : one.status, 'aria-pressed': String(isOn), 'aria-disabled': closed ? 'true' : null,
+      'aria-label': `${name}: ${WORDS[one.status]}${why ? `, ${plainReason(why)}` : ''}`, title: closed ?? `${isOn ? 'Click to set it aside' : 'Click to learn from it'}${why ? `. ${why}` : ''}`,
+      onclick: () => (closed ? toast(closed) : this.enable([one], !isOn)),
+    },
+      face(one.crop, ''),
+      h('span.pick-state.small', { 'aria-hidden': 'true' }, odd ? 'not them?' : isOn ? '' : WORDS[one.status]));
+    return [pick, why && h('span.quiet.small.why', { title: why }, plainReason(why))];
+  }
+
+  moment(one) {
+    const { video_id: video, video: name, start_s: start, end_s: end, probability, crop } = one;
+    return [
+      h('a', { href: link('/video', { project: this.where, video, t: start.toFixed(2), person: this.person }) },
+        face(crop, ''),
+        h('span.clip.moment-name', { title: name }, h('bdi', {}, name)),
+        h('span.quiet.small', {}, h('span.number', {}, clock(start)), ' · ', h('span.number', {}, length(end - start)), ' · ', h('span.number', { title: 'How certain the name is' }, certainty(probability)))),
+      h('button.link.small', { type: 'button', ...this.closed(), onclick: () => this.reject([one]), 'aria-label': `Not ${this.identity}: ${name} at ${clock(start)}` }, 'Not this person'),
+    ];
   }
 
   async readMore() {
@@ -211,12 +225,10 @@ class PersonView extends View {
       { keys: ['Enter'], does: 'Open the appearance in its video, or switch the picture', run: () => {} },
       { keys: ['x'], does: 'Select, or no longer (a click with Shift selects several)', run: () => this.grid()?.hasFocus && this.grid().pick() },
       { keys: ['e'], does: 'Learn from the selected pictures, or no longer', run: () => allowed() && this.switchPictures() },
-      { keys: ['y'], does: 'Yes, this person: confirms the selected appearances, or the one with the focus', run: () => allowed() && this.confirm(this.moments.meant) },
-      { keys: ['i'], does: 'It is…: names who the selected appearances, or the one with the focus, show', run: () => allowed() && this.openName() },
       { keys: ['n'], does: 'Not this person: the selected appearances, or the one with the focus', run: () => allowed() && this.reject(this.moments.meant) },
       { keys: ['o'], does: 'Set aside the pictures that seem to show another person', run: () => allowed() && odd().length && this.enable(odd(), false) },
       { keys: ['r'], does: 'Rename', run: () => allowed() && this.openRename() },
-      { keys: ['m'], does: 'Merge with another person', run: () => allowed() && this.merging.open() },
+      { keys: ['m'], does: 'Merge with another person', run: () => allowed() && this.openMerge() },
       { keys: ['a'], does: 'Add pictures', run: () => allowed() && this.toggleAdding() },
       { keys: ['Escape'], does: 'Select nothing', run: () => this.grids().forEach((one) => one.clear()) },
     ]);
@@ -228,6 +240,8 @@ class PersonView extends View {
 
   /** The grid with the focus, or the one that had it last. */
   grid() {
+    const focused = this.grids().find((one) => one.hasFocus);
+    if (focused) this.lastGrid = focused;
     return this.grids().includes(this.lastGrid) ? this.lastGrid : (this.grids()[0] ?? null);
   }
 
@@ -242,7 +256,14 @@ class PersonView extends View {
   }
 
   drawBar() {
-    this.bar?.show(this.pictures.chosen, this.moments.chosen, this.identity);
+    if (!this.bar) return;
+    const [pictures, moments] = [this.pictures, this.moments].map((one) => one.items.filter((item) => one.selected.has(one.keyOf(item))));
+    this.bar.hidden = !pictures.length && !moments.length;
+    const button = (text, run) => h('button', { type: 'button', ...this.closed(), onclick: run }, text);
+    fill(this.bar,
+      pictures.length > 0 && [h('span', {}, `${count(pictures.length, 'picture')} selected`), button('Learn from them', () => this.enable(pictures, true)), button('Set them aside', () => this.enable(pictures, false))],
+      moments.length > 0 && [h('span', {}, `${count(moments.length, 'appearance')} selected`), button('Not this person', () => this.reject(moments))],
+      h('button.bare', { type: 'button', onclick: () => this.grids().forEach((one) => one.clear()) }, 'Select nothing'));
   }
 
   switchPictures() {
@@ -261,44 +282,18 @@ class PersonView extends View {
   /** Some appearances do not show this person: one edit. */
   async reject(chosen) {
     if (!chosen.length) return;
-    const text = chosen.length === 1 ? `Not ${this.identity}: ${chosen[0].video} at ${clock(chosen[0].start_s)}` : `${count(chosen.length, 'appearance')} not of ${this.identity}`;
-    await this.correct(chosen, text, 'is_not', this.person);
-  }
-
-  /** Some appearances do show this person: one edit. */
-  async confirm(chosen) {
-    if (!chosen.length) return null;
-    return this.correct(chosen, `Confirmed ${this.identity}: ${told(chosen)}`, 'is', this.person);
-  }
-
-  /** Some appearances show another person, perhaps a new one: one edit. Returns whether it was done. */
-  async give(chosen, { person_id: person, identity }) {
-    if (!chosen.length) return false;
-    if (person === this.person) return this.confirm(chosen);
-    if (nameProblem(identity)) return void toast(nameProblem(identity), { tone: 'wrong' });
-    return this.correct(chosen, `${identity}, not ${this.identity}: ${told(chosen)}`, 'is', person);
-  }
-
-  correct(chosen, text, kind, person) {
     const tracks = chosen.flatMap((one) => one.track_ids.map((track) => ({ video_id: one.video_id, track_id: track })));
-    return this.change(this.moments, chosen, text, () => post(at`projects/${this.where}/tracks/corrections`, { kind, person_id: person, tracks }));
+    const text = chosen.length === 1 ? `Not ${this.identity}: ${chosen[0].video} at ${clock(chosen[0].start_s)}` : `${count(chosen.length, 'appearance')} not of ${this.identity}`;
+    await this.change(this.moments, chosen, text, () => post(at`projects/${this.where}/tracks/corrections`, { kind: 'is_not', person_id: this.person, tracks }));
   }
 
-  /** Ask who the selected appearances show; with none, the one with the focus is selected. */
-  openName() {
-    if (!this.moments.chosen.length && this.moments.focused) this.moments.pick();
-    if (this.moments.chosen.length) this.bar.openField();
-  }
-
-  /** Apply an edit of tiles, which are pale until it is done; what is refused stays selected. Returns whether it was done. */
-  async change(grid, given, text, send) {
-    const chosen = given.filter((one) => !grid.isPale(one));
-    if (!chosen.length) return false;
-    grid.makePale(chosen, true);
-    const answer = await apply(text, send);
-    if (answer) grid.isDone(chosen);
-    else grid.makePale(chosen, false);
-    return answer !== null;
+  /** Apply an edit of tiles, which are pale until it is done. */
+  async change(grid, chosen, text, send) {
+    const pale = (is) => chosen.forEach((one) => grid.element.children[grid.items.indexOf(one)]?.classList.toggle('pale', is));
+    pale(true);
+    grid.selected.clear();
+    this.drawBar();
+    if (!(await apply(text, send))) pale(false);
   }
 
   toggleAdding() {
@@ -328,7 +323,7 @@ class PersonView extends View {
     if (nameProblem(identity)) return toast(nameProblem(identity), { tone: 'wrong' });
     const before = this.person;
     if ((await people(this.where)).some((one) => one.person_id === person)) {
-      toast(`${identity} is another person already.`, { tone: 'wrong', action: { label: 'Merge both', run: () => (close(), this.merging.open(), this.merging.show({ person_id: person, identity })) } });
+      toast(`${identity} is another person already.`, { tone: 'wrong', action: { label: 'Merge both', run: () => (close(), this.openMerge(), this.previewMerge({ person_id: person, identity })) } });
       return null;
     }
     // The answer is told to this view, too: then the person has the new name.
@@ -345,17 +340,46 @@ class PersonView extends View {
     this.drawTitle();
   }
 
+  openMerge() {
+    const close = () => fill(this.panel);
+    const field = nameField('Who they are: the name that stays', { placeholder: 'The name that stays', onname: (who) => this.previewMerge(who), onleave: close });
+    this.merging = h('div');
+    const section = closesWithEscape(h('section.card.stack.merge', { 'aria-label': 'Merge with another person' },
+      h('div.row', {}, h('h2.grow', {}, 'Merge ', h('bdi', {}, this.identity), ' with another person'), h('button.bare', { type: 'button', 'aria-label': 'Close', onclick: close }, '×')),
+      field, this.merging), close);
+    fill(this.panel, section);
+    field.focus();
+  }
+
+  /** Show what merging would change, before it is done. */
+  async previewMerge({ person_id: into, identity }) {
+    const address = at`projects/${this.where}/people/${this.person}/merge`;
+    if (into === this.person) return toast('This is the same person.', { tone: 'wrong' });
+    if (!(await people(this.where)).some((one) => one.person_id === into)) return toast(`Nobody is called ${identity}. To give another name, rename.`, { tone: 'wrong' });
+    fill(this.merging, h('p.quiet', { role: 'status' }, 'Working out what changes…'));
+    try {
+      const preview = await post(address, { person_id: into }, { query: { preview: true }, signal: this.signal });
+      showPreview(this.merging, preview, {
+        title: `${this.identity} becomes ${identity}: ${count(this.all.length, 'picture')} and all appearances go there`,
+        apply: 'Make them one', signal: this.signal,
+        onapply: () => this.merge(address, into, identity, preview.version),
+        oncancel: () => fill(this.panel),
+      });
+    } catch (error) {
+      fill(this.merging);
+      complain(error);
+    }
+    return null;
+  }
+
   async merge(address, into, identity, version) {
     const before = this.person;
     this.person = into;
     const answer = await apply(`${this.identity} and ${identity} are one now`, () => post(address, { person_id: into }, { query: { expect: version } }));
     if (answer) this.isCalled(into, before);
     else this.person = before;
+    fill(this.panel);
   }
-}
-
-function told(moments) {
-  return moments.length === 1 ? `${moments[0].video} at ${clock(moments[0].start_s)}` : count(moments.length, 'appearance');
 }
 
 function momentKey(one) {
