@@ -7,7 +7,8 @@ import { clock } from '../core/text.js';
 const FRAME_WAIT_MS = 80;
 
 /**
- * Sends `time` with the time of the frame that is shown, `pick` with a track's id, and `rename` with it where its box was clicked twice.
+ * Sends `time` with the time of the frame that is shown, `pick` with a track's id, and `rename` with it where its box was clicked
+ * twice, and `asked` when the field of `ask` was answered or left.
  *
  * Give it `tracks` (`Tracks`), `describe(track_id)` (`{label, colour, isShown}`), and then `load`.
  */
@@ -138,19 +139,19 @@ class Player extends HTMLElement {
     this.asking.dataset.of = String(id);
     this.asking.hidden = false;
     this.placeAsking(id);
-    const close = () => this.closeAsking(field);
+    const close = () => this.closeAsking(field) && this.dispatchEvent(new Event('asked'));
     field.addEventListener('leave', close);
     field.addEventListener('name', close);
-    // Who goes to another window comes back to the field.
-    field.addEventListener('focusout', (event) => document.hasFocus() && !field.contains(event.relatedTarget) && close());
+    // Who goes to another window comes back to the field; who goes elsewhere on the page stays there.
+    field.addEventListener('focusout', (event) => event.relatedTarget && !field.contains(event.relatedTarget) && this.closeAsking(field));
     field.focus();
   }
 
   closeAsking(field) {
-    if (this.asking.hidden || !this.asking.contains(field)) return;
+    if (!this.asking.contains(field)) return false;
     this.asking.hidden = true;
     fill(this.asking);
-    this.dispatchEvent(new Event('asked'));
+    return true;
   }
 
   placeAsking(id) {

@@ -3,6 +3,7 @@
 import { note, params } from '../../core/address.js';
 import { at, get } from '../../core/api.js';
 import { fill, h } from '../../core/dom.js';
+import { complain } from '../../core/toast.js';
 
 const LEAST = [[0, 'any length'], [1, '1 s and more'], [3, '3 s and more'], [10, '10 s and more'], [60, '1 min and more']];
 
@@ -34,7 +35,8 @@ export class Filters {
 
   async nameVideos() {
     const wanted = params().video ?? '';
-    const videos = await get(at`projects/${this.view.where}/videos`, { signal: this.view.inner.signal }).catch(() => []);
+    const videos = await get(at`projects/${this.view.where}/videos`, { signal: this.view.inner.signal }).catch(complain);
+    if (!videos) return;
     fill(this.video, h('option', { value: '' }, 'All videos'), videos.map((one) => h('option', { value: one.video_id, selected: one.video_id === wanted }, one.name)));
   }
 }

@@ -27,27 +27,17 @@ export class Selection {
     this.size = n;
     if (!n) return;
     const tip = may('curate') ? null : lacks('curate');
-    this.field = nameField(`Name of all ${n}`, { placeholder: `One name for ${n === 1 ? 'this one' : `all ${n}`}`, onname: (given) => this.name(given) });
-    this.field.addEventListener('keydown', (event) => this.press(event), { capture: true });
+    this.field = nameField(`Name of all ${n}`, { placeholder: `One name for ${n === 1 ? 'this one' : `all ${n}`}`, onname: (given) => this.name(given), onpreview: (given) => this.preview(given) });
     fill(this.element,
       h('div.row', {}, h('strong.grow', {}, `${n} chosen`), h('button', { type: 'button', disabled: tip !== null, title: tip, onclick: () => this.hide() }, 'Hide'),
         h('button', { type: 'button', onclick: () => this.clear([...chosen]) }, 'Clear')),
       tip === null ? [this.field, h('p.small.quiet', {}, 'Shift-Enter shows first what the name changes.')] : h('p.quiet.small', {}, tip));
   }
 
-  press(event) {
-    if (event.key !== 'Enter' || !event.shiftKey || !this.field.value.trim()) return;
-    event.preventDefault();
-    event.stopPropagation();
-    this.preview();
-  }
-
   /** Show what the name that is typed would change; Enter applies just that. */
-  async preview() {
+  async preview(given) {
     const strangers = [...this.view.rows.marks];
     try {
-      const given = await this.field.meant();
-      if (!given) return;
       const answer = await post(this.address('name'), { strangers, person_id: given.person_id }, { query: { preview: true }, signal: this.view.inner.signal });
       if (strangers.join() !== [...this.view.rows.marks].join()) return;
       showPreview(this.view.preview, answer, {

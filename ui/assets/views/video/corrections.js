@@ -25,7 +25,8 @@ export class Corrections {
   naming(ones, { person_id: person, identity }) {
     const strangers = [...new Set(ones.map((one) => one.stranger).filter(Boolean))];
     const rest = ones.filter((one) => !one.stranger);
-    const text = ones.length === 1 ? `Named ${ones[0].person_id || ones[0].stranger ? `${ones[0].label} ` : ''}${identity}` : `Named ${count(ones.length, ...FACES)} ${identity}`;
+    const [one] = ones;
+    const text = ones.length > 1 ? `${count(ones.length, ...FACES)} are ${identity}` : one.stranger ? `${one.label} is ${identity}` : `The face is ${identity}${one.person_id ? `, not ${one.label}` : ''}`;
     // A stranger is named in all videos at once, and by that known from then on.
     if (strangers.length === 1 && !rest.length) return { text, address: at`projects/${this.where}/strangers/${strangers[0]}/name`, body: { person_id: person } };
     if (strangers.length) return { text, address: at`projects/${this.where}/strangers/name`, body: { person_id: person, strangers, tracks: this.places(rest) } };
@@ -56,14 +57,14 @@ export class Corrections {
   }
 
   correct(kind, ones, text) {
-    if (!ones.length) return null;
+    if (!ones.length) return void toast('There is no name to answer about.');
     return this.send(text, at`projects/${this.where}/tracks/corrections`, { kind, tracks: this.places(ones, (one) => one.person_id) });
   }
 
   /** Leave strangers out of lists, or with `isHidden` false show them again. */
   hide(ones, isHidden = true) {
     const strangers = new Map(ones.filter((one) => one.stranger).map((one) => [one.stranger, one.label]));
-    if (!strangers.size) return null;
+    if (!strangers.size) return void toast('Only strangers can be hidden.');
     const text = `${strangers.size === 1 ? [...strangers.values()][0] : count(strangers.size, 'stranger')} ${strangers.size === 1 ? 'is' : 'are'} ${isHidden ? 'left out of lists' : 'shown again'}`;
     return this.send(text, at`projects/${this.where}/strangers/hide`, { strangers: [...strangers.keys()] }, isHidden ? {} : { no_longer: true });
   }
