@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from facerec_models.errors import NotFoundError, ProjectNotFoundError
+from facerec_models.errors import ProjectNotFoundError
 from facerec_models.names import identity_of
 from facerec_models.result import Result
 from serving.api.addresses import crop_address
@@ -117,15 +117,19 @@ def list_found_parts(job_id: str, service: ServiceDep) -> FoundSoFarView:
     )
 
 
-@router.get("/jobs/{job_id}/found/{part}", response_model=list[FoundTrack])
+@router.get(
+    "/jobs/{job_id}/found/{part}",
+    response_model=list[FoundTrack],
+    responses={204: {"description": "The part is gone: the job has ended, or began anew."}},
+)
 def get_found_part(
     job_id: str, part: Annotated[str, Path(pattern=r"^[0-9]{1,9}-[0-9]{1,9}$")], service: ServiceDep
 ) -> Response:
-    """Return the faces that a job has found in a part of its video; a part does not change, and goes when the job ends."""
+    """Return the faces that a job has found in a part of its video; a part does not change, and goes when the job ends (204)."""
     job = service.archive.store.get_job(job_id)
     found = read_found(service.archive.files, job.project, job.job_id, part)
     if found is None:
-        raise NotFoundError(f"job {job_id} has no part {part!r}: it has ended, or began anew")
+        return Response(status_code=204)
     return Response(found, media_type="application/json")
 
 

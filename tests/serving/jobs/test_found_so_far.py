@@ -93,7 +93,7 @@ def test_faces_are_shown_with_their_names_before_the_job_has_ended(
         for tidy_up in control.leftovers:
             tidy_up()
         assert ok(client.get(control.address)) == nothing
-        problem(client.get(f"{control.address}/0-0"), 404)
+        assert client.get(f"{control.address}/0-0").status_code == 204
         problem(client.get(f"{control.address}/x-0"), 422)
     early = next(one for one in control.answers if any(one["tracks"]))
     assert early["parts"][-1]["until_s"] < 20.0

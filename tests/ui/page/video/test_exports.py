@@ -40,8 +40,7 @@ def _check_csv(file: Path, result: Result) -> None:
 
 
 def _check_xlsx(file: Path, result: Result) -> None:
-    sheet = openpyxl.load_workbook(file, read_only=True).worksheets[0]
-    rows = list(sheet.iter_rows(values_only=True))
+    rows = list(openpyxl.load_workbook(file).worksheets[0].iter_rows(values_only=True))
     assert sum(_PERSON in row for row in rows) == sum(one.identity == _PERSON for one in result.appearances)
 
 

@@ -73,7 +73,7 @@ export class Running {
     if (video && !this.video) this.begin(video);
     const fresh = parts.filter((one) => this.parts.get(one.part)?.until_s !== one.until_s);
     if (!fresh.length || !this.video) return;
-    const found = await Promise.all(fresh.map((one) => get(`${address}/${encodeURIComponent(one.part)}`, { signal: view.signal }).catch((error) => (error.status === 404 ? null : Promise.reject(error)))));
+    const found = await Promise.all(fresh.map((one) => get(`${address}/${encodeURIComponent(one.part)}`, { signal: view.signal })));
     // The job has ended meanwhile, or begun anew: what it tells next is right.
     if (view.result || found.includes(null)) return;
     fresh.forEach((one, i) => this.take(one, found[i]));
