@@ -135,7 +135,7 @@ _PLACES = (
         Interaction("scroll the list", "rows.scrollTop = turn % 2 ? 0 : 1200", "rows.scrollTop !== was.top && isFilled()"),
         Interaction("read more at its end", "rows.scrollTop = rows.scrollHeight", "rows.items.length > was.rows.length"),
         Interaction("the next one", "view.step(1)", "stage.stranger.stranger !== was.name && stage.candidates.length"),
-        Interaction("filter by time in view", "put(view.least, ['3', '0'][turn % 2], 'change')", "view.sum.textContent !== was.sum"),
+        Interaction("filter by time", "put(view.filters.least, ['3', '0'][turn % 2], 'change')", "view.sum.textContent !== was.sum"),
     )),
 )  # fmt: skip
 

@@ -29,6 +29,7 @@ class Player extends HTMLElement {
       this.fit();
       this.seek(this.wanted);
     });
+    this.video.addEventListener('seeked', () => this.isSeekWaiting && this.goToWanted());
     this.video.addEventListener('seeked', () => setTimeout(() => this.isDrawnAt !== this.video.currentTime && this.drawFrame(this.video.currentTime), FRAME_WAIT_MS));
     this.video.addEventListener('error', () => this.video.src && this.dispatchEvent(new Event('unplayable')));
     this.sizes = new ResizeObserver(() => this.fit());
@@ -83,8 +84,15 @@ class Player extends HTMLElement {
   seek(time) {
     this.time = Math.max(0, time);
     this.wanted = this.time;
+    // Browsers may stand still for ever where one seek follows on another that is on its way: the last one waits for it.
+    this.isSeekWaiting = this.video.seeking;
+    if (this.video.readyState && !this.isSeekWaiting) this.goToWanted();
+  }
+
+  goToWanted() {
+    this.isSeekWaiting = false;
     // A frame's own time lies within the frame, not on its edge, which rounding may miss.
-    if (this.video.readyState) this.video.currentTime = this.time + this.offset + 1e-3;
+    this.video.currentTime = this.wanted + this.offset + 1e-3;
   }
 
   /** Draw with each frame that is shown, by the time that it tells of itself. */

@@ -129,21 +129,23 @@ class VideoView extends View {
 
   /** Read who is in the video, and where: the boxes of an analysis never change, names do. */
   async read() {
-    let result;
+    let result, strangers;
+    const { signal } = this;
     try {
-      result = await get(this.at`/result`, { query: { samples: false }, signal: this.signal });
+      [result, strangers] = await Promise.all([
+        get(this.at`/result`, { query: { samples: false }, signal }),
+        get(at`projects/${this.where}/strangers`, { query: { video_id: this.videoId, hidden: true, shown: 1, limit: MOST_HIDDEN }, signal }),
+      ]);
     } catch (error) {
       if (error.status !== 404 && error.status !== 409) throw error;
       this.showWork(h('p', {}, error.message));
       return;
     }
-    const hasStrangers = result.appearances.some((one) => one.stranger);
-    const strangers = hasStrangers ? await get(at`projects/${this.where}/strangers`, { query: { video_id: this.videoId, hidden: true, shown: 1, limit: MOST_HIDDEN }, signal: this.signal }) : { items: [] };
     this.hiddenStrangers = new Set(strangers.items.filter((one) => one.hidden).map((one) => one.stranger));
     if (result.analysis_id !== this.analysis) {
       // Numbers of another analysis are other faces.
       this.rows.items = [];
-      const boxes = await get(this.at`/boxes/${result.analysis_id}`, { signal: this.signal });
+      const boxes = await get(this.at`/boxes/${result.analysis_id}`, { signal });
       this.player.tracks = new Tracks(boxes, result.tracks);
       this.analysis = result.analysis_id;
     }
